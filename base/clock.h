@@ -1,0 +1,36 @@
+// Time as a dependency, so that logic can run under a clock of the test's.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace trireme {
+
+using TimeUs = int64_t;  // microseconds of a monotonic clock with an arbitrary origin
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual TimeUs now_us() = 0;
+};
+
+class SteadyClock final : public Clock {
+ public:
+  TimeUs now_us() override {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  }
+};
+
+// Stands still until told otherwise.
+class FakeClock final : public Clock {
+ public:
+  TimeUs now_us() override { return now_us_; }
+  void advance_us(TimeUs by) { now_us_ += by; }
+
+ private:
+  TimeUs now_us_ = 1'000'000;
+};
+
+}  // namespace trireme

@@ -1,0 +1,74 @@
+// Element types and their conversions. bf16 rounds to nearest even; NaN stays NaN.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+namespace trireme {
+
+enum class DType : uint8_t { kFloat32, kBFloat16, kFloat16, kInt32, kInt64, kInt8, kUint8, kBool };
+
+constexpr int size_of(DType dtype) {
+  switch (dtype) {
+    case DType::kInt64:
+      return 8;
+    case DType::kFloat32:
+    case DType::kInt32:
+      return 4;
+    case DType::kBFloat16:
+    case DType::kFloat16:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+constexpr std::string_view name_of(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return "float32";
+    case DType::kBFloat16:
+      return "bfloat16";
+    case DType::kFloat16:
+      return "float16";
+    case DType::kInt32:
+      return "int32";
+    case DType::kInt64:
+      return "int64";
+    case DType::kInt8:
+      return "int8";
+    case DType::kUint8:
+      return "uint8";
+    case DType::kBool:
+      return "bool";
+  }
+  return "?";
+}
+
+using bf16_t = uint16_t;  // the upper half of an fp32
+using fp16_t = uint16_t;  // IEEE 754 binary16
+
+constexpr float bf16_to_float(bf16_t value) {
+  return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
+}
+
+constexpr bf16_t float_to_bf16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<bf16_t>((bits >> 16) | 0x40);
+  return static_cast<bf16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+constexpr float fp16_to_float(fp16_t value) {
+  const uint32_t sign = static_cast<uint32_t>(value & 0x8000) << 16;
+  const uint32_t exponent = (value >> 10) & 0x1f;
+  const uint32_t mantissa = value & 0x3ff;
+  if (exponent == 0) {  // zero and subnormals: mantissa x 2^-24, exact in fp32
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign ? -magnitude : magnitude;
+  }
+  const uint32_t wide_exponent = exponent == 31 ? 255 : exponent + 112;
+  return std::bit_cast<float>(sign | (wide_exponent << 23) | (mantissa << 13));
+}
+
+}  // namespace trireme

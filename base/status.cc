@@ -1,0 +1,26 @@
+#include "base/status.h"
+
+namespace trireme {
+
+// The id is what stands before the first ": " if it looks like TRI-AREA-NNN.
+static size_t id_length(std::string_view message) {
+  if (!message.starts_with("TRI-")) return 0;
+  const size_t colon = message.find(": ");
+  return colon == std::string_view::npos || colon > 20 ? 0 : colon;
+}
+
+std::string message_of(const Status& status) {
+  return std::string(status.message().data(), status.message().size());
+}
+
+std::string error_id(const Status& status) {
+  const std::string message = message_of(status);
+  return message.substr(0, id_length(message));
+}
+
+Status status_from_wire(std::string_view id, std::string_view message) {
+  if (id_length(message) > 0) return absl::UnknownError(std::string(message));
+  return absl::UnknownError(concat(id, ": ", message));
+}
+
+}  // namespace trireme

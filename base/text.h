@@ -1,0 +1,40 @@
+// Small string work: joining values into a sentence, splitting lists, sizes with units.
+#pragma once
+
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace trireme {
+
+// The values, printed one after the other: concat("needs ", 3, " pages").
+template <class... Parts>
+std::string concat(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+// "a, b, c" of any range of printable values.
+template <class Range>
+std::string join(const Range& values, std::string_view separator = ", ") {
+  std::ostringstream out;
+  bool first = true;
+  for (const auto& value : values) {
+    if (!first) out << separator;
+    out << value;
+    first = false;
+  }
+  return out.str();
+}
+
+std::vector<std::string> split(std::string_view text, char separator);
+
+// "17.1 MiB": three digits and the binary unit.
+std::string format_bytes(double bytes);
+
+// The candidate with the smallest edit distance to `word`, or "" if none is near (a third of it).
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+}  // namespace trireme

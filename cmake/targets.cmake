@@ -1,0 +1,73 @@
+# The only CMake functions of the project. Every file that is built is named in a call of one of them.
+
+# -ffp-contract=off: a fused multiply-add only where a kernel asks for one (docs/numerics.md).
+function(trireme_compile_options target)
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off)
+  if(TRIREME_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(TRIREME_SANITIZE STREQUAL "address")
+    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+  elseif(TRIREME_SANITIZE STREQUAL "thread")
+    target_compile_options(${target} PRIVATE -fsanitize=thread)
+    target_link_options(${target} PUBLIC -fsanitize=thread)
+  endif()
+endfunction()
+
+# trireme_library(NAME SOURCES file... LINK target...)
+function(trireme_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;LINK_PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  trireme_compile_options(${name})
+  target_link_libraries(${name} PUBLIC ${ARG_LINK} PRIVATE ${ARG_LINK_PRIVATE})
+endfunction()
+
+# trireme_program(NAME SOURCES file... LINK target...)
+function(trireme_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  trireme_compile_options(${name})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+endfunction()
+
+# trireme_test(folder/name_test LINK target... [RANKS n] [LABEL label] [TIMEOUT s] [NEEDS program...])
+# builds tests/folder/name_test.cc into one GTest program and one ctest entry. With RANKS it runs
+# under mpirun. LABEL is `unit` unless said; `cluster` entries start processes and run one at a time.
+function(trireme_test path)
+  cmake_parse_arguments(ARG "" "RANKS;LABEL;TIMEOUT" "LINK;SOURCES;NEEDS" ${ARGN})
+  get_filename_component(name ${path} NAME)
+  if(NOT TARGET ${name})
+    add_executable(${name} ${PROJECT_SOURCE_DIR}/tests/${path}.cc ${ARG_SOURCES})
+    trireme_compile_options(${name})
+    target_link_libraries(${name} PRIVATE ${ARG_LINK} trireme_test_main)
+    target_compile_definitions(${name} PRIVATE
+      TRIREME_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
+      TRIREME_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+      TRIREME_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  endif()
+  if(ARG_NEEDS)
+    add_dependencies(${name} ${ARG_NEEDS})
+  endif()
+  set(entry ${path})
+  set(command $<TARGET_FILE:${name}>)
+  if(ARG_RANKS)
+    set(entry ${path}.np${ARG_RANKS})
+    set(command ${PROJECT_SOURCE_DIR}/launch/mpirun_local.sh ${ARG_RANKS} $<TARGET_FILE:${name}>)
+  endif()
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_test(NAME ${entry} COMMAND ${command})
+  set_tests_properties(${entry} PROPERTIES
+    LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
+    ENVIRONMENT "GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${entry}.xml")
+  if(ARG_LABEL STREQUAL "cluster")
+    set_tests_properties(${entry} PROPERTIES RUN_SERIAL ON)
+  endif()
+endfunction()

@@ -1,0 +1,32 @@
+#include "base/status.h"
+
+#include <gtest/gtest.h>
+
+namespace trireme {
+namespace {
+
+TEST(Status, CarriesItsIdInTheMessage) {
+  const Status status = invalid("TRI-LOAD-007", "saw ", 3, ", allowed ", 2);
+  EXPECT_EQ(message_of(status), "TRI-LOAD-007: saw 3, allowed 2");
+  EXPECT_EQ(error_id(status), "TRI-LOAD-007");
+  EXPECT_EQ(error_id(absl::InternalError("no id: here")), "");
+}
+
+TEST(Status, FromTheWireDoesNotDoubleTheId) {
+  EXPECT_EQ(message_of(status_from_wire("TRI-REQ-001", "TRI-REQ-001: no")), "TRI-REQ-001: no");
+  EXPECT_EQ(message_of(status_from_wire("TRI-REQ-001", "no")), "TRI-REQ-001: no");
+}
+
+TEST(Text, NearestFindsATypo) {
+  EXPECT_EQ(nearest("max-tokenz", {"max-tokens", "min-tokens", "seed"}), "max-tokens");
+  EXPECT_EQ(nearest("zzzzzz", {"max-tokens", "seed"}), "");
+}
+
+TEST(Text, SplitsAndFormats) {
+  EXPECT_EQ(split("1,,4", ',').size(), 3u);
+  EXPECT_EQ(format_bytes(17.1 * 1024 * 1024), "17.1 MiB");
+  EXPECT_EQ(format_bytes(512), "512 B");
+}
+
+}  // namespace
+}  // namespace trireme
