@@ -1,0 +1,241 @@
+// One device: its memory, its queues and the ops a transformer is made of. The CPU and the CUDA
+// backend implement this contract and pass the same parameterised suite (tests/kernels).
+//
+// Ops are enqueued on a Queue and return nothing; the CPU queue runs them in the call. Shapes that
+// do not fit are our bug (CHECK). Only wait() blocks and reports.
+// Determinism (D1, docs/numerics.md): a row of any op's output depends on that row's inputs alone,
+// bit for bit, whatever other rows stand beside it and for any number of threads.
+// Knows nothing of models or ranks. One thread uses a Backend.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "kernels/buffer.h"
+#include "kernels/kv_layout.h"
+#include "kernels/sampling_row.h"
+#include "kernels/tensor.h"
+#include "kernels/weight.h"
+
+namespace trireme {
+
+// An ordered stream of work on the device.
+class Queue {
+ public:
+  virtual ~Queue() = default;
+};
+
+// Scratch memory of one lane. An op takes what it needs from the start and owes nothing afterwards;
+// the next op on the same queue may overwrite it.
+struct Workspace {
+  std::byte* data = nullptr;
+  int64_t bytes = 0;
+};
+
+// Element types of the activations between ops.
+struct ActivationTypes {
+  DType residual = DType::kFloat32;  // the residual stream and what is added to it
+  DType input = DType::kBFloat16;    // what a matmul reads
+  DType wide = DType::kFloat32;      // qkv before rope and pages, q
+};
+
+enum class NormKind : uint8_t { kRms, kLayer };
+struct Norm {
+  NormKind kind = NormKind::kRms;
+  float epsilon = 1e-5f;
+  float weight_offset = 0;  // 1 for checkpoints that store the weight minus one
+  Vector weight;
+  Vector bias;  // empty: none
+};
+
+enum class Activation : uint8_t { kNone, kSiluGate };
+struct Epilogue {
+  Vector bias;                                // empty: none
+  Activation activation = Activation::kNone;  // kSiluGate: W is kGateUp, out has n / 2 columns
+};
+
+// The rows of one step: row i is the token `token_ids[i]` at absolute `positions[i]` of `slots[i]`.
+// Rows of one slot are consecutive, with consecutive positions: such a run is a segment
+// [segment_starts[s], segment_starts[s + 1]). All pointers are device memory at fixed addresses.
+struct BatchView {
+  int32_t num_tokens = 0;
+  int32_t num_segments = 0;
+  const int32_t* token_ids = nullptr;
+  const int32_t* positions = nullptr;
+  const int32_t* slots = nullptr;
+  const int32_t* segment_starts = nullptr;  // [num_segments + 1]
+  const int32_t* page_table = nullptr;      // [max_slots, page_table_stride] page ids
+  int32_t page_table_stride = 0;
+};
+
+// Rotation of q and k by position: interleaving none, dimension i pairs with i + rotary_dim / 2.
+// table [max_positions, rotary_dim / 2, 2] = cos, sin, the attention factor multiplied in.
+struct Rope {
+  const float* table = nullptr;
+  int32_t max_positions = 0;
+  int32_t rotary_dim = 0;  // 0: no rotation
+};
+
+// Heads of this rank.
+struct HeadShape {
+  int32_t num_heads = 0;
+  int32_t num_kv_heads = 0;
+  int32_t head_dim = 0;
+};
+
+struct QkvSpec {
+  HeadShape shape;
+  Rope rope;
+  Vector q_norm;  // RMSNorm over head_dim before the rotation; empty: none
+  Vector k_norm;
+  float norm_epsilon = 1e-5f;
+  float norm_weight_offset = 0;
+};
+
+struct AttentionSpec {
+  HeadShape shape;
+  float scale = 1;
+  int32_t window = 0;  // token i sees j with i - window < j <= i; 0: all j <= i
+  float soft_cap = 0;  // scores become cap tanh(score / cap); 0: none
+};
+
+struct BackendInfo {
+  std::string name;    // "cpu", "cuda"
+  std::string isa;     // "avx512_bf16", "sm_90a"; equal over a group
+  std::string device;  // for people: the processor's or the GPU's name
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual BackendInfo info() const = 0;
+  virtual ActivationTypes types() const = 0;
+  virtual KvLayout kv_layout(int32_t head_dim) const = 0;
+
+  // --- memory -----------------------------------------------------------------------------------
+  // Zeroed memory of the device; TRI-MEM-001 names `what`, the bytes asked for and what is left.
+  virtual StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) = 0;
+  virtual int64_t available_bytes() const = 0;
+  virtual void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) = 0;
+  virtual void download(Queue& queue, std::span<std::byte> host, const std::byte* device) = 0;
+
+  // Packs host tensors (bf16, fp16 or fp32, [n_i, k]) into one matmul weight in the backend's type.
+  virtual StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
+                                                 const WeightSpec& spec) = 0;
+  // The bytes that pack() will take on the device, without any data.
+  virtual int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const = 0;
+
+  // The scratch that any op needs with at most these sizes.
+  virtual int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const = 0;
+
+  virtual std::unique_ptr<Queue> make_queue() = 0;
+  // Blocks until all that was enqueued is done; a device failure or the deadline is the Status.
+  virtual Status wait(Queue& queue, TimeUs deadline_us) = 0;
+
+  // --- ops --------------------------------------------------------------------------------------
+  // out[t, :] = W[id - first_row, :], or zeros where the id is not one of this weight's rows.
+  // out: [tokens, k] residual type. Negative zero becomes zero, so that adding shards changes
+  // nothing.
+  virtual void embed(Queue& queue,
+                     const BatchView& batch,
+                     const Weight& weight,
+                     int64_t first_row,
+                     Tensor out) = 0;
+
+  // residual += delta + delta_bias (each if given); then out = norm(residual) (if out.data).
+  // residual, delta: [tokens, width] residual type; out: any float type.
+  // Mean and variance in fp32, one fixed order over the row.
+  virtual void add_norm(Queue& queue,
+                        Tensor residual,
+                        const Tensor* delta,
+                        Vector delta_bias,
+                        const Norm& norm,
+                        Tensor out) = 0;
+
+  // out[t, j] = act(sum_k x[t, k] W[j, k] + bias[j]); each sum one fixed-order chain per leaf,
+  // leaves added by the tree, the same for any number of rows. x: [tokens, k] input type. out:
+  // [tokens, n] (kSiluGate: [tokens, n / 2] = silu(gate) * up), input or fp32 type.
+  virtual void linear(Queue& queue,
+                      Workspace& workspace,
+                      Tensor x,
+                      const Weight& weight,
+                      const Epilogue& epilogue,
+                      Tensor out) = 0;
+
+  // qkv [tokens, (heads + 2 kv_heads) head_dim] wide type: norms and rotates q and k, writes k and
+  // v of each row to its page, q to `q` [tokens, heads * head_dim] wide type.
+  virtual void qkv_finish(Queue& queue,
+                          const BatchView& batch,
+                          Tensor qkv,
+                          const QkvSpec& spec,
+                          const KvPages& pages,
+                          int32_t layer,
+                          Tensor q) = 0;
+
+  // out[t, h, :] = sum_j softmax_j(q[t, h, :] . k[j, h / group, :] * scale) v[j, h / group, :],
+  // j <= positions[t] within the window, K and V read from pages only, in chunks of whole pages at
+  // fixed absolute positions merged in order; online softmax in fp32 (Milakov & Gimelshein 2018).
+  // out: [tokens, heads * head_dim] input type.
+  virtual void attention(Queue& queue,
+                         Workspace& workspace,
+                         const BatchView& batch,
+                         Tensor q,
+                         const AttentionSpec& spec,
+                         const KvPages& pages,
+                         int32_t layer,
+                         Tensor out) = 0;
+
+  // out[i, :] = in[rows[i], :]; same type and width.
+  virtual void gather_rows(Queue& queue, Tensor in, std::span<const int32_t> rows, Tensor out) = 0;
+
+  // accumulator += other, element by element; fp32. The step of a reduction across ranks.
+  virtual void add(Queue& queue, Tensor accumulator, Tensor other) = 0;
+
+  // Copies whole pages (all layers and heads) inside the cache.
+  virtual void copy_pages(Queue& queue,
+                          const KvPages& pages,
+                          std::span<const int32_t> from,
+                          std::span<const int32_t> to) = 0;
+
+  // --- sampling (fp32 logits) -------------------------------------------------------------------
+  // Applies repetition, presence and frequency penalties, bias and bans to logits [rows, ids],
+  // whose column c is id first_id + c. Columns of ids >= vocabulary (padding of the head) become
+  // -inf.
+  virtual void adjust_logits(Queue& queue,
+                             Workspace& workspace,
+                             Tensor logits,
+                             int64_t first_id,
+                             int64_t vocabulary,
+                             std::span<const SamplingRow> rows) = 0;
+
+  // The best of each row: greedy, or by the Gumbel draw of design 3.2. Rows that need their whole
+  // row are not for this op.
+  virtual void draw_shard(Queue& queue,
+                          Tensor logits,
+                          int64_t first_id,
+                          std::span<const SamplingRow> rows,
+                          std::span<ShardDraw> draws) = 0;
+
+  // Draws from whole adjusted rows: temperature, top-k, top-p, min-p, then the Gumbel draw.
+  virtual void draw_whole(Queue& queue,
+                          Workspace& workspace,
+                          Tensor logits,
+                          std::span<const SamplingRow> rows,
+                          std::span<ShardDraw> draws) = 0;
+
+  // log-softmax of whole raw rows: for row i the entry of `chosen[i]`, then the top `count`
+  // (greatest first, lower id among equals). out: [rows, 1 + count].
+  virtual void logprobs(Queue& queue,
+                        Workspace& workspace,
+                        Tensor logits,
+                        std::span<const int32_t> chosen,
+                        int32_t count,
+                        std::span<TokenLogprob> out) = 0;
+};
+
+}  // namespace trireme

@@ -1,0 +1,46 @@
+// Where a page of KV cache keeps its bytes. Chosen by the backend, announced in HELLO, equal over a
+// group. Address of (page, layer, head) = base + page * page_stride + layer * layer_stride
+// + head * head_stride; there stands the K block, and `head_stride / 2` further the V block.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/dtype.h"
+
+namespace trireme {
+
+struct KvLayout {
+  int32_t version = 1;
+  DType dtype = DType::kBFloat16;
+  int32_t page_tokens = 32;
+  int32_t head_dim = 0;
+  int32_t unit = 0;         // swizzle unit in bytes; 0 = none
+  int32_t v_order = 0;      // 0: V [tokens][head_dim]; other values belong to other backends
+  int32_t scale_bytes = 0;  // at the end of a page, for quantised KV
+
+  bool operator==(const KvLayout&) const = default;
+
+  // Bytes of one (page, layer, head): K and V.
+  int64_t block_bytes() const {
+    return int64_t{2} * page_tokens * head_dim * size_of(dtype) + scale_bytes;
+  }
+};
+
+// This rank's pages.
+struct KvPages {
+  std::byte* base = nullptr;
+  KvLayout layout;
+  int64_t num_pages = 0;
+  int32_t num_layers = 0;  // local
+  int32_t num_heads = 0;   // local KV heads
+  int64_t page_stride = 0;
+  int64_t layer_stride = 0;
+  int64_t head_stride = 0;
+
+  std::byte* block(int64_t page, int64_t layer, int64_t head) const {
+    return base + page * page_stride + layer * layer_stride + head * head_stride;
+  }
+};
+
+}  // namespace trireme
