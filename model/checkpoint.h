@@ -1,0 +1,56 @@
+// A Hugging Face folder's *.safetensors (one file or an index of shards), read as they are. Headers
+// are validated before anything is allocated: a hostile file ends as a Status, never as a crash.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/status.h"
+#include "model/shard_spec.h"
+#include "model/tensor_table.h"
+
+namespace trireme {
+
+struct StoredTensor {
+  std::string name;
+  DType dtype = DType::kFloat32;
+  std::vector<int64_t> shape;
+  int64_t bytes = 0;
+};
+
+// Where a checkpoint's bytes come from: files, or made up in memory (`dummy:`).
+class Checkpoint {
+ public:
+  virtual ~Checkpoint() = default;
+
+  virtual const StoredTensor* find(const std::string& name) const = 0;
+  virtual std::vector<std::string> names() const = 0;
+
+  // Copies the rectangle of a stored matrix (or the rows of a vector, columns [0, 1)) into `out`,
+  // tightly packed in the stored dtype. Reads no other bytes. TRI-LOAD-...: an I/O error.
+  virtual Status read(const StoredTensor& tensor,
+                      IndexRange rows,
+                      IndexRange columns,
+                      std::span<std::byte> out) = 0;
+
+  // Bytes that read() has taken from the source so far.
+  virtual int64_t bytes_read() const = 0;
+
+  // SHA-256 (hex) over config, shard headers and sizes.
+  virtual std::string fingerprint() const = 0;
+};
+
+// Opens DIR. TRI-LOAD-...: no weights, a missing shard, a truncated, oversized or overlapping
+// tensor, an unknown dtype.
+StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_dir);
+
+// Checks every tensor that `table` expects against the checkpoint: present, of the right shape and
+// a float dtype (TRI-LOAD-...). Returns the names in the checkpoint that nothing expects.
+StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
+                                                 const Checkpoint& checkpoint);
+
+}  // namespace trireme

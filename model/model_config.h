@@ -1,0 +1,79 @@
+// The network's numbers and flags, read from a Hugging Face config.json, validated once, immutable.
+// One forward serves every family: a family is a row of flags (and names in the tensor table).
+// Knows no devices and no ranks.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/status.h"
+#include "model/token.h"
+
+namespace trireme {
+
+enum class RopeScaling : uint8_t { kNone, kLinear, kLlama3, kYarn };
+
+// Rotary embedding of one kind of layer. Frequencies: model/rope.h.
+struct RopeConfig {
+  double theta = 10000;
+  RopeScaling scaling = RopeScaling::kNone;
+  double factor = 1;
+  double low_freq_factor = 1;   // llama3
+  double high_freq_factor = 4;  // llama3
+  int64_t original_max_positions = 0;
+  double beta_fast = 32;        // yarn
+  double beta_slow = 1;         // yarn
+  double attention_factor = 1;  // multiplies cos and sin; already resolved from the config's keys
+  bool truncate = true;         // yarn: round the correction range
+
+  bool operator==(const RopeConfig&) const = default;
+};
+
+enum class ConfigNorm : uint8_t { kRms, kLayer };
+enum class ConfigActivation : uint8_t { kSilu };
+
+struct ModelConfig {
+  std::string model_type;  // "llama", "mistral", "qwen2", "qwen3"
+
+  int64_t vocabulary_size = 0;
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;
+  int64_t num_layers = 0;
+  int64_t num_heads = 0;
+  int64_t num_kv_heads = 0;
+  int64_t head_dim = 0;
+  int64_t max_positions = 0;
+
+  ConfigNorm norm = ConfigNorm::kRms;
+  double norm_epsilon = 1e-6;
+  double norm_weight_offset = 0;  // 1: checkpoints store the norm weight minus one
+  ConfigActivation activation = ConfigActivation::kSilu;
+  bool qkv_bias = false;
+  bool output_bias = false;  // of the attention's output matmul
+  bool mlp_bias = false;
+  bool qk_norm = false;  // RMSNorm of each head of q and k before the rotation
+  bool tied_embeddings = false;
+  double embedding_scale = 1;
+  double attention_scale = 0;  // resolved: head_dim^-0.5 unless the config says otherwise
+  double attention_soft_cap = 0;
+  double logit_soft_cap = 0;
+
+  std::vector<RopeConfig> ropes;      // distinct kinds; most models have one
+  std::vector<int32_t> layer_rope;    // [num_layers] index into ropes
+  std::vector<int32_t> layer_window;  // [num_layers] 0: full attention
+
+  DType stored_dtype = DType::kBFloat16;  // what config.json says the files hold; files decide
+  TokenId bos_id = -1;
+  std::vector<TokenId> eos_ids;  // config.json's; the union with generation_config is Generation's
+};
+
+// TRI-CONF-...: not JSON, a missing or impossible field (named, with the value seen and allowed),
+// an architecture or a flag that is not supported (names the field and what is supported).
+StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std::string& source);
+
+// Reads DIR/config.json. TRI-CONF-001: no such folder or file.
+StatusOr<ModelConfig> load_model_config(const std::string& model_dir);
+
+}  // namespace trireme

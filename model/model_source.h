@@ -1,0 +1,34 @@
+// What `--model` names: a Hugging Face folder, or `dummy:SHAPE` (random weights made in memory,
+// each rank its shard, from a seed; no tokenizer). The same seed gives the same weights for any
+// cut.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "model/checkpoint.h"
+#include "model/model_config.h"
+#include "model/sampling_params.h"
+
+namespace trireme {
+
+struct ModelSource {
+  std::string name;  // as given by the user
+  std::string dir;   // empty for dummy:
+  ModelConfig config;
+  std::unique_ptr<Checkpoint> checkpoint;
+  SamplingParams sampling_defaults;  // generation_config.json, else temperature 1
+  std::vector<TokenId> eos_ids;      // union of config and generation_config
+  std::optional<std::string> tokenizer_path;
+};
+
+// `dtype` is what the dummy checkpoint pretends to store. TRI-CONF-..., TRI-LOAD-....
+StatusOr<ModelSource> open_model(const std::string& model, uint64_t weights_seed = 0);
+
+// "llama-3.1-8b", "qwen3-0.6b", ...: the names after `dummy:`.
+std::vector<std::string> dummy_shape_names();
+
+}  // namespace trireme

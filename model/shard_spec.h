@@ -1,0 +1,59 @@
+// For (tensor, rank): the part of the checkpoint tensor this rank holds, and its local counts.
+// The only place in the project that divides by a rank count.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/model_config.h"
+#include "model/parallel_plan.h"
+#include "model/tensor_table.h"
+
+namespace trireme {
+
+constexpr int kLeaves = 8;  // a row-split K is summed in this many leaves (design 3.2)
+
+struct IndexRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+  int64_t size() const { return end - begin; }
+  bool operator==(const IndexRange&) const = default;
+};
+
+// A rectangle of the global tensor. For a vector the cut part is `rows` (and columns is [0, 1)).
+struct TensorSlice {
+  IndexRange rows;
+  IndexRange columns;
+  std::vector<int64_t> leaf_ends;  // row-split K: local column ends of this rank's leaves
+};
+
+class ShardSpec {
+ public:
+  ShardSpec(const ModelConfig& config, const ParallelPlan& plan, int rank);
+
+  // Whether this rank holds any of `entry` (its stage runs that layer, embedding, head). With tied
+  // embeddings and pp > 1 the embedding tensor is held by the first stage and, as head, by the
+  // last.
+  bool holds(const TensorEntry& entry) const;
+  TensorSlice slice(const TensorEntry& entry) const;
+
+  LayerRange layers() const;
+  int64_t num_heads() const;
+  int64_t num_kv_heads() const;
+  IndexRange heads() const;
+  IndexRange kv_heads() const;
+  IndexRange mlp_columns() const;
+  IndexRange vocabulary() const;
+  IndexRange vocabulary_of(int tensor_index) const;  // of another rank of the stage
+  int64_t max_local_vocabulary() const;              // the largest part of the stage's ranks
+  bool has_embedding() const;
+  bool has_head() const;
+
+ private:
+  const ModelConfig& config_;
+  const ParallelPlan plan_;
+  int stage_;
+  int tensor_index_;
+};
+
+}  // namespace trireme

@@ -1,0 +1,9 @@
+#pragma once
+
+#include <cstdint>
+
+namespace trireme {
+
+using TokenId = int32_t;
+
+}  // namespace trireme
