@@ -1,0 +1,209 @@
+// What happens to the Engine, and what the Engine asks to be done about it. Plain values: the doors
+// and the journal translate them from and to frames and rows; the simulation makes them up.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "model/sampling_params.h"
+#include "model/step_plan.h"
+
+namespace trireme {
+
+using GroupId = int32_t;
+using ConnectionId = uint64_t;  // one client connection's life; never reused
+
+// A server-made 128-bit name of an accepted request.
+struct RequestId {
+  uint64_t high = 0;
+  uint64_t low = 0;
+  bool operator==(const RequestId&) const = default;
+  auto operator<=>(const RequestId&) const = default;
+};
+std::string to_string(const RequestId& id);  // 32 hexadecimal digits
+
+enum class OnDisconnect : uint8_t { kCancel, kContinue };
+enum class RequestKind : uint8_t { kGenerate, kScore, kProbe };
+
+// A prompt that passed the door: tokenised, its parameters validated.
+struct SubmitRequest {
+  ConnectionId connection = 0;
+  uint64_t client_tag = 0;  // the client's own number of this request on its connection
+  std::string principal;
+  std::string idempotency_key;  // "": none; counts within the principal only
+  std::string traceparent;
+  RequestKind kind = RequestKind::kGenerate;
+  std::vector<TokenId> prompt;
+  GenerationParams params;
+  OnDisconnect on_disconnect = OnDisconnect::kCancel;
+  TimeUs deadline_us = 0;            // 0: none
+  int64_t credit_bytes = 0;          // how much the client takes before it grants more
+  std::vector<ProbeRequest> probes;  // slot unused; only where the cluster allows probes
+};
+
+// What all ranks of a ready group agreed on.
+struct GroupShape {
+  GroupId group = 0;
+  uint64_t epoch = 0;
+  int32_t num_pages = 0;
+  int32_t page_tokens = 32;
+  int32_t max_slots = 256;
+  int32_t num_stages = 1;
+  int32_t max_batched_tokens = 512;
+  int32_t max_model_len = 0;
+  bool invariant = true;
+  std::string compatibility;  // equal: a request may continue there bit for bit
+};
+
+namespace event {
+struct Submitted {
+  SubmitRequest request;
+};
+struct Cancelled {
+  RequestId request;
+  ConnectionId connection = 0;
+};
+struct Disconnected {
+  ConnectionId connection = 0;
+};
+struct Resumed {  // a client asks for the answer from `next_index` of a choice on, here
+  ConnectionId connection = 0;
+  uint64_t client_tag = 0;
+  RequestId request;
+  uint64_t nonce = 0;
+  std::vector<int32_t> next_index;  // per choice
+  int64_t credit_bytes = 0;
+};
+struct Credited {
+  ConnectionId connection = 0;
+  RequestId request;
+  int64_t bytes = 0;
+};
+struct GroupReady {
+  GroupShape shape;
+};
+struct GroupLost {
+  GroupId group = 0;
+  uint64_t epoch = 0;
+  Status cause;
+};
+struct StepDone {
+  GroupId group = 0;
+  StepResult result;
+};
+struct ProbeArrived {
+  GroupId group = 0;
+  Probe probe;
+};
+struct Durable {
+  uint64_t sequence = 0;
+};                // the journal holds everything up to here
+struct Tick {};   // time passed: deadlines
+struct Drain {};  // accept nothing new, finish what runs
+}  // namespace event
+
+using Event = std::variant<event::Submitted,
+                           event::Cancelled,
+                           event::Disconnected,
+                           event::Resumed,
+                           event::Credited,
+                           event::GroupReady,
+                           event::GroupLost,
+                           event::StepDone,
+                           event::ProbeArrived,
+                           event::Durable,
+                           event::Tick,
+                           event::Drain>;
+
+enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError };
+
+namespace effect {
+// To the client. `request` is known from Accepted on; a refusal has only the client's tag.
+struct Accept {
+  ConnectionId connection = 0;
+  uint64_t client_tag = 0;
+  RequestId request;
+  uint64_t seed = 0;
+  int32_t prompt_tokens = 0;
+  bool repeated = false;  // the idempotency key was known: this is the request of then
+};
+struct Refuse {
+  ConnectionId connection = 0;
+  uint64_t client_tag = 0;
+  Status status;
+  int64_t retry_after_ms = 0;  // 0: do not retry as it is
+};
+struct Tokens {
+  ConnectionId connection = 0;
+  uint64_t client_tag = 0;
+  RequestId request;
+  int32_t choice = 0;
+  int32_t first_index = 0;
+  std::vector<TokenId> ids;
+  std::string text;
+  std::vector<LogprobEntry> logprobs;
+};
+struct PromptLogprobs {
+  ConnectionId connection = 0;
+  uint64_t client_tag = 0;
+  RequestId request;
+  std::vector<LogprobEntry> entries;
+};
+struct ProbeValues {
+  ConnectionId connection = 0;
+  uint64_t client_tag = 0;
+  RequestId request;
+  Probe probe;
+};
+struct Finish {  // of one choice
+  ConnectionId connection = 0;
+  uint64_t client_tag = 0;
+  RequestId request;
+  int32_t choice = 0;
+  FinishReason reason = FinishReason::kStop;
+  std::string stop_string;  // the match, or ""
+  std::optional<TokenId> stop_token;
+  std::string text;  // what was held back
+  Status error;      // kError
+  int32_t prompt_tokens = 0;
+  int32_t output_tokens = 0;
+  int32_t cached_tokens = 0;
+  int64_t queued_us = 0;
+  int64_t first_token_us = 0;
+  int64_t total_us = 0;
+  bool last_choice = false;  // the request is over
+  bool invariant = true;
+};
+// To a group.
+struct SendPlan {
+  GroupId group = 0;
+  StepPlan plan;
+};
+struct FenceGroup {
+  GroupId group = 0;
+  uint64_t epoch = 0;
+  std::string cause;
+};
+// To the journal: one record a step or a promise; what follows it waits for Durable(sequence).
+struct Append {
+  uint64_t sequence = 0;
+  std::string record;
+};
+}  // namespace effect
+
+using Effect = std::variant<effect::Accept,
+                            effect::Refuse,
+                            effect::Tokens,
+                            effect::PromptLogprobs,
+                            effect::ProbeValues,
+                            effect::Finish,
+                            effect::SendPlan,
+                            effect::FenceGroup,
+                            effect::Append>;
+
+}  // namespace trireme
