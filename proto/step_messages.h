@@ -1,0 +1,128 @@
+// What a rank and the coordinator tell each other besides StepPlan, StepResult and Probe
+// (model/step_plan.h). Plain values; step_codec.h turns them into frames. docs/formats.md has the
+// conversation: Heartbeat*, RankHello, <- Start, RankStarted, (<- StepPlan, StepResult)*.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "model/step_plan.h"
+
+namespace trireme {
+
+// KvLayout as announced; the coordinator compares it and knows nothing else of it.
+struct KvLayoutInfo {
+  int32_t version = 1;
+  std::string dtype;
+  int32_t page_tokens = 32;
+  int32_t head_dim = 0;
+  int32_t unit = 0;
+  int32_t v_order = 0;
+  int32_t scale_bytes = 0;
+  bool operator==(const KvLayoutInfo&) const = default;
+};
+
+// The rank has loaded its shard and waits for Start. All ranks of a group agree in everything but
+// rank, host, pid and pages.
+struct RankHello {
+  int32_t group = 0;
+  int32_t rank = 0;
+  std::string host;
+  int64_t pid = 0;
+  int32_t tp = 1;
+  int32_t pp = 1;
+  std::string fingerprint;
+  std::string dtype;
+  std::string quantization = "none";
+  bool invariant = true;
+  std::string backend;  // cpu, cuda
+  std::string isa;      // instruction set, or device and library
+  KvLayoutInfo kv_layout;
+  int64_t pages = 0;
+  int32_t max_slots = 0;
+  int32_t max_batched_tokens = 0;
+  int32_t max_model_len = 0;
+  std::vector<int32_t> token_buckets;
+  std::vector<int32_t> row_buckets;
+  bool operator==(const RankHello&) const = default;
+};
+
+// The group's life begins: allocate `pages`, answer RankStarted, expect step 1.
+struct Start {
+  Epochs epochs;
+  int64_t pages = 0;
+  bool operator==(const Start&) const = default;
+};
+
+struct RankStarted {
+  Epochs epochs;
+  bool operator==(const RankStarted&) const = default;
+};
+
+enum class Phase : uint8_t {
+  kStarting,
+  kLoading,
+  kWarming,
+  kWaitStart,
+  kIdle,
+  kCompute,
+  kWaitStage,
+  kWaitIds,
+  kWaitTensor,
+};
+constexpr int kNumPhases = 9;
+std::string_view name_of(Phase phase);  // "loading", "waiting for a stage", ...
+
+// How often a rank sends a Heartbeat, from its first moment on. The first one introduces it.
+constexpr int64_t kHeartbeatIntervalUs = 500'000;
+
+struct Heartbeat {
+  Epochs epochs;  // zeros until Start
+  int32_t group = 0;
+  int32_t rank = 0;
+  int32_t tp = 1;
+  int32_t pp = 1;
+  std::string host;
+  int64_t pid = 0;
+  uint64_t progress = 0;  // bumped after every op
+  Phase phase = Phase::kStarting;
+  int64_t step = 0;
+  int64_t load_bytes = 0;
+  int64_t load_total_bytes = 0;
+  bool operator==(const Heartbeat&) const = default;
+};
+
+// The rank is about to exit and says why.
+struct Goodbye {
+  Epochs epochs;
+  int32_t group = 0;
+  int32_t rank = 0;
+  std::string host;
+  std::string cause;    // "TRI-...: ..."
+  bool memory = false;  // memory that did not suffice
+  bool operator==(const Goodbye&) const = default;
+};
+
+// This life of the group is over: exit at once.
+struct Fence {
+  Epochs epochs;
+  std::string cause;
+  bool operator==(const Fence&) const = default;
+};
+
+// Token masks for the rows of a plan marked `late`; nobody sends it yet.
+struct StepLate {
+  Epochs epochs;
+  int64_t step = 0;
+  std::vector<SlotId> slots;
+  std::vector<std::string> masks;  // one bit a token id, lowest first
+  bool operator==(const StepLate&) const = default;
+};
+
+using RankMessage = std::variant<RankHello, RankStarted, Heartbeat, StepResult, Probe, Goodbye>;
+using CoordinatorMessage = std::variant<Start, StepPlan, StepLate, Fence>;
+
+}  // namespace trireme
