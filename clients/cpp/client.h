@@ -1,0 +1,100 @@
+// The C++ client of the front door: one connection, any number of streams, one thread. Nothing runs
+// in the background: answers move, and credit is given back, inside poll().
+//
+//   ASSIGN_OR_RETURN(auto client, Client::connect("tcp://127.0.0.1:8900", 5s));
+//   door::Submit request;
+//   request.prompt = std::string("The galley");
+//   ASSIGN_OR_RETURN(const uint64_t tag, client->submit(std::move(request)));
+//   ... ASSIGN_OR_RETURN(auto events, client->poll(100ms)); until a Finished with last_choice.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "base/status.h"
+#include "proto/client_codec.h"
+#include "proto/client_messages.h"
+
+namespace trireme {
+
+// Moves frames; made by connect_client_link() or by a test.
+class ClientTransport {
+ public:
+  virtual ~ClientTransport() = default;
+  // TRI-NET-030: the peer takes no more (its queue stayed full for `timeout`) or is gone.
+  virtual Status send(const std::string& frame, std::chrono::milliseconds timeout) = 0;
+  // The next frame, or nothing within `timeout`. TRI-NET-031: the connection was lost.
+  virtual StatusOr<std::optional<std::string>> receive(std::chrono::milliseconds timeout) = 0;
+};
+
+// What happened to a request of this connection; `tag` is what submit() returned. An Error with a
+// tag refused that request: it is over. After a Finished with last_choice it is over, too.
+using ClientEvent = std::variant<door::Accepted,
+                                 door::Piece,
+                                 door::PromptLogprobs,
+                                 door::ProbeValues,
+                                 door::Finished,
+                                 door::Error>;
+
+class Client {
+ public:
+  using Milliseconds = std::chrono::milliseconds;
+
+  // Connects and exchanges Hello and Welcome. TRI-NET-032: nobody answers at the endpoint within
+  // `timeout`; TRI-NET-033: a malformed endpoint; or the coordinator's refusal.
+  static StatusOr<std::unique_ptr<Client>> connect(const std::string& endpoint,
+                                                   Milliseconds timeout);
+  static StatusOr<std::unique_ptr<Client>> connect(std::unique_ptr<ClientTransport> transport,
+                                                   Milliseconds timeout);
+
+  const door::Welcome& welcome() const { return welcome_; }
+  size_t num_open() const { return streams_.size(); }  // requests that are not over
+
+  // Sends a request and returns its tag, which the client chooses. What becomes of it, a refusal
+  // too, comes through poll().
+  StatusOr<uint64_t> submit(door::Submit request);
+  Status cancel(uint64_t tag);
+  Status resume(door::Resume resume, uint64_t* tag);
+
+  // Everything that has arrived, after waiting at most `timeout` for the first; may be empty.
+  // An error means that the connection is lost or was closed by the coordinator.
+  StatusOr<std::vector<ClientEvent>> poll(Milliseconds timeout);
+
+  // One question, one answer; events of streams that come in between wait for the next poll().
+  StatusOr<door::StatusReply> status(Milliseconds timeout);
+  StatusOr<std::vector<door::ModelInfo>> models(Milliseconds timeout);
+  Status ping(Milliseconds timeout);
+
+ private:
+  struct Stream {
+    int64_t credit_bytes = 0;  // of a whole grant
+    int64_t used_bytes = 0;    // since the last grant
+  };
+
+  explicit Client(std::unique_ptr<ClientTransport> transport);
+  Status send(const door::FromClient& message);
+  StatusOr<std::optional<door::ToClient>> receive(Milliseconds timeout);
+  template <class Reply>
+  StatusOr<Reply> ask(const door::FromClient& question, Milliseconds timeout);
+  Status say_hello(Milliseconds timeout);
+  // Books a message of a stream and queues its events.
+  Status deliver(door::ToClient message);
+  Status use_credit(uint64_t tag, int64_t bytes);
+
+  std::unique_ptr<ClientTransport> transport_;
+  ClientCodec codec_;
+  door::Welcome welcome_;
+  uint64_t next_tag_ = 1;
+  std::unordered_map<uint64_t, Stream> streams_;
+  std::deque<ClientEvent> events_;
+  std::string frame_;
+};
+
+}  // namespace trireme

@@ -1,0 +1,304 @@
+// What a client and the coordinator tell each other, as plain values; client_codec.h turns them
+// into frames and docs/protocol.md explains the conversation. A field here is the field of that
+// name in client.proto.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "model/step_plan.h"
+#include "model/token.h"
+
+namespace trireme::door {
+
+struct Hello {
+  uint32_t protocol_minor = 0;
+  std::string client;
+  bool operator==(const Hello&) const = default;
+};
+
+struct ModelInfo {
+  std::string name;
+  int32_t max_model_len = 0;  // 0 until a group is ready
+  int32_t vocabulary_size = 0;
+  bool has_tokenizer = false;
+  std::vector<TokenId> eos_token_ids;
+  int32_t ready_groups = 0;
+  bool allows_probes = false;
+  int32_t num_layers = 0;
+  int32_t hidden_size = 0;
+  bool operator==(const ModelInfo&) const = default;
+};
+
+struct Limits {
+  int64_t max_control_bytes = 0;
+  int64_t max_prompt_bytes = 0;
+  int32_t max_in_flight = 0;
+  int32_t max_choices = 0;
+  int32_t max_logprobs = 0;
+  int32_t max_stop_strings = 0;
+  bool operator==(const Limits&) const = default;
+};
+
+struct Welcome {
+  uint32_t protocol_major_min = 0;
+  uint32_t protocol_major_max = 0;
+  uint32_t protocol_minor = 0;
+  std::string server;
+  std::vector<ModelInfo> models;
+  Limits limits;
+  int64_t default_credit_bytes = 0;
+  bool operator==(const Welcome&) const = default;
+};
+
+enum class Kind : uint8_t { kGenerate, kScore, kProbe };
+enum class OnDisconnect : uint8_t { kDefault, kCancel, kContinue };
+
+// What is absent takes the model's default (generation_config.json), else the neutral value.
+struct Sampling {
+  std::optional<float> temperature;
+  std::optional<int32_t> top_k;
+  std::optional<float> top_p;
+  std::optional<float> min_p;
+  std::optional<float> repetition_penalty;
+  std::optional<float> presence_penalty;
+  std::optional<float> frequency_penalty;
+  std::vector<std::pair<TokenId, float>> logit_bias;
+  std::optional<int32_t> min_tokens;
+  std::optional<int32_t> max_tokens;
+  std::vector<std::string> stop;
+  std::vector<TokenId> stop_token_ids;
+  bool ignore_eos = false;
+  std::optional<uint64_t> seed;
+  std::optional<int32_t> n;
+  std::optional<int32_t> logprobs;
+  std::optional<int32_t> prompt_logprobs;
+  std::optional<bool> skip_special_tokens;
+  bool include_stop_str_in_output = false;
+  bool echo = false;
+  bool operator==(const Sampling&) const = default;
+};
+
+struct ChatMessage {
+  std::string role;
+  std::string content;
+  bool operator==(const ChatMessage&) const = default;
+};
+using Messages = std::vector<ChatMessage>;
+
+struct ProbePoint {
+  int32_t position = 0;
+  int32_t layer = -1;
+  bool operator==(const ProbePoint&) const = default;
+};
+
+struct Submit {
+  uint64_t tag = 0;
+  std::string model;
+  // Nothing, a text, token ids, or messages.
+  std::variant<std::monostate, std::string, std::vector<TokenId>, Messages> prompt;
+  bool add_special_tokens = true;
+  Sampling sampling;
+  Kind kind = Kind::kGenerate;
+  std::string idempotency_key;
+  std::string traceparent;
+  OnDisconnect on_disconnect = OnDisconnect::kDefault;
+  int64_t deadline_ms = 0;
+  int64_t credit_bytes = 0;
+  std::vector<ProbePoint> probes;
+  bool operator==(const Submit&) const = default;
+};
+
+struct Cancel {
+  uint64_t tag = 0;
+  std::string request_id;  // 16 bytes, or "": by tag
+  bool operator==(const Cancel&) const = default;
+};
+
+struct Resume {
+  uint64_t tag = 0;
+  std::string request_id;  // 16 bytes
+  uint64_t nonce = 0;
+  std::vector<int32_t> next_index;
+  int64_t credit_bytes = 0;
+  bool operator==(const Resume&) const = default;
+};
+
+struct Credit {
+  uint64_t tag = 0;
+  int64_t bytes = 0;
+  bool operator==(const Credit&) const = default;
+};
+
+struct Ping {
+  uint64_t nonce = 0;
+  bool operator==(const Ping&) const = default;
+};
+
+struct ListModels {
+  bool operator==(const ListModels&) const = default;
+};
+
+struct StatusRequest {
+  bool operator==(const StatusRequest&) const = default;
+};
+
+struct Pong {
+  uint64_t nonce = 0;
+  bool operator==(const Pong&) const = default;
+};
+
+struct Models {
+  std::vector<ModelInfo> models;
+  bool operator==(const Models&) const = default;
+};
+
+struct Accepted {
+  uint64_t tag = 0;
+  std::string request_id;  // 16 bytes; a secret
+  uint64_t seed = 0;
+  int32_t prompt_tokens = 0;
+  bool repeated_key = false;
+  bool operator==(const Accepted&) const = default;
+};
+
+struct TokenLogprob {
+  TokenAndLogprob token;
+  std::vector<TokenAndLogprob> top;
+  bool operator==(const TokenLogprob&) const = default;
+};
+
+struct Piece {
+  uint64_t tag = 0;
+  int32_t choice = 0;
+  int32_t first_index = 0;
+  std::vector<TokenId> token_ids;
+  std::string text;
+  std::vector<TokenLogprob> logprobs;
+  bool operator==(const Piece&) const = default;
+};
+
+struct Tokens {
+  std::vector<Piece> pieces;
+  bool operator==(const Tokens&) const = default;
+};
+
+struct PromptLogprobs {
+  uint64_t tag = 0;
+  int32_t first_position = 0;
+  std::vector<TokenLogprob> entries;
+  bool operator==(const PromptLogprobs&) const = default;
+};
+
+struct ProbeValues {
+  uint64_t tag = 0;
+  int32_t position = 0;
+  int32_t layer = -1;
+  int64_t offset = 0;
+  int64_t num_values = 0;
+  std::vector<float> values;
+  bool operator==(const ProbeValues&) const = default;
+};
+
+enum class FinishReason : uint8_t { kStop = 1, kLength, kCancelled, kFailed };
+
+struct Finished {
+  uint64_t tag = 0;
+  int32_t choice = 0;
+  FinishReason reason = FinishReason::kStop;
+  std::string stop_string;
+  std::optional<TokenId> stop_token_id;
+  std::string text;  // what was held back
+  std::string error_id;
+  std::string error_message;
+  int32_t prompt_tokens = 0;
+  int32_t output_tokens = 0;
+  int32_t cached_tokens = 0;
+  int64_t queued_us = 0;
+  int64_t first_token_us = 0;
+  int64_t total_us = 0;
+  bool last_choice = false;
+  bool invariant = true;
+  bool operator==(const Finished&) const = default;
+};
+
+// tag 0: about the frame or the connection itself.
+struct Error {
+  uint64_t tag = 0;
+  std::string error_id;
+  std::string message;
+  int64_t retry_after_ms = 0;
+  bool closes = false;
+  uint32_t protocol_major_min = 0;
+  uint32_t protocol_major_max = 0;
+  bool operator==(const Error&) const = default;
+};
+
+struct RankStatus {
+  int32_t rank = 0;
+  std::string host;
+  std::string phase;
+  uint64_t progress = 0;
+  int64_t heartbeat_age_ms = 0;
+  int64_t pid = 0;
+  int64_t load_bytes = 0;
+  int64_t load_total_bytes = 0;
+  bool operator==(const RankStatus&) const = default;
+};
+
+struct GroupStatus {
+  int32_t group = 0;
+  uint64_t epoch = 0;
+  std::string state;
+  int32_t tp = 0;
+  int32_t pp = 0;
+  int32_t pages = 0;
+  int32_t pages_held = 0;
+  int32_t pages_cached = 0;
+  int32_t slots_used = 0;
+  int32_t max_slots = 0;
+  int64_t steps = 0;
+  int32_t plans_in_flight = 0;
+  std::string last_cause;
+  std::vector<RankStatus> ranks;
+  std::string backend;
+  std::string dtype;
+  int32_t page_tokens = 0;
+  bool operator==(const GroupStatus&) const = default;
+};
+
+struct StatusReply {
+  std::string server;
+  int64_t uptime_ms = 0;
+  int32_t connections = 0;
+  int64_t waiting = 0;
+  int64_t running = 0;
+  int64_t finished = 0;
+  int64_t preemptions = 0;
+  int64_t prompt_tokens = 0;
+  int64_t cached_tokens = 0;
+  int64_t output_tokens = 0;
+  bool draining = false;
+  std::vector<GroupStatus> groups;
+  std::vector<ModelInfo> models;
+  bool operator==(const StatusReply&) const = default;
+};
+
+using FromClient =
+    std::variant<Hello, Submit, Cancel, Resume, Credit, Ping, ListModels, StatusRequest>;
+using ToClient = std::variant<Welcome,
+                              Accepted,
+                              Tokens,
+                              PromptLogprobs,
+                              ProbeValues,
+                              Finished,
+                              Error,
+                              Pong,
+                              Models,
+                              StatusReply>;
+
+}  // namespace trireme::door
