@@ -1,0 +1,20 @@
+// Reads the field `model` of a tokenizer.json that holds a BPE model.
+#pragma once
+
+#include <memory>
+
+#include "base/status.h"
+#include "model/tokenizer/bpe.h"
+#include "model/tokenizer/json_value.h"
+#include "model/tokenizer/vocabulary.h"
+
+namespace trireme {
+
+// The vocabulary of `model.vocab`, with room for `num_added` tokens more. Errors: TRI-TOK-003, 005.
+StatusOr<Vocabulary> read_vocabulary(const JsonFields& model, size_t num_added);
+
+// The merges and flags; `vocabulary` must outlive the result. Errors: TRI-TOK-003, 006, 016.
+StatusOr<std::unique_ptr<const BpeModel>> read_bpe(const JsonFields& model,
+                                                   const Vocabulary& vocabulary);
+
+}  // namespace trireme

@@ -1,0 +1,190 @@
+#include "model/tokenizer/json_check.h"
+
+#include <charconv>
+#include <cstdlib>
+#include <string>
+
+#include "model/tokenizer/unicode.h"
+
+namespace trireme {
+namespace {
+
+constexpr int kMaxDepth = 64;
+
+class Checker {
+ public:
+  explicit Checker(std::string_view text) : text_(text) {}
+
+  Status run() {
+    skip_space();
+    RETURN_IF_ERROR(value(0));
+    skip_space();
+    if (at_ != text_.size()) return stop("text after the end of the document");
+    return ok_status();
+  }
+
+ private:
+  Status stop(std::string_view why) const {
+    return invalid("TRI-TOK-002",
+                   "the tokenizer is not JSON at byte ",
+                   at_,
+                   " of ",
+                   text_.size(),
+                   ": ",
+                   why,
+                   "; fetch the file again");
+  }
+  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+  void skip_space() {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) {
+      ++at_;
+    }
+  }
+
+  Status value(int depth) {
+    if (depth > kMaxDepth) return stop(concat("more than ", kMaxDepth, " levels"));
+    switch (peek()) {
+      case '{':
+        return object(depth);
+      case '[':
+        return array(depth);
+      case '"':
+        return string();
+      case 't':
+        return word("true");
+      case 'f':
+        return word("false");
+      case 'n':
+        return word("null");
+      default:
+        return number();
+    }
+  }
+
+  Status object(int depth) {
+    ++at_;
+    skip_space();
+    if (peek() == '}') return ++at_, ok_status();
+    while (true) {
+      if (peek() != '"') return stop("expected a name in quotes");
+      RETURN_IF_ERROR(string());
+      skip_space();
+      if (peek() != ':') return stop("expected ':'");
+      ++at_;
+      skip_space();
+      RETURN_IF_ERROR(value(depth + 1));
+      skip_space();
+      if (peek() == '}') return ++at_, ok_status();
+      if (peek() != ',') return stop("expected ',' or '}'");
+      ++at_;
+      skip_space();
+    }
+  }
+
+  Status array(int depth) {
+    ++at_;
+    skip_space();
+    if (peek() == ']') return ++at_, ok_status();
+    while (true) {
+      RETURN_IF_ERROR(value(depth + 1));
+      skip_space();
+      if (peek() == ']') return ++at_, ok_status();
+      if (peek() != ',') return stop("expected ',' or ']'");
+      ++at_;
+      skip_space();
+    }
+  }
+
+  Status word(std::string_view wanted) {
+    if (text_.substr(at_, wanted.size()) != wanted) return stop("unknown word");
+    at_ += wanted.size();
+    return ok_status();
+  }
+
+  bool digits() {
+    const size_t from = at_;
+    while (peek() >= '0' && peek() <= '9') ++at_;
+    return at_ > from;
+  }
+
+  Status number() {
+    const size_t from = at_;
+    if (peek() == '-') ++at_;
+    if (peek() == '0') {
+      ++at_;
+    } else if (!digits()) {
+      return stop("expected a value");
+    }
+    if (peek() == '.' && (++at_, !digits())) return stop("expected a digit after '.'");
+    if (peek() == 'e' || peek() == 'E') {
+      ++at_;
+      if (peek() == '+' || peek() == '-') ++at_;
+      if (!digits()) return stop("expected a digit in the exponent");
+    }
+    double parsed = 0;
+    const auto result = std::from_chars(text_.data() + from, text_.data() + at_, parsed);
+    if (result.ec != std::errc()) return stop("a number out of range");
+    return ok_status();
+  }
+
+  Status string() {
+    ++at_;
+    while (at_ < text_.size()) {
+      const unsigned char byte = text_[at_];
+      if (byte == '"') return ++at_, ok_status();
+      if (byte < 0x20) return stop("a control character in a string");
+      if (byte == '\\') {
+        RETURN_IF_ERROR(escape());
+      } else if (byte < 0x80) {
+        ++at_;
+      } else {
+        const Utf8Step step = utf8_step(text_.substr(at_));
+        if (!step.valid) return stop("bytes that are not UTF-8");
+        at_ += step.length;
+      }
+    }
+    return stop("a string without an end");
+  }
+
+  Status escape() {
+    ++at_;
+    const char kind = peek();
+    if (kind == 'u') {
+      ++at_;
+      int unit = 0;
+      if (!hex4(unit)) return stop("expected four hexadecimal digits");
+      if (unit >= 0xDC00 && unit <= 0xDFFF) return stop("half of a surrogate pair");
+      if (unit < 0xD800 || unit > 0xDBFF) return ok_status();
+      if (text_.substr(at_, 2) != "\\u") return stop("half of a surrogate pair");
+      at_ += 2;
+      if (!hex4(unit)) return stop("expected four hexadecimal digits");
+      if (unit < 0xDC00 || unit > 0xDFFF) return stop("half of a surrogate pair");
+      return ok_status();
+    }
+    if (kind == '\0' || std::string_view("\"\\/bfnrt").find(kind) == std::string_view::npos) {
+      return stop("an unknown escape");
+    }
+    ++at_;
+    return ok_status();
+  }
+
+  bool hex4(int& unit) {
+    if (text_.size() - at_ < 4) return false;
+    const char* from = text_.data() + at_;
+    if (*from == '-' || *from == '+') return false;
+    const auto result = std::from_chars(from, from + 4, unit, 16);
+    if (result.ptr != from + 4) return false;
+    at_ += 4;
+    return true;
+  }
+
+  const std::string_view text_;
+  size_t at_ = 0;
+};
+
+}  // namespace
+
+Status check_json(std::string_view text) { return Checker(text).run(); }
+
+}  // namespace trireme

@@ -1,0 +1,40 @@
+// The merges of a BPE model: a pair of ids to its rank and the id it becomes. Filled while loading,
+// then const; one probe a lookup.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "model/token.h"
+
+namespace trireme {
+
+struct Merge {
+  int32_t rank = -1;  // lower merges first; -1: the pair does not merge
+  TokenId merged = -1;
+};
+
+class MergeTable {
+ public:
+  explicit MergeTable(size_t count = 0);
+
+  // At most `count` distinct pairs; a pair given again keeps its later rank.
+  void add(TokenId left, TokenId right, Merge merge);
+
+  Merge find(TokenId left, TokenId right) const;
+  size_t size() const { return size_; }
+
+ private:
+  struct Slot {
+    TokenId left = -1;
+    TokenId right = -1;
+    Merge merge;
+  };
+  size_t slot_of(TokenId left, TokenId right) const;
+
+  std::vector<Slot> slots_;  // open addressing; a free slot has left = -1
+  size_t size_ = 0;
+};
+
+}  // namespace trireme

@@ -1,0 +1,21 @@
+// The ids that a file's post-processor puts before and after one sequence. Const, thread-safe.
+#pragma once
+
+#include <vector>
+
+#include "base/status.h"
+#include "model/token.h"
+#include "model/tokenizer/json_value.h"
+#include "model/tokenizer/vocabulary.h"
+
+namespace trireme {
+
+struct PostProcessor {
+  std::vector<TokenId> before;
+  std::vector<TokenId> after;
+
+  // Reads the field `post_processor`; its ids must be tokens. Errors: TRI-TOK-003, TRI-TOK-011.
+  static StatusOr<PostProcessor> read(JsonValue value, const Vocabulary& vocabulary);
+};
+
+}  // namespace trireme

@@ -1,0 +1,61 @@
+// Text to token ids and back, by a Hugging Face tokenizer.json alone.
+// Immutable after load and free of caches: any number of threads may call it at once.
+// Invariant: every id that encode returns has a piece, and decode of any ids never fails.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "model/token.h"
+
+namespace trireme {
+
+struct EncodeOptions {
+  bool add_special = true;    // apply the post-processor (begin and end tokens)
+  bool parse_special = true;  // special tokens written out in the text become their ids
+};
+
+struct TokenizerParts;
+
+class Tokenizer {
+ public:
+  // Errors: TRI-TOK-001..013, each naming the field and what is supported.
+  static StatusOr<std::unique_ptr<const Tokenizer>> load(const std::string& path);
+  static StatusOr<std::unique_ptr<const Tokenizer>> parse(std::string_view json);
+
+  explicit Tokenizer(std::unique_ptr<const TokenizerParts> parts);
+  ~Tokenizer();
+
+  // Bytes of `text` that are not UTF-8 count as U+FFFD. Errors: TRI-TOK-014 (a pattern of the file
+  // needs too many steps on this text), TRI-TOK-015 (text too long).
+  StatusOr<std::vector<TokenId>> encode(std::string_view text,
+                                        const EncodeOptions& options = {}) const;
+
+  // The text of all ids at once; ids without a piece stand for nothing.
+  std::string decode(std::span<const TokenId> ids, bool skip_special) const;
+
+  // The token as it stands in the file ("\u0120ship"); empty for an id without one.
+  std::string_view piece(TokenId id) const;
+
+  // The bytes that the id adds to a text, special tokens included. Where the decoder drops a
+  // leading space it is still here: the Detokenizer drops it.
+  std::string bytes_of(TokenId id) const;
+
+  bool is_special(TokenId id) const;
+  std::optional<TokenId> id_of(std::string_view piece) const;
+
+  // One past the highest id, which may leave gaps: not the rows of the embedding.
+  int vocabulary_size() const;
+
+  const TokenizerParts& parts() const { return *parts_; }
+
+ private:
+  const std::unique_ptr<const TokenizerParts> parts_;
+};
+
+}  // namespace trireme

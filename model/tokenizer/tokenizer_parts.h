@@ -1,0 +1,37 @@
+// What a tokenizer.json becomes: the parts of a Tokenizer in the order in which a text meets them.
+// Internal to model/tokenizer and its tests. Const after read; not to be moved (the model points
+// to the vocabulary).
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "base/status.h"
+#include "model/tokenizer/added_tokens.h"
+#include "model/tokenizer/bpe.h"
+#include "model/tokenizer/decoder.h"
+#include "model/tokenizer/normalizer.h"
+#include "model/tokenizer/post_processor.h"
+#include "model/tokenizer/pre_tokenizer.h"
+#include "model/tokenizer/vocabulary.h"
+
+namespace trireme {
+
+struct TokenizerParts {
+  TokenizerParts() : vocabulary(0) {}
+  TokenizerParts(const TokenizerParts&) = delete;
+
+  Vocabulary vocabulary;
+  AddedTokenMatcher added;  // looked for in the text as it came
+  Normalizer normalizer;
+  AddedTokenMatcher added_normalized;  // looked for in the normalised text
+  PreTokenizer pre_tokenizer;
+  std::unique_ptr<const BpeModel> model;
+  PostProcessor post_processor;
+  Decoder decoder;
+};
+
+// Reads the text of a tokenizer.json. Errors: TRI-TOK-002..012, 016.
+StatusOr<std::unique_ptr<const TokenizerParts>> read_tokenizer(std::string_view json);
+
+}  // namespace trireme

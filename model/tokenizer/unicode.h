@@ -1,0 +1,55 @@
+// UTF-8 and the few character classes that tokenizers ask for. Pure functions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace trireme {
+
+// The first step of decoding `text` (not empty). Valid: `length` bytes are the character `code`.
+// Not valid: `length` bytes are a maximal invalid part (one U+FFFD); if `incomplete`, they are all
+// that is left and could still begin a character.
+struct Utf8Step {
+  bool valid = false;
+  bool incomplete = false;
+  uint8_t length = 0;
+  char32_t code = 0;
+};
+Utf8Step utf8_step(std::string_view text);
+
+void append_utf8(char32_t code, std::string& out);
+
+constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
+
+bool is_utf8(std::string_view text);
+// `text` with every maximal invalid part replaced by U+FFFD.
+std::string to_utf8_lossy(std::string_view text);
+
+// The code point that ends just before the end of `text` (valid UTF-8, not empty), and its length.
+Utf8Step utf8_last(std::string_view text);
+
+bool is_space(char32_t code);        // White_Space
+bool is_word(char32_t code);         // Alphabetic, marks, decimal digits, connectors, joiners
+bool is_number(char32_t code);       // general category N
+bool is_punctuation(char32_t code);  // general category P, and the ASCII symbols
+
+// GPT-2's alphabet: each byte has a printable character of one or two UTF-8 bytes.
+class ByteAlphabet {
+ public:
+  ByteAlphabet();
+  std::string_view character(uint8_t byte) const {
+    return {characters_[byte].data(), static_cast<size_t>(lengths_[byte])};
+  }
+  // The byte of a character, -1 if it is not in the alphabet.
+  int byte_of(char32_t code) const { return code < kEnd ? bytes_[code] : -1; }
+
+ private:
+  static constexpr char32_t kEnd = 0x144;
+  std::array<std::array<char, 2>, 256> characters_;
+  std::array<uint8_t, 256> lengths_;
+  std::array<int16_t, kEnd> bytes_;
+};
+
+}  // namespace trireme

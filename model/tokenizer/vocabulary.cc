@@ -1,0 +1,107 @@
+#include "model/tokenizer/vocabulary.h"
+
+#include "model/tokenizer/flat_hash.h"
+
+namespace trireme {
+namespace {
+
+// Published tokenizers leave gaps of up to about a thousand ids before their added tokens.
+constexpr int64_t kIdReserve = 2048;
+
+}  // namespace
+
+Vocabulary::Vocabulary(size_t count, size_t bytes)
+    : end_of_ids_(static_cast<int64_t>(2 * count) + kIdReserve),
+      slots_(count + count / 2 + 8, kNone) {
+  pool_.reserve(bytes);
+  tokens_.reserve(count);
+}
+
+size_t Vocabulary::slot_of(std::string_view piece) const {
+  size_t slot = slot_of_hash(hash_bytes(piece), slots_.size());
+  while (slots_[slot] != kNone && this->piece(slots_[slot]) != piece) {
+    slot = slot + 1 == slots_.size() ? 0 : slot + 1;
+  }
+  return slot;
+}
+
+Status Vocabulary::insert(std::string_view id_of_error,
+                          std::string_view piece,
+                          int64_t id,
+                          uint8_t flags) {
+  if (id < 0 || id >= end_of_ids_) {
+    return invalid(id_of_error,
+                   "token \"",
+                   piece.substr(0, 80),
+                   "\" has id ",
+                   id,
+                   "; ids must lie in 0..",
+                   end_of_ids_ - 1,
+                   " for a vocabulary of this size");
+  }
+  if (has(static_cast<TokenId>(id))) {
+    return invalid(id_of_error,
+                   "id ",
+                   id,
+                   " is given to \"",
+                   this->piece(id).substr(0, 80),
+                   "\" and to \"",
+                   piece.substr(0, 80),
+                   "\"; ids must be distinct");
+  }
+  if (piece.size() > kMaxPieceBytes || pool_.size() > UINT32_MAX - piece.size()) {
+    return invalid(id_of_error,
+                   "token ",
+                   id,
+                   " has ",
+                   piece.size(),
+                   " bytes; at most ",
+                   kMaxPieceBytes,
+                   " are supported, and 4 GiB for all tokens");
+  }
+  const size_t slot = slot_of(piece);
+  if (slots_[slot] != kNone) {
+    return invalid(id_of_error,
+                   "token \"",
+                   piece.substr(0, 80),
+                   "\" has the ids ",
+                   slots_[slot],
+                   " and ",
+                   id,
+                   "; it must have one");
+  }
+  if (static_cast<size_t>(id) >= tokens_.size()) tokens_.resize(id + 1);
+  tokens_[id] = {static_cast<uint32_t>(pool_.size()), static_cast<uint16_t>(piece.size()), flags};
+  pool_.append(piece);
+  slots_[slot] = static_cast<TokenId>(id);
+  return ok_status();
+}
+
+Status Vocabulary::add(std::string_view piece, int64_t id) {
+  return insert("TRI-TOK-005", piece, id, kInModel);
+}
+
+Status Vocabulary::add_added(std::string_view piece, int64_t id, bool special) {
+  const uint8_t flags = special ? kAdded | kSpecial : kAdded;
+  const std::optional<TokenId> known = find(piece);
+  if (!known || *known != id || is_added(*known)) return insert("TRI-TOK-007", piece, id, flags);
+  tokens_[id].flags |= flags;
+  return ok_status();
+}
+
+std::string_view Vocabulary::piece(TokenId id) const {
+  if (!has(id)) return {};
+  return std::string_view(pool_).substr(tokens_[id].offset, tokens_[id].length);
+}
+
+std::optional<TokenId> Vocabulary::find(std::string_view piece) const {
+  const TokenId id = slots_[slot_of(piece)];
+  return id == kNone ? std::nullopt : std::optional<TokenId>(id);
+}
+
+TokenId Vocabulary::find_in_model(std::string_view piece) const {
+  const TokenId id = slots_[slot_of(piece)];
+  return in_model(id) ? id : kNone;
+}
+
+}  // namespace trireme
