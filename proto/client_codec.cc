@@ -1,0 +1,241 @@
+#include "proto/client_codec.h"
+
+#include <google/protobuf/wire_format_lite.h>
+
+#include "proto/client_convert.h"
+
+namespace trireme {
+
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedInputStream;
+using wire::RangeCheck;
+
+// The ones that come by the thousand; the rest lives on the stack of a call.
+struct ClientCodec::Messages {
+  v1::Submit submit;
+  v1::Tokens tokens;
+  v1::Finished finished;
+  v1::ProbeValues probe_values;
+};
+
+namespace {
+
+// Reads fields up to the end of `in`; what is not field `payload` counts as control.
+// Returns false where the bytes are no message.
+bool count_control_bytes(CodedInputStream& in, int payload, int64_t& control) {
+  while (true) {
+    const int before = in.CurrentPosition();
+    const uint32_t tag = in.ReadTag();
+    if (tag == 0) return in.ConsumedEntireMessage() || in.BytesUntilLimit() == 0;
+    if (!WireFormatLite::SkipField(&in, tag)) return false;
+    if (WireFormatLite::GetTagFieldNumber(tag) != payload) {
+      control += in.CurrentPosition() - before;
+    }
+  }
+}
+
+Status check_submit_size(std::string_view body) {
+  if (static_cast<int64_t>(body.size()) <= kMaxControlBytes) return ok_status();
+  const int64_t control = control_bytes_of_submit(body);
+  if (control < 0) {
+    return invalid("TRI-NET-003",
+                   "a body of ",
+                   body.size(),
+                   " bytes is no trireme.v1.Submit; compare proto/client.proto of this release");
+  }
+  if (control <= kMaxControlBytes) return ok_status();
+  return invalid("TRI-NET-004",
+                 "a trireme.v1.Submit has ",
+                 control,
+                 " bytes beside its prompt, at most ",
+                 kMaxControlBytes,
+                 " are taken");
+}
+
+template <class Value, class Message, class Variant>
+StatusOr<Variant> decode_as(std::string_view body, int64_t max_bytes, Message& message) {
+  RETURN_IF_ERROR(wire::parse(body, max_bytes, message));
+  RangeCheck check;
+  Variant variant{std::in_place_type<Value>};
+  read(check, message, std::get<Value>(variant));
+  if (!check.ok()) return check.status();
+  return variant;
+}
+
+template <class Value, class Message>
+StatusOr<door::FromClient> control(std::string_view body) {
+  Message message;
+  return decode_as<Value, Message, door::FromClient>(body, kMaxControlBytes, message);
+}
+
+template <class Value, class Message>
+StatusOr<door::ToClient> answer(std::string_view body) {
+  Message message;
+  return decode_as<Value, Message, door::ToClient>(body, kMaxToClientBytes, message);
+}
+
+Status unexpected_type(int type, const char* direction) {
+  return invalid("TRI-NET-005",
+                 "message type ",
+                 type,
+                 " is none that ",
+                 direction,
+                 "; docs/protocol.md lists them");
+}
+
+template <class Value, class Message>
+void encode_as(v1::MessageType type, const Value& value, Message& message, std::string& frame) {
+  message.Clear();
+  write(value, message);
+  wire::write_frame(type, message, frame);
+}
+
+template <class Message, class Value>
+void encode_once(v1::MessageType type, const Value& value, std::string& frame) {
+  Message message;
+  encode_as(type, value, message, frame);
+}
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+
+}  // namespace
+
+int64_t control_bytes_of_submit(std::string_view body) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(body.data());
+  CodedInputStream in(bytes, static_cast<int>(body.size()));
+  int64_t control = 0;
+  while (true) {
+    const int before = in.CurrentPosition();
+    const uint32_t tag = in.ReadTag();
+    if (tag == 0) return in.ConsumedEntireMessage() ? control : -1;
+    const int field = WireFormatLite::GetTagFieldNumber(tag);
+    const bool has_length =
+        WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
+    if (field == v1::Submit::kTokenIdsFieldNumber && has_length) {
+      const CodedInputStream::Limit limit = in.ReadLengthAndPushLimit();
+      if (!count_control_bytes(in, v1::TokenIds::kIdsFieldNumber, control)) return -1;
+      in.PopLimit(limit);
+      continue;
+    }
+    if (!WireFormatLite::SkipField(&in, tag)) return -1;
+    if (field != v1::Submit::kTextFieldNumber) control += in.CurrentPosition() - before;
+  }
+}
+
+ClientCodec::ClientCodec() : messages_(std::make_unique<Messages>()) {}
+ClientCodec::~ClientCodec() = default;
+
+void ClientCodec::encode(const door::FromClient& message, std::string& frame) {
+  std::visit(
+      Overloaded{
+          [&](const door::Hello& value) { encode_once<v1::Hello>(v1::HELLO, value, frame); },
+          [&](const door::Submit& value) {
+            encode_as(v1::SUBMIT, value, messages_->submit, frame);
+          },
+          [&](const door::Cancel& value) { encode_once<v1::Cancel>(v1::CANCEL, value, frame); },
+          [&](const door::Resume& value) { encode_once<v1::Resume>(v1::RESUME, value, frame); },
+          [&](const door::Credit& value) { encode_once<v1::Credit>(v1::CREDIT, value, frame); },
+          [&](const door::Ping& value) { encode_once<v1::Ping>(v1::PING, value, frame); },
+          [&](const door::ListModels& value) {
+            encode_once<v1::ListModels>(v1::LIST_MODELS, value, frame);
+          },
+          [&](const door::StatusRequest& value) {
+            encode_once<v1::StatusRequest>(v1::STATUS, value, frame);
+          },
+      },
+      message);
+}
+
+void ClientCodec::encode(const door::ToClient& message, std::string& frame) {
+  std::visit(
+      Overloaded{
+          [&](const door::Welcome& value) { encode_once<v1::Welcome>(v1::WELCOME, value, frame); },
+          [&](const door::Accepted& value) {
+            encode_once<v1::Accepted>(v1::ACCEPTED, value, frame);
+          },
+          [&](const door::Tokens& value) {
+            encode_as(v1::TOKENS, value, messages_->tokens, frame);
+          },
+          [&](const door::PromptLogprobs& value) {
+            encode_once<v1::PromptLogprobs>(v1::PROMPT_LOGPROBS, value, frame);
+          },
+          [&](const door::ProbeValues& value) {
+            encode_as(v1::PROBE_VALUES, value, messages_->probe_values, frame);
+          },
+          [&](const door::Finished& value) {
+            encode_as(v1::FINISHED, value, messages_->finished, frame);
+          },
+          [&](const door::Error& value) { encode_once<v1::Error>(v1::ERROR, value, frame); },
+          [&](const door::Pong& value) { encode_once<v1::Pong>(v1::PONG, value, frame); },
+          [&](const door::Models& value) { encode_once<v1::Models>(v1::MODELS, value, frame); },
+          [&](const door::StatusReply& value) {
+            encode_once<v1::StatusReply>(v1::STATUS_REPLY, value, frame);
+          },
+      },
+      message);
+}
+
+StatusOr<door::FromClient> ClientCodec::decode_from_client(std::string_view bytes) {
+  ASSIGN_OR_RETURN(const Frame frame, read_frame(bytes));
+  switch (frame.type) {
+    case v1::HELLO:
+      return control<door::Hello, v1::Hello>(frame.body);
+    case v1::SUBMIT: {
+      RETURN_IF_ERROR(check_submit_size(frame.body));
+      auto decoded = decode_as<door::Submit, v1::Submit, door::FromClient>(
+          frame.body, kMaxPromptBytes, messages_->submit);
+      // A long prompt's memory is not kept for the next, short one.
+      if (static_cast<int64_t>(frame.body.size()) > kMaxControlBytes) messages_->submit = {};
+      return decoded;
+    }
+    case v1::CANCEL:
+      return control<door::Cancel, v1::Cancel>(frame.body);
+    case v1::RESUME:
+      return control<door::Resume, v1::Resume>(frame.body);
+    case v1::CREDIT:
+      return control<door::Credit, v1::Credit>(frame.body);
+    case v1::PING:
+      return control<door::Ping, v1::Ping>(frame.body);
+    case v1::LIST_MODELS:
+      return control<door::ListModels, v1::ListModels>(frame.body);
+    case v1::STATUS:
+      return control<door::StatusRequest, v1::StatusRequest>(frame.body);
+    default:
+      return unexpected_type(frame.type, "a client sends");
+  }
+}
+
+StatusOr<door::ToClient> ClientCodec::decode_to_client(std::string_view bytes) {
+  ASSIGN_OR_RETURN(const Frame frame, read_frame(bytes));
+  switch (frame.type) {
+    case v1::WELCOME:
+      return answer<door::Welcome, v1::Welcome>(frame.body);
+    case v1::ACCEPTED:
+      return answer<door::Accepted, v1::Accepted>(frame.body);
+    case v1::TOKENS:
+      return decode_as<door::Tokens, v1::Tokens, door::ToClient>(
+          frame.body, kMaxToClientBytes, messages_->tokens);
+    case v1::PROMPT_LOGPROBS:
+      return answer<door::PromptLogprobs, v1::PromptLogprobs>(frame.body);
+    case v1::PROBE_VALUES:
+      return decode_as<door::ProbeValues, v1::ProbeValues, door::ToClient>(
+          frame.body, kMaxToClientBytes, messages_->probe_values);
+    case v1::FINISHED:
+      return answer<door::Finished, v1::Finished>(frame.body);
+    case v1::ERROR:
+      return answer<door::Error, v1::Error>(frame.body);
+    case v1::PONG:
+      return answer<door::Pong, v1::Pong>(frame.body);
+    case v1::MODELS:
+      return answer<door::Models, v1::Models>(frame.body);
+    case v1::STATUS_REPLY:
+      return answer<door::StatusReply, v1::StatusReply>(frame.body);
+    default:
+      return unexpected_type(frame.type, "a coordinator sends to a client");
+  }
+}
+
+}  // namespace trireme

@@ -1,0 +1,232 @@
+#include "proto/client_convert.h"
+#include "proto/credit.h"
+
+namespace trireme {
+namespace {
+
+using wire::RangeCheck;
+using wire::take;
+using wire::to_int32;
+using wire::to_int64;
+
+constexpr int64_t kMaxRequestIdBytes = 16;
+
+template <class T>
+std::optional<T> optional_if(bool present, T value) {
+  return present ? std::optional<T>(value) : std::nullopt;
+}
+
+std::optional<int32_t> optional_int32(RangeCheck& check,
+                                      bool present,
+                                      uint32_t value,
+                                      const char* field) {
+  if (!present) return std::nullopt;
+  return to_int32(check, value, field);
+}
+
+void write(const door::Sampling& from, v1::Sampling& to) {
+  if (from.temperature) to.set_temperature(*from.temperature);
+  if (from.top_k) to.set_top_k(static_cast<uint32_t>(*from.top_k));
+  if (from.top_p) to.set_top_p(*from.top_p);
+  if (from.min_p) to.set_min_p(*from.min_p);
+  if (from.repetition_penalty) to.set_repetition_penalty(*from.repetition_penalty);
+  if (from.presence_penalty) to.set_presence_penalty(*from.presence_penalty);
+  if (from.frequency_penalty) to.set_frequency_penalty(*from.frequency_penalty);
+  for (const auto& [id, bias] : from.logit_bias) {
+    to.add_logit_bias_ids(static_cast<uint32_t>(id));
+    to.add_logit_bias_values(bias);
+  }
+  if (from.min_tokens) to.set_min_tokens(static_cast<uint32_t>(*from.min_tokens));
+  if (from.max_tokens) to.set_max_tokens(static_cast<uint32_t>(*from.max_tokens));
+  for (const std::string& stop : from.stop) to.add_stop(stop);
+  wire::put(from.stop_token_ids, to.mutable_stop_token_ids());
+  to.set_ignore_eos(from.ignore_eos);
+  if (from.seed) to.set_seed(*from.seed);
+  if (from.n) to.set_n(static_cast<uint32_t>(*from.n));
+  if (from.logprobs) to.set_logprobs(static_cast<uint32_t>(*from.logprobs));
+  if (from.prompt_logprobs) to.set_prompt_logprobs(static_cast<uint32_t>(*from.prompt_logprobs));
+  if (from.skip_special_tokens) to.set_skip_special_tokens(*from.skip_special_tokens);
+  to.set_include_stop_str_in_output(from.include_stop_str_in_output);
+  to.set_echo(from.echo);
+}
+
+void read(RangeCheck& check, const v1::Sampling& from, door::Sampling& to) {
+  to.temperature = optional_if(from.has_temperature(), from.temperature());
+  to.top_k = optional_int32(check, from.has_top_k(), from.top_k(), "top_k");
+  to.top_p = optional_if(from.has_top_p(), from.top_p());
+  to.min_p = optional_if(from.has_min_p(), from.min_p());
+  to.repetition_penalty = optional_if(from.has_repetition_penalty(), from.repetition_penalty());
+  to.presence_penalty = optional_if(from.has_presence_penalty(), from.presence_penalty());
+  to.frequency_penalty = optional_if(from.has_frequency_penalty(), from.frequency_penalty());
+  check.same_length(from.logit_bias_ids_size(), from.logit_bias_values_size(), "logit_bias_values");
+  for (int i = 0; check.ok() && i < from.logit_bias_ids_size(); ++i) {
+    to.logit_bias.emplace_back(to_int32(check, from.logit_bias_ids(i), "logit_bias_ids"),
+                               from.logit_bias_values(i));
+  }
+  to.min_tokens = optional_int32(check, from.has_min_tokens(), from.min_tokens(), "min_tokens");
+  to.max_tokens = optional_int32(check, from.has_max_tokens(), from.max_tokens(), "max_tokens");
+  to.stop.assign(from.stop().begin(), from.stop().end());
+  take(check, from.stop_token_ids(), to.stop_token_ids, "stop_token_ids");
+  to.ignore_eos = from.ignore_eos();
+  to.seed = optional_if(from.has_seed(), static_cast<uint64_t>(from.seed()));
+  to.n = optional_int32(check, from.has_n(), from.n(), "n");
+  to.logprobs = optional_int32(check, from.has_logprobs(), from.logprobs(), "logprobs");
+  to.prompt_logprobs =
+      optional_int32(check, from.has_prompt_logprobs(), from.prompt_logprobs(), "prompt_logprobs");
+  to.skip_special_tokens = optional_if(from.has_skip_special_tokens(), from.skip_special_tokens());
+  to.include_stop_str_in_output = from.include_stop_str_in_output();
+  to.echo = from.echo();
+}
+
+void write_prompt(const door::Submit& from, v1::Submit& to) {
+  if (const auto* text = std::get_if<std::string>(&from.prompt)) {
+    to.set_text(*text);
+  } else if (const auto* ids = std::get_if<std::vector<TokenId>>(&from.prompt)) {
+    wire::put(*ids, to.mutable_token_ids()->mutable_ids());
+  } else if (const auto* messages = std::get_if<door::Messages>(&from.prompt)) {
+    to.mutable_messages();
+    for (const door::ChatMessage& message : *messages) {
+      v1::ChatMessage& entry = *to.mutable_messages()->add_messages();
+      entry.set_role(message.role);
+      entry.set_content(message.content);
+    }
+  }
+}
+
+void read_prompt(RangeCheck& check, const v1::Submit& from, door::Submit& to) {
+  switch (from.prompt_case()) {
+    case v1::Submit::kText:
+      to.prompt = from.text();
+      return;
+    case v1::Submit::kTokenIds:
+      take(check, from.token_ids().ids(), to.prompt.emplace<std::vector<TokenId>>(), "token_ids");
+      return;
+    case v1::Submit::kMessages:
+      for (const v1::ChatMessage& message : from.messages().messages()) {
+        auto* messages = std::get_if<door::Messages>(&to.prompt);
+        if (messages == nullptr) messages = &to.prompt.emplace<door::Messages>();
+        messages->push_back({message.role(), message.content()});
+      }
+      if (from.messages().messages_size() == 0) to.prompt.emplace<door::Messages>();
+      return;
+    case v1::Submit::PROMPT_NOT_SET:
+      to.prompt = std::monostate();
+      return;
+  }
+}
+
+}  // namespace
+
+void write(const door::Hello& from, v1::Hello& to) {
+  to.set_protocol_minor(from.protocol_minor);
+  to.set_client(from.client);
+}
+
+void read(RangeCheck& check, const v1::Hello& from, door::Hello& to) {
+  constexpr int64_t kMaxClientNameBytes = 256;
+  to.protocol_minor = from.protocol_minor();
+  check.number(from.client().size(), kMaxClientNameBytes, "client (its bytes)");
+  if (check.ok()) to.client = from.client();
+}
+
+void write(const door::Submit& from, v1::Submit& to) {
+  to.set_tag(from.tag);
+  to.set_model(from.model);
+  write_prompt(from, to);
+  if (!from.add_special_tokens) to.set_add_special_tokens(false);
+  write(from.sampling, *to.mutable_sampling());
+  to.set_kind(static_cast<v1::RequestKind>(from.kind));
+  to.set_idempotency_key(from.idempotency_key);
+  to.set_traceparent(from.traceparent);
+  to.set_on_disconnect(static_cast<v1::OnDisconnect>(from.on_disconnect));
+  to.set_deadline_ms(static_cast<uint64_t>(from.deadline_ms));
+  to.set_credit_bytes(static_cast<uint64_t>(from.credit_bytes));
+  wire::put_member(from.probes, &door::ProbePoint::position, to.mutable_probe_positions());
+  wire::put_member(from.probes, &door::ProbePoint::layer, to.mutable_probe_layers());
+}
+
+void read(RangeCheck& check, const v1::Submit& from, door::Submit& to) {
+  to.tag = from.tag();
+  if (from.tag() == 0) check.fail("tag", "is 0, allowed is 1 and above");
+  to.model = from.model();
+  read_prompt(check, from, to);
+  to.add_special_tokens = !from.has_add_special_tokens() || from.add_special_tokens();
+  read(check, from.sampling(), to.sampling);
+  check.number(static_cast<int>(from.kind()), v1::RequestKind_MAX, "kind");
+  if (check.ok()) to.kind = static_cast<door::Kind>(from.kind());
+  check.number(from.idempotency_key().size(), 256, "idempotency_key (its bytes)");
+  to.idempotency_key = from.idempotency_key();
+  check.number(from.traceparent().size(), 256, "traceparent (its bytes)");
+  to.traceparent = from.traceparent();
+  check.number(static_cast<int>(from.on_disconnect()), v1::OnDisconnect_MAX, "on_disconnect");
+  if (check.ok()) to.on_disconnect = static_cast<door::OnDisconnect>(from.on_disconnect());
+  constexpr int64_t kMaxDeadlineMs = int64_t{1000} * 3600 * 24 * 365;
+  check.number(from.deadline_ms(), kMaxDeadlineMs, "deadline_ms");
+  to.deadline_ms = static_cast<int64_t>(from.deadline_ms());
+  check.number(from.credit_bytes(), kMaxCreditBytes, "credit_bytes");
+  to.credit_bytes = static_cast<int64_t>(from.credit_bytes());
+  to.probes.resize(static_cast<size_t>(from.probe_positions_size()));
+  wire::take_member(
+      check, from.probe_positions(), to.probes, &door::ProbePoint::position, "probe_positions");
+  check.same_length(from.probe_positions_size(), from.probe_layers_size(), "probe_layers");
+  for (int i = 0; check.ok() && i < from.probe_layers_size(); ++i) {
+    check.number(from.probe_layers(i), wire::kInt32Max, "probe_layers", -1);
+    to.probes[static_cast<size_t>(i)].layer = from.probe_layers(i);
+  }
+}
+
+void write(const door::Cancel& from, v1::Cancel& to) {
+  to.set_tag(from.tag);
+  to.set_request_id(from.request_id);
+}
+
+void read(RangeCheck& check, const v1::Cancel& from, door::Cancel& to) {
+  to.tag = from.tag();
+  to.request_id = from.request_id();
+  if (!to.request_id.empty() && to.request_id.size() != kMaxRequestIdBytes) {
+    check.fail("request_id", concat("has ", to.request_id.size(), " bytes, allowed is 16 or none"));
+  }
+}
+
+void write(const door::Resume& from, v1::Resume& to) {
+  to.set_tag(from.tag);
+  to.set_request_id(from.request_id);
+  to.set_nonce(from.nonce);
+  wire::put(from.next_index, to.mutable_next_index());
+  to.set_credit_bytes(static_cast<uint64_t>(from.credit_bytes));
+}
+
+void read(RangeCheck& check, const v1::Resume& from, door::Resume& to) {
+  to.tag = from.tag();
+  if (from.tag() == 0) check.fail("tag", "is 0, allowed is 1 and above");
+  to.request_id = from.request_id();
+  if (to.request_id.size() != kMaxRequestIdBytes) {
+    check.fail("request_id", concat("has ", to.request_id.size(), " bytes, allowed is 16"));
+  }
+  to.nonce = from.nonce();
+  constexpr int64_t kMaxChoices = 1024;
+  check.number(from.next_index_size(), kMaxChoices, "next_index (their number)");
+  if (check.ok()) take(check, from.next_index(), to.next_index, "next_index");
+  check.number(from.credit_bytes(), kMaxCreditBytes, "credit_bytes");
+  to.credit_bytes = static_cast<int64_t>(from.credit_bytes());
+}
+
+void write(const door::Credit& from, v1::Credit& to) {
+  to.set_tag(from.tag);
+  to.set_bytes(static_cast<uint64_t>(from.bytes));
+}
+
+void read(RangeCheck& check, const v1::Credit& from, door::Credit& to) {
+  to.tag = from.tag();
+  check.number(from.bytes(), kMaxCreditBytes, "bytes");
+  to.bytes = static_cast<int64_t>(from.bytes());
+}
+
+void write(const door::Ping& from, v1::Ping& to) { to.set_nonce(from.nonce); }
+void read(RangeCheck&, const v1::Ping& from, door::Ping& to) { to.nonce = from.nonce(); }
+void write(const door::ListModels&, v1::ListModels&) {}
+void read(RangeCheck&, const v1::ListModels&, door::ListModels&) {}
+void write(const door::StatusRequest&, v1::StatusRequest&) {}
+void read(RangeCheck&, const v1::StatusRequest&, door::StatusRequest&) {}
+
+}  // namespace trireme

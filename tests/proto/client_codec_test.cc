@@ -1,0 +1,204 @@
+#include "proto/client_codec.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "proto/frame.h"
+
+namespace trireme {
+namespace {
+
+door::Submit some_submit() {
+  door::Submit submit;
+  submit.tag = 7;
+  submit.model = "demo";
+  submit.prompt = std::vector<TokenId>{1, 500, 70000};
+  submit.add_special_tokens = false;
+  submit.sampling.temperature = 0.f;
+  submit.sampling.top_k = 0;
+  submit.sampling.top_p = 0.5f;
+  submit.sampling.min_p = 0.25f;
+  submit.sampling.repetition_penalty = 1.25f;
+  submit.sampling.presence_penalty = -1.f;
+  submit.sampling.frequency_penalty = 1.f;
+  submit.sampling.logit_bias = {{3, -100.f}, {4, 2.5f}};
+  submit.sampling.min_tokens = 1;
+  submit.sampling.max_tokens = 64;
+  submit.sampling.stop = {"\n\n", "end"};
+  submit.sampling.stop_token_ids = {2};
+  submit.sampling.ignore_eos = true;
+  submit.sampling.seed = 0;
+  submit.sampling.n = 2;
+  submit.sampling.logprobs = 0;
+  submit.sampling.prompt_logprobs = 20;
+  submit.sampling.skip_special_tokens = false;
+  submit.sampling.include_stop_str_in_output = true;
+  submit.sampling.echo = true;
+  submit.kind = door::Kind::kProbe;
+  submit.idempotency_key = "key";
+  submit.traceparent = "00-aa-bb-01";
+  submit.on_disconnect = door::OnDisconnect::kContinue;
+  submit.deadline_ms = 1000;
+  submit.credit_bytes = 4096;
+  submit.probes = {{0, -1}, {5, 12}};
+  return submit;
+}
+
+std::vector<door::FromClient> from_client() {
+  door::Submit with_text;
+  with_text.tag = 1;
+  with_text.prompt = std::string("The galley");
+  door::Submit with_messages;
+  with_messages.tag = 2;
+  with_messages.prompt = door::Messages{{"user", "Hello"}};
+  return {door::Hello{0, "test 1"},
+          some_submit(),
+          with_text,
+          with_messages,
+          door::Cancel{7, ""},
+          door::Cancel{0, std::string(16, 'i')},
+          door::Resume{8, std::string(16, 'i'), 5, {0, 12}, 100},
+          door::Credit{7, 1 << 20},
+          door::Ping{~uint64_t{0}},
+          door::ListModels{},
+          door::StatusRequest{}};
+}
+
+std::vector<door::ToClient> to_client() {
+  const door::ModelInfo model{"demo", 2048, 1000, true, {1, 2}, 1, true, 4, 128};
+  const door::TokenLogprob logprob{{5, -0.5f}, {{5, -0.5f}, {6, -1.5f}}};
+  door::Finished finished;
+  finished.tag = 7;
+  finished.choice = 1;
+  finished.reason = door::FinishReason::kFailed;
+  finished.stop_string = "end";
+  finished.stop_token_id = 0;
+  finished.text = "tail";
+  finished.error_id = "TRI-GRP-041";
+  finished.error_message = "TRI-GRP-041: lost";
+  finished.prompt_tokens = 3;
+  finished.output_tokens = 4;
+  finished.cached_tokens = 2;
+  finished.queued_us = 1;
+  finished.first_token_us = 2;
+  finished.total_us = 3;
+  finished.last_choice = true;
+  finished.invariant = false;
+  door::GroupStatus group;
+  group.group = 1;
+  group.epoch = 2;
+  group.state = "ready";
+  group.tp = group.pp = 2;
+  group.pages = 100;
+  group.last_cause = "TRI-GRP-041: lost";
+  group.ranks = {{0, "galley", "idle", 9, 100, 4711, 5, 6}};
+  group.backend = "cpu";
+  group.dtype = "bfloat16";
+  group.page_tokens = 32;
+  door::StatusReply status;
+  status.server = "trireme 0.1.0";
+  status.uptime_ms = 5;
+  status.waiting = 1;
+  status.draining = true;
+  status.groups = {group};
+  status.models = {model};
+  return {door::Welcome{1, 1, 0, "trireme", {model}, {1, 2, 3, 4, 5, 6}, 1 << 20},
+          door::Accepted{7, std::string(16, 'i'), 99, 3, true},
+          door::Tokens{{{7, 1, 12, {5, 6}, "ab\xc3\xa9", {logprob}}, {8, 0, 0, {1}, "", {}}}},
+          door::PromptLogprobs{7, 1, {logprob, logprob}},
+          door::ProbeValues{7, 5, -1, 2, 5, {0.5f, 1.f, -3.f}},
+          finished,
+          door::Error{7, "TRI-REQ-001", "TRI-REQ-001: no", 100, true, 1, 1},
+          door::Pong{5},
+          door::Models{{model}},
+          status};
+}
+
+TEST(ClientCodec, EveryMessageComesBackEqual) {
+  ClientCodec codec;
+  std::string frame;
+  for (const door::FromClient& message : from_client()) {
+    codec.encode(message, frame);
+    const auto decoded = codec.decode_from_client(frame);
+    ASSERT_TRUE(decoded.ok()) << decoded.status();
+    EXPECT_TRUE(*decoded == message) << "alternative " << message.index();
+  }
+  for (const door::ToClient& message : to_client()) {
+    codec.encode(message, frame);
+    const auto decoded = codec.decode_to_client(frame);
+    ASSERT_TRUE(decoded.ok()) << decoded.status();
+    EXPECT_TRUE(*decoded == message) << "alternative " << message.index();
+  }
+}
+
+TEST(ClientCodec, TenThousandMutatedFramesAreReadOrRefusedWithAnId) {
+  std::mt19937_64 random(5);
+  ClientCodec codec;
+  std::vector<std::string> frames;
+  for (const auto& message : from_client()) codec.encode(message, frames.emplace_back());
+  for (const auto& message : to_client()) codec.encode(message, frames.emplace_back());
+  int refused = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    std::string frame = frames[random() % frames.size()];
+    for (uint64_t j = 0; j <= random() % 4; ++j) {
+      const size_t at = random() % (frame.size() + 1);
+      if (random() % 3 == 0) {
+        frame.insert(at, 1 + random() % 3, static_cast<char>(random()));
+      } else if (at < frame.size()) {
+        if (random() % 2 == 0)
+          frame[at] = static_cast<char>(random());
+        else
+          frame.erase(at, 1 + random() % 5);
+      }
+    }
+    const auto up = codec.decode_from_client(frame);
+    const auto down = codec.decode_to_client(frame);
+    EXPECT_TRUE(up.ok() || error_id(up.status()).starts_with("TRI-NET-")) << up.status();
+    EXPECT_TRUE(down.ok() || error_id(down.status()).starts_with("TRI-NET-")) << down.status();
+    refused += !up.ok() && !down.ok();
+  }
+  EXPECT_GT(refused, 1000);
+  EXPECT_LT(refused, 10'000);
+}
+
+std::string refusal(const std::string& frame) {
+  ClientCodec codec;
+  return error_id(codec.decode_from_client(frame).status());
+}
+
+TEST(ClientCodec, APromptMayBeLongButWhatStandsBesideItMayNot) {
+  ClientCodec codec;
+  door::Submit submit;
+  submit.tag = 1;
+  submit.prompt = std::vector<TokenId>(2'000'000, 70000);
+  std::string frame;
+  codec.encode(submit, frame);
+  EXPECT_TRUE(codec.decode_from_client(frame).ok());
+  submit.sampling.stop.assign(600'000, "");
+  codec.encode(submit, frame);
+  EXPECT_EQ(refusal(frame), "TRI-NET-004");
+  submit.sampling.stop.clear();
+  submit.prompt = std::string(static_cast<size_t>(kMaxPromptBytes) + 1, 'a');
+  codec.encode(submit, frame);
+  EXPECT_EQ(refusal(frame), "TRI-NET-004");
+}
+
+TEST(ClientCodec, HostileFieldsAreRefused) {
+  EXPECT_EQ(refusal(std::string("\x02\x01", 2)), "TRI-NET-002");
+  EXPECT_EQ(refusal(std::string("\x01\x22", 2)), "TRI-NET-005");  // an Accepted from a client
+  EXPECT_EQ(refusal("\x01\x02"), "TRI-NET-006");                  // tag 0
+  // A text of bytes that are no UTF-8.
+  EXPECT_EQ(refusal(std::string("\x01\x02\x08\x01\x1a\x02\xc3\x28")), "TRI-NET-003");
+  // Field 7 (sampling) in group encoding nested far beyond the limit.
+  std::string deep = "\x01\x02\x08\x01";
+  deep += std::string(200, '\x7b');
+  EXPECT_EQ(refusal(deep), "TRI-NET-003");
+  ClientCodec codec;
+  std::string frame;
+  codec.encode(door::Cancel{0, "short"}, frame);
+  EXPECT_EQ(refusal(frame), "TRI-NET-006");
+}
+
+}  // namespace
+}  // namespace trireme
