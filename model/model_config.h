@@ -66,7 +66,7 @@ struct ModelConfig {
 
   DType stored_dtype = DType::kBFloat16;  // what config.json says the files hold; files decide
   TokenId bos_id = -1;
-  std::vector<TokenId> eos_ids;  // config.json's; the union with generation_config is Generation's
+  std::vector<TokenId> eos_ids;  // config.json's own; ModelSource adds generation_config.json's
 };
 
 // TRI-CONF-...: not JSON, a missing or impossible field (named, with the value seen and allowed),

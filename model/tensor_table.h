@@ -65,6 +65,7 @@ class TensorTable {
 
  private:
   std::vector<TensorEntry> entries_;
+  int64_t layer_entries_ = 0;  // of each layer
 };
 
 }  // namespace trireme

@@ -1,0 +1,16 @@
+// Products of sizes that a file claims, without overflow.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace trireme {
+
+// a * b, or nothing where a factor is negative or the product leaves int64.
+inline std::optional<int64_t> checked_product(int64_t a, int64_t b) {
+  int64_t product = 0;
+  if (a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product)) return std::nullopt;
+  return product;
+}
+
+}  // namespace trireme

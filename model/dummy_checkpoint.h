@@ -1,0 +1,22 @@
+// `dummy:SHAPE`: a checkpoint that exists nowhere. Every value is a function of (seed, tensor name,
+// element index), so that any cut of the model reads the same weights.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "model/checkpoint.h"
+
+namespace trireme {
+
+// The config.json of a published shape ("llama-3.1-8b") or of a path to one.
+// TRI-CONF-008: an unknown name (names the nearest).
+StatusOr<std::string> dummy_config(const std::string& shape);
+
+std::unique_ptr<Checkpoint> make_dummy_checkpoint(const ModelConfig& config,
+                                                  const std::string& config_text,
+                                                  uint64_t seed);
+
+}  // namespace trireme

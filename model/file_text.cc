@@ -1,0 +1,36 @@
+#include "model/file_text.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+namespace trireme {
+
+StatusOr<std::string> read_text_file(const std::string& path,
+                                     int64_t max_bytes,
+                                     const std::string& id) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return invalid(id, "cannot read ", path, ": it is a folder; name the file");
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    return invalid(id,
+                   "cannot read ",
+                   path,
+                   ": ",
+                   std::strerror(errno),
+                   "; check the path and its permissions");
+  }
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
+  if (error || size > max_bytes) {
+    return invalid(id, path, " has ", size, " bytes, allowed are ", max_bytes);
+  }
+  std::string text(size, '\0');
+  file.read(text.data(), size);
+  text.resize(file.gcount());
+  return text;
+}
+
+}  // namespace trireme

@@ -1,0 +1,211 @@
+#include "model/model_config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "model/file_text.h"
+#include "model/json_reader.h"
+#include "model/rope_config.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr char kFieldId[] = "TRI-CONF-003";
+constexpr int64_t kMaxConfigBytes = 4 << 20;
+
+// What differs between families when config.json says nothing.
+struct FamilyRow {
+  const char* model_type;
+  bool qkv_bias;  // always there, whatever attention_bias says
+  bool qk_norm;
+  bool mlp_bias_key;  // honours "mlp_bias"
+  bool attention_bias_key;
+  int64_t default_window;    // where "sliding_window" is absent
+  bool window_needs_switch;  // only with "use_sliding_window": true
+  int64_t default_max_window_layers;
+  int64_t default_head_dim;  // 0: hidden_size / num_attention_heads
+  int64_t default_max_positions;
+};
+
+constexpr FamilyRow kFamilies[] = {
+    {"llama", false, false, true, true, 0, false, 0, 0, 2048},
+    {"mistral", false, false, false, false, 4096, false, 0, 0, 131072},
+    {"qwen2", true, false, false, false, 4096, true, 28, 0, 32768},
+    {"qwen3", false, true, false, true, 4096, true, 28, 128, 32768},
+};
+
+const FamilyRow* find_family(const std::string& model_type) {
+  for (const FamilyRow& row : kFamilies) {
+    if (model_type == row.model_type) return &row;
+  }
+  return nullptr;
+}
+
+std::string supported_families() {
+  std::vector<std::string> names;
+  for (const FamilyRow& row : kFamilies) names.push_back(row.model_type);
+  return join(names);
+}
+
+void read_sizes(JsonReader& reader, const FamilyRow& family, ModelConfig& config) {
+  config.vocabulary_size = reader.integer("vocab_size", 1, 1 << 24);
+  config.hidden_size = reader.integer("hidden_size", 8, 1 << 17);
+  config.intermediate_size = reader.integer("intermediate_size", 1, 1 << 20);
+  config.num_layers = reader.integer("num_hidden_layers", 1, 4096);
+  config.num_heads = reader.integer("num_attention_heads", 1, 4096);
+  config.num_kv_heads = reader.integer("num_key_value_heads", 1, 4096, config.num_heads);
+  config.max_positions =
+      reader.integer("max_position_embeddings", 1, 1 << 24, family.default_max_positions);
+  config.norm_epsilon = reader.number("rms_norm_eps", 0, 1, 1e-6);
+  if (!reader.status().ok()) return;
+  int64_t head_dim = family.default_head_dim;
+  if (head_dim == 0) {
+    if (!reader.has("head_dim") && config.hidden_size % config.num_heads != 0) {
+      reader.fail("\"hidden_size\" ",
+                  config.hidden_size,
+                  " is no multiple of \"num_attention_heads\" ",
+                  config.num_heads,
+                  " and there is no \"head_dim\"");
+    }
+    head_dim = config.hidden_size / config.num_heads;
+  }
+  config.head_dim = reader.integer("head_dim", 2, 1024, head_dim);
+  if (config.head_dim % 2 != 0) {
+    reader.fail("\"head_dim\" is ", config.head_dim, ", rotary embedding needs an even number");
+  }
+  if (config.num_heads % config.num_kv_heads != 0) {
+    reader.fail("\"num_attention_heads\" ",
+                config.num_heads,
+                " is no multiple of \"num_key_value_heads\" ",
+                config.num_kv_heads);
+  }
+}
+
+void read_flags(JsonReader& reader, const FamilyRow& family, ModelConfig& config) {
+  config.qkv_bias = family.qkv_bias;
+  config.qk_norm = family.qk_norm;
+  if (family.attention_bias_key) {
+    config.qkv_bias |= reader.boolean("attention_bias", false);
+    config.output_bias = reader.boolean("attention_bias", false);
+  }
+  if (family.mlp_bias_key) config.mlp_bias = reader.boolean("mlp_bias", false);
+  config.tied_embeddings = reader.boolean("tie_word_embeddings", false);
+  config.attention_scale = 1 / std::sqrt(static_cast<double>(config.head_dim));
+  const std::string activation = reader.string("hidden_act", "silu");
+  if (activation != "silu" && activation != "swish") {
+    reader.fail("\"hidden_act\" is \"", activation, "\", supported is \"silu\"");
+  }
+}
+
+// Which layers look only at a window, after the rules of each family's reference implementation.
+void read_windows(JsonReader& reader,
+                  const nlohmann::json& json,
+                  const FamilyRow& family,
+                  ModelConfig& config) {
+  config.layer_window.assign(config.num_layers, 0);
+  if (family.default_window == 0) return;
+  const bool is_null = json.contains("sliding_window") && json["sliding_window"].is_null();
+  const int64_t window =
+      is_null ? 0 : reader.integer("sliding_window", 1, 1 << 24, family.default_window);
+  if (family.window_needs_switch && !reader.boolean("use_sliding_window", false)) return;
+  int64_t first_sliding = 0;
+  if (family.window_needs_switch) {
+    first_sliding =
+        reader.integer("max_window_layers", 0, 1 << 20, family.default_max_window_layers);
+  }
+  const auto types = json.find("layer_types");
+  const bool has_types = types != json.end() && types->is_array();
+  if (has_types && static_cast<int64_t>(types->size()) != config.num_layers) {
+    return reader.fail(
+        "\"layer_types\" has ", types->size(), " entries for ", config.num_layers, " layers");
+  }
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+    bool slides = layer >= first_sliding;
+    if (has_types) {
+      const auto& type = (*types)[layer];
+      if (type != "full_attention" && type != "sliding_attention") {
+        return reader.fail("\"layer_types\"[",
+                           layer,
+                           "] is ",
+                           type.dump(),
+                           ", supported are \"full_attention\" and \"sliding_attention\"");
+      }
+      slides = type == "sliding_attention";
+    }
+    if (slides) config.layer_window[layer] = static_cast<int32_t>(window);
+  }
+}
+
+void read_tokens(JsonReader& reader, const nlohmann::json& json, ModelConfig& config) {
+  config.bos_id = static_cast<TokenId>(reader.integer("bos_token_id", -1, 1 << 24, -1));
+  const auto eos = json.find("eos_token_id");
+  if (eos == json.end() || eos->is_null()) return;
+  const auto list = eos->is_array() ? *eos : nlohmann::json::array({*eos});
+  for (const auto& id : list) {
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > (1 << 24)) {
+      return reader.fail(
+          "\"eos_token_id\" holds ", id.dump().substr(0, 40), ", allowed are token ids");
+    }
+    config.eos_ids.push_back(id.get<TokenId>());
+  }
+}
+
+void read_dtype(JsonReader& reader, ModelConfig& config) {
+  const std::string name = reader.string("dtype", reader.string("torch_dtype", "bfloat16"));
+  if (name == "float32") config.stored_dtype = DType::kFloat32;
+  if (name == "float16") config.stored_dtype = DType::kFloat16;
+}
+
+Status unsupported_family(const nlohmann::json& json, const std::string& source) {
+  const std::string type = json.contains("model_type") ? json["model_type"].dump() : "missing";
+  const std::string architectures =
+      json.contains("architectures") ? json["architectures"].dump().substr(0, 80) : "missing";
+  return invalid("TRI-CONF-004",
+                 source,
+                 ": \"model_type\" is ",
+                 type.substr(0, 60),
+                 " (\"architectures\" ",
+                 architectures,
+                 "), supported are ",
+                 supported_families());
+}
+
+}  // namespace
+
+StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std::string& source) {
+  ASSIGN_OR_RETURN(const nlohmann::json json, parse_json_object(json_text, source));
+  const auto type = json.find("model_type");
+  const FamilyRow* family = nullptr;
+  if (type != json.end() && type->is_string()) family = find_family(type->get<std::string>());
+  if (family == nullptr) return unsupported_family(json, source);
+  if (json.contains("quantization_config") && !json["quantization_config"].is_null()) {
+    return invalid("TRI-CONF-005",
+                   source,
+                   ": \"quantization_config\" is set; quantised checkpoints are not supported, use "
+                   "the bf16, fp16 or fp32 one");
+  }
+  ModelConfig config;
+  config.model_type = family->model_type;
+  JsonReader reader(json, kFieldId, source);
+  read_sizes(reader, *family, config);
+  RETURN_IF_ERROR(reader.status());
+  read_flags(reader, *family, config);
+  read_windows(reader, json, *family, config);
+  read_tokens(reader, json, config);
+  read_dtype(reader, config);
+  RETURN_IF_ERROR(reader.status());
+  ASSIGN_OR_RETURN(RopeConfig rope, parse_rope(json, config.max_positions, source));
+  config.ropes = {rope};
+  config.layer_rope.assign(config.num_layers, 0);
+  return config;
+}
+
+StatusOr<ModelConfig> load_model_config(const std::string& model_dir) {
+  const std::string path = model_dir + "/config.json";
+  ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxConfigBytes, "TRI-CONF-001"));
+  return parse_model_config(text, path);
+}
+
+}  // namespace trireme

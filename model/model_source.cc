@@ -1,0 +1,69 @@
+#include "model/model_source.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "model/dummy_checkpoint.h"
+#include "model/file_text.h"
+#include "model/json_reader.h"
+
+namespace trireme {
+
+namespace {
+
+// generation_config.json: sampling defaults and more end-of-sequence ids. Absent: nothing changes.
+Status read_generation_config(const std::string& dir, ModelSource& source) {
+  const std::string path = dir + "/generation_config.json";
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return ok_status();
+  ASSIGN_OR_RETURN(const std::string text, read_text_file(path, 4 << 20, "TRI-CONF-001"));
+  ASSIGN_OR_RETURN(const nlohmann::json json, parse_json_object(text, path));
+  JsonReader reader(json, "TRI-CONF-007", path);
+  SamplingParams& sampling = source.sampling_defaults;
+  const bool samples = reader.boolean("do_sample", true);
+  sampling.temperature = samples ? static_cast<float>(reader.number("temperature", 0, 100, 1)) : 0;
+  sampling.top_k = static_cast<int32_t>(reader.integer("top_k", 0, 1 << 24, 0));
+  sampling.top_p = static_cast<float>(reader.number("top_p", 0, 1, 1));
+  sampling.min_p = static_cast<float>(reader.number("min_p", 0, 1, 0));
+  sampling.repetition_penalty =
+      static_cast<float>(reader.number("repetition_penalty", 1e-2, 100, 1));
+  const auto eos = json.find("eos_token_id");
+  if (eos != json.end() && !eos->is_null()) {
+    for (const auto& id : eos->is_array() ? *eos : nlohmann::json::array({*eos})) {
+      if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > (1 << 24)) {
+        reader.fail("\"eos_token_id\" holds ", id.dump().substr(0, 40), ", allowed are token ids");
+        break;
+      }
+      source.eos_ids.push_back(id.get<TokenId>());
+    }
+  }
+  return reader.status();
+}
+
+}  // namespace
+
+StatusOr<ModelSource> open_model(const std::string& model, uint64_t weights_seed) {
+  ModelSource source;
+  source.name = model;
+  if (model.starts_with("dummy:")) {
+    ASSIGN_OR_RETURN(const std::string config_text, dummy_config(model.substr(6)));
+    ASSIGN_OR_RETURN(source.config, parse_model_config(config_text, model));
+    source.checkpoint = make_dummy_checkpoint(source.config, config_text, weights_seed);
+    return source;
+  }
+  source.dir = model;
+  ASSIGN_OR_RETURN(source.config, load_model_config(model));
+  ASSIGN_OR_RETURN(source.checkpoint, open_checkpoint(model));
+  source.eos_ids = source.config.eos_ids;
+  RETURN_IF_ERROR(read_generation_config(model, source));
+  std::sort(source.eos_ids.begin(), source.eos_ids.end());
+  source.eos_ids.erase(std::unique(source.eos_ids.begin(), source.eos_ids.end()),
+                       source.eos_ids.end());
+  std::error_code error;
+  if (std::filesystem::exists(model + "/tokenizer.json", error)) {
+    source.tokenizer_path = model + "/tokenizer.json";
+  }
+  return source;
+}
+
+}  // namespace trireme

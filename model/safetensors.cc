@@ -1,0 +1,223 @@
+#include "model/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <set>
+
+#include "model/checked_math.h"
+#include "simdjson.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr int64_t kMaxHeaderBytes = 100 << 20;  // the format's own limit
+constexpr int kMaxDimensions = 8;
+
+struct DTypeName {
+  const char* name;
+  DType dtype;
+};
+constexpr DTypeName kDTypes[] = {{"F32", DType::kFloat32},
+                                 {"BF16", DType::kBFloat16},
+                                 {"F16", DType::kFloat16},
+                                 {"I32", DType::kInt32},
+                                 {"I64", DType::kInt64},
+                                 {"I8", DType::kInt8},
+                                 {"U8", DType::kUint8},
+                                 {"BOOL", DType::kBool}};
+
+std::optional<DType> find_dtype(std::string_view name) {
+  for (const DTypeName& row : kDTypes) {
+    if (name == row.name) return row.dtype;
+  }
+  return std::nullopt;
+}
+
+Status bad_tensor(const std::string& path, const std::string& name, const std::string& what) {
+  return invalid("TRI-LOAD-004",
+                 path,
+                 ": tensor \"",
+                 name.substr(0, 80),
+                 "\" ",
+                 what,
+                 "; the file is damaged, fetch it again");
+}
+
+// One member of the header object.
+StatusOr<SafetensorsEntry> parse_entry(const std::string& name,
+                                       simdjson::dom::element value,
+                                       int64_t data_begin,
+                                       int64_t data_bytes,
+                                       const std::string& path) {
+  SafetensorsEntry entry;
+  entry.tensor.name = name;
+  std::string_view dtype_name;
+  simdjson::dom::array shape, offsets;
+  if (value["dtype"].get(dtype_name) || value["shape"].get(shape) ||
+      value["data_offsets"].get(offsets)) {
+    return bad_tensor(path, name, "lacks dtype, shape or data_offsets");
+  }
+  const std::optional<DType> dtype = find_dtype(dtype_name);
+  if (!dtype) {
+    return bad_tensor(
+        path, name, concat("has the unknown dtype \"", dtype_name.substr(0, 20), "\""));
+  }
+  entry.tensor.dtype = *dtype;
+  std::optional<int64_t> bytes = size_of(*dtype);
+  for (const simdjson::dom::element size : shape) {
+    int64_t extent = 0;
+    if (size.get(extent) || extent < 0 || entry.tensor.shape.size() >= kMaxDimensions) {
+      return bad_tensor(path, name, "has an impossible shape");
+    }
+    entry.tensor.shape.push_back(extent);
+    bytes = bytes ? checked_product(*bytes, extent) : std::nullopt;
+  }
+  int64_t begin = -1, end = -1;
+  if (offsets.size() != 2 || offsets.at(0).get(begin) || offsets.at(1).get(end) || begin < 0 ||
+      end < begin || end > data_bytes) {
+    return bad_tensor(
+        path,
+        name,
+        concat("lies at bytes ", begin, " to ", end, " of ", data_bytes, ", outside the file"));
+  }
+  if (!bytes || *bytes != end - begin) {
+    return bad_tensor(path,
+                      name,
+                      concat("has ",
+                             end - begin,
+                             " bytes, its shape needs ",
+                             bytes ? concat(*bytes) : "more than any file holds"));
+  }
+  entry.tensor.bytes = *bytes;
+  entry.begin = data_begin + begin;
+  return entry;
+}
+
+// The format demands that the tensors fill the data part, each byte once.
+Status check_layout(const std::vector<SafetensorsEntry>& entries,
+                    int64_t data_begin,
+                    int64_t file_bytes,
+                    const std::string& path) {
+  std::vector<const SafetensorsEntry*> order;
+  for (const SafetensorsEntry& entry : entries) order.push_back(&entry);
+  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return std::pair(a->begin, a->tensor.bytes) < std::pair(b->begin, b->tensor.bytes);
+  });
+  int64_t at = data_begin;
+  for (const SafetensorsEntry* entry : order) {
+    if (entry->begin < at) return bad_tensor(path, entry->tensor.name, "overlaps its neighbour");
+    if (entry->begin > at) {
+      return bad_tensor(path,
+                        entry->tensor.name,
+                        concat("leaves a hole of ", entry->begin - at, " bytes before it"));
+    }
+    at += entry->tensor.bytes;
+  }
+  if (at != file_bytes) {
+    return invalid("TRI-LOAD-004",
+                   path,
+                   ": the tensors end at byte ",
+                   at,
+                   " of ",
+                   file_bytes,
+                   "; the file is truncated or has bytes too many, fetch it again");
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+StatusOr<std::vector<SafetensorsEntry>> parse_safetensors_header(const std::string& header,
+                                                                 int64_t file_bytes,
+                                                                 const std::string& path) {
+  const int64_t data_begin = 8 + static_cast<int64_t>(header.size());
+  simdjson::dom::parser parser;
+  simdjson::dom::object object;
+  const simdjson::padded_string padded(header);
+  if (parser.allocate(padded.size() + simdjson::SIMDJSON_PADDING, 16) != simdjson::SUCCESS ||
+      parser.parse(padded).get(object)) {
+    return invalid("TRI-LOAD-003",
+                   path,
+                   ": the header of ",
+                   header.size(),
+                   " bytes is not JSON; this is no safetensors file, or it is damaged");
+  }
+  std::vector<SafetensorsEntry> entries;
+  std::set<std::string_view> names;
+  for (const auto& [key, value] : object) {
+    if (key == "__metadata__") continue;
+    const std::string name(key);
+    if (!names.insert(key).second) return bad_tensor(path, name, "stands twice in the header");
+    ASSIGN_OR_RETURN(SafetensorsEntry entry,
+                     parse_entry(name, value, data_begin, file_bytes - data_begin, path));
+    entries.push_back(std::move(entry));
+  }
+  RETURN_IF_ERROR(check_layout(entries, data_begin, file_bytes, path));
+  return entries;
+}
+
+void close_file(int descriptor) {
+  if (descriptor >= 0) ::close(descriptor);
+}
+
+StatusOr<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
+  SafetensorsFile file;
+  file.path_ = path;
+  file.descriptor_ = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat info {};
+  if (file.descriptor_.value < 0 || ::fstat(file.descriptor_.value, &info) != 0) {
+    return invalid("TRI-LOAD-002", "cannot open ", path, ": ", std::strerror(errno));
+  }
+  file.file_bytes_ = info.st_size;
+  uint64_t length = 0;
+  if (file.file_bytes_ < 8) {
+    return invalid("TRI-LOAD-003",
+                   path,
+                   " has ",
+                   file.file_bytes_,
+                   " bytes; a safetensors file has at least 8");
+  }
+  RETURN_IF_ERROR(file.read(0, std::as_writable_bytes(std::span(&length, 1))));
+  if (length > static_cast<uint64_t>(std::min(kMaxHeaderBytes, file.file_bytes_ - 8))) {
+    return invalid("TRI-LOAD-003",
+                   path,
+                   ": the header claims ",
+                   length,
+                   " bytes of a file of ",
+                   file.file_bytes_,
+                   "; this is no safetensors file, or it is truncated");
+  }
+  file.header_.resize(length);
+  RETURN_IF_ERROR(file.read(8, std::as_writable_bytes(std::span(file.header_))));
+  ASSIGN_OR_RETURN(file.entries_, parse_safetensors_header(file.header_, file.file_bytes_, path));
+  return file;
+}
+
+Status SafetensorsFile::read(int64_t offset, std::span<std::byte> out) const {
+  size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t count =
+        ::pread(descriptor_.value, out.data() + done, out.size() - done, offset + done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      return invalid("TRI-LOAD-002",
+                     "cannot read ",
+                     path_,
+                     " at byte ",
+                     offset + done,
+                     ": ",
+                     count == 0 ? "the file ends there" : std::strerror(errno));
+    }
+    done += count;
+  }
+  return ok_status();
+}
+
+}  // namespace trireme

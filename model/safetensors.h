@@ -1,0 +1,66 @@
+// One .safetensors file: 8 bytes little-endian header length, a JSON header, the tensors' bytes.
+// (Format: github.com/huggingface/safetensors.) The header is validated whole before any tensor is
+// looked at: bounded length, known dtypes, shape x size = bytes, inside the file, no overlap, no
+// hole.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/handle.h"
+#include "base/status.h"
+#include "model/checkpoint.h"
+
+namespace trireme {
+
+struct SafetensorsEntry {
+  StoredTensor tensor;
+  int64_t begin = 0;  // in the file
+};
+
+// Parses and checks a header. `file_bytes` is the whole file's length.
+// TRI-LOAD-003: not a header; TRI-LOAD-004: a tensor that does not fit its file, its shape or its
+// neighbours.
+StatusOr<std::vector<SafetensorsEntry>> parse_safetensors_header(const std::string& header,
+                                                                 int64_t file_bytes,
+                                                                 const std::string& path);
+
+void close_file(int descriptor);
+
+// Reads by position only: several files may be open and nothing is mapped.
+class SafetensorsFile {
+ public:
+  // TRI-LOAD-002: cannot be opened or read.
+  static StatusOr<SafetensorsFile> open(const std::string& path);
+
+  const std::vector<SafetensorsEntry>& entries() const { return entries_; }
+  const std::string& header() const { return header_; }
+  const std::string& path() const { return path_; }
+  int64_t file_bytes() const { return file_bytes_; }
+  // TRI-LOAD-002 with the offset, if the file became shorter or the disk fails.
+  Status read(int64_t offset, std::span<std::byte> out) const;
+
+ private:
+  struct Descriptor {
+    int value = -1;
+    Descriptor() = default;
+    explicit Descriptor(int value) : value(value) {}
+    Descriptor(Descriptor&& other) noexcept : value(std::exchange(other.value, -1)) {}
+    Descriptor& operator=(Descriptor&& other) noexcept {
+      std::swap(value, other.value);
+      return *this;
+    }
+    ~Descriptor() { close_file(value); }
+  };
+
+  Descriptor descriptor_;
+  std::string path_;
+  std::string header_;
+  int64_t file_bytes_ = 0;
+  std::vector<SafetensorsEntry> entries_;
+};
+
+}  // namespace trireme

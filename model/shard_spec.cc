@@ -1,0 +1,132 @@
+#include "model/shard_spec.h"
+
+#include "base/check.h"
+
+namespace trireme {
+
+namespace {
+
+// Where part `index` of `parts` begins when `count` units are dealt as evenly as they go.
+int64_t cut_at(int64_t count, int64_t index, int64_t parts) { return count * index / parts; }
+
+// The units [begin, end) of `count` that leaves [first_leaf, end_leaf) of kLeaves hold.
+IndexRange leaf_range(int64_t count, int64_t first_leaf, int64_t end_leaf) {
+  return {cut_at(count, first_leaf, kLeaves), cut_at(count, end_leaf, kLeaves)};
+}
+
+IndexRange scaled(IndexRange range, int64_t factor) {
+  return {range.begin * factor, range.end * factor};
+}
+
+}  // namespace
+
+ShardSpec::ShardSpec(const ModelConfig& config, const ParallelPlan& plan, int rank)
+    : config_(config),
+      plan_(plan),
+      stage_(plan.stage_of(rank)),
+      tensor_index_(plan.tensor_index_of(rank)) {}
+
+LayerRange ShardSpec::layers() const { return plan_.layers(stage_); }
+bool ShardSpec::has_embedding() const { return plan_.is_first_stage(stage_); }
+bool ShardSpec::has_head() const { return plan_.is_last_stage(stage_); }
+
+IndexRange ShardSpec::heads() const {
+  return {cut_at(config_.num_heads, tensor_index_, plan_.tp()),
+          cut_at(config_.num_heads, tensor_index_ + 1, plan_.tp())};
+}
+
+// Where tp exceeds the KV heads, tp / kv ranks hold the same one.
+IndexRange ShardSpec::kv_heads() const {
+  const int64_t tp = plan_.tp();
+  if (config_.num_kv_heads >= tp) {
+    return {cut_at(config_.num_kv_heads, tensor_index_, tp),
+            cut_at(config_.num_kv_heads, tensor_index_ + 1, tp)};
+  }
+  const int64_t head = cut_at(config_.num_kv_heads, tensor_index_, tp);
+  return {head, head + 1};
+}
+
+int64_t ShardSpec::num_heads() const { return heads().size(); }
+int64_t ShardSpec::num_kv_heads() const { return kv_heads().size(); }
+
+IndexRange ShardSpec::mlp_columns() const {
+  const int64_t tp = plan_.tp();
+  if (kLeaves % tp != 0) {
+    return {cut_at(config_.intermediate_size, tensor_index_, tp),
+            cut_at(config_.intermediate_size, tensor_index_ + 1, tp)};
+  }
+  const int64_t leaves = kLeaves / tp;
+  return leaf_range(
+      config_.intermediate_size, leaves * tensor_index_, leaves * (tensor_index_ + 1));
+}
+
+IndexRange ShardSpec::vocabulary_of(int tensor_index) const {
+  return {cut_at(config_.vocabulary_size, tensor_index, plan_.tp()),
+          cut_at(config_.vocabulary_size, tensor_index + 1, plan_.tp())};
+}
+
+IndexRange ShardSpec::vocabulary() const { return vocabulary_of(tensor_index_); }
+
+int64_t ShardSpec::max_local_vocabulary() const {
+  return (config_.vocabulary_size + plan_.tp() - 1) / plan_.tp();
+}
+
+bool ShardSpec::holds(const TensorEntry& entry) const {
+  if (entry.layer >= 0) return entry.layer >= layers().begin && entry.layer < layers().end;
+  switch (entry.role) {
+    case TensorRole::kEmbedding:
+      return has_embedding() || (config_.tied_embeddings && has_head());
+    case TensorRole::kFinalNorm:
+    case TensorRole::kHead:
+      return has_head();
+    default:
+      CHECK_THAT(false, "a tensor without a layer must be embedding, final norm or head");
+  }
+}
+
+// The local ends of this rank's leaves, in columns of `unit` each.
+static std::vector<int64_t> local_leaf_ends(int64_t units,
+                                            int64_t unit,
+                                            int64_t first_leaf,
+                                            int64_t num_leaves) {
+  const int64_t begin = cut_at(units, first_leaf, kLeaves);
+  std::vector<int64_t> ends;
+  for (int64_t leaf = first_leaf + 1; leaf <= first_leaf + num_leaves; ++leaf) {
+    ends.push_back((cut_at(units, leaf, kLeaves) - begin) * unit);
+  }
+  return ends;
+}
+
+TensorSlice ShardSpec::slice(const TensorEntry& entry) const {
+  TensorSlice slice{{0, entry.rows}, {0, entry.columns}, {}};
+  const int64_t tp = plan_.tp();
+  const int64_t leaves = kLeaves % tp == 0 ? kLeaves / tp : 0;
+  const int64_t first_leaf = leaves * tensor_index_;
+  switch (entry.cut) {
+    case TensorCut::kReplicate:
+      break;
+    case TensorCut::kVocabularyRows:
+      slice.rows = vocabulary();
+      break;
+    case TensorCut::kHeadRows:
+      slice.rows = scaled(heads(), config_.head_dim);
+      break;
+    case TensorCut::kKvHeadRows:
+      slice.rows = scaled(kv_heads(), config_.head_dim);
+      break;
+    case TensorCut::kMlpRows:
+      slice.rows = mlp_columns();
+      break;
+    case TensorCut::kHeadColumns:
+      slice.columns = scaled(heads(), config_.head_dim);
+      slice.leaf_ends = local_leaf_ends(config_.num_heads, config_.head_dim, first_leaf, leaves);
+      break;
+    case TensorCut::kMlpColumns:
+      slice.columns = mlp_columns();
+      slice.leaf_ends = local_leaf_ends(config_.intermediate_size, 1, first_leaf, leaves);
+      break;
+  }
+  return slice;
+}
+
+}  // namespace trireme
