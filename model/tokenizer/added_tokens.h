@@ -36,11 +36,13 @@ class AddedTokenMatcher {
   // Cuts `text` (valid UTF-8) into stretches, in order, none empty of plain text.
   std::vector<Stretch> split(std::string_view text, bool parse_special) const;
 
+  const std::vector<AddedToken>& tokens() const { return tokens_; }  // by content
+
  private:
   const AddedToken* longest_at(std::string_view text) const;
 
-  std::vector<AddedToken> tokens_;  // by content
-  bool starts_[256] = {};           // bytes that begin one of them
+  std::vector<AddedToken> tokens_;
+  bool starts_[256] = {};  // bytes that begin one of them
 };
 
 }  // namespace trireme

@@ -1,5 +1,7 @@
 #include "model/tokenizer/bpe_file.h"
 
+#include <algorithm>
+
 namespace trireme {
 namespace {
 
@@ -33,8 +35,8 @@ bool read_merge(JsonValue value, std::string& left, std::string& right) {
 
 class MergeReader {
  public:
-  MergeReader(const Vocabulary& vocabulary, size_t prefix_bytes, size_t count)
-      : vocabulary_(vocabulary), prefix_bytes_(prefix_bytes), table_(count) {}
+  MergeReader(const Vocabulary& vocabulary, const std::string& prefix, size_t count)
+      : vocabulary_(vocabulary), prefix_(prefix), table_(count) {}
 
   Status add(JsonValue value) {
     if (!read_merge(value, left_, right_)) {
@@ -45,7 +47,17 @@ class MergeReader {
     }
     const TokenId left = vocabulary_.find_in_model(left_);
     const TokenId right = vocabulary_.find_in_model(right_);
-    left_.append(right_, std::min(prefix_bytes_, right_.size()));
+    if (!right_.starts_with(prefix_)) {
+      return invalid("TRI-TOK-006",
+                     "merge ",
+                     rank_,
+                     " has the right part \"",
+                     right_.substr(0, 80),
+                     "\", which must begin with continuing_subword_prefix \"",
+                     prefix_,
+                     "\"");
+    }
+    left_.append(right_, prefix_.size());
     const TokenId merged = vocabulary_.find_in_model(left_);
     if (left < 0 || right < 0 || merged < 0) {
       return invalid("TRI-TOK-006",
@@ -55,15 +67,15 @@ class MergeReader {
                      left_.substr(0, 80),
                      "\", but the two parts and the result are not all in the vocabulary");
     }
-    table_.add(left, right, {rank_++, merged});
-    return ok_status();
+    if (table_.add(left, right, {rank_++, merged})) return ok_status();
+    return invalid("TRI-TOK-006", "merge ", rank_, " is more than the vocabulary has splits");
   }
 
   MergeTable take() { return std::move(table_); }
 
  private:
   const Vocabulary& vocabulary_;
-  const size_t prefix_bytes_;
+  const std::string& prefix_;
   MergeTable table_;
   int32_t rank_ = 0;
   std::string left_;
@@ -146,7 +158,8 @@ StatusOr<std::unique_ptr<const BpeModel>> read_bpe(const JsonFields& model,
   if (!merges.is(JsonValue::Kind::kArray)) {
     return invalid("TRI-TOK-003", "tokenizer field model.merges must be an array");
   }
-  MergeReader reader(vocabulary, options.continuing_prefix.size(), merges.count());
+  const size_t count = std::min(merges.count(), vocabulary.max_splits());
+  MergeReader reader(vocabulary, options.continuing_prefix, count);
   RETURN_IF_ERROR(merges.each([&](JsonValue merge) { return reader.add(merge); }));
   return std::make_unique<const BpeModel>(vocabulary, reader.take(), std::move(options));
 }

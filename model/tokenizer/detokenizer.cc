@@ -14,7 +14,7 @@ std::string Detokenizer::push(TokenId id) {
   const TokenizerParts& parts = tokenizer_->parts();
   if (!parts.vocabulary.has(id) || (skip_special_ && parts.vocabulary.is_special(id))) return {};
   std::string bytes(held_, num_held_);
-  parts.decoder.append_bytes(parts.vocabulary.piece(id), first_, bytes);
+  parts.decoder.append_bytes(parts.decoded_piece(id), first_, bytes);
   first_ = false;
   num_held_ = 0;
 

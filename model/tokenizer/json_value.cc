@@ -244,9 +244,12 @@ StatusOr<std::string> JsonFields::string_or(std::string_view name, std::string f
 }
 
 StatusOr<bool> JsonFields::boolean_or(std::string_view name, bool fallback) const {
+  return find(name) ? boolean(name) : StatusOr<bool>(fallback);
+}
+
+StatusOr<bool> JsonFields::boolean(std::string_view name) const {
   const JsonValue* value = find(name);
-  if (!value) return fallback;
-  if (!value->is(JsonValue::Kind::kBoolean)) return wrong(name, "true or false");
+  if (!value || !value->is(JsonValue::Kind::kBoolean)) return wrong(name, "true or false");
   return value->boolean();
 }
 

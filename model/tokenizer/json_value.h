@@ -55,6 +55,7 @@ class JsonFields {
   StatusOr<JsonValue> at(std::string_view name) const;
   StatusOr<std::string> string(std::string_view name) const;
   StatusOr<std::string> string_or(std::string_view name, std::string fallback) const;
+  StatusOr<bool> boolean(std::string_view name) const;
   StatusOr<bool> boolean_or(std::string_view name, bool fallback) const;
   StatusOr<int64_t> integer(std::string_view name) const;
 

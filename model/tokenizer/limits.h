@@ -9,6 +9,6 @@ constexpr size_t kMaxTokenizerFileBytes = size_t{1} << 30;  // published files s
 constexpr size_t kMaxTextBytes = size_t{64} << 20;          // a prompt frame has at most 16 MiB
 constexpr size_t kMaxNormalizedBytes = size_t{256} << 20;   // after normalizer and pre-tokenizer
 constexpr int kMaxSequenceDepth = 8;                        // of Sequence steps in each other
-constexpr size_t kMaxSteps = 64;                            // of one pipeline
+constexpr size_t kMaxSteps = 16;                            // of one pipeline
 
 }  // namespace trireme

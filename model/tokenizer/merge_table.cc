@@ -1,11 +1,10 @@
 #include "model/tokenizer/merge_table.h"
 
-#include "base/check.h"
 #include "model/tokenizer/flat_hash.h"
 
 namespace trireme {
 
-MergeTable::MergeTable(size_t count) : slots_(count + count / 2 + 8) {}
+MergeTable::MergeTable(size_t count) : capacity_(count), slots_(count + count / 2 + 8) {}
 
 size_t MergeTable::slot_of(TokenId left, TokenId right) const {
   size_t slot = slot_of_hash(hash_pair(left, right), slots_.size());
@@ -15,11 +14,14 @@ size_t MergeTable::slot_of(TokenId left, TokenId right) const {
   return slot;
 }
 
-void MergeTable::add(TokenId left, TokenId right, Merge merge) {
+bool MergeTable::add(TokenId left, TokenId right, Merge merge) {
   Slot& slot = slots_[slot_of(left, right)];
-  if (slot.left == -1) ++size_;
-  CHECK(size_ < slots_.size());
+  if (slot.left == -1) {
+    if (size_ == capacity_) return false;
+    ++size_;
+  }
   slot = {left, right, merge};
+  return true;
 }
 
 Merge MergeTable::find(TokenId left, TokenId right) const {

@@ -19,8 +19,8 @@ class MergeTable {
  public:
   explicit MergeTable(size_t count = 0);
 
-  // At most `count` distinct pairs; a pair given again keeps its later rank.
-  void add(TokenId left, TokenId right, Merge merge);
+  // A pair given again keeps its later rank. False if there are `count` pairs already.
+  bool add(TokenId left, TokenId right, Merge merge);
 
   Merge find(TokenId left, TokenId right) const;
   size_t size() const { return size_; }
@@ -33,6 +33,7 @@ class MergeTable {
   };
   size_t slot_of(TokenId left, TokenId right) const;
 
+  size_t capacity_;
   std::vector<Slot> slots_;  // open addressing; a free slot has left = -1
   size_t size_ = 0;
 };

@@ -5,7 +5,8 @@
 namespace trireme {
 namespace {
 
-constexpr size_t kMaxIds = 256;  // that one sequence may gain
+constexpr size_t kMaxIds = 256;    // that one sequence may gain
+constexpr size_t kMaxPieces = 16;  // of a template; published ones have up to 3
 
 class Reader {
  public:
@@ -76,8 +77,8 @@ class Reader {
     bool has_sequence = false;
     size_t num_pieces = 0;
     RETURN_IF_ERROR(single.each([&](JsonValue item) -> Status {
-      if (++num_pieces > kMaxIds) {
-        return invalid("TRI-TOK-011", "the template has more than ", kMaxIds, " pieces");
+      if (++num_pieces > kMaxPieces) {
+        return invalid("TRI-TOK-011", "the template has more than ", kMaxPieces, " pieces");
       }
       ASSIGN_OR_RETURN(const JsonFields piece, JsonFields::read(item, fields.where() + ".single"));
       if (const JsonValue* special = piece.find("SpecialToken")) {

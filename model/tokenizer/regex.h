@@ -31,7 +31,7 @@ class RegexScratch {
 
 class Regex {
  public:
-  static constexpr size_t kMaxPatternBytes = 16384;
+  static constexpr size_t kMaxPatternBytes = 4096;  // published ones have up to 600
 
   // `pattern` in the syntax of tokenizer.json. Error: TRI-TOK-010.
   static StatusOr<std::unique_ptr<const Regex>> compile(std::string_view pattern);

@@ -22,6 +22,8 @@ constexpr std::string_view kNotSpace =
 constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
 constexpr std::string_view kHexDigit = "0-9A-Fa-f";
 
+constexpr size_t kMaxTranslatedBytes = 16384;
+
 bool compiles(const std::string& pattern) {
   int error = 0;
   PCRE2_SIZE offset = 0;
@@ -40,7 +42,10 @@ class Translator {
   explicit Translator(std::string_view pattern) : pattern_(pattern) {}
 
   StatusOr<std::string> run() {
-    while (at_ < pattern_.size()) RETURN_IF_ERROR(step());
+    while (at_ < pattern_.size()) {
+      RETURN_IF_ERROR(step());
+      if (out_.size() > kMaxTranslatedBytes) return refuse("more classes than fit");
+    }
     return out_;
   }
 

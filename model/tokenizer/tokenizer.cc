@@ -143,7 +143,8 @@ std::string_view Tokenizer::piece(TokenId id) const { return parts_->vocabulary.
 
 std::string Tokenizer::bytes_of(TokenId id) const {
   std::string bytes;
-  if (parts_->vocabulary.has(id)) parts_->decoder.append_bytes(piece(id), false, bytes);
+  if (parts_->vocabulary.has(id))
+    parts_->decoder.append_bytes(parts_->decoded_piece(id), false, bytes);
   return bytes;
 }
 

@@ -8,6 +8,7 @@ namespace {
 
 // Longer added tokens would make every '<' of a text expensive to look at.
 constexpr size_t kMaxAddedTokenBytes = 4096;
+constexpr size_t kMaxAddedTokenGrowth = 64;  // by the normalizer
 
 StatusOr<AddedToken> read_added_token(JsonValue value, size_t index, int64_t& id) {
   ASSIGN_OR_RETURN(const JsonFields fields,
@@ -15,11 +16,11 @@ StatusOr<AddedToken> read_added_token(JsonValue value, size_t index, int64_t& id
   AddedToken token;
   ASSIGN_OR_RETURN(id, fields.integer("id"));
   ASSIGN_OR_RETURN(token.content, fields.string("content"));
-  ASSIGN_OR_RETURN(token.special, fields.boolean_or("special", false));
-  ASSIGN_OR_RETURN(token.single_word, fields.boolean_or("single_word", false));
-  ASSIGN_OR_RETURN(token.lstrip, fields.boolean_or("lstrip", false));
-  ASSIGN_OR_RETURN(token.rstrip, fields.boolean_or("rstrip", false));
-  ASSIGN_OR_RETURN(token.normalized, fields.boolean_or("normalized", !token.special));
+  ASSIGN_OR_RETURN(token.special, fields.boolean("special"));
+  ASSIGN_OR_RETURN(token.single_word, fields.boolean("single_word"));
+  ASSIGN_OR_RETURN(token.lstrip, fields.boolean("lstrip"));
+  ASSIGN_OR_RETURN(token.rstrip, fields.boolean("rstrip"));
+  ASSIGN_OR_RETURN(token.normalized, fields.boolean("normalized"));
   if (token.content.empty() || token.content.size() > kMaxAddedTokenBytes) {
     return invalid("TRI-TOK-007",
                    "added token ",
@@ -45,6 +46,19 @@ Status read_added_tokens(const JsonValue* list, TokenizerParts& parts) {
     token.id = static_cast<TokenId>(id);
     if (!token.normalized) return raw.push_back(std::move(token)), ok_status();
     ASSIGN_OR_RETURN(token.content, parts.normalizer.apply(std::move(token.content), scratch));
+    const size_t limit = parts.vocabulary.piece(token.id).size() + kMaxAddedTokenGrowth;
+    if (token.content.size() > limit) {
+      return invalid("TRI-TOK-007",
+                     "added token ",
+                     id,
+                     " grows to ",
+                     token.content.size(),
+                     " bytes by the normalizer; supported are ",
+                     limit);
+    }
+    if (token.content != parts.vocabulary.piece(token.id)) {
+      parts.normalized_pieces.emplace(token.id, token.content);
+    }
     if (!token.content.empty()) normalized.push_back(std::move(token));
     return ok_status();
   }));

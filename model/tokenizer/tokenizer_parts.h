@@ -4,7 +4,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "base/status.h"
 #include "model/tokenizer/added_tokens.h"
@@ -29,6 +31,16 @@ struct TokenizerParts {
   std::unique_ptr<const BpeModel> model;
   PostProcessor post_processor;
   Decoder decoder;
+  std::unordered_map<TokenId, std::string> normalized_pieces;  // of added tokens that change by it
+
+  // What the decoder sees of an id: of a normalised added token its normalised form.
+  std::string_view decoded_piece(TokenId id) const {
+    if (!normalized_pieces.empty() && vocabulary.is_added(id)) {
+      const auto found = normalized_pieces.find(id);
+      if (found != normalized_pieces.end()) return found->second;
+    }
+    return vocabulary.piece(id);
+  }
 };
 
 // Reads the text of a tokenizer.json. Errors: TRI-TOK-002..012, 016.

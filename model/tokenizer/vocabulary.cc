@@ -11,7 +11,7 @@ constexpr int64_t kIdReserve = 2048;
 }  // namespace
 
 Vocabulary::Vocabulary(size_t count, size_t bytes)
-    : end_of_ids_(static_cast<int64_t>(2 * count) + kIdReserve),
+    : end_of_ids_(static_cast<int64_t>(count + count / 4) + kIdReserve),
       slots_(count + count / 2 + 8, kNone) {
   pool_.reserve(bytes);
   tokens_.reserve(count);

@@ -20,9 +20,9 @@ class Vocabulary {
   static constexpr size_t kMaxPieceBytes = 65535;
   static constexpr TokenId kNone = -1;
 
-  // Room for `count` tokens; ids may reach twice the count and a little more, since a table by id
-  // must not cost more than the file that asks for it.
-  // `bytes` is the length of all pieces of the model.
+  // Room for `count` tokens; ids may leave gaps of a quarter of the count and a little more, since
+  // a table by id must not cost more than the file that asks for it. `bytes` is the length of all
+  // pieces of the model.
   explicit Vocabulary(size_t count, size_t bytes = 0);
 
   // Adds a token of the model. Errors: TRI-TOK-005 (id out of range, id or piece known already,
@@ -44,6 +44,8 @@ class Vocabulary {
   bool has(TokenId id) const {
     return id >= 0 && static_cast<size_t>(id) < tokens_.size() && tokens_[id].flags != 0;
   }
+  // An upper bound on the pairs of pieces whose joining is a piece, each of which may merge.
+  size_t max_splits() const { return pool_.size() + tokens_.size(); }
   int size() const { return static_cast<int>(tokens_.size()); }
 
  private:

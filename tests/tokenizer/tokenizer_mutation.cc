@@ -1,0 +1,267 @@
+#include "tests/tokenizer/tokenizer_mutation.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "model/tokenizer/tokenizer.h"
+#include "model/tokenizer/tokenizer_parts.h"
+
+namespace trireme {
+namespace {
+
+using nlohmann::json;
+using Random = std::mt19937_64;
+
+// What every reader holds however small the file: tables of 256 bytes, one object's fields.
+constexpr size_t kFixedAllowance = 64 * 1024;
+constexpr size_t kSmallVocabulary = 300;
+
+size_t below(Random& random, size_t bound) { return bound == 0 ? 0 : random() % bound; }
+
+std::vector<json*> all_nodes(json& root) {
+  std::vector<json*> nodes{&root};
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    json& node = *nodes[i];
+    if (!node.is_structured()) continue;
+    for (json& child : node) nodes.push_back(&child);
+  }
+  return nodes;
+}
+
+json odd_value(Random& random) {
+  static const std::vector<json> kValues = {nullptr,
+                                            true,
+                                            false,
+                                            -1,
+                                            0,
+                                            1,
+                                            299,
+                                            1500,
+                                            2147483648,
+                                            9223372036854775807,
+                                            1e308,
+                                            0.5,
+                                            "",
+                                            "a",
+                                            "\u2581",
+                                            "A",
+                                            "BPE",
+                                            "Sequence",
+                                            "Unigram",
+                                            "(a+)+$",
+                                            "[",
+                                            "\\p{Nope}",
+                                            json::array(),
+                                            json::object(),
+                                            json::array({json::array()}),
+                                            std::string(70000, 'x')};
+  return kValues[below(random, kValues.size())];
+}
+
+// Changes the tree: one value by another of the file or an odd one, two swapped, or one deleted.
+// The vocabulary is most of the file, so the fields beside it get half of the changes.
+std::string mutate_tree(const json& original, Random& random) {
+  json root = original;
+  json* top = &root;
+  if (random() % 2) {
+    auto entry = root.begin();
+    std::advance(entry, below(random, root.size()));
+    if (entry.key() != "model") top = &*entry;
+  }
+  std::vector<json*> nodes = all_nodes(*top);
+  json& target = *nodes[below(random, nodes.size())];
+  switch (random() % 4) {
+    case 0:
+      target = odd_value(random);
+      break;
+    case 1: {
+      json other = *nodes[below(random, nodes.size())];
+      target = std::move(other);
+      break;
+    }
+    case 2: {
+      json& other = *nodes[below(random, nodes.size())];
+      const json first = target;
+      const json second = other;
+      if (!first.is_structured() && !second.is_structured()) {
+        target = second;
+        other = first;
+      }
+      break;
+    }
+    default:
+      if (target.is_object() && !target.empty()) {
+        auto entry = target.begin();
+        std::advance(entry, below(random, target.size()));
+        target.erase(entry);
+      } else if (target.is_array() && !target.empty()) {
+        target.erase(below(random, target.size()));
+      }
+  }
+  return root.dump();
+}
+
+std::string mutate_bytes(std::string text, Random& random) {
+  const size_t at = below(random, text.size());
+  switch (random() % 5) {
+    case 0:
+      for (int flips = 1 + below(random, 4); flips > 0; --flips) {
+        text[below(random, text.size())] ^= 1 << below(random, 8);
+      }
+      break;
+    case 1:
+      text.resize(at);
+      break;
+    case 2:
+      text.erase(at, 1 + below(random, 20));
+      break;
+    case 3:
+      text.insert(at, text.substr(below(random, text.size()), 1 + below(random, 40)));
+      break;
+    default:
+      for (int digits = 1 + below(random, 3); digits > 0; --digits) {
+        const size_t found = text.find_first_of("0123456789", below(random, text.size()));
+        if (found != std::string::npos) text[found] = '0' + below(random, 10);
+      }
+  }
+  return text;
+}
+
+std::pair<std::string, std::string> merge_parts(const json& merge) {
+  if (merge.is_array()) return {merge[0], merge[1]};
+  const std::string text = merge;
+  const size_t space = text.find(' ');
+  return {text.substr(0, space), text.substr(space + 1)};
+}
+
+void expect_same_model(const json& model, const TokenizerParts& parts) {
+  const Vocabulary& vocabulary = parts.vocabulary;
+  size_t in_model = 0;
+  for (TokenId id = 0; id < vocabulary.size(); ++id) in_model += vocabulary.in_model(id);
+  EXPECT_EQ(in_model, model["vocab"].size());
+  for (const auto& [piece, id] : model["vocab"].items()) {
+    EXPECT_EQ(vocabulary.find_in_model(piece), id.get<int64_t>());
+    EXPECT_EQ(vocabulary.piece(id), piece);
+  }
+  std::map<std::pair<std::string, std::string>, int> ranks;
+  for (size_t i = 0; i < model["merges"].size(); ++i) ranks[merge_parts(model["merges"][i])] = i;
+  EXPECT_EQ(parts.model->merges().size(), ranks.size());
+  const json prefix_field = model.value("continuing_subword_prefix", json());
+  const std::string prefix = prefix_field.is_null() ? "" : prefix_field.get<std::string>();
+  for (const auto& [pair, rank] : ranks) {
+    const Merge merge = parts.model->merges().find(vocabulary.find_in_model(pair.first),
+                                                   vocabulary.find_in_model(pair.second));
+    EXPECT_EQ(merge.rank, rank);
+    EXPECT_EQ(vocabulary.piece(merge.merged), pair.first + pair.second.substr(prefix.size()));
+  }
+  const BpeOptions& options = parts.model->options();
+  const auto flag = [&](const char* name) {
+    return model.contains(name) && !model[name].is_null() && model[name].get<bool>();
+  };
+  EXPECT_EQ(options.byte_fallback, flag("byte_fallback"));
+  EXPECT_EQ(options.fuse_unknown, flag("fuse_unk"));
+  EXPECT_EQ(options.ignore_merges, flag("ignore_merges"));
+}
+
+void expect_same_added(const json& file, const TokenizerParts& parts) {
+  size_t num_added = 0;
+  for (TokenId id = 0; id < parts.vocabulary.size(); ++id)
+    num_added += parts.vocabulary.is_added(id);
+  const json list = file.value("added_tokens", json());
+  EXPECT_EQ(num_added, list.size());
+  std::map<TokenId, const AddedToken*> found;
+  for (const auto* matcher : {&parts.added, &parts.added_normalized}) {
+    for (const AddedToken& token : matcher->tokens()) found[token.id] = &token;
+  }
+  for (const json& wanted : list) {
+    const TokenId id = wanted["id"];
+    EXPECT_EQ(parts.vocabulary.piece(id), wanted["content"].get<std::string>());
+    EXPECT_EQ(parts.vocabulary.is_special(id), wanted["special"].get<bool>());
+    const AddedToken* token = found[id];
+    if (!token) continue;  // its normalised form is empty
+    EXPECT_EQ(token->special, wanted["special"].get<bool>());
+    EXPECT_EQ(token->lstrip, wanted["lstrip"].get<bool>());
+    EXPECT_EQ(token->rstrip, wanted["rstrip"].get<bool>());
+    EXPECT_EQ(token->single_word, wanted["single_word"].get<bool>());
+    EXPECT_EQ(token->normalized, wanted["normalized"].get<bool>());
+  }
+}
+
+void expect_usable(const Tokenizer& tokenizer) {
+  const auto ids = tokenizer.encode(" The ship's 3 \n<s> caf\xC3\xA9 [INST] longboat \xFF ab  ");
+  if (!ids.ok()) {
+    EXPECT_EQ(error_id(ids.status()).substr(0, 8), "TRI-TOK-");
+    return;
+  }
+  for (const TokenId id : *ids) EXPECT_TRUE(tokenizer.parts().vocabulary.has(id)) << id;
+  tokenizer.decode(*ids, false);
+}
+
+// True if the text was read.
+bool check_text(const std::string& text) {
+  const AllocationPeak peak;
+  const auto tokenizer = Tokenizer::parse(text);
+  EXPECT_LE(peak.bytes() + text.size(), 4 * text.size() + kFixedAllowance) << text.substr(0, 200);
+  if (!tokenizer.ok()) {
+    EXPECT_EQ(error_id(tokenizer.status()).substr(0, 8), "TRI-TOK-");
+    return false;
+  }
+  const json file = json::parse(text, nullptr, false);
+  EXPECT_FALSE(file.is_discarded()) << "read what is no JSON";
+  if (file.is_discarded()) return true;
+  expect_same_model(file["model"], (*tokenizer)->parts());
+  expect_same_added(file, (*tokenizer)->parts());
+  expect_usable(**tokenizer);
+  return true;
+}
+
+}  // namespace
+
+std::string small_tokenizer(const std::string& style) {
+  std::ifstream stream(std::string(TRIREME_TEST_DATA) + "/golden/tokenizers/" + style +
+                       "/tokenizer.json");
+  json file = json::parse(stream);
+  json& model = file["model"];
+  json vocab = json::object();
+  for (const auto& [piece, id] : model["vocab"].items()) {
+    if (id.get<size_t>() < kSmallVocabulary) vocab[piece] = id;
+  }
+  json merges = json::array();
+  for (const json& merge : model["merges"]) {
+    const auto [left, right] = merge_parts(merge);
+    if (vocab.contains(left) && vocab.contains(right) && vocab.contains(left + right)) {
+      merges.push_back(merge);
+    }
+  }
+  model["vocab"] = vocab;
+  model["merges"] = merges;
+  return file.dump();
+}
+
+MutationCounts run_mutations(int64_t count, uint64_t seed) {
+  const std::vector<std::string> styles = {
+      "gpt2-style", "llama2-style", "llama3-style", "metaspace-style", "qwen2-style"};
+  std::vector<std::string> texts;
+  std::vector<json> trees;
+  for (const std::string& style : styles) {
+    texts.push_back(small_tokenizer(style));
+    trees.push_back(json::parse(texts.back()));
+    EXPECT_TRUE(check_text(texts.back())) << style;
+  }
+  MutationCounts counts;
+  for (int64_t i = 0; i < count && !testing::Test::HasFailure(); ++i) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", mutation " << i);
+    Random random(seed * 1'000'003 + i);
+    const size_t style = below(random, styles.size());
+    const std::string text =
+        random() % 2 ? mutate_bytes(texts[style], random) : mutate_tree(trees[style], random);
+    ++(check_text(text) ? counts.read : counts.refused);
+  }
+  return counts;
+}
+
+}  // namespace trireme

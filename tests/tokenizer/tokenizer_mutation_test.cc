@@ -1,0 +1,61 @@
+#include "tests/tokenizer/tokenizer_mutation.h"
+
+#include <gtest/gtest.h>
+
+#include "model/tokenizer/tokenizer.h"
+
+namespace trireme {
+namespace {
+
+TEST(TokenizerMutations, TenThousandAreRefusedWithAnIdOrReadAlike) {
+  const MutationCounts counts = run_mutations(10'000, 1);
+  EXPECT_GT(counts.refused, 2'000);
+  EXPECT_GT(counts.read, 500);
+  RecordProperty("refused", static_cast<int>(counts.refused));
+  RecordProperty("read", static_cast<int>(counts.read));
+}
+
+// As dense as a file can be: short pieces, no spaces, a merge for every split.
+TEST(TokenizerMemory, StaysBelowFourTimesADenseFile) {
+  std::string vocab;
+  std::string merges;
+  int id = 0;
+  const std::string letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN";
+  const auto add = [&](const std::string& piece) {
+    vocab += concat(vocab.empty() ? "" : ",", "\"", piece, "\":", id++);
+  };
+  for (const char a : letters) add(std::string(1, a));
+  for (const char a : letters) {
+    for (const char b : letters) {
+      add({a, b});
+      merges += concat(merges.empty() ? "" : ",", "\"", a, ' ', b, '"');
+    }
+  }
+  for (const char a : letters) {
+    for (const char b : letters) {
+      for (const char c : letters) {
+        add({a, b, c});
+        merges += concat(",\"", a, ' ', b, c, "\",\"", a, b, ' ', c, '"');
+      }
+    }
+  }
+  const std::string text =
+      concat("{\"model\":{\"type\":\"BPE\",\"vocab\":{", vocab, "},\"merges\":[", merges, "]}}");
+  const AllocationPeak peak;
+  const auto tokenizer = Tokenizer::parse(text);
+  ASSERT_TRUE(tokenizer.ok()) << message_of(tokenizer.status());
+  EXPECT_LT(peak.bytes() + text.size(), 4 * text.size());
+}
+
+TEST(TokenizerMemory, StaysBelowFourTimesAFileOfRepeatedMerges) {
+  std::string text =
+      "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"";
+  for (int i = 0; i < 200'000; ++i) text += ",\"a b\"";
+  text += "]}}";
+  const AllocationPeak peak;
+  ASSERT_TRUE(Tokenizer::parse(text).ok());
+  EXPECT_LT(peak.bytes() + text.size(), 4 * text.size());
+}
+
+}  // namespace
+}  // namespace trireme
