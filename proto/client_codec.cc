@@ -179,6 +179,7 @@ void ClientCodec::encode(const door::ToClient& message, std::string& frame) {
 }
 
 StatusOr<door::FromClient> ClientCodec::decode_from_client(std::string_view bytes) {
+  last_submit_tag_ = 0;
   ASSIGN_OR_RETURN(const Frame frame, read_frame(bytes));
   switch (frame.type) {
     case v1::HELLO:
@@ -187,6 +188,7 @@ StatusOr<door::FromClient> ClientCodec::decode_from_client(std::string_view byte
       RETURN_IF_ERROR(check_submit_size(frame.body));
       auto decoded = decode_as<door::Submit, v1::Submit, door::FromClient>(
           frame.body, kMaxPromptBytes, messages_->submit);
+      last_submit_tag_ = messages_->submit.tag();
       // A long prompt's memory is not kept for the next, short one.
       if (static_cast<int64_t>(frame.body.size()) > kMaxControlBytes) messages_->submit = {};
       return decoded;

@@ -24,9 +24,14 @@ class ClientCodec {
   StatusOr<door::FromClient> decode_from_client(std::string_view frame);
   StatusOr<door::ToClient> decode_to_client(std::string_view frame);
 
+  // The tag in the last frame from a client if that was a Submit, even one that was refused for a
+  // field out of range: so that the refusal finds its request. 0: there was none.
+  uint64_t last_submit_tag() const { return last_submit_tag_; }
+
  private:
   struct Messages;
   std::unique_ptr<Messages> messages_;
+  uint64_t last_submit_tag_ = 0;
 };
 
 // The bytes of a Submit's body that are not its prompt; -1 if the body is no message.

@@ -1,0 +1,181 @@
+#include "coordinator/admission.h"
+
+#include <algorithm>
+
+#include "proto/credit.h"
+
+namespace trireme {
+namespace {
+
+Status check_prompt_kind(const door::Submit& submit, const AdmissionRules& rules) {
+  if (!submit.model.empty() && submit.model != rules.model_name) {
+    return invalid("TRI-REQ-082",
+                   "no model '",
+                   submit.model,
+                   "' is served here, only '",
+                   rules.model_name,
+                   "'; leave the field empty or ask ListModels");
+  }
+  if (std::holds_alternative<std::monostate>(submit.prompt)) {
+    return invalid("TRI-REQ-084", "the request has no prompt; set text or token_ids");
+  }
+  if (std::holds_alternative<door::Messages>(submit.prompt)) {
+    return invalid("TRI-REQ-085",
+                   "messages are not supported yet; send the prompt as text or token_ids");
+  }
+  if (std::holds_alternative<std::string>(submit.prompt) && !rules.has_tokenizer) {
+    return invalid("TRI-REQ-086",
+                   "model '",
+                   rules.model_name,
+                   "' has no tokenizer.json; send token_ids instead of text");
+  }
+  return ok_status();
+}
+
+Status check_stops(const door::Sampling& sampling) {
+  if (sampling.stop.size() > kMaxStopStrings) {
+    return invalid("TRI-REQ-090",
+                   "stop has ",
+                   sampling.stop.size(),
+                   " strings, at most ",
+                   kMaxStopStrings,
+                   " are allowed");
+  }
+  for (const std::string& stop : sampling.stop) {
+    if (stop.empty() || stop.size() > kMaxStopBytes) {
+      return invalid("TRI-REQ-090",
+                     "a stop string has ",
+                     stop.size(),
+                     " bytes, allowed is 1 to ",
+                     kMaxStopBytes);
+    }
+  }
+  return ok_status();
+}
+
+GenerationParams merge(const door::Sampling& sampling, const SamplingParams& defaults) {
+  GenerationParams params;
+  SamplingParams& drawn = params.sampling;
+  drawn = defaults;
+  drawn.temperature = sampling.temperature.value_or(defaults.temperature);
+  drawn.top_k = sampling.top_k.value_or(defaults.top_k);
+  drawn.top_p = sampling.top_p.value_or(defaults.top_p);
+  drawn.min_p = sampling.min_p.value_or(defaults.min_p);
+  drawn.repetition_penalty = sampling.repetition_penalty.value_or(defaults.repetition_penalty);
+  drawn.presence_penalty = sampling.presence_penalty.value_or(defaults.presence_penalty);
+  drawn.frequency_penalty = sampling.frequency_penalty.value_or(defaults.frequency_penalty);
+  if (!sampling.logit_bias.empty()) drawn.logit_bias = sampling.logit_bias;
+  drawn.min_tokens = sampling.min_tokens.value_or(defaults.min_tokens);
+  drawn.num_logprobs = sampling.logprobs.value_or(-1);
+  params.max_tokens = sampling.max_tokens.value_or(params.max_tokens);
+  params.stop = sampling.stop;
+  params.stop_token_ids = sampling.stop_token_ids;
+  params.ignore_eos = sampling.ignore_eos;
+  params.seed = sampling.seed;
+  params.num_choices = sampling.n.value_or(1);
+  params.skip_special_tokens = sampling.skip_special_tokens.value_or(true);
+  params.include_stop_in_output = sampling.include_stop_str_in_output;
+  params.echo = sampling.echo;
+  params.num_prompt_logprobs = sampling.prompt_logprobs.value_or(-1);
+  return params;
+}
+
+Status check_probes(const door::Submit& submit, const AdmissionRules& rules) {
+  if (submit.kind != door::Kind::kProbe) {
+    if (submit.probes.empty()) return ok_status();
+    return invalid("TRI-REQ-092", "probes stand in a request whose kind is not PROBE");
+  }
+  if (!rules.allow_probes) {
+    return invalid("TRI-REQ-091", "probes are off in this cluster; start it with --allow-probes");
+  }
+  if (submit.probes.empty() || submit.probes.size() > kMaxProbes) {
+    return invalid("TRI-REQ-092",
+                   "the request has ",
+                   submit.probes.size(),
+                   " probes, allowed is 1 to ",
+                   kMaxProbes);
+  }
+  for (const door::ProbePoint& probe : submit.probes) {
+    if (probe.layer <= rules.num_layers && probe.position < rules.max_model_len) continue;
+    return invalid("TRI-REQ-092",
+                   "a probe asks for layer ",
+                   probe.layer,
+                   " at position ",
+                   probe.position,
+                   ", allowed are layers -1 to ",
+                   rules.num_layers,
+                   " and positions 0 to ",
+                   rules.max_model_len - 1);
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+StatusOr<SubmitRequest> admit(door::Submit& submit, const AdmissionRules& rules) {
+  RETURN_IF_ERROR(check_prompt_kind(submit, rules));
+  RETURN_IF_ERROR(check_stops(submit.sampling));
+  RETURN_IF_ERROR(check_probes(submit, rules));
+  SubmitRequest request;
+  request.client_tag = submit.tag;
+  request.idempotency_key = std::move(submit.idempotency_key);
+  request.traceparent = std::move(submit.traceparent);
+  request.kind = static_cast<RequestKind>(submit.kind);
+  request.params = merge(submit.sampling, rules.sampling_defaults);
+  if (request.params.num_choices < 1 || request.params.num_choices > kMaxChoices) {
+    return invalid(
+        "TRI-REQ-093", "n is ", request.params.num_choices, ", allowed is 1 to ", kMaxChoices);
+  }
+  if (rules.validate) RETURN_IF_ERROR(rules.validate(request.params, rules.vocabulary_size));
+  request.on_disconnect = submit.on_disconnect == door::OnDisconnect::kContinue
+                              ? OnDisconnect::kContinue
+                              : OnDisconnect::kCancel;
+  request.credit_bytes = submit.credit_bytes > 0 ? submit.credit_bytes : kDefaultCreditBytes;
+  for (const door::ProbePoint& probe : submit.probes) {
+    request.probes.push_back({0, probe.position, probe.layer});
+  }
+  if (auto* ids = std::get_if<std::vector<TokenId>>(&submit.prompt)) {
+    request.prompt = std::move(*ids);
+    RETURN_IF_ERROR(check_prompt(request, rules));
+  }
+  return request;
+}
+
+Status check_prompt(const SubmitRequest& request, const AdmissionRules& rules) {
+  const int64_t length = static_cast<int64_t>(request.prompt.size());
+  if (length == 0) return invalid("TRI-REQ-088", "the prompt has no tokens, at least 1 is needed");
+  if (length >= rules.max_model_len) {
+    return invalid("TRI-REQ-089",
+                   "the prompt has ",
+                   length,
+                   " tokens, at most ",
+                   rules.max_model_len - 1,
+                   " fit with one token of answer (max-model-len is ",
+                   rules.max_model_len,
+                   "); shorten it");
+  }
+  for (const TokenId id : request.prompt) {
+    if (id < 0 || id >= rules.vocabulary_size) {
+      return invalid("TRI-REQ-087",
+                     "token id ",
+                     id,
+                     " is not in the vocabulary, allowed is 0 to ",
+                     rules.vocabulary_size - 1);
+    }
+  }
+  const auto beyond =
+      std::find_if(request.probes.begin(), request.probes.end(), [&](const ProbeRequest& probe) {
+        return probe.position >= length;
+      });
+  if (beyond != request.probes.end() && request.params.max_tokens == 0) {
+    return invalid("TRI-REQ-092",
+                   "a probe asks for position ",
+                   beyond->position,
+                   " of a prompt of ",
+                   length,
+                   " tokens");
+  }
+  return ok_status();
+}
+
+}  // namespace trireme

@@ -1,0 +1,494 @@
+#include "coordinator/worker_set.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "coordinator/group_agreement.h"
+
+namespace trireme {
+namespace {
+
+constexpr int32_t kMaxRanks = 1024;  // of a group
+constexpr TimeUs kMaxTickGapUs = 4 * WorkerSet::check_interval_us();
+
+bool is_waiting(Phase phase) {
+  return phase == Phase::kWaitStage || phase == Phase::kWaitIds || phase == Phase::kWaitTensor ||
+         phase == Phase::kIdle;
+}
+
+double seconds(TimeUs us) { return static_cast<double>(us / 100'000) / 10; }
+
+}  // namespace
+
+WorkerSet::WorkerSet(const WorkerSetOptions& options, PeerSender* sender)
+    : options_(options), sender_(sender), groups_(static_cast<size_t>(options.num_groups)) {
+  for (size_t i = 0; i < groups_.size(); ++i) groups_[i].id = static_cast<GroupId>(i);
+}
+
+void WorkerSet::on_frame(PeerId peer, std::string_view frame, TimeUs now_us, WorkerOutput& output) {
+  Turn turn{now_us, output};
+  const Status status = codec_.decode(frame, message_);
+  if (!status.ok()) {
+    if (Group* group = group_of(peer)) lose(turn, *group, seats_[peer].rank, status);
+    return;
+  }
+  const auto seat = seats_.find(peer);
+  if (seat != seats_.end() && seat->second.group < 0) {
+    fence(peer, 0, "TRI-GRP-041: the group of this rank has ended");
+    return;
+  }
+  std::visit([&](auto& message) { handle(turn, peer, message); }, message_);
+}
+
+WorkerSet::Group* WorkerSet::group_of(PeerId peer) {
+  const auto seat = seats_.find(peer);
+  if (seat == seats_.end() || seat->second.group < 0) return nullptr;
+  return &groups_[static_cast<size_t>(seat->second.group)];
+}
+
+WorkerSet::Rank* WorkerSet::rank_of(PeerId peer) {
+  Group* const group = group_of(peer);
+  return group == nullptr ? nullptr : &group->ranks.at(seats_.at(peer).rank);
+}
+
+bool WorkerSet::is_current(const Group& group, const Epochs& epochs) const {
+  return epochs.coordinator == options_.coordinator_epoch && epochs.group == group.epoch &&
+         (group.state == State::kStarting || group.state == State::kReady);
+}
+
+Status WorkerSet::may_sit(const Introduction& who) const {
+  if (who.group < 0 || who.group >= options_.num_groups) {
+    return invalid("TRI-GRP-042",
+                   "group ",
+                   who.group,
+                   " is not one of this cluster's, allowed is 0 to ",
+                   options_.num_groups - 1,
+                   "; start the coordinator with a larger --groups");
+  }
+  const int64_t ranks = int64_t{who.tp} * who.pp;
+  if (who.tp < 1 || who.pp < 1 || ranks > kMaxRanks || who.rank >= ranks) {
+    return invalid("TRI-GRP-043",
+                   "rank ",
+                   who.rank,
+                   " of tp ",
+                   who.tp,
+                   " x pp ",
+                   who.pp,
+                   " is no rank; allowed are tp and pp from 1, at most ",
+                   kMaxRanks,
+                   " ranks");
+  }
+  const Group& group = groups_[static_cast<size_t>(who.group)];
+  if (group.state == State::kAbsent) return ok_status();
+  const auto taken = group.ranks.find(who.rank);
+  if (taken != group.ranks.end()) {
+    return invalid("TRI-GRP-044",
+                   "group ",
+                   who.group,
+                   " has a rank ",
+                   who.rank,
+                   " already (",
+                   taken->second.host,
+                   ", process ",
+                   taken->second.pid,
+                   "); end that job first or take another --group");
+  }
+  if (group.tp == who.tp && group.pp == who.pp) return ok_status();
+  const auto& [first, rank] = *group.ranks.begin();
+  return invalid("TRI-GRP-045",
+                 "ranks of group ",
+                 who.group,
+                 " disagree: rank ",
+                 first,
+                 " (",
+                 rank.host,
+                 ") says tp x pp is ",
+                 group.tp,
+                 " x ",
+                 group.pp,
+                 ", rank ",
+                 who.rank,
+                 " (",
+                 who.host,
+                 ") says ",
+                 who.tp,
+                 " x ",
+                 who.pp,
+                 "; start all ranks with the same flags");
+}
+
+// The rank that this peer is; introduces it if it is new. Null: it was turned away.
+WorkerSet::Rank* WorkerSet::seat(Turn& turn, PeerId peer, const Introduction& who) {
+  if (Rank* rank = rank_of(peer)) return rank;
+  if (const Status status = may_sit(who); !status.ok()) {
+    seats_[peer] = {};
+    fence(peer, 0, message_of(status));
+    notice::GroupLost notice;
+    notice.group = who.group;
+    notice.rank = who.rank;
+    notice.host = who.host;
+    notice.phase = "introduction";
+    notice.cause = status;
+    turn.output.notices.push_back(notice);
+    return nullptr;
+  }
+  Group& group = groups_[static_cast<size_t>(who.group)];
+  if (group.state == State::kAbsent) {
+    group.state = State::kGathering;
+    group.since_us = turn.now_us;
+    group.tp = who.tp;
+    group.pp = who.pp;
+  }
+  seats_[peer] = {who.group, who.rank};
+  Rank& rank = group.ranks[who.rank];
+  rank.peer = peer;
+  rank.host = who.host;
+  rank.pid = who.pid;
+  rank.progress_us = rank.heard_us = turn.now_us;
+  turn.output.notices.push_back(notice::RankSeen{who.group, who.rank, who.host, who.pid});
+  return &rank;
+}
+
+void WorkerSet::handle(Turn& turn, PeerId peer, const Heartbeat& beat) {
+  Rank* const rank =
+      seat(turn, peer, {beat.group, beat.rank, beat.tp, beat.pp, beat.host, beat.pid});
+  if (rank == nullptr) return;
+  Group& group = *group_of(peer);
+  rank->heard_us = turn.now_us;
+  if (beat.progress != rank->progress || beat.phase != rank->phase) {
+    rank->progress = beat.progress;
+    rank->phase = beat.phase;
+    rank->progress_us = turn.now_us;
+  }
+  const bool loaded_more = beat.load_bytes != rank->load_bytes;
+  rank->load_bytes = beat.load_bytes;
+  rank->load_total_bytes = beat.load_total_bytes;
+  if (!loaded_more || group.state != State::kGathering) return;
+  notice::RankLoading notice{group.id, 0, 0};
+  for (const auto& [index, each] : group.ranks) {
+    notice.loaded_bytes += each.load_bytes;
+    notice.total_bytes += each.load_total_bytes;
+  }
+  turn.output.notices.push_back(notice);
+}
+
+void WorkerSet::handle(Turn& turn, PeerId peer, const RankHello& hello) {
+  Rank* const rank =
+      seat(turn, peer, {hello.group, hello.rank, hello.tp, hello.pp, hello.host, hello.pid});
+  if (rank == nullptr) return;
+  Group& group = *group_of(peer);
+  if (group.state != State::kGathering || rank->hello) return;  // said before: changes nothing
+  rank->hello = hello;
+  rank->phase = Phase::kWaitStart;
+  rank->progress_us = rank->heard_us = turn.now_us;
+  turn.output.notices.push_back(notice::RankLoaded{hello});
+  start_if_complete(turn, group);
+}
+
+void WorkerSet::start_if_complete(Turn& turn, Group& group) {
+  std::vector<const RankHello*> hellos;
+  for (const auto& [index, rank] : group.ranks) {
+    if (rank.hello) hellos.push_back(&*rank.hello);
+  }
+  if (const Status status = check_agreement(hellos, options_.fingerprint); !status.ok()) {
+    lose(turn, group, -1, status);
+    return;
+  }
+  if (static_cast<int32_t>(hellos.size()) < group.tp * group.pp) return;
+  group.shape = shape_of(hellos);
+  group.shape.group = group.id;
+  group.shape.epoch = ++group.epoch;
+  group.state = State::kStarting;
+  group.since_us = turn.now_us;
+  group.plans.clear();
+  codec_.encode(Start{{options_.coordinator_epoch, group.epoch}, group.shape.num_pages}, frame_);
+  for (auto& [index, rank] : group.ranks) {
+    rank.progress_us = turn.now_us;
+    if (sender_->send(rank.peer, frame_) == SendOutcome::kSent) continue;
+    lose(turn, group, index, unavailable("TRI-GRP-049", "START could not be sent"));
+    return;
+  }
+}
+
+void WorkerSet::handle(Turn& turn, PeerId peer, const RankStarted& started) {
+  Group* const group = group_of(peer);
+  if (group == nullptr || !is_current(*group, started.epochs)) return;
+  if (group->state != State::kStarting) return;
+  rank_of(peer)->started = true;
+  rank_of(peer)->phase = Phase::kIdle;
+  const bool all = std::all_of(group->ranks.begin(), group->ranks.end(), [](const auto& entry) {
+    return entry.second.started;
+  });
+  if (!all) return;
+  group->state = State::kReady;
+  group->since_us = turn.now_us;
+  notice::GroupReady notice;
+  notice.shape = group->shape;
+  notice.tp = group->tp;
+  notice.pp = group->pp;
+  notice.hello = *group->ranks.at(0).hello;
+  notice.asked_model_len = notice.hello.max_model_len;
+  turn.output.notices.push_back(notice);
+  turn.output.events.push_back(event::GroupReady{group->shape});
+}
+
+void WorkerSet::handle(Turn& turn, PeerId peer, StepResult& result) {
+  Group* const group = group_of(peer);
+  if (group == nullptr || !is_current(*group, result.epochs)) return;
+  rank_of(peer)->heard_us = turn.now_us;
+  const int32_t answering_rank = (group->pp - 1) * group->tp;
+  if (seats_.at(peer).rank != answering_rank) return;
+  if (group->plans.empty() || group->plans.front().step != result.step) return;
+  group->plans.pop_front();
+  ++group->steps;
+  turn.output.events.push_back(event::StepDone{group->id, std::move(result)});
+}
+
+void WorkerSet::handle(Turn& turn, PeerId peer, Probe& probe) {
+  Group* const group = group_of(peer);
+  if (group == nullptr || !is_current(*group, probe.epochs)) return;
+  turn.output.events.push_back(event::ProbeArrived{group->id, std::move(probe)});
+}
+
+void WorkerSet::handle(Turn& turn, PeerId peer, const Goodbye& goodbye) {
+  Introduction who{goodbye.group, goodbye.rank, 0, 0, goodbye.host, 0};
+  Group* group = group_of(peer);
+  const Status cause = status_from_wire("TRI-GRP-046", goodbye.cause);
+  if (group != nullptr) {
+    lose(turn, *group, seats_.at(peer).rank, cause, goodbye.memory);
+    return;
+  }
+  // It failed before it could introduce itself.
+  notice::GroupLost notice;
+  notice.group = who.group;
+  notice.rank = who.rank;
+  notice.host = who.host;
+  notice.phase = "starting";
+  notice.cause = cause;
+  notice.memory = goodbye.memory;
+  turn.output.notices.push_back(notice);
+}
+
+void WorkerSet::on_gone(PeerId peer, TimeUs now_us, WorkerOutput& output) {
+  const auto seat = seats_.find(peer);
+  if (seat == seats_.end()) return;
+  Turn turn{now_us, output};
+  if (Group* group = group_of(peer)) {
+    lose(turn,
+         *group,
+         seat->second.rank,
+         unavailable("TRI-GRP-041", "its connection ended (the process died or its host left)"));
+  }
+  seats_.erase(peer);
+}
+
+// Ends the group's life: every rank is told to exit, and nothing of this epoch is heard again.
+void WorkerSet::lose(
+    Turn& turn, Group& group, int32_t rank_index, const Status& cause, bool memory) {
+  notice::GroupLost notice;
+  notice.group = group.id;
+  notice.epoch = group.epoch;
+  notice.rank = rank_index;
+  notice.was_ready = group.state == State::kReady;
+  notice.memory = memory;
+  const auto found = group.ranks.find(rank_index);
+  std::string where = concat("group ", group.id);
+  if (found != group.ranks.end()) {
+    notice.host = found->second.host;
+    notice.phase = std::string(name_of(found->second.phase));
+    where = concat(
+        "rank ", rank_index, " of group ", group.id, " on ", notice.host, ", ", notice.phase);
+  }
+  const std::string id = error_id(cause);
+  std::string text = message_of(cause);
+  if (!id.empty()) text = text.substr(id.size() + 2);
+  notice.cause = status_from_wire(id.empty() ? "TRI-GRP-046" : id, concat(where, ": ", text));
+  group.last_cause = message_of(notice.cause);
+  for (const auto& [index, rank] : group.ranks) {
+    fence(rank.peer, group.epoch, group.last_cause);
+    seats_[rank.peer] = {};
+  }
+  const bool had_epoch = group.state == State::kReady;
+  group.state = State::kAbsent;
+  group.since_us = turn.now_us;
+  group.ranks.clear();
+  group.plans.clear();
+  if (had_epoch) {
+    turn.output.events.push_back(event::GroupLost{group.id, group.epoch, notice.cause});
+  }
+  turn.output.notices.push_back(std::move(notice));
+}
+
+void WorkerSet::fence(PeerId peer, uint64_t epoch, const std::string& cause) {
+  codec_.encode(Fence{{options_.coordinator_epoch, epoch}, cause}, frame_);
+  sender_->send(peer, frame_);
+}
+
+void WorkerSet::fence_all(const std::string& cause) {
+  for (const Group& group : groups_) {
+    for (const auto& [index, rank] : group.ranks) fence(rank.peer, group.epoch, cause);
+  }
+}
+
+void WorkerSet::on_effect(const effect::SendPlan& effect, TimeUs now_us, WorkerOutput& output) {
+  Group& group = groups_[static_cast<size_t>(effect.group)];
+  if (group.state != State::kReady || effect.plan.epochs.group != group.epoch) return;
+  Turn turn{now_us, output};
+  codec_.encode(effect.plan, frame_);
+  group.plans.push_back({effect.plan.step, now_us});
+  for (const auto& [index, rank] : group.ranks) {
+    if (sender_->send(rank.peer, frame_) == SendOutcome::kSent) continue;
+    lose(turn,
+         group,
+         index,
+         unavailable("TRI-GRP-049", "step ", effect.plan.step, " could not be sent to it"));
+    return;
+  }
+}
+
+void WorkerSet::on_effect(const effect::FenceGroup& effect, TimeUs now_us, WorkerOutput& output) {
+  Group& group = groups_[static_cast<size_t>(effect.group)];
+  if (group.state == State::kAbsent || effect.epoch != group.epoch) return;
+  Turn turn{now_us, output};
+  lose(turn, group, -1, status_from_wire("TRI-GRP-050", effect.cause));
+}
+
+void WorkerSet::tick(TimeUs now_us, WorkerOutput& output) {
+  Turn turn{now_us, output};
+  const TimeUs gap = last_tick_us_ == 0 ? 0 : now_us - last_tick_us_;
+  last_tick_us_ = now_us;
+  if (gap > kMaxTickGapUs) forgive(gap);
+  for (Group& group : groups_) {
+    if (group.state == State::kGathering || group.state == State::kStarting) {
+      check_loading(turn, group);
+    } else if (group.state == State::kReady) {
+      check_running(turn, group);
+    }
+  }
+}
+
+// This process itself stood still (stopped, or its machine slept): nobody else is to blame.
+void WorkerSet::forgive(TimeUs gap_us) {
+  for (Group& group : groups_) {
+    group.since_us += gap_us;
+    for (InFlight& plan : group.plans) plan.sent_us += gap_us;
+    for (auto& [index, rank] : group.ranks) {
+      rank.heard_us += gap_us;
+      rank.progress_us += gap_us;
+    }
+  }
+}
+
+void WorkerSet::check_loading(Turn& turn, Group& group) {
+  for (const auto& [index, rank] : group.ranks) {
+    const bool waits = rank.phase == Phase::kWaitStart && group.state == State::kGathering;
+    const TimeUs since = waits || rank.started ? rank.heard_us : rank.progress_us;
+    if (turn.now_us - since <= options_.load_hang_us) continue;
+    lose(turn,
+         group,
+         index,
+         timed_out("TRI-GRP-047",
+                   "no progress for ",
+                   seconds(turn.now_us - since),
+                   " s while loading, allowed is ",
+                   seconds(options_.load_hang_us),
+                   " s"));
+    return;
+  }
+  const int32_t expected = group.tp * group.pp;
+  const int32_t present = static_cast<int32_t>(group.ranks.size());
+  if (present == expected || turn.now_us - group.since_us <= options_.load_hang_us) return;
+  lose(turn,
+       group,
+       -1,
+       timed_out("TRI-GRP-051",
+                 present,
+                 " of ",
+                 expected,
+                 " ranks came within ",
+                 seconds(options_.load_hang_us),
+                 " s; see the output of mpirun for the others"));
+}
+
+// Everybody stands still behind the one that hangs: name a rank that does not wait for another.
+void WorkerSet::check_running(Turn& turn, Group& group) {
+  int32_t hanging = -1;
+  TimeUs longest = 0;
+  for (const auto& [index, rank] : group.ranks) {
+    TimeUs since = rank.heard_us;  // a silent control thread, whatever the load
+    if (!group.plans.empty()) {
+      since = std::min(since, std::max(rank.progress_us, group.plans.front().sent_us));
+    }
+    const TimeUs still = turn.now_us - since;
+    if (still <= options_.hang_us) continue;
+    const bool better =
+        hanging < 0 || (is_waiting(group.ranks.at(hanging).phase) && !is_waiting(rank.phase));
+    if (!better) continue;
+    hanging = index;
+    longest = still;
+  }
+  if (hanging < 0) return;
+  lose(turn,
+       group,
+       hanging,
+       timed_out("TRI-GRP-048",
+                 "no progress for ",
+                 seconds(longest),
+                 " s with ",
+                 group.plans.size(),
+                 " plans in flight, allowed is ",
+                 seconds(options_.hang_us),
+                 " s"));
+}
+
+int32_t WorkerSet::num_ready() const {
+  return static_cast<int32_t>(std::count_if(groups_.begin(), groups_.end(), [](const Group& group) {
+    return group.state == State::kReady;
+  }));
+}
+
+int32_t WorkerSet::max_model_len() const {
+  int32_t smallest = std::numeric_limits<int32_t>::max();
+  for (const Group& group : groups_) {
+    if (group.state == State::kReady) smallest = std::min(smallest, group.shape.max_model_len);
+  }
+  return smallest;
+}
+
+std::vector<door::GroupStatus> WorkerSet::status(TimeUs now_us) const {
+  static constexpr const char* kStateNames[] = {"absent", "gathering", "starting", "ready"};
+  std::vector<door::GroupStatus> all;
+  for (const Group& group : groups_) {
+    door::GroupStatus status;
+    status.group = group.id;
+    status.epoch = group.epoch;
+    status.state = kStateNames[static_cast<size_t>(group.state)];
+    if (group.state == State::kAbsent && !group.last_cause.empty()) status.state = "lost";
+    status.tp = group.tp;
+    status.pp = group.pp;
+    status.pages = group.shape.num_pages;
+    status.max_slots = group.shape.max_slots;
+    status.page_tokens = group.shape.page_tokens;
+    status.steps = group.steps;
+    status.plans_in_flight = static_cast<int32_t>(group.plans.size());
+    status.last_cause = group.last_cause;
+    for (const auto& [index, rank] : group.ranks) {
+      if (rank.hello) {
+        status.backend = rank.hello->backend;
+        status.dtype = rank.hello->dtype;
+      }
+      status.ranks.push_back({index,
+                              rank.host,
+                              std::string(name_of(rank.phase)),
+                              rank.progress,
+                              (now_us - rank.heard_us) / 1000,
+                              rank.pid,
+                              rank.load_bytes,
+                              rank.load_total_bytes});
+    }
+    all.push_back(std::move(status));
+  }
+  return all;
+}
+
+}  // namespace trireme

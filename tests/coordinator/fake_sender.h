@@ -1,0 +1,33 @@
+// A transport for the logic behind a door: keeps what was sent, takes as much as a test allows.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "coordinator/peer.h"
+
+namespace trireme {
+
+class FakeSender final : public PeerSender {
+ public:
+  SendOutcome send(PeerId peer, const std::string& frame) override {
+    if (gone.contains(peer)) return SendOutcome::kGone;
+    const auto limit = room.find(peer);
+    if (limit != room.end() && limit->second-- <= 0) {
+      limit->second = 0;
+      return SendOutcome::kFull;
+    }
+    sent[peer].push_back(frame);
+    return SendOutcome::kSent;
+  }
+
+  std::vector<std::string> take(PeerId peer) { return std::exchange(sent[peer], {}); }
+
+  std::map<PeerId, std::vector<std::string>> sent;
+  std::map<PeerId, int> room;  // frames that a peer takes before it is full
+  std::set<PeerId> gone;
+};
+
+}  // namespace trireme

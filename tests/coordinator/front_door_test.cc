@@ -1,0 +1,394 @@
+#include "coordinator/front_door.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "fake_sender.h"
+#include "proto/credit.h"
+
+namespace trireme {
+namespace {
+
+FrontDoorOptions options() {
+  FrontDoorOptions options;
+  options.server = "trireme test";
+  options.model.name = "demo";
+  options.model.vocabulary_size = 100;
+  options.rules.model_name = "demo";
+  options.rules.vocabulary_size = 100;
+  options.rules.max_model_len = 16;
+  options.rules.num_layers = 4;
+  options.rules.has_tokenizer = true;
+  return options;
+}
+
+class FrontDoorTest : public testing::Test {
+ protected:
+  void make(const FrontDoorOptions& with) { door_ = std::make_unique<FrontDoor>(with, &sender_); }
+  void SetUp() override { make(options()); }
+
+  void say(PeerId peer, const door::FromClient& message) {
+    std::string frame;
+    codec_.encode(message, frame);
+    door_->on_frame(peer, frame, now_us_, output_);
+  }
+  void hello(PeerId peer) {
+    say(peer, door::Hello{});
+    ASSERT_EQ(heard(peer).size(), 1u);
+  }
+  std::vector<door::ToClient> heard(PeerId peer) {
+    door_->flush(now_us_, output_);
+    std::vector<door::ToClient> messages;
+    for (const std::string& frame : sender_.take(peer)) {
+      auto message = codec_.decode_to_client(frame);
+      EXPECT_TRUE(message.ok()) << message.status();
+      if (message.ok()) messages.push_back(*message);
+    }
+    return messages;
+  }
+  std::string refusal(PeerId peer, uint64_t tag) {
+    const auto messages = heard(peer);
+    if (messages.size() != 1 || !std::holds_alternative<door::Error>(messages[0])) return "none";
+    const auto& error = std::get<door::Error>(messages[0]);
+    EXPECT_EQ(error.tag, tag);
+    EXPECT_EQ(error.message.substr(0, error.error_id.size()), error.error_id);
+    return error.error_id;
+  }
+  static door::Submit ids_request(uint64_t tag) {
+    door::Submit submit;
+    submit.tag = tag;
+    submit.prompt = std::vector<TokenId>{1, 2, 3};
+    return submit;
+  }
+  // Submits and lets the Engine accept it as request {0, tag}.
+  void accept(PeerId peer, uint64_t tag, int64_t credit = 0) {
+    door::Submit submit = ids_request(tag);
+    submit.credit_bytes = credit;
+    say(peer, submit);
+    effect::Accept accept;
+    accept.connection = peer;
+    accept.client_tag = tag;
+    accept.request = {0, tag};
+    accept.seed = 5;
+    accept.prompt_tokens = 3;
+    door_->on_effect(accept, output_);
+    ASSERT_TRUE(std::holds_alternative<door::Accepted>(heard(peer).at(0)));
+    output_.events.clear();
+  }
+  void tokens(PeerId peer, uint64_t tag, int first, std::vector<TokenId> ids, std::string text) {
+    effect::Tokens tokens;
+    tokens.connection = peer;
+    tokens.client_tag = tag;
+    tokens.first_index = first;
+    tokens.ids = std::move(ids);
+    tokens.text = std::move(text);
+    door_->on_effect(std::move(tokens));
+  }
+  void finish(PeerId peer, uint64_t tag) {
+    effect::Finish finish;
+    finish.connection = peer;
+    finish.client_tag = tag;
+    finish.reason = FinishReason::kLength;
+    finish.last_choice = true;
+    door_->on_effect(finish);
+  }
+
+  FakeSender sender_;
+  ClientCodec codec_;
+  std::unique_ptr<FrontDoor> door_;
+  DoorOutput output_;
+  TimeUs now_us_ = 1'000'000;
+};
+
+TEST_F(FrontDoorTest, HelloIsAnsweredByWelcomeWithModelsAndLimits) {
+  say(1, door::Hello{0, "me"});
+  const auto messages = heard(1);
+  ASSERT_EQ(messages.size(), 1u);
+  const auto& welcome = std::get<door::Welcome>(messages[0]);
+  EXPECT_EQ(welcome.models.at(0).name, "demo");
+  EXPECT_EQ(welcome.protocol_major_min, 1u);
+  EXPECT_GT(welcome.limits.max_prompt_bytes, 0);
+  EXPECT_EQ(welcome.default_credit_bytes, kDefaultCreditBytes);
+}
+
+TEST_F(FrontDoorTest, WhoeverDoesNotSayHelloFirstIsRefused) {
+  say(1, ids_request(7));
+  EXPECT_EQ(refusal(1, 7), "TRI-NET-007");
+  EXPECT_TRUE(output_.events.empty());
+}
+
+TEST_F(FrontDoorTest, AnUnknownMajorIsToldTheSupportedRange) {
+  door_->on_frame(1, std::string("\x07\x01", 2), now_us_, output_);
+  const auto messages = heard(1);
+  const auto& error = std::get<door::Error>(messages.at(0));
+  EXPECT_EQ(error.error_id, "TRI-NET-002");
+  EXPECT_EQ(error.protocol_major_min, 1u);
+  EXPECT_EQ(error.protocol_major_max, 1u);
+}
+
+TEST_F(FrontDoorTest, TokenIdsGoToTheEngineAtOnceAndTextThroughTheTokenizer) {
+  hello(1);
+  say(1, ids_request(7));
+  ASSERT_EQ(output_.events.size(), 1u);
+  const auto& direct = std::get<event::Submitted>(output_.events[0]).request;
+  EXPECT_EQ(direct.prompt, (std::vector<TokenId>{1, 2, 3}));
+  EXPECT_EQ(direct.client_tag, 7u);
+  EXPECT_EQ(direct.connection, 1u);
+
+  door::Submit with_text;
+  with_text.tag = 8;
+  with_text.prompt = std::string("The galley");
+  with_text.add_special_tokens = false;
+  with_text.deadline_ms = 100;
+  say(1, with_text);
+  ASSERT_EQ(output_.jobs.size(), 1u);
+  EXPECT_EQ(output_.jobs[0].text, "The galley");
+  EXPECT_FALSE(output_.jobs[0].add_special);
+  door_->on_tokenized(output_.jobs[0].number, std::vector<TokenId>{4, 5}, output_);
+  ASSERT_EQ(output_.events.size(), 2u);
+  const auto& encoded = std::get<event::Submitted>(output_.events[1]).request;
+  EXPECT_EQ(encoded.prompt, (std::vector<TokenId>{4, 5}));
+  EXPECT_EQ(encoded.deadline_us, now_us_ + 100'000);
+  EXPECT_TRUE(heard(1).empty());
+}
+
+TEST_F(FrontDoorTest, EveryBadSubmitIsRefusedWithAnIdOfItsOwn) {
+  hello(1);
+  const auto refused = [&](auto change) {
+    door::Submit submit = ids_request(7);
+    change(submit);
+    say(1, submit);
+    return refusal(1, 7);
+  };
+  EXPECT_EQ(refused([](auto& s) { s.model = "other"; }), "TRI-REQ-082");
+  EXPECT_EQ(refused([](auto& s) { s.prompt = std::monostate(); }), "TRI-REQ-084");
+  EXPECT_EQ(refused([](auto& s) { s.prompt = door::Messages{{"user", "hi"}}; }), "TRI-REQ-085");
+  EXPECT_EQ(refused([](auto& s) { s.prompt = std::vector<TokenId>{100}; }), "TRI-REQ-087");
+  EXPECT_EQ(refused([](auto& s) { s.prompt = std::vector<TokenId>{}; }), "TRI-REQ-088");
+  EXPECT_EQ(refused([](auto& s) { s.prompt = std::vector<TokenId>(16, 1); }), "TRI-REQ-089");
+  EXPECT_EQ(refused([](auto& s) { s.sampling.stop = {""}; }), "TRI-REQ-090");
+  EXPECT_EQ(refused([](auto& s) {
+              s.kind = door::Kind::kProbe;
+              s.probes = {{0, -1}};
+            }),
+            "TRI-REQ-091");
+  EXPECT_EQ(refused([](auto& s) { s.probes = {{0, -1}}; }), "TRI-REQ-092");
+  EXPECT_EQ(refused([](auto& s) { s.sampling.n = 0; }), "TRI-REQ-093");
+  EXPECT_TRUE(output_.events.empty());
+  EXPECT_FALSE(door_->has_streams());
+  say(1, ids_request(7));
+  EXPECT_EQ(output_.events.size(), 1u);
+}
+
+TEST_F(FrontDoorTest, APromptOneShortOfTheModelsLengthPasses) {
+  hello(1);
+  door::Submit submit = ids_request(7);
+  submit.prompt = std::vector<TokenId>(15, 1);
+  say(1, submit);
+  EXPECT_EQ(output_.events.size(), 1u);
+}
+
+TEST_F(FrontDoorTest, ATagInUseADrainAndTooManyInFlightAreRefused) {
+  FrontDoorOptions tight = options();
+  tight.max_in_flight = 2;
+  make(tight);
+  hello(1);
+  say(1, ids_request(1));
+  say(1, ids_request(1));
+  EXPECT_EQ(refusal(1, 1), "TRI-REQ-080");
+  say(1, ids_request(2));
+  say(1, ids_request(3));
+  EXPECT_EQ(refusal(1, 3), "TRI-REQ-081");
+  door_->drain();
+  say(1, ids_request(4));
+  EXPECT_EQ(refusal(1, 4), "TRI-REQ-083");
+}
+
+TEST_F(FrontDoorTest, PiecesOfATurnLeaveInOneFrameAndTheFinishAfterThem) {
+  hello(1);
+  accept(1, 7);
+  accept(1, 8);
+  tokens(1, 7, 0, {5}, "a");
+  tokens(1, 8, 0, {6}, "b");
+  finish(1, 7);
+  const auto messages = heard(1);
+  ASSERT_EQ(messages.size(), 2u);
+  EXPECT_EQ(std::get<door::Tokens>(messages[0]).pieces.size(), 2u);
+  EXPECT_EQ(std::get<door::Finished>(messages[1]).tag, 7u);
+}
+
+TEST_F(FrontDoorTest, AStreamWithoutCreditIsHeldAndJoinedUntilMoreIsGranted) {
+  hello(1);
+  accept(1, 7, 1);
+  tokens(1, 7, 0, {5}, "a");
+  EXPECT_EQ(heard(1).size(), 1u);  // the balance was above 0
+  tokens(1, 7, 1, {6}, "b");
+  tokens(1, 7, 2, {7}, "c");
+  finish(1, 7);
+  EXPECT_TRUE(heard(1).empty());
+  say(1, door::Credit{7, 1000});
+  const auto messages = heard(1);
+  ASSERT_EQ(messages.size(), 2u);
+  const auto& piece = std::get<door::Tokens>(messages[0]).pieces.at(0);
+  EXPECT_EQ(piece.first_index, 1);
+  EXPECT_EQ(piece.token_ids, (std::vector<TokenId>{6, 7}));
+  EXPECT_EQ(piece.text, "bc");
+  EXPECT_TRUE(std::holds_alternative<door::Finished>(messages[1]));
+  EXPECT_FALSE(door_->has_streams());
+}
+
+TEST_F(FrontDoorTest, AFullQueueParksFramesAndTheyLeaveInOrderLater) {
+  hello(1);
+  accept(1, 7);
+  sender_.room[1] = 1;
+  tokens(1, 7, 0, {5}, "a");
+  door_->flush(now_us_, output_);
+  tokens(1, 7, 1, {6}, "b");
+  finish(1, 7);
+  door_->flush(now_us_, output_);
+  EXPECT_TRUE(door_->has_parked());
+  EXPECT_EQ(sender_.sent[1].size(), 1u);
+  sender_.room.erase(1);
+  const auto messages = heard(1);
+  ASSERT_EQ(messages.size(), 3u);
+  EXPECT_EQ(std::get<door::Tokens>(messages[1]).pieces.at(0).first_index, 1);
+  EXPECT_TRUE(std::holds_alternative<door::Finished>(messages[2]));
+  EXPECT_FALSE(door_->has_parked());
+}
+
+bool disconnected(const DoorOutput& output, PeerId peer) {
+  for (const Event& event : output.events) {
+    const auto* gone = std::get_if<event::Disconnected>(&event);
+    if (gone != nullptr && gone->connection == peer) return true;
+  }
+  return false;
+}
+
+TEST_F(FrontDoorTest, AReaderThatNeverReadsIsDroppedWhenItsMemoryIsUsedUp) {
+  FrontDoorOptions tight = options();
+  tight.max_waiting_bytes = 10'000;
+  make(tight);
+  hello(1);
+  hello(2);
+  accept(1, 7);
+  sender_.room[1] = 0;
+  for (int i = 0; i < 20; ++i) tokens(1, 7, i, {5}, std::string(1000, 'x'));
+  door_->flush(now_us_, output_);
+  EXPECT_TRUE(disconnected(output_, 1));
+  EXPECT_FALSE(disconnected(output_, 2));
+  EXPECT_EQ(door_->num_connections(), 1);
+}
+
+TEST_F(FrontDoorTest, AReaderThatTakesNothingForTooLongIsDropped) {
+  hello(1);
+  accept(1, 7);
+  sender_.room[1] = 0;
+  tokens(1, 7, 0, {5}, "a");
+  door_->flush(now_us_, output_);
+  now_us_ += options().max_parked_us;
+  door_->flush(now_us_, output_);
+  EXPECT_FALSE(disconnected(output_, 1));
+  now_us_ += 1;
+  door_->flush(now_us_, output_);
+  EXPECT_TRUE(disconnected(output_, 1));
+}
+
+TEST_F(FrontDoorTest, ASendToNobodyDisconnectsTheClient) {
+  hello(1);
+  accept(1, 7);
+  sender_.gone.insert(1);
+  tokens(1, 7, 0, {5}, "a");
+  door_->flush(now_us_, output_);
+  EXPECT_TRUE(disconnected(output_, 1));
+}
+
+TEST_F(FrontDoorTest, AClientThatLeavesIsToldToTheEngineAndItsPromptsAreForgotten) {
+  hello(1);
+  door::Submit with_text;
+  with_text.tag = 8;
+  with_text.prompt = std::string("The galley");
+  say(1, with_text);
+  door_->on_gone(1, output_);
+  EXPECT_TRUE(disconnected(output_, 1));
+  output_.events.clear();
+  door_->on_tokenized(output_.jobs.at(0).number, std::vector<TokenId>{4}, output_);
+  EXPECT_TRUE(output_.events.empty());
+}
+
+TEST_F(FrontDoorTest, ACancelFindsItsRequestWhateverItsState) {
+  hello(1);
+  // While it is being tokenised.
+  door::Submit with_text;
+  with_text.tag = 8;
+  with_text.prompt = std::string("The galley");
+  say(1, with_text);
+  say(1, door::Cancel{8, ""});
+  EXPECT_EQ(std::get<door::Finished>(heard(1).at(0)).reason, door::FinishReason::kCancelled);
+  // Before the Engine has accepted it.
+  say(1, ids_request(9));
+  say(1, door::Cancel{9, ""});
+  output_.events.clear();
+  effect::Accept accept_effect;
+  accept_effect.connection = 1;
+  accept_effect.client_tag = 9;
+  accept_effect.request = {3, 4};
+  door_->on_effect(accept_effect, output_);
+  ASSERT_EQ(output_.events.size(), 1u);
+  EXPECT_EQ(std::get<event::Cancelled>(output_.events[0]).request, (RequestId{3, 4}));
+  // While it runs, and by its id.
+  output_.events.clear();
+  say(1, door::Cancel{9, ""});
+  say(1, door::Cancel{0, std::string("\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\4", 16)});
+  ASSERT_EQ(output_.events.size(), 2u);
+  EXPECT_EQ(std::get<event::Cancelled>(output_.events[0]).request, (RequestId{3, 4}));
+  EXPECT_EQ(std::get<event::Cancelled>(output_.events[1]).request, (RequestId{3, 4}));
+}
+
+TEST_F(FrontDoorTest, HundredsOfMalformedFramesHarmTheirSenderAlone) {
+  std::mt19937_64 random(11);
+  hello(2);
+  for (int i = 0; i < 500; ++i) {
+    std::string frame(random() % 40, '\0');
+    for (char& byte : frame) byte = static_cast<char>(random());
+    if (frame.size() > 2) frame[0] = 1;
+    door_->on_frame(1, frame, now_us_, output_);
+  }
+  const auto messages = heard(1);
+  EXPECT_LE(messages.size(), static_cast<size_t>(options().max_bad_frames));
+  const auto& last = std::get<door::Error>(messages.back());
+  EXPECT_TRUE(last.closes);
+  accept(2, 7);
+  tokens(2, 7, 0, {5}, "a");
+  EXPECT_EQ(heard(2).size(), 1u);
+}
+
+TEST_F(FrontDoorTest, AResumeReachesTheEngineAndItsRefusalTheClient) {
+  hello(1);
+  say(1, door::Resume{5, std::string(16, '\1'), 3, {2}, 0});
+  ASSERT_EQ(output_.events.size(), 1u);
+  const auto& resumed = std::get<event::Resumed>(output_.events[0]);
+  EXPECT_EQ(resumed.next_index, (std::vector<int32_t>{2}));
+  effect::Refuse refuse;
+  refuse.connection = 1;
+  refuse.client_tag = 5;
+  refuse.status = invalid("TRI-REQ-001", "not kept");
+  door_->on_effect(refuse);
+  EXPECT_EQ(refusal(1, 5), "TRI-REQ-001");
+}
+
+TEST_F(FrontDoorTest, PingModelsAndStatusAreAnswered) {
+  hello(1);
+  say(1, door::Ping{99});
+  say(1, door::ListModels{});
+  say(1, door::StatusRequest{});
+  EXPECT_EQ(output_.status_questions, (std::vector<PeerId>{1}));
+  door_->answer_status(1, door::StatusReply{});
+  const auto messages = heard(1);
+  ASSERT_EQ(messages.size(), 3u);
+  EXPECT_EQ(std::get<door::Pong>(messages[0]).nonce, 99u);
+  EXPECT_EQ(std::get<door::Models>(messages[1]).models.size(), 1u);
+}
+
+}  // namespace
+}  // namespace trireme

@@ -1,0 +1,338 @@
+#include "coordinator/worker_set.h"
+
+#include <gtest/gtest.h>
+
+#include "fake_sender.h"
+
+namespace trireme {
+namespace {
+
+constexpr TimeUs kSecond = 1'000'000;
+
+RankHello hello_of(int32_t group, int32_t rank) {
+  RankHello hello;
+  hello.group = group;
+  hello.rank = rank;
+  hello.host = concat("host", rank);
+  hello.pid = 100 + rank;
+  hello.tp = 2;
+  hello.pp = 2;
+  hello.fingerprint = "f00d";
+  hello.dtype = "bfloat16";
+  hello.backend = "cpu";
+  hello.isa = "avx2";
+  hello.kv_layout.dtype = "bfloat16";
+  hello.kv_layout.head_dim = 64;
+  hello.pages = 100 + rank;
+  hello.max_slots = 8;
+  hello.max_batched_tokens = 512;
+  hello.max_model_len = 2048;
+  return hello;
+}
+
+class WorkerSetTest : public testing::Test {
+ protected:
+  WorkerSetTest() {
+    WorkerSetOptions options;
+    options.coordinator_epoch = 77;
+    options.num_groups = 2;
+    options.fingerprint = "f00d";
+    set_ = std::make_unique<WorkerSet>(options, &sender_);
+  }
+
+  // Rank r of group g speaks as peer 10 g + r + life.
+  template <class Message>
+  void say(PeerId peer, const Message& message) {
+    std::string frame;
+    codec_.encode(message, frame);
+    set_->on_frame(peer, frame, now_us_, output_);
+  }
+  void beat(PeerId peer, int32_t rank, Phase phase, uint64_t progress) {
+    Heartbeat beat;
+    beat.rank = rank;
+    beat.tp = beat.pp = 2;
+    beat.host = concat("host", rank);
+    beat.phase = phase;
+    beat.progress = progress;
+    say(peer, beat);
+  }
+  template <class Message>
+  std::vector<Message> heard(PeerId peer) {
+    std::vector<Message> messages;
+    for (const std::string& frame : sender_.take(peer)) {
+      CoordinatorMessage message;
+      EXPECT_TRUE(codec_.decode(frame, message).ok());
+      if (const auto* wanted = std::get_if<Message>(&message)) messages.push_back(*wanted);
+    }
+    return messages;
+  }
+  void bring_up(PeerId first_peer = 0) {
+    for (int rank = 0; rank < 4; ++rank) {
+      say(first_peer + static_cast<PeerId>(rank), hello_of(0, rank));
+    }
+    for (PeerId peer = first_peer; peer < first_peer + 4; ++peer) {
+      const auto starts = heard<Start>(peer);
+      ASSERT_EQ(starts.size(), 1u);
+      epochs_ = starts[0].epochs;
+      say(peer, RankStarted{epochs_});
+    }
+  }
+  template <class Kind, class List>
+  std::vector<Kind> of(const List& list) {
+    std::vector<Kind> found;
+    for (const auto& entry : list) {
+      if (const auto* value = std::get_if<Kind>(&entry)) found.push_back(*value);
+    }
+    return found;
+  }
+  std::vector<notice::GroupLost> losses() { return of<notice::GroupLost>(output_.notices); }
+  void plan(int64_t step) {
+    effect::SendPlan send;
+    send.plan.epochs = epochs_;
+    send.plan.step = step;
+    send.plan.parts.resize(1);
+    set_->on_effect(send, now_us_, output_);
+  }
+  void pass(TimeUs us, bool with_beats, Phase phase = Phase::kCompute) {
+    for (TimeUs end = now_us_ + us; now_us_ < end;) {
+      now_us_ += kSecond / 4;
+      for (int rank = 0; with_beats && rank < 4; ++rank) {
+        beat(static_cast<PeerId>(rank), rank, phase, progress_);
+      }
+      set_->tick(now_us_, output_);
+    }
+  }
+
+  FakeSender sender_;
+  StepCodec codec_;
+  std::unique_ptr<WorkerSet> set_;
+  WorkerOutput output_;
+  Epochs epochs_;
+  TimeUs now_us_ = 100 * kSecond;
+  uint64_t progress_ = 1;
+};
+
+TEST_F(WorkerSetTest, AGroupStartsWithTheSmallestPageCountWhenAllRanksHaveCome) {
+  for (int rank = 3; rank > 0; --rank) say(static_cast<PeerId>(rank), hello_of(0, rank));
+  EXPECT_TRUE(heard<Start>(1).empty());
+  say(0, hello_of(0, 0));
+  for (PeerId peer = 0; peer < 4; ++peer) {
+    const auto starts = heard<Start>(peer);
+    ASSERT_EQ(starts.size(), 1u);
+    EXPECT_EQ(starts[0], (Start{{77, 1}, 100}));
+    EXPECT_TRUE(of<event::GroupReady>(output_.events).empty());
+    say(peer, RankStarted{{77, 1}});
+  }
+  const auto ready = of<event::GroupReady>(output_.events);
+  ASSERT_EQ(ready.size(), 1u);
+  EXPECT_EQ(ready[0].shape.num_pages, 100);
+  EXPECT_EQ(ready[0].shape.num_stages, 2);
+  EXPECT_EQ(ready[0].shape.max_model_len, 2048);
+  EXPECT_EQ(set_->num_ready(), 1);
+}
+
+TEST_F(WorkerSetTest, TheModelLengthIsLoweredToWhatThePagesHold) {
+  for (int rank = 0; rank < 4; ++rank) {
+    RankHello hello = hello_of(0, rank);
+    hello.pages = 10;
+    say(static_cast<PeerId>(rank), hello);
+  }
+  for (PeerId peer = 0; peer < 4; ++peer) say(peer, RankStarted{{77, 1}});
+  EXPECT_EQ(of<event::GroupReady>(output_.events).at(0).shape.max_model_len, 320);
+  EXPECT_EQ(set_->max_model_len(), 320);
+}
+
+TEST_F(WorkerSetTest, ADisagreementNamesFieldRanksAndValuesAndFencesAll) {
+  say(0, hello_of(0, 0));
+  RankHello other = hello_of(0, 1);
+  other.dtype = "float32";
+  say(1, other);
+  ASSERT_EQ(losses().size(), 1u);
+  const std::string message = message_of(losses()[0].cause);
+  EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-045");
+  for (const char* part : {"dtype", "rank 0 (host0)", "bfloat16", "rank 1 (host1)", "float32"}) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+  EXPECT_EQ(heard<Fence>(0).size(), 1u);
+  EXPECT_EQ(heard<Fence>(1).size(), 1u);
+}
+
+TEST_F(WorkerSetTest, AnotherModelThanTheCoordinatorsIsRefused) {
+  RankHello other = hello_of(0, 0);
+  other.fingerprint = "beef";
+  say(0, other);
+  EXPECT_EQ(error_id(losses().at(0).cause), "TRI-GRP-040");
+}
+
+TEST_F(WorkerSetTest, WhoeverHasNoSeatIsFencedWithAnId) {
+  say(50, hello_of(9, 0));
+  EXPECT_EQ(error_id(losses().at(0).cause), "TRI-GRP-042");
+  RankHello beyond = hello_of(0, 4);
+  say(51, beyond);
+  EXPECT_EQ(error_id(losses().at(1).cause), "TRI-GRP-043");
+  say(0, hello_of(0, 0));
+  say(52, hello_of(0, 0));
+  EXPECT_EQ(error_id(losses().at(2).cause), "TRI-GRP-044");
+  for (PeerId peer : {50, 51, 52}) EXPECT_EQ(heard<Fence>(peer).size(), 1u);
+  EXPECT_TRUE(heard<Fence>(0).empty());
+}
+
+TEST_F(WorkerSetTest, PlansGoToEveryRankAndOnlyTheAnsweringRanksResultInOrderCounts) {
+  bring_up();
+  plan(1);
+  plan(2);
+  for (PeerId peer = 0; peer < 4; ++peer) EXPECT_EQ(heard<StepPlan>(peer).size(), 2u);
+  StepResult result;
+  result.epochs = epochs_;
+  result.step = 1;
+  say(3, result);  // not the first rank of the last stage
+  result.step = 2;
+  say(2, result);  // not its turn
+  result.step = 1;
+  result.epochs.group = 99;
+  say(2, result);  // another life
+  EXPECT_TRUE(of<event::StepDone>(output_.events).empty());
+  result.epochs = epochs_;
+  say(2, result);
+  say(2, result);  // twice
+  EXPECT_EQ(of<event::StepDone>(output_.events).size(), 1u);
+}
+
+TEST_F(WorkerSetTest, ADeadConnectionEndsTheGroupOnceAndNamesTheRank) {
+  bring_up();
+  beat(1, 1, Phase::kCompute, 5);
+  set_->on_gone(1, now_us_, output_);
+  set_->on_gone(2, now_us_, output_);
+  ASSERT_EQ(losses().size(), 1u);
+  const auto loss = losses()[0];
+  EXPECT_EQ(loss.rank, 1);
+  EXPECT_EQ(loss.host, "host1");
+  EXPECT_TRUE(loss.was_ready);
+  const std::string message = message_of(loss.cause);
+  EXPECT_EQ(error_id(loss.cause), "TRI-GRP-041");
+  EXPECT_NE(message.find("rank 1 of group 0 on host1, computing"), std::string::npos) << message;
+  EXPECT_EQ(of<event::GroupLost>(output_.events).size(), 1u);
+  EXPECT_EQ(heard<Fence>(0).at(0).epochs, epochs_);
+  EXPECT_EQ(set_->num_ready(), 0);
+}
+
+TEST_F(WorkerSetTest, TheNextLifeHasANewEpochAndTheOldRanksAreFencedWhenTheySpeak) {
+  bring_up();
+  set_->on_gone(1, now_us_, output_);
+  sender_.sent.clear();
+  beat(0, 0, Phase::kCompute, 9);
+  EXPECT_EQ(heard<Fence>(0).size(), 1u);
+  const Epochs old = epochs_;
+  bring_up(20);
+  EXPECT_EQ(epochs_.group, old.group + 1);
+  EXPECT_EQ(set_->num_ready(), 1);
+  StepResult stale;
+  stale.epochs = old;
+  stale.step = 1;
+  plan(1);
+  say(22, stale);
+  EXPECT_TRUE(of<event::StepDone>(output_.events).empty());
+}
+
+TEST_F(WorkerSetTest, AHangWithPlansInFlightIsFoundAfterFiveSecondsAndTheCulpritNamed) {
+  bring_up();
+  pass(30 * kSecond, true, Phase::kIdle);  // idle: standing still is fine
+  EXPECT_TRUE(losses().empty());
+  plan(1);
+  for (int i = 0; i < 40; ++i) {  // slow, but moving
+    ++progress_;
+    pass(kSecond, true);
+  }
+  EXPECT_TRUE(losses().empty());
+  TimeUs waited = 0;
+  for (; losses().empty() && waited < 20 * kSecond; waited += kSecond / 4) {
+    now_us_ += kSecond / 4;
+    for (int rank = 0; rank < 4; ++rank) {
+      beat(static_cast<PeerId>(rank),
+           rank,
+           rank == 2 ? Phase::kCompute : Phase::kWaitTensor,
+           progress_);
+    }
+    set_->tick(now_us_, output_);
+  }
+  EXPECT_GT(waited, 4 * kSecond);
+  EXPECT_LT(waited, 7 * kSecond);
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(losses()[0].rank, 2);
+  EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-048");
+}
+
+TEST_F(WorkerSetTest, ARankThatFallsSilentIsLostEvenWhenIdle) {
+  bring_up();
+  pass(6 * kSecond, false);
+  EXPECT_EQ(losses().size(), 1u);
+}
+
+TEST_F(WorkerSetTest, LoadingMayStandStillForTwentySecondsNotLonger) {
+  for (int rank = 0; rank < 4; ++rank) beat(static_cast<PeerId>(rank), rank, Phase::kLoading, 1);
+  pass(19 * kSecond, true, Phase::kLoading);
+  EXPECT_TRUE(losses().empty());
+  pass(2 * kSecond, true, Phase::kLoading);
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-047");
+  EXPECT_EQ(losses()[0].phase, "loading");
+  EXPECT_FALSE(losses()[0].was_ready);
+}
+
+TEST_F(WorkerSetTest, RanksThatNeverComeAreMissedAfterTwentySeconds) {
+  for (int i = 0; i < 4 * 21; ++i) {
+    now_us_ += kSecond / 4;
+    beat(0, 0, Phase::kLoading, static_cast<uint64_t>(i));
+    set_->tick(now_us_, output_);
+  }
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-051");
+}
+
+TEST_F(WorkerSetTest, AGoodbyeTellsItsCause) {
+  bring_up();
+  say(3, Goodbye{epochs_, 0, 3, "host3", "TRI-LOAD-030: 4 GiB are missing", true});
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(error_id(losses()[0].cause), "TRI-LOAD-030");
+  EXPECT_TRUE(losses()[0].memory);
+  EXPECT_NE(message_of(losses()[0].cause).find("4 GiB are missing"), std::string::npos);
+}
+
+TEST_F(WorkerSetTest, APlanThatCannotBeSentEndsTheGroup) {
+  bring_up();
+  sender_.room[2] = 0;
+  plan(1);
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-049");
+  EXPECT_EQ(losses()[0].rank, 2);
+}
+
+TEST_F(WorkerSetTest, AFrameThatIsNoneEndsItsGroupAndNoOther) {
+  bring_up();
+  set_->on_frame(99, "rubbish", now_us_, output_);
+  EXPECT_TRUE(losses().empty());
+  set_->on_frame(1, "\x01\x43\xff\xff", now_us_, output_);
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(error_id(losses()[0].cause), "TRI-NET-003");
+}
+
+TEST_F(WorkerSetTest, AStandstillOfTheCoordinatorItselfIsNobodysFault) {
+  bring_up();
+  plan(1);
+  set_->tick(now_us_, output_);
+  now_us_ += 60 * kSecond;
+  set_->tick(now_us_, output_);
+  EXPECT_TRUE(losses().empty());
+}
+
+TEST_F(WorkerSetTest, StatusShowsGroupsRanksAndPhases) {
+  beat(0, 0, Phase::kLoading, 1);
+  auto status = set_->status(now_us_);
+  ASSERT_EQ(status.size(), 2u);
+  EXPECT_EQ(status[0].state, "gathering");
+  EXPECT_EQ(status[0].ranks.at(0).phase, "loading");
+  EXPECT_EQ(status[1].state, "absent");
+}
+
+}  // namespace
+}  // namespace trireme
