@@ -1,0 +1,134 @@
+#include "kernels/cpu/backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "kernels/cpu/cpu_memory.h"
+
+namespace trireme {
+
+namespace {
+
+class CpuQueue final : public Queue {};  // ops run in the call
+
+// Tiers from the plainest to the best, with what each asks of the processor and the system.
+struct TierRow {
+  const TierOps& ops;
+  bool available;
+};
+
+std::vector<TierRow> tiers() {
+  __builtin_cpu_init();  // reads CPUID and, for wide registers, XGETBV
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
+  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+  return {{kPortableOps, true}, {kAvx2Ops, avx2}, {kAvx512Ops, avx512}, {kAvx512Bf16Ops, bf16}};
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown processor";
+}
+
+int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+}  // namespace
+
+std::string best_cpu_isa() {
+  std::string best;
+  for (const TierRow& row : tiers()) {
+    if (row.available) best = row.ops.name;
+  }
+  return best;
+}
+
+StatusOr<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& options) {
+  const std::string wanted = options.isa == "auto" ? best_cpu_isa() : options.isa;
+  std::vector<std::string> available;
+  for (const TierRow& row : tiers()) {
+    if (!row.available) continue;
+    available.emplace_back(row.ops.name);
+    if (wanted == row.ops.name) return std::make_unique<CpuBackend>(options, row.ops);
+  }
+  return invalid("TRI-KERN-001",
+                 "the instruction set \"",
+                 wanted,
+                 "\" is not available on this processor; available are ",
+                 join(available));
+}
+
+CpuBackend::CpuBackend(const CpuBackendOptions& options, const TierOps& tier)
+    : dtype_(options.dtype), tier_(tier), pool_(std::max(1, options.num_threads)) {
+  CHECK(dtype_ == DType::kBFloat16 || dtype_ == DType::kFloat32);
+}
+
+BackendInfo CpuBackend::info() const { return {"cpu", tier_.name, processor_name()}; }
+
+ActivationTypes CpuBackend::types() const { return {DType::kFloat32, dtype_, DType::kFloat32}; }
+
+KvLayout CpuBackend::kv_layout(int32_t head_dim) const {
+  KvLayout layout;
+  layout.version = 1;
+  layout.dtype = dtype_;
+  layout.page_tokens = kPageTokens;
+  layout.head_dim = head_dim;
+  return layout;
+}
+
+StatusOr<Buffer> CpuBackend::allocate(int64_t bytes, const std::string& what) {
+  return allocate_memory(bytes, what);
+}
+
+int64_t CpuBackend::available_bytes() const { return available_memory(); }
+
+void CpuBackend::upload(Queue&, std::byte* device, std::span<const std::byte> host) {
+  std::memcpy(device, host.data(), host.size());
+}
+
+void CpuBackend::download(Queue&, std::span<std::byte> host, const std::byte* device) {
+  std::memcpy(host.data(), device, host.size());
+}
+
+StatusOr<std::unique_ptr<Weight>> CpuBackend::pack(std::span<const Tensor> parts,
+                                                   const WeightSpec& spec) {
+  CHECK(!parts.empty());
+  int64_t n = 0;
+  for (const Tensor& part : parts) {
+    CHECK(part.columns == parts[0].columns);
+    n += part.rows;
+  }
+  CHECK(spec.layout == WeightLayout::kRows ||
+        (parts.size() == 2 && parts[0].rows == parts[1].rows));
+  auto weight = std::make_unique<CpuWeight>(n, parts[0].columns, spec, dtype_);
+  RETURN_IF_ERROR(weight->fill(parts, pool_));
+  return weight;
+}
+
+int64_t CpuBackend::packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const {
+  return CpuWeight(n, k, spec, dtype_).bytes();
+}
+
+// linear: a padded copy of x and a bias in panel order. attention: accumulators of each member.
+// Sampling: counts and weights over a vocabulary, and histograms.
+int64_t CpuBackend::workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const {
+  const int64_t linear =
+      align64(max_rows * (max_k + 2 * kMaxLeaves) * 4) + align64((max_n + 2 * kPanelColumns) * 4);
+  const int64_t attention = pool_.size() * align64((max_n + 4096) * 4);
+  const int64_t sampling = align64(max_n * 16) + (256 << 10);
+  return std::max({linear, attention, sampling});
+}
+
+std::unique_ptr<Queue> CpuBackend::make_queue() { return std::make_unique<CpuQueue>(); }
+
+Status CpuBackend::wait(Queue&, TimeUs) { return ok_status(); }
+
+}  // namespace trireme

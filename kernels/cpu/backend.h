@@ -1,0 +1,124 @@
+// The CPU implementation of the contract in kernels/backend.h, one .cc file per op.
+#pragma once
+
+#include <memory>
+
+#include "kernels/backend.h"
+#include "kernels/cpu/cpu_weight.h"
+#include "kernels/cpu/thread_pool.h"
+#include "kernels/cpu/tier.h"
+#include "kernels/cpu_backend.h"
+
+namespace trireme {
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(const CpuBackendOptions& options, const TierOps& tier);
+
+  BackendInfo info() const override;
+  ActivationTypes types() const override;
+  KvLayout kv_layout(int32_t head_dim) const override;
+
+  StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) override;
+  int64_t available_bytes() const override;
+  void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override;
+  void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override;
+  StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
+                                         const WeightSpec& spec) override;
+  int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const override;
+  int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const override;
+  std::unique_ptr<Queue> make_queue() override;
+  Status wait(Queue& queue, TimeUs deadline_us) override;
+
+  void embed(Queue& queue,
+             const BatchView& batch,
+             const Weight& weight,
+             int64_t first_row,
+             Tensor out) override;
+  void add_norm(Queue& queue,
+                Tensor residual,
+                const Tensor* delta,
+                Vector delta_bias,
+                const Norm& norm,
+                Tensor out) override;
+  void linear(Queue& queue,
+              Workspace& workspace,
+              Tensor x,
+              const Weight& weight,
+              const Epilogue& epilogue,
+              Tensor out) override;
+  void qkv_finish(Queue& queue,
+                  const BatchView& batch,
+                  Tensor qkv,
+                  const QkvSpec& spec,
+                  const KvPages& pages,
+                  int32_t layer,
+                  Tensor q) override;
+  void attention(Queue& queue,
+                 Workspace& workspace,
+                 const BatchView& batch,
+                 Tensor q,
+                 const AttentionSpec& spec,
+                 const KvPages& pages,
+                 int32_t layer,
+                 Tensor out) override;
+  void gather_rows(Queue& queue, Tensor in, std::span<const int32_t> rows, Tensor out) override;
+  void add(Queue& queue, Tensor accumulator, Tensor other) override;
+  void copy_pages(Queue& queue,
+                  const KvPages& pages,
+                  std::span<const int32_t> from,
+                  std::span<const int32_t> to) override;
+
+  void adjust_logits(Queue& queue,
+                     Workspace& workspace,
+                     Tensor logits,
+                     int64_t first_id,
+                     int64_t vocabulary,
+                     std::span<const SamplingRow> rows) override;
+  void draw_shard(Queue& queue,
+                  Tensor logits,
+                  int64_t first_id,
+                  std::span<const SamplingRow> rows,
+                  std::span<ShardDraw> draws) override;
+  void draw_whole(Queue& queue,
+                  Workspace& workspace,
+                  Tensor logits,
+                  std::span<const SamplingRow> rows,
+                  std::span<ShardDraw> draws) override;
+  void logprobs(Queue& queue,
+                Workspace& workspace,
+                Tensor logits,
+                std::span<const int32_t> chosen,
+                int32_t count,
+                std::span<TokenLogprob> out) override;
+
+ private:
+  // Runs body(row) for every row: spread over the pool when there is enough work (`cost` is about
+  // the operations of one row), on the calling thread when there is not.
+  template <class Body>
+  void for_rows(int64_t rows, int64_t cost, Body&& body);
+
+  bool is_bf16() const { return dtype_ == DType::kBFloat16; }
+
+  DType dtype_;
+  const TierOps& tier_;
+  ThreadPool pool_;
+};
+
+// Below this many operations handing work to another thread costs more than it saves: a hand-over
+// takes 1 to 2 us, in which one core does about this much (op_linear, two cores).
+constexpr int64_t kParallelCost = 60'000;
+
+template <class Body>
+void CpuBackend::for_rows(int64_t rows, int64_t cost, Body&& body) {
+  if (rows * cost < kParallelCost || rows < 2 || pool_.size() == 1) {
+    for (int64_t row = 0; row < rows; ++row) body(row);
+    return;
+  }
+  const auto share = [&](int member, int num_members) {
+    for (int64_t row = member; row < rows; row += num_members) body(row);
+  };
+  pool_.run(share);
+}
+
+}  // namespace trireme

@@ -1,0 +1,215 @@
+#include "tests/kernels/op_fixture.h"
+
+namespace trireme {
+namespace {
+
+struct Shape {
+  int64_t rows, n, k;
+};
+
+class Linear : public OpTest {
+ protected:
+  Matrix run(const Matrix& x,
+             const Weight& weight,
+             const Epilogue& epilogue,
+             DType out_type,
+             int64_t columns) {
+    Matrix out(out_type, x.view().rows, columns);
+    backend->linear(*queue, workspace, x.view(), weight, epilogue, out.view());
+    EXPECT_TRUE(out.guard_is_whole());
+    return out;
+  }
+  std::unique_ptr<Weight> pack(const Matrix& weights, std::vector<int64_t> leaf_ends = {}) {
+    const Tensor part = weights.view();
+    return backend->pack(std::span(&part, 1), {WeightLayout::kRows, std::move(leaf_ends)}).value();
+  }
+  void expect_product(const Matrix& x, const Matrix& w, const float* bias, const Matrix& out) {
+    for (int64_t t = 0; t < x.view().rows; ++t) {
+      for (int64_t j = 0; j < w.view().rows; ++j) {
+        double sum = bias == nullptr ? 0 : bias[j];
+        double magnitude = std::abs(sum);
+        for (int64_t k = 0; k < x.view().columns; ++k) {
+          sum += x.at(t, k) * w.at(j, k);
+          magnitude += std::abs(x.at(t, k) * w.at(j, k));
+        }
+        const double allowed = sum_tolerance(x.view().columns, magnitude, out.view().dtype);
+        ASSERT_NEAR(out.at(t, j), sum, allowed) << "row " << t << " column " << j;
+      }
+    }
+  }
+};
+
+TEST_P(Linear, EqualsTheProductInDouble) {
+  for (const Shape& shape : {Shape{1, 1, 1},
+                             Shape{1, 17, 129},
+                             Shape{17, 129, 64},
+                             Shape{40, 33, 255},
+                             Shape{3, 700, 256}}) {
+    const Matrix x = random_matrix(input(), shape.rows, shape.k, 1);
+    const Matrix w = random_matrix(input(), shape.n, shape.k, 2);
+    std::vector<float> bias(shape.n);
+    for (int64_t j = 0; j < shape.n; ++j) bias[j] = static_cast<float>(j % 7) - 3;
+    const auto weight = pack(w);
+    EXPECT_EQ(weight->bytes(), backend->packed_bytes(shape.n, shape.k, {}));
+    expect_product(x, w, nullptr, run(x, *weight, {}, DType::kFloat32, shape.n));
+    Epilogue with_bias;
+    with_bias.bias = {bias.data(), shape.n};
+    expect_product(x, w, bias.data(), run(x, *weight, with_bias, input(), shape.n));
+  }
+}
+
+TEST_P(Linear, NoRowsIsNoWork) {
+  const Matrix x(input(), 0, 64);
+  const auto weight = pack(random_matrix(input(), 32, 64, 2));
+  run(x, *weight, {}, DType::kFloat32, 32);
+}
+
+TEST_P(Linear, ARowHasTheSameBitsInAnyBatchAndForAnyThreads) {
+  const Matrix x = random_matrix(input(), 40, 250, 3);
+  const Matrix w = random_matrix(input(), 700, 250, 4);
+  const std::vector<int64_t> leaves = {30, 63, 63, 100, 150, 151, 200, 250};
+  const Matrix all = run(x, *pack(w, leaves), {}, DType::kFloat32, 700);
+  for (const int threads : {1, 3}) {
+    use_threads(threads);
+    const auto weight = pack(w, leaves);
+    for (const int64_t rows : {1, 2, 5, 12, 13, 25, 39}) {
+      Matrix part(input(), rows, 250);
+      for (int64_t t = 0; t < rows; ++t) {
+        for (int64_t k = 0; k < 250; ++k)
+          part.set(t, k, static_cast<float>(x.at(40 - rows + t, k)));
+      }
+      const Matrix out = run(part, *weight, {}, DType::kFloat32, 700);
+      for (int64_t t = 0; t < rows; ++t) {
+        ASSERT_TRUE(out.same_row(t, all, 40 - rows + t)) << rows << " rows, row " << t;
+      }
+    }
+  }
+}
+
+// A column of W gives the same bits wherever it stands: what a column-split over ranks relies on.
+TEST_P(Linear, AColumnHasTheSameBitsInAnyCut) {
+  const Matrix x = random_matrix(input(), 5, 96, 5);
+  const Matrix w = random_matrix(input(), 100, 96, 6);
+  const Matrix all = run(x, *pack(w), {}, DType::kFloat32, 100);
+  Tensor tail = w.view();
+  tail.data += 37 * 96 * size_of(input());
+  tail.rows = 63;
+  const auto weight = backend->pack(std::span(&tail, 1), {}).value();
+  const Matrix part = run(x, *weight, {}, DType::kFloat32, 63);
+  for (int64_t t = 0; t < 5; ++t) {
+    for (int64_t j = 0; j < 63; ++j) ASSERT_EQ(part.at(t, j), all.at(t, 37 + j));
+  }
+}
+
+struct LeafCase {
+  std::vector<int64_t> ends;
+};
+
+// Eight leaves in one matmul equal the tree over tp matmuls of 8 / tp leaves each (D2).
+TEST_P(Linear, LeavesOverRanksAddUpToTheLeavesOfOne) {
+  const LeafCase cases[] = {{{32, 64, 96, 128, 160, 192, 224, 256}},
+                            {{88, 176, 264, 352, 440, 528, 616, 704}},
+                            {{0, 80, 160, 240, 240, 320, 400, 480}},  // 6 heads of 80
+                            {{21, 43, 64, 86, 107, 129, 150, 172}}};  // odd lengths
+  for (const LeafCase& leaf_case : cases) {
+    const int64_t k = leaf_case.ends.back();
+    const Matrix x = random_matrix(input(), 3, k, 7);
+    const Matrix w = random_matrix(input(), 45, k, 8);
+    const Matrix whole = run(x, *pack(w, leaf_case.ends), {}, DType::kFloat32, 45);
+    for (const int tp : {2, 4, 8}) {
+      std::vector<Matrix> parts;
+      for (int rank = 0; rank < tp; ++rank) {
+        const int64_t begin = rank == 0 ? 0 : leaf_case.ends[8 / tp * rank - 1];
+        std::vector<int64_t> ends;
+        for (int leaf = 8 / tp * rank; leaf < 8 / tp * (rank + 1); ++leaf) {
+          ends.push_back(leaf_case.ends[leaf] - begin);
+        }
+        Matrix local_x(input(), 3, ends.back());
+        Matrix local_w(input(), 45, ends.back());
+        for (int64_t c = 0; c < ends.back(); ++c) {
+          for (int64_t t = 0; t < 3; ++t) local_x.set(t, c, static_cast<float>(x.at(t, begin + c)));
+          for (int64_t j = 0; j < 45; ++j)
+            local_w.set(j, c, static_cast<float>(w.at(j, begin + c)));
+        }
+        parts.push_back(run(local_x, *pack(local_w, ends), {}, DType::kFloat32, 45));
+      }
+      for (int distance = 1; distance < tp; distance *= 2) {
+        for (int rank = 0; rank < tp; rank += 2 * distance) {
+          backend->add(*queue, parts[rank].view(), parts[rank + distance].view());
+        }
+      }
+      for (int64_t t = 0; t < 3; ++t) {
+        ASSERT_TRUE(parts[0].same_row(t, whole, t)) << "tp " << tp << " k " << k;
+      }
+    }
+  }
+}
+
+TEST_P(Linear, SiluGateEqualsItsDefinition) {
+  for (const int64_t columns : {1, 16, 17, 172}) {
+    const Matrix x = random_matrix(input(), 7, 64, 9);
+    const Matrix gate = random_matrix(input(), columns, 64, 10, 0.5f);
+    const Matrix up = random_matrix(input(), columns, 64, 11, 0.5f);
+    const Tensor parts[] = {gate.view(), up.view()};
+    const auto weight = backend->pack(parts, {WeightLayout::kGateUp, {}}).value();
+    std::vector<float> bias(2 * columns, 0.25f);
+    for (int64_t j = columns; j < 2 * columns; ++j) bias[j] = -0.5f;
+    Epilogue epilogue;
+    epilogue.activation = Activation::kSiluGate;
+    epilogue.bias = {bias.data(), 2 * columns};
+    const Matrix out = run(x, *weight, epilogue, input(), columns);
+    for (int64_t t = 0; t < 7; ++t) {
+      for (int64_t j = 0; j < columns; ++j) {
+        double g = 0.25, u = -0.5, magnitude_g = 0.25, magnitude_u = 0.5;
+        for (int64_t k = 0; k < 64; ++k) {
+          g += x.at(t, k) * gate.at(j, k);
+          u += x.at(t, k) * up.at(j, k);
+          magnitude_g += std::abs(x.at(t, k) * gate.at(j, k));
+          magnitude_u += std::abs(x.at(t, k) * up.at(j, k));
+        }
+        const double expected = g / (1 + std::exp(-g)) * u;
+        const double allowed = elementwise_tolerance(std::abs(expected), input()) +
+                               1.1 * std::abs(u) * sum_tolerance(64, magnitude_g, DType::kFloat32) +
+                               std::abs(g) * sum_tolerance(64, magnitude_u, DType::kFloat32);
+        ASSERT_NEAR(out.at(t, j), expected, allowed);
+      }
+    }
+  }
+}
+
+TEST_P(Linear, EmbedReadsThePackedRowsAndZerosTheRest) {
+  const Matrix w = random_matrix(input(), 70, 33, 12);
+  const auto weight = pack(w);
+  const int32_t ids[] = {100, 169, 99, 170, 133};
+  BatchView batch;
+  batch.num_tokens = 5;
+  batch.token_ids = ids;
+  Matrix out(DType::kFloat32, 5, 33);
+  backend->embed(*queue, batch, *weight, 100, out.view());
+  for (int64_t t = 0; t < 5; ++t) {
+    const bool held = ids[t] >= 100 && ids[t] < 170;
+    for (int64_t i = 0; i < 33; ++i) ASSERT_EQ(out.at(t, i), held ? w.at(ids[t] - 100, i) : 0);
+  }
+}
+
+TEST_P(Linear, WeightsOfEveryStoredTypeArePacked) {
+  if (input() != DType::kFloat32) return;
+  Matrix half(DType::kFloat16, 2, 3);
+  const fp16_t values[] = {0x3c00, 0xc500, 0x0001, 0x7bff, 0x3555, 0x8000};
+  std::memcpy(half.view().data, values, sizeof values);
+  const auto weight = pack(half);
+  for (int64_t k = 0; k < 3; ++k) {
+    Matrix unit(DType::kFloat32, 1, 3);
+    for (int64_t i = 0; i < 3; ++i) unit.set(0, i, i == k ? 1.0f : 0.0f);
+    const Matrix out = run(unit, *weight, {}, DType::kFloat32, 2);
+    for (int64_t j = 0; j < 2; ++j) EXPECT_EQ(out.at(0, j), half.at(j, k));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends,
+                         Linear,
+                         testing::ValuesIn(backend_cases()),
+                         [](const auto& info) { return info.param.name(); });
+
+}  // namespace
+}  // namespace trireme

@@ -1,0 +1,31 @@
+// The one table of tolerances (docs/numerics.md): by the type of the inputs and the length of the sums.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "base/dtype.h"
+
+namespace trireme {
+
+// Largest error of one sum of `length` products whose absolute values add up to `magnitude`, inputs
+// exact: fp32 rounding of each step, growing like the root of the length; plus the rounding of an output
+// of type `out`.
+inline double sum_tolerance(int64_t length, double magnitude, DType out) {
+  const double steps = 4 + std::sqrt(static_cast<double>(length));
+  const double rounding = out == DType::kBFloat16 ? 0x1p-8 : 0x1p-24;
+  return magnitude * (steps * 0x1p-24 + rounding) + 1e-30;
+}
+
+// Relative error of an element-wise op with a handful of steps and one polynomial.
+inline double elementwise_tolerance(double magnitude, DType out) {
+  const double rounding = out == DType::kBFloat16 ? 0x1p-8 : 0x1p-21;
+  return magnitude * rounding + 1e-30;
+}
+
+// Whole models: the largest difference of logits that `verify` accepts.
+constexpr double kModelFloat32 = 1e-4;        // of the largest |logit|
+constexpr double kModelBFloat16 = 0.06;       // of the largest |logit|, without a reference error
+constexpr double kModelBFloat16Factor = 1.5;  // times the reference's own bf16 error, where known
+
+}  // namespace trireme
