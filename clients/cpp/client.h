@@ -79,7 +79,7 @@ class Client {
   };
 
   explicit Client(std::unique_ptr<ClientTransport> transport);
-  Status send(const door::FromClient& message);
+  Status send(const door::FromClient& message, Milliseconds timeout = Milliseconds(5'000));
   StatusOr<std::optional<door::ToClient>> receive(Milliseconds timeout);
   template <class Reply>
   StatusOr<Reply> ask(const door::FromClient& question, Milliseconds timeout);

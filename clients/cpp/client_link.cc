@@ -1,0 +1,110 @@
+#include "clients/cpp/client_link.h"
+
+#include <cerrno>
+#include <cstring>
+#include <zmq.hpp>
+
+#include "base/check.h"
+#include "proto/frame.h"
+
+namespace trireme {
+namespace {
+
+constexpr int kHeartbeatMs = 1'000;
+constexpr int kHeartbeatTimeoutMs = 5'000;
+constexpr int kReconnectMs = 50;
+constexpr int kLingerMs = 200;  // the last words: a Cancel
+constexpr char kMonitorEndpoint[] = "inproc://monitor";
+
+void set(zmq::socket_t& socket, int option, int value) {
+  CHECK(zmq_setsockopt(socket.handle(), option, &value, sizeof value) == 0);
+}
+
+class ZmqClientLink final : public ClientTransport {
+ public:
+  ZmqClientLink()
+      : context_(1),
+        dealer_(context_, zmq::socket_type::dealer),
+        monitor_(context_, zmq::socket_type::pair) {
+    set(dealer_, ZMQ_LINGER, kLingerMs);
+    set(dealer_, ZMQ_IMMEDIATE, 1);
+    set(dealer_, ZMQ_SNDHWM, 4096);
+    set(dealer_, ZMQ_RCVHWM, 1000);
+    set(dealer_, ZMQ_HEARTBEAT_IVL, kHeartbeatMs);
+    set(dealer_, ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs);
+    set(dealer_, ZMQ_RECONNECT_IVL, kReconnectMs);
+    set(dealer_, ZMQ_IPV6, 1);
+    const int64_t max_bytes = kMaxToClientBytes + 64;
+    CHECK(zmq_setsockopt(dealer_.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
+    CHECK(zmq_socket_monitor(dealer_.handle(), kMonitorEndpoint, ZMQ_EVENT_DISCONNECTED) == 0);
+    set(monitor_, ZMQ_LINGER, 0);
+    monitor_.connect(kMonitorEndpoint);
+  }
+
+  Status connect(const std::string& endpoint) {
+    if (zmq_connect(dealer_.handle(), endpoint.c_str()) == 0) return ok_status();
+    return invalid("TRI-NET-033",
+                   "'",
+                   endpoint,
+                   "' is no endpoint (",
+                   zmq_strerror(zmq_errno()),
+                   "); write it as tcp://HOST:PORT");
+  }
+
+  // IMMEDIATE: until the connection stands there is nobody to take a frame, so a send waits.
+  Status send(const std::string& frame, std::chrono::milliseconds timeout) override {
+    set(dealer_, ZMQ_SNDTIMEO, static_cast<int>(timeout.count()));
+    if (zmq_send(dealer_.handle(), frame.data(), frame.size(), 0) >= 0) return ok_status();
+    return timed_out(spoken_ ? "TRI-NET-030" : "TRI-NET-032",
+                     "the coordinator took no message for ",
+                     timeout.count(),
+                     " ms; it is gone or overloaded");
+  }
+
+  StatusOr<std::optional<std::string>> receive(std::chrono::milliseconds timeout) override {
+    zmq::pollitem_t items[] = {{dealer_.handle(), 0, ZMQ_POLLIN, 0},
+                               {monitor_.handle(), 0, ZMQ_POLLIN, 0}};
+    const int ready = zmq_poll(items, 2, static_cast<long>(timeout.count()));
+    if (ready <= 0) return std::optional<std::string>();
+    if (items[0].revents != 0) return read_frame();
+    return lost();
+  }
+
+ private:
+  StatusOr<std::optional<std::string>> read_frame() {
+    zmq::message_t part;
+    std::string frame;
+    do {
+      if (!dealer_.recv(part, zmq::recv_flags::dontwait)) break;
+      frame = part.to_string();
+    } while (part.more());
+    spoken_ = true;
+    return std::optional<std::string>(std::move(frame));
+  }
+
+  // A new connection would be a stranger to the coordinator: the streams of this one are over.
+  StatusOr<std::optional<std::string>> lost() {
+    zmq::message_t part;
+    while (monitor_.recv(part, zmq::recv_flags::dontwait)) {
+    }
+    if (!spoken_) return std::optional<std::string>();  // it may still come up
+    return unavailable("TRI-NET-031",
+                       "the connection to the coordinator was lost; "
+                       "is the cluster still up?");
+  }
+
+  zmq::context_t context_;
+  zmq::socket_t dealer_;
+  zmq::socket_t monitor_;
+  bool spoken_ = false;  // the coordinator has answered
+};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<ClientTransport>> connect_client_link(const std::string& endpoint) {
+  auto link = std::make_unique<ZmqClientLink>();
+  RETURN_IF_ERROR(link->connect(endpoint));
+  return std::unique_ptr<ClientTransport>(std::move(link));
+}
+
+}  // namespace trireme

@@ -1,0 +1,460 @@
+#include "coordinator/zmq_doors.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <zmq.hpp>
+
+#include "base/check.h"
+#include "proto/frame.h"
+
+namespace trireme {
+namespace {
+
+// A draft constant, absent from zmq.h without ZMQ_BUILD_DRAFT_API, yet honoured by the library.
+constexpr int kZapEnforceDomain = 93;
+constexpr char kZapDomain[] = "trireme-workers";
+constexpr char kZapEndpoint[] = "inproc://zeromq.zap.01";
+constexpr int kMaxSockets = 64;  // of the context: two doors, their monitors, ZAP; not connections
+constexpr int kBacklog = 1024;
+constexpr int kHandshakeMs = 5'000;
+constexpr int kHeartbeatMs = 1'000;
+constexpr int kHeartbeatTimeoutMs = 5'000;
+constexpr int kLingerAtEndMs = 500;  // the last words: Finished, Fence
+constexpr int kFramesATurn = 512;
+constexpr int kSelfTestMs = 3'000;
+constexpr int64_t kFrameSlack = 64;  // protobuf tag and length around the largest body
+
+void set(zmq::socket_t& socket, int option, int value) {
+  CHECK(zmq_setsockopt(socket.handle(), option, &value, sizeof value) == 0);
+}
+
+void set(zmq::socket_t& socket, int option, const std::string& value) {
+  CHECK(zmq_setsockopt(socket.handle(), option, value.data(), value.size()) == 0);
+}
+
+std::string address_of(const DoorAddress& address) {
+  std::string host = address.host == "localhost" ? "127.0.0.1" : address.host;
+  if (host.find(':') != std::string::npos && host[0] != '[') host = concat("[", host, "]");
+  return concat("tcp://", host, ":", address.port == 0 ? "*" : concat(address.port));
+}
+
+// One ROUTER and its monitor.
+class Door final : public PeerSender {
+ public:
+  using OnFrame = std::function<void(PeerId, std::string_view)>;
+  using OnGone = std::function<void(PeerId)>;
+
+  Door(zmq::context_t& context, const char* name, int send_hwm, int64_t max_frame_bytes)
+      : name_(name),
+        router_(context, zmq::socket_type::router),
+        monitor_(context, zmq::socket_type::pair) {
+    set(router_, ZMQ_ROUTER_MANDATORY, 1);
+    set(router_, ZMQ_LINGER, 0);
+    set(router_, ZMQ_SNDHWM, send_hwm);
+    set(router_, ZMQ_RCVHWM, 1000);
+    set(router_, ZMQ_BACKLOG, kBacklog);
+    set(router_, ZMQ_HANDSHAKE_IVL, kHandshakeMs);
+    set(router_, ZMQ_HEARTBEAT_IVL, kHeartbeatMs);
+    set(router_, ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs);
+    set(router_, ZMQ_HEARTBEAT_TTL, kHeartbeatTimeoutMs);
+    const int64_t max_bytes = max_frame_bytes + kFrameSlack;
+    CHECK(zmq_setsockopt(router_.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
+    const std::string endpoint = concat("inproc://monitor-", name);
+    CHECK(zmq_socket_monitor(router_.handle(),
+                             endpoint.c_str(),
+                             ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) == 0);
+    set(monitor_, ZMQ_LINGER, 0);
+    set(monitor_, ZMQ_RCVHWM, 0);  // drained every turn; a bound here would stop the I/O thread
+    monitor_.connect(endpoint);
+  }
+
+  ~Door() override { set(router_, ZMQ_LINGER, kLingerAtEndMs); }
+
+  void use_curve(const std::string& secret_key) {
+    set(router_, ZMQ_CURVE_SERVER, 1);
+    set(router_, ZMQ_CURVE_SECRETKEY, secret_key);
+    set(router_, ZMQ_ZAP_DOMAIN, std::string(kZapDomain));
+    set(router_, kZapEnforceDomain, 1);
+  }
+
+  Status bind(const DoorAddress& address) {
+    if (address.host.find(':') != std::string::npos) set(router_, ZMQ_IPV6, 1);
+    const std::string endpoint = address_of(address);
+    if (zmq_bind(router_.handle(), endpoint.c_str()) != 0) {
+      const int error = zmq_errno();
+      if (error == EADDRINUSE) {
+        return unavailable("TRI-NET-010",
+                           "port ",
+                           address.port,
+                           " on ",
+                           address.host,
+                           " (",
+                           name_,
+                           " door) is in use; take another port or end its user");
+      }
+      return unavailable("TRI-NET-011",
+                         "cannot listen on ",
+                         endpoint,
+                         " (",
+                         name_,
+                         " door): ",
+                         zmq_strerror(error),
+                         "; give an address of this machine");
+    }
+    endpoint_ = router_.get(zmq::sockopt::last_endpoint);
+    return ok_status();
+  }
+
+  SendOutcome send(PeerId peer, const std::string& frame) override {
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return SendOutcome::kGone;
+    const Peer& to = found->second;
+    const int flags = ZMQ_DONTWAIT;
+    if (zmq_send(
+            router_.handle(), to.routing_id.data(), to.routing_id.size(), flags | ZMQ_SNDMORE) <
+        0) {
+      return zmq_errno() == EAGAIN ? SendOutcome::kFull : SendOutcome::kGone;
+    }
+    if (to.delimiter) zmq_send(router_.handle(), "", 0, flags | ZMQ_SNDMORE);
+    const int sent = zmq_send(router_.handle(), frame.data(), frame.size(), flags);
+    return sent < 0 ? SendOutcome::kGone : SendOutcome::kSent;
+  }
+
+  void receive(const OnFrame& on_frame, const OnGone& on_gone) {
+    drain_monitor(on_gone);
+    for (int i = 0; i < kFramesATurn; ++i) {
+      zmq::message_t routing_id;
+      if (!router_.recv(routing_id, zmq::recv_flags::dontwait)) return;
+      receive_rest(routing_id, on_frame, on_gone);
+    }
+  }
+
+  zmq::socket_t& router() { return router_; }
+  zmq::socket_t& monitor() { return monitor_; }
+  const std::string& endpoint() const { return endpoint_; }
+
+ private:
+  struct Peer {
+    std::string routing_id;
+    int fd = -1;
+    bool delimiter = false;
+  };
+  struct Wire {  // one accepted socket
+    bool alive = false;
+    PeerId peer = 0;  // 0: nobody has spoken on it
+  };
+
+  void receive_rest(const zmq::message_t& routing_id,
+                    const OnFrame& on_frame,
+                    const OnGone& on_gone) {
+    zmq::message_t part;
+    bool more = routing_id.more();
+    bool delimiter = false;
+    int payloads = 0;
+    zmq::message_t payload;
+    for (bool first = true; more; first = false) {
+      if (!router_.recv(part, zmq::recv_flags::dontwait)) return;
+      more = part.more();
+      if (first && more && part.size() == 0) {
+        delimiter = true;
+      } else if (payloads++ == 0) {
+        payload = std::move(part);
+      }
+    }
+    const int fd = payloads > 0 ? zmq_msg_get(payload.handle(), ZMQ_SRCFD) : -1;
+    const PeerId peer = peer_of(routing_id.to_string(), fd, on_gone);
+    peers_[peer].delimiter = delimiter;
+    // A message of several payloads is none of ours: the logic sees an empty frame and refuses it.
+    const std::string_view bytes(static_cast<const char*>(payload.data()), payload.size());
+    on_frame(peer, payloads == 1 ? bytes : std::string_view());
+    const auto wire = wires_.find(fd);
+    if (wire != wires_.end() && !wire->second.alive) forget(peer, on_gone);
+  }
+
+  PeerId peer_of(const std::string& routing_id, int fd, const OnGone& on_gone) {
+    const auto known = by_routing_id_.find(routing_id);
+    if (known != by_routing_id_.end() && peers_.at(known->second).fd == fd) return known->second;
+    // A new connection. Whatever its socket's number meant before has ended, and said so.
+    drain_monitor(on_gone);
+    const auto old = by_routing_id_.find(routing_id);
+    if (old != by_routing_id_.end()) forget(old->second, on_gone);
+    Wire& wire = wires_[fd];
+    if (wire.peer != 0) forget(wire.peer, on_gone);
+    const PeerId peer = next_peer_++;
+    wires_[fd].peer = peer;
+    peers_[peer] = {routing_id, fd, false};
+    by_routing_id_[routing_id] = peer;
+    return peer;
+  }
+
+  void drain_monitor(const OnGone& on_gone) {
+    zmq::message_t event;
+    while (monitor_.recv(event, zmq::recv_flags::dontwait)) {
+      uint16_t kind = 0;
+      int32_t fd = 0;
+      if (event.size() >= 6) {
+        std::memcpy(&kind, event.data(), sizeof kind);
+        std::memcpy(&fd, static_cast<const char*>(event.data()) + sizeof kind, sizeof fd);
+      }
+      zmq::message_t address;
+      if (event.more() && !monitor_.recv(address, zmq::recv_flags::dontwait)) return;
+      if (kind == ZMQ_EVENT_ACCEPTED) {
+        wires_[fd].alive = true;
+      } else if (kind == ZMQ_EVENT_DISCONNECTED) {
+        wires_[fd].alive = false;
+        if (wires_[fd].peer != 0) forget(wires_[fd].peer, on_gone);
+      }
+    }
+  }
+
+  void forget(PeerId peer, const OnGone& on_gone) {
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return;
+    by_routing_id_.erase(found->second.routing_id);
+    wires_[found->second.fd].peer = 0;
+    peers_.erase(found);
+    on_gone(peer);
+  }
+
+  const char* const name_;
+  zmq::socket_t router_;
+  zmq::socket_t monitor_;
+  std::string endpoint_;
+  std::unordered_map<PeerId, Peer> peers_;
+  std::unordered_map<std::string, PeerId> by_routing_id_;
+  std::unordered_map<int, Wire> wires_;  // by socket number: bounded by what is open at once
+  PeerId next_peer_ = 1;
+};
+
+// Answers libzmq's question whether a key may come in (RFC 27): only the launch's own may.
+class KeyCheck {
+ public:
+  KeyCheck(zmq::context_t& context, std::string allowed_public_key)
+      : allowed_(std::move(allowed_public_key)), socket_(context, zmq::socket_type::rep) {
+    set(socket_, ZMQ_LINGER, 0);
+    socket_.bind(kZapEndpoint);
+  }
+
+  void answer() {
+    std::vector<std::string> request;
+    zmq::message_t part;
+    do {
+      if (!socket_.recv(part, zmq::recv_flags::dontwait)) return;
+      request.push_back(part.to_string());
+    } while (part.more());
+    // version, request id, domain, address, routing id, mechanism, key
+    const bool allowed = request.size() == 7 && request[2] == kZapDomain && request[5] == "CURVE" &&
+                         request[6].size() == allowed_.size() && equal(request[6], allowed_);
+    const std::string id = request.size() > 1 ? request[1] : "";
+    const std::vector<std::string> reply = {
+        "1.0", id, allowed ? "200" : "400", allowed ? "OK" : "unknown key", "", ""};
+    for (size_t i = 0; i < reply.size(); ++i) {
+      const auto flags = i + 1 < reply.size() ? zmq::send_flags::sndmore : zmq::send_flags::none;
+      socket_.send(zmq::buffer(reply[i]), flags);
+    }
+  }
+
+  zmq::socket_t& socket() { return socket_; }
+
+ private:
+  static bool equal(const std::string& a, const std::string& b) {  // in constant time
+    unsigned difference = 0;
+    for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<uint8_t>(a[i] ^ b[i]);
+    return difference == 0;
+  }
+
+  const std::string allowed_;
+  zmq::socket_t socket_;
+};
+
+struct KeyPair {  // raw bytes
+  std::string public_key;
+  std::string secret_key;
+};
+
+KeyPair make_key_pair() {
+  char public_z85[41];
+  char secret_z85[41];
+  CHECK(zmq_curve_keypair(public_z85, secret_z85) == 0);
+  KeyPair pair{std::string(32, '\0'), std::string(32, '\0')};
+  zmq_z85_decode(reinterpret_cast<uint8_t*>(pair.public_key.data()), public_z85);
+  zmq_z85_decode(reinterpret_cast<uint8_t*>(pair.secret_key.data()), secret_z85);
+  return pair;
+}
+
+// Knocks with a key nobody knows. CURVE alone lets anybody in: only a refusal seen is a refusal.
+Status check_unknown_key_is_refused(zmq::context_t& context,
+                                    const std::string& endpoint,
+                                    const std::string& server_public,
+                                    KeyCheck& key_check) {
+  zmq::socket_t stranger(context, zmq::socket_type::dealer);
+  zmq::socket_t monitor(context, zmq::socket_type::pair);
+  const KeyPair key = make_key_pair();
+  set(stranger, ZMQ_LINGER, 0);
+  set(stranger, ZMQ_CURVE_SERVERKEY, server_public);
+  set(stranger, ZMQ_CURVE_PUBLICKEY, key.public_key);
+  set(stranger, ZMQ_CURVE_SECRETKEY, key.secret_key);
+  set(monitor, ZMQ_LINGER, 0);
+  CHECK(zmq_socket_monitor(stranger.handle(),
+                           "inproc://monitor-stranger",
+                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) == 0);
+  monitor.connect("inproc://monitor-stranger");
+  stranger.connect(endpoint);
+  for (int waited_ms = 0; waited_ms < kSelfTestMs; waited_ms += 10) {
+    zmq::pollitem_t items[] = {{key_check.socket().handle(), 0, ZMQ_POLLIN, 0},
+                               {monitor.handle(), 0, ZMQ_POLLIN, 0}};
+    zmq::poll(items, 2, std::chrono::milliseconds(10));
+    if (items[0].revents != 0) key_check.answer();
+    zmq::message_t event;
+    if (items[1].revents == 0 || !monitor.recv(event, zmq::recv_flags::dontwait)) continue;
+    uint16_t kind = 0;
+    std::memcpy(&kind, event.data(), sizeof kind);
+    if (kind != ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return ok_status();
+    return unavailable("TRI-NET-013",
+                       "the worker door at ",
+                       endpoint,
+                       " let an unknown key in; this libzmq does not enforce ZAP: use 4.3.4");
+  }
+  return unavailable("TRI-NET-013",
+                     "the worker door at ",
+                     endpoint,
+                     " gave no answer to an unknown key within ",
+                     kSelfTestMs,
+                     " ms");
+}
+
+Status write_key_file(const std::string& path, const WorkerKey& key) {
+  ::unlink(path.c_str());
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const std::string text = to_hex(key) + "\n";
+  const bool written =
+      fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (written) return ok_status();
+  return unavailable("TRI-NET-015",
+                     "cannot write the worker key to ",
+                     path,
+                     ": ",
+                     std::strerror(error),
+                     "; give a --state folder that can be written");
+}
+
+}  // namespace
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host.starts_with("127.") || host == "::1" || host == "[::1]";
+}
+
+// A context of one I/O thread; the number of sockets can be set only before the first.
+struct BoundedContext : zmq::context_t {
+  BoundedContext() : zmq::context_t(1) { set(zmq::ctxopt::max_sockets, kMaxSockets); }
+};
+
+struct ZmqDoors::Wires {
+  Wires()
+      : clients(context, "client", 256, kMaxPromptBytes),
+        workers(context, "worker", 1000, kMaxStepFrameBytes),
+        wake_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+  ~Wires() { ::close(wake_fd); }
+
+  BoundedContext context;
+  std::unique_ptr<KeyCheck> key_check;
+  Door clients;
+  Door workers;
+  int wake_fd;
+  std::vector<int> watch_fds;
+  std::string worker_key_file;
+};
+
+ZmqDoors::ZmqDoors(std::unique_ptr<Wires> wires) : wires_(std::move(wires)) {}
+ZmqDoors::~ZmqDoors() = default;
+
+StatusOr<std::unique_ptr<ZmqDoors>> ZmqDoors::open(const ZmqDoorsOptions& options) {
+  if (!is_loopback(options.clients.host) && !options.insecure_clients) {
+    return invalid("TRI-NET-012",
+                   "the client door at ",
+                   options.clients.host,
+                   " would be open to the network without keys; use --host 127.0.0.1, or "
+                   "--insecure where the network is trusted");
+  }
+  auto wires = std::make_unique<Wires>();
+  wires->watch_fds = options.watch_fds;
+  const bool curve = options.always_curve || !is_loopback(options.workers.host);
+  KeyPair server;
+  if (curve) {
+    server = make_key_pair();
+    const KeyPair worker = make_key_pair();
+    wires->worker_key_file = concat(options.state_dir, "/worker.key");
+    RETURN_IF_ERROR(write_key_file(wires->worker_key_file,
+                                   {server.public_key, worker.public_key, worker.secret_key}));
+    wires->key_check = std::make_unique<KeyCheck>(wires->context, worker.public_key);
+    wires->workers.use_curve(server.secret_key);
+  }
+  RETURN_IF_ERROR(wires->clients.bind(options.clients));
+  RETURN_IF_ERROR(wires->workers.bind(options.workers));
+  if (curve) {
+    RETURN_IF_ERROR(check_unknown_key_is_refused(
+        wires->context, wires->workers.endpoint(), server.public_key, *wires->key_check));
+  }
+  return std::unique_ptr<ZmqDoors>(new ZmqDoors(std::move(wires)));
+}
+
+PeerSender& ZmqDoors::clients() { return wires_->clients; }
+PeerSender& ZmqDoors::workers() { return wires_->workers; }
+const std::string& ZmqDoors::client_endpoint() const { return wires_->clients.endpoint(); }
+const std::string& ZmqDoors::worker_endpoint() const { return wires_->workers.endpoint(); }
+const std::string& ZmqDoors::worker_key_file() const { return wires_->worker_key_file; }
+
+void ZmqDoors::wake() {
+  const uint64_t one = 1;
+  // A counter that is full is awake already.
+  [[maybe_unused]] const ssize_t written = ::write(wires_->wake_fd, &one, sizeof one);
+}
+
+void ZmqDoors::turn(int64_t timeout_us, Handler& handler) {
+  Wires& wires = *wires_;
+  std::vector<zmq::pollitem_t> items = {{wires.clients.router().handle(), 0, ZMQ_POLLIN, 0},
+                                        {wires.clients.monitor().handle(), 0, ZMQ_POLLIN, 0},
+                                        {wires.workers.router().handle(), 0, ZMQ_POLLIN, 0},
+                                        {wires.workers.monitor().handle(), 0, ZMQ_POLLIN, 0},
+                                        {nullptr, wires.wake_fd, ZMQ_POLLIN, 0}};
+  for (const int fd : wires.watch_fds) items.push_back({nullptr, fd, ZMQ_POLLIN, 0});
+  if (wires.key_check) {
+    items.push_back({wires.key_check->socket().handle(), 0, ZMQ_POLLIN, 0});
+  }
+  const long timeout_ms = static_cast<long>((timeout_us + 999) / 1000);
+  const int ready = zmq_poll(items.data(), static_cast<int>(items.size()), timeout_ms);
+  if (ready <= 0) return;
+  if (wires.key_check && items.back().revents != 0) wires.key_check->answer();
+  if (items[4].revents != 0) {
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t got = ::read(wires.wake_fd, &count, sizeof count);
+  }
+  // Workers first: a step's result keeps the devices busy.
+  if (items[2].revents != 0 || items[3].revents != 0) {
+    wires.workers.receive(
+        [&](PeerId peer, std::string_view frame) { handler.on_worker_frame(peer, frame); },
+        [&](PeerId peer) { handler.on_worker_gone(peer); });
+  }
+  if (items[0].revents != 0 || items[1].revents != 0) {
+    wires.clients.receive(
+        [&](PeerId peer, std::string_view frame) { handler.on_client_frame(peer, frame); },
+        [&](PeerId peer) { handler.on_client_gone(peer); });
+  }
+  for (size_t i = 0; i < wires.watch_fds.size(); ++i) {
+    if (items[5 + i].revents != 0) handler.on_readable(wires.watch_fds[i]);
+  }
+}
+
+}  // namespace trireme
