@@ -5,15 +5,17 @@
 namespace trireme {
 
 // Prints "file:line: CHECK failed: condition (detail)" to stderr and aborts.
-[[noreturn]] void check_failed(const char* file, int line, const char* condition,
+[[noreturn]] void check_failed(const char* file,
+                               int line,
+                               const char* condition,
                                const char* detail = "");
 
 }  // namespace trireme
 
-#define CHECK(condition)                                              \
-  do {                                                                \
-    if (!(condition)) [[unlikely]]                                    \
-      ::trireme::check_failed(__FILE__, __LINE__, #condition);        \
+#define CHECK(condition)                                       \
+  do {                                                         \
+    if (!(condition)) [[unlikely]]                             \
+      ::trireme::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)
 
 // CHECK with a C string that says which value broke the promise.

@@ -24,7 +24,8 @@ Status invalid(std::string_view id, const Parts&... parts) {
   return absl::InvalidArgumentError(concat(id, ": ", parts...));
 }
 
-// The world did not do its part now (port in use, host silent, memory short): trying again may help.
+// The world did not do its part now (port in use, host silent, memory short): trying again may
+// help.
 template <class... Parts>
 Status unavailable(std::string_view id, const Parts&... parts) {
   return absl::UnavailableError(concat(id, ": ", parts...));
@@ -53,15 +54,15 @@ Status status_from_wire(std::string_view id, std::string_view message);
 
 }  // namespace trireme
 
-#define RETURN_IF_ERROR(expression)                              \
-  do {                                                           \
+#define RETURN_IF_ERROR(expression)                                                 \
+  do {                                                                              \
     if (::trireme::Status status__ = (expression); !status__.ok()) return status__; \
   } while (false)
 
 #define TRIREME_CONCAT_INNER(a, b) a##b
 #define TRIREME_CONCAT(a, b) TRIREME_CONCAT_INNER(a, b)
-#define ASSIGN_OR_RETURN(target, expression)                                        \
-  auto TRIREME_CONCAT(result__, __LINE__) = (expression);                           \
-  if (!TRIREME_CONCAT(result__, __LINE__).ok())                                     \
-    return TRIREME_CONCAT(result__, __LINE__).status();                             \
+#define ASSIGN_OR_RETURN(target, expression)              \
+  auto TRIREME_CONCAT(result__, __LINE__) = (expression); \
+  if (!TRIREME_CONCAT(result__, __LINE__).ok())           \
+    return TRIREME_CONCAT(result__, __LINE__).status();   \
   target = std::move(TRIREME_CONCAT(result__, __LINE__)).value()

@@ -1,0 +1,457 @@
+#include "base/flags.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+
+#include "base/text.h"
+
+namespace trireme {
+
+namespace {
+
+struct Suffix {
+  const char* text;
+  double factor;
+};
+
+constexpr double kKibi = 1024;
+constexpr Suffix kSizes[] = {{"", 1},
+                             {"b", 1},
+                             {"k", kKibi},
+                             {"kib", kKibi},
+                             {"kb", 1e3},
+                             {"m", kKibi* kKibi},
+                             {"mib", kKibi* kKibi},
+                             {"mb", 1e6},
+                             {"g", kKibi* kKibi* kKibi},
+                             {"gib", kKibi* kKibi* kKibi},
+                             {"gb", 1e9},
+                             {"t", kKibi* kKibi* kKibi* kKibi},
+                             {"tib", kKibi* kKibi* kKibi* kKibi},
+                             {"tb", 1e12}};
+constexpr Suffix kLengths[] = {{"", 1}, {"k", kKibi}, {"m", kKibi* kKibi}};
+
+template <size_t n>
+StatusOr<int64_t> parse_scaled(const std::string& text,
+                               const Suffix (&suffixes)[n],
+                               const char* example) {
+  double value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  std::string suffix(rest, text.data() + text.size());
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(), ::tolower);
+  for (const Suffix& row : suffixes) {
+    if (error == std::errc() && suffix == row.text && value >= 0 && value * row.factor < 9e18) {
+      return static_cast<int64_t>(value * row.factor);
+    }
+  }
+  return invalid("TRI-ARGS-003", "\"", text, "\" is no such number; write it like ", example);
+}
+
+template <class Number>
+StatusOr<Number> parse_number(const std::string& text) {
+  Number value{};
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && rest == text.data() + text.size() && !text.empty()) return value;
+  return invalid("TRI-ARGS-003",
+                 "\"",
+                 text,
+                 "\" is not ",
+                 std::is_integral_v<Number> ? "an integer that fits" : "a number");
+}
+
+StatusOr<bool> parse_switch(const std::string& text) {
+  if (text == "true" || text == "1" || text == "yes" || text == "on") return true;
+  if (text == "false" || text == "0" || text == "no" || text == "off") return false;
+  return invalid("TRI-ARGS-003", "\"", text, "\" is neither true nor false");
+}
+
+// "max-tokens" -> "TRIREME_MAX_TOKENS"
+std::string environment_twin(const std::string& name) {
+  std::string twin = "TRIREME_";
+  for (const char letter : name) {
+    twin += letter == '-' ? '_' : static_cast<char>(std::toupper(letter));
+  }
+  return twin;
+}
+
+template <class Number>
+std::function<Status(const std::string&)> number_reader(Number* target) {
+  return [target](const std::string& text) -> Status {
+    ASSIGN_OR_RETURN(*target, parse_number<Number>(text));
+    return ok_status();
+  };
+}
+
+std::string text_of(const toml::node& node) {
+  if (const auto value = node.value<std::string>(); value && node.is_string()) return *value;
+  if (node.is_array()) {
+    std::vector<std::string> parts;
+    for (const toml::node& item : *node.as_array()) parts.push_back(text_of(item));
+    return join(parts, ",");
+  }
+  return concat(toml::node_view<const toml::node>(node));
+}
+
+}  // namespace
+
+std::optional<std::string> environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+StatusOr<int64_t> parse_size(const std::string& text) {
+  return parse_scaled(text, kSizes, "512MiB or 80GiB");
+}
+
+StatusOr<int64_t> parse_length(const std::string& text) {
+  return parse_scaled(text, kLengths, "4096 or 32k");
+}
+
+FlagSet::FlagSet(std::string program, std::string summary)
+    : program_(std::move(program)), summary_(std::move(summary)) {}
+
+FlagSet::Flag& FlagSet::insert(const std::string& name,
+                               const std::string& help,
+                               const std::string& group) {
+  Flag flag;
+  flag.name = name;
+  flag.help = help;
+  flag.group = group;
+  flags_.push_back(std::move(flag));
+  return flags_.back();
+}
+
+void FlagSet::add(const std::string& name,
+                  bool* target,
+                  const std::string& help,
+                  const std::string& group) {
+  Flag& flag = insert(name, help, group);
+  flag.is_switch = true;
+  flag.default_text = *target ? "on" : "";
+  flag.read = [target](const std::string& text) -> Status {
+    ASSIGN_OR_RETURN(*target, parse_switch(text));
+    return ok_status();
+  };
+}
+
+void FlagSet::add(const std::string& name,
+                  std::string* target,
+                  const std::string& help,
+                  const std::string& group) {
+  Flag& flag = insert(name, help, group);
+  flag.default_text = *target;
+  flag.read = [target](const std::string& text) {
+    *target = text;
+    return ok_status();
+  };
+}
+
+void FlagSet::add(const std::string& name,
+                  int* target,
+                  const std::string& help,
+                  const std::string& group) {
+  Flag& flag = insert(name, help, group);
+  flag.default_text = concat(*target);
+  flag.read = number_reader(target);
+}
+
+void FlagSet::add(const std::string& name,
+                  int64_t* target,
+                  const std::string& help,
+                  const std::string& group) {
+  Flag& flag = insert(name, help, group);
+  flag.default_text = concat(*target);
+  flag.read = number_reader(target);
+}
+
+void FlagSet::add(const std::string& name,
+                  uint64_t* target,
+                  const std::string& help,
+                  const std::string& group) {
+  Flag& flag = insert(name, help, group);
+  flag.default_text = concat(*target);
+  flag.read = number_reader(target);
+}
+
+void FlagSet::add(const std::string& name,
+                  double* target,
+                  const std::string& help,
+                  const std::string& group) {
+  Flag& flag = insert(name, help, group);
+  flag.default_text = concat(*target);
+  flag.read = number_reader(target);
+}
+
+void FlagSet::add(const std::string& name,
+                  float* target,
+                  const std::string& help,
+                  const std::string& group) {
+  Flag& flag = insert(name, help, group);
+  flag.default_text = concat(*target);
+  flag.read = number_reader(target);
+}
+
+void FlagSet::add(const std::string& name,
+                  std::vector<std::string>* target,
+                  const std::string& help,
+                  const std::string& group) {
+  Flag& flag = insert(name, help, group);
+  flag.repeats = true;
+  flag.read = [target](const std::string& text) {
+    target->push_back(text);
+    return ok_status();
+  };
+}
+
+void FlagSet::add_size(const std::string& name,
+                       int64_t* bytes,
+                       const std::string& help,
+                       const std::string& group) {
+  add_custom(name, help, group, [bytes](const std::string& text) -> Status {
+    ASSIGN_OR_RETURN(*bytes, parse_size(text));
+    return ok_status();
+  });
+}
+
+void FlagSet::add_length(const std::string& name,
+                         int64_t* count,
+                         const std::string& help,
+                         const std::string& group) {
+  add_custom(name, help, group, [count](const std::string& text) -> Status {
+    ASSIGN_OR_RETURN(*count, parse_length(text));
+    return ok_status();
+  });
+}
+
+void FlagSet::add_list(const std::string& name,
+                       std::vector<int64_t>* values,
+                       const std::string& help,
+                       const std::string& group) {
+  insert(name, help, group).default_text = join(*values, ",");
+  flags_.back().read = [values](const std::string& text) -> Status {
+    std::vector<int64_t> parsed;
+    for (const std::string& part : split(text, ',')) {
+      ASSIGN_OR_RETURN(const int64_t value, parse_length(part));
+      parsed.push_back(value);
+    }
+    *values = parsed;
+    return ok_status();
+  };
+}
+
+void FlagSet::add_custom(const std::string& name,
+                         const std::string& help,
+                         const std::string& group,
+                         std::function<Status(const std::string&)> read) {
+  insert(name, help, group).read = std::move(read);
+}
+
+void FlagSet::alias(const std::string& dashed, const std::string& name) {
+  aliases_.emplace_back(dashed, name);
+}
+
+FlagSet::Flag* FlagSet::find(const std::string& name) {
+  for (Flag& flag : flags_) {
+    if (flag.name == name) return &flag;
+  }
+  return nullptr;
+}
+
+const FlagSet::Flag* FlagSet::find(const std::string& name) const {
+  return const_cast<FlagSet*>(this)->find(name);
+}
+
+std::vector<std::string> FlagSet::names() const {
+  std::vector<std::string> names;
+  for (const Flag& flag : flags_) names.push_back(flag.name);
+  return names;
+}
+
+void FlagSet::complain(const Status& status) { problems_.push_back(message_of(status)); }
+
+void FlagSet::set(Flag& flag, const std::string& text, Origin origin) {
+  if (flag.origin > origin || (flag.origin == origin && !flag.repeats && origin != Origin::kFlag &&
+                               origin != Origin::kDefault)) {
+    return;
+  }
+  if (const Status status = flag.read(text); !status.ok()) {
+    const std::string message = message_of(status);
+    const std::string id = error_id(status);
+    const std::string where = origin == Origin::kEnvironment ? environment_twin(flag.name)
+                              : origin == Origin::kFile      ? flag.name
+                                                             : "--" + flag.name;
+    return complain(
+        invalid(id, where, ": ", message.substr(std::min(message.size(), id.size() + 2))));
+  }
+  flag.origin = origin;
+  flag.shown = flag.repeats && !flag.shown.empty() ? flag.shown + ", " + text : text;
+}
+
+// Reads the argument at `at` and its value; returns where the next one stands.
+size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
+                              size_t at,
+                              std::vector<std::string>& rest) {
+  std::string name = arguments[at];
+  std::optional<std::string> value;
+  if (const size_t equals = name.find('='); equals != std::string::npos) {
+    value = name.substr(equals + 1);
+    name = name.substr(0, equals);
+  }
+  for (const auto& [dashed, long_name] : aliases_) {
+    if (name == dashed) name = "--" + long_name;
+  }
+  if (!name.starts_with("--")) {
+    if (name.size() > 1 && name[0] == '-') {
+      complain(invalid("TRI-ARGS-001", "unknown flag ", name, "; see ", program_, " --help"));
+    } else {
+      rest.push_back(arguments[at]);
+    }
+    return at + 1;
+  }
+  name = name.substr(2);
+  Flag* flag = find(name);
+  if (flag == nullptr && name.starts_with("no-")) {
+    flag = find(name.substr(3));
+    if (flag != nullptr && flag->is_switch && !value) {
+      set(*flag, "false", Origin::kFlag);
+      return at + 1;
+    }
+    flag = nullptr;
+  }
+  if (flag == nullptr) {
+    const std::string near = nearest(name, names());
+    complain(invalid("TRI-ARGS-001",
+                     "unknown flag --",
+                     name,
+                     near.empty() ? "" : concat("; did you mean --", near, "?"),
+                     " (",
+                     program_,
+                     " --help lists them)"));
+    const bool has_value = at + 1 < arguments.size() && !arguments[at + 1].starts_with("-");
+    return at + (has_value && !value ? 2 : 1);
+  }
+  if (flag->is_switch && !value) {
+    set(*flag, "true", Origin::kFlag);
+    return at + 1;
+  }
+  if (!value && at + 1 >= arguments.size()) {
+    complain(invalid("TRI-ARGS-002", "--", name, " needs a value"));
+    return at + 1;
+  }
+  set(*flag, value ? *value : arguments[at + 1], Origin::kFlag);
+  return at + (value ? 1 : 2);
+}
+
+void FlagSet::read_environment() {
+  for (Flag& flag : flags_) {
+    if (const auto value = environment(environment_twin(flag.name))) {
+      set(flag, *value, Origin::kEnvironment);
+    }
+  }
+}
+
+void FlagSet::read_file(const std::string& path) {
+  const toml::parse_result parsed = toml::parse_file(path);
+  if (!parsed) {
+    return complain(invalid("TRI-ARGS-004",
+                            "--config ",
+                            path,
+                            ": ",
+                            std::string(parsed.error().description()),
+                            " (line ",
+                            parsed.error().source().begin.line,
+                            ")"));
+  }
+  for (const auto& [key, node] : parsed.table()) {
+    std::string name(key.str());
+    std::replace(name.begin(), name.end(), '_', '-');
+    if (Flag* flag = find(name)) {
+      set(*flag, text_of(node), Origin::kFile);
+      continue;
+    }
+    const std::string near = nearest(name, names());
+    complain(invalid("TRI-ARGS-005",
+                     path,
+                     ": unknown key \"",
+                     std::string(key.str()),
+                     "\"",
+                     near.empty() ? "" : concat("; did you mean \"", near, "\"?")));
+  }
+}
+
+StatusOr<std::vector<std::string>> FlagSet::parse(const std::vector<std::string>& arguments) {
+  std::string config;
+  if (find("config") == nullptr) {
+    add("config", &config, "read flags from this TOML file", "Configuration");
+  }
+  std::vector<std::string> rest;
+  size_t at = 0;
+  while (at < arguments.size()) {
+    const std::string& argument = arguments[at];
+    if (argument == "--") {
+      rest.insert(rest.end(), arguments.begin() + static_cast<int64_t>(at) + 1, arguments.end());
+      break;
+    }
+    help_wanted_ |= argument == "--help" || argument == "-h";
+    help_all_wanted_ |= argument == "--help-all";
+    if (argument == "--help" || argument == "-h" || argument == "--help-all") {
+      ++at;
+      continue;
+    }
+    at = read_argument(arguments, at, rest);
+  }
+  read_environment();
+  if (!config.empty()) read_file(config);
+  find("config")->read = [](const std::string&) { return ok_status(); };
+  if (!problems_.empty() && !help_wanted_ && !help_all_wanted_) {
+    return absl::InvalidArgumentError(join(problems_, "\n"));
+  }
+  return rest;
+}
+
+std::string FlagSet::help(bool all) const {
+  constexpr size_t kScreenFlags = 18;
+  std::string text = concat("usage: ", program_, " [flags]\n");
+  if (!summary_.empty()) text += summary_ + "\n";
+  std::string group = "\n";
+  size_t shown = 0;
+  for (const Flag& flag : flags_) {
+    if (!all && ++shown > kScreenFlags) {
+      text += "\n--help-all lists " + concat(flags_.size() - kScreenFlags) + " more\n";
+      break;
+    }
+    if (flag.group != group) text += "\n" + (flag.group.empty() ? "Flags" : flag.group) + "\n";
+    group = flag.group;
+    std::string name = "  --" + flag.name;
+    for (const auto& [dashed, long_name] : aliases_) {
+      if (long_name == flag.name) name += ", " + dashed;
+    }
+    name.resize(std::max<size_t>(name.size() + 1, 34), ' ');
+    text += name + flag.help;
+    if (!flag.default_text.empty()) text += " (default " + flag.default_text + ")";
+    text += "\n";
+  }
+  return text;
+}
+
+Origin FlagSet::origin(const std::string& name) const {
+  const Flag* flag = find(name);
+  return flag == nullptr ? Origin::kDefault : flag->origin;
+}
+
+std::vector<std::string> FlagSet::effective() const {
+  constexpr const char* kOrigins[] = {"default", "file", "environment", "flag"};
+  std::vector<std::string> lines;
+  for (const Flag& flag : flags_) {
+    if (flag.origin == Origin::kDefault) continue;
+    lines.push_back(
+        concat(flag.name, " = ", flag.shown, " (", kOrigins[static_cast<int>(flag.origin)], ")"));
+  }
+  return lines;
+}
+
+}  // namespace trireme

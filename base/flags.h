@@ -1,0 +1,136 @@
+// The configuration of a program: every flag has an environment twin TRIREME_<FLAG> and a key in
+// the file of --config; a flag beats the environment, which beats the file, which beats the
+// default. Read once in main. The only place of the project that looks at the environment.
+//
+//   FlagSet flags("run", "answers prompts");
+//   flags.add("max-tokens", &options.max_tokens, "longest answer", "Sampling");
+//   ASSIGN_OR_RETURN(std::vector<std::string> rest, flags.parse(arguments));
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace trireme {
+
+// A variable of the environment, for what is no flag (NO_COLOR, TRIREME_WORKER_KEY, OMPI_*).
+std::optional<std::string> environment(const std::string& name);
+
+// "512MiB", "80GiB", "1.5g", "4096". TRI-ARGS-003.
+StatusOr<int64_t> parse_size(const std::string& text);
+// "32k" (x 1024), "1m", "4096". TRI-ARGS-003.
+StatusOr<int64_t> parse_length(const std::string& text);
+
+enum class Origin : uint8_t { kDefault, kFile, kEnvironment, kFlag };
+
+class FlagSet {
+ public:
+  explicit FlagSet(std::string program, std::string summary = "");
+
+  // Names are given without dashes. A bool takes no value and has a --no-<name> twin.
+  void add(const std::string& name,
+           bool* target,
+           const std::string& help,
+           const std::string& group = "");
+  void add(const std::string& name,
+           std::string* target,
+           const std::string& help,
+           const std::string& group = "");
+  void add(const std::string& name,
+           int* target,
+           const std::string& help,
+           const std::string& group = "");
+  void add(const std::string& name,
+           int64_t* target,
+           const std::string& help,
+           const std::string& group = "");
+  void add(const std::string& name,
+           uint64_t* target,
+           const std::string& help,
+           const std::string& group = "");
+  void add(const std::string& name,
+           double* target,
+           const std::string& help,
+           const std::string& group = "");
+  void add(const std::string& name,
+           float* target,
+           const std::string& help,
+           const std::string& group = "");
+  void add(const std::string& name,
+           std::vector<std::string>* target,
+           const std::string& help,
+           const std::string& group = "");  // repeated flags append
+  void add_size(const std::string& name,
+                int64_t* bytes,
+                const std::string& help,
+                const std::string& group = "");
+  void add_length(const std::string& name,
+                  int64_t* count,
+                  const std::string& help,
+                  const std::string& group = "");
+  void add_list(const std::string& name,
+                std::vector<int64_t>* values,
+                const std::string& help,
+                const std::string& group = "");
+  // A flag of any other shape: `read` turns the text into the target.
+  void add_custom(const std::string& name,
+                  const std::string& help,
+                  const std::string& group,
+                  std::function<Status(const std::string&)> read);
+  // "-tp" as another spelling of "tensor-parallel-size".
+  void alias(const std::string& dashed, const std::string& name);
+
+  // Reads arguments (without the program), environment and file. Returns what is no flag.
+  // All that is wrong is reported at once, a line each: TRI-ARGS-001 unknown flag (names the
+  // nearest), TRI-ARGS-002 value missing, TRI-ARGS-003 value does not fit, TRI-ARGS-004 the file of
+  // --config, TRI-ARGS-005 unknown key in it.
+  StatusOr<std::vector<std::string>> parse(const std::vector<std::string>& arguments);
+
+  bool help_wanted() const { return help_wanted_; }
+  // One screen (flags of the first groups), or all of them.
+  std::string help(bool all = false) const;
+  bool help_all_wanted() const { return help_all_wanted_; }
+
+  Origin origin(const std::string& name) const;
+  // "max-tokens = 64 (environment)" of every flag that is not at its default.
+  std::vector<std::string> effective() const;
+
+ private:
+  struct Flag {
+    std::string name;
+    std::string help;
+    std::string group;
+    bool is_switch = false;
+    bool repeats = false;
+    std::function<Status(const std::string&)> read;
+    std::string shown;  // the text last read
+    std::string default_text;
+    Origin origin = Origin::kDefault;
+  };
+
+  Flag& insert(const std::string& name, const std::string& help, const std::string& group);
+  Flag* find(const std::string& name);
+  const Flag* find(const std::string& name) const;
+  void set(Flag& flag, const std::string& text, Origin origin);
+  size_t read_argument(const std::vector<std::string>& arguments,
+                       size_t at,
+                       std::vector<std::string>& rest);
+  void read_environment();
+  void read_file(const std::string& path);
+  void complain(const Status& status);
+  std::vector<std::string> names() const;
+
+  std::string program_;
+  std::string summary_;
+  std::vector<Flag> flags_;
+  std::vector<std::pair<std::string, std::string>> aliases_;
+  std::vector<std::string> problems_;
+  bool help_wanted_ = false;
+  bool help_all_wanted_ = false;
+};
+
+}  // namespace trireme

@@ -1,0 +1,111 @@
+#include "base/flags.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+namespace trireme {
+namespace {
+
+struct Options {
+  int max_tokens = 256;
+  bool caching = true;
+  std::string model;
+  int64_t memory = 0;
+  int64_t length = 0;
+  std::vector<int64_t> batch;
+  std::vector<std::string> stop;
+};
+
+FlagSet flags_of(Options& options) {
+  FlagSet flags("test");
+  flags.add("max-tokens", &options.max_tokens, "longest answer");
+  flags.add("enable-prefix-caching", &options.caching, "share prompts");
+  flags.add("model", &options.model, "folder");
+  flags.add_size("kv-memory", &options.memory, "bytes");
+  flags.add_length("max-model-len", &options.length, "tokens");
+  flags.add_list("batch", &options.batch, "sizes");
+  flags.add("stop", &options.stop, "strings");
+  flags.alias("-m", "model");
+  return flags;
+}
+
+TEST(Flags, ReadsEveryShapeOfValue) {
+  Options options;
+  FlagSet flags = flags_of(options);
+  const auto rest = flags.parse({"word",
+                                 "-m",
+                                 "dir",
+                                 "--max-tokens=5",
+                                 "--no-enable-prefix-caching",
+                                 "--kv-memory",
+                                 "1.5GiB",
+                                 "--max-model-len",
+                                 "32k",
+                                 "--batch",
+                                 "1,4,16",
+                                 "--stop",
+                                 "a",
+                                 "--stop",
+                                 "b",
+                                 "--",
+                                 "--x"});
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_EQ(*rest, (std::vector<std::string>{"word", "--x"}));
+  EXPECT_EQ(options.model, "dir");
+  EXPECT_EQ(options.max_tokens, 5);
+  EXPECT_FALSE(options.caching);
+  EXPECT_EQ(options.memory, 3ll << 29);
+  EXPECT_EQ(options.length, 32768);
+  EXPECT_EQ(options.batch, (std::vector<int64_t>{1, 4, 16}));
+  EXPECT_EQ(options.stop, (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(Flags, AFlagBeatsTheEnvironmentWhichBeatsTheFile) {
+  const std::string path = testing::TempDir() + "flags_test.toml";
+  std::ofstream(path)
+      << "max_tokens = 1\nmodel = \"from file\"\nkv-memory = \"1k\"\nstop = [\"x\"]\n";
+  ::setenv("TRIREME_MAX_TOKENS", "2", 1);
+  ::setenv("TRIREME_MODEL", "from environment", 1);
+  Options options;
+  FlagSet flags = flags_of(options);
+  const auto rest = flags.parse({"--config", path, "--max-tokens", "3"});
+  ::unsetenv("TRIREME_MAX_TOKENS");
+  ::unsetenv("TRIREME_MODEL");
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_EQ(options.max_tokens, 3);
+  EXPECT_EQ(options.model, "from environment");
+  EXPECT_EQ(options.memory, 1024);
+  EXPECT_EQ(flags.origin("max-tokens"), Origin::kFlag);
+  EXPECT_EQ(flags.origin("model"), Origin::kEnvironment);
+  EXPECT_EQ(flags.origin("kv-memory"), Origin::kFile);
+  EXPECT_EQ(flags.origin("batch"), Origin::kDefault);
+}
+
+TEST(Flags, ReportsAllProblemsAtOnceAndNamesTheNearest) {
+  Options options;
+  FlagSet flags = flags_of(options);
+  const std::string message = message_of(
+      flags.parse({"--max-token", "4", "--kv-memory", "lots", "--batch", "1,x", "--stop"})
+          .status());
+  EXPECT_NE(message.find("TRI-ARGS-001: unknown flag --max-token; did you mean --max-tokens?"),
+            std::string::npos)
+      << message;
+  EXPECT_NE(message.find("TRI-ARGS-003: --kv-memory: \"lots\""), std::string::npos) << message;
+  EXPECT_NE(message.find("TRI-ARGS-002: --stop needs a value"), std::string::npos) << message;
+}
+
+TEST(Flags, AnUnknownKeyOfTheFileIsAnErrorThatNamesTheNearest) {
+  const std::string path = testing::TempDir() + "flags_test_bad.toml";
+  std::ofstream(path) << "max_tokenz = 1\n";
+  Options options;
+  const std::string message = message_of(flags_of(options).parse({"--config", path}).status());
+  EXPECT_NE(message.find("TRI-ARGS-005"), std::string::npos) << message;
+  EXPECT_NE(message.find("\"max-tokens\""), std::string::npos) << message;
+  EXPECT_EQ(error_id(flags_of(options).parse({"--config", "/nonexistent"}).status()),
+            "TRI-ARGS-004");
+}
+
+}  // namespace
+}  // namespace trireme
