@@ -354,19 +354,20 @@ void FlagSet::read_environment() {
   }
 }
 
-void FlagSet::read_file(const std::string& path) {
-  const toml::parse_result parsed = toml::parse_file(path);
-  if (!parsed) {
-    return complain(invalid("TRI-ARGS-004",
-                            "--config ",
-                            path,
-                            ": ",
-                            std::string(parsed.error().description()),
-                            " (line ",
-                            parsed.error().source().begin.line,
-                            ")"));
+// The distribution's toml++ reports errors by exceptions: they end here.
+static StatusOr<toml::table> parse_toml(const std::string& path) {
+  try {
+    return toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    return invalid("TRI-ARGS-004", "--config ", path, ": ", std::string(error.description()),
+                   " (line ", error.source().begin.line, ")");
   }
-  for (const auto& [key, node] : parsed.table()) {
+}
+
+void FlagSet::read_file(const std::string& path) {
+  const StatusOr<toml::table> parsed = parse_toml(path);
+  if (!parsed.ok()) return complain(parsed.status());
+  for (const auto& [key, node] : *parsed) {
     std::string name(key.str());
     std::replace(name.begin(), name.end(), '_', '-');
     if (Flag* flag = find(name)) {
@@ -374,11 +375,7 @@ void FlagSet::read_file(const std::string& path) {
       continue;
     }
     const std::string near = nearest(name, names());
-    complain(invalid("TRI-ARGS-005",
-                     path,
-                     ": unknown key \"",
-                     std::string(key.str()),
-                     "\"",
+    complain(invalid("TRI-ARGS-005", path, ": unknown key \"", std::string(key.str()), "\"",
                      near.empty() ? "" : concat("; did you mean \"", near, "\"?")));
   }
 }
