@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "base/handle.h"
 #include "model/tokenizer/detokenizer.h"
@@ -13,6 +15,15 @@ namespace trireme {
 namespace {
 
 StatusOr<std::string> read_file(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    return invalid("TRI-TOK-001",
+                   "cannot read ",
+                   path,
+                   ": ",
+                   error ? error.message() : "it is no file",
+                   "; a model's folder holds its tokenizer.json");
+  }
   const Handle<std::FILE*, std::fclose> file(std::fopen(path.c_str(), "rb"));
   const auto failed = [&] {
     return invalid("TRI-TOK-001",

@@ -1,0 +1,263 @@
+// What a tokenizer promises beside the reference's ids: ids of errors, bounds, threads.
+#include "model/tokenizer/tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <climits>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "model/tokenizer/detokenizer.h"
+
+namespace trireme {
+namespace {
+
+using nlohmann::json;
+using Ids = std::vector<TokenId>;
+
+json style(const std::string& name) {
+  std::ifstream file(std::string(TRIREME_TEST_DATA) + "/golden/tokenizers/" + name +
+                     "/tokenizer.json");
+  return json::parse(file);
+}
+
+std::unique_ptr<const Tokenizer> made(const json& file) {
+  auto tokenizer = Tokenizer::parse(file.dump());
+  EXPECT_TRUE(tokenizer.ok()) << message_of(tokenizer.status());
+  return tokenizer.ok() ? std::move(*tokenizer) : nullptr;
+}
+
+// The style with the value at `pointer` replaced is refused with this id.
+void expect_refused(const std::string& pointer, const json& value, const std::string& id) {
+  json file = style("llama2-style");
+  file[json::json_pointer(pointer)] = value;
+  const auto tokenizer = Tokenizer::parse(file.dump());
+  ASSERT_FALSE(tokenizer.ok()) << pointer << " " << value;
+  EXPECT_EQ(error_id(tokenizer.status()), id) << message_of(tokenizer.status());
+}
+
+json split_by(const std::string& regex) {
+  return {{"type", "Split"},
+          {"pattern", {{"Regex", regex}}},
+          {"behavior", "Isolated"},
+          {"invert", false}};
+}
+
+// Into how many words a pattern cuts the text: the model makes every word one unknown token.
+size_t num_words(const std::string& regex, const std::string& text) {
+  json file = style("gpt2-style");
+  file["pre_tokenizer"] = split_by(regex);
+  file["added_tokens"] = json::array();
+  file["model"] = {{"type", "BPE"},
+                   {"vocab", {{"<unk>", 0}}},
+                   {"merges", json::array()},
+                   {"unk_token", "<unk>"},
+                   {"fuse_unk", true}};
+  const auto tokenizer = made(file);
+  const auto ids = tokenizer->encode(text);
+  EXPECT_TRUE(ids.ok()) << message_of(ids.status());
+  return ids.ok() ? ids->size() : 0;
+}
+
+TEST(Tokenizer, RefusesEachBrokenFieldWithItsOwnId) {
+  expect_refused("/model/type", "WordPiece", "TRI-TOK-004");
+  expect_refused("/model/type", "Unigram", "TRI-TOK-004");
+  expect_refused("/model/vocab", json::array(), "TRI-TOK-003");
+  expect_refused("/model/vocab/a", 1439, "TRI-TOK-005");
+  expect_refused("/model/vocab/a", 4000000000, "TRI-TOK-005");
+  expect_refused("/model/vocab/a", -1, "TRI-TOK-005");
+  expect_refused("/model/vocab/a", 1.5, "TRI-TOK-003");
+  expect_refused("/model/merges/0", "a b c", "TRI-TOK-006");
+  expect_refused("/model/merges/0", "a \xE4\xBB\x8A\xE4\xBB\x8A", "TRI-TOK-006");
+  expect_refused("/model/unk_token", "nowhere", "TRI-TOK-016");
+  expect_refused("/model/dropout", 0.1, "TRI-TOK-016");
+  expect_refused("/added_tokens/3/id", 7, "TRI-TOK-007");
+  expect_refused("/added_tokens/3/content", "", "TRI-TOK-007");
+  expect_refused("/added_tokens/3/special", nullptr, "TRI-TOK-003");
+  expect_refused("/normalizer", {{"type", "Precompiled"}}, "TRI-TOK-008");
+  expect_refused("/pre_tokenizer", {{"type", "UnicodeScripts"}}, "TRI-TOK-009");
+  expect_refused("/pre_tokenizer", split_by("(open"), "TRI-TOK-010");
+  expect_refused("/pre_tokenizer", split_by("[a&&[^b]]"), "TRI-TOK-010");
+  expect_refused("/post_processor/special_tokens/<s>/ids/0", 99999, "TRI-TOK-011");
+  expect_refused("/post_processor/single/0", {{"Sequence", {{"id", "A"}}}}, "TRI-TOK-011");
+  expect_refused("/decoder", {{"type", "CTC"}}, "TRI-TOK-012");
+  expect_refused("/decoder/decoders/3/stop", 1, "TRI-TOK-012");
+}
+
+TEST(Tokenizer, NamesTheSupportedModelTypes) {
+  json file = style("llama2-style");
+  file["model"]["type"] = "Unigram";
+  EXPECT_NE(message_of(Tokenizer::parse(file.dump()).status()).find("supported is BPE"),
+            std::string::npos);
+}
+
+TEST(Tokenizer, RefusesAMissingFileAndWhatIsNoJson) {
+  EXPECT_EQ(error_id(Tokenizer::load("/nowhere/tokenizer.json").status()), "TRI-TOK-001");
+  EXPECT_EQ(error_id(Tokenizer::load(TRIREME_TEST_DATA).status()), "TRI-TOK-001");
+  for (const std::string text : {"",
+                                 "{",
+                                 "{} x",
+                                 "[1,]",
+                                 "{\"a\":01}",
+                                 "\"\\ud800\"",
+                                 "\"\xFF\"",
+                                 "\xEF\xBB\xBF{}",
+                                 "nul",
+                                 "1e999"}) {
+    EXPECT_EQ(error_id(Tokenizer::parse(text).status()), "TRI-TOK-002") << text;
+  }
+  EXPECT_EQ(error_id(Tokenizer::parse(std::string(100'000, '[')).status()), "TRI-TOK-002");
+  EXPECT_EQ(error_id(Tokenizer::parse("{}").status()), "TRI-TOK-003");
+}
+
+TEST(Tokenizer, RefusesNestingWithoutEnd) {
+  json nested = {{"type", "Sequence"}, {"normalizers", json::array()}};
+  for (int depth = 0; depth < 20; ++depth) {
+    nested = {{"type", "Sequence"}, {"normalizers", json::array({nested})}};
+  }
+  expect_refused("/normalizer", nested, "TRI-TOK-008");
+}
+
+TEST(Tokenizer, EncodesALongWordInLittleTime) {
+  // Quadratic merging would take 10^12 steps here.
+  const auto tokenizer = made(style("llama2-style"));
+  const std::string text(1'000'000, ' ');
+  const auto ids = tokenizer->encode(text);
+  ASSERT_TRUE(ids.ok());
+  EXPECT_EQ(tokenizer->decode(*ids, true), text);
+}
+
+TEST(Tokenizer, LongWordsMergeLikeShortOnes) {
+  // Both ways of merging are compared with one that searches the whole word for each merge.
+  const json file = style("gpt2-style");
+  const auto tokenizer = made(file);
+  std::map<std::pair<std::string, std::string>, int> ranks;
+  for (const std::string merge : file["model"]["merges"]) {
+    const size_t space = merge.find(' ');
+    ranks.try_emplace({merge.substr(0, space), merge.substr(space + 1)}, ranks.size());
+  }
+  uint32_t state = 1;
+  for (const int length : {1, 2, 5, 23, 24, 25, 26, 60, 300}) {
+    std::vector<std::string> symbols;
+    std::string word;
+    for (int i = 0; i < length; ++i) {
+      state = state * 1664525 + 1013904223;
+      symbols.emplace_back(1, "etaoinshr"[(state >> 16) % 9]);
+      word += symbols.back();
+    }
+    while (true) {
+      int best = INT32_MAX;
+      size_t at = 0;
+      for (size_t i = 0; i + 1 < symbols.size(); ++i) {
+        const auto found = ranks.find({symbols[i], symbols[i + 1]});
+        if (found != ranks.end() && found->second < best) best = found->second, at = i;
+      }
+      if (best == INT32_MAX) break;
+      symbols[at] += symbols[at + 1];
+      symbols.erase(symbols.begin() + at + 1);
+    }
+    std::vector<std::string> pieces;
+    const Ids ids = *tokenizer->encode(word);
+    for (const TokenId id : ids) pieces.emplace_back(tokenizer->piece(id));
+    EXPECT_EQ(pieces, symbols) << word;
+  }
+}
+
+TEST(Tokenizer, StopsAPatternThatNeedsTooManySteps) {
+  json file = style("gpt2-style");
+  file["pre_tokenizer"] = split_by("(a|aa)+$|b");
+  const auto ids = made(file)->encode(std::string(200, 'a') + "c");
+  ASSERT_FALSE(ids.ok());
+  EXPECT_EQ(error_id(ids.status()), "TRI-TOK-014");
+}
+
+TEST(Tokenizer, RefusesATextOverTheBound) {
+  const auto tokenizer = made(style("gpt2-style"));
+  EXPECT_EQ(error_id(tokenizer->encode(std::string(65 << 20, 'a')).status()), "TRI-TOK-015");
+}
+
+TEST(Tokenizer, ReadsPropertiesAsTheReferenceEngineDoes) {
+  EXPECT_EQ(num_words("\\s",
+                      "a\xE1\xA0\x8E"
+                      "b"),
+            1u);  // U+180E is no space
+  EXPECT_EQ(num_words("\\p{Han}",
+                      "a\xE3\x80\x81"
+                      "b"),
+            1u);  // U+3001 is only used with Han
+  EXPECT_EQ(num_words("\\p{Han}",
+                      "a\xE4\xBB\x8A"
+                      "b"),
+            3u);
+  EXPECT_EQ(num_words("\\d{1,3}+", "1234567"), 1u);  // Ruby repeats the interval
+  EXPECT_EQ(num_words("\\d{1,3}", "1234567"), 3u);
+}
+
+TEST(Tokenizer, CountsBytesThatAreNoTextAsReplacementCharacters) {
+  const auto tokenizer = made(style("qwen2-style"));
+  EXPECT_EQ(*tokenizer->encode("a\xFF\xE4\xBB"
+                               "b"),
+            *tokenizer->encode("a\xEF\xBF\xBD\xEF\xBF\xBD"
+                               "b"));
+}
+
+TEST(Tokenizer, LeavesSpecialTokensInTextAloneWhenAsked) {
+  const auto tokenizer = made(style("llama3-style"));
+  const EncodeOptions as_text{.add_special = false, .parse_special = false};
+  const Ids ids = *tokenizer->encode("a<|eot_id|>b", as_text);
+  for (const TokenId id : ids) {
+    EXPECT_FALSE(tokenizer->is_special(id));
+  }
+  EXPECT_EQ(tokenizer->decode(*tokenizer->encode("a<|eot_id|>b", as_text), true), "a<|eot_id|>b");
+}
+
+TEST(Tokenizer, AnswersForIdsThatAreNoTokens) {
+  const auto tokenizer = made(style("llama3-style"));
+  for (const TokenId id : {-1, INT32_MIN, INT32_MAX, tokenizer->vocabulary_size()}) {
+    EXPECT_EQ(tokenizer->piece(id), "");
+    EXPECT_EQ(tokenizer->bytes_of(id), "");
+    EXPECT_FALSE(tokenizer->is_special(id));
+    EXPECT_EQ(tokenizer->decode(Ids{id}, false), "");
+  }
+  EXPECT_EQ(tokenizer->id_of("<|eot_id|>"), 1504);
+  EXPECT_FALSE(tokenizer->id_of("nothing like it").has_value());
+}
+
+TEST(Tokenizer, ServesManyThreadsAtOnce) {
+  const auto tokenizer = made(style("qwen2-style"));
+  const std::string text = "The ship's caf\xC3\xA9, 1987: <|im_start|> \n\n harbour";
+  const Ids expected = *tokenizer->encode(text);
+  std::vector<std::thread> threads;
+  std::atomic<int> different{0};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) different += *tokenizer->encode(text) != expected;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(different, 0);
+}
+
+TEST(Detokenizer, IsSmallAndMovable) {
+  static_assert(sizeof(Detokenizer) <= 64);
+  static_assert(std::is_nothrow_move_constructible_v<Detokenizer>);
+}
+
+TEST(Detokenizer, ReplacesEachMaximalInvalidPartOnce) {
+  const auto tokenizer = made(style("llama2-style"));
+  const auto byte = [&](const char* piece) { return *tokenizer->id_of(piece); };
+  Detokenizer detokenizer(*tokenizer);
+  EXPECT_EQ(detokenizer.push(byte("<0xE4>")), "");
+  EXPECT_EQ(detokenizer.push(byte("<0xBB>")), "");
+  EXPECT_EQ(detokenizer.push(byte("<0xFF>")), "\xEF\xBF\xBD\xEF\xBF\xBD");
+  EXPECT_EQ(detokenizer.push(byte("<0xC3>")), "");
+  EXPECT_EQ(detokenizer.push(byte("<0xA9>")), "\xC3\xA9");
+  EXPECT_EQ(detokenizer.push(byte("<0xF0>")), "");
+  EXPECT_EQ(detokenizer.finish(), "\xEF\xBF\xBD");
+}
+
+}  // namespace
+}  // namespace trireme
