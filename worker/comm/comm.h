@@ -67,6 +67,8 @@ class Comm {
   // Blocks until the message is through, or until the deadline.
   virtual void complete(Ticket ticket) = 0;
   virtual bool is_complete(Ticket ticket) = 0;
+  // Takes back a receive that nobody will answer.
+  virtual void cancel(Ticket ticket) = 0;
 
   // Lets messages under way progress; called by the step loop while it has nothing else to do.
   virtual void poll() = 0;
