@@ -1,0 +1,26 @@
+// What the step loop is doing, for the watchdog and the heartbeat. Written by the step loop alone,
+// read by the control thread. Invariant: `operations` grows after every op that ends.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "proto/step_messages.h"
+
+namespace trireme {
+
+struct Progress {
+  std::atomic<uint64_t> operations{0};
+  std::atomic<Phase> phase{Phase::kStarting};
+  std::atomic<int64_t> step{0};  // the last one begun
+  std::atomic<int64_t> load_bytes{0};
+  std::atomic<int64_t> load_total_bytes{0};
+
+  void enter(Phase next) {
+    phase.store(next, std::memory_order_relaxed);
+    bump();
+  }
+  void bump() { operations.fetch_add(1, std::memory_order_relaxed); }
+};
+
+}  // namespace trireme

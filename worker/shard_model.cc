@@ -1,0 +1,174 @@
+#include "worker/shard_model.h"
+
+#include <utility>
+
+#include "model/rope.h"
+
+namespace trireme {
+namespace {
+
+void add_over_ranks(Lane& lane, Tensor tensor, Progress& progress) {
+  progress.enter(Phase::kWaitTensor);
+  lane.comm->all_reduce(*lane.queue, tensor);
+  progress.enter(Phase::kCompute);
+}
+
+}  // namespace
+
+ShardModel::ShardModel(const ModelConfig& config,
+                       const ShardSpec& shard,
+                       Backend& backend,
+                       ModelWeights weights)
+    : config_(&config), shard_(&shard), backend_(&backend), weights_(std::move(weights)) {
+  heads_.num_heads = static_cast<int32_t>(shard.num_heads());
+  heads_.num_kv_heads = static_cast<int32_t>(shard.num_kv_heads());
+  heads_.head_dim = static_cast<int32_t>(config.head_dim);
+}
+
+StatusOr<ShardModel> ShardModel::make(const ModelConfig& config,
+                                      const ShardSpec& shard,
+                                      Backend& backend,
+                                      ModelWeights weights,
+                                      int64_t max_positions) {
+  ShardModel model(config, shard, backend, std::move(weights));
+  const auto queue = backend.make_queue();
+  for (const RopeConfig& rope : config.ropes) {
+    const std::vector<float> table = rope_table(rope, config.head_dim, max_positions);
+    const auto bytes = std::as_bytes(std::span(table));
+    ASSIGN_OR_RETURN(Buffer buffer, backend.allocate(bytes.size(), "a rotation table"));
+    backend.upload(*queue, buffer.data(), bytes);
+    model.ropes_.push_back({reinterpret_cast<const float*>(buffer.data()),
+                            static_cast<int32_t>(max_positions),
+                            model.heads_.head_dim});
+    model.rope_tables_.push_back(std::move(buffer));
+  }
+  return model;
+}
+
+void ShardModel::embed(Lane& lane,
+                       const BatchView& batch,
+                       Tensor residual,
+                       Progress& progress) const {
+  backend_->embed(*lane.queue, batch, *weights_.embedding, shard_->vocabulary().begin, residual);
+  progress.bump();
+  add_over_ranks(lane, residual, progress);  // one rank has the row, the others add zeros
+}
+
+void ShardModel::run_layers(Lane& lane,
+                            const BatchView& batch,
+                            const KvPages& pages,
+                            Tensor residual,
+                            LayerTap& tap,
+                            Progress& progress) const {
+  Queue& queue = *lane.queue;
+  Workspace& workspace = lane.workspace;
+  const int64_t tokens = batch.num_tokens;
+  const Tensor normed = lane.normed.first_rows(tokens);
+  const Tensor qkv = lane.qkv.first_rows(tokens);
+  const Tensor query = lane.query.first_rows(tokens);
+  const Tensor context = lane.context.first_rows(tokens);
+  const Tensor gated = lane.gated.first_rows(tokens);
+  const Tensor delta = lane.delta.first_rows(tokens);
+
+  const int64_t first_layer = shard_->layers().begin;
+  const Tensor* pending = nullptr;  // the MLP output that the next norm adds to the residual
+  Vector pending_bias;
+  if (first_layer == 0 && tap.wants(0)) tap.take(0, residual);
+
+  for (size_t local = 0; local < weights_.layers.size(); ++local) {
+    const LayerWeights& weights = weights_.layers[local];
+    const int64_t layer = first_layer + static_cast<int64_t>(local);
+    const auto cache_layer = static_cast<int32_t>(local);
+
+    backend_->add_norm(
+        queue, residual, pending, pending_bias, norm(weights.attention_norm), normed);
+    progress.bump();
+    if (local > 0 && tap.wants(layer)) tap.take(layer, residual);
+    backend_->linear(queue, workspace, normed, *weights.qkv, {.bias = weights.qkv_bias}, qkv);
+    progress.bump();
+    backend_->qkv_finish(queue, batch, qkv, qkv_spec(layer), pages, cache_layer, query);
+    progress.bump();
+    backend_->attention(
+        queue, workspace, batch, query, attention_spec(layer), pages, cache_layer, context);
+    progress.bump();
+    backend_->linear(queue, workspace, context, *weights.output, {}, delta);
+    progress.bump();
+    add_over_ranks(lane, delta, progress);
+
+    backend_->add_norm(
+        queue, residual, &delta, weights.output_bias, norm(weights.mlp_norm), normed);
+    progress.bump();
+    backend_->linear(queue,
+                     workspace,
+                     normed,
+                     *weights.gate_up,
+                     {.bias = weights.gate_up_bias, .activation = Activation::kSiluGate},
+                     gated);
+    progress.bump();
+    backend_->linear(queue, workspace, gated, *weights.down, {}, delta);
+    progress.bump();
+    add_over_ranks(lane, delta, progress);
+    lane.comm->poll();  // a residual on its way to the next stage moves on
+    pending = &delta;
+    pending_bias = weights.down_bias;
+  }
+
+  backend_->add_norm(queue, residual, pending, pending_bias, {}, {});
+  progress.bump();
+  const int64_t last_layer = shard_->layers().end;
+  const bool last_of_model = last_layer == config_->num_layers;
+  if (!last_of_model && tap.wants(last_layer)) tap.take(last_layer, residual);
+}
+
+void ShardModel::final_norm(Lane& lane,
+                            Tensor residual,
+                            std::span<const int32_t> rows,
+                            Tensor out) const {
+  const Tensor asked = lane.head_rows.first_rows(static_cast<int64_t>(rows.size()));
+  backend_->gather_rows(*lane.queue, residual, rows, asked);
+  backend_->add_norm(*lane.queue, asked, nullptr, {}, norm(weights_.final_norm), out);
+}
+
+void ShardModel::head(Lane& lane,
+                      Tensor residual,
+                      std::span<const int32_t> rows,
+                      Tensor logits,
+                      Progress& progress) const {
+  const Tensor normed = lane.head_normed.first_rows(static_cast<int64_t>(rows.size()));
+  final_norm(lane, residual, rows, normed);
+  progress.bump();
+  backend_->linear(*lane.queue, lane.workspace, normed, weights_.head(), {}, logits);
+  progress.bump();
+}
+
+Norm ShardModel::norm(Vector weight) const {
+  Norm norm;
+  norm.kind = config_->norm == ConfigNorm::kLayer ? NormKind::kLayer : NormKind::kRms;
+  norm.epsilon = static_cast<float>(config_->norm_epsilon);
+  norm.weight_offset = static_cast<float>(config_->norm_weight_offset);
+  norm.weight = weight;
+  return norm;
+}
+
+QkvSpec ShardModel::qkv_spec(int64_t layer) const {
+  const LayerWeights& weights = weights_.layers[layer - shard_->layers().begin];
+  QkvSpec spec;
+  spec.shape = heads_;
+  spec.rope = ropes_[config_->layer_rope[layer]];
+  spec.q_norm = weights.q_norm;
+  spec.k_norm = weights.k_norm;
+  spec.norm_epsilon = static_cast<float>(config_->norm_epsilon);
+  spec.norm_weight_offset = static_cast<float>(config_->norm_weight_offset);
+  return spec;
+}
+
+AttentionSpec ShardModel::attention_spec(int64_t layer) const {
+  AttentionSpec spec;
+  spec.shape = heads_;
+  spec.scale = static_cast<float>(config_->attention_scale);
+  spec.window = config_->layer_window[layer];
+  spec.soft_cap = static_cast<float>(config_->attention_soft_cap);
+  return spec;
+}
+
+}  // namespace trireme

@@ -1,0 +1,81 @@
+// What passes between stages: residuals down the pipeline, drawn ids back to the first stage.
+// Both go rank by rank along equal tensor indices, in plan order, through rings of buffers that
+// are set up once. Used by the step loop.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "kernels/backend.h"
+#include "worker/comm/comm.h"
+#include "worker/slot_table.h"
+#include "worker/step_inputs.h"
+
+namespace trireme {
+
+// The residuals of the steps under way: pp + 1 buffers, so that a stage may run ahead of the next
+// one by as many steps. A receive is posted as soon as its buffer is free.
+class ResidualRing {
+ public:
+  static StatusOr<ResidualRing> make(
+      Backend& backend, Comm& pipeline, Queue& queue, int64_t max_tokens, int64_t hidden_size);
+
+  // The residual of the next step that has tokens: empty on the first stage, elsewhere what the
+  // stage before has sent. Waits for it.
+  Tensor begin_step(Queue& queue, int64_t num_tokens);
+  // The stage is done with it: it goes to the next stage, or its buffer is free.
+  void end_step(Queue& queue);
+  // Waits until all that was sent has left, and takes back what is not to come. The ring's end.
+  void flush();
+
+ private:
+  struct Entry {
+    Tensor tensor;
+    Ticket sending = -1;
+    Ticket receiving = -1;
+  };
+
+  ResidualRing(Comm& pipeline) : pipeline_(&pipeline) {}
+  bool has_previous() const { return pipeline_->rank() > 0; }
+  bool has_next() const { return pipeline_->rank() + 1 < pipeline_->size(); }
+  void post_receive(Queue& queue, size_t index);
+
+  Comm* pipeline_;
+  std::vector<Buffer> memory_;
+  std::vector<Entry> entries_;
+  size_t current_ = 0;
+  int64_t num_tokens_ = 0;
+};
+
+// Drawn ids on their way from the last stage to the first, for groups with more than one stage.
+class TokenReturn {
+ public:
+  TokenReturn(Comm& tokens, int32_t max_slots);
+
+  // Last stage: sends the ids of a step that drew any.
+  void send(Queue& queue, std::span<const TokenId> ids);
+  // First stage: a step that will draw for `draws` has been sent on.
+  void expect(Queue& queue, int64_t step, std::span<const DrawRow> draws, SlotTable& slots);
+  // First stage: gives the slots the ids of every step up to `step`. Waits for them.
+  void take_through(int64_t step, SlotTable& slots);
+  // Waits until all ids have left or arrived.
+  void flush(SlotTable& slots);
+
+ private:
+  struct Entry {
+    int64_t step = 0;
+    Ticket ticket = -1;
+    std::vector<TokenId> ids;
+    std::vector<DrawRow> draws;
+  };
+
+  void take_oldest(SlotTable& slots);
+
+  Comm* tokens_;
+  std::vector<Entry> entries_;  // a ring
+  size_t oldest_ = 0;
+  size_t count_ = 0;
+};
+
+}  // namespace trireme

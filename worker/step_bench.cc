@@ -1,0 +1,260 @@
+#include "worker/step_bench.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+#include "base/philox.h"
+
+namespace trireme {
+namespace {
+
+class NoResults final : public ResultSink {
+ public:
+  void on_result(StepResult&) override {}
+  void on_probe(Probe&) override {}
+};
+
+StatusOr<int32_t> parse_count(const std::string& text) {
+  int32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 1 << 20) {
+    return value;
+  }
+  return invalid("TRI-GRP-011",
+                 "'",
+                 text,
+                 "' in --bench-step is no count of 0 to 1048576;"
+                 " write prefill=512,decode=128,batch=1:4:16,repeats=5");
+}
+
+// Makes and runs the plans of one measurement after another.
+class StepBench {
+ public:
+  StepBench(const StepBenchSpec& spec, Worker& worker, GroupComms& comms)
+      : spec_(spec), worker_(worker), comms_(comms), page_tokens_(worker.kv_layout().page_tokens) {}
+
+  Status run();
+
+ private:
+  // One prompt in chunks, or `decode` steps of `batch` sequences; then the slots are closed.
+  Status run_prefill();
+  Status run_decode(int32_t batch, double* seconds);
+  void print(const char* kind, int32_t batch, int64_t tokens, std::vector<double> seconds) const;
+
+  Status check_fits() const;
+  void open(StepPart& part, SlotId slot, int32_t tokens);
+  Status close(int32_t slots);
+  Status execute(StepPart part, int64_t wait_ids_through);
+  Status barrier();
+  TokenId make_id();
+  double now_s() { return static_cast<double>(clock_.now_us()) * 1e-6; }
+
+  const StepBenchSpec spec_;
+  Worker& worker_;
+  GroupComms& comms_;
+  const int32_t page_tokens_;
+  SteadyClock clock_;
+  int64_t step_ = 0;
+  uint32_t ids_made_ = 0;
+};
+
+Status StepBench::run() {
+  RETURN_IF_ERROR(check_fits());
+  if (spec_.prefill > 0) {
+    std::vector<double> seconds;
+    for (int32_t round = -1; round < spec_.repeats; ++round) {  // round -1 warms up
+      RETURN_IF_ERROR(barrier());
+      const double start_s = now_s();
+      RETURN_IF_ERROR(run_prefill());
+      RETURN_IF_ERROR(barrier());
+      if (round >= 0) seconds.push_back(now_s() - start_s);
+      RETURN_IF_ERROR(close(1));
+    }
+    print("prefill", 1, spec_.prefill, seconds);
+  }
+  for (const int32_t batch : spec_.batch) {
+    if (spec_.decode == 0) continue;
+    std::vector<double> seconds;
+    for (int32_t round = -1; round < spec_.repeats; ++round) {
+      double elapsed_s = 0;
+      RETURN_IF_ERROR(run_decode(batch, &elapsed_s));
+      if (round >= 0) seconds.push_back(elapsed_s);
+      RETURN_IF_ERROR(close(batch));
+    }
+    print("decode", batch, int64_t{batch} * spec_.decode, seconds);
+  }
+  return worker_.executor().finish();
+}
+
+Status StepBench::run_prefill() {
+  for (int32_t start = 0; start < spec_.prefill;) {
+    StepPart part;
+    if (start == 0) open(part, 0, spec_.prefill);
+    Chunk chunk;
+    chunk.start = start;
+    const int32_t count = std::min(worker_.options().max_num_batched_tokens, spec_.prefill - start);
+    for (int32_t i = 0; i < count; ++i) chunk.ids.push_back(make_id());
+    start += count;
+    chunk.sample = start == spec_.prefill;
+    part.chunks.push_back(std::move(chunk));
+    RETURN_IF_ERROR(execute(std::move(part), 0));
+  }
+  return ok_status();
+}
+
+// Each sequence starts from one token. The batch is dealt into a cohort a stage, so that all
+// stages work at once.
+Status StepBench::run_decode(int32_t batch, double* seconds) {
+  const int32_t cohorts = std::min(batch, static_cast<int32_t>(worker_.cut().pp()));
+  for (int32_t cohort = 0; cohort < cohorts; ++cohort) {
+    StepPart part;
+    for (SlotId slot = cohort; slot < batch; slot += cohorts) {
+      open(part, slot, spec_.decode + 1);
+      part.chunks.push_back({.slot = slot, .start = 0, .sample = true, .ids = {make_id()}});
+    }
+    RETURN_IF_ERROR(execute(std::move(part), 0));
+  }
+  RETURN_IF_ERROR(barrier());
+  const double start_s = now_s();
+  for (int32_t i = 0; i < spec_.decode; ++i) {
+    for (int32_t cohort = 0; cohort < cohorts; ++cohort) {
+      StepPart part;
+      for (SlotId slot = cohort; slot < batch; slot += cohorts) part.decodes.push_back(slot);
+      RETURN_IF_ERROR(execute(std::move(part), step_ + 1 - cohorts));
+    }
+  }
+  RETURN_IF_ERROR(barrier());
+  *seconds = now_s() - start_s;
+  return ok_status();
+}
+
+void StepBench::print(const char* kind,
+                      int32_t batch,
+                      int64_t tokens,
+                      std::vector<double> seconds) const {
+  if (comms_.rank != 0 || seconds.empty()) return;
+  std::ranges::sort(seconds);
+  const double median = seconds[seconds.size() / 2];
+  const BackendInfo info = worker_.backend_info();
+  std::printf(
+      "{\"kind\": \"%s\", \"batch\": %d, \"tokens\": %lld, \"context\": 0, "
+      "\"seconds_median\": %.6f, \"seconds_min\": %.6f, \"tokens_per_second\": %.2f, "
+      "\"repeats\": %zu, \"tp\": %d, \"pp\": %d, \"threads\": %d, \"dtype\": \"%s\", "
+      "\"quantization\": \"none\", \"backend\": \"%s\", \"device\": \"%s\"}\n",
+      kind,
+      batch,
+      static_cast<long long>(tokens),
+      median,
+      seconds.front(),
+      static_cast<double>(tokens) / median,
+      seconds.size(),
+      worker_.cut().tp(),
+      worker_.cut().pp(),
+      worker_.num_threads(),
+      std::string(name_of(worker_.options().dtype)).c_str(),
+      info.name.c_str(),
+      concat(info.device, " (", info.isa, ")").c_str());
+  std::fflush(stdout);
+}
+
+Status StepBench::check_fits() const {
+  const int32_t most = *std::ranges::max_element(spec_.batch);
+  const int32_t longest = std::max(spec_.prefill + 1, spec_.decode + 2);
+  if (longest > worker_.max_model_len() || most > worker_.options().max_num_seqs) {
+    return invalid("TRI-GRP-012",
+                   "--bench-step asks for ",
+                   longest,
+                   " tokens and ",
+                   most,
+                   " sequences; --max-model-len is ",
+                   worker_.max_model_len(),
+                   " and --max-num-seqs ",
+                   worker_.options().max_num_seqs);
+  }
+  const int64_t pages_a_sequence = (spec_.decode + 1 + page_tokens_ - 1) / page_tokens_;
+  if (pages_a_sequence * most > worker_.num_pages()) {
+    return invalid("TRI-GRP-012",
+                   "--bench-step needs ",
+                   pages_a_sequence * most,
+                   " KV pages, this group has ",
+                   worker_.num_pages(),
+                   "; raise --kv-memory or lower batch or decode");
+  }
+  return ok_status();
+}
+
+void StepBench::open(StepPart& part, SlotId slot, int32_t tokens) {
+  OpenedSlot opened;
+  opened.slot = slot;
+  opened.sampling.temperature = 0;
+  part.opened.push_back(opened);
+  const int32_t pages = (tokens + page_tokens_ - 1) / page_tokens_;
+  for (int32_t i = 0; i < pages; ++i) part.grants.push_back({slot, slot * pages + i});
+}
+
+Status StepBench::close(int32_t slots) {
+  StepPart part;
+  for (SlotId slot = 0; slot < slots; ++slot) part.closed.push_back(slot);
+  return execute(std::move(part), step_);
+}
+
+Status StepBench::execute(StepPart part, int64_t wait_ids_through) {
+  StepPlan plan;
+  plan.step = ++step_;
+  plan.wait_ids_through = std::max<int64_t>(wait_ids_through, 0);
+  plan.parts.push_back(std::move(part));
+  return worker_.executor().execute(plan);
+}
+
+Status StepBench::barrier() {
+  constexpr TimeUs kBarrierUs = 300'000'000;  // the slowest stage may have many steps to go
+  comms_.group->set_deadline(clock_.now_us() + kBarrierUs);
+  const std::byte mine{1};
+  std::vector<std::byte> all(comms_.group->size());
+  comms_.group->all_gather(worker_.executor().queue(), std::span(&mine, 1), all);
+  return comms_.group->status();
+}
+
+TokenId StepBench::make_id() {
+  const PhiloxBlock block = philox4x32({ids_made_++, 0, 0, 0}, 1);
+  return static_cast<TokenId>(block[0] % static_cast<uint64_t>(worker_.vocabulary_size()));
+}
+
+}  // namespace
+
+StatusOr<StepBenchSpec> parse_step_bench(const std::string& text) {
+  StepBenchSpec spec;
+  for (const std::string& field : split(text, ',')) {
+    const size_t equals = field.find('=');
+    const std::string key = field.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : field.substr(equals + 1);
+    if (key == "prefill") {
+      ASSIGN_OR_RETURN(spec.prefill, parse_count(value));
+    } else if (key == "decode") {
+      ASSIGN_OR_RETURN(spec.decode, parse_count(value));
+    } else if (key == "repeats") {
+      ASSIGN_OR_RETURN(spec.repeats, parse_count(value));
+    } else if (key == "batch") {
+      spec.batch.clear();
+      for (const std::string& part : split(value, ':')) {
+        ASSIGN_OR_RETURN(const int32_t batch, parse_count(part));
+        spec.batch.push_back(std::max(batch, 1));
+      }
+    } else {
+      return invalid("TRI-GRP-011",
+                     "--bench-step knows prefill, decode, batch and repeats, not '",
+                     key,
+                     "'; write prefill=512,decode=128,batch=1:4:16,repeats=5");
+    }
+  }
+  return spec;
+}
+
+Status run_step_bench(const StepBenchSpec& spec, Worker& worker, GroupComms& comms) {
+  NoResults sink;
+  RETURN_IF_ERROR(worker.start(worker.num_pages(), sink));
+  return StepBench(spec, worker, comms).run();
+}
+
+}  // namespace trireme

@@ -1,0 +1,106 @@
+// Runs plans, one after another, on this rank: slots, pages, the stage's layers, and on the last
+// stage the draws. The same code on every rank; what differs is what the rank holds.
+// Order: closed, opened, grants, copies, tokens (design 3.6). Stage 0 waits for drawn ids as the
+// plan says. After warm-up a step without logprobs, scores and probes allocates nothing.
+// Used by the step loop's thread. An error means that this rank must leave its group.
+#pragma once
+
+#include <memory>
+
+#include "base/status.h"
+#include "model/parallel_plan.h"
+#include "worker/comm/session.h"
+#include "worker/kv_cache.h"
+#include "worker/progress.h"
+#include "worker/result_sink.h"
+#include "worker/sampler.h"
+#include "worker/shard_model.h"
+#include "worker/stage_link.h"
+#include "worker/step_inputs.h"
+
+namespace trireme {
+
+struct StepLimits {
+  int32_t max_slots = 256;
+  int32_t max_tokens = 512;  // of one step
+  int32_t max_model_len = 0;
+  int64_t drawable = 0;  // ids at or above it are never drawn
+  TimeUs step_timeout_us = 30'000'000;
+};
+
+class StepExecutor {
+ public:
+  // `num_pages`: what the group agreed on, at most the cache's. All references outlive this.
+  static StatusOr<std::unique_ptr<StepExecutor>> make(Backend& backend,
+                                                      const ShardModel& model,
+                                                      const ParallelPlan& cut,
+                                                      const KvCache& cache,
+                                                      int64_t num_pages,
+                                                      const StepLimits& limits,
+                                                      GroupComms& comms,
+                                                      Progress& progress,
+                                                      ResultSink& sink);
+
+  // TRI-STEP-...: the plan breaks the protocol. TRI-GRP-...: a peer is lost.
+  Status execute(const StepPlan& plan);
+  // Lets messages under way progress while there is no plan.
+  Status poll();
+  // Waits until all that was sent has left; the end of a run.
+  Status finish();
+
+  Queue& queue() { return *lane_->queue; }
+
+ private:
+  class ProbeTap;
+
+  StepExecutor(Backend& backend,
+               const ShardModel& model,
+               const ParallelPlan& cut,
+               const KvCache& cache,
+               int64_t num_pages,
+               const StepLimits& limits,
+               GroupComms& comms,
+               Progress& progress,
+               ResultSink& sink);
+  Status check_plan(const StepPlan& plan) const;
+  Status update_slots(const StepPlan& plan);
+  Status copy_pages(const StepPart& part);
+  Status check_asked(const StepPart& part);
+  void run_tokens(const StepPlan& plan);
+  void draw(const StepPlan& plan, Tensor residual);
+  void probe_logits(const StepPlan& plan, Tensor residual);
+  void emit_probe(const StepPlan& plan, const ProbeRequest& request, std::span<const float> values);
+  void answer(const StepPlan& plan, TimeUs start_us);
+  Status comm_status() const;
+  void set_deadline();
+  bool is_first() const { return comms_.stage == 0; }
+  bool is_last() const { return comms_.stage == cut_.pp() - 1; }
+  bool answers() const { return comms_.rank == cut_.answering_rank(); }
+
+  Backend& backend_;
+  const ShardModel& model_;
+  const ParallelPlan& cut_;
+  const KvCache& cache_;
+  const StepLimits limits_;
+  GroupComms& comms_;
+  Progress& progress_;
+  ResultSink& sink_;
+  SteadyClock clock_;
+
+  SlotTable slots_;
+  std::unique_ptr<StepInputs> inputs_;
+  std::unique_ptr<Lane> lane_;
+  std::unique_ptr<ResidualRing> residuals_;
+  std::unique_ptr<TokenReturn> token_return_;
+  std::unique_ptr<Sampler> sampler_;  // last stage
+
+  int64_t last_step_ = 0;
+  TimeUs deadline_us_ = 0;
+  TimeUs waited_us_ = 0;
+  StepResult result_;
+  std::vector<ScoreRow> score_rows_;
+  std::vector<int32_t> copy_from_;
+  std::vector<int32_t> copy_to_;
+};
+
+}  // namespace trireme

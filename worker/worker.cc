@@ -1,0 +1,145 @@
+#include "worker/worker.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <thread>
+#include <utility>
+
+#include "base/check.h"
+#include "kernels/cpu_backend.h"
+
+namespace trireme {
+namespace {
+
+// Tiers from the poorest to the richest; a group uses the poorest of its ranks'.
+constexpr std::array<const char*, 4> kTiers = {"portable", "avx2", "avx512", "avx512_bf16"};
+
+// The smallest of the ranks' values.
+StatusOr<int64_t> agree_on_smallest(Comm& comm, Queue& queue, int64_t value) {
+  std::vector<int64_t> all(comm.size());
+  comm.all_gather(
+      queue, std::as_bytes(std::span(&value, 1)), std::as_writable_bytes(std::span(all)));
+  RETURN_IF_ERROR(comm.status());
+  return *std::ranges::min_element(all);
+}
+
+int64_t tier_index(const std::string& isa) {
+  const auto found = std::ranges::find(kTiers, isa);
+  return found == kTiers.end() ? -1 : found - kTiers.begin();
+}
+
+class NoQueue final : public Queue {};
+
+constexpr TimeUs kAgreementUs = 120'000'000;  // ranks load at different speeds
+
+}  // namespace
+
+int usable_cores() {
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  std::ifstream quota_file("/sys/fs/cgroup/cpu.max");
+  double quota = 0;
+  double period = 0;
+  if (quota_file >> quota >> period && period > 0) {
+    return std::clamp(static_cast<int>(quota / period), 1, cores);
+  }
+  return cores;
+}
+
+Worker::Worker(const WorkerOptions& options,
+               const ModelSource& source,
+               GroupComms& comms,
+               Progress& progress,
+               const ParallelPlan& cut)
+    : options_(options),
+      source_(source),
+      comms_(comms),
+      progress_(progress),
+      cut_(cut),
+      shard_(std::make_unique<ShardSpec>(source.config, cut_, comms.rank)) {}
+
+StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
+                                               ModelSource& source,
+                                               GroupComms& comms,
+                                               Progress& progress,
+                                               const LoadProgress& load_progress) {
+  ASSIGN_OR_RETURN(const ParallelPlan cut,
+                   ParallelPlan::make(source.config, options.tp, options.pp));
+  std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, cut));
+  comms.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
+  RETURN_IF_ERROR(worker->make_backend());
+  ASSIGN_OR_RETURN(
+      ModelWeights weights,
+      load_weights(
+          source.config, *source.checkpoint, *worker->shard_, *worker->backend_, load_progress));
+  RETURN_IF_ERROR(worker->make_cache());
+  ASSIGN_OR_RETURN(ShardModel model,
+                   ShardModel::make(source.config,
+                                    *worker->shard_,
+                                    *worker->backend_,
+                                    std::move(weights),
+                                    worker->max_model_len_));
+  worker->model_ = std::make_unique<ShardModel>(std::move(model));
+  return worker;
+}
+
+Status Worker::start(int64_t num_pages, ResultSink& sink) {
+  CHECK(num_pages > 0 && num_pages <= cache_->pages().num_pages);
+  StepLimits limits;
+  limits.max_slots = options_.max_num_seqs;
+  limits.max_tokens = std::max(options_.max_num_batched_tokens, options_.max_num_seqs);
+  limits.max_model_len = max_model_len_;
+  limits.drawable = source_.config.vocabulary_size;
+  if (options_.drawable > 0) limits.drawable = std::min(options_.drawable, limits.drawable);
+  limits.step_timeout_us = options_.step_timeout_us;
+  ASSIGN_OR_RETURN(
+      executor_,
+      StepExecutor::make(
+          *backend_, *model_, cut_, *cache_, num_pages, limits, comms_, progress_, sink));
+  return ok_status();
+}
+
+Status Worker::make_backend() {
+  CpuBackendOptions options;
+  options.dtype = options_.dtype;
+  options.num_threads = options_.threads > 0
+                            ? options_.threads
+                            : std::max(1, usable_cores() / std::max(1, options_.ranks_on_host));
+  num_threads_ = options.num_threads;
+  options.isa = options_.isa == "auto" ? best_cpu_isa() : options_.isa;
+  NoQueue queue;
+  ASSIGN_OR_RETURN(const int64_t tier,
+                   agree_on_smallest(*comms_.group, queue, tier_index(options.isa)));
+  if (tier >= 0) options.isa = kTiers[tier];
+  ASSIGN_OR_RETURN(backend_, make_cpu_backend(options));  // refuses a name that is no tier
+  return ok_status();
+}
+
+Status Worker::make_cache() {
+  KvCacheRequest request;
+  request.memory_bytes = options_.kv_memory_bytes;
+  request.max_num_seqs = options_.max_num_seqs;
+  request.max_model_len =
+      options_.max_model_len > 0 ? options_.max_model_len : source_.config.max_positions;
+  request.may_shorten = options_.max_model_len == 0;
+  request.ranks_on_host = options_.ranks_on_host;
+  if (request.max_model_len > source_.config.max_positions) {
+    return invalid("TRI-GRP-007",
+                   "--max-model-len is ",
+                   request.max_model_len,
+                   ", the model has positions for ",
+                   source_.config.max_positions,
+                   "; lower it or leave it out");
+  }
+  ASSIGN_OR_RETURN(
+      KvCache cache,
+      KvCache::make(*backend_, *shard_, static_cast<int32_t>(source_.config.head_dim), request));
+  cache_ = std::make_unique<KvCache>(std::move(cache));
+  NoQueue queue;
+  ASSIGN_OR_RETURN(num_pages_, agree_on_smallest(*comms_.group, queue, cache_->pages().num_pages));
+  const int64_t fits = num_pages_ * cache_->pages().layout.page_tokens;
+  max_model_len_ = static_cast<int32_t>(std::min(request.max_model_len, fits));
+  return ok_status();
+}
+
+}  // namespace trireme

@@ -1,0 +1,87 @@
+// One rank, put together: backend, weights, KV pages, and the executor of steps. The same for a
+// rank under a coordinator, one that reads plans from a file, and one in a test.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "kernels/backend.h"
+#include "model/model_source.h"
+#include "model/parallel_plan.h"
+#include "model/shard_spec.h"
+#include "worker/comm/session.h"
+#include "worker/kv_cache.h"
+#include "worker/shard_model.h"
+#include "worker/step_executor.h"
+#include "worker/weight_loader.h"
+
+namespace trireme {
+
+struct WorkerOptions {
+  int tp = 1;
+  int pp = 1;
+  DType dtype = DType::kBFloat16;
+  int threads = 0;  // 0: this rank's share of the cores
+  std::string isa = "auto";
+  int32_t max_num_seqs = 256;
+  int32_t max_num_batched_tokens = 512;
+  int64_t max_model_len = 0;  // 0: the model's, or what fits
+  int64_t kv_memory_bytes = 0;
+  int64_t drawable = 0;  // the tokenizer's size; 0: the model's vocabulary
+  int ranks_on_host = 1;
+  TimeUs step_timeout_us = 30'000'000;
+};
+
+class Worker {
+ public:
+  // Loads this rank's shard. `source` and `comms` outlive the worker. Collective over the group.
+  static StatusOr<std::unique_ptr<Worker>> make(const WorkerOptions& options,
+                                                ModelSource& source,
+                                                GroupComms& comms,
+                                                Progress& progress,
+                                                const LoadProgress& load_progress);
+
+  // Makes the executor of a new epoch, over as many pages as the group agreed on.
+  Status start(int64_t num_pages, ResultSink& sink);
+
+  StepExecutor& executor() { return *executor_; }
+  Backend& backend() { return *backend_; }
+  const ParallelPlan& cut() const { return cut_; }
+  const ShardSpec& shard() const { return *shard_; }
+  const WorkerOptions& options() const { return options_; }
+  KvLayout kv_layout() const { return cache_->pages().layout; }
+  int64_t num_pages() const { return num_pages_; }  // the fewest of any rank
+  int32_t max_model_len() const { return max_model_len_; }
+  int num_threads() const { return num_threads_; }
+  BackendInfo backend_info() const { return backend_->info(); }
+  int64_t vocabulary_size() const { return source_.config.vocabulary_size; }
+
+ private:
+  Worker(const WorkerOptions& options,
+         const ModelSource& source,
+         GroupComms& comms,
+         Progress& progress,
+         const ParallelPlan& cut);
+  Status make_backend();
+  Status make_cache();
+
+  const WorkerOptions options_;
+  const ModelSource& source_;
+  GroupComms& comms_;
+  Progress& progress_;
+  const ParallelPlan cut_;
+  std::unique_ptr<ShardSpec> shard_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<ShardModel> model_;
+  std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<StepExecutor> executor_;
+  int num_threads_ = 1;
+  int64_t num_pages_ = 0;
+  int32_t max_model_len_ = 0;
+};
+
+// The cores this process may use: its affinity, cut by the cgroup's quota.
+int usable_cores();
+
+}  // namespace trireme
