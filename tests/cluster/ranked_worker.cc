@@ -1,0 +1,197 @@
+#include "tests/cluster/ranked_worker.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "proto/step_codec.h"
+
+namespace trireme {
+namespace {
+
+constexpr TimeUs kPatienceUs = 100'000'000;
+
+TestWorld* running_world = nullptr;  // set for the life of run_rank_tests()
+
+class FailurePrinter final : public testing::EmptyTestEventListener {
+  void OnTestPartResult(const testing::TestPartResult& result) override {
+    if (!result.failed()) return;
+    std::fprintf(stderr,
+                 "rank %d, %s:%d: %s\n",
+                 test_world().rank(),
+                 result.file_name(),
+                 result.line_number(),
+                 result.message());
+  }
+};
+
+void append(std::vector<std::byte>& bytes, const std::string& frame) {
+  const uint64_t size = frame.size();
+  const auto* prefix = reinterpret_cast<const std::byte*>(&size);
+  bytes.insert(bytes.end(), prefix, prefix + sizeof size);
+  const auto* data = reinterpret_cast<const std::byte*>(frame.data());
+  bytes.insert(bytes.end(), data, data + frame.size());
+}
+
+}  // namespace
+
+TestWorld& test_world() { return *running_world; }
+
+TestWorld::TestWorld(Session& session)
+    : session_(session), all_(session.make_group(1, session.size())) {}
+
+GroupComms* TestWorld::group(Cut cut) {
+  auto& group = groups_[{cut.tp, cut.pp}];
+  if (!group && session_.rank() < cut.tp * cut.pp) {
+    group = session_.make_group(cut.tp, cut.pp);
+  } else if (!group) {
+    session_.make_group(cut.tp, cut.pp);
+    group = std::make_unique<GroupComms>();  // remembers that the ranks of the cut have theirs
+  }
+  return session_.rank() < cut.tp * cut.pp ? group.get() : nullptr;
+}
+
+void TestWorld::share(std::vector<std::byte>& bytes, int root) {
+  const auto queue = std::make_unique<Queue>();
+  all_->group->set_deadline(SteadyClock().now_us() + kPatienceUs);
+  uint64_t size = bytes.size();
+  all_->group->broadcast(*queue, std::as_writable_bytes(std::span(&size, 1)), root);
+  bytes.resize(size);
+  all_->group->broadcast(*queue, bytes, root);
+  ASSERT_TRUE(all_->group->status().ok()) << message_of(all_->group->status());
+}
+
+// Keeps what this rank emits as frames, so that it can be shared.
+class RankedWorker::Collector final : public ResultSink {
+ public:
+  void on_result(StepResult& result) override { keep(result); }
+  void on_probe(Probe& probe) override { keep(probe); }
+
+  std::vector<std::byte> take() { return std::move(bytes_); }
+
+ private:
+  template <class Message>
+  void keep(const Message& message) {
+    codec_.encode(message, frame_);
+    append(bytes_, frame_);
+  }
+
+  StepCodec codec_;
+  std::string frame_;
+  std::vector<std::byte> bytes_;
+};
+
+namespace {
+
+void take_result(const StepResult& result, Outcome& outcome) {
+  ++outcome.results;
+  size_t next = 0;
+  for (size_t i = 0; i < result.slots.size(); ++i) {
+    for (int32_t n = 0; n < result.counts[i]; ++n) {
+      outcome.tokens[result.slots[i]].push_back(result.ids[next++]);
+    }
+  }
+  const auto join_to = [](auto& to, const auto& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  join_to(outcome.logprobs, result.logprobs);
+  join_to(outcome.scores, result.scores);
+  join_to(outcome.failures, result.failures);
+}
+
+void take_frames(const std::vector<std::byte>& bytes, Outcome& outcome) {
+  StepCodec codec;
+  RankMessage message;
+  for (size_t at = 0; at < bytes.size();) {
+    uint64_t size = 0;
+    std::memcpy(&size, bytes.data() + at, sizeof size);
+    at += sizeof size;
+    const Status decoded =
+        codec.decode({reinterpret_cast<const char*>(bytes.data() + at), size}, message);
+    ASSERT_TRUE(decoded.ok()) << message_of(decoded);
+    at += size;
+    if (const auto* result = std::get_if<StepResult>(&message)) take_result(*result, outcome);
+    if (const auto* probe = std::get_if<Probe>(&message)) {
+      auto& values = outcome.probes[{probe->slot, probe->position, probe->layer}];
+      values.resize(probe->num_values);
+      std::copy(probe->values.begin(), probe->values.end(), values.begin() + probe->offset);
+    }
+  }
+}
+
+}  // namespace
+
+RankedWorker::RankedWorker(TestWorld& world, ModelSource& source, Cut cut, WorkerOptions options)
+    : world_(world),
+      cut_(cut),
+      source_(source),
+      options_([&] {
+        options.tp = cut.tp;
+        options.pp = cut.pp;
+        return options;
+      }()),
+      collector_(std::make_unique<Collector>()) {
+  GroupComms* const comms = world.group(cut);
+  if (comms == nullptr) return;
+  auto made = Worker::make(options_, source, *comms, progress_, nullptr);
+  Status status = made.status();
+  if (made.ok()) {
+    worker_ = std::move(made).value();
+    status = worker_->start(worker_->num_pages(), *collector_);
+  }
+  ok_ = status.ok();
+  EXPECT_TRUE(ok_) << message_of(status);
+}
+
+RankedWorker::~RankedWorker() {
+  if (!worker_ || !ok_) return;
+  const Status finished = worker_->executor().finish();
+  EXPECT_TRUE(finished.ok()) << message_of(finished);
+}
+
+Outcome RankedWorker::run(const std::vector<ScriptedRequest>& requests, int cohorts) {
+  ScriptLimits limits;
+  limits.num_layers = static_cast<int32_t>(source_.config.num_layers);
+  limits.cohorts = cohorts;
+  limits.max_tokens = options_.max_num_batched_tokens;
+  const std::vector<StepPlan> plans = plan_requests(requests, limits, next_step_);
+  next_step_ += static_cast<int64_t>(plans.size());
+  for (size_t i = 0; worker_ && ok_ && i < plans.size(); ++i) {
+    const Status done = worker_->executor().execute(plans[i]);
+    ok_ = done.ok();
+    EXPECT_TRUE(ok_) << message_of(done);
+  }
+  Outcome outcome;
+  for (int stage = 0; stage < cut_.pp; ++stage) {
+    const int root = stage * cut_.tp;
+    std::vector<std::byte> bytes;
+    if (world_.rank() == root) bytes = collector_->take();
+    world_.share(bytes, root);
+    take_frames(bytes, outcome);
+    if (stage + 1 < cut_.pp) continue;
+    EXPECT_EQ(outcome.results, static_cast<int64_t>(plans.size()));
+  }
+  return outcome;
+}
+
+int run_rank_tests(int argc, char** argv) {
+  auto session = Session::start(&argc, &argv);
+  if (!session.ok()) {
+    std::fprintf(stderr, "%s\n", message_of(session.status()).c_str());
+    return 1;
+  }
+  const bool prints = (*session)->rank() == 0;
+  testing::InitGoogleTest(&argc, argv);
+  auto& listeners = testing::UnitTest::GetInstance()->listeners();
+  if (!prints) {
+    delete listeners.Release(listeners.default_result_printer());
+    delete listeners.Release(listeners.default_xml_generator());
+    listeners.Append(new FailurePrinter);
+  }
+  TestWorld world(**session);
+  running_world = &world;
+  return RUN_ALL_TESTS();
+}
+
+}  // namespace trireme

@@ -1,0 +1,88 @@
+// A model under test on some of the ranks of one mpirun: many models, cuts and scripts run in one
+// launch, because starting processes costs more than these models do. Every rank makes the same
+// calls; ranks outside the cut wait. What a run brought is told to all ranks.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "model/model_source.h"
+#include "tests/cluster/scripted_plans.h"
+#include "worker/comm/session.h"
+#include "worker/worker.h"
+
+namespace trireme {
+
+struct Cut {
+  int tp = 1;
+  int pp = 1;
+};
+
+// What the answering rank and the probing ranks emitted.
+struct Outcome {
+  std::map<SlotId, std::vector<TokenId>> tokens;
+  std::map<std::tuple<SlotId, int32_t, int32_t>, std::vector<float>>
+      probes;  // slot, position, layer
+  std::vector<LogprobEntry> logprobs;
+  std::vector<LogprobEntry> scores;
+  std::vector<SlotFailure> failures;
+  int64_t results = 0;
+
+  const std::vector<float>& logits(SlotId slot, int32_t position) const {
+    static const std::vector<float> kNone;
+    const auto found = probes.find({slot, position, -1});
+    return found == probes.end() ? kNone : found->second;
+  }
+};
+
+// The ranks of the launch, and the communicators of each cut made so far.
+class TestWorld {
+ public:
+  explicit TestWorld(Session& session);
+
+  int rank() const { return session_.rank(); }
+  int size() const { return session_.size(); }
+  GroupComms* group(Cut cut);  // null outside the cut
+  // The bytes of rank `root`, on every rank.
+  void share(std::vector<std::byte>& bytes, int root);
+
+ private:
+  Session& session_;
+  std::unique_ptr<GroupComms> all_;
+  std::map<std::pair<int, int>, std::unique_ptr<GroupComms>> groups_;
+};
+
+class RankedWorker {
+ public:
+  // The model must load: anything else fails the test.
+  RankedWorker(TestWorld& world, ModelSource& source, Cut cut, WorkerOptions options);
+  ~RankedWorker();
+
+  // Runs the requests as one script; slot i is request i.
+  Outcome run(const std::vector<ScriptedRequest>& requests, int cohorts = 1);
+
+  bool ok() const { return ok_; }
+  Worker* worker() { return worker_.get(); }
+
+ private:
+  class Collector;
+
+  TestWorld& world_;
+  const Cut cut_;
+  const ModelSource& source_;
+  const WorkerOptions options_;
+  Progress progress_;
+  std::unique_ptr<Collector> collector_;
+  std::unique_ptr<Worker> worker_;  // null outside the cut
+  int64_t next_step_ = 1;
+  bool ok_ = true;
+};
+
+// Runs all tests of a program on every rank; only rank 0 prints, the others print failures.
+int run_rank_tests(int argc, char** argv);
+// The launch that the program runs under; valid inside tests.
+TestWorld& test_world();
+
+}  // namespace trireme

@@ -1,0 +1,17 @@
+// A transformer of the Llama kind in double precision, straight from its formulas: no cache, no
+// cuts, no kernels of ours. What the cluster's logits are compared with.
+#pragma once
+
+#include <vector>
+
+#include "model/checkpoint.h"
+#include "model/model_config.h"
+
+namespace trireme {
+
+// logits[position][id] for every position of `ids`.
+std::vector<std::vector<double>> reference_logits(const ModelConfig& config,
+                                                  Checkpoint& checkpoint,
+                                                  const std::vector<TokenId>& ids);
+
+}  // namespace trireme
