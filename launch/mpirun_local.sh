@@ -1,19 +1,33 @@
-#!/bin/bash
-# Runs PROGRAM as N ranks on this machine, however few cores it has: mpirun_local.sh N PROGRAM ARGS...
+#!/bin/sh
+# mpirun_local.sh N PROGRAM ARGUMENTS...: N ranks on this machine, with what a small one needs:
+# more ranks than cores, no pinning, no cross-memory attach (containers forbid it), loopback and
+# shared memory only, a short temporary folder (paths of local sockets are limited to 107 bytes).
 set -eu
+
 if [ $# -lt 2 ]; then
-  echo "usage: mpirun_local.sh N PROGRAM [ARGS...]" >&2
+  echo "usage: mpirun_local.sh N PROGRAM ARGUMENTS..." >&2
   exit 2
+fi
+if ! command -v mpirun >/dev/null 2>&1; then
+  echo "mpirun is missing; install it: apt-get install openmpi-bin libopenmpi-dev" >&2
+  exit 3
 fi
 ranks=$1
 shift
-if ! command -v mpirun > /dev/null; then
-  echo "mpirun is not installed; install openmpi-bin" >&2
-  exit 3
+
+if [ "$(id -u)" = 0 ]; then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-# Containers often forbid one process to read another's memory; ranks waiting in MPI's own start
-# and end must not starve the others.
-export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_btl_sm_use_cma=0
-export OMPI_MCA_mpi_yield_when_idle=1
-exec mpirun --oversubscribe --bind-to none -np "$ranks" "$@"
+if [ "$(printf %s "${TMPDIR:-/tmp}" | wc -c)" -gt 40 ]; then
+  export TMPDIR=/tmp
+fi
+# The other store of PMIx locks files in a way that some containers' file systems refuse.
+export PMIX_MCA_gds=hash
+
+# The isolated launcher opens no remote shell; loopback is the only network that is needed.
+exec mpirun -np "$ranks" --oversubscribe --bind-to none \
+  --mca plm isolated \
+  --mca oob_tcp_if_include lo \
+  --mca btl self,vader \
+  --mca btl_vader_single_copy_mechanism none \
+  "$@"
