@@ -24,10 +24,12 @@ fi
 # The other store of PMIx locks files in a way that some containers' file systems refuse.
 export PMIX_MCA_gds=hash
 
+# Yielding keeps ranks that wait in MPI's own start and end from starving the others.
 # The isolated launcher opens no remote shell; loopback is the only network that is needed.
 exec mpirun -np "$ranks" --oversubscribe --bind-to none \
   --mca plm isolated \
   --mca oob_tcp_if_include lo \
   --mca btl self,vader \
   --mca btl_vader_single_copy_mechanism none \
+  --mca mpi_yield_when_idle 1 \
   "$@"
