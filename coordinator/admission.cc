@@ -1,7 +1,5 @@
 #include "coordinator/admission.h"
 
-#include <algorithm>
-
 #include "proto/credit.h"
 
 namespace trireme {
@@ -28,27 +26,6 @@ Status check_prompt_kind(const door::Submit& submit, const AdmissionRules& rules
                    "model '",
                    rules.model_name,
                    "' has no tokenizer.json; send token_ids instead of text");
-  }
-  return ok_status();
-}
-
-Status check_stops(const door::Sampling& sampling) {
-  if (sampling.stop.size() > kMaxStopStrings) {
-    return invalid("TRI-REQ-090",
-                   "stop has ",
-                   sampling.stop.size(),
-                   " strings, at most ",
-                   kMaxStopStrings,
-                   " are allowed");
-  }
-  for (const std::string& stop : sampling.stop) {
-    if (stop.empty() || stop.size() > kMaxStopBytes) {
-      return invalid("TRI-REQ-090",
-                     "a stop string has ",
-                     stop.size(),
-                     " bytes, allowed is 1 to ",
-                     kMaxStopBytes);
-    }
   }
   return ok_status();
 }
@@ -114,7 +91,6 @@ Status check_probes(const door::Submit& submit, const AdmissionRules& rules) {
 
 StatusOr<SubmitRequest> admit(door::Submit& submit, const AdmissionRules& rules) {
   RETURN_IF_ERROR(check_prompt_kind(submit, rules));
-  RETURN_IF_ERROR(check_stops(submit.sampling));
   RETURN_IF_ERROR(check_probes(submit, rules));
   SubmitRequest request;
   request.client_tag = submit.tag;
@@ -122,11 +98,7 @@ StatusOr<SubmitRequest> admit(door::Submit& submit, const AdmissionRules& rules)
   request.traceparent = std::move(submit.traceparent);
   request.kind = static_cast<RequestKind>(submit.kind);
   request.params = merge(submit.sampling, rules.sampling_defaults);
-  if (request.params.num_choices < 1 || request.params.num_choices > kMaxChoices) {
-    return invalid(
-        "TRI-REQ-093", "n is ", request.params.num_choices, ", allowed is 1 to ", kMaxChoices);
-  }
-  if (rules.validate) RETURN_IF_ERROR(rules.validate(request.params, rules.vocabulary_size));
+  RETURN_IF_ERROR(validate(request.params, rules.vocabulary_size));
   request.on_disconnect = submit.on_disconnect == door::OnDisconnect::kContinue
                               ? OnDisconnect::kContinue
                               : OnDisconnect::kCancel;
@@ -163,17 +135,16 @@ Status check_prompt(const SubmitRequest& request, const AdmissionRules& rules) {
                      rules.vocabulary_size - 1);
     }
   }
-  const auto beyond =
-      std::find_if(request.probes.begin(), request.probes.end(), [&](const ProbeRequest& probe) {
-        return probe.position >= length;
-      });
-  if (beyond != request.probes.end() && request.params.max_tokens == 0) {
+  const int64_t end = length + request.params.max_tokens;
+  for (const ProbeRequest& probe : request.probes) {
+    if (probe.position < end) continue;
     return invalid("TRI-REQ-092",
                    "a probe asks for position ",
-                   beyond->position,
+                   probe.position,
                    " of a prompt of ",
                    length,
-                   " tokens");
+                   " tokens and an answer of at most ",
+                   request.params.max_tokens);
   }
   return ok_status();
 }

@@ -1,10 +1,9 @@
 // Whether a Submit may pass the front door, and what of it the Engine gets to see. Pure functions
-// of the message and the rules. Every refusal has an id: TRI-REQ-08x, TRI-REQ-09x, or those of
-// validate(GenerationParams).
+// of the message and the rules. Every refusal has an id: TRI-REQ-08x, TRI-REQ-09x, or
+// validate()'s of model/sampling_params.h.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,12 +21,8 @@ struct AdmissionRules {
   bool has_tokenizer = false;
   bool allow_probes = false;
   SamplingParams sampling_defaults;
-  std::function<Status(const GenerationParams&, int64_t vocabulary_size)> validate;
 };
 
-constexpr int kMaxStopStrings = 16;
-constexpr int kMaxStopBytes = 1024;  // of one stop string
-constexpr int kMaxChoices = 128;
 constexpr int kMaxProbes = 1 << 20;
 
 // Everything but the prompt's tokens; a prompt of ids is checked and moved out of `submit`, a text

@@ -74,6 +74,7 @@ class FrontDoor {
   // Sends what this turn gathered and what was parked. Connections found dead become events.
   void flush(TimeUs now_us, DoorOutput& output);
 
+  const std::string& server() const { return options_.server; }
   const door::ModelInfo& model() const { return options_.model; }
   int32_t num_connections() const { return static_cast<int32_t>(connections_.size()); }
   bool has_parked() const { return has_parked_; }

@@ -7,8 +7,7 @@ namespace trireme {
 namespace {
 
 constexpr int32_t kMaxTokens = 1 << 24;
-constexpr int32_t kMaxChoices = 64;
-constexpr size_t kMaxStops = 64;
+constexpr size_t kMaxStops = kMaxStopStrings;
 constexpr size_t kMaxStopBytes = 1024;
 constexpr size_t kMaxBias = 4096;
 

@@ -13,6 +13,8 @@
 namespace trireme {
 
 constexpr int kMaxLogprobs = 20;
+constexpr int32_t kMaxChoices = 64;
+constexpr int32_t kMaxStopStrings = 64;
 
 // What the worker needs to draw a token.
 struct SamplingParams {

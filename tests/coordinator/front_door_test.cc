@@ -167,14 +167,15 @@ TEST_F(FrontDoorTest, EveryBadSubmitIsRefusedWithAnIdOfItsOwn) {
   EXPECT_EQ(refused([](auto& s) { s.prompt = std::vector<TokenId>{100}; }), "TRI-REQ-087");
   EXPECT_EQ(refused([](auto& s) { s.prompt = std::vector<TokenId>{}; }), "TRI-REQ-088");
   EXPECT_EQ(refused([](auto& s) { s.prompt = std::vector<TokenId>(16, 1); }), "TRI-REQ-089");
-  EXPECT_EQ(refused([](auto& s) { s.sampling.stop = {""}; }), "TRI-REQ-090");
+  EXPECT_EQ(refused([](auto& s) { s.sampling.stop = {""}; }), "TRI-REQ-001");
+  EXPECT_EQ(refused([](auto& s) { s.sampling.temperature = -1.f; }), "TRI-REQ-001");
   EXPECT_EQ(refused([](auto& s) {
               s.kind = door::Kind::kProbe;
               s.probes = {{0, -1}};
             }),
             "TRI-REQ-091");
   EXPECT_EQ(refused([](auto& s) { s.probes = {{0, -1}}; }), "TRI-REQ-092");
-  EXPECT_EQ(refused([](auto& s) { s.sampling.n = 0; }), "TRI-REQ-093");
+  EXPECT_EQ(refused([](auto& s) { s.sampling.n = 0; }), "TRI-REQ-001");
   EXPECT_TRUE(output_.events.empty());
   EXPECT_FALSE(door_->has_streams());
   say(1, ids_request(7));

@@ -1,0 +1,218 @@
+#include "coordinator/coordinator_loop.h"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace trireme {
+namespace {
+
+constexpr TimeUs kParkedRetryUs = 5'000;
+constexpr TimeUs kDrainCheckUs = 20'000;
+constexpr int kExitDrained = 0;
+constexpr int kExitStopped = 130;
+
+}  // namespace
+
+CoordinatorLoop::CoordinatorLoop(const CoordinatorParts& parts)
+    : parts_(parts), started_us_(parts.clock->now_us()), now_us_(started_us_) {}
+
+int CoordinatorLoop::run() {
+  while (!stopped_ && !(draining_ && is_drained())) one_turn();
+  parts_.worker_set->fence_all(stopped_ ? "TRI-GRP-053: the coordinator was stopped"
+                                        : "TRI-GRP-054: the cluster has drained");
+  parts_.lines->say(stopped_ ? "stopped" : "drained");
+  return stopped_ ? kExitStopped : kExitDrained;
+}
+
+void CoordinatorLoop::one_turn() {
+  parts_.doors->turn(wait_us(), *this);
+  now_us_ = parts_.clock->now_us();
+  take_tokenized();
+  if (next_engine_tick_us_ != 0 && now_us_ >= next_engine_tick_us_) {
+    events_.push_back(event::Tick{});
+  }
+  if (now_us_ >= next_check_us_) {
+    parts_.worker_set->tick(now_us_, worker_output_);
+    next_check_us_ = now_us_ + WorkerSet::check_interval_us();
+  }
+  pump();
+  parts_.front_door->flush(now_us_, door_output_);
+  pump();
+}
+
+int64_t CoordinatorLoop::wait_us() const {
+  TimeUs until = next_check_us_;
+  if (next_engine_tick_us_ != 0) until = std::min(until, next_engine_tick_us_);
+  if (parts_.front_door->has_parked()) until = std::min(until, now_us_ + kParkedRetryUs);
+  if (draining_) until = std::min(until, now_us_ + kDrainCheckUs);
+  return std::max<TimeUs>(until - now_us_, 0);
+}
+
+void CoordinatorLoop::on_client_frame(PeerId peer, std::string_view frame) {
+  parts_.front_door->on_frame(peer, frame, now_us_, door_output_);
+}
+
+void CoordinatorLoop::on_client_gone(PeerId peer) {
+  parts_.front_door->on_gone(peer, door_output_);
+}
+
+// A result frees a stage: the next plan leaves before the next frame is looked at.
+void CoordinatorLoop::on_worker_frame(PeerId peer, std::string_view frame) {
+  now_us_ = parts_.clock->now_us();
+  parts_.worker_set->on_frame(peer, frame, now_us_, worker_output_);
+  pump();
+}
+
+void CoordinatorLoop::on_worker_gone(PeerId peer) {
+  parts_.worker_set->on_gone(peer, now_us_, worker_output_);
+}
+
+void CoordinatorLoop::on_readable(int fd) {
+  if (fd == parts_.signal_fd) {
+    signalfd_siginfo info;
+    if (::read(fd, &info, sizeof info) != sizeof info) return;
+    stopped_ = draining_;
+    begin_drain();
+    return;
+  }
+  char buffer[256];
+  const ssize_t got = ::read(fd, buffer, sizeof buffer);
+  if (got <= 0) {
+    stopped_ = true;
+    return;
+  }
+  for (const char c : std::string_view(buffer, static_cast<size_t>(got))) {
+    if (c != '\n') {
+      if (control_line_.size() < sizeof buffer) control_line_ += c;
+      continue;
+    }
+    if (control_line_ == "drain") begin_drain();
+    if (control_line_ == "stop") stopped_ = true;
+    control_line_.clear();
+  }
+}
+
+void CoordinatorLoop::begin_drain() {
+  if (draining_) return;
+  draining_ = true;
+  parts_.lines->say("draining");
+  parts_.front_door->drain();
+  events_.push_back(event::Drain{});
+}
+
+bool CoordinatorLoop::is_drained() const {
+  const EngineStatus status = parts_.engine->status();
+  return status.waiting == 0 && status.running == 0 && !parts_.front_door->has_streams();
+}
+
+void CoordinatorLoop::take_tokenized() {
+  if (parts_.tokenizers == nullptr) return;
+  for (TokenizerPool::Result& result : parts_.tokenizers->take()) {
+    parts_.front_door->on_tokenized(result.job, std::move(result.ids), door_output_);
+  }
+}
+
+// Moves what the doors found into the queue of events, and answers what needs no Engine.
+void CoordinatorLoop::collect() {
+  for (Event& event : worker_output_.events) {
+    if (parts_.trace != nullptr) parts_.trace->on_event(event, now_us_);
+    events_.push_back(std::move(event));
+  }
+  for (const Notice& notice : worker_output_.notices) parts_.lines->notice(notice, now_us_);
+  const bool groups_changed = !worker_output_.notices.empty();
+  worker_output_.events.clear();
+  worker_output_.notices.clear();
+  if (groups_changed) {
+    parts_.front_door->set_groups(parts_.worker_set->num_ready(),
+                                  parts_.worker_set->max_model_len());
+  }
+  for (Event& event : door_output_.events) events_.push_back(std::move(event));
+  door_output_.events.clear();
+  for (TokenizeJob& job : door_output_.jobs) {
+    const uint64_t number = job.number;
+    if (!parts_.tokenizers->submit(std::move(job))) parts_.front_door->on_tokenizer_full(number);
+  }
+  door_output_.jobs.clear();
+  answer_status();
+}
+
+void CoordinatorLoop::pump() {
+  collect();
+  while (!events_.empty()) {
+    Event event = std::move(events_.front());
+    events_.pop_front();
+    effects_.clear();
+    parts_.engine->on(std::move(event), now_us_, effects_);
+    for (Effect& effect : effects_) apply(effect);
+    if (const auto sequence = parts_.journal->take_durable()) {
+      events_.push_back(event::Durable{*sequence});
+    }
+    collect();
+  }
+  next_engine_tick_us_ = parts_.engine->next_tick_us();
+}
+
+void CoordinatorLoop::apply(Effect& effect) {
+  FrontDoor& front_door = *parts_.front_door;
+  if (auto* plan = std::get_if<effect::SendPlan>(&effect)) {
+    parts_.worker_set->on_effect(*plan, now_us_, worker_output_);
+    if (parts_.trace != nullptr) parts_.trace->on_plan(*plan, parts_.clock->now_us());
+  } else if (auto* fence = std::get_if<effect::FenceGroup>(&effect)) {
+    parts_.worker_set->on_effect(*fence, now_us_, worker_output_);
+  } else if (auto* append = std::get_if<effect::Append>(&effect)) {
+    parts_.journal->append(append->sequence, std::move(append->record));
+  } else if (auto* accept = std::get_if<effect::Accept>(&effect)) {
+    front_door.on_effect(std::move(*accept), door_output_);
+  } else if (auto* refuse = std::get_if<effect::Refuse>(&effect)) {
+    front_door.on_effect(std::move(*refuse));
+  } else if (auto* tokens = std::get_if<effect::Tokens>(&effect)) {
+    front_door.on_effect(std::move(*tokens));
+  } else if (auto* logprobs = std::get_if<effect::PromptLogprobs>(&effect)) {
+    front_door.on_effect(std::move(*logprobs));
+  } else if (auto* values = std::get_if<effect::ProbeValues>(&effect)) {
+    front_door.on_effect(std::move(*values));
+  } else if (auto* finish = std::get_if<effect::Finish>(&effect)) {
+    front_door.on_effect(std::move(*finish));
+  }
+}
+
+void CoordinatorLoop::answer_status() {
+  if (door_output_.status_questions.empty()) return;
+  const door::StatusReply reply = status();
+  for (const PeerId peer : door_output_.status_questions) {
+    parts_.front_door->answer_status(peer, reply);
+  }
+  door_output_.status_questions.clear();
+}
+
+door::StatusReply CoordinatorLoop::status() const {
+  const EngineStatus engine = parts_.engine->status();
+  door::StatusReply reply;
+  reply.server = parts_.front_door->server();
+  reply.uptime_ms = (now_us_ - started_us_) / 1000;
+  reply.connections = parts_.front_door->num_connections();
+  reply.waiting = engine.waiting;
+  reply.running = engine.running;
+  reply.finished = engine.finished;
+  reply.preemptions = engine.preemptions;
+  reply.prompt_tokens = engine.prompt_tokens;
+  reply.cached_tokens = engine.cached_tokens;
+  reply.output_tokens = engine.output_tokens;
+  reply.draining = draining_;
+  reply.groups = parts_.worker_set->status(now_us_);
+  reply.models = {parts_.front_door->model()};
+  for (const EngineStatus::Group& group : engine.groups) {
+    const auto found = std::find_if(reply.groups.begin(),
+                                    reply.groups.end(),
+                                    [&](const auto& each) { return each.group == group.group; });
+    if (found == reply.groups.end()) continue;
+    found->pages_held = group.pages_held;
+    found->pages_cached = group.pages_cached;
+    found->slots_used = group.slots_used;
+  }
+  return reply;
+}
+
+}  // namespace trireme

@@ -1,0 +1,79 @@
+// The one loop of the coordinator: frames, results and times in; the Engine decides; frames out.
+// Owns the order of things and nothing else. One thread; the tokenizer pool, a journal's thread and
+// signals end its wait through ZmqDoors::wake() and watched descriptors.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "coordinator/engine.h"
+#include "coordinator/event_lines.h"
+#include "coordinator/front_door.h"
+#include "coordinator/journal.h"
+#include "coordinator/step_trace.h"
+#include "coordinator/tokenizer_pool.h"
+#include "coordinator/worker_set.h"
+#include "coordinator/zmq_doors.h"
+
+namespace trireme {
+
+// Everything the loop joins; all outlive it. Null where it says so.
+struct CoordinatorParts {
+  Clock* clock = nullptr;
+  ZmqDoors* doors = nullptr;
+  Engine* engine = nullptr;
+  FrontDoor* front_door = nullptr;
+  WorkerSet* worker_set = nullptr;
+  TokenizerPool* tokenizers = nullptr;  // null: the model has no tokenizer
+  Journal* journal = nullptr;
+  EventLines* lines = nullptr;
+  StepTrace* trace = nullptr;  // null: no --trace
+  int signal_fd = -1;          // a signalfd of SIGINT and SIGTERM
+  int control_fd = -1;         // lines "drain" and "stop"; its end means that the parent died
+};
+
+class CoordinatorLoop final : private ZmqDoors::Handler {
+ public:
+  explicit CoordinatorLoop(const CoordinatorParts& parts);
+
+  // Until drained (0) or stopped (130).
+  int run();
+
+ private:
+  void on_client_frame(PeerId peer, std::string_view frame) override;
+  void on_client_gone(PeerId peer) override;
+  void on_worker_frame(PeerId peer, std::string_view frame) override;
+  void on_worker_gone(PeerId peer) override;
+  void on_readable(int fd) override;
+
+  void one_turn();
+  int64_t wait_us() const;
+  void take_tokenized();
+  // Hands events to the Engine and its effects on, until nothing more follows.
+  void pump();
+  void collect();
+  void apply(Effect& effect);
+  void answer_status();
+  door::StatusReply status() const;
+  void begin_drain();
+  bool is_drained() const;
+
+  const CoordinatorParts parts_;
+  const TimeUs started_us_;
+  TimeUs now_us_;
+  TimeUs next_check_us_ = 0;
+  TimeUs next_engine_tick_us_ = 0;
+  DoorOutput door_output_;
+  WorkerOutput worker_output_;
+  std::deque<Event> events_;
+  std::vector<Effect> effects_;
+  std::string control_line_;
+  bool draining_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace trireme

@@ -1,0 +1,41 @@
+// What trireme-coordinator is told: flags, their environment twins and a file (base/flags.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/flags.h"
+#include "coordinator/zmq_doors.h"
+
+namespace trireme {
+
+struct CoordinatorOptions {
+  std::string model;
+  std::string served_model_name;  // "": the last part of --model
+  DoorAddress clients{"127.0.0.1", 8900};
+  DoorAddress workers{"127.0.0.1", 0};
+  bool insecure = false;
+  std::string state_dir;
+  int groups = 1;
+  int max_num_seqs = 256;
+  int64_t max_batched_tokens = 512;
+  int max_waiting_requests = 4096;
+  int64_t max_waiting_bytes = 256ll << 20;
+  int tokenizer_threads = 1;
+  uint64_t weights_seed = 0;
+  bool prefix_caching = true;
+  bool allow_probes = false;
+  bool worker_curve = false;
+  bool control_on_stdin = false;
+  std::string trace_file;
+};
+
+void add_flags(FlagSet& flags, CoordinatorOptions& options);
+
+// TRI-ARGS-010: --model is missing; a count below 1 or a port out of range.
+Status check(const CoordinatorOptions& options);
+
+// The name under which clients ask for the model.
+std::string served_name(const CoordinatorOptions& options);
+
+}  // namespace trireme

@@ -1,0 +1,193 @@
+// trireme-coordinator: one process that plans and remembers. Reads its configuration, opens both
+// doors, runs the loop. Exit: 0 drained, 2 bad usage or model, 3 a door cannot open, 130 stopped.
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "coordinator/coordinator_loop.h"
+#include "coordinator/coordinator_options.h"
+#include "model/model_source.h"
+#include "model/tokenizer/tokenizer.h"
+
+namespace trireme {
+namespace {
+
+constexpr char kServer[] = "trireme " TRIREME_VERSION;
+constexpr int kExitUsage = 2;
+constexpr int kExitUnreachable = 3;
+
+uint64_t random_word() {
+  uint64_t word = 0;
+  CHECK(::getrandom(&word, sizeof word, 0) == sizeof word);
+  return word | 1;  // never 0: that stands for "none" on the wire
+}
+
+// Blocked for every thread that starts later; the loop reads them like a socket.
+int open_signal_fd() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  CHECK(::pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0);
+  std::signal(SIGPIPE, SIG_IGN);
+  return ::signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+FrontDoorOptions front_door_options(const CoordinatorOptions& options,
+                                    const ModelSource& source,
+                                    bool has_tokenizer) {
+  FrontDoorOptions door;
+  door.server = kServer;
+  door.model.name = served_name(options);
+  door.model.vocabulary_size = static_cast<int32_t>(source.config.vocabulary_size);
+  door.model.has_tokenizer = has_tokenizer;
+  door.model.eos_token_ids = source.eos_ids;
+  door.model.allows_probes = options.allow_probes;
+  door.model.num_layers = static_cast<int32_t>(source.config.num_layers);
+  door.model.hidden_size = static_cast<int32_t>(source.config.hidden_size);
+  door.rules.model_name = door.model.name;
+  door.rules.vocabulary_size = source.config.vocabulary_size;
+  door.rules.max_model_len = static_cast<int32_t>(source.config.max_positions);
+  door.rules.num_layers = door.model.num_layers;
+  door.rules.has_tokenizer = has_tokenizer;
+  door.rules.allow_probes = options.allow_probes;
+  door.rules.sampling_defaults = source.sampling_defaults;
+  return door;
+}
+
+EngineOptions engine_options(const CoordinatorOptions& options,
+                             const ModelSource& source,
+                             const Tokenizer* tokenizer) {
+  EngineOptions engine;
+  engine.coordinator_epoch = random_word();
+  engine.random_seed = random_word();
+  engine.vocabulary_size = source.config.vocabulary_size;
+  engine.eos_ids = source.eos_ids;
+  engine.tokenizer = tokenizer;
+  engine.prefix_caching = options.prefix_caching;
+  engine.allow_probes = options.allow_probes;
+  engine.max_num_seqs = options.max_num_seqs;
+  engine.max_batched_tokens = static_cast<int32_t>(options.max_batched_tokens);
+  engine.max_waiting_requests = options.max_waiting_requests;
+  engine.max_waiting_bytes = options.max_waiting_bytes;
+  engine.cache_salt = source.checkpoint->fingerprint();
+  return engine;
+}
+
+StatusOr<std::unique_ptr<ZmqDoors>> open_doors(const CoordinatorOptions& options, int signal_fd) {
+  ZmqDoorsOptions doors;
+  doors.clients = options.clients;
+  doors.workers = options.workers;
+  doors.insecure_clients = options.insecure;
+  doors.always_curve = options.worker_curve;
+  doors.state_dir = options.state_dir.empty() ? "." : options.state_dir;
+  doors.watch_fds = {signal_fd};
+  if (options.control_on_stdin) doors.watch_fds.push_back(STDIN_FILENO);
+  std::error_code error;
+  std::filesystem::create_directories(doors.state_dir, error);
+  return ZmqDoors::open(doors);
+}
+
+int fail(EventLines& lines, const Status& status, int exit_status) {
+  lines.error(status);
+  std::fprintf(stderr, "%s\n", message_of(status).c_str());
+  return exit_status;
+}
+
+int serve(const CoordinatorOptions& options, EventLines& lines) {
+  if (options.control_on_stdin) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  const int signal_fd = open_signal_fd();
+  auto source = open_model(options.model, options.weights_seed);
+  if (!source.ok()) return fail(lines, source.status(), kExitUsage);
+  std::unique_ptr<const Tokenizer> tokenizer;
+  if (source->tokenizer_path) {
+    auto loaded = Tokenizer::load(*source->tokenizer_path);
+    if (!loaded.ok()) return fail(lines, loaded.status(), kExitUsage);
+    tokenizer = std::move(*loaded);
+  }
+  auto doors = open_doors(options, signal_fd);
+  if (!doors.ok()) {
+    const bool usage = error_id(doors.status()) == "TRI-NET-012";
+    return fail(lines, doors.status(), usage ? kExitUsage : kExitUnreachable);
+  }
+  SteadyClock clock;
+  NullJournal journal;
+  StepTrace trace;
+  const EngineOptions engine_settings = engine_options(options, *source, tokenizer.get());
+  Engine engine(engine_settings);
+  FrontDoor front_door(front_door_options(options, *source, tokenizer != nullptr),
+                       &(*doors)->clients());
+  WorkerSetOptions worker_settings;
+  worker_settings.coordinator_epoch = engine_settings.coordinator_epoch;
+  worker_settings.num_groups = options.groups;
+  worker_settings.fingerprint = source->checkpoint->fingerprint();
+  WorkerSet worker_set(worker_settings, &(*doors)->workers());
+  std::unique_ptr<TokenizerPool> tokenizers;
+  if (tokenizer != nullptr) {
+    tokenizers = std::make_unique<TokenizerPool>(
+        options.tokenizer_threads,
+        TokenizerPool::Bounds{},
+        [&tokenizer](const TokenizeJob& job) {
+          return tokenizer->encode(job.text, EncodeOptions{job.add_special, true});
+        },
+        [&doors] { (*doors)->wake(); });
+  }
+  CoordinatorParts parts;
+  parts.clock = &clock;
+  parts.doors = doors->get();
+  parts.engine = &engine;
+  parts.front_door = &front_door;
+  parts.worker_set = &worker_set;
+  parts.tokenizers = tokenizers.get();
+  parts.journal = &journal;
+  parts.lines = &lines;
+  parts.trace = options.trace_file.empty() ? nullptr : &trace;
+  parts.signal_fd = signal_fd;
+  parts.control_fd = options.control_on_stdin ? STDIN_FILENO : -1;
+  lines.doors(**doors);
+  CoordinatorLoop loop(parts);
+  const int result = loop.run();
+  if (parts.trace != nullptr) {
+    if (const Status written = trace.write(options.trace_file); !written.ok()) {
+      return fail(lines, written, kExitUnreachable);
+    }
+  }
+  return result;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  start_log("coordinator", LogLevel::kInfo);
+  EventLines lines(stdout);
+  CoordinatorOptions options;
+  FlagSet flags("trireme-coordinator", "plans and remembers for a cluster of workers");
+  add_flags(flags, options);
+  const auto rest = flags.parse(arguments);
+  if (flags.help_wanted() || flags.help_all_wanted()) {
+    std::printf("%s\n", flags.help(true).c_str());
+    return 0;
+  }
+  if (!rest.ok()) return fail(lines, rest.status(), kExitUsage);
+  if (!rest->empty()) {
+    return fail(
+        lines, invalid("TRI-ARGS-010", "'", rest->front(), "' is no flag; see --help"), kExitUsage);
+  }
+  if (const Status status = check(options); !status.ok()) {
+    return fail(lines, status, kExitUsage);
+  }
+  return serve(options, lines);
+}
+
+}  // namespace
+}  // namespace trireme
+
+int main(int argc, char** argv) {
+  return trireme::run(std::vector<std::string>(argv + 1, argv + argc));
+}
