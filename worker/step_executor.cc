@@ -115,7 +115,7 @@ Status StepExecutor::execute(const StepPlan& plan) {
   if (is_first()) {
     progress_.enter(Phase::kWaitIds);
     token_return_->take_through(plan.wait_ids_through, slots_);
-    waited_us_ += clock_.now_us() - start_us;
+    waited_us_ += mark("wait ids", start_us) - start_us;
     RETURN_IF_ERROR(comm_status());
   }
   progress_.enter(Phase::kCompute);
@@ -264,14 +264,23 @@ void StepExecutor::run_tokens(const StepPlan& plan) {
   const TimeUs begin_us = clock_.now_us();
   progress_.enter(Phase::kWaitStage);
   const Tensor residual = residuals_->begin_step(*lane_->queue, batch.num_tokens);
-  waited_us_ += clock_.now_us() - begin_us;
+  TimeUs now_us = is_first() ? clock_.now_us() : mark("receive", begin_us);
+  waited_us_ += now_us - begin_us;
   if (!comm_status().ok()) return;
   progress_.enter(Phase::kCompute);
-  if (is_first()) model_.embed(*lane_, batch, residual, progress_);
+  if (is_first()) {
+    model_.embed(*lane_, batch, residual, progress_);
+    now_us = mark("embed", now_us);
+  }
   ProbeTap tap(*this, plan);
   model_.run_layers(*lane_, batch, cache_.pages(), residual, tap, progress_);
-  if (is_last() && comm_status().ok()) draw(plan, residual);
+  now_us = mark("layers", now_us);
+  if (is_last() && comm_status().ok()) {
+    draw(plan, residual);
+    now_us = mark("head and draw", now_us);
+  }
   residuals_->end_step(*lane_->queue);
+  if (!is_last()) mark("send", now_us);
   if (is_first() && !is_last()) {
     token_return_->expect(*lane_->queue, plan.step, inputs_->draws(), slots_);
   }
@@ -361,6 +370,14 @@ Status StepExecutor::comm_status() const {
     RETURN_IF_ERROR(comm->status());
   }
   return ok_status();
+}
+
+TimeUs StepExecutor::mark(const char* name, TimeUs begin_us) {
+  const TimeUs now_us = clock_.now_us();
+  if (limits_.trace != nullptr) {
+    limits_.trace->span(name, 0, begin_us, now_us, progress_.step.load(std::memory_order_relaxed));
+  }
+  return now_us;
 }
 
 void StepExecutor::set_deadline() {

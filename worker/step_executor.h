@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/status.h"
+#include "base/trace.h"
 #include "model/parallel_plan.h"
 #include "worker/comm/session.h"
 #include "worker/kv_cache.h"
@@ -26,6 +27,7 @@ struct StepLimits {
   int32_t max_model_len = 0;
   int64_t drawable = 0;  // ids at or above it are never drawn
   TimeUs step_timeout_us = 30'000'000;
+  Trace* trace = nullptr;  // spans of each step, if wanted
 };
 
 class StepExecutor {
@@ -73,6 +75,8 @@ class StepExecutor {
   void answer(const StepPlan& plan, TimeUs start_us);
   Status comm_status() const;
   void set_deadline();
+  // Ends the span that began at `begin_us` and returns its end.
+  TimeUs mark(const char* name, TimeUs begin_us);
   bool is_first() const { return comms_.stage == 0; }
   bool is_last() const { return comms_.stage == cut_.pp() - 1; }
   bool answers() const { return comms_.rank == cut_.answering_rank(); }

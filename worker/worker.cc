@@ -15,11 +15,16 @@ namespace {
 // Tiers from the poorest to the richest; a group uses the poorest of its ranks'.
 constexpr std::array<const char*, 4> kTiers = {"portable", "avx2", "avx512", "avx512_bf16"};
 
+class NoQueue final : public Queue {};
+
 // The smallest of the ranks' values.
-StatusOr<int64_t> agree_on_smallest(Comm& comm, Queue& queue, int64_t value) {
+StatusOr<int64_t> agree_on_smallest(Comm& comm, Progress& progress, int64_t value) {
+  NoQueue queue;
+  progress.enter(Phase::kWaitStage);  // the others may load longer
   std::vector<int64_t> all(comm.size());
   comm.all_gather(
       queue, std::as_bytes(std::span(&value, 1)), std::as_writable_bytes(std::span(all)));
+  progress.enter(Phase::kLoading);
   RETURN_IF_ERROR(comm.status());
   return *std::ranges::min_element(all);
 }
@@ -28,8 +33,6 @@ int64_t tier_index(const std::string& isa) {
   const auto found = std::ranges::find(kTiers, isa);
   return found == kTiers.end() ? -1 : found - kTiers.begin();
 }
-
-class NoQueue final : public Queue {};
 
 constexpr TimeUs kAgreementUs = 120'000'000;  // ranks load at different speeds
 
@@ -92,6 +95,7 @@ Status Worker::start(int64_t num_pages, ResultSink& sink) {
   limits.drawable = source_.config.vocabulary_size;
   if (options_.drawable > 0) limits.drawable = std::min(options_.drawable, limits.drawable);
   limits.step_timeout_us = options_.step_timeout_us;
+  limits.trace = options_.trace;
   ASSIGN_OR_RETURN(
       executor_,
       StepExecutor::make(
@@ -107,9 +111,8 @@ Status Worker::make_backend() {
                             : std::max(1, usable_cores() / std::max(1, options_.ranks_on_host));
   num_threads_ = options.num_threads;
   options.isa = options_.isa == "auto" ? best_cpu_isa() : options_.isa;
-  NoQueue queue;
   ASSIGN_OR_RETURN(const int64_t tier,
-                   agree_on_smallest(*comms_.group, queue, tier_index(options.isa)));
+                   agree_on_smallest(*comms_.group, progress_, tier_index(options.isa)));
   if (tier >= 0) options.isa = kTiers[tier];
   ASSIGN_OR_RETURN(backend_, make_cpu_backend(options));  // refuses a name that is no tier
   return ok_status();
@@ -135,8 +138,8 @@ Status Worker::make_cache() {
       KvCache cache,
       KvCache::make(*backend_, *shard_, static_cast<int32_t>(source_.config.head_dim), request));
   cache_ = std::make_unique<KvCache>(std::move(cache));
-  NoQueue queue;
-  ASSIGN_OR_RETURN(num_pages_, agree_on_smallest(*comms_.group, queue, cache_->pages().num_pages));
+  ASSIGN_OR_RETURN(num_pages_,
+                   agree_on_smallest(*comms_.group, progress_, cache_->pages().num_pages));
   const int64_t fits = num_pages_ * cache_->pages().layout.page_tokens;
   max_model_len_ = static_cast<int32_t>(std::min(request.max_model_len, fits));
   return ok_status();

@@ -31,6 +31,7 @@ struct WorkerOptions {
   int64_t drawable = 0;  // the tokenizer's size; 0: the model's vocabulary
   int ranks_on_host = 1;
   TimeUs step_timeout_us = 30'000'000;
+  Trace* trace = nullptr;  // spans of each step, if wanted
 };
 
 class Worker {

@@ -1,0 +1,216 @@
+// trireme-worker: one rank of a group, started by mpirun. Loads its shard, then runs step plans
+// from the coordinator, from a file, or of a bench.
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/flags.h"
+#include "base/trace.h"
+#include "worker/comm/session.h"
+#include "worker/coordinator_link.h"
+#include "worker/load_lines.h"
+#include "worker/plan_file.h"
+#include "worker/step_bench.h"
+#include "worker/step_loop.h"
+#include "worker/worker.h"
+#include "worker/worker_flags.h"
+
+namespace trireme {
+namespace {
+
+constexpr int kBadUsage = 2;
+constexpr int kFailed = 3;
+
+void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+
+// Everything of this rank, in the order in which it comes to life.
+class Rank {
+ public:
+  Rank(WorkerFlags flags, Session& session) : flags_(std::move(flags)), session_(session) {}
+
+  Status run();
+
+ private:
+  Status open_link();
+  Status load();
+  Status serve();
+  Status run_file();
+  RankHello hello() const;
+  Status write_trace();
+
+  WorkerFlags flags_;
+  Session& session_;
+  Progress progress_;
+  std::unique_ptr<CoordinatorLink> link_;
+  std::unique_ptr<GroupComms> comms_;
+  std::unique_ptr<ModelSource> source_;
+  std::unique_ptr<Trace> trace_;
+  std::unique_ptr<Worker> worker_;
+};
+
+Status Rank::run() {
+  const WorkerOptions& options = flags_.worker;
+  say(session_.describe(options.tp, options.pp));
+  if (!flags_.coordinator.empty()) RETURN_IF_ERROR(open_link());
+  Status status = load();
+  if (status.ok() && link_) status = serve();
+  if (status.ok() && !flags_.plans.empty()) status = run_file();
+  if (status.ok() && !flags_.bench_step.empty()) {
+    const auto spec = parse_step_bench(flags_.bench_step);
+    status = spec.ok() ? run_step_bench(*spec, *worker_, *comms_) : spec.status();
+  }
+  if (!status.ok() && link_) link_->say_goodbye(status);
+  RETURN_IF_ERROR(status);
+  return write_trace();
+}
+
+Status Rank::open_link() {
+  LinkOptions options;
+  options.endpoint = flags_.coordinator;
+  options.group = flags_.group;
+  options.rank = session_.rank();
+  options.tp = flags_.worker.tp;
+  options.pp = flags_.worker.pp;
+  options.host = session_.host();
+  if (const auto key = environment("TRIREME_WORKER_KEY")) {
+    ASSIGN_OR_RETURN(options.key, parse_worker_key(*key));
+  }
+  ASSIGN_OR_RETURN(link_, CoordinatorLink::open(options, progress_));
+  return ok_status();
+}
+
+Status Rank::load() {
+  progress_.enter(Phase::kLoading);
+  comms_ = session_.make_group(flags_.worker.tp, flags_.worker.pp);
+  ASSIGN_OR_RETURN(ModelSource source, open_model(flags_.model, flags_.weights_seed));
+  source_ = std::make_unique<ModelSource>(std::move(source));
+  WorkerOptions options = flags_.worker;
+  options.ranks_on_host = session_.ranks_on_host();
+  if (!flags_.trace.empty()) {
+    trace_ = std::make_unique<Trace>(concat("rank ", comms_->rank, " (stage ", comms_->stage, ")"),
+                                     comms_->rank);
+    options.trace = trace_.get();
+  }
+  LoadLines lines(session_.rank());
+  const auto on_progress = [&](int64_t done, int64_t total) {
+    progress_.load_bytes = done;
+    progress_.load_total_bytes = total;
+    progress_.bump();
+    lines.report(done, total);
+  };
+  ASSIGN_OR_RETURN(worker_, Worker::make(options, *source_, *comms_, progress_, on_progress));
+  lines.finish(concat(worker_->num_pages(),
+                      " KV pages of ",
+                      worker_->kv_layout().page_tokens,
+                      " tokens, sequences up to ",
+                      worker_->max_model_len(),
+                      " tokens, ",
+                      worker_->num_threads(),
+                      " threads, ",
+                      worker_->backend_info().isa));
+  return ok_status();
+}
+
+Status Rank::serve() {
+  progress_.enter(Phase::kWaitStart);
+  ASSIGN_OR_RETURN(const Start start, link_->introduce(hello()));
+  if (start.pages < 1 || start.pages > worker_->num_pages()) {
+    return invalid("TRI-GRP-028",
+                   "the coordinator starts this group with ",
+                   start.pages,
+                   " pages, it has 1 to ",
+                   worker_->num_pages());
+  }
+  progress_.enter(Phase::kWarming);
+  RETURN_IF_ERROR(worker_->start(start.pages, *link_));
+  link_->say_started(start.epochs);
+  progress_.enter(Phase::kIdle);
+  return run_steps(*link_, worker_->executor());
+}
+
+// Results come from the answering rank; probes also from the first rank of each other stage, which
+// writes them to a file of its own.
+Status Rank::run_file() {
+  ASSIGN_OR_RETURN(const auto plans, PlanFileReader::open(flags_.plans));
+  const bool answers = comms_->rank == worker_->cut().answering_rank();
+  const std::string name = flags_.results.empty() ? "/dev/null"
+                           : answers              ? flags_.results
+                                                  : concat(flags_.results, ".rank", comms_->rank);
+  const bool writes = answers || (flags_.probes && comms_->tensor_index == 0);
+  ASSIGN_OR_RETURN(auto writer, RecordWriter::create(writes ? name : "/dev/null"));
+  ResultFile results(std::move(writer), flags_.probes);
+  RETURN_IF_ERROR(worker_->start(worker_->num_pages(), results));
+  RETURN_IF_ERROR(run_steps(*plans, worker_->executor()));
+  return results.flush();
+}
+
+RankHello Rank::hello() const {
+  const BackendInfo info = worker_->backend_info();
+  const KvLayout layout = worker_->kv_layout();
+  RankHello hello;
+  hello.group = flags_.group;
+  hello.rank = comms_->rank;
+  hello.host = session_.host();
+  hello.pid = getpid();
+  hello.tp = flags_.worker.tp;
+  hello.pp = flags_.worker.pp;
+  hello.fingerprint = source_->checkpoint->fingerprint();
+  hello.dtype = std::string(name_of(flags_.worker.dtype));
+  hello.backend = info.name;
+  hello.isa = info.isa;
+  hello.kv_layout = {.version = layout.version,
+                     .dtype = std::string(name_of(layout.dtype)),
+                     .page_tokens = layout.page_tokens,
+                     .head_dim = layout.head_dim,
+                     .unit = layout.unit,
+                     .v_order = layout.v_order,
+                     .scale_bytes = layout.scale_bytes};
+  hello.pages = worker_->num_pages();
+  hello.max_slots = flags_.worker.max_num_seqs;
+  hello.max_batched_tokens = flags_.worker.max_num_batched_tokens;
+  hello.max_model_len = worker_->max_model_len();
+  return hello;
+}
+
+Status Rank::write_trace() {
+  if (!trace_) return ok_status();
+  return trace_->write_lines(concat(flags_.trace, ".rank", comms_->rank));
+}
+
+// What every rank sees alike is said once.
+int refuse(const Status& status, int rank) {
+  if (rank == 0) say(message_of(status));
+  return kBadUsage;
+}
+
+int run(int argc, char** argv) {
+  const auto flags = parse_worker_flags({argv + 1, argv + argc});
+  if (flags.ok() && flags->help) {
+    std::printf("%s", flags->help_text.c_str());
+    return 0;
+  }
+  auto session = Session::start(&argc, &argv);
+  if (!session.ok()) {
+    say(message_of(session.status()));
+    return kFailed;
+  }
+  const int self = (*session)->rank();
+  if (!flags.ok()) return refuse(flags.status(), self);
+  const Status size = (*session)->check_size(flags->worker.tp, flags->worker.pp);
+  if (!size.ok()) return refuse(size, self);
+  prctl(PR_SET_TIMERSLACK, 1000);  // a wait of 50 us must not take 100
+
+  Rank rank(*flags, **session);
+  const Status status = rank.run();
+  if (status.ok()) return 0;
+  leave_group(status);  // peers may wait for this rank: no orderly end
+}
+
+}  // namespace
+}  // namespace trireme
+
+int main(int argc, char** argv) { return trireme::run(argc, argv); }
