@@ -1,6 +1,6 @@
 import sys, zmq, client_pb2 as pb
-door = zmq.Context().socket(zmq.DEALER, linger=0, rcvtimeo=60_000)
-door.connect(sys.argv[1])
+door = zmq.Context().socket(zmq.DEALER)
+door.linger, door.rcvtimeo, _ = 0, 60_000, door.connect(sys.argv[1])
 say = lambda kind, message: door.send(bytes([1, kind]) + message.SerializeToString())
 say(pb.HELLO, pb.Hello(client="python"))
 say(pb.SUBMIT, pb.Submit(tag=1, text=sys.argv[2], sampling=pb.Sampling(max_tokens=32)))
