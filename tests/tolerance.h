@@ -1,4 +1,5 @@
-// The one table of tolerances (docs/numerics.md): by the type of the inputs and the length of the sums.
+// The one table of tolerances (docs/numerics.md): by the type of the inputs and the length of the
+// sums.
 #pragma once
 
 #include <cmath>
@@ -9,8 +10,8 @@
 namespace trireme {
 
 // Largest error of one sum of `length` products whose absolute values add up to `magnitude`, inputs
-// exact: fp32 rounding of each step, growing like the root of the length; plus the rounding of an output
-// of type `out`.
+// exact: fp32 rounding of each step, growing like the root of the length; plus the rounding of an
+// output of type `out`.
 inline double sum_tolerance(int64_t length, double magnitude, DType out) {
   const double steps = 4 + std::sqrt(static_cast<double>(length));
   const double rounding = out == DType::kBFloat16 ? 0x1p-8 : 0x1p-24;
@@ -21,6 +22,13 @@ inline double sum_tolerance(int64_t length, double magnitude, DType out) {
 inline double elementwise_tolerance(double magnitude, DType out) {
   const double rounding = out == DType::kBFloat16 ? 0x1p-8 : 0x1p-21;
   return magnitude * rounding + 1e-30;
+}
+
+// Attention over `length` tokens whose scores carry an error of at most `score_error` and whose
+// weighted values add up to `magnitude` in absolute value: a score's error moves its weight and the
+// sum of weights; a page adds a few roundings.
+inline double attention_tolerance(int64_t length, double score_error, double magnitude, DType out) {
+  return magnitude * (2 * score_error + 0x1p-20) + sum_tolerance(length, magnitude, out);
 }
 
 // Whole models: the largest difference of logits that `verify` accepts.

@@ -1,4 +1,5 @@
-// What the op suite shares: a backend by tier, type and threads, random matrices, guarded buffers.
+// What the op suite shares: a backend by name, tier, type and threads; random matrices with guard
+// bytes, and the way to the device and back, so that a test never touches device memory itself.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/check.h"
 #include "kernels/cpu_backend.h"
 #include "tests/tolerance.h"
 
@@ -20,35 +22,49 @@ struct BackendCase {
   std::string name() const { return isa + "_" + std::string(name_of(dtype)); }
 };
 
+inline StatusOr<std::unique_ptr<Backend>> make_backend(const BackendCase& wanted, int threads) {
+  return make_cpu_backend({threads, wanted.dtype, wanted.isa});
+}
+
 // Every tier this processor has, in both types.
 inline std::vector<BackendCase> backend_cases() {
   std::vector<BackendCase> cases;
   for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
-    if (!make_cpu_backend({1, DType::kFloat32, isa}).ok()) continue;
+    if (!make_backend({isa, DType::kFloat32}, 1).ok()) continue;
     cases.push_back({isa, DType::kFloat32});
     cases.push_back({isa, DType::kBFloat16});
   }
   return cases;
 }
 
-// A matrix of `rows` x `columns` with guard bytes behind it, filled with NaN.
+// A matrix of `rows` x `columns` on the host with guard bytes behind it, filled with NaN.
 class Matrix {
  public:
   Matrix(DType dtype, int64_t rows, int64_t columns)
       : bytes_(rows * columns * size_of(dtype) + kGuard, std::byte{0xff}),
         view_(bytes_.data(), dtype, rows, columns) {}
+  Matrix(Matrix&&) = default;
+  Matrix(const Matrix& other) : bytes_(other.bytes_), view_(other.view_) {
+    view_.data = bytes_.data();
+  }
 
   Tensor view() const { return view_; }
+  int64_t rows() const { return view_.rows; }
+  int64_t columns() const { return view_.columns; }
+  DType dtype() const { return view_.dtype; }
+  std::span<std::byte> guarded_bytes() { return bytes_; }
+  std::span<const std::byte> guarded_bytes() const { return bytes_; }
+
   double at(int64_t row, int64_t column) const {
     if (view_.dtype == DType::kFloat32) return view_.row<float>(row)[column];
     if (view_.dtype == DType::kFloat16) return fp16_to_float(view_.row<fp16_t>(row)[column]);
     return bf16_to_float(view_.row<bf16_t>(row)[column]);
   }
-  void set(int64_t row, int64_t column, float value) {
+  void set(int64_t row, int64_t column, double value) {
     if (view_.dtype == DType::kFloat32) {
-      view_.row<float>(row)[column] = value;
+      view_.row<float>(row)[column] = static_cast<float>(value);
     } else {
-      view_.row<bf16_t>(row)[column] = float_to_bf16(value);
+      view_.row<bf16_t>(row)[column] = float_to_bf16(static_cast<float>(value));
     }
   }
   bool guard_is_whole() const {
@@ -61,6 +77,13 @@ class Matrix {
     const int64_t size = view_.columns * size_of(view_.dtype);
     return std::memcmp(bytes_.data() + row * size, other.bytes_.data() + other_row * size, size) ==
            0;
+  }
+  // Rows [first, first + count).
+  Matrix part(int64_t first, int64_t count) const {
+    Matrix copy(dtype(), count, columns());
+    const int64_t row_bytes = columns() * size_of(dtype());
+    std::memcpy(copy.bytes_.data(), bytes_.data() + first * row_bytes, count * row_bytes);
+    return copy;
   }
 
  private:
@@ -85,17 +108,65 @@ class OpTest : public testing::TestWithParam<BackendCase> {
   OpTest() { use_threads(2); }
 
   void use_threads(int threads) {
-    backend = make_cpu_backend({threads, GetParam().dtype, GetParam().isa}).value();
+    backend = make_backend(GetParam(), threads).value();
     queue = backend->make_queue();
-    memory.resize(backend->workspace_bytes(600, 4096, 8192));
-    workspace = {memory.data(), static_cast<int64_t>(memory.size())};
+    const int64_t scratch = backend->workspace_bytes(600, 4096, 8192);
+    scratch_ = backend->allocate(scratch, "scratch").value();
+    workspace = {scratch_.data(), scratch};
+    arena_ = backend->allocate(kArenaBytes, "test data").value();
+    used_ = 0;
   }
   DType input() const { return GetParam().dtype; }
 
+  // Copies to the device; what was put is forgotten by the next reset().
+  template <class T>
+  T* put(std::span<const T> values) {
+    auto* place = reinterpret_cast<T*>(take(static_cast<int64_t>(values.size_bytes())));
+    backend->upload(*queue, reinterpret_cast<std::byte*>(place), std::as_bytes(values));
+    return place;
+  }
+  template <class T>
+  T* put(const std::vector<T>& values) {
+    return put(std::span<const T>(values));
+  }
+  Vector put_vector(const std::vector<float>& values) {
+    return {put(values), static_cast<int64_t>(values.size())};
+  }
+  Tensor put(const Matrix& matrix) {
+    Tensor placed = matrix.view();
+    placed.data = put(matrix.guarded_bytes());
+    return placed;
+  }
+  // Waits and copies back, guard included.
+  void get(const Tensor& placed, Matrix& matrix) {
+    backend->download(*queue, matrix.guarded_bytes(), placed.data);
+    ASSERT_TRUE(backend->wait(*queue, 0).ok());
+    EXPECT_TRUE(matrix.guard_is_whole());
+  }
+  void reset() { used_ = 0; }
+
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Queue> queue;
-  std::vector<std::byte> memory;
   Workspace workspace;
+
+ private:
+  static constexpr int64_t kArenaBytes = 64 << 20;
+
+  std::byte* take(int64_t bytes) {
+    std::byte* place = arena_.data() + used_;
+    used_ += (bytes + 255) / 256 * 256;
+    CHECK(used_ <= kArenaBytes);
+    return place;
+  }
+
+  Buffer scratch_;
+  Buffer arena_;
+  int64_t used_ = 0;
 };
+
+inline auto all_backends() { return testing::ValuesIn(backend_cases()); }
+inline std::string case_name(const testing::TestParamInfo<BackendCase>& info) {
+  return info.param.name();
+}
 
 }  // namespace trireme
