@@ -1,4 +1,4 @@
-# The only CMake functions of the project. Every file that is built is named in a call of one of them.
+# The only CMake functions of the project. Every built file is named in a call of one of them.
 
 # -ffp-contract=off: a fused multiply-add only where a kernel asks for one (docs/numerics.md).
 function(trireme_compile_options target)
@@ -8,7 +8,8 @@ function(trireme_compile_options target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   if(TRIREME_SANITIZE STREQUAL "address")
-    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_compile_options(${target} PRIVATE
+      -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=address,undefined)
   elseif(TRIREME_SANITIZE STREQUAL "thread")
     target_compile_options(${target} PRIVATE -fsanitize=thread)
@@ -32,9 +33,11 @@ function(trireme_program name)
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
 endfunction()
 
-# trireme_test(folder/name_test LINK target... [RANKS n] [LABEL label] [TIMEOUT s] [NEEDS program...])
+# trireme_test(folder/name_test LINK target... [RANKS n] [LABEL label] [TIMEOUT s]
+#              [NEEDS program...])
 # builds tests/folder/name_test.cc into one GTest program and one ctest entry. With RANKS it runs
-# under mpirun. LABEL is `unit` unless said; `cluster` entries start processes and run one at a time.
+# under mpirun. LABEL is `unit` unless said; `cluster` entries start processes and run one at a
+# time; `long` entries run in launch/test_long.sh only.
 function(trireme_test path)
   cmake_parse_arguments(ARG "" "RANKS;LABEL;TIMEOUT" "LINK;SOURCES;NEEDS" ${ARGN})
   get_filename_component(name ${path} NAME)
@@ -70,4 +73,18 @@ function(trireme_test path)
   if(ARG_LABEL STREQUAL "cluster")
     set_tests_properties(${entry} PROPERTIES RUN_SERIAL ON)
   endif()
+endfunction()
+
+# trireme_script_test(NAME COMMAND word...): a test that is no GTest program; 0 passes, 77 skips.
+function(trireme_script_test name)
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "COMMAND" ${ARGN})
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_test(NAME ${name} COMMAND ${ARG_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES
+    LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()

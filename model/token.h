@@ -1,3 +1,4 @@
+// The id of a token in a vocabulary.
 #pragma once
 
 #include <cstdint>

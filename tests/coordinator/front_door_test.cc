@@ -4,8 +4,8 @@
 
 #include <random>
 
-#include "fake_sender.h"
 #include "proto/credit.h"
+#include "tests/coordinator/fake_sender.h"
 
 namespace trireme {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "fake_sender.h"
+#include "tests/coordinator/fake_sender.h"
 
 namespace trireme {
 namespace {

@@ -1,0 +1,170 @@
+"""The rules of tidy.py about the house: who may include, link and build what."""
+
+import re
+
+from source_tree import FOLDERS
+
+# folder -> the folders it may include, beside itself (docs/architecture.md).
+FLOORS = {
+    "base": (),
+    "model": ("base",),
+    "kernels": ("base",),
+    "proto": ("base", "model"),
+    "worker": ("base", "model", "kernels", "proto"),
+    "coordinator": ("base", "model", "proto"),
+    "clients": ("base", "model", "proto"),
+    "tests": FOLDERS,
+    "benchmarks": FOLDERS,
+}
+
+# header -> where it may be included. Tests and benchmarks may include any.
+RATIONED = (
+    (r"mpi\.h$", r"worker/comm/|worker/main\.cc$"),
+    (r"nccl", r"worker/comm/\w+\.cc$"),
+    (r"zmq", r"(coordinator|worker|clients/cpp)/\w+\.cc$"),
+    (r"(cuda|cublas|cub/|thrust/|cooperative_groups)", r"kernels/cuda/|worker/comm/"),
+    (r"toml\+\+", r"base/flags\.cc$"),
+    (r"spdlog", r"base/log\.cc$"),
+    (r"google/protobuf", r"proto/"),
+    (r"nlohmann/json\.hpp", r".*\.cc$|model/json_reader\.h$"),
+    (r"(utf8proc|pcre2)", r"model/tokenizer/\w+\.cc$"),
+    (r"(simdjson|sodium|hwloc)", r".*\.cc$"),
+    (r"boost/", r"clients/gateway/"),
+    (r"(thread|mutex|condition_variable|future|sys/socket\.h)$", r"(?!model/|proto/)"),
+)
+ONE_FILE_PER_SIDE = (r"nccl", r"zmq")  # one link file in each folder that has one
+
+
+def floors(tree, report):
+    for file in tree.cpp(*FLOORS):
+        allowed = FLOORS[file.folder] + (file.folder,)
+        for line, path, quoted in file.includes:
+            folder = path.split("/")[0]
+            if folder in FLOORS and folder not in allowed:
+                report(file.path, line, f"{file.folder}/ may not include {folder}/")
+            beside = file.path[: -len(file.name)] + path
+            if quoted and tree.get(beside):
+                report(file.path, line, f'write "{beside}": paths start at the root')
+
+
+def rationed_headers(tree, report):
+    users = {}
+    for file in tree.cpp(*FOLDERS):
+        for line, path, quoted in file.includes:
+            if quoted and path.split("/")[0] in FLOORS:
+                continue
+            for header, home in RATIONED:
+                if not re.match(header, path):
+                    continue
+                if not re.match(home, file.path):
+                    report(file.path, line, f"<{path}> is rationed and has no place here")
+                if header in ONE_FILE_PER_SIDE:
+                    users.setdefault((header, file.folder), set()).add(file.path)
+    for (header, folder), paths in sorted(users.items()):
+        for path in sorted(paths)[1:]:
+            report(path, 1, f"{header} has one link file in {folder}/, and {min(paths)} is it")
+
+
+def cycle_from(graph, start):
+    """The nodes of a way from `start` back to it, or None."""
+    ways = [[start]]
+    seen = set()
+    while ways:
+        way = ways.pop()
+        for after in sorted(graph.get(way[-1], ())):
+            if after == start:
+                return way + [start]
+            if after not in seen:
+                seen.add(after)
+                ways.append(way + [after])
+    return None
+
+
+def include_cycles(tree, report):
+    """No circle of files; none of folders either, where a folder below another is its own."""
+    graphs = ({}, {})
+    for file in tree.cpp(*FOLDERS):
+        for _, path, quoted in file.includes:
+            if not quoted or tree.get(path) is None:
+                continue
+            pairs = ((file.path, path), (file.folder, path.split("/")[0]))
+            for graph, (here, there) in zip(graphs, pairs):
+                if here != there:
+                    graph.setdefault(here, set()).add(there)
+    for graph in graphs:
+        told = set()
+        for start in sorted(graph):
+            way = None if start in told else cycle_from(graph, start)
+            if way:
+                told.update(way)
+                report(start, 1, "includes go in a circle: " + " -> ".join(way))
+
+
+def cmake_text(file):
+    return "\n".join(line.split("#")[0] for line in file.lines)
+
+
+def sources_listed_in(cmake):
+    """The sources that a CMake list can mean, as paths from the root."""
+    here = cmake.path[: -len("CMakeLists.txt")]
+    for word in re.split(r"[\s()\"]+", cmake_text(cmake)):
+        yield here + word
+        yield word.replace("${PROJECT_SOURCE_DIR}/", "")
+        yield f"{cmake.folder}/{word}.cc"  # trireme_test(folder/x_test)
+
+
+def listed_sources(tree, report):
+    listed = set()
+    for file in tree:
+        if file.name == "CMakeLists.txt":
+            listed.update(sources_listed_in(file))
+    for file in tree.cpp(*FOLDERS, "tests", "benchmarks"):
+        if not file.is_header and file.path not in listed:
+            report(file.path, 1, "is in no CMakeLists.txt: list it or delete it")
+
+
+def cmake_functions(tree, report):
+    for file in tree:
+        if file.name != "CMakeLists.txt" and not file.path.endswith(".cmake"):
+            continue
+        for number, line in enumerate(cmake_text(file).split("\n"), 1):
+            if re.match(r"\s*file\s*\(\s*GLOB", line):
+                report(file.path, number, "sources are listed, not globbed")
+            if file.path != "cmake/targets.cmake" and re.match(r"\s*(function|macro)\s*\(", line):
+                report(file.path, number, "CMake functions live in cmake/targets.cmake")
+
+
+LINK_CALL = (
+    r"\b(trireme_library|trireme_program|add_library|target_link_libraries)\s*\((\w+)([^()]*)\)"
+)
+
+
+def link_floors(tree, report):
+    """target_link_libraries repeats the table of include floors."""
+    calls = []
+    home = {}
+    for file in tree:
+        if file.name != "CMakeLists.txt" or file.folder not in FLOORS:
+            continue
+        text = cmake_text(file)
+        for match in re.finditer(LINK_CALL, text):
+            line = text.count("\n", 0, match.start()) + 1
+            calls.append((file, line, match.group(2), match.group(3).split()))
+            if match.group(1) != "target_link_libraries":
+                home[match.group(2)] = file.folder
+    for file, line, target, words in calls:
+        allowed = FLOORS[file.folder] + (file.folder,)
+        for word in words:
+            if word in home and home[word] not in allowed:
+                words_of = f"{target} of {file.folder}/ may not link {word} of {home[word]}/"
+                report(file.path, line, words_of)
+
+
+RULES = (
+    floors,
+    rationed_headers,
+    include_cycles,
+    listed_sources,
+    cmake_functions,
+    link_floors,
+)
