@@ -31,6 +31,12 @@ class PagePool {
   // Takes a share of the longest run of `keys`, from the first, whose pages are known.
   std::vector<PageId> take_cached(std::span<const PageKey> keys);
 
+  // How many of `keys`, from the first, take_cached would find.
+  int count_cached(std::span<const PageKey> keys) const;
+
+  // Takes one more share of held pages.
+  void share(std::span<const PageId> pages);
+
   // Makes a full, held page findable. It is not written again while it is known.
   // If the key is already known the older page keeps it and this one stays anonymous.
   void publish(PageId page, const PageKey& key);
@@ -40,6 +46,7 @@ class PagePool {
 
   int available() const { return num_idle_; }  // free + cached
   int held() const { return ring_ - num_idle_; }
+  int cached() const { return num_cached_; }  // known and not held
 
  private:
   struct Page {
@@ -61,6 +68,7 @@ class PagePool {
   // Idle pages form a ring, the next to be reused first. Its sentinel is one past the last page.
   const PageId ring_;
   int num_idle_ = 0;
+  int num_cached_ = 0;
   std::unordered_map<PageKey, PageId, KeyHash> known_;
 };
 

@@ -1,0 +1,80 @@
+#include "coordinator/engine.h"
+
+#include <algorithm>
+
+#include "coordinator/engine_state.h"
+
+namespace trireme {
+
+std::string to_string(const RequestId& id) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text(32, '0');
+  for (int i = 0; i < 16; ++i) {
+    text[15 - i] = kDigits[(id.high >> (4 * i)) & 15];
+    text[31 - i] = kDigits[(id.low >> (4 * i)) & 15];
+  }
+  return text;
+}
+
+Engine::Engine(const EngineOptions& options) : state_(std::make_unique<State>(options)) {}
+Engine::~Engine() = default;
+
+void Engine::on(Event event, TimeUs now_us, std::vector<Effect>& effects) {
+  state_->on(event, now_us, effects);
+}
+
+TimeUs Engine::next_tick_us() const { return state_->next_tick_us(); }
+EngineStatus Engine::status() const { return state_->status(); }
+
+Engine::State::State(const EngineOptions& options)
+    : options_(options), random_(options.random_seed) {}
+
+void Engine::State::on(Event& event, TimeUs now_us, std::vector<Effect>& effects) {
+  now_us_ = now_us;
+  effects_ = &effects;
+  std::visit([this](auto& one) { handle(one); }, event);
+  plan_all();
+  journal_promises();
+  effects_ = nullptr;
+}
+
+// One record for all that an event promises; what it promises is held until the record is durable.
+void Engine::State::journal_promises() {
+  if (promises_.empty()) return;
+  effects_->push_back(effect::Append{++sequence_, {}});
+  undurable_.emplace_back(sequence_, std::move(promises_));
+  promises_.clear();
+}
+
+void Engine::State::handle(event::Durable& event) {
+  while (!undurable_.empty() && undurable_.front().first <= event.sequence) {
+    for (Effect& effect : undurable_.front().second) effects_->push_back(std::move(effect));
+    undurable_.pop_front();
+  }
+}
+
+TimeUs Engine::State::next_tick_us() const {
+  return deadlines_.empty() ? 0 : deadlines_.begin()->first;
+}
+
+EngineStatus Engine::State::status() const {
+  EngineStatus status = totals_;
+  status.waiting = static_cast<int64_t>(waiting_.size());
+  status.running = 0;
+  for (const auto& [id, group] : groups_) {
+    EngineStatus::Group row;
+    row.group = id;
+    row.epoch = group.shape.epoch;
+    row.pages = group.shape.num_pages;
+    row.pages_held = group.pool.held();
+    row.pages_cached = group.pool.cached();
+    row.slots_used = static_cast<int32_t>(group.running.size());
+    row.steps = group.next_step - 1;
+    row.plans_in_flight = static_cast<int32_t>(group.in_flight.size());
+    status.running += row.slots_used;
+    status.groups.push_back(row);
+  }
+  return status;
+}
+
+}  // namespace trireme

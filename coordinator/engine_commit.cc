@@ -1,0 +1,253 @@
+#include <algorithm>
+
+#include "coordinator/engine_state.h"
+#include "model/tokenizer/tokenizer.h"
+#include "proto/credit.h"
+
+namespace trireme {
+
+// Counts, end-of-sequence and stop ids first; then the next plan; then text. A result that is not
+// the oldest plan's is stale.
+void Engine::State::handle(event::StepDone& event) {
+  const auto found = groups_.find(event.group);
+  if (found == groups_.end()) return;
+  Group& group = found->second;
+  StepResult& result = event.result;
+  const Epochs epochs{options_.coordinator_epoch, group.shape.epoch};
+  if (result.epochs != epochs || group.in_flight.empty() ||
+      group.in_flight.front().step != result.step) {
+    return;
+  }
+  const PlanInFlight plan = std::move(group.in_flight.front());
+  group.in_flight.pop_front();
+  for (Sequence* sequence : plan.named) --sequence->plans_in_flight;
+  for (Sequence* sequence : plan.drawing) --sequence->draws_in_flight;
+
+  take_logprobs(group, result);
+  size_t at = 0;
+  for (size_t i = 0; i < result.slots.size() && i < result.counts.size(); ++i) {
+    const size_t count = std::max(0, result.counts[i]);
+    if (at + count > result.ids.size()) break;
+    const SlotId slot = result.slots[i];
+    const std::span<const TokenId> ids(result.ids.data() + at, count);
+    at += count;
+    if (slot < 0 || slot >= static_cast<SlotId>(group.slots.size())) continue;
+    Sequence* sequence = group.slots[slot];
+    if (sequence == nullptr || sequence->state == SequenceState::kFinished) continue;
+    commit_ids(*sequence, ids);
+  }
+  commit_failures(group, result);
+  say_scores(group, result);
+  for (Sequence* sequence : plan.named) publish_full_pages(group, *sequence);
+  plan_all();
+  for (Sequence* sequence : spoken_) speak(*sequence);
+  spoken_.clear();
+  std::vector<RequestId> ended;
+  for (Sequence* sequence : plan.named) {
+    Request& request = *sequence->request;
+    release_if_unnamed(group, *sequence);
+    if (!request.generates() || request.num_unfinished == 0) ended.push_back(request.id);
+  }
+  for (const RequestId& id : ended) {
+    const auto request = requests_.find(id);
+    if (request == requests_.end()) continue;
+    if (request->second->generates()) {
+      forget_if_over(request->second.get());
+    } else {
+      finish_prompt_only(*request->second);
+    }
+  }
+}
+
+void Engine::State::take_logprobs(Group& group, StepResult& result) {
+  for (LogprobEntry& entry : result.logprobs) {
+    if (entry.slot < 0 || entry.slot >= static_cast<SlotId>(group.slots.size())) continue;
+    Sequence* sequence = group.slots[entry.slot];
+    if (sequence != nullptr) sequence->new_logprobs.push_back(std::move(entry));
+  }
+}
+
+Engine::State::Ending Engine::State::ending_of(const Sequence& sequence) const {
+  const Request& request = *sequence.request;
+  const GenerationParams& params = request.submit.params;
+  const TokenId last = sequence.ids.back();
+  const auto contains = [&](const std::vector<TokenId>& ids) {
+    return std::find(ids.begin(), ids.end(), last) != ids.end();
+  };
+  Ending ending;
+  if (request.num_output(sequence) == 0) return ending;
+  ending.is_over = true;
+  const bool early = request.num_output(sequence) <= request.sampling.min_tokens &&
+                     request.sampling.min_tokens > 0;
+  if (!early && contains(params.stop_token_ids)) {
+    ending.stop_token = last;
+    ending.last_id_is_silent = !params.include_stop_in_output;
+    return ending;
+  }
+  if (!early && !params.ignore_eos && contains(options_.eos_ids)) {
+    ending.last_id_is_silent = true;
+    return ending;
+  }
+  const auto group = groups_.find(sequence.group);
+  const int32_t longest =
+      group == groups_.end()
+          ? INT32_MAX
+          : std::min(group->second.shape.max_model_len,
+                     group->second.shape.num_pages * group->second.shape.page_tokens);
+  ending.reason = FinishReason::kLength;
+  ending.is_over = request.num_output(sequence) >= params.max_tokens ||
+                   static_cast<int32_t>(sequence.ids.size()) >= longest;
+  return ending;
+}
+
+// Ids after an end were planned before it was seen and are dropped.
+void Engine::State::commit_ids(Sequence& sequence, std::span<const TokenId> ids) {
+  Request& request = *sequence.request;
+  for (const TokenId id : ids) {
+    if (id < 0 || id >= options_.vocabulary_size) continue;
+    sequence.ids.push_back(id);
+    ++totals_.output_tokens;
+    if (request.first_token_us == 0) request.first_token_us = now_us_;
+    if (ending_of(sequence).is_over) {
+      sequence.state = SequenceState::kEnding;
+      break;
+    }
+  }
+  spoken_.push_back(&sequence);
+}
+
+void Engine::State::commit_failures(Group& group, const StepResult& result) {
+  for (const SlotFailure& failure : result.failures) {
+    if (failure.slot < 0 || failure.slot >= static_cast<SlotId>(group.slots.size())) continue;
+    Sequence* sequence = group.slots[failure.slot];
+    if (sequence == nullptr || sequence->state == SequenceState::kFinished) continue;
+    effect::Finish details;
+    details.error = status_from_wire("TRI-STEP-001", failure.message);
+    finish(*sequence, FinishReason::kError, std::move(details));
+  }
+}
+
+void Engine::State::say_scores(Group& group, StepResult& result) {
+  effect::PromptLogprobs said;
+  Request* request = nullptr;
+  const auto flush = [&] {
+    if (request == nullptr || said.entries.empty()) return;
+    said.connection = request->submit.connection;
+    said.client_tag = request->submit.client_tag;
+    said.request = request->id;
+    promise(std::move(said));
+    said = {};
+  };
+  for (LogprobEntry& entry : result.scores) {
+    if (entry.slot < 0 || entry.slot >= static_cast<SlotId>(group.slots.size())) continue;
+    const Sequence* sequence = group.slots[entry.slot];
+    if (sequence == nullptr || sequence->state == SequenceState::kFinished) continue;
+    if (sequence->request != request) flush();
+    request = sequence->request;
+    request->credit_bytes -= prompt_logprobs_cost(static_cast<int64_t>(1 + entry.top.size()));
+    said.entries.push_back(std::move(entry));
+  }
+  flush();
+}
+
+void Engine::State::handle(event::ProbeArrived& event) {
+  const auto found = groups_.find(event.group);
+  if (found == groups_.end() || event.probe.slot < 0 ||
+      event.probe.slot >= static_cast<SlotId>(found->second.slots.size())) {
+    return;
+  }
+  const Sequence* sequence = found->second.slots[event.probe.slot];
+  if (sequence == nullptr || sequence->request->submit.probes.empty()) return;
+  Request& request = *sequence->request;
+  const bool is_last = event.probe.offset + static_cast<int64_t>(event.probe.values.size()) >=
+                       event.probe.num_values;
+  if (is_last) --request.probe_values_missing;
+  request.credit_bytes -= probe_cost(static_cast<int64_t>(event.probe.values.size()));
+  promise(effect::ProbeValues{
+      request.submit.connection, request.submit.client_tag, request.id, std::move(event.probe)});
+  if (!request.generates()) finish_prompt_only(request);
+}
+
+// Score and probe requests end when the prompt is computed and all that they asked for was said.
+void Engine::State::finish_prompt_only(Request& request) {
+  const Sequence& sequence = *request.sequences[0];
+  if (request.num_unfinished > 0) {
+    if (!request.prompt_done || sequence.plans_in_flight > 0 || request.probe_values_missing > 0) {
+      return;
+    }
+    finish(*request.sequences[0], FinishReason::kStop, {});
+  }
+  forget_if_over(&request);
+}
+
+// The new ids of a sequence go out at once; their text as far as it is complete and no stop string
+// can begin in it.
+void Engine::State::speak(Sequence& sequence) {
+  Request& request = *sequence.request;
+  if (sequence.state == SequenceState::kFinished) return;
+  const GenerationParams& params = request.submit.params;
+  if (!sequence.detokenizer && options_.tokenizer != nullptr) {
+    sequence.detokenizer.emplace(*options_.tokenizer, params.skip_special_tokens);
+  }
+  const Ending ending = ending_of(sequence);
+  const int32_t first = sequence.num_sent;
+  const int32_t end = request.num_output(sequence);
+  std::string text;
+  StopText::Found found;
+  for (int32_t index = first; index < end && found.stop.empty(); ++index) {
+    ++sequence.num_sent;
+    const bool silent = ending.is_over && ending.last_id_is_silent && index + 1 == end;
+    if (silent || !sequence.detokenizer) continue;
+    const std::string piece = sequence.detokenizer->push(sequence.ids[request.num_prompt + index]);
+    // Below min_tokens a stop string does not end the answer.
+    const bool may_stop = index + 1 > request.sampling.min_tokens;
+    text += sequence.stop_text.add(
+        piece,
+        may_stop ? std::span<const std::string>(params.stop) : std::span<const std::string>(),
+        params.include_stop_in_output,
+        found);
+  }
+  if (!found.stop.empty()) {  // what was planned beyond it is dropped
+    sequence.ids.resize(request.num_prompt + sequence.num_sent);
+  }
+  say_tokens(sequence, first, std::move(text));
+  const bool stopped = !found.stop.empty();
+  if (!stopped && !ending.is_over) return;
+  effect::Finish details;
+  details.stop_string = found.stop;
+  if (!stopped) {
+    details.stop_token = ending.stop_token;
+    details.text = sequence.stop_text.take_rest();
+    if (sequence.detokenizer) details.text += sequence.detokenizer->finish();
+  }
+  finish(sequence, stopped ? FinishReason::kStop : ending.reason, std::move(details));
+}
+
+void Engine::State::say_tokens(Sequence& sequence, int32_t first, std::string text) {
+  Request& request = *sequence.request;
+  effect::Tokens tokens;
+  tokens.connection = request.submit.connection;
+  tokens.client_tag = request.submit.client_tag;
+  tokens.request = request.id;
+  tokens.choice = sequence.choice;
+  tokens.first_index = first;
+  const auto begin = sequence.ids.begin() + request.num_prompt + first;
+  tokens.ids.assign(begin, sequence.ids.begin() + request.num_prompt + sequence.num_sent);
+  int64_t pairs = 0;
+  const size_t spoken = tokens.ids.size();
+  if (spoken == 0 && text.empty()) return;
+  if (!sequence.new_logprobs.empty()) {
+    tokens.logprobs = std::move(sequence.new_logprobs);
+    sequence.new_logprobs.clear();
+    if (tokens.logprobs.size() > spoken) tokens.logprobs.resize(spoken);
+    for (const LogprobEntry& entry : tokens.logprobs)
+      pairs += 1 + static_cast<int64_t>(entry.top.size());
+  }
+  if (!request.submit.idempotency_key.empty()) sequence.text += text;
+  request.credit_bytes -=
+      piece_cost(static_cast<int64_t>(spoken), static_cast<int64_t>(text.size()), pairs);
+  tokens.text = std::move(text);
+  promise(std::move(tokens));
+}
+
+}  // namespace trireme

@@ -1,0 +1,115 @@
+#include <algorithm>
+
+#include "coordinator/engine_state.h"
+#include "coordinator/page_keys.h"
+
+namespace trireme {
+
+Group::Group(const GroupShape& shape) : shape(shape), pool(shape.num_pages) {
+  slots.resize(shape.max_slots, nullptr);
+  for (SlotId slot = shape.max_slots - 1; slot >= 0; --slot) free_slots.push_back(slot);
+}
+
+void Engine::State::handle(event::GroupReady& event) {
+  if (groups_.contains(event.shape.group)) {
+    event::GroupLost lost{event.shape.group, groups_.at(event.shape.group).shape.epoch, {}};
+    handle(lost);
+  }
+  GroupShape shape = event.shape;
+  shape.max_slots = std::min(shape.max_slots, options_.max_num_seqs);
+  shape.max_batched_tokens = std::min(shape.max_batched_tokens, options_.max_batched_tokens);
+  groups_.emplace(shape.group, Group(shape));
+}
+
+// All that a group knew can be rebuilt: its sequences wait again as prompt + emitted tokens. What a
+// client asked to see of the prompt's computation was partly said; such a request ends.
+void Engine::State::handle(event::GroupLost& event) {
+  const auto found = groups_.find(event.group);
+  if (found == groups_.end() || found->second.shape.epoch != event.epoch) return;
+  const std::vector<Sequence*> running = found->second.running;
+  for (const PlanInFlight& plan : found->second.in_flight) {
+    for (Sequence* sequence : plan.named) sequence->plans_in_flight = 0;
+  }
+  groups_.erase(found);
+  std::vector<RequestId> ended;  // ids: a request may be among them twice and goes with the first
+  for (Sequence* sequence : running) {
+    take_back(*sequence);
+    const bool is_over = sequence->state == SequenceState::kFinished;
+    if (!is_over) queue_again(*sequence);
+    if (is_over || !sequence->request->may_use_cache()) ended.push_back(sequence->request->id);
+  }
+  for (const RequestId& id : ended) {
+    const auto request = requests_.find(id);
+    if (request == requests_.end()) continue;
+    if (request->second->may_use_cache()) {
+      forget_if_over(request->second.get());
+      continue;
+    }
+    end_request(*request->second,
+                FinishReason::kError,
+                unavailable("TRI-GRP-030",
+                            "group ",
+                            event.group,
+                            " was lost (",
+                            message_of(event.cause),
+                            "); submit the request again"));
+  }
+}
+
+// The sequence has nothing in any group any more.
+void Engine::State::take_back(Sequence& sequence) {
+  sequence.group = -1;
+  sequence.slot = -1;
+  sequence.opened = false;
+  sequence.pages.clear();
+  sequence.published = 0;
+  sequence.computed = 0;
+  sequence.draws_in_flight = 0;
+  sequence.last_draw_step = 0;
+}
+
+// Back into the queue at the place of its arrival: before all that came later.
+void Engine::State::queue_again(Sequence& sequence) {
+  sequence.state = SequenceState::kWaiting;
+  const auto place = std::find_if(waiting_.begin(), waiting_.end(), [&](const Sequence* other) {
+    return other->arrival > sequence.arrival;
+  });
+  waiting_.insert(place, &sequence);
+}
+
+void Engine::State::release(Group& group, Sequence& sequence) {
+  group.pool.release(sequence.pages);
+  group.slots[sequence.slot] = nullptr;
+  group.free_slots.push_back(sequence.slot);
+  if (sequence.opened) group.closed.push_back(sequence.slot);
+  group.running.erase(std::find(group.running.begin(), group.running.end(), &sequence));
+  take_back(sequence);
+}
+
+// Slot and pages return when the last plan that names them has its result.
+void Engine::State::release_if_unnamed(Group& group, Sequence& sequence) {
+  if (sequence.plans_in_flight > 0 || sequence.slot < 0) return;
+  if (sequence.state == SequenceState::kFinished) {
+    release(group, sequence);
+  } else if (sequence.state == SequenceState::kLeaving) {
+    release(group, sequence);
+    queue_again(sequence);
+  }
+}
+
+// Pages whose tokens are all known and planned become findable by their content.
+void Engine::State::publish_full_pages(Group& group, Sequence& sequence) {
+  if (!options_.prefix_caching || !sequence.request->may_use_cache()) return;
+  const int32_t page_tokens = group.shape.page_tokens;
+  const int32_t known =
+      std::min<int32_t>(sequence.computed, static_cast<int32_t>(sequence.ids.size()));
+  while ((sequence.published + 1) * page_tokens <= known) {
+    const std::span<const TokenId> tokens(sequence.ids.data() + sequence.published * page_tokens,
+                                          page_tokens);
+    sequence.parent = page_key(sequence.parent, tokens);
+    group.pool.publish(sequence.pages[sequence.published], sequence.parent);
+    ++sequence.published;
+  }
+}
+
+}  // namespace trireme

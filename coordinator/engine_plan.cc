@@ -1,0 +1,338 @@
+#include <algorithm>
+
+#include "coordinator/engine_state.h"
+#include "coordinator/page_keys.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr size_t kLookAhead = 64;  // waiting sequences that one plan considers
+
+int32_t round_up_bucket(int32_t count) {
+  constexpr int32_t kSmall[] = {1, 2, 4, 8, 16, 24, 32, 48, 64};
+  for (const int32_t bucket : kSmall) {
+    if (count <= bucket) return bucket;
+  }
+  return (count + 31) / 32 * 32;
+}
+
+}  // namespace
+
+void Engine::State::plan_all() {
+  for (auto& [id, group] : groups_) {
+    const size_t most = group.shape.num_stages + 1;
+    while (group.in_flight.size() < most && plan_one(group)) {
+    }
+  }
+}
+
+// Tries the cohorts in turn, so that they follow each other through the stages.
+bool Engine::State::plan_one(Group& group) {
+  if (group.running.empty() && waiting_.empty()) return false;
+  count_waiting(group);
+  const int32_t cohorts = group.shape.num_stages;
+  for (int32_t turn = 0; turn < cohorts; ++turn) {
+    const int32_t cohort = (group.next_cohort + turn) % cohorts;
+    count_running(group);
+    SchedulerInput input;
+    input.running = running_counts_;
+    input.waiting = waiting_counts_;
+    input.cohort = cohort;
+    input.page_tokens = group.shape.page_tokens;
+    input.free_pages = group.pool.available();
+    input.token_budget = group.shape.max_batched_tokens;
+    input.free_slots = static_cast<int32_t>(group.free_slots.size());
+    schedule(input, decision_);
+    for (const int32_t index : decision_.preempted) {
+      Sequence& victim = *group.running[index];
+      victim.state = SequenceState::kLeaving;
+      ++totals_.preemptions;
+    }
+    const bool preempted = !decision_.preempted.empty();
+    const bool has_tokens =
+        !decision_.decodes.empty() || !decision_.chunks.empty() || !decision_.admitted.empty();
+    if (has_tokens) {
+      group.next_cohort = (cohort + 1) % cohorts;
+      send_plan(group, decision_);
+    }
+    if (preempted) {
+      const std::vector<Sequence*> running = group.running;
+      for (Sequence* sequence : running) release_if_unnamed(group, *sequence);
+    }
+    if (has_tokens || preempted) return true;
+  }
+  return false;
+}
+
+bool Engine::State::can_draw(const Sequence& sequence) const {
+  const Request& request = *sequence.request;
+  const Group& group = groups_.at(sequence.group);
+  const int32_t longest =
+      std::min(group.shape.max_model_len, group.shape.num_pages * group.shape.page_tokens);
+  const auto known = static_cast<int32_t>(sequence.ids.size());
+  return request.num_output(sequence) + sequence.draws_in_flight <
+             request.submit.params.max_tokens &&
+         known + sequence.draws_in_flight < longest;
+}
+
+void Engine::State::count_running(const Group& group) {
+  running_counts_.clear();
+  for (const Sequence* sequence : group.running) {
+    const auto known = static_cast<int32_t>(sequence->ids.size());
+    RunningCounts counts;
+    counts.arrival = sequence->arrival;
+    counts.cohort = sequence->cohort;
+    counts.computed = sequence->computed;
+    counts.left = std::max(0, known - sequence->computed);
+    counts.decodes =
+        sequence->draws_in_flight > 0 || (counts.left == 1 && sequence->last_draw_step > 0);
+    counts.pages_held = static_cast<int32_t>(sequence->pages.size());
+    counts.leaving = sequence->state != SequenceState::kRunning;
+    counts.paused = sequence->request->credit_bytes <= 0 ||
+                    (counts.decodes && !can_draw(*sequence)) ||
+                    (!counts.decodes && counts.left == 0);
+    running_counts_.push_back(counts);
+  }
+}
+
+// Choices of one prompt wait for the first to have planned the prompt, then share its pages.
+bool Engine::State::may_wait_for_sibling(const Sequence& sequence) const {
+  if (sequence.choice == 0) return false;
+  const Sequence& first = *sequence.request->sequences[0];
+  return first.state == SequenceState::kWaiting ||
+         (first.state == SequenceState::kRunning && first.computed < sequence.request->num_prompt);
+}
+
+void Engine::State::fill_keys(Sequence& sequence,
+                              std::vector<PageKey>& keys,
+                              int32_t page_tokens) const {
+  PageKey parent = first_parent(options_.cache_salt, sequence.request->submit.principal);
+  // Never the last known token: its logits are what the request waits for.
+  const auto pages = (static_cast<int32_t>(sequence.ids.size()) - 1) / page_tokens;
+  for (int32_t page = 0; page < pages; ++page) {
+    parent = page_key(parent, std::span(sequence.ids).subspan(page * page_tokens, page_tokens));
+    keys.push_back(parent);
+  }
+}
+
+int32_t Engine::State::cached_tokens(Group& group, Sequence& sequence) {
+  if (!sequence.request->may_use_cache()) return 0;
+  if (!options_.prefix_caching) {
+    if (sequence.choice == 0) return 0;
+    const Sequence& first = *sequence.request->sequences[0];
+    if (first.state != SequenceState::kRunning || first.group != group.shape.group) return 0;
+    return (sequence.request->num_prompt - 1) / group.shape.page_tokens * group.shape.page_tokens;
+  }
+  std::vector<PageKey> keys;
+  fill_keys(sequence, keys, group.shape.page_tokens);
+  return group.pool.count_cached(keys) * group.shape.page_tokens;
+}
+
+// The least of prompt tokens already bound and not computed, plus what this one would add; then
+// fewer running; then the lower id.
+Group* Engine::State::best_group_for(Sequence& sequence) {
+  Group* best = nullptr;
+  std::pair<int64_t, size_t> best_load;
+  for (auto& [id, group] : groups_) {
+    if (group.free_slots.empty()) continue;
+    int64_t load = static_cast<int64_t>(sequence.ids.size());
+    if (groups_.size() > 1) {
+      for (const Sequence* other : group.running) {
+        load += std::max<int64_t>(0, static_cast<int64_t>(other->ids.size()) - other->computed);
+      }
+      load -= cached_tokens(group, sequence);
+    }
+    const std::pair<int64_t, size_t> candidate(load, group.running.size());
+    if (best == nullptr || candidate < best_load) {
+      best = &group;
+      best_load = candidate;
+    }
+  }
+  return best;
+}
+
+void Engine::State::count_waiting(Group& group) {
+  waiting_counts_.clear();
+  candidates_.clear();
+  if (group.free_slots.empty()) return;
+  for (Sequence* sequence : waiting_) {
+    if (candidates_.size() >= std::min(kLookAhead, group.free_slots.size())) break;
+    if (may_wait_for_sibling(*sequence) || sequence->request->credit_bytes <= 0) continue;
+    if (best_group_for(*sequence) != &group) continue;
+    WaitingCounts counts;
+    counts.cached = cached_tokens(group, *sequence);
+    counts.tokens = static_cast<int32_t>(sequence->ids.size()) - counts.cached;
+    counts.draws = sequence->request->generates() ? 1 : 0;
+    waiting_counts_.push_back(counts);
+    candidates_.push_back(sequence);
+  }
+}
+
+void Engine::State::send_plan(Group& group, const SchedulerDecision& decision) {
+  StepPlan plan;
+  plan.epochs = {options_.coordinator_epoch, group.shape.epoch};
+  plan.step = group.next_step++;
+  plan.parts.resize(1);
+  StepPart& part = plan.parts[0];
+  part.closed = std::move(group.closed);
+  group.closed.clear();
+  group.in_flight.emplace_back();
+  PlanInFlight& flight = group.in_flight.back();
+  flight.step = plan.step;
+
+  part.decodes.reserve(decision.decodes.size());
+  for (const Slice& slice : decision.decodes) {
+    Sequence& sequence = *group.running[slice.index];
+    plan.wait_ids_through = std::max(plan.wait_ids_through, sequence.last_draw_step);
+    plan_decode(group, sequence, part, flight);
+  }
+  for (const Slice& slice : decision.chunks) {
+    plan_chunk(group, *group.running[slice.index], slice.tokens, part, flight);
+  }
+  for (const Slice& slice : decision.admitted) {
+    Sequence& sequence = *candidates_[slice.index];
+    admit(group, sequence, part);
+    plan_chunk(group,
+               sequence,
+               std::min<int32_t>(slice.tokens,
+                                 static_cast<int32_t>(sequence.ids.size()) - sequence.computed),
+               part,
+               flight);
+  }
+  int32_t tokens = static_cast<int32_t>(part.decodes.size());
+  for (const Chunk& chunk : part.chunks) tokens += static_cast<int32_t>(chunk.ids.size());
+  plan.graph_key = {round_up_bucket(tokens),
+                    round_up_bucket(static_cast<int32_t>(flight.drawing.size())),
+                    part.chunks.empty()};
+  effects_->push_back(effect::SendPlan{group.shape.group, std::move(plan)});
+}
+
+void Engine::State::admit(Group& group, Sequence& sequence, StepPart& part) {
+  Request& request = *sequence.request;
+  waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &sequence));
+  sequence.state = SequenceState::kRunning;
+  sequence.group = group.shape.group;
+  sequence.slot = group.free_slots.back();
+  group.free_slots.pop_back();
+  group.slots[sequence.slot] = &sequence;
+  if (request.admitted_us == 0) request.admitted_us = now_us_;
+  if (request.compatibility.empty()) request.compatibility = group.shape.compatibility;
+  request.invariant &= group.shape.invariant && request.compatibility == group.shape.compatibility;
+
+  std::vector<int32_t> members(group.shape.num_stages, 0);
+  for (const Sequence* other : group.running) ++members[other->cohort];
+  sequence.cohort =
+      static_cast<int32_t>(std::min_element(members.begin(), members.end()) - members.begin());
+  const auto place = std::find_if(group.running.begin(), group.running.end(), [&](auto* other) {
+    return other->arrival > sequence.arrival;
+  });
+  group.running.insert(place, &sequence);
+
+  sequence.parent = first_parent(options_.cache_salt, request.submit.principal);
+  if (request.may_use_cache() && options_.prefix_caching) {
+    std::vector<PageKey> keys;
+    fill_keys(sequence, keys, group.shape.page_tokens);
+    sequence.pages = group.pool.take_cached(keys);
+    if (!sequence.pages.empty()) sequence.parent = keys[sequence.pages.size() - 1];
+  } else if (const int32_t shared = cached_tokens(group, sequence) / group.shape.page_tokens) {
+    const Sequence& first = *request.sequences[0];
+    sequence.pages.assign(first.pages.begin(), first.pages.begin() + shared);
+    group.pool.share(sequence.pages);
+  }
+  sequence.published = static_cast<int32_t>(sequence.pages.size());
+  sequence.computed = sequence.published * group.shape.page_tokens;
+  if (request.num_output(sequence) == 0) sequence.cached_tokens = sequence.computed;
+  totals_.cached_tokens += sequence.computed;
+  open_slot(sequence, part);
+  for (const PageId page : sequence.pages) part.grants.push_back({sequence.slot, page});
+}
+
+void Engine::State::open_slot(Sequence& sequence, StepPart& part) {
+  const Request& request = *sequence.request;
+  OpenedSlot opened;
+  opened.slot = sequence.slot;
+  opened.seed = request.seed;
+  opened.choice = static_cast<uint32_t>(sequence.choice);
+  opened.sampling = request.sampling;
+  opened.computed = sequence.computed;
+  opened.num_prompt = request.num_prompt;
+  opened.num_emitted = request.num_output(sequence);
+  if (request.sampling.needs_history()) {
+    opened.history.assign(sequence.ids.begin(), sequence.ids.begin() + sequence.computed);
+  }
+  part.opened.push_back(std::move(opened));
+  sequence.opened = true;
+}
+
+void Engine::State::grant_pages(Group& group, Sequence& sequence, int32_t tokens, StepPart& part) {
+  const int32_t page_tokens = group.shape.page_tokens;
+  const int32_t needed = (sequence.computed + tokens + page_tokens - 1) / page_tokens -
+                         static_cast<int32_t>(sequence.pages.size());
+  if (needed <= 0) return;
+  for (const PageId page : group.pool.take(needed)) {
+    sequence.pages.push_back(page);
+    part.grants.push_back({sequence.slot, page});
+  }
+}
+
+void Engine::State::plan_decode(Group& group,
+                                Sequence& sequence,
+                                StepPart& part,
+                                PlanInFlight& plan) {
+  grant_pages(group, sequence, 1, part);
+  part.decodes.push_back(sequence.slot);
+  ++sequence.computed;
+  ++sequence.draws_in_flight;
+  ++sequence.plans_in_flight;
+  sequence.last_draw_step = plan.step;
+  plan.named.push_back(&sequence);
+  plan.drawing.push_back(&sequence);
+}
+
+void Engine::State::plan_chunk(
+    Group& group, Sequence& sequence, int32_t tokens, StepPart& part, PlanInFlight& plan) {
+  Request& request = *sequence.request;
+  grant_pages(group, sequence, tokens, part);
+  const int32_t begin = sequence.computed;
+  const int32_t end = begin + tokens;
+  Chunk chunk;
+  chunk.slot = sequence.slot;
+  chunk.start = begin;
+  chunk.ids.assign(sequence.ids.begin() + begin, sequence.ids.begin() + end);
+  const bool is_last = end == static_cast<int32_t>(sequence.ids.size());
+  chunk.sample = is_last && request.generates();
+  part.chunks.push_back(std::move(chunk));
+  add_scores_and_probes(sequence, begin, end, part);
+  sequence.computed = end;
+  ++sequence.plans_in_flight;
+  plan.named.push_back(&sequence);
+  totals_.prompt_tokens += tokens;
+  if (is_last && request.generates()) {
+    ++sequence.draws_in_flight;
+    sequence.last_draw_step = plan.step;
+    plan.drawing.push_back(&sequence);
+  }
+  if (is_last) request.prompt_done = true;
+  publish_full_pages(group, sequence);
+}
+
+void Engine::State::add_scores_and_probes(Sequence& sequence,
+                                          int32_t begin,
+                                          int32_t end,
+                                          StepPart& part) {
+  const Request& request = *sequence.request;
+  if (request.scores_prompt() && sequence.choice == 0) {
+    const int32_t top = std::max(0, request.submit.params.num_prompt_logprobs);
+    for (int32_t position = begin; position < std::min(end, request.num_prompt - 1); ++position) {
+      part.scores.push_back({sequence.slot, position, sequence.ids[position + 1], top});
+    }
+  }
+  for (ProbeRequest probe : request.submit.probes) {
+    if (sequence.choice != 0 || probe.position < begin || probe.position >= end) continue;
+    probe.slot = sequence.slot;
+    part.probes.push_back(probe);
+  }
+}
+
+}  // namespace trireme

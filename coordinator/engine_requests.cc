@@ -1,0 +1,320 @@
+#include <algorithm>
+
+#include "coordinator/engine_state.h"
+#include "coordinator/page_keys.h"
+#include "model/tokenizer/tokenizer.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr size_t kMaxKept = 1024;        // answers of keyed requests
+constexpr int64_t kRequestBytes = 4096;  // what a waiting request takes besides its prompt
+
+int64_t bytes_of(const SubmitRequest& submit) {
+  return kRequestBytes + 4 * static_cast<int64_t>(submit.prompt.size());
+}
+
+}  // namespace
+
+Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const {
+  constexpr int64_t kRetryMs = 1000;
+  if (draining_) {
+    *retry_after_ms = 5 * kRetryMs;
+    return unavailable("TRI-REQ-031",
+                       "the cluster is draining and takes no new requests; retry "
+                       "later or elsewhere");
+  }
+  const int64_t sequences = static_cast<int64_t>(waiting_.size()) + submit.params.num_choices;
+  if (sequences > options_.max_waiting_requests ||
+      waiting_bytes_ + bytes_of(submit) > options_.max_waiting_bytes) {
+    *retry_after_ms = kRetryMs;
+    return exhausted("TRI-REQ-030",
+                     "the waiting queue is full (",
+                     waiting_.size(),
+                     " of ",
+                     options_.max_waiting_requests,
+                     " requests, ",
+                     waiting_bytes_,
+                     " of ",
+                     options_.max_waiting_bytes,
+                     " bytes); retry after ",
+                     kRetryMs,
+                     " ms");
+  }
+  if (submit.prompt.empty()) {
+    return invalid("TRI-REQ-032", "the prompt has no tokens; send at least one");
+  }
+  if (!submit.probes.empty() && !options_.allow_probes) {
+    return invalid("TRI-REQ-033",
+                   "probes are not allowed here; start the cluster with "
+                   "--allow-probes");
+  }
+  for (const ProbeRequest& probe : submit.probes) {
+    if (probe.position < 0 || probe.position >= static_cast<int64_t>(submit.prompt.size())) {
+      return invalid("TRI-REQ-034",
+                     "a probe asks for position ",
+                     probe.position,
+                     ", the prompt has ",
+                     submit.prompt.size(),
+                     " tokens");
+    }
+  }
+  int32_t longest = 0;
+  for (const auto& [id, group] : groups_) {
+    longest = std::max(
+        longest,
+        std::min(group.shape.max_model_len, group.shape.num_pages * group.shape.page_tokens));
+  }
+  const auto length = static_cast<int64_t>(submit.prompt.size());
+  const bool fits = submit.kind == RequestKind::kGenerate ? length < longest : length <= longest;
+  if (longest > 0 && !fits) {
+    return invalid("TRI-REQ-035",
+                   "the prompt has ",
+                   length,
+                   " tokens, allowed are at most ",
+                   longest - (submit.kind == RequestKind::kGenerate ? 1 : 0),
+                   "; shorten it or serve the model with a larger --max-model-len");
+  }
+  return ok_status();
+}
+
+void Engine::State::refuse(const SubmitRequest& submit, Status status, int64_t retry_after_ms) {
+  effects_->push_back(
+      effect::Refuse{submit.connection, submit.client_tag, std::move(status), retry_after_ms});
+}
+
+void Engine::State::handle(event::Submitted& event) {
+  if (repeat_known(event.request)) return;
+  int64_t retry_after_ms = 0;
+  if (Status status = may_accept(event.request, &retry_after_ms); !status.ok()) {
+    return refuse(event.request, std::move(status), retry_after_ms);
+  }
+  if (event.request.deadline_us != 0 && event.request.deadline_us <= now_us_) {
+    return refuse(event.request, timed_out("TRI-REQ-036", "the deadline was over on arrival"), 0);
+  }
+  Request* request = accept(event.request);
+  say_accepted(*request, false);
+}
+
+Request* Engine::State::accept(SubmitRequest& submit) {
+  auto owned = std::make_unique<Request>();
+  Request& request = *owned;
+  request.id = {random_(), random_()};
+  request.num_prompt = static_cast<int32_t>(submit.prompt.size());
+  request.submitted_us = now_us_;
+  request.credit_bytes = submit.credit_bytes;
+  request.seed = submit.params.seed ? *submit.params.seed : random_();
+  request.sampling = submit.params.sampling;
+  request.sampling.end_ids.clear();
+  if (request.sampling.min_tokens > 0) {
+    request.sampling.end_ids = submit.params.stop_token_ids;
+    request.sampling.end_ids.insert(
+        request.sampling.end_ids.end(), options_.eos_ids.begin(), options_.eos_ids.end());
+  }
+  waiting_bytes_ += bytes_of(submit);
+  std::vector<TokenId> prompt = std::move(submit.prompt);
+  request.submit = std::move(submit);
+  request.probe_values_missing = static_cast<int32_t>(request.submit.probes.size());
+  if (!request.submit.idempotency_key.empty()) {
+    keys_[{request.submit.principal, request.submit.idempotency_key}] = request.id;
+  }
+  if (request.submit.deadline_us != 0) {
+    deadlines_.emplace(request.submit.deadline_us, request.id);
+  }
+  add_sequences(request, std::move(prompt));
+  requests_.emplace(request.id, std::move(owned));
+  return &request;
+}
+
+void Engine::State::add_sequences(Request& request, std::vector<TokenId> prompt) {
+  const int32_t choices = request.generates() ? request.submit.params.num_choices : 1;
+  request.num_unfinished = choices;
+  for (int32_t choice = 0; choice < choices; ++choice) {
+    auto sequence = std::make_unique<Sequence>();
+    sequence->request = &request;
+    sequence->choice = choice;
+    sequence->arrival = next_arrival_++;
+    sequence->ids = choice + 1 < choices ? prompt : std::move(prompt);
+    waiting_.push_back(sequence.get());
+    request.sequences.push_back(std::move(sequence));
+  }
+}
+
+void Engine::State::say_accepted(Request& request, bool repeated) {
+  const SubmitRequest& submit = request.submit;
+  promise(effect::Accept{submit.connection,
+                         submit.client_tag,
+                         request.id,
+                         request.seed,
+                         request.num_prompt,
+                         repeated});
+  if (!submit.params.echo || options_.tokenizer == nullptr || !request.generates()) return;
+  for (const auto& sequence : request.sequences) {
+    const std::span<const TokenId> ids(sequence->ids.data(), request.num_prompt);
+    effect::Tokens tokens;
+    tokens.connection = submit.connection;
+    tokens.client_tag = submit.client_tag;
+    tokens.request = request.id;
+    tokens.choice = sequence->choice;
+    tokens.text = options_.tokenizer->decode(ids, submit.params.skip_special_tokens);
+    promise(std::move(tokens));
+  }
+}
+
+// A key that is known names the request of then: the answer moves to the connection that asks now
+// and is told again from its first token.
+bool Engine::State::repeat_known(const SubmitRequest& submit) {
+  if (submit.idempotency_key.empty()) return false;
+  const auto known = keys_.find({submit.principal, submit.idempotency_key});
+  if (known == keys_.end()) return false;
+  Request& request = *requests_.at(known->second);
+  request.submit.connection = submit.connection;
+  request.submit.client_tag = submit.client_tag;
+  request.credit_bytes = submit.credit_bytes;
+  say_accepted(request, true);
+  replay(request);
+  return true;
+}
+
+void Engine::State::replay(Request& request) {
+  int32_t finished = 0;
+  for (const auto& sequence : request.sequences) {
+    effect::Tokens tokens;
+    tokens.connection = request.submit.connection;
+    tokens.client_tag = request.submit.client_tag;
+    tokens.request = request.id;
+    tokens.choice = sequence->choice;
+    const auto first = sequence->ids.begin() + request.num_prompt;
+    tokens.ids.assign(first, first + sequence->num_sent);
+    tokens.text = sequence->text;
+    if (!tokens.ids.empty() || !tokens.text.empty()) promise(std::move(tokens));
+    if (!sequence->ending) continue;
+    effect::Finish ending = *sequence->ending;
+    ending.connection = request.submit.connection;
+    ending.client_tag = request.submit.client_tag;
+    ending.text.clear();  // said above
+    ending.last_choice = ++finished == static_cast<int32_t>(request.sequences.size());
+    promise(std::move(ending));
+  }
+}
+
+void Engine::State::handle(event::Cancelled& event) {
+  const auto found = requests_.find(event.request);
+  if (found == requests_.end()) return;
+  if (event.connection != 0 && found->second->submit.connection != event.connection) return;
+  end_request(*found->second, FinishReason::kCancelled, ok_status());
+}
+
+void Engine::State::handle(event::Disconnected& event) {
+  std::vector<Request*> cancelled;
+  for (const auto& [id, request] : requests_) {
+    if (request->submit.connection != event.connection) continue;
+    request->submit.connection = 0;
+    request->credit_bytes = INT64_MAX / 2;  // nobody reads: nothing is held back
+    if (request->submit.on_disconnect == OnDisconnect::kCancel) cancelled.push_back(request.get());
+  }
+  for (Request* request : cancelled) end_request(*request, FinishReason::kCancelled, ok_status());
+}
+
+void Engine::State::handle(event::Resumed& event) {
+  effects_->push_back(
+      effect::Refuse{event.connection,
+                     event.client_tag,
+                     invalid("TRI-REQ-037",
+                             "the answer ",
+                             to_string(event.request),
+                             " is not kept; submit the prompt again (with an idempotency key)"),
+                     0});
+}
+
+void Engine::State::handle(event::Credited& event) {
+  const auto found = requests_.find(event.request);
+  if (found == requests_.end() || found->second->submit.connection != event.connection) return;
+  found->second->credit_bytes += event.bytes;
+}
+
+void Engine::State::handle(event::Tick&) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now_us_) {
+    const RequestId id = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    const auto found = requests_.find(id);
+    if (found == requests_.end()) continue;
+    end_request(*found->second,
+                FinishReason::kError,
+                timed_out("TRI-REQ-038",
+                          "the request's deadline is over after ",
+                          (now_us_ - found->second->submitted_us) / 1000,
+                          " ms"));
+  }
+}
+
+void Engine::State::handle(event::Drain&) { draining_ = true; }
+
+void Engine::State::end_request(Request& request, FinishReason reason, const Status& error) {
+  for (const auto& sequence : request.sequences) {
+    if (sequence->state == SequenceState::kFinished) continue;
+    effect::Finish details;
+    details.error = error;
+    finish(*sequence, reason, std::move(details));
+  }
+  forget_if_over(&request);
+}
+
+void Engine::State::finish(Sequence& sequence, FinishReason reason, effect::Finish details) {
+  Request& request = *sequence.request;
+  if (sequence.state == SequenceState::kWaiting) {
+    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &sequence));
+  }
+  const bool has_slot = sequence.slot >= 0;
+  sequence.state = SequenceState::kFinished;
+  --request.num_unfinished;
+  ++totals_.finished;
+  details.connection = request.submit.connection;
+  details.client_tag = request.submit.client_tag;
+  details.request = request.id;
+  details.choice = sequence.choice;
+  details.reason = reason;
+  details.prompt_tokens = request.num_prompt;
+  details.output_tokens = request.num_output(sequence);
+  details.cached_tokens = sequence.cached_tokens;
+  details.queued_us = request.admitted_us == 0 ? now_us_ - request.submitted_us
+                                               : request.admitted_us - request.submitted_us;
+  details.first_token_us =
+      request.first_token_us == 0 ? 0 : request.first_token_us - request.submitted_us;
+  details.total_us = now_us_ - request.submitted_us;
+  details.last_choice = request.num_unfinished == 0;
+  details.invariant = request.invariant;
+  if (!request.submit.idempotency_key.empty()) {
+    sequence.text += details.text;
+    sequence.ending = details;
+  }
+  promise(std::move(details));
+  if (has_slot) release_if_unnamed(groups_.at(sequence.group), sequence);
+}
+
+// A request is forgotten when its answers are over and no plan names it; one with a key is kept for
+// a while, so that the same Submit finds it again.
+void Engine::State::forget_if_over(Request* request) {
+  if (request->num_unfinished > 0 || request->is_kept) return;
+  for (const auto& sequence : request->sequences) {
+    if (sequence->slot >= 0) return;
+  }
+  if (request->submit.deadline_us != 0) {
+    deadlines_.erase({request->submit.deadline_us, request->id});
+  }
+  waiting_bytes_ -= kRequestBytes + 4 * static_cast<int64_t>(request->num_prompt);
+  if (request->submit.idempotency_key.empty()) {
+    requests_.erase(request->id);
+    return;
+  }
+  request->is_kept = true;
+  kept_.push_back(request->id);
+  if (kept_.size() <= kMaxKept) return;
+  const auto oldest = requests_.find(kept_.front());
+  kept_.pop_front();
+  keys_.erase({oldest->second->submit.principal, oldest->second->submit.idempotency_key});
+  requests_.erase(oldest);
+}
+
+}  // namespace trireme

@@ -1,0 +1,150 @@
+// The Engine's inside: request table, groups, and the duties of a step, one .cc file each
+// (engine_requests: submit, end, answers; engine_plan: admission and plans; engine_commit:
+// results).
+#pragma once
+
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "coordinator/engine.h"
+#include "coordinator/scheduler.h"
+#include "coordinator/sequence.h"
+
+namespace trireme {
+
+// A plan that was sent and has no result yet.
+struct PlanInFlight {
+  int64_t step = 0;
+  std::vector<Sequence*> named;  // each once
+  std::vector<Sequence*> drawing;
+};
+
+struct Group {
+  GroupShape shape;
+  PagePool pool;
+  std::vector<Sequence*> running;  // by arrival
+  std::vector<Sequence*> slots;    // owner of each slot, or null
+  std::vector<SlotId> free_slots;
+  std::vector<SlotId> closed;  // to be told in the next plan
+  std::deque<PlanInFlight> in_flight;
+  int64_t next_step = 1;
+  int32_t next_cohort = 0;
+
+  explicit Group(const GroupShape& shape);
+};
+
+class Engine::State {
+ public:
+  explicit State(const EngineOptions& options);
+
+  void on(Event& event, TimeUs now_us, std::vector<Effect>& effects);
+  TimeUs next_tick_us() const;
+  EngineStatus status() const;
+
+ private:
+  // --- engine_requests.cc
+  void handle(event::Submitted& event);
+  void handle(event::Cancelled& event);
+  void handle(event::Disconnected& event);
+  void handle(event::Resumed& event);
+  void handle(event::Credited& event);
+  void handle(event::Tick&);
+  void handle(event::Drain&);
+  void handle(event::Durable& event);
+  Status may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const;
+  bool repeat_known(const SubmitRequest& submit);
+  Request* accept(SubmitRequest& submit);
+  void add_sequences(Request& request, std::vector<TokenId> prompt);
+  void say_accepted(Request& request, bool repeated);
+  void replay(Request& request);
+  void end_request(Request& request, FinishReason reason, const Status& error);
+  void refuse(const SubmitRequest& submit, Status status, int64_t retry_after_ms);
+
+  // Ends one answer and says so. The sequence keeps slot and pages until no plan names it.
+  void finish(Sequence& sequence, FinishReason reason, effect::Finish details);
+  void forget_if_over(Request* request);
+
+  // --- engine_groups.cc
+  void handle(event::GroupReady& event);
+  void handle(event::GroupLost& event);
+  void take_back(Sequence& sequence);
+  void queue_again(Sequence& sequence);
+  void give_slot(Group& group, Sequence& sequence, SlotId slot);
+  void release(Group& group, Sequence& sequence);
+  void release_if_unnamed(Group& group, Sequence& sequence);
+  void publish_full_pages(Group& group, Sequence& sequence);
+
+  // --- engine_plan.cc
+  void plan_all();
+  bool plan_one(Group& group);
+  void count_running(const Group& group);
+  void count_waiting(Group& group);
+  bool may_wait_for_sibling(const Sequence& sequence) const;
+  Group* best_group_for(Sequence& sequence);
+  int32_t cached_tokens(Group& group, Sequence& sequence);
+  void fill_keys(Sequence& sequence, std::vector<PageKey>& keys, int32_t page_tokens) const;
+  void send_plan(Group& group, const SchedulerDecision& decision);
+  void admit(Group& group, Sequence& sequence, StepPart& part);
+  void plan_chunk(
+      Group& group, Sequence& sequence, int32_t tokens, StepPart& part, PlanInFlight& plan);
+  void plan_decode(Group& group, Sequence& sequence, StepPart& part, PlanInFlight& plan);
+  void grant_pages(Group& group, Sequence& sequence, int32_t tokens, StepPart& part);
+  void open_slot(Sequence& sequence, StepPart& part);
+  void add_scores_and_probes(Sequence& sequence, int32_t begin, int32_t end, StepPart& part);
+  bool can_draw(const Sequence& sequence) const;
+
+  // --- engine_commit.cc
+  void handle(event::StepDone& event);
+  void handle(event::ProbeArrived& event);
+  void take_logprobs(Group& group, StepResult& result);
+  void commit_ids(Sequence& sequence, std::span<const TokenId> ids);
+  void commit_failures(Group& group, const StepResult& result);
+  void say_scores(Group& group, StepResult& result);
+  void finish_prompt_only(Request& request);
+  void speak(Sequence& sequence);
+  void say_tokens(Sequence& sequence, int32_t first, std::string text);
+  struct Ending {
+    bool is_over = false;
+    FinishReason reason = FinishReason::kStop;
+    std::optional<TokenId> stop_token;
+    bool last_id_is_silent = false;  // EOS and stop ids are in token_ids, not in the text
+  };
+  Ending ending_of(const Sequence& sequence) const;
+
+  // What the client may hear only when the journal holds it.
+  void promise(Effect effect) { promises_.push_back(std::move(effect)); }
+  void journal_promises();
+
+  const EngineOptions options_;
+  std::mt19937_64 random_;
+  TimeUs now_us_ = 0;
+  std::vector<Effect>* effects_ = nullptr;  // of the event being handled
+
+  std::map<RequestId, std::unique_ptr<Request>> requests_;
+  std::map<std::pair<std::string, std::string>, RequestId> keys_;  // (principal, idempotency key)
+  std::deque<RequestId> kept_;  // keyed requests that are over, the oldest first
+  std::set<std::pair<TimeUs, RequestId>> deadlines_;
+  std::deque<Sequence*> waiting_;  // by arrival
+  int64_t waiting_bytes_ = 0;
+  uint64_t next_arrival_ = 1;
+  std::map<GroupId, Group> groups_;
+  bool draining_ = false;
+
+  uint64_t sequence_ = 0;  // of the journal
+  std::vector<Effect> promises_;
+  std::deque<std::pair<uint64_t, std::vector<Effect>>> undurable_;
+
+  EngineStatus totals_;
+  std::vector<Sequence*> spoken_;  // sequences with new ids in this commit, or ended by it
+  std::vector<RunningCounts> running_counts_;
+  std::vector<WaitingCounts> waiting_counts_;
+  std::vector<Sequence*> candidates_;  // the waiting sequences behind waiting_counts_
+  SchedulerDecision decision_;
+};
+
+}  // namespace trireme
