@@ -3,6 +3,7 @@
 # -ffp-contract=off: a fused multiply-add only where a kernel asks for one (docs/numerics.md).
 function(trireme_compile_options target)
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${target} PRIVATE TRIREME_VERSION="${PROJECT_VERSION}")
   target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off)
   # g++ 12 and 13 see uninitialised members in every std::variant that is moved.
   target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
