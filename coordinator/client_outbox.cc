@@ -62,26 +62,10 @@ void ClientOutbox::add(uint64_t tag, door::ToClient message, int64_t cost, bool 
   if (last) streams_.erase(tag);
 }
 
-// A piece that continues the held one joins it, so that a slow reader costs bytes, not structs.
+// Parts are not joined: client and Engine count the same parts, so their balances stay equal.
 void ClientOutbox::hold(Stream& stream, Part part) {
-  auto* tokens = std::get_if<door::Tokens>(&part.message);
-  auto* before =
-      stream.held.empty() ? nullptr : std::get_if<door::Tokens>(&stream.held.back().message);
-  if (tokens != nullptr && before != nullptr &&
-      tokens->pieces[0].choice == before->pieces[0].choice) {
-    door::Piece& from = tokens->pieces[0];
-    door::Piece& to = before->pieces[0];
-    to.token_ids.insert(to.token_ids.end(), from.token_ids.begin(), from.token_ids.end());
-    to.text += from.text;
-    to.logprobs.insert(to.logprobs.end(), from.logprobs.begin(), from.logprobs.end());
-    const int64_t more = part.cost - kCreditPartBytes;
-    stream.held.back().cost += more;
-    stream.held.back().bytes += more;
-    waiting_bytes_ += more;
-  } else {
-    waiting_bytes_ += part.bytes;
-    stream.held.push_back(std::move(part));
-  }
+  waiting_bytes_ += part.bytes;
+  stream.held.push_back(std::move(part));
   if (waiting_bytes_ > max_bytes_) state_ = State::kOverfull;
 }
 

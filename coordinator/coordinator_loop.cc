@@ -10,6 +10,7 @@ namespace {
 
 constexpr TimeUs kParkedRetryUs = 5'000;
 constexpr TimeUs kDrainCheckUs = 20'000;
+constexpr TimeUs kDrainWithoutGroupUs = 10'000'000;  // nothing can run: nothing to wait for
 constexpr int kExitDrained = 0;
 constexpr int kExitStopped = 130;
 
@@ -97,6 +98,7 @@ void CoordinatorLoop::on_readable(int fd) {
 void CoordinatorLoop::begin_drain() {
   if (draining_) return;
   draining_ = true;
+  draining_since_us_ = now_us_;
   parts_.lines->say("draining");
   parts_.front_door->drain();
   events_.push_back(event::Drain{});
@@ -104,6 +106,10 @@ void CoordinatorLoop::begin_drain() {
 
 bool CoordinatorLoop::is_drained() const {
   const EngineStatus status = parts_.engine->status();
+  if (parts_.worker_set->num_ready() == 0 && status.waiting + status.running > 0 &&
+      now_us_ - draining_since_us_ > kDrainWithoutGroupUs) {
+    return true;
+  }
   return status.waiting == 0 && status.running == 0 && !parts_.front_door->has_streams();
 }
 

@@ -73,6 +73,7 @@ class CoordinatorLoop final : private ZmqDoors::Handler {
   std::vector<Effect> effects_;
   std::string control_line_;
   bool draining_ = false;
+  TimeUs draining_since_us_ = 0;
   bool stopped_ = false;
 };
 

@@ -238,7 +238,8 @@ void FrontDoor::on_tokenizer_full(uint64_t job) {
 
 void FrontDoor::handle(Call& call, door::Cancel message) {
   if (!message.request_id.empty()) {
-    call.output.events.push_back(event::Cancelled{id_from_wire(message.request_id), call.peer});
+    // The id is the secret: whoever knows it may.
+    call.output.events.push_back(event::Cancelled{id_from_wire(message.request_id), 0});
     return;
   }
   Request* const request = find(call.peer, message.tag);
@@ -354,11 +355,11 @@ void FrontDoor::on_effect(effect::PromptLogprobs effect) {
   message.tag = effect.client_tag;
   message.first_position = effect.entries.front().position;
   message.entries = to_door(std::move(effect.entries));
-  int64_t pairs = 0;
+  int64_t cost = 0;
   for (const door::TokenLogprob& entry : message.entries) {
-    pairs += 1 + static_cast<int64_t>(entry.top.size());
+    cost += prompt_logprobs_cost(1 + static_cast<int64_t>(entry.top.size()));
   }
-  connection->outbox.add(effect.client_tag, std::move(message), prompt_logprobs_cost(pairs), false);
+  connection->outbox.add(effect.client_tag, std::move(message), cost, false);
 }
 
 void FrontDoor::on_effect(effect::ProbeValues effect) {

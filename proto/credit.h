@@ -15,6 +15,7 @@ constexpr int64_t piece_cost(int64_t num_ids, int64_t text_bytes, int64_t num_lo
   return kCreditPartBytes + 4 * num_ids + text_bytes + 8 * num_logprob_pairs;
 }
 
+// One entry of PromptLogprobs.
 constexpr int64_t prompt_logprobs_cost(int64_t num_logprob_pairs) {
   return kCreditPartBytes + 8 * num_logprob_pairs;
 }

@@ -144,7 +144,11 @@ Status Client::deliver(door::ToClient message) {
         use_credit(values->tag, probe_cost(static_cast<int64_t>(values->values.size()))));
     events_.push_back(std::move(*values));
   } else if (auto* logprobs = std::get_if<door::PromptLogprobs>(&message)) {
-    RETURN_IF_ERROR(use_credit(logprobs->tag, prompt_logprobs_cost(num_pairs(logprobs->entries))));
+    int64_t cost = 0;
+    for (const door::TokenLogprob& entry : logprobs->entries) {
+      cost += prompt_logprobs_cost(1 + static_cast<int64_t>(entry.top.size()));
+    }
+    RETURN_IF_ERROR(use_credit(logprobs->tag, cost));
     events_.push_back(std::move(*logprobs));
   } else if (auto* finished = std::get_if<door::Finished>(&message)) {
     if (finished->last_choice) streams_.erase(finished->tag);
