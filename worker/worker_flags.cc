@@ -50,6 +50,7 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
   WorkerFlags flags;
   WorkerOptions& worker = flags.worker;
   int64_t max_num_batched_tokens = worker.max_num_batched_tokens;
+  int step_timeout_s = static_cast<int>(worker.step_timeout_us / 1'000'000);
   std::string dtype = "bfloat16";
   std::string backend = "auto";
   std::string quantization = "none";
@@ -79,6 +80,7 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
                  &worker.drawable,
                  "ids from here on are never drawn (the tokenizer's size); 0: none",
                  limits);
+  set.add("step-timeout", &step_timeout_s, "seconds that a step may take", limits);
   const std::string plans = "Plans";
   set.add("coordinator", &flags.coordinator, "tcp://HOST:PORT of its worker door", plans);
   set.add("group", &flags.group, "number of this group", plans);
@@ -97,6 +99,7 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
   }
   worker.max_num_batched_tokens =
       static_cast<int32_t>(std::min<int64_t>(max_num_batched_tokens, int64_t{1} << 20));
+  worker.step_timeout_us = std::max(step_timeout_s, 1) * TimeUs{1'000'000};
   worker.dtype = dtype == "float32" ? DType::kFloat32 : DType::kBFloat16;
   RETURN_IF_ERROR(check_built(flags, dtype, backend, quantization, kv_dtype));
   return flags;

@@ -1,0 +1,86 @@
+// A rank reads the bytes of its shard and no others, each tensor once.
+#include "worker/weight_loader.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/cpu_backend.h"
+#include "model/model_source.h"
+
+namespace trireme {
+namespace {
+
+// What all ranks of a cut must read together, counted without ShardSpec: a replicated tensor once a
+// rank of its stage, any other once; a tied embedding on two stages twice.
+int64_t expected_bytes(const ModelSource& source, int tp, int pp) {
+  int64_t bytes = 0;
+  const TensorTable table(source.config);
+  for (const TensorEntry& entry : table.entries()) {
+    const StoredTensor* stored = source.checkpoint->find(entry.names.front());
+    const bool replicated =
+        entry.cut == TensorCut::kReplicate ||
+        (entry.cut == TensorCut::kKvHeadRows && source.config.num_kv_heads < tp);
+    const int64_t copies = !replicated                           ? 1
+                           : entry.cut == TensorCut::kKvHeadRows ? tp / source.config.num_kv_heads
+                                                                 : tp;
+    const bool twice =
+        entry.role == TensorRole::kEmbedding && source.config.tied_embeddings && pp > 1;
+    bytes += stored->bytes * copies * (twice ? 2 : 1);
+  }
+  return bytes;
+}
+
+class Loading : public testing::TestWithParam<std::string> {};
+
+TEST_P(Loading, ReadsTheBytesOfEachShardOnce) {
+  for (const auto& [tp, pp] : {std::pair{1, 1}, {2, 1}, {1, 2}, {4, 2}, {8, 1}}) {
+    auto source = open_model(std::string(TRIREME_SOURCE_DIR "/") + GetParam());
+    ASSERT_TRUE(source.ok()) << message_of(source.status());
+    const auto cut = ParallelPlan::make(source->config, tp, pp);
+    ASSERT_TRUE(cut.ok()) << message_of(cut.status());
+    const int64_t before = source->checkpoint->bytes_read();
+    int64_t reported = 0;
+    for (int rank = 0; rank < tp * pp; ++rank) {
+      auto backend = make_cpu_backend({});
+      ASSERT_TRUE(backend.ok()) << message_of(backend.status());
+      const ShardSpec shard(source->config, *cut, rank);
+      int64_t last = 0;
+      int64_t total = -1;
+      const auto weights = load_weights(
+          source->config, *source->checkpoint, shard, **backend, [&](int64_t done, int64_t all) {
+            EXPECT_GT(done, last);
+            last = done;
+            total = all;
+          });
+      ASSERT_TRUE(weights.ok()) << message_of(weights.status());
+      EXPECT_EQ(last, total);
+      reported += last;
+    }
+    const int64_t read = source->checkpoint->bytes_read() - before;
+    EXPECT_EQ(read, expected_bytes(*source, tp, pp)) << "tp " << tp << ", pp " << pp;
+    EXPECT_EQ(read, reported);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models,
+                         Loading,
+                         testing::Values("models/demo",
+                                         "tests/data/golden/models/llama-gqa",
+                                         "tests/data/golden/models/qwen2-tied",
+                                         "tests/data/golden/models/qwen3-qk-norm",
+                                         "tests/data/golden/models/llama-rope-llama3-sharded"),
+                         [](const auto& info) { return concat("model", info.index); });
+
+TEST(Loading, ATiedHeadOnOneStageIsTheEmbeddingItself) {
+  auto source = open_model(TRIREME_SOURCE_DIR "/models/demo");
+  ASSERT_TRUE(source.ok());
+  auto backend = make_cpu_backend({});
+  const auto cut = ParallelPlan::make(source->config, 1, 1);
+  const ShardSpec shard(source->config, *cut, 0);
+  const auto weights = load_weights(source->config, *source->checkpoint, shard, **backend, nullptr);
+  ASSERT_TRUE(weights.ok());
+  EXPECT_EQ(weights->untied_head, nullptr);
+  EXPECT_EQ(&weights->head(), weights->embedding.get());
+}
+
+}  // namespace
+}  // namespace trireme
