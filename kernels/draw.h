@@ -43,6 +43,9 @@ constexpr float natural_log(float x) {
   return (m + y) + e * 0.693359375f;
 }
 
+// Below this a draw is greedy in all but name, and logit / temperature might overflow.
+constexpr float kLowestTemperature = 1e-6f;
+
 // Uniform in (0, 1) from one random word: never 0, never 1.
 constexpr float uniform_of(uint32_t word) {
   return (static_cast<float>(word >> 9) + 0.5f) * 0x1p-23f;

@@ -11,7 +11,7 @@ void CpuBackend::add_norm(
   CHECK(delta_bias.data == nullptr || delta_bias.size == residual.columns);
   CHECK(out.data == nullptr ||
         (out.columns == residual.columns && norm.weight.size == residual.columns));
-  for_rows(residual.rows, 4 * residual.columns, [&](int64_t row) {
+  for_rows(residual.rows, 4 * residual.columns, [&](int64_t row, int) {
     NormTask task;
     task.residual = residual.row<float>(row);
     task.delta = delta == nullptr ? nullptr : delta->row<float>(row);

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "kernels/cpu/cpu_memory.h"
+#include "kernels/cpu/filter.h"
 
 namespace trireme {
 
@@ -118,12 +119,12 @@ int64_t CpuBackend::packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) c
 }
 
 // linear: a padded copy of x and a bias in panel order. attention: accumulators of each member.
-// Sampling: counts and weights over a vocabulary, and histograms.
+// Sampling: weights over a vocabulary and a histogram of each member.
 int64_t CpuBackend::workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const {
   const int64_t linear =
       align64(max_rows * (max_k + 2 * kMaxLeaves) * 4) + align64((max_n + 2 * kPanelColumns) * 4);
   const int64_t attention = pool_.size() * align64((max_n + 4096) * 4);
-  const int64_t sampling = align64(max_n * 16) + (256 << 10);
+  const int64_t sampling = pool_.size() * filter_scratch_bytes(max_n);
   return std::max({linear, attention, sampling});
 }
 

@@ -93,10 +93,15 @@ class CpuBackend final : public Backend {
                 std::span<TokenLogprob> out) override;
 
  private:
-  // Runs body(row) for every row: spread over the pool when there is enough work (`cost` is about
-  // the operations of one row), on the calling thread when there is not.
+  // Runs body(row, member) for every row: spread over the pool when there is enough work (`cost` is
+  // about the operations of one row), on the calling thread, member 0, when there is not.
   template <class Body>
   void for_rows(int64_t rows, int64_t cost, Body&& body);
+
+  ShardDraw draw_row(const SamplingRow& row,
+                     const float* logits,
+                     int64_t first_id,
+                     int64_t width) const;
 
   bool is_bf16() const { return dtype_ == DType::kBFloat16; }
 
@@ -112,11 +117,11 @@ constexpr int64_t kParallelCost = 60'000;
 template <class Body>
 void CpuBackend::for_rows(int64_t rows, int64_t cost, Body&& body) {
   if (rows * cost < kParallelCost || rows < 2 || pool_.size() == 1) {
-    for (int64_t row = 0; row < rows; ++row) body(row);
+    for (int64_t row = 0; row < rows; ++row) body(row, 0);
     return;
   }
   const auto share = [&](int member, int num_members) {
-    for (int64_t row = member; row < rows; row += num_members) body(row);
+    for (int64_t row = member; row < rows; row += num_members) body(row, member);
   };
   pool_.run(share);
 }

@@ -9,7 +9,7 @@ void CpuBackend::embed(
     Queue&, const BatchView& batch, const Weight& weight, int64_t first_row, Tensor out) {
   const auto& table = static_cast<const CpuWeight&>(weight);
   CHECK(out.dtype == DType::kFloat32 && out.columns == table.k() && out.rows >= batch.num_tokens);
-  for_rows(batch.num_tokens, 4 * out.columns, [&](int64_t token) {
+  for_rows(batch.num_tokens, 4 * out.columns, [&](int64_t token, int) {
     float* row = out.row<float>(token);
     const int64_t local = batch.token_ids[token] - first_row;
     if (local < 0 || local >= table.n()) {

@@ -3,17 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
+
+#include "kernels/draw.h"
 
 namespace trireme {
 
 namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
-constexpr int64_t kLeafIds = 1024;
-constexpr int kDigitBits = 11;  // three digits cover 32 bits: 11 + 11 + 10
-constexpr int kBuckets = 1 << kDigitBits;
 
 // Unsigned keys in the order of the floats.
 uint32_t key_of(float value) {
@@ -35,11 +33,11 @@ struct Threshold {
 };
 
 Threshold find_threshold(
-    const float* logits, const double* weight, int64_t width, double target, double* buckets) {
+    const float* logits, const float* weight, int64_t width, double target, double* buckets) {
   Threshold found;
   uint32_t prefix_mask = 0;
   for (const Digit& digit : kDigits) {
-    std::fill_n(buckets, kBuckets, 0.0);
+    std::fill_n(buckets, kHistogramBuckets, 0.0);
     for (int64_t i = 0; i < width; ++i) {
       const uint32_t key = key_of(logits[i]);
       if (weight[i] == 0 || (key & prefix_mask) != found.key) continue;
@@ -65,7 +63,7 @@ Threshold find_threshold(
 
 // Keeps ids above the threshold, and of those equal to it, in id order, while `above` is below
 // target.
-void cut(float* logits, const double* weight, int64_t width, double target, Threshold threshold) {
+void cut(float* logits, const float* weight, int64_t width, double target, Threshold threshold) {
   double taken = threshold.above;
   for (int64_t i = 0; i < width; ++i) {
     const uint32_t key = key_of(logits[i]);
@@ -76,75 +74,48 @@ void cut(float* logits, const double* weight, int64_t width, double target, Thre
   }
 }
 
+void keep_top_k(float* logits, int64_t width, int32_t top_k, float* weight, double* buckets) {
+  for (int64_t i = 0; i < width; ++i) weight[i] = logits[i] > kNever ? 1.0f : 0.0f;
+  cut(logits, weight, width, top_k, find_threshold(logits, weight, width, top_k, buckets));
+}
+
+// The least positive target keeps the first id even for a top_p of 0.
+void keep_top_p(float* logits, int64_t width, double target, float* weight, double* buckets) {
+  target = std::max(target, std::numeric_limits<double>::min());
+  cut(logits, weight, width, target, find_threshold(logits, weight, width, target, buckets));
+}
+
+}  // namespace
+
 float greatest_of(const float* logits, int64_t width) {
   float greatest = kNever;
   for (int64_t i = 0; i < width; ++i) greatest = logits[i] > greatest ? logits[i] : greatest;
   return greatest;
 }
 
-// weight[i] = e^(logit - greatest); returns their sum in leaves.
-double exponentials(const float* logits, int64_t width, float greatest, double* weight) {
-  double total = 0;
-  for (int64_t begin = 0; begin < width; begin += kLeafIds) {
-    double leaf = 0;
-    for (int64_t i = begin; i < std::min(width, begin + kLeafIds); ++i) {
-      weight[i] = logits[i] > kNever ? std::exp(static_cast<double>(logits[i] - greatest)) : 0;
-      leaf += weight[i];
-    }
-    total += leaf;
-  }
-  return total;
-}
-
-void keep_top_k(float* logits, int64_t width, int32_t top_k, double* weight, double* buckets) {
-  for (int64_t i = 0; i < width; ++i) weight[i] = logits[i] > kNever ? 1 : 0;
-  const Threshold threshold = find_threshold(logits, weight, width, top_k, buckets);
-  cut(logits, weight, width, top_k, threshold);
-}
-
-}  // namespace
-
-int64_t filter_row(float* logits,
-                   int64_t width,
-                   float temperature,
-                   int32_t top_k,
-                   float top_p,
-                   float min_p,
-                   void* scratch) {
+int64_t filter_row(
+    float* logits, int64_t width, const SamplingRow& row, ExpSum exp_sum, void* scratch) {
   auto* buckets = static_cast<double*>(scratch);
-  double* weight = buckets + kFilterHistogramBytes / sizeof(double);
+  auto* weight = reinterpret_cast<float*>(buckets + kHistogramBuckets);
+  const float temperature = std::max(row.temperature, kLowestTemperature);
   for (int64_t i = 0; i < width; ++i) {
     logits[i] = logits[i] > kNever ? logits[i] / temperature : kNever;  // NaN is never drawn
   }
   const float greatest = greatest_of(logits, width);
   if (greatest == kNever) return 0;
-  if (top_k > 0 && top_k < width) keep_top_k(logits, width, top_k, weight, buckets);
-  if (top_p < 1) {
-    const double target = top_p * exponentials(logits, width, greatest, weight);
-    const Threshold threshold = find_threshold(logits, weight, width, target, buckets);
-    cut(logits, weight, width, target, threshold);
+  if (row.top_k > 0 && row.top_k < width) keep_top_k(logits, width, row.top_k, weight, buckets);
+  if (row.top_p < 1) {
+    const double mass = exp_sum(logits, width, greatest, weight);
+    keep_top_p(logits, width, row.top_p * mass, weight, buckets);
   }
   int64_t kept = 0;
-  const double least = std::log(static_cast<double>(min_p));
+  const double least = std::log(static_cast<double>(row.min_p));
   for (int64_t i = 0; i < width; ++i) {
-    if (min_p > 0 && static_cast<double>(logits[i] - greatest) < least) logits[i] = kNever;
+    const bool is_rare = row.min_p > 0 && static_cast<double>(logits[i] - greatest) < least;
+    if (is_rare) logits[i] = kNever;
     kept += logits[i] > kNever;
   }
   return kept;
-}
-
-double log_sum_exp(const float* logits, int64_t width) {
-  const float greatest = greatest_of(logits, width);
-  if (greatest == kNever) return -std::numeric_limits<double>::infinity();
-  double total = 0;
-  for (int64_t begin = 0; begin < width; begin += kLeafIds) {
-    double leaf = 0;
-    for (int64_t i = begin; i < std::min(width, begin + kLeafIds); ++i) {
-      if (logits[i] > kNever) leaf += std::exp(static_cast<double>(logits[i] - greatest));
-    }
-    total += leaf;
-  }
-  return greatest + std::log(total);
 }
 
 }  // namespace trireme

@@ -5,23 +5,26 @@
 
 #include <cstdint>
 
+#include "kernels/sampling_row.h"
+
 namespace trireme {
 
-// Scratch of filter_row for `width` ids.
-constexpr int64_t kFilterHistogramBytes = 128 << 10;
-constexpr int64_t filter_scratch_bytes(int64_t width) { return width * 8 + kFilterHistogramBytes; }
+// Sum of e^(logit - greatest) over a row, each term to `weights` unless null: TierOps::exp_sum.
+using ExpSum = double (*)(const float* logits, int64_t width, float greatest, float* weights);
+
+constexpr int64_t kHistogramBuckets = 1 << 11;  // three digits cover 32 bits: 11 + 11 + 10
+
+// Scratch of filter_row for `width` ids, a multiple of 64 bytes.
+constexpr int64_t filter_scratch_bytes(int64_t width) {
+  return (width * 4 + 63) / 64 * 64 + kHistogramBuckets * 8;
+}
 
 // Divides `logits` by the temperature and sets what may not be drawn to -inf. Returns how many
 // stay.
-int64_t filter_row(float* logits,
-                   int64_t width,
-                   float temperature,
-                   int32_t top_k,
-                   float top_p,
-                   float min_p,
-                   void* scratch);
+int64_t filter_row(
+    float* logits, int64_t width, const SamplingRow& row, ExpSum exp_sum, void* scratch);
 
-// ln of sum_i e^(logits[i] - greatest), plus greatest: leaves of 1,024 ids, added in order.
-double log_sum_exp(const float* logits, int64_t width);
+// The greatest that is a number; -inf: none.
+float greatest_of(const float* logits, int64_t width);
 
 }  // namespace trireme

@@ -52,7 +52,7 @@ void CpuBackend::qkv_finish(Queue&,
     task.out = x;
     tier_.norm(task);
   };
-  for_rows(batch.num_tokens, 8 * qkv.columns, [&](int64_t token) {
+  for_rows(batch.num_tokens, 8 * qkv.columns, [&](int64_t token, int) {
     const int32_t position = batch.positions[token];
     const float* angles = spec.rope.table + static_cast<int64_t>(position) * spec.rope.rotary_dim;
     float* heads = qkv.row<float>(token);

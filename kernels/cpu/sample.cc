@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "base/check.h"
@@ -12,6 +10,7 @@ namespace trireme {
 namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr int64_t kDrawCost = 100;  // operations of one id's noise
 
 // Each id of the history once for the repetition penalty; each output id by its count.
 void apply_penalties(
@@ -42,30 +41,12 @@ void apply_penalties(
   }
 }
 
-void better(ShardDraw& best, float value, int32_t id) {
-  if (best.id < 0 ? value > kNever : value > best.value) best = {value, id};
-}
-
-ShardDraw draw_row(const SamplingRow& row, const float* logits, int64_t first_id, int64_t width) {
-  ShardDraw best;
-  if (row.temperature == 0) {
-    for (int64_t column = 0; column < width; ++column) {
-      better(best, logits[column], static_cast<int32_t>(first_id + column));
-    }
-    return best;
-  }
-  PhiloxBlock words{};
-  uint32_t block = ~0u;
+ShardDraw greedy_row(const float* logits, int64_t first_id, int64_t width) {
+  ShardDraw best{kNever, -1};
   for (int64_t column = 0; column < width; ++column) {
-    if (!(logits[column] > kNever)) continue;
-    const auto id = static_cast<uint32_t>(first_id + column);
-    if (id / 4 != block) {
-      block = id / 4;
-      words = draw_words(row.seed, row.choice, row.token_index, block);
+    if (logits[column] > best.value) {
+      best = {logits[column], static_cast<int32_t>(first_id + column)};
     }
-    better(best,
-           logits[column] / row.temperature + gumbel_noise(words[id % 4]),
-           static_cast<int32_t>(id));
   }
   return best;
 }
@@ -81,11 +62,15 @@ void CpuBackend::adjust_logits(Queue&,
   CHECK(logits.rows == static_cast<int64_t>(rows.size()));
   CHECK(workspace.bytes >= logits.columns * 4);
   auto* counts = reinterpret_cast<int32_t*>(workspace.data);
-  std::fill_n(counts, logits.columns, 0);
+  bool counts_are_zero = false;  // apply_penalties leaves them so
   for (size_t i = 0; i < rows.size(); ++i) {
     const SamplingRow& row = rows[i];
     float* values = logits.row<float>(static_cast<int64_t>(i));
-    if (row.has_penalty()) apply_penalties(row, values, first_id, logits.columns, counts);
+    if (row.has_penalty()) {
+      if (!counts_are_zero) std::fill_n(counts, logits.columns, 0);
+      counts_are_zero = true;
+      apply_penalties(row, values, first_id, logits.columns, counts);
+    }
     for (int32_t j = 0; j < row.num_bias; ++j) {
       const int64_t column = row.bias_ids[j] - first_id;
       if (column >= 0 && column < logits.columns) values[column] += row.bias_values[j];
@@ -105,9 +90,27 @@ void CpuBackend::draw_shard(Queue&,
                             std::span<const SamplingRow> rows,
                             std::span<ShardDraw> draws) {
   CHECK(logits.rows == static_cast<int64_t>(rows.size()) && draws.size() == rows.size());
-  for_rows(logits.rows, 16 * logits.columns, [&](int64_t row) {
+  for_rows(logits.rows, kDrawCost * logits.columns, [&](int64_t row, int) {
     draws[row] = draw_row(rows[row], logits.row<float>(row), first_id, logits.columns);
   });
+}
+
+ShardDraw CpuBackend::draw_row(const SamplingRow& row,
+                               const float* logits,
+                               int64_t first_id,
+                               int64_t width) const {
+  if (row.temperature == 0) return greedy_row(logits, first_id, width);
+  DrawTask task;
+  task.logits = logits;
+  task.width = width;
+  task.first_id = first_id;
+  task.temperature = std::max(row.temperature, kLowestTemperature);
+  task.seed = row.seed;
+  task.choice = row.choice;
+  task.token_index = row.token_index;
+  ShardDraw best;
+  tier_.draw(task, &best.value, &best.id);
+  return best;
 }
 
 }  // namespace trireme

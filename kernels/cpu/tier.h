@@ -67,6 +67,17 @@ struct NormTask {
   int out_is_bf16;
 };
 
+// One row of a Gumbel draw over ids [first_id, first_id + width).
+struct DrawTask {
+  const float* logits;
+  int64_t width;
+  int64_t first_id;
+  float temperature;
+  uint64_t seed;
+  uint32_t choice;
+  uint32_t token_index;
+};
+
 struct TierOps {
   const char* name;
   void (*matmul_bf16)(const MatmulTask& task);
@@ -74,6 +85,11 @@ struct TierOps {
   void (*attention_bf16)(const AttentionTask& task);
   void (*attention_f32)(const AttentionTask& task);
   void (*norm)(const NormTask& task);
+  // The greatest logit / temperature + noise and its id, the lowest among equals; -inf and NaN are
+  // never drawn, id -1 says that nothing else was there.
+  void (*draw)(const DrawTask& task, float* best_value, int32_t* best_id);
+  // Sum of e^(logit - greatest) in leaves of 1,024 ids; each id's term to `weights` unless null.
+  double (*exp_sum)(const float* logits, int64_t width, float greatest, float* weights);
 };
 
 extern const TierOps kPortableOps;

@@ -2,10 +2,17 @@
 #include "kernels/cpu/tier_attention.h"
 #include "kernels/cpu/tier_matmul.h"
 #include "kernels/cpu/tier_norm.h"
+#include "kernels/cpu/tier_sample.h"
 
 namespace trireme {
 
-const TierOps kPortableOps = {
-    "portable", matmul<uint16_t>, matmul<float>, attend<uint16_t>, attend<float>, norm_row};
+const TierOps kPortableOps = {"portable",
+                              matmul<uint16_t>,
+                              matmul<float>,
+                              attend<uint16_t>,
+                              attend<float>,
+                              norm_row,
+                              draw_row,
+                              exp_sum};
 
 }  // namespace trireme

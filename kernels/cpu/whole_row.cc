@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "base/check.h"
@@ -7,58 +8,71 @@
 
 namespace trireme {
 
-void CpuBackend::draw_whole(Queue& queue,
+namespace {
+
+constexpr int64_t kFilterCost = 200;  // operations an id
+
+// Greatest first, the lower id among equals; NaN is in no list. Insertion: `count` is at most 20.
+void take_top(const float* logits, int64_t width, int32_t count, TokenLogprob* top) {
+  int32_t filled = 0;
+  for (int64_t id = 0; id < width && count > 0; ++id) {
+    const float value = logits[id];
+    if (std::isnan(value)) continue;
+    if (filled == count && !(value > top[filled - 1].logprob)) continue;
+    int32_t place = filled < count ? filled++ : count - 1;
+    for (; place > 0 && value > top[place - 1].logprob; --place) top[place] = top[place - 1];
+    top[place] = {static_cast<int32_t>(id), value};
+  }
+  std::fill(top + filled, top + count, TokenLogprob{});
+}
+
+}  // namespace
+
+void CpuBackend::draw_whole(Queue&,
                             Workspace& workspace,
                             Tensor logits,
                             std::span<const SamplingRow> rows,
                             std::span<ShardDraw> draws) {
   CHECK(logits.rows == static_cast<int64_t>(rows.size()) && draws.size() == rows.size());
-  CHECK(workspace.bytes >= filter_scratch_bytes(logits.columns));
-  for (int64_t i = 0; i < logits.rows; ++i) {
+  const int64_t scratch_bytes = filter_scratch_bytes(logits.columns);
+  CHECK(workspace.bytes >= pool_.size() * scratch_bytes);
+  for_rows(logits.rows, kFilterCost * logits.columns, [&](int64_t i, int member) {
     SamplingRow row = rows[i];
-    const Tensor one(logits.row<float>(i), DType::kFloat32, 1, logits.columns);
     if (row.temperature > 0) {
       filter_row(logits.row<float>(i),
                  logits.columns,
-                 row.temperature,
-                 row.top_k,
-                 row.top_p,
-                 row.min_p,
-                 workspace.data);
+                 row,
+                 tier_.exp_sum,
+                 workspace.data + member * scratch_bytes);
       row.temperature = 1;  // divided already
     }
-    draw_shard(queue, one, 0, std::span(&row, 1), draws.subspan(i, 1));
-  }
+    draws[i] = draw_row(row, logits.row<float>(i), 0, logits.columns);
+  });
 }
 
 void CpuBackend::logprobs(Queue&,
-                          Workspace& workspace,
+                          Workspace&,
                           Tensor logits,
                           std::span<const int32_t> chosen,
                           int32_t count,
                           std::span<TokenLogprob> out) {
   CHECK(logits.rows == static_cast<int64_t>(chosen.size()));
   CHECK(static_cast<int64_t>(out.size()) == logits.rows * (1 + count));
-  CHECK(workspace.bytes >= logits.columns * 4);
-  auto* ids = reinterpret_cast<int32_t*>(workspace.data);
-  const auto top = static_cast<int32_t>(std::min<int64_t>(count, logits.columns));
-  for (int64_t i = 0; i < logits.rows; ++i) {
+  for_rows(logits.rows, 4 * logits.columns, [&](int64_t i, int) {
     const float* row = logits.row<float>(i);
-    const double total = log_sum_exp(row, logits.columns);
-    const auto entry = [&](int32_t id) {
-      return TokenLogprob{id, static_cast<float>(static_cast<double>(row[id]) - total)};
+    const float greatest = greatest_of(row, logits.columns);
+    const double log_sum = std::log(tier_.exp_sum(row, logits.columns, greatest, nullptr));
+    const auto logprob = [&](float logit) {
+      return static_cast<float>((static_cast<double>(logit) - greatest) - log_sum);
     };
-    TokenLogprob* target = out.data() + i * (1 + count);
-    const bool known = chosen[i] >= 0 && chosen[i] < logits.columns;
-    target[0] = known ? entry(chosen[i]) : TokenLogprob{};
-    for (int32_t id = 0; id < logits.columns; ++id) ids[id] = id;
-    std::partial_sort(ids, ids + top, ids + logits.columns, [&](int32_t a, int32_t b) {
-      return row[a] != row[b] ? row[a] > row[b] : a < b;
-    });
-    for (int32_t j = 0; j < count; ++j) {
-      target[1 + j] = j < top ? entry(ids[j]) : TokenLogprob{};
+    TokenLogprob* entries = out.data() + i * (1 + count);
+    const bool is_known = chosen[i] >= 0 && chosen[i] < logits.columns;
+    entries[0] = is_known ? TokenLogprob{chosen[i], logprob(row[chosen[i]])} : TokenLogprob{};
+    take_top(row, logits.columns, count, entries + 1);
+    for (int32_t j = 1; j <= count && entries[j].id >= 0; ++j) {
+      entries[j].logprob = logprob(entries[j].logprob);
     }
-  }
+  });
 }
 
 }  // namespace trireme

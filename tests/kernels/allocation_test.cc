@@ -1,0 +1,111 @@
+// Counts operator new over decode-like sequences of all ops: after the first, none may allocate.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "tests/kernels/cache_fixture.h"
+
+namespace {
+std::atomic<int64_t> num_allocations{0};
+}  // namespace
+
+// Not inlined: the compiler would take malloc and delete, or new and free, for a mismatch.
+__attribute__((noinline)) void* operator new(std::size_t bytes) {
+  ++num_allocations;
+  void* place = std::malloc(bytes == 0 ? 1 : bytes);
+  if (place == nullptr) throw std::bad_alloc();
+  return place;
+}
+__attribute__((noinline)) void operator delete(void* place) noexcept { std::free(place); }
+__attribute__((noinline)) void operator delete(void* place, std::size_t) noexcept {
+  std::free(place);
+}
+
+namespace trireme {
+namespace {
+
+class Allocation : public CacheTest {
+ protected:
+  static constexpr int64_t kRows = 3, kHidden = 64, kMlp = 70, kVocabulary = 300;
+
+  std::unique_ptr<Weight> pack(int64_t n, int64_t k, std::vector<int64_t> leaf_ends = {}) {
+    const Matrix values = random_matrix(input(), n, k, 1);
+    const Tensor part = values.view();
+    return backend->pack(std::span(&part, 1), {WeightLayout::kRows, std::move(leaf_ends)}).value();
+  }
+};
+
+TEST_P(Allocation, NoOpAllocatesAfterTheFirstStep) {
+  const HeadShape shape = {4, 2, 16};
+  make_cache(shape);
+  const auto head = pack(kVocabulary, kHidden), qkv = pack(128, kHidden);
+  const auto output = pack(kHidden, kHidden, {8, 16, 24, 32, 40, 48, 56, 64});
+  const auto down = pack(kHidden, kMlp, {9, 18, 27, 35, 44, 53, 62, 70});
+  const Matrix gate = random_matrix(input(), kMlp, kHidden, 2);
+  const Tensor gates[] = {gate.view(), gate.view()};
+  const auto gate_up = backend->pack(gates, {WeightLayout::kGateUp, {}}).value();
+  const Tensor residual = put(Matrix(DType::kFloat32, kRows, kHidden));
+  const Tensor delta = put(Matrix(DType::kFloat32, kRows, kHidden));
+  const Tensor normed = put(Matrix(input(), kRows, kHidden));
+  const Tensor wide = put(Matrix(DType::kFloat32, kRows, 128));
+  const Tensor query = put(Matrix(DType::kFloat32, kRows, 64));
+  const Tensor context = put(Matrix(input(), kRows, 64));
+  const Tensor gated = put(Matrix(input(), kRows, kMlp));
+  const Tensor logits = put(Matrix(DType::kFloat32, kRows, kVocabulary));
+  const Tensor copy = put(Matrix(DType::kFloat32, kRows, kVocabulary));
+  Norm norm;
+  norm.weight = put_vector(std::vector<float>(kHidden, 1.0f));
+  Epilogue silu;
+  silu.activation = Activation::kSiluGate;
+  const Vector bias = put_vector(std::vector<float>(128, 0.1f));
+  QkvSpec qkv_spec;
+  qkv_spec.shape = shape;
+  AttentionSpec attention_spec;
+  attention_spec.shape = shape;
+  const std::vector<int32_t> history = {1, 2, 3, 2};
+  std::vector<SamplingRow> rows(kRows);
+  for (SamplingRow& row : rows) {
+    row.top_k = 20;
+    row.top_p = 0.9f;
+    row.presence_penalty = 0.5f;
+    row.history = history.data();
+    row.num_history = 4;
+  }
+  std::vector<ShardDraw> draws(kRows);
+  std::vector<TokenLogprob> logprobs(kRows * 6);
+  const std::vector<int32_t> identity = {0, 1, 2}, page_from = {20}, page_to = {21};
+  BatchView batch = batch_of({{0, 0, 1}, {1, 0, 1}, {2, 0, 1}});
+  auto* positions = const_cast<int32_t*>(batch.positions);
+  batch.token_ids = put(identity);
+
+  int64_t before = 0;
+  for (int32_t step = 0; step < 101; ++step) {
+    if (step == 1) before = num_allocations;
+    for (int64_t i = 0; i < kRows; ++i) positions[i] = step;
+    backend->embed(*queue, batch, *head, 0, residual);
+    backend->add_norm(*queue, residual, nullptr, {}, norm, normed);
+    backend->linear(*queue, workspace, normed, *qkv, {.bias = bias}, wide);
+    backend->qkv_finish(*queue, batch, wide, qkv_spec, pages_, 0, query);
+    backend->attention(*queue, workspace, batch, query, attention_spec, pages_, 0, context);
+    backend->linear(*queue, workspace, context, *output, {}, delta);
+    backend->add_norm(*queue, residual, &delta, {}, norm, normed);
+    backend->linear(*queue, workspace, normed, *gate_up, silu, gated);
+    backend->linear(*queue, workspace, gated, *down, {}, delta);
+    backend->add(*queue, residual, delta);
+    backend->add_norm(*queue, residual, nullptr, {}, norm, normed);
+    backend->linear(*queue, workspace, normed, *head, {}, logits);
+    backend->gather_rows(*queue, logits, identity, copy);
+    backend->adjust_logits(*queue, workspace, logits, 0, kVocabulary, rows);
+    backend->draw_shard(*queue, logits, 0, rows, draws);
+    backend->draw_whole(*queue, workspace, logits, rows, draws);
+    backend->logprobs(*queue, workspace, copy, identity, 5, logprobs);
+    backend->copy_pages(*queue, pages_, page_from, page_to);
+    ASSERT_TRUE(backend->wait(*queue, 0).ok());
+  }
+  EXPECT_EQ(num_allocations - before, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, Allocation, all_backends(), case_name);
+
+}  // namespace
+}  // namespace trireme
