@@ -36,6 +36,23 @@ function(trireme_program name)
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
 endfunction()
 
+# Building the target <folder>_tests builds that folder's tests; `single_process_tests` all that
+# need neither mpirun nor a cluster.
+function(trireme_test_group path label ranks)
+  get_filename_component(name ${path} NAME)
+  get_filename_component(folder ${path} DIRECTORY)
+  set(groups ${folder}_tests)
+  if(NOT ranks AND NOT label STREQUAL "cluster")
+    list(APPEND groups single_process_tests)
+  endif()
+  foreach(group ${groups})
+    if(NOT TARGET ${group})
+      add_custom_target(${group})
+    endif()
+    add_dependencies(${group} ${name})
+  endforeach()
+endfunction()
+
 # trireme_test(folder/name_test LINK target... [RANKS n] [LABEL label] [TIMEOUT s]
 #              [NEEDS program...])
 # builds tests/folder/name_test.cc into one GTest program and one ctest entry. With RANKS it runs
@@ -57,6 +74,7 @@ function(trireme_test path)
   if(ARG_NEEDS)
     add_dependencies(${name} ${ARG_NEEDS})
   endif()
+  trireme_test_group(${path} "${ARG_LABEL}" "${ARG_RANKS}")
   set(entry ${path})
   set(command $<TARGET_FILE:${name}>)
   if(ARG_RANKS)

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Runs clang-tidy over the .cc files of the project (not the tests), as many at once as cores.
+
+A file that has been found clean is not read again until it, a header of ours or .clang-tidy
+changes. Files that the budget does not reach are skipped by name. Each file counts as one test.
+"""
+
+import argparse
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+FOLDERS = ("base", "model", "kernels", "proto", "worker", "coordinator", "clients")
+# g++ flags that clang does not know, and warnings that are g++'s business.
+EXTRA = ("--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-error")
+
+
+def sources_of(root, build):
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+        paths = {os.path.relpath(entry["file"], root) for entry in json.load(file)}
+    return sorted(path for path in paths if path.split("/")[0] in FOLDERS and path.endswith(".cc"))
+
+
+def digest_of(paths):
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            digest.update(path.encode() + b"\0" + file.read())
+    return digest.hexdigest()
+
+
+def headers_of(path, seen):
+    """The headers of ours that a file sees, directly or not."""
+    with open(path, encoding="utf-8") as file:
+        for name in re.findall(r'(?m)^#include "([^"]+)"', file.read()):
+            if name not in seen and os.path.exists(name):
+                seen.add(name)
+                headers_of(name, seen)
+    return seen
+
+
+def lint(path, build, deadline, clean):
+    key = digest_of([path, ".clang-tidy", *sorted(headers_of(path, set()))])
+    mark = os.path.join(clean, key)
+    left = deadline - time.monotonic()
+    if os.path.exists(mark):
+        return path, "passed", ""
+    if left <= 0:
+        return path, "skipped", ""
+    command = ["clang-tidy", "--quiet", "-p", build, *EXTRA, path]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=left)
+    except subprocess.TimeoutExpired:
+        return path, "skipped", ""
+    if done.returncode != 0:
+        return path, "failed", done.stdout
+    with open(mark, "w", encoding="utf-8"):
+        return path, "passed", ""
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--seconds", type=int, default=480)
+    parser.add_argument("--totals")
+    parser.add_argument("files", nargs="*")
+    options = parser.parse_args(arguments)
+    files = options.files or sources_of(os.getcwd(), options.build)
+    clean = os.path.join(options.build, "lint-clean")
+    os.makedirs(clean, exist_ok=True)
+    deadline = time.monotonic() + options.seconds
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(lint, path, options.build, deadline, clean) for path in files]
+        for job in concurrent.futures.as_completed(jobs):
+            path, result, words = job.result()
+            counts[result] += 1
+            if result == "skipped":
+                print(f"skipped clang-tidy {path}: over the budget of {options.seconds} s")
+            elif result == "failed":
+                print(f"FAILED clang-tidy {path}\n{words}", flush=True)
+    line = "{passed} passed, {failed} failed, {skipped} skipped".format(**counts)
+    print(f"lint: {line}")
+    if options.totals:
+        with open(options.totals, "a", encoding="utf-8") as file:
+            file.write("{passed} {failed} {skipped} lint\n".format(**counts))
+    return 1 if counts["failed"] or not counts["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

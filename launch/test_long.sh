@@ -1,0 +1,81 @@
+#!/bin/bash
+# What takes long: sanitizers, the long tests and clang-tidy, each with a budget of its own, at
+# most 48 minutes in all on two cores. `test_long.sh asan long` runs those parts only.
+# Ends with `N passed, N failed, N skipped`; exit 1 if anything failed or nothing ran.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+. launch/packages.sh
+. launch/build.sh
+
+parts=("$@")
+[ $# -gt 0 ] || parts=(asan tsan long lint)
+totals=${TRIREME_TEST_TOTALS:-build/test-totals-long.txt}
+mkdir -p "$(dirname "$totals")"
+[ -n "${TRIREME_TEST_TOTALS:-}" ] || rm -f "$totals"
+
+# A part that ends before it could count is one failure.
+lost() {
+  echo "FAILED $1: $2"
+  echo "0 1 0 $1" >>"$totals"
+}
+
+# run_tests PART FOLDER SECONDS CTEST-OPTION...
+run_tests() {
+  local part=$1 folder=$2 seconds=$3
+  shift 3
+  local results=$folder/test-results
+  rm -rf "$results"
+  mkdir -p "$results"
+  timeout --kill-after=30 "$seconds" ctest --test-dir "$folder" --parallel "$(nproc)" \
+    --output-on-failure --output-junit "$PWD/$results/entries.junit" "$@"
+  python3 launch/count_tests.py --name "$part" --totals "$totals" "$results"
+}
+
+# sanitized PART SANITIZER BUILD-SECONDS TEST-SECONDS "TARGETS" CTEST-OPTION...
+sanitized() {
+  local part=$1 sanitizer=$2 build_seconds=$3 test_seconds=$4 targets=$5
+  shift 5
+  configure "build-$part" -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1" \
+    -DTRIREME_SANITIZE="$sanitizer" -DTRIREME_BUILD_TESTS=ON >/dev/null ||
+    { lost "$part" "cannot be configured"; return; }
+  export -f build build_jobs
+  timeout --kill-after=30 "$build_seconds" bash -c 'build "$@"' _ "build-$part" $targets ||
+    { lost "$part" "the build failed or took more than $build_seconds s"; return; }
+  run_tests "$part" "build-$part" "$test_seconds" "$@"
+}
+
+part_asan() {
+  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+  export UBSAN_OPTIONS=print_stacktrace=1
+  sanitized asan address 840 480 single_process_tests \
+    --label-exclude '^(cluster|long)$' --exclude-regex '^tools/'
+}
+
+# libmpi and libzmq are not instrumented and would only make noise.
+part_tsan() {
+  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+  sanitized tsan thread 360 240 "base_tests coordinator_tests simulation_tests" \
+    --label-exclude '^(cluster|long)$' --tests-regex '^(base|coordinator|simulation)/' \
+    --exclude-regex zmq
+}
+
+part_long() {
+  configure build -DCMAKE_BUILD_TYPE=Release -DTRIREME_BUILD_TESTS=ON >/dev/null && build build ||
+    { lost long "the build failed"; return; }
+  run_tests long build 480 --label-regex '^long$'
+}
+
+part_lint() {
+  configure build -DTRIREME_BUILD_TESTS=ON >/dev/null && build build trireme_messages ||
+    { lost lint "the build failed"; return; }
+  python3 launch/lint.py --build build --seconds 480 --totals "$totals"
+}
+
+install_missing long || lost packages "not all are there"
+for part in "${parts[@]}"; do
+  echo "test_long.sh: $part"
+  begin=$SECONDS
+  "part_$part"
+  echo "test_long.sh: $part took $((SECONDS - begin)) s"
+done
+python3 launch/count_tests.py --name "${TRIREME_TEST_NAME:-}" --sum "$totals"
