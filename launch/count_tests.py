@@ -40,7 +40,8 @@ def count_program(entry, root, counts, skipped, failed):
             failed.append(name)
         elif skip is not None or case.get("result") == "skipped" or case.get("status") == "notrun":
             counts["skipped"] += 1
-            skipped.append((name, reason_of(skip.get("message") if skip is not None else "disabled")))
+            words = skip.get("message") if skip is not None else "disabled"
+            skipped.append((name, reason_of(words)))
         else:
             counts["passed"] += 1
 

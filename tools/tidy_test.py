@@ -181,7 +181,7 @@ CASES = {
             {"base/a.cc": "std::atomic<int> count{0};\n"},
         ],
         [
-            {"base/a.cc": "constexpr int kMax = int{1} << int{2};\nconst std::string kName = {};\n"},
+            {"base/a.cc": "constexpr int kMax = int{1} << int{2};\nconst A kName = {};\n"},
             {"base/a.cc": "int f(int a, int b = 3);\nusing A = int;\nstruct B;\nenum C { x };\n"},
             {"base/a.cc": "class A {\n  int member = 0;\n};\nint A::f() {\n  int b = 3;\n}\n"},
             {"base/a.cc": "A::A() : a_{1}, b_{2} {\n  int x = 3;\n}\nA::B A::c() { return {}; }\n"},
