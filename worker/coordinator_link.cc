@@ -88,6 +88,8 @@ class CoordinatorLink::Control {
   SwapQueue<Start> starts_{1};
   SwapQueue<RankMessage> words_{4};  // hello, started, goodbye
   std::atomic<bool> goodbye_sent_{false};
+  std::atomic<bool> fenced_{false};
+  Status fence_;  // written before fenced_ is set, not after
 
  private:
   void run();
@@ -121,7 +123,8 @@ class CoordinatorLink::Control {
   bool connected_ = false;
   TimeUs opened_us_ = 0;
   TimeUs next_beat_us_ = 0;
-  uint64_t waits_ = 0;  // heartbeats sent while waiting for others
+  TimeUs leave_us_ = 0;  // after a FENCE with grace
+  uint64_t waits_ = 0;   // heartbeats sent while waiting for others
   Epochs epochs_;
 };
 
@@ -204,6 +207,7 @@ void CoordinatorLink::Control::heartbeat(TimeUs now_us) {
 }
 
 void CoordinatorLink::Control::watch(TimeUs now_us) {
+  if (fenced_ && now_us >= leave_us_) leave(fence_);
   if (const Status status = watchdog_.check(progress_, now_us); !status.ok()) leave(status);
   if (connected_ || now_us - opened_us_ <= options_.connect_timeout_us) return;
   leave(timed_out("TRI-GRP-017",
@@ -254,8 +258,12 @@ void CoordinatorLink::Control::read_frames() {
 
 void CoordinatorLink::Control::handle(CoordinatorMessage& message) {
   if (const auto* fence = std::get_if<Fence>(&message)) {
-    leave(
-        unavailable("TRI-GRP-019", "the coordinator has ended this group's life: ", fence->cause));
+    if (fenced_) return;
+    fence_ =
+        unavailable("TRI-GRP-019", "the coordinator has ended this group's life: ", fence->cause);
+    if (options_.fence_grace_us == 0) leave(fence_);
+    leave_us_ = clock_.now_us() + options_.fence_grace_us;
+    fenced_ = true;
   }
   if (auto* start = std::get_if<Start>(&message)) {
     epochs_ = start->epochs;
@@ -309,7 +317,10 @@ void CoordinatorLink::Control::leave(const Status& cause) {
     goodbye.host = options_.host;
     goodbye.cause = message_of(cause);
     codec_.encode(goodbye, pending_);
-    if (send(pending_)) std::this_thread::sleep_for(std::chrono::milliseconds(kTickMs));
+    send(pending_);
+    dealer_.close();  // its linger lets the word out
+    monitor_.close();
+    context_.close();
   }
   leave_group(absl::Status(
       cause.code(),
@@ -366,10 +377,12 @@ void CoordinatorLink::say_goodbye(const Status& cause) {
   Patience patience(clock, clock.now_us() + kGoodbyeUs);
   while (!control_->goodbye_sent_ && patience.wait()) {
   }
+  control_.reset();  // its linger lets the word out
 }
 
 StatusOr<PlanSource::Next> CoordinatorLink::next(StepPlan& plan) {
   RETURN_IF_ERROR(status_);
+  if (control_->fenced_) return control_->fence_;
   return control_->plans_.pop(plan) ? Next::kPlan : Next::kNothingYet;
 }
 

@@ -31,6 +31,8 @@ struct LinkOptions {
   std::optional<WorkerKey> key;  // CURVE
   TimeUs connect_timeout_us = 10'000'000;
   TimeUs start_timeout_us = 120'000'000;  // other ranks may load longer
+  // At FENCE the step loop gets so long to end by itself (it has a trace to write); 0: none.
+  TimeUs fence_grace_us = 0;
   Watchdog::Limits watchdog;
 };
 
@@ -46,7 +48,8 @@ class CoordinatorLink final : public PlanSource, public ResultSink {
   StatusOr<Start> introduce(const RankHello& hello);
   // Ready for step 1 of this epoch.
   void say_started(const Epochs& epochs);
-  // The rank is about to exit; returns when the word has left, or after a second.
+  // The rank is about to exit; returns when the word has left, or after two seconds. Nothing may be
+  // called after it.
   void say_goodbye(const Status& cause);
 
   StatusOr<Next> next(StepPlan& plan) override;

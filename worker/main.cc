@@ -3,7 +3,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +26,8 @@ namespace {
 
 constexpr int kBadUsage = 2;
 constexpr int kFailed = 3;
+constexpr TimeUs kOpenUs = 60'000'000;  // headers of shards on a slow disk
+constexpr TimeUs kTraceGraceUs = 2'000'000;
 
 void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
@@ -33,9 +37,13 @@ class Rank {
   Rank(WorkerFlags flags, Session& session) : flags_(std::move(flags)), session_(session) {}
 
   Status run();
+  // All ranks have agreed that the group cannot be: an orderly end, before anything was loaded.
+  bool refused() const { return refused_; }
 
  private:
   Status open_link();
+  Status open_source();
+  Status first_failure(const Status& own);
   Status load();
   Status serve();
   Status run_file();
@@ -50,6 +58,7 @@ class Rank {
   std::unique_ptr<ModelSource> source_;
   std::unique_ptr<Trace> trace_;
   std::unique_ptr<Worker> worker_;
+  bool refused_ = false;
 };
 
 Status Rank::run() {
@@ -63,9 +72,9 @@ Status Rank::run() {
     const auto spec = parse_step_bench(flags_.bench_step);
     status = spec.ok() ? run_step_bench(*spec, *worker_, *comms_) : spec.status();
   }
+  const Status traced = write_trace();
   if (!status.ok() && link_) link_->say_goodbye(status);
-  RETURN_IF_ERROR(status);
-  return write_trace();
+  return status.ok() ? traced : status;
 }
 
 Status Rank::open_link() {
@@ -79,15 +88,36 @@ Status Rank::open_link() {
   if (const auto key = environment("TRIREME_WORKER_KEY")) {
     ASSIGN_OR_RETURN(options.key, parse_worker_key(*key));
   }
+  if (!flags_.trace.empty()) options.fence_grace_us = kTraceGraceUs;
   ASSIGN_OR_RETURN(link_, CoordinatorLink::open(options, progress_));
   return ok_status();
+}
+
+// What can be refused from the headers alone.
+Status Rank::open_source() {
+  ASSIGN_OR_RETURN(ModelSource source, open_model(flags_.model, flags_.weights_seed));
+  source_ = std::make_unique<ModelSource>(std::move(source));
+  return Worker::check(flags_.worker, *source_);
+}
+
+// Collective: if any rank has failed, all fail, and the first of them says why.
+Status Rank::first_failure(const Status& own) {
+  const std::byte failed{!own.ok()};
+  std::vector<std::byte> all(comms_->group->size());
+  Queue queue;
+  comms_->group->set_deadline(SteadyClock().now_us() + kOpenUs);
+  comms_->group->all_gather(queue, std::span(&failed, 1), all);
+  RETURN_IF_ERROR(comms_->group->status());
+  const auto first = std::ranges::find(all, std::byte{1}) - all.begin();
+  if (first == static_cast<int64_t>(all.size())) return ok_status();
+  refused_ = true;
+  return first == comms_->rank ? own : absl::CancelledError("another rank says why");
 }
 
 Status Rank::load() {
   progress_.enter(Phase::kLoading);
   comms_ = session_.make_group(flags_.worker.tp, flags_.worker.pp);
-  ASSIGN_OR_RETURN(ModelSource source, open_model(flags_.model, flags_.weights_seed));
-  source_ = std::make_unique<ModelSource>(std::move(source));
+  RETURN_IF_ERROR(first_failure(open_source()));
   WorkerOptions options = flags_.worker;
   options.ranks_on_host = session_.ranks_on_host();
   if (!flags_.trace.empty()) {
@@ -187,19 +217,27 @@ int refuse(const Status& status, int rank) {
   return kBadUsage;
 }
 
+// This process's number under mpirun or srun, before MPI has started.
+int launched_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK"}) {
+    if (const auto rank = environment(name)) return std::atoi(rank->c_str());
+  }
+  return 0;
+}
+
 int run(int argc, char** argv) {
   const auto flags = parse_worker_flags({argv + 1, argv + argc});
   if (flags.ok() && flags->help) {
     std::printf("%s", flags->help_text.c_str());
     return 0;
   }
+  if (!flags.ok()) return refuse(flags.status(), launched_rank());
   auto session = Session::start(&argc, &argv);
   if (!session.ok()) {
     say(message_of(session.status()));
     return kFailed;
   }
   const int self = (*session)->rank();
-  if (!flags.ok()) return refuse(flags.status(), self);
   const Status size = (*session)->check_size(flags->worker.tp, flags->worker.pp);
   if (!size.ok()) return refuse(size, self);
   prctl(PR_SET_TIMERSLACK, 1000);  // a wait of 50 us must not take 100
@@ -207,6 +245,7 @@ int run(int argc, char** argv) {
   Rank rank(*flags, **session);
   const Status status = rank.run();
   if (status.ok()) return 0;
+  if (rank.refused()) return refuse(status, absl::IsCancelled(status) ? 1 : 0);
   leave_group(status);  // peers may wait for this rank: no orderly end
 }
 

@@ -382,10 +382,12 @@ TimeUs StepExecutor::mark(const char* name, TimeUs begin_us) {
 
 void StepExecutor::set_deadline() {
   deadline_us_ = clock_.now_us() + limits_.step_timeout_us;
-  for (Comm* comm :
-       {comms_.group.get(), comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
-    comm->set_deadline(deadline_us_);
-  }
+  // Waits along the stages last longer, so that the rank nearest to the trouble names it first.
+  const TimeUs stages_us = deadline_us_ + limits_.step_timeout_us / 2;
+  comms_.group->set_deadline(deadline_us_);
+  comms_.tensor->set_deadline(deadline_us_);
+  comms_.pipeline->set_deadline(stages_us);
+  comms_.tokens->set_deadline(stages_us);
 }
 
 }  // namespace trireme

@@ -61,11 +61,23 @@ Worker::Worker(const WorkerOptions& options,
       cut_(cut),
       shard_(std::make_unique<ShardSpec>(source.config, cut_, comms.rank)) {}
 
+Status Worker::check(const WorkerOptions& options, const ModelSource& source) {
+  RETURN_IF_ERROR(ParallelPlan::make(source.config, options.tp, options.pp).status());
+  if (options.max_model_len <= source.config.max_positions) return ok_status();
+  return invalid("TRI-GRP-007",
+                 "--max-model-len is ",
+                 options.max_model_len,
+                 ", the model has positions for ",
+                 source.config.max_positions,
+                 "; lower it or leave it out");
+}
+
 StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
                                                ModelSource& source,
                                                GroupComms& comms,
                                                Progress& progress,
                                                const LoadProgress& load_progress) {
+  RETURN_IF_ERROR(check(options, source));
   ASSIGN_OR_RETURN(const ParallelPlan cut,
                    ParallelPlan::make(source.config, options.tp, options.pp));
   std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, cut));
@@ -126,14 +138,6 @@ Status Worker::make_cache() {
       options_.max_model_len > 0 ? options_.max_model_len : source_.config.max_positions;
   request.may_shorten = options_.max_model_len == 0;
   request.ranks_on_host = options_.ranks_on_host;
-  if (request.max_model_len > source_.config.max_positions) {
-    return invalid("TRI-GRP-007",
-                   "--max-model-len is ",
-                   request.max_model_len,
-                   ", the model has positions for ",
-                   source_.config.max_positions,
-                   "; lower it or leave it out");
-  }
   ASSIGN_OR_RETURN(
       KvCache cache,
       KvCache::make(*backend_, *shard_, static_cast<int32_t>(source_.config.head_dim), request));

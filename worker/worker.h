@@ -36,6 +36,9 @@ struct WorkerOptions {
 
 class Worker {
  public:
+  // What can be refused before anything is loaded. TRI-PLAN-...; TRI-GRP-007: a length over the
+  // model's.
+  static Status check(const WorkerOptions& options, const ModelSource& source);
   // Loads this rank's shard. `source` and `comms` outlive the worker. Collective over the group.
   static StatusOr<std::unique_ptr<Worker>> make(const WorkerOptions& options,
                                                 ModelSource& source,

@@ -16,7 +16,6 @@
 namespace trireme {
 namespace {
 
-constexpr int kLostExit = 3;
 constexpr auto kSetupDeadline = std::chrono::seconds(20);
 
 // MPI's setup calls have no nonblocking form: this ends the process if one of them hangs.
@@ -205,10 +204,10 @@ std::string Session::describe(int tp, int pp) const {
   return text;
 }
 
-void leave_group(const Status& reason) {
+void leave_group(const Status& reason, int exit_status) {
   std::fprintf(stderr, "%s\n", message_of(reason).c_str());
   std::fflush(stderr);
-  _exit(kLostExit);
+  _exit(exit_status);
 }
 
 }  // namespace trireme

@@ -1,0 +1,318 @@
+// trireme-worker as real processes under mpirun, with a coordinator played by the test: the
+// conversation, plans and results, and every way in which a group ends.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <zmq.hpp>
+
+#include "base/clock.h"
+#include "proto/step_codec.h"
+#include "tests/cluster/child_process.h"
+#include "tests/cluster/scripted_plans.h"
+#include "worker/plan_file.h"
+
+namespace trireme {
+namespace {
+
+const std::string kDemo = TRIREME_SOURCE_DIR "/models/demo";
+
+std::vector<std::string> worker_command(int ranks, const std::vector<std::string>& flags) {
+  std::vector<std::string> command = {TRIREME_SOURCE_DIR "/launch/mpirun_local.sh",
+                                      concat(ranks),
+                                      TRIREME_BIN_DIR "/trireme-worker",
+                                      "--model",
+                                      kDemo,
+                                      "--threads",
+                                      "1",
+                                      "--max-num-seqs",
+                                      "8"};
+  command.insert(command.end(), flags.begin(), flags.end());
+  return command;
+}
+
+// The worker door, by hand.
+class PlayedCoordinator {
+ public:
+  PlayedCoordinator() : context_(1), router_(context_, zmq::socket_type::router) {
+    router_.set(zmq::sockopt::linger, 500);
+    router_.set(zmq::sockopt::router_mandatory, 1);
+    router_.bind("tcp://127.0.0.1:*");
+  }
+
+  std::string endpoint() { return router_.get(zmq::sockopt::last_endpoint); }
+
+  // The next message of this kind from `rank` (-1: any), others are noted and passed over.
+  template <class Message>
+  std::optional<Message> wait_for(int rank = -1, int timeout_ms = 20'000) {
+    SteadyClock clock;
+    const TimeUs deadline_us = clock.now_us() + TimeUs{1000} * timeout_ms;
+    while (clock.now_us() < deadline_us) {
+      zmq::pollitem_t item{router_.handle(), 0, ZMQ_POLLIN, 0};
+      zmq::poll(&item, 1, std::chrono::milliseconds(50));
+      zmq::message_t identity;
+      zmq::message_t frame;
+      if (!router_.recv(identity, zmq::recv_flags::dontwait)) continue;
+      if (!router_.recv(frame, zmq::recv_flags::dontwait)) continue;
+      RankMessage message;
+      const Status decoded =
+          codec_.decode({static_cast<const char*>(frame.data()), frame.size()}, message);
+      EXPECT_TRUE(decoded.ok()) << message_of(decoded);
+      note(identity.to_string(), message);
+      const auto* wanted = std::get_if<Message>(&message);
+      if (wanted == nullptr) continue;
+      if (rank < 0 || rank_of_[identity.to_string()] == rank) return *wanted;
+    }
+    return std::nullopt;
+  }
+
+  template <class Message>
+  void send_all(const Message& message) {
+    std::string frame;
+    codec_.encode(message, frame);
+    for (const auto& [rank, identity] : identity_of_) {
+      router_.send(zmq::buffer(identity), zmq::send_flags::sndmore);
+      router_.send(zmq::buffer(frame), zmq::send_flags::none);
+    }
+  }
+
+  // Takes all ranks through HELLO, START and STARTED.
+  void start_group(int ranks, const Epochs& epochs) {
+    int64_t pages = 0;
+    for (int i = 0; i < ranks; ++i) {
+      const auto hello = wait_for<RankHello>();
+      ASSERT_TRUE(hello.has_value()) << i << " ranks have come";
+      EXPECT_EQ(hello->fingerprint.size(), 64u);
+      EXPECT_EQ(hello->max_model_len, 1024);
+      EXPECT_EQ(hello->kv_layout.page_tokens, 32);
+      pages = hello->pages;
+    }
+    send_all(Start{epochs, pages});
+    for (int i = 0; i < ranks; ++i) {
+      const auto started = wait_for<RankStarted>();
+      ASSERT_TRUE(started.has_value());
+      EXPECT_EQ(started->epochs, epochs);
+    }
+  }
+
+  pid_t pid_of(int rank) { return pid_of_[rank]; }
+
+ private:
+  void note(const std::string& identity, const RankMessage& message) {
+    if (const auto* beat = std::get_if<Heartbeat>(&message)) {
+      rank_of_[identity] = beat->rank;
+      identity_of_[beat->rank] = identity;
+      pid_of_[beat->rank] = static_cast<pid_t>(beat->pid);
+    }
+    if (const auto* hello = std::get_if<RankHello>(&message)) {
+      rank_of_[identity] = hello->rank;
+      identity_of_[hello->rank] = identity;
+      pid_of_[hello->rank] = static_cast<pid_t>(hello->pid);
+    }
+  }
+
+  zmq::context_t context_;
+  zmq::socket_t router_;
+  StepCodec codec_;
+  std::map<std::string, int> rank_of_;
+  std::map<int, std::string> identity_of_;
+  std::map<int, pid_t> pid_of_;
+};
+
+std::vector<StepPlan> demo_plans(const Epochs& epochs, int32_t new_tokens) {
+  ScriptedRequest request;
+  request.prompt = {1, 300, 400, 500, 600};
+  request.new_tokens = new_tokens;
+  std::vector<StepPlan> plans = plan_requests({request}, {}, 1);
+  for (StepPlan& plan : plans) plan.epochs = epochs;
+  return plans;
+}
+
+TEST(WorkerProcess, RunsTheCoordinatorsPlansAndEndsAtItsFence) {
+  PlayedCoordinator coordinator;
+  ChildProcess job(worker_command(
+      4, {"-tp", "2", "-pp", "2", "--coordinator", coordinator.endpoint(), "--group", "3"}));
+  const Epochs epochs{7, 2};
+  ASSERT_NO_FATAL_FAILURE(coordinator.start_group(4, epochs)) << job.output();
+
+  StepPlan stale = demo_plans({7, 1}, 1).front();  // another life's plan changes nothing
+  coordinator.send_all(stale);
+  const auto plans = demo_plans(epochs, 6);
+  for (const StepPlan& plan : plans) coordinator.send_all(plan);
+  std::vector<TokenId> ids;
+  for (const StepPlan& plan : plans) {
+    const auto result = coordinator.wait_for<StepResult>(2);
+    ASSERT_TRUE(result.has_value()) << job.output();
+    EXPECT_EQ(result->epochs, epochs);
+    EXPECT_EQ(result->step, plan.step);
+    ids.insert(ids.end(), result->ids.begin(), result->ids.end());
+  }
+  EXPECT_EQ(ids.size(), 6u);
+
+  coordinator.send_all(Fence{epochs, "the test is over"});
+  ASSERT_TRUE(job.wait_for_end(5'000)) << job.output();
+  EXPECT_NE(job.output().find("TRI-GRP-019"), std::string::npos) << job.output();
+  EXPECT_NE(job.output().find("the test is over"), std::string::npos);
+}
+
+TEST(WorkerProcess, ABrokenPlanIsNamedInTheGoodbye) {
+  PlayedCoordinator coordinator;
+  ChildProcess job(worker_command(2, {"-tp", "2", "--coordinator", coordinator.endpoint()}));
+  const Epochs epochs{1, 1};
+  ASSERT_NO_FATAL_FAILURE(coordinator.start_group(2, epochs)) << job.output();
+  StepPlan plan;
+  plan.epochs = epochs;
+  plan.step = 1;
+  plan.parts.resize(1);
+  plan.parts[0].decodes = {5};
+  coordinator.send_all(plan);
+  const auto goodbye = coordinator.wait_for<Goodbye>();
+  ASSERT_TRUE(goodbye.has_value()) << job.output();
+  EXPECT_NE(goodbye->cause.find("TRI-STEP-003"), std::string::npos) << goodbye->cause;
+  EXPECT_EQ(goodbye->epochs, epochs);
+  ASSERT_TRUE(job.wait_for_end(5'000)) << job.output();
+  EXPECT_EQ(job.status(), 3);
+}
+
+TEST(WorkerProcess, ALostCoordinatorEndsTheGroup) {
+  auto coordinator = std::make_unique<PlayedCoordinator>();
+  ChildProcess job(worker_command(2, {"-pp", "2", "--coordinator", coordinator->endpoint()}));
+  ASSERT_NO_FATAL_FAILURE(coordinator->start_group(2, {1, 1})) << job.output();
+  coordinator.reset();
+  ASSERT_TRUE(job.wait_for_end(10'000)) << job.output();
+  EXPECT_NE(job.output().find("TRI-GRP-013"), std::string::npos) << job.output();
+}
+
+TEST(WorkerProcess, ACoordinatorThatIsNotThereIsNamed) {
+  ChildProcess job(worker_command(1, {"--coordinator", "tcp://127.0.0.1:1"}));
+  ASSERT_TRUE(job.wait_for_end(15'000)) << job.output();
+  EXPECT_NE(job.output().find("TRI-GRP-017"), std::string::npos) << job.output();
+}
+
+// The other ranks of a rank that stops leave with its name, within the step's deadline.
+TEST(WorkerProcess, AStoppedRankIsNamedByItsPeersWithinTheDeadline) {
+  PlayedCoordinator coordinator;
+  ChildProcess job(worker_command(
+      4, {"-tp", "2", "-pp", "2", "--coordinator", coordinator.endpoint(), "--step-timeout", "2"}));
+  const Epochs epochs{1, 1};
+  ASSERT_NO_FATAL_FAILURE(coordinator.start_group(4, epochs)) << job.output();
+  const auto plans = demo_plans(epochs, 6);
+  coordinator.send_all(plans[0]);
+  ASSERT_TRUE(coordinator.wait_for<StepResult>().has_value()) << job.output();
+  ASSERT_EQ(kill(coordinator.pid_of(1), SIGSTOP), 0);
+  coordinator.send_all(plans[1]);
+  const auto goodbye = coordinator.wait_for<Goodbye>(-1, 10'000);
+  ASSERT_TRUE(goodbye.has_value()) << job.output();
+  EXPECT_NE(goodbye->cause.find("TRI-GRP-005"), std::string::npos) << goodbye->cause;
+  if (goodbye->rank == 0) {
+    EXPECT_NE(goodbye->cause.find("rank 1 on "), std::string::npos) << goodbye->cause;
+  }
+  ASSERT_TRUE(job.wait_for_end(15'000)) << job.output();
+  EXPECT_NE(job.status(), 0);
+}
+
+TEST(WorkerProcess, AKilledRankEndsTheWholeJob) {
+  PlayedCoordinator coordinator;
+  ChildProcess job(worker_command(4, {"-tp", "4", "--coordinator", coordinator.endpoint()}));
+  const Epochs epochs{1, 1};
+  ASSERT_NO_FATAL_FAILURE(coordinator.start_group(4, epochs)) << job.output();
+  for (const StepPlan& plan : demo_plans(epochs, 40)) coordinator.send_all(plan);
+  ASSERT_TRUE(coordinator.wait_for<StepResult>().has_value()) << job.output();
+  ASSERT_EQ(kill(coordinator.pid_of(2), SIGKILL), 0);
+  ASSERT_TRUE(job.wait_for_end(10'000)) << job.output();
+  EXPECT_NE(job.status(), 0);
+}
+
+TEST(WorkerProcess, AWrongNumberOfRanksIsOneClearLine) {
+  ChildProcess job(worker_command(3, {"-tp", "2", "-pp", "2", "--bench-step", "repeats=1"}));
+  ASSERT_TRUE(job.wait_for_end(10'000)) << job.output();
+  const std::string& output = job.output();
+  EXPECT_EQ(job.status(), 2) << output;
+  const size_t first = output.find("TRI-GRP-001: the launcher started 3 ranks");
+  EXPECT_NE(first, std::string::npos) << output;
+  EXPECT_EQ(output.find("TRI-GRP-001", first + 1), std::string::npos) << output;
+}
+
+struct BadUse {
+  std::vector<std::string> flags;
+  std::string says;
+  int status = 2;
+};
+
+TEST(WorkerProcess, BadFlagsEndWithStatusTwoAndWords) {
+  const BadUse uses[] = {
+      {{}, "TRI-GRP-023"},
+      {{"--bench-step", "repeats=1", "--plans", "x"}, "TRI-GRP-023"},
+      {{"--bench-step", "repeats=1", "--dtype", "int4"}, "TRI-GRP-024"},
+      {{"--bench-step", "repeats=1", "--quantization", "q4"}, "TRI-GRP-024"},
+      {{"--bench-step", "repeats=1", "-tp", "0"}, "TRI-GRP-026"},
+      {{"--bench-step", "repeats=1", "surplus"}, "TRI-GRP-027"},
+      {{"--bench-step", "repeats=1", "--max-model-len", "5000"}, "TRI-GRP-007"},
+      {{"--bench-step", "pre=1"}, "TRI-GRP-011", 3},
+      {{"--bench-step", "decode=2000"}, "TRI-GRP-012", 3},
+      {{"--bench-step", "repeats=1", "--kv-memory", "1MiB", "--max-model-len", "1024"},
+       "TRI-MEM-002",
+       3},
+      {{"--plans", "/no/such/file"}, "TRI-GRP-008", 3},
+  };
+  for (const BadUse& use : uses) {
+    std::vector<std::string> command = worker_command(1, use.flags);
+    command.erase(command.begin(), command.begin() + 2);  // without mpirun
+    ChildProcess job(command);
+    ASSERT_TRUE(job.wait_for_end(10'000)) << job.output();
+    EXPECT_EQ(job.status(), use.status) << job.output();
+    EXPECT_NE(job.output().find(use.says), std::string::npos) << use.says << "\n" << job.output();
+  }
+}
+
+TEST(WorkerProcess, AModelThatIsNotThereIsSaidOnceByTheWholeGroup) {
+  auto command = worker_command(4, {"-tp", "4", "--bench-step", "repeats=1"});
+  *std::ranges::find(command, kDemo) = "/no/such/model";
+  ChildProcess job(command);
+  ASSERT_TRUE(job.wait_for_end(15'000)) << job.output();
+  EXPECT_EQ(job.status(), 2) << job.output();
+  const size_t first = job.output().find("TRI-");
+  ASSERT_NE(first, std::string::npos) << job.output();
+  EXPECT_EQ(job.output().find("TRI-", first + 1), std::string::npos) << job.output();
+}
+
+TEST(WorkerProcess, RunsPlansFromAFile) {
+  const std::string plans_path = testing::TempDir() + "worker_process_test.plans";
+  const std::string results_path = testing::TempDir() + "worker_process_test.results";
+  const auto plans = demo_plans({}, 5);
+  {
+    auto writer = RecordWriter::create(plans_path);
+    ASSERT_TRUE(writer.ok());
+    for (const StepPlan& plan : plans) (*writer)->write(plan);
+    ASSERT_TRUE((*writer)->flush().ok());
+  }
+  for (const auto& [tp, pp] : {std::pair{1, 1}, {2, 2}}) {
+    ChildProcess job(worker_command(
+        tp * pp,
+        {"-tp", concat(tp), "-pp", concat(pp), "--plans", plans_path, "--results", results_path}));
+    ASSERT_TRUE(job.wait_for_end(20'000)) << job.output();
+    EXPECT_EQ(job.status(), 0) << job.output();
+    std::ifstream file(results_path, std::ios::binary);
+    std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    StepCodec codec;
+    size_t results = 0;
+    for (size_t at = 0; at + 4 <= bytes.size(); ++results) {
+      uint32_t size = 0;
+      std::memcpy(&size, bytes.data() + at, 4);
+      RankMessage message;
+      ASSERT_TRUE(codec.decode(std::string_view(bytes).substr(at + 4, size), message).ok());
+      EXPECT_EQ(std::get<StepResult>(message).step, plans[results].step);
+      at += 4 + size;
+    }
+    EXPECT_EQ(results, plans.size());
+  }
+  std::filesystem::remove(plans_path);
+  std::filesystem::remove(results_path);
+}
+
+}  // namespace
+}  // namespace trireme
