@@ -47,10 +47,11 @@ void Engine::State::journal_promises() {
 }
 
 void Engine::State::handle(event::Durable& event) {
-  while (!undurable_.empty() && undurable_.front().first <= event.sequence) {
-    for (Effect& effect : undurable_.front().second) effects_->push_back(std::move(effect));
-    undurable_.pop_front();
+  auto end = undurable_.begin();
+  for (; end != undurable_.end() && end->first <= event.sequence; ++end) {
+    for (Effect& effect : end->second) effects_->push_back(std::move(effect));
   }
+  undurable_.erase(undurable_.begin(), end);
 }
 
 TimeUs Engine::State::next_tick_us() const {

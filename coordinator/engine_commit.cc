@@ -19,7 +19,7 @@ void Engine::State::handle(event::StepDone& event) {
     return;
   }
   const PlanInFlight plan = std::move(group.in_flight.front());
-  group.in_flight.pop_front();
+  group.in_flight.erase(group.in_flight.begin());
   for (Sequence* sequence : plan.named) --sequence->plans_in_flight;
   for (Sequence* sequence : plan.drawing) --sequence->draws_in_flight;
 

@@ -240,12 +240,24 @@ void Engine::State::admit(Group& group, Sequence& sequence, StepPart& part) {
     sequence.pages.assign(first.pages.begin(), first.pages.begin() + shared);
     group.pool.share(sequence.pages);
   }
+  reserve_rows(group, sequence);
   sequence.published = static_cast<int32_t>(sequence.pages.size());
   sequence.computed = sequence.published * group.shape.page_tokens;
   if (request.num_output(sequence) == 0) sequence.cached_tokens = sequence.computed;
   totals_.cached_tokens += sequence.computed;
   open_slot(sequence, part);
   for (const PageId page : sequence.pages) part.grants.push_back({sequence.slot, page});
+}
+
+// Room for all that the sequence can become, so that a step's allocations do not depend on its
+// length.
+void Engine::State::reserve_rows(const Group& group, Sequence& sequence) const {
+  const int64_t longest = std::min<int64_t>(
+      group.shape.max_model_len, int64_t{group.shape.num_pages} * group.shape.page_tokens);
+  const int64_t wanted = sequence.request->num_prompt + sequence.request->submit.params.max_tokens;
+  const auto tokens = static_cast<size_t>(std::min(longest, wanted) + 1);
+  sequence.ids.reserve(tokens);
+  sequence.pages.reserve(tokens / static_cast<size_t>(group.shape.page_tokens) + 1);
 }
 
 void Engine::State::open_slot(Sequence& sequence, StepPart& part) {

@@ -30,8 +30,8 @@ struct Group {
   std::vector<Sequence*> running;  // by arrival
   std::vector<Sequence*> slots;    // owner of each slot, or null
   std::vector<SlotId> free_slots;
-  std::vector<SlotId> closed;  // to be told in the next plan
-  std::deque<PlanInFlight> in_flight;
+  std::vector<SlotId> closed;           // to be told in the next plan
+  std::vector<PlanInFlight> in_flight;  // at most stages + 1, the oldest first
   int64_t next_step = 1;
   int32_t next_cohort = 0;
 
@@ -94,6 +94,7 @@ class Engine::State {
       Group& group, Sequence& sequence, int32_t tokens, StepPart& part, PlanInFlight& plan);
   void plan_decode(Group& group, Sequence& sequence, StepPart& part, PlanInFlight& plan);
   void grant_pages(Group& group, Sequence& sequence, int32_t tokens, StepPart& part);
+  void reserve_rows(const Group& group, Sequence& sequence) const;
   void open_slot(Sequence& sequence, StepPart& part);
   void add_scores_and_probes(Sequence& sequence, int32_t begin, int32_t end, StepPart& part);
   bool can_draw(const Sequence& sequence) const;
@@ -137,7 +138,7 @@ class Engine::State {
 
   uint64_t sequence_ = 0;  // of the journal
   std::vector<Effect> promises_;
-  std::deque<std::pair<uint64_t, std::vector<Effect>>> undurable_;
+  std::vector<std::pair<uint64_t, std::vector<Effect>>> undurable_;  // the oldest first
 
   EngineStatus totals_;
   std::vector<Sequence*> spoken_;  // sequences with new ids in this commit, or ended by it
