@@ -5,6 +5,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/message_lite.h>
 #include <google/protobuf/repeated_field.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include <cstdint>
 #include <limits>
@@ -48,6 +49,8 @@ inline Status parse(std::string_view body,
                    " are taken");
   }
   message.Clear();
+  // The library would write a line to stderr for every hostile text: the Status says it all.
+  const google::protobuf::LogSilencer silencer;
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(body.data()),
                                             static_cast<int>(body.size()));
   in.SetRecursionLimit(kMaxMessageDepth);
