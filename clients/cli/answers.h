@@ -1,0 +1,78 @@
+// Answers as they come together out of a client's events: ids, text, log-probabilities and times of
+// every choice of every request.
+#pragma once
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "clients/cpp/client.h"
+
+namespace trireme {
+
+struct Choice {
+  std::vector<TokenId> token_ids;
+  std::string text;
+  std::vector<door::TokenLogprob> logprobs;
+  std::vector<TimeUs> frame_us;       // when each frame of this choice came
+  std::vector<int32_t> frame_tokens;  // ids in it
+  door::Finished finished;
+  bool over = false;
+};
+
+struct Answer {
+  size_t index = 0;  // of the prompt
+  std::string id;
+  TimeUs sent_us = 0;
+  TimeUs done_us = 0;
+  uint64_t seed = 0;
+  int32_t prompt_tokens = 0;
+  std::vector<Choice> choices;
+  std::vector<door::TokenLogprob> prompt_logprobs;
+  std::vector<door::ProbeValues> probes;  // pieces, as they came
+  Status refusal;                         // not ok: nothing was started
+  bool over = false;
+
+  bool failed() const;
+  int64_t output_tokens() const;
+  TimeUs first_token_us() const;  // 0: none came
+};
+
+uint64_t tag_of(const ClientEvent& event);
+
+class AnswerBook {
+ public:
+  // A request was submitted under `tag`.
+  void open(uint64_t tag, size_t index, const std::string& id, int num_choices, TimeUs now_us);
+
+  // Books an event; returns the answer that it belongs to, or nullptr. `released` gets the text
+  // that the event adds to choice `choice`.
+  struct News {
+    Answer* answer = nullptr;
+    int choice = 0;
+    std::string released;
+  };
+  News book(const ClientEvent& event, TimeUs now_us);
+
+  // Takes an answer that is over out of the book.
+  Answer take(uint64_t tag);
+  size_t num_open() const { return answers_.size(); }
+  // Ends all that is open with `status` and returns it.
+  std::vector<Answer> abandon(const Status& status);
+
+ private:
+  std::map<uint64_t, Answer> answers_;
+};
+
+// The contract's line of `choice`: id, index, prompt_tokens, token_ids, text, ....
+nlohmann::ordered_json answer_json(const Answer& answer, int choice);
+
+// "stop", "length", "cancelled" or "error".
+std::string finish_reason_name(const Answer& answer, int choice);
+
+// The error of a choice: a refusal or a failure; ok if neither.
+Status failure_of(const Answer& answer, int choice);
+
+}  // namespace trireme

@@ -1,0 +1,33 @@
+// Writes a checkpoint of a published shape with random weights, for benches and rehearsals: a
+// folder with config.json and safetensors files of at most 4 GiB, as Hugging Face lays them out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/dtype.h"
+#include "base/status.h"
+
+namespace trireme {
+
+struct MakeOptions {
+  std::string like;                // "llama-3.2-1b", or a path to a config.json
+  std::string out;                 // a folder that does not exist or is empty
+  DType dtype = DType::kBFloat16;  // bfloat16, float16 or float32
+  uint64_t seed = 0;
+  double scale = 1;  // times every matrix value
+};
+
+struct MadeCheckpoint {
+  int64_t bytes = 0;
+  int64_t tensors = 0;
+  int files = 0;
+};
+
+// TRI-MOD-001: the folder is not empty or cannot be made; TRI-MOD-002: writing failed (disk full?);
+// TRI-MOD-003: the disk has less room than needed.
+StatusOr<MadeCheckpoint> make_checkpoint(
+    const MakeOptions& options, const std::function<void(int64_t done, int64_t total)>& progress);
+
+}  // namespace trireme

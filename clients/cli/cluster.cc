@@ -1,0 +1,454 @@
+#include "clients/cli/cluster.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "base/flags.h"
+#include "base/text.h"
+#include "base/trace.h"
+#include "clients/cli/mpirun_words.h"
+
+namespace trireme {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Kind = CoordinatorEvent::Kind;
+
+constexpr TimeUs kSecond = 1'000'000;
+constexpr TimeUs kDoorsUs = 10 * kSecond;
+constexpr TimeUs kFirstRankUs = 24 * kSecond;  // from mpirun to the first word of a rank
+constexpr TimeUs kExplainUs = kSecond;         // after an mpirun's end: the coordinator may say why
+constexpr TimeUs kFencedUs = 2 * kSecond;      // ranks leave by themselves when fenced
+constexpr TimeUs kTerminatedUs = 5 * kSecond;  // then mpirun is asked, then killed
+constexpr int kStopMs = 3'000;
+constexpr size_t kTailLines = 200;
+constexpr int kMaxPollMs = 200;
+
+std::string describe(const CoordinatorEvent& lost) {
+  std::string who = lost.rank >= 0 ? concat("rank ", lost.rank) : std::string("no single rank");
+  if (!lost.host.empty()) who += " on " + lost.host;
+  if (!lost.phase.empty()) who += concat(" (", lost.phase, ")");
+  return concat(who, ": ", lost.text);
+}
+
+}  // namespace
+
+Cluster::Cluster(const ClusterOptions& options,
+                 const Preflight& preflight,
+                 Terminal& terminal,
+                 Interrupts& interrupts)
+    : options_(options),
+      preflight_(preflight),
+      terminal_(terminal),
+      interrupts_(interrupts),
+      supervisor_(options.shape.groups),
+      groups_(options.shape.groups) {}
+
+StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
+                                                  const Preflight& preflight,
+                                                  Terminal& terminal,
+                                                  Interrupts& interrupts) {
+  if (!preflight.hosts.empty()) {
+    RETURN_IF_ERROR(check_hosts_answer(options.shape, preflight.hosts));
+  }
+  std::unique_ptr<Cluster> cluster(new Cluster(options, preflight, terminal, interrupts));
+  RETURN_IF_ERROR(cluster->make_state_folder());
+  RETURN_IF_ERROR(cluster->start_coordinator());
+  RETURN_IF_ERROR(cluster->wait_for_doors());
+  return cluster;
+}
+
+Cluster::~Cluster() {
+  stop();
+  std::error_code error;
+  if (options_.is_private && !state_.empty()) fs::remove_all(state_, error);
+}
+
+Status Cluster::make_state_folder() {
+  std::error_code error;
+  if (options_.is_private) {
+    std::string path = fs::temp_directory_path(error).string() + "/trireme-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) {
+      return unavailable("TRI-UP-015", "cannot make a folder below ", path, "; check TMPDIR");
+    }
+    state_ = path;
+    return ok_status();
+  }
+  state_ = options_.shape.state;
+  if (state_.empty()) {
+    const std::string base = environment("XDG_STATE_HOME")
+                                 .value_or(environment("HOME").value_or("/tmp") + "/.local/state");
+    state_ = base + "/trireme";
+  }
+  fs::create_directories(state_, error);
+  if (!error) return ok_status();
+  return invalid("TRI-UP-016", "cannot make --state ", state_, ": ", error.message());
+}
+
+Status Cluster::start_coordinator() {
+  CoordinatorLaunch launch;
+  launch.state = state_;
+  launch.host = options_.is_private ? "127.0.0.1" : options_.shape.host;
+  launch.port = options_.is_private ? 0 : options_.shape.port;
+  launch.allow_probes = options_.allow_probes;
+  ASSIGN_OR_RETURN(coordinator_, Process::start(coordinator_command(options_.shape, launch)));
+  return ok_status();
+}
+
+Status Cluster::wait_for_doors() {
+  const TimeUs deadline_us = clock_.now_us() + kDoorsUs;
+  while (!doors_open_) {
+    if (clock_.now_us() > deadline_us) {
+      return timed_out("TRI-UP-010",
+                       "the coordinator opened no door within 10 s; run with --verbose");
+    }
+    if (interrupts_.count() > 0) return unavailable("TRI-UP-013", "interrupted while starting");
+    poll_children(kMaxPollMs);
+    read_coordinator();
+    if (coordinator_.exit_status()) return coordinator_gone();
+  }
+  if (doors_.worker_key_file.empty()) return ok_status();
+  std::ifstream file(doors_.worker_key_file);
+  if (file >> worker_key_) return ok_status();
+  return unavailable("TRI-UP-010", "cannot read the key of this launch, ", doors_.worker_key_file);
+}
+
+Status Cluster::coordinator_gone() {
+  read_coordinator();
+  const int status = coordinator_.exit_status().value_or(1);
+  std::string words = failure_ ? message_of(*failure_) : "";
+  if (words.empty() && !coordinator_tail_.empty()) words = coordinator_tail_.back();
+  if (words.empty()) words = concat("exit status ", status);
+  if (!doors_open_ && status == kBadInput) {
+    return words.starts_with("TRI-") ? absl::InvalidArgumentError(words)
+                                     : invalid("TRI-UP-010", "the coordinator refuses: ", words);
+  }
+  if (!doors_open_ && words.starts_with("TRI-")) return absl::UnavailableError(words);
+  return unavailable(doors_open_ ? "TRI-UP-014" : "TRI-UP-010",
+                     "the coordinator has ended",
+                     doors_open_ ? ", and with it the cluster: " : " before it opened its doors: ",
+                     words,
+                     "; run with --verbose to see all that it says");
+}
+
+Status Cluster::launch_due() {
+  for (const int index : supervisor_.take_due(clock_.now_us())) RETURN_IF_ERROR(launch(index));
+  return ok_status();
+}
+
+Status Cluster::launch(int index) {
+  WorkerLaunch launch;
+  launch.worker_endpoint = doors_.worker_endpoint;
+  launch.worker_key = worker_key_;
+  launch.group = index;
+  launch.drawable = options_.limit_vocabulary ? preflight_.drawable() : 0;
+  launch.hosts = slots_of_group(preflight_.hosts, index, options_.shape.num_ranks());
+  Group group;
+  ASSIGN_OR_RETURN(group.process, Process::start(mpirun_command(options_.shape, launch)));
+  group.launched_us = clock_.now_us();
+  groups_[index] = std::move(group);
+  return ok_status();
+}
+
+Status Cluster::wait_until_ready() {
+  bar_ = std::make_unique<ProgressBar>(terminal_, clock_, "loading", ProgressBar::Unit::kBytes);
+  while (!was_ready_) {
+    RETURN_IF_ERROR(pump(kMaxPollMs));
+    if (failure_) return *failure_;
+    if (interrupts_.count() > 0) {
+      return unavailable("TRI-UP-013", "interrupted while the groups were starting");
+    }
+  }
+  bar_.reset();
+  return ok_status();
+}
+
+Status Cluster::pump(int timeout_ms) {
+  RETURN_IF_ERROR(launch_due());
+  if (const auto next_us = supervisor_.next_start_us()) {
+    const TimeUs left_us = std::max<TimeUs>(0, *next_us - clock_.now_us());
+    timeout_ms = static_cast<int>(std::min<TimeUs>(timeout_ms, left_us / 1000 + 1));
+  }
+  poll_children(timeout_ms);
+  read_coordinator();
+  read_groups();
+  if (!ending_) check_silent_groups();
+  reap_retired();
+  if (coordinator_.exit_status() && !drained_ && !ending_) return coordinator_gone();
+  return ok_status();
+}
+
+void Cluster::poll_children(int timeout_ms) {
+  std::vector<pollfd> waits = {{interrupts_.fd(), POLLIN, 0}};
+  const auto add = [&](const Process& process) {
+    for (const int fd : process.descriptors()) waits.push_back({fd, POLLIN, 0});
+  };
+  add(coordinator_);
+  for (const Group& group : groups_) {
+    if (group.process.started() && !group.ended_us) add(group.process);
+  }
+  ::poll(waits.data(), waits.size(), std::clamp(timeout_ms, 0, kMaxPollMs));
+}
+
+void Cluster::read_coordinator() {
+  std::vector<std::string> out;
+  std::vector<std::string> err;
+  coordinator_.read_lines(out, err);
+  for (const std::string& line : err) {
+    if (options_.shape.verbose) terminal_.note("coordinator | " + line);
+    coordinator_tail_.push_back(line);
+    if (coordinator_tail_.size() > kTailLines) coordinator_tail_.erase(coordinator_tail_.begin());
+  }
+  for (const std::string& line : out) {
+    if (const auto event = parse_coordinator_event(line)) on_event(*event);
+  }
+}
+
+void Cluster::keep_line(Group& group, int index, const std::string& line) {
+  if (options_.shape.verbose) terminal_.note(concat("group ", index, " | ", line));
+  group.tail.push_back(line);
+  if (group.tail.size() > kTailLines) group.tail.pop_front();
+}
+
+void Cluster::read_groups() {
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    Group& group = groups_[i];
+    if (!group.process.started() || group.ended_us) continue;
+    const auto status = group.process.exit_status();
+    std::vector<std::string> lines;
+    group.process.read_lines(lines, lines);
+    for (const std::string& line : lines) keep_line(group, static_cast<int>(i), line);
+    if (status) group.ended_us = clock_.now_us();
+  }
+}
+
+// An mpirun that ended, or whose ranks say nothing, without a word of the coordinator.
+void Cluster::check_silent_groups() {
+  const TimeUs now_us = clock_.now_us();
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    Group& group = groups_[i];
+    if (!supervisor_.is_starting(static_cast<int>(i)) || !group.process.started()) continue;
+    const bool ended = group.ended_us && now_us - *group.ended_us > kExplainUs;
+    const bool silent = !group.rank_seen && now_us - group.launched_us > kFirstRankUs;
+    if (!ended && !silent) continue;
+    if (!was_ready_) {
+      failure_ = start_failure(static_cast<int>(i), nullptr);
+      return;
+    }
+    const TimeUs delay_us = supervisor_.on_lost(static_cast<int>(i), now_us);
+    terminal_.warn(concat("group ",
+                          i,
+                          " did not start: ",
+                          ended ? cause_in_output(group.tail) : "no rank came",
+                          "; the next try in ",
+                          delay_us / kSecond,
+                          " s"));
+    retire(group);
+  }
+}
+
+Status Cluster::start_failure(int index, const CoordinatorEvent* event) {
+  Group& group = groups_[index];
+  std::string cause = event != nullptr ? describe(*event) : "";
+  // mpirun knows what ended a process; the coordinator only that it is gone.
+  if (group.process.wait_exit(event != nullptr ? 1'500 : 0)) read_groups();
+  const std::string words = cause_in_output(group.tail);
+  if (event == nullptr && !group.ended_us) {
+    return timed_out("TRI-UP-012",
+                     "no rank of group ",
+                     index,
+                     " came within ",
+                     kFirstRankUs / kSecond,
+                     " s of mpirun's start",
+                     words.empty() ? "" : concat(" (", words, ")"),
+                     "; run with --verbose, and `trireme doctor`");
+  }
+  if (cause.empty()) {
+    cause =
+        words.empty() ? concat("mpirun ended with status ", *group.process.exit_status()) : words;
+  } else if (words.find("exited on signal") != std::string::npos) {
+    cause += concat(" (mpirun: ", words, ")");
+  }
+  return unavailable("TRI-UP-011",
+                     "group ",
+                     index,
+                     " could not start: ",
+                     cause,
+                     event != nullptr && event->memory ? "" : "; --verbose shows all output");
+}
+
+void Cluster::on_event(const CoordinatorEvent& event) {
+  const bool has_group = event.group >= 0 && event.group < static_cast<int>(groups_.size());
+  if (!has_group) return;
+  switch (event.kind) {
+    case Kind::kDoors:
+      doors_ = event;
+      doors_open_ = true;
+      break;
+    case Kind::kRank:
+      groups_[event.group].rank_seen = true;
+      break;
+    case Kind::kLoading:
+      if (bar_) bar_->update(event.loaded_bytes, event.total_bytes);
+      break;
+    case Kind::kGroupReady:
+      on_ready(event);
+      break;
+    case Kind::kGroupLost:
+      on_lost(event);
+      break;
+    case Kind::kDrained:
+      drained_ = true;
+      break;
+    case Kind::kError:
+      failure_ = absl::UnavailableError(event.text);
+      break;
+    default:
+      break;
+  }
+  if (listener_) listener_(event);
+}
+
+void Cluster::on_ready(const CoordinatorEvent& event) {
+  supervisor_.on_ready(event.group, clock_.now_us());
+  const double seconds =
+      static_cast<double>(clock_.now_us() - groups_[event.group].launched_us) * 1e-6;
+  const std::string length = concat("sequences up to ", event.max_model_len, " tokens");
+  if (!options_.is_private || was_ready_) {
+    terminal_.note(concat("group ",
+                          event.group,
+                          " ready after ",
+                          format_seconds(seconds),
+                          ": tp ",
+                          event.tp,
+                          " x pp ",
+                          event.pp,
+                          ", ",
+                          event.dtype,
+                          " on ",
+                          event.backend,
+                          " (",
+                          event.isa,
+                          "), KV for ",
+                          event.pages * event.page_tokens,
+                          " tokens, ",
+                          length));
+  }
+  if (event.asked_model_len > event.max_model_len) {
+    terminal_.warn(
+        concat(length, ", lowered from ", event.asked_model_len, ": more KV does not fit"));
+  }
+  if (supervisor_.all_ready()) was_ready_ = true;
+}
+
+void Cluster::on_lost(const CoordinatorEvent& event) {
+  if (ending_) return;
+  Group& group = groups_[event.group];
+  if (!was_ready_) {
+    if (!failure_) failure_ = start_failure(event.group, &event);
+    return;
+  }
+  const TimeUs delay_us = supervisor_.on_lost(event.group, clock_.now_us());
+  terminal_.warn(concat("group ",
+                        event.group,
+                        " is lost, ",
+                        describe(event),
+                        "; it starts again in ",
+                        delay_us / kSecond,
+                        " s"));
+  retire(group);
+}
+
+void Cluster::retire(Group& group) {
+  if (group.process.started() && !group.ended_us) {
+    retired_.push_back({std::move(group.process), clock_.now_us(), false});
+  }
+  group = Group();
+}
+
+// The next life of a group does not wait for the end of the last one.
+void Cluster::reap_retired() {
+  const TimeUs now_us = clock_.now_us();
+  for (Retired& retired : retired_) {
+    std::vector<std::string> ignored;
+    retired.process.read_lines(ignored, ignored);
+    if (now_us - retired.since_us > kFencedUs && !retired.killed) {
+      retired.process.signal_group(SIGTERM);
+      retired.killed = true;
+    }
+    if (now_us - retired.since_us > kTerminatedUs) retired.process.signal_group(SIGKILL);
+  }
+  std::erase_if(retired_,
+                [](Retired& retired) { return retired.process.exit_status().has_value(); });
+}
+
+Status Cluster::drain() {
+  ending_ = true;
+  if (!coordinator_.write_line("drain")) return coordinator_gone();
+  while (!coordinator_.exit_status()) {
+    RETURN_IF_ERROR(pump(kMaxPollMs));
+    if (interrupts_.count() > 1) return unavailable("TRI-UP-013", "stopped while draining");
+  }
+  end_children(kStopMs);
+  return join_traces();
+}
+
+void Cluster::stop() {
+  ending_ = true;
+  if (coordinator_.started() && !coordinator_.exit_status()) {
+    coordinator_.write_line("stop");
+    const TimeUs deadline_us = clock_.now_us() + kStopMs * TimeUs{1000};
+    while (!coordinator_.exit_status() && clock_.now_us() < deadline_us) {
+      poll_children(kMaxPollMs);
+      read_coordinator();
+      read_groups();
+    }
+    coordinator_.signal_group(SIGKILL);
+  }
+  end_children(kStopMs);
+}
+
+void Cluster::end_children(int patience_ms) {
+  const auto any_runs = [&] {
+    return std::ranges::any_of(groups_, [](Group& group) {
+      return group.process.started() && !group.process.exit_status();
+    });
+  };
+  const auto wait_for_them = [&](int most_ms) {
+    const TimeUs deadline_us = clock_.now_us() + most_ms * TimeUs{1000};
+    while (any_runs() && clock_.now_us() < deadline_us) {
+      poll_children(kMaxPollMs);
+      read_groups();
+    }
+  };
+  for (Retired& retired : retired_) retired.process.signal_group(SIGTERM);
+  wait_for_them(patience_ms);
+  for (Group& group : groups_) group.process.signal_group(SIGTERM);
+  wait_for_them(patience_ms);
+  groups_.clear();
+  retired_.clear();
+}
+
+// One file out of the coordinator's and the local ranks' own.
+Status Cluster::join_traces() {
+  if (options_.shape.trace.empty()) return ok_status();
+  std::vector<std::string> parts = {options_.shape.trace + ".coordinator"};
+  for (int group = 0; group < options_.shape.groups; ++group) {
+    for (int rank = 0; rank < options_.shape.num_ranks(); ++rank) {
+      parts.push_back(concat(options_.shape.trace, ".group", group, ".rank", rank));
+    }
+  }
+  std::error_code error;
+  std::erase_if(parts, [&](const std::string& part) { return !fs::exists(part, error); });
+  RETURN_IF_ERROR(trireme::join_traces(parts, options_.shape.trace));
+  for (const std::string& part : parts) fs::remove(part, error);
+  return ok_status();
+}
+
+}  // namespace trireme

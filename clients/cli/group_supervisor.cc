@@ -1,0 +1,54 @@
+#include "clients/cli/group_supervisor.h"
+
+#include <algorithm>
+
+namespace trireme {
+
+namespace {
+
+constexpr TimeUs kFirstDelayUs = 1'000'000;
+constexpr TimeUs kLongestDelayUs = 60'000'000;
+constexpr TimeUs kProvenUs = 60'000'000;  // ready for so long: the next loss is a new story
+
+}  // namespace
+
+std::vector<int> GroupSupervisor::take_due(TimeUs now_us) {
+  std::vector<int> due;
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    Group& group = groups_[i];
+    if (group.state != State::kDue || group.due_us > now_us) continue;
+    group.state = State::kStarting;
+    due.push_back(static_cast<int>(i));
+  }
+  return due;
+}
+
+void GroupSupervisor::on_ready(int group, TimeUs now_us) {
+  groups_[group].state = State::kReady;
+  groups_[group].ready_us = now_us;
+}
+
+TimeUs GroupSupervisor::on_lost(int index, TimeUs now_us) {
+  Group& group = groups_[index];
+  const bool proven = group.state == State::kReady && now_us - group.ready_us >= kProvenUs;
+  if (proven) group.delay_us = 0;
+  group.delay_us = std::clamp(2 * group.delay_us, kFirstDelayUs, kLongestDelayUs);
+  group.state = State::kDue;
+  group.due_us = now_us + group.delay_us;
+  return group.delay_us;
+}
+
+int GroupSupervisor::num_ready() const {
+  return static_cast<int>(std::ranges::count_if(
+      groups_, [](const Group& group) { return group.state == State::kReady; }));
+}
+
+std::optional<TimeUs> GroupSupervisor::next_start_us() const {
+  std::optional<TimeUs> next;
+  for (const Group& group : groups_) {
+    if (group.state == State::kDue && (!next || group.due_us < *next)) next = group.due_us;
+  }
+  return next;
+}
+
+}  // namespace trireme

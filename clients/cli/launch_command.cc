@@ -1,0 +1,174 @@
+#include "clients/cli/launch_command.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <fstream>
+#include <sstream>
+
+#include "base/flags.h"
+#include "base/text.h"
+#include "clients/cli/machine.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr size_t kMaxTemporaryPath = 40;  // local sockets of MPI have paths of at most 107 bytes
+
+Status bad_line(const std::string& path, int number, const std::string& line) {
+  return invalid("TRI-UP-004",
+                 path,
+                 " line ",
+                 number,
+                 ": \"",
+                 line.substr(0, 80),
+                 "\" is not understood; write: HOST slots=N");
+}
+
+void add(std::vector<std::string>& arguments, std::initializer_list<std::string> more) {
+  arguments.insert(arguments.end(), more);
+}
+
+void add_worker_arguments(const ShapeFlags& shape,
+                          const WorkerLaunch& launch,
+                          std::vector<std::string>& arguments) {
+  add(arguments, {program_folder() + "/trireme-worker", "--model", shape.model});
+  add(arguments, {"-tp", concat(shape.tp), "-pp", concat(shape.pp)});
+  add(arguments, {"--dtype", shape.dtype, "--threads", concat(shape.threads)});
+  add(arguments, {"--isa", shape.isa, "--weights-seed", concat(shape.weights_seed)});
+  add(arguments, {"--max-num-seqs", concat(shape.max_num_seqs)});
+  add(arguments, {"--max-num-batched-tokens", concat(shape.max_num_batched_tokens)});
+  add(arguments, {"--max-model-len", concat(shape.max_model_len)});
+  add(arguments, {"--kv-memory", concat(shape.kv_memory_bytes)});
+  if (launch.drawable > 0) add(arguments, {"--vocabulary-limit", concat(launch.drawable)});
+  if (!shape.trace.empty()) {
+    add(arguments, {"--trace", concat(shape.trace, ".group", launch.group)});
+  }
+  if (launch.bench_step.empty()) {
+    add(arguments, {"--coordinator", launch.worker_endpoint, "--group", concat(launch.group)});
+  } else {
+    add(arguments, {"--bench-step", launch.bench_step});
+  }
+}
+
+}  // namespace
+
+StatusOr<std::vector<HostSlots>> read_hostfile(const std::string& path, int ranks) {
+  std::ifstream file(path);
+  if (!file) return invalid("TRI-UP-004", "--hostfile ", path, " cannot be read");
+  std::vector<HostSlots> hosts;
+  int slots = 0;
+  int number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    std::istringstream words(line.substr(0, line.find('#')));
+    HostSlots host;
+    if (!(words >> host.host)) continue;
+    for (std::string word; words >> word;) {
+      if (word.starts_with("max_slots=") || word.starts_with("max-slots=")) continue;
+      const char* begin = word.data() + std::min<size_t>(6, word.size());
+      const auto [end, error] = std::from_chars(begin, word.data() + word.size(), host.slots);
+      if (!word.starts_with("slots=") || error != std::errc() || host.slots < 1 ||
+          end != word.data() + word.size()) {
+        return bad_line(path, number, line);
+      }
+    }
+    if (host.host.find_first_of("=,:\"'") != std::string::npos || host.host.starts_with("-")) {
+      return bad_line(path, number, line);
+    }
+    slots += host.slots;
+    hosts.push_back(host);
+  }
+  if (slots < ranks) {
+    return invalid("TRI-UP-004",
+                   "--hostfile ",
+                   path,
+                   " has ",
+                   slots,
+                   " slots, the cluster needs ",
+                   ranks,
+                   " ranks; add hosts or slots, or cut smaller (-tp, -pp, --groups)");
+  }
+  return hosts;
+}
+
+std::vector<HostSlots> slots_of_group(const std::vector<HostSlots>& hosts, int index, int ranks) {
+  std::vector<HostSlots> mine;
+  int skip = index * ranks;
+  int wanted = ranks;
+  for (const HostSlots& host : hosts) {
+    const int free = std::max(0, host.slots - skip);
+    skip = std::max(0, skip - host.slots);
+    const int taken = std::min(free, wanted);
+    if (taken > 0) mine.push_back({host.host, taken});
+    wanted -= taken;
+  }
+  return mine;
+}
+
+ProcessOptions mpirun_command(const ShapeFlags& shape, const WorkerLaunch& launch) {
+  ProcessOptions options;
+  options.death_signal = SIGTERM;
+  std::vector<std::string>& arguments = options.arguments;
+  add(arguments, {"mpirun", "-np", concat(shape.num_ranks()), "--bind-to", "none"});
+  add(arguments, {"--mca", "btl_vader_single_copy_mechanism", "none"});
+  // Ranks that wait in MPI's own start and end must not starve the others.
+  add(arguments, {"--mca", "mpi_yield_when_idle", "1"});
+  if (launch.hosts.empty()) {
+    add(arguments, {"--oversubscribe", "--mca", "plm", "isolated"});
+    add(arguments, {"--mca", "oob_tcp_if_include", "lo", "--mca", "btl", "self,vader"});
+  } else {
+    std::vector<std::string> slots;
+    for (const HostSlots& host : launch.hosts) slots.push_back(concat(host.host, ":", host.slots));
+    add(arguments, {"--host", join(slots, ","), "--map-by", "slot"});
+    add(arguments, {"--mca", "plm_rsh_agent", shape.launch_agent});
+    add(arguments, {"--mca", "btl", "self,vader,tcp"});
+    if (!shape.interface.empty()) {
+      add(arguments, {"--mca", "oob_tcp_if_include", shape.interface});
+      add(arguments, {"--mca", "btl_tcp_if_include", shape.interface});
+    }
+    if (!launch.worker_key.empty()) add(arguments, {"-x", "TRIREME_WORKER_KEY"});
+  }
+  add_worker_arguments(shape, launch, arguments);
+
+  auto& variables = options.environment;
+  if (::geteuid() == 0) {
+    variables.emplace_back("OMPI_ALLOW_RUN_AS_ROOT", "1");
+    variables.emplace_back("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+  }
+  if (environment("TMPDIR").value_or("/tmp").size() > kMaxTemporaryPath) {
+    variables.emplace_back("TMPDIR", "/tmp");
+  }
+  // The other store of PMIx locks files in a way that some containers' file systems refuse.
+  variables.emplace_back("PMIX_MCA_gds", "hash");
+  if (!launch.worker_key.empty()) variables.emplace_back("TRIREME_WORKER_KEY", launch.worker_key);
+  return options;
+}
+
+ProcessOptions coordinator_command(const ShapeFlags& shape, const CoordinatorLaunch& launch) {
+  ProcessOptions options;
+  options.pipe_stdin = true;
+  options.death_signal = SIGKILL;
+  std::vector<std::string>& arguments = options.arguments;
+  add(arguments, {program_folder() + "/trireme-coordinator", "--control-on-stdin"});
+  add(arguments, {"--model", shape.model, "--weights-seed", concat(shape.weights_seed)});
+  add(arguments, {"--groups", concat(shape.groups), "--state", launch.state});
+  add(arguments, {"--host", launch.host, "--port", concat(launch.port)});
+  add(arguments, {"--worker-host", shape.worker_host});
+  add(arguments, {"--worker-port", concat(shape.worker_port)});
+  add(arguments, {"--max-num-seqs", concat(shape.max_num_seqs)});
+  add(arguments, {"--max-num-batched-tokens", concat(shape.max_num_batched_tokens)});
+  if (!shape.served_model_name.empty()) {
+    add(arguments, {"--served-model-name", shape.served_model_name});
+  }
+  if (!shape.prefix_caching) add(arguments, {"--no-enable-prefix-caching"});
+  if (shape.insecure) add(arguments, {"--insecure"});
+  if (launch.allow_probes) add(arguments, {"--allow-probes"});
+  if (!shape.trace.empty()) add(arguments, {"--trace", shape.trace + ".coordinator"});
+  return options;
+}
+
+}  // namespace trireme

@@ -1,0 +1,47 @@
+// The command lines of a cluster: the coordinator's, and one mpirun a group, as docs/operations.md
+// writes them out.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "clients/cli/process.h"
+#include "clients/cli/shape_flags.h"
+
+namespace trireme {
+
+struct HostSlots {
+  std::string host;
+  int slots = 1;
+  bool operator==(const HostSlots&) const = default;
+};
+
+// "host slots=4" a line, # comments, as mpirun reads it. TRI-UP-004: cannot be read, a line that
+// is no host, fewer slots than `ranks`.
+StatusOr<std::vector<HostSlots>> read_hostfile(const std::string& path, int ranks);
+
+// The slots of group `index` when each group takes `ranks` in the order of the file.
+std::vector<HostSlots> slots_of_group(const std::vector<HostSlots>& hosts, int index, int ranks);
+
+struct WorkerLaunch {
+  std::string worker_endpoint;
+  std::string worker_key;  // hexadecimal; "": plain
+  std::string bench_step;  // instead of a coordinator
+  int group = 0;
+  int64_t drawable = 0;          // ids from here on are never drawn; 0: all may be
+  std::vector<HostSlots> hosts;  // empty: this machine
+};
+
+struct CoordinatorLaunch {
+  std::string state;
+  std::string host;
+  int port = 0;
+  bool allow_probes = false;
+};
+
+ProcessOptions mpirun_command(const ShapeFlags& shape, const WorkerLaunch& launch);
+ProcessOptions coordinator_command(const ShapeFlags& shape, const CoordinatorLaunch& launch);
+
+}  // namespace trireme

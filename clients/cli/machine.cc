@@ -1,0 +1,146 @@
+#include "clients/cli/machine.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "base/flags.h"
+#include "base/text.h"
+
+namespace trireme {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// A number in a one-line file; -1 for "max" and for absence.
+int64_t read_number(const char* path) {
+  std::ifstream file(path);
+  int64_t value = 0;
+  return file >> value ? value : -1;
+}
+
+struct FreeAddresses {
+  void operator()(addrinfo* list) const { ::freeaddrinfo(list); }
+};
+
+std::unique_ptr<addrinfo, FreeAddresses> look_up(const std::string& host, int port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  const std::string service = concat(port);
+  if (::getaddrinfo(host.c_str(), port > 0 ? service.c_str() : nullptr, &hints, &list) != 0) {
+    return nullptr;
+  }
+  return std::unique_ptr<addrinfo, FreeAddresses>(list);
+}
+
+}  // namespace
+
+int64_t usable_memory_bytes() {
+  int64_t available = -1;
+  std::ifstream meminfo("/proc/meminfo");
+  for (std::string line; std::getline(meminfo, line);) {
+    std::istringstream words(line);
+    std::string name;
+    int64_t kibibytes = 0;
+    if (words >> name >> kibibytes && name == "MemAvailable:") available = kibibytes * 1024;
+  }
+  const int64_t limit = read_number("/sys/fs/cgroup/memory.max");
+  const int64_t used = read_number("/sys/fs/cgroup/memory.current");
+  if (limit >= 0 && used >= 0) {
+    const int64_t left = std::max<int64_t>(0, limit - used);
+    available = available < 0 ? left : std::min(available, left);
+  }
+  return available;
+}
+
+int usable_core_count() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  int count = ::sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  double quota = 0;
+  double period = 0;
+  if (file >> quota >> period && period > 0) {
+    count = std::min(count, std::max(1, static_cast<int>(std::ceil(quota / period))));
+  }
+  return count;
+}
+
+std::string host_name() {
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+std::string cpu_isa() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
+    return __builtin_cpu_supports("avx512bf16") ? "avx512_bf16" : "avx512";
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
+#endif
+  return "portable";
+}
+
+std::string find_program(const std::string& name) {
+  for (const std::string& folder : split(environment("PATH").value_or(""), ':')) {
+    const std::string path = folder + "/" + name;
+    if (!folder.empty() && ::access(path.c_str(), X_OK) == 0) return path;
+  }
+  return "";
+}
+
+std::string program_folder() {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/exe", error).parent_path().string();
+}
+
+std::vector<std::string> resolve(const std::string& host) {
+  std::vector<std::string> addresses;
+  const auto list = look_up(host, 0);
+  for (const addrinfo* at = list.get(); at != nullptr; at = at->ai_next) {
+    char text[NI_MAXHOST] = {};
+    if (::getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) ==
+        0) {
+      addresses.emplace_back(text);
+    }
+  }
+  std::ranges::sort(addresses);
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  return addresses;
+}
+
+bool answers_tcp(const std::string& host, int port, int timeout_ms) {
+  const auto list = look_up(host, port);
+  for (const addrinfo* at = list.get(); at != nullptr; at = at->ai_next) {
+    const int fd = ::socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) continue;
+    int error = ::connect(fd, at->ai_addr, at->ai_addrlen) == 0 ? 0 : errno;
+    if (error == EINPROGRESS) {
+      pollfd wait{fd, POLLOUT, 0};
+      socklen_t length = sizeof error;
+      if (::poll(&wait, 1, timeout_ms) != 1 ||
+          ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) {
+        error = ETIMEDOUT;
+      }
+    }
+    ::close(fd);
+    if (error == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace trireme

@@ -1,0 +1,11 @@
+// trireme: the command line.
+#include <csignal>
+#include <cstdio>
+
+#include "clients/cli/verbs.h"
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves ends as an error of write
+  trireme::Terminal terminal(stdout, stderr);
+  return trireme::run_command_line(terminal, {argv + 1, argv + argc});
+}

@@ -1,0 +1,176 @@
+#include "clients/cli/preflight.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "clients/cli/machine.h"
+#include "clients/cli/process.h"
+#include "model/tensor_table.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr int kMaxCutRanks = 64;     // looked at for a suggestion
+constexpr size_t kShownTensors = 3;  // of those that nothing uses
+constexpr int kHostAnswerMs = 8'000;
+
+PlanRequest plan_request(const ShapeFlags& shape, int64_t rank_memory_bytes) {
+  PlanRequest request;
+  request.tp = shape.tp;
+  request.pp = shape.pp;
+  request.dtype = shape.compute_dtype();
+  request.max_model_len = shape.max_model_len;
+  request.max_num_seqs = shape.max_num_seqs;
+  request.max_num_batched_tokens = shape.max_num_batched_tokens;
+  request.kv_memory_bytes = shape.kv_memory_bytes;
+  request.rank_memory_bytes = rank_memory_bytes;
+  return request;
+}
+
+std::string show_bytes(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
+
+// What one sequence of KV needs, against --kv-memory.
+Status check_kv_memory(const ShapeFlags& shape, const GroupPlan& plan) {
+  if (shape.kv_memory_bytes == 0) return ok_status();
+  const int64_t tokens = shape.max_model_len > 0 ? shape.max_model_len : plan.page_tokens;
+  int64_t needed = 0;
+  for (const RankPlan& rank : plan.ranks) {
+    needed = std::max(needed, (tokens + plan.page_tokens - 1) / plan.page_tokens * rank.page_bytes);
+  }
+  if (needed <= shape.kv_memory_bytes) return ok_status();
+  return invalid("TRI-UP-005",
+                 "--kv-memory is ",
+                 show_bytes(shape.kv_memory_bytes),
+                 " a rank, one sequence of ",
+                 tokens,
+                 " tokens needs ",
+                 show_bytes(needed),
+                 "; raise it, lower --max-model-len, or leave it out");
+}
+
+// The ranks on this machine share its memory. Other hosts answer for themselves at load.
+Status check_local_memory(const ShapeFlags& shape, const Preflight& found) {
+  const int64_t available = usable_memory_bytes();
+  if (available < 0 || !found.hosts.empty()) return ok_status();
+  const int64_t least_tokens =
+      shape.max_model_len > 0 ? shape.max_model_len : found.plan.page_tokens;
+  int64_t needed = 0;
+  for (const RankPlan& rank : found.plan.ranks) {
+    const int64_t pages = (least_tokens + found.plan.page_tokens - 1) / found.plan.page_tokens;
+    needed += rank.fixed_bytes() + std::max(shape.kv_memory_bytes, pages * rank.page_bytes);
+  }
+  needed *= shape.groups;
+  if (needed <= available) return ok_status();
+  const int64_t weights = found.plan.weight_bytes();
+  PlanRequest a_host = plan_request(shape, available);
+  const std::vector<GroupPlan> cuts = rank_cuts(found.source.config, a_host, kMaxCutRanks);
+  const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
+  const std::string advice =
+      fits == cuts.end()
+          ? concat("; no cut into up to ", kMaxCutRanks, " such hosts fits: use larger ones")
+          : concat("; one rank on each of ",
+                   fits->ranks.size(),
+                   " hosts like this one fits: -tp ",
+                   fits->tp,
+                   " -pp ",
+                   fits->pp,
+                   " with a --hostfile");
+  return invalid("TRI-UP-006",
+                 "the cluster needs at least ",
+                 show_bytes(needed),
+                 " on this machine (",
+                 show_bytes(weights),
+                 " of weights a group, ",
+                 shape.groups * shape.num_ranks(),
+                 " ranks, KV for ",
+                 least_tokens,
+                 " tokens), ",
+                 show_bytes(available),
+                 " are available",
+                 advice);
+}
+
+}  // namespace
+
+StatusOr<Preflight> check_before_launch(const ShapeFlags& shape) {
+  RETURN_IF_ERROR(check_shape(shape));
+  Preflight found;
+  ASSIGN_OR_RETURN(found.source, open_model(shape.model, shape.weights_seed));
+  const TensorTable table(found.source.config);
+  ASSIGN_OR_RETURN(const auto unexpected, check_tensors(table, *found.source.checkpoint));
+  if (!unexpected.empty()) {
+    const size_t shown = std::min(unexpected.size(), kShownTensors);
+    found.warnings.push_back(
+        concat(unexpected.size(),
+               " tensors of the checkpoint are not used: ",
+               join(std::vector<std::string>(unexpected.begin(), unexpected.begin() + shown)),
+               shown < unexpected.size() ? ", ..." : ""));
+  }
+  ASSIGN_OR_RETURN(found.plan, plan_group(found.source.config, plan_request(shape, 0)));
+  if (found.source.tokenizer_path) {
+    ASSIGN_OR_RETURN(found.tokenizer, Tokenizer::load(*found.source.tokenizer_path));
+  }
+  if (shape.max_model_len > found.source.config.max_positions) {
+    return invalid("TRI-UP-007",
+                   "--max-model-len is ",
+                   shape.max_model_len,
+                   ", the model has positions for ",
+                   found.source.config.max_positions,
+                   "; lower it or leave it out");
+  }
+  if (!shape.hostfile.empty()) {
+    ASSIGN_OR_RETURN(found.hosts, read_hostfile(shape.hostfile, shape.num_ranks() * shape.groups));
+    if (shape.worker_host == "127.0.0.1") {
+      return invalid("TRI-UP-009",
+                     "with --hostfile the ranks need --worker-host: this host's name or address, "
+                     "as the other hosts see it");
+    }
+  }
+  RETURN_IF_ERROR(check_kv_memory(shape, found.plan));
+  RETURN_IF_ERROR(check_local_memory(shape, found));
+  return found;
+}
+
+Status check_hosts_answer(const ShapeFlags& shape, const std::vector<HostSlots>& hosts) {
+  std::vector<std::pair<std::string, Process>> questions;
+  for (const HostSlots& host : hosts) {
+    ProcessOptions options;
+    options.arguments = split(shape.launch_agent, ' ');
+    if (options.arguments.front() == "ssh") {
+      for (const char* extra : {"-o", "BatchMode=yes", "-o", "ConnectTimeout=6"}) {
+        options.arguments.emplace_back(extra);
+      }
+    }
+    options.arguments.push_back(host.host);
+    options.arguments.emplace_back("true");
+    ASSIGN_OR_RETURN(Process question, Process::start(options));
+    questions.emplace_back(host.host, std::move(question));
+  }
+  SteadyClock clock;
+  const TimeUs deadline_us = clock.now_us() + kHostAnswerMs * TimeUs{1000};
+  for (auto& [host, question] : questions) {
+    const int left_ms = static_cast<int>(std::max<TimeUs>(0, deadline_us - clock.now_us()) / 1000);
+    const auto status = question.wait_exit(left_ms);
+    if (status == 0) continue;
+    std::vector<std::string> out;
+    std::vector<std::string> err;
+    question.read_lines(out, err);
+    return unavailable("TRI-UP-008",
+                       "host ",
+                       host,
+                       " does not answer `",
+                       shape.launch_agent,
+                       " ",
+                       host,
+                       " true`: ",
+                       !status       ? concat("nothing within ", kHostAnswerMs / 1000, " s")
+                       : err.empty() ? concat("exit status ", *status)
+                                     : err.back(),
+                       "; check the name, the network and the keys (`trireme doctor --hostfile`)");
+  }
+  return ok_status();
+}
+
+}  // namespace trireme

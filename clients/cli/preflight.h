@@ -1,0 +1,33 @@
+// Everything about a cluster that can be known before a process starts: flags, config, every header
+// against the tensor table, the cut, the tokenizer, memory by the planner, the hosts.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "clients/cli/launch_command.h"
+#include "clients/cli/shape_flags.h"
+#include "model/model_source.h"
+#include "model/planner.h"
+#include "model/tokenizer/tokenizer.h"
+
+namespace trireme {
+
+struct Preflight {
+  ModelSource source;
+  std::unique_ptr<const Tokenizer> tokenizer;  // null: the model has none
+  GroupPlan plan;
+  std::vector<HostSlots> hosts;       // empty: this machine
+  std::vector<std::string> warnings;  // that do not stop anything
+  int64_t drawable() const { return tokenizer ? tokenizer->vocabulary_size() : 0; }
+};
+
+// TRI-UP-001..007, TRI-CONF, TRI-LOAD, TRI-TOK, TRI-PLAN: all of them bad input, nothing started.
+StatusOr<Preflight> check_before_launch(const ShapeFlags& shape);
+
+// TRI-UP-008: a host of the hostfile does not answer within a few seconds (named).
+Status check_hosts_answer(const ShapeFlags& shape, const std::vector<HostSlots>& hosts);
+
+}  // namespace trireme

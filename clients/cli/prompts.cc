@@ -1,0 +1,192 @@
+#include "clients/cli/prompts.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/json_lines.h"
+#include "clients/cli/sampling_flags.h"
+
+namespace trireme {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// "FILE line 3: " in front of a message, after its id.
+Status at_line(const std::string& path, int64_t number, const Status& status) {
+  if (status.ok() || number == 0) return status;
+  const std::string id = error_id(status);
+  const std::string message = message_of(status);
+  const std::string words = message.substr(id.empty() ? 0 : id.size() + 2);
+  return absl::Status(status.code(), concat(id, ": ", path, " line ", number, ": ", words));
+}
+
+StatusOr<std::vector<TokenId>> read_token_ids(const Json& value) {
+  std::vector<TokenId> ids;
+  for (const Json& id : value) {
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) {
+      return invalid("TRI-RUN-022",
+                     "\"token_ids\" holds ",
+                     id.dump().substr(0, 40),
+                     ", allowed are token ids");
+    }
+    ids.push_back(id.get<TokenId>());
+  }
+  return ids;
+}
+
+Status read_prompt(Json& json, door::Submit& submit) {
+  const int given = static_cast<int>(json.contains("prompt") + json.contains("token_ids") +
+                                     json.contains("messages"));
+  if (given != 1) {
+    return invalid(
+        "TRI-RUN-022",
+        "a line has exactly one of \"prompt\", \"token_ids\" and \"messages\", this one ",
+        given);
+  }
+  if (json.contains("messages")) {
+    return invalid("TRI-RUN-023",
+                   "\"messages\" need a chat template, and those are not built yet; write the "
+                   "conversation out as \"prompt\"");
+  }
+  if (json.contains("prompt")) {
+    if (!json["prompt"].is_string()) return invalid("TRI-RUN-022", "\"prompt\" is no string");
+    submit.prompt = json["prompt"].get<std::string>();
+  } else {
+    if (!json["token_ids"].is_array()) return invalid("TRI-RUN-022", "\"token_ids\" is no list");
+    ASSIGN_OR_RETURN(submit.prompt, read_token_ids(json["token_ids"]));
+  }
+  json.erase("prompt");
+  json.erase("token_ids");
+  return ok_status();
+}
+
+StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defaults) {
+  static const std::vector<std::string> kFields = {"id",
+                                                   "prompt",
+                                                   "token_ids",
+                                                   "max_tokens",
+                                                   "min_tokens",
+                                                   "temperature",
+                                                   "top_k",
+                                                   "top_p",
+                                                   "min_p",
+                                                   "repetition_penalty",
+                                                   "stop",
+                                                   "ignore_eos",
+                                                   "presence_penalty",
+                                                   "frequency_penalty",
+                                                   "logit_bias",
+                                                   "seed",
+                                                   "n",
+                                                   "logprobs",
+                                                   "prompt_logprobs",
+                                                   "stop_token_ids",
+                                                   "echo",
+                                                   "output_len",
+                                                   "skip_special_tokens"};
+  Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    return invalid("TRI-RUN-021",
+                   "\"",
+                   line.text.substr(0, 60),
+                   "\" is no JSON object; write {\"prompt\": ...}");
+  }
+  Prompt prompt;
+  prompt.line_number = line.number;
+  prompt.id = concat(line.number);
+  prompt.submit = defaults;
+  if (const auto id = json.find("id"); id != json.end()) {
+    prompt.id = id->is_string() ? id->get<std::string>() : id->dump();
+    json.erase(id);
+  }
+  RETURN_IF_ERROR(read_prompt(json, prompt.submit));
+  if (json.contains("output_len") && !json.contains("max_tokens")) {
+    json["max_tokens"] = json["output_len"];  // as data sets of serving benches name it
+  }
+  json.erase("output_len");
+  RETURN_IF_ERROR(read_sampling(json, prompt.submit.sampling));
+  if (!json.empty()) {
+    const std::string name = json.begin().key();
+    const std::string near = nearest(name, kFields);
+    return invalid("TRI-RUN-024",
+                   "unknown field \"",
+                   name.substr(0, 60),
+                   "\"",
+                   near.empty() ? "" : concat("; did you mean \"", near, "\"?"));
+  }
+  RETURN_IF_ERROR(check_sampling(prompt.submit.sampling, 0));
+  return prompt;
+}
+
+Status check_ids(const std::vector<TokenId>& ids, int64_t vocabulary_size) {
+  for (const TokenId id : ids) {
+    if (id < vocabulary_size) continue;
+    return invalid(
+        "TRI-RUN-026", "token id ", id, " is outside the vocabulary of ", vocabulary_size, " ids");
+  }
+  return ok_status();
+}
+
+Status check_prompt(const Prompt& prompt,
+                    const ModelSource& source,
+                    const Tokenizer* tokenizer,
+                    int64_t max_model_len) {
+  std::vector<TokenId> encoded;
+  const auto* ids = std::get_if<std::vector<TokenId>>(&prompt.submit.prompt);
+  if (const auto* text = std::get_if<std::string>(&prompt.submit.prompt)) {
+    if (tokenizer == nullptr) {
+      return invalid("TRI-RUN-025",
+                     source.name,
+                     " has no tokenizer and takes no text; give token ids "
+                     "(--prompts FILE with {\"token_ids\": [...]})");
+    }
+    ASSIGN_OR_RETURN(encoded,
+                     tokenizer->encode(*text, {.add_special = prompt.submit.add_special_tokens}));
+    ids = &encoded;
+  }
+  if (ids->empty()) {
+    return invalid("TRI-RUN-028", "the prompt has no tokens; an answer needs at least one");
+  }
+  RETURN_IF_ERROR(check_ids(*ids, source.config.vocabulary_size));
+  if (static_cast<int64_t>(ids->size()) >= max_model_len) {
+    return invalid("TRI-RUN-027",
+                   "the prompt has ",
+                   ids->size(),
+                   " tokens, the model takes at most ",
+                   max_model_len - 1,
+                   " and room for an answer; shorten it");
+  }
+  return check_sampling(prompt.submit.sampling, source.config.vocabulary_size);
+}
+
+}  // namespace
+
+StatusOr<std::vector<Prompt>> read_prompts(const std::string& path, const door::Submit& defaults) {
+  ASSIGN_OR_RETURN(const std::vector<NumberedLine> lines, read_lines(path));
+  std::vector<Prompt> prompts;
+  for (const NumberedLine& line : lines) {
+    auto prompt = parse_prompt(line, defaults);
+    if (!prompt.ok()) return at_line(path, line.number, prompt.status());
+    prompts.push_back(std::move(*prompt));
+  }
+  if (prompts.empty()) {
+    return invalid("TRI-RUN-021", path, " holds no line; write {\"prompt\": ...} on each");
+  }
+  return prompts;
+}
+
+Status check_prompts(const std::vector<Prompt>& prompts,
+                     const std::string& path,
+                     const ModelSource& source,
+                     const Tokenizer* tokenizer,
+                     int64_t max_model_len) {
+  const int64_t longest = max_model_len > 0 ? max_model_len : source.config.max_positions;
+  for (const Prompt& prompt : prompts) {
+    RETURN_IF_ERROR(
+        at_line(path, prompt.line_number, check_prompt(prompt, source, tokenizer, longest)));
+  }
+  return ok_status();
+}
+
+}  // namespace trireme

@@ -1,0 +1,37 @@
+// What `run` and `bench serve --dataset` are asked: one prompt of the command line, or a JSON
+// object a line. All lines are read and checked before anything starts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "model/model_source.h"
+#include "model/tokenizer/tokenizer.h"
+#include "proto/client_messages.h"
+
+namespace trireme {
+
+struct Prompt {
+  std::string id;           // of the line, or its number
+  int64_t line_number = 0;  // 0: the command line
+  door::Submit submit;
+};
+
+// A line: {"id"?, "prompt": text | "token_ids": [...] | "messages": [...], and sampling fields}.
+// TRI-RUN-021: no JSON object; TRI-RUN-022: not exactly one prompt; TRI-RUN-023: messages, before
+// chat templates exist; TRI-RUN-024: an unknown field (names the nearest); TRI-RUN-020,
+// TRI-REQ-001: a sampling field. Every message starts with file and line.
+StatusOr<std::vector<Prompt>> read_prompts(const std::string& path, const door::Submit& defaults);
+
+// What a model in hand tells beforehand. TRI-RUN-025: a text, and the model has no tokenizer;
+// TRI-RUN-026: an id outside the vocabulary; TRI-RUN-027: as long as the model, or longer;
+// TRI-RUN-028: no tokens.
+Status check_prompts(const std::vector<Prompt>& prompts,
+                     const std::string& path,
+                     const ModelSource& source,
+                     const Tokenizer* tokenizer,
+                     int64_t max_model_len);
+
+}  // namespace trireme

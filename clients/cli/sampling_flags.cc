@@ -1,0 +1,246 @@
+#include "clients/cli/sampling_flags.h"
+
+#include <charconv>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "model/sampling_params.h"
+
+namespace trireme {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class T>
+StatusOr<T> parse(const std::string& text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) return value;
+  return invalid("TRI-ARGS-003", "\"", text, "\" is no number that fits");
+}
+
+template <class T>
+void add_optional(FlagSet& flags,
+                  const char* name,
+                  std::optional<T>& target,
+                  const char* help,
+                  const char* group) {
+  flags.add_custom(name, help, group, [&target](const std::string& text) -> Status {
+    ASSIGN_OR_RETURN(target, parse<T>(text));
+    return ok_status();
+  });
+}
+
+// "12:1.5,40:-100"
+Status parse_bias(const std::string& text, std::vector<std::pair<TokenId, float>>& bias) {
+  for (const std::string& pair : split(text, ',')) {
+    const size_t colon = pair.find(':');
+    if (colon == std::string::npos) {
+      return invalid("TRI-ARGS-003", "\"", pair, "\" is no bias; write ID:BIAS,ID:BIAS");
+    }
+    ASSIGN_OR_RETURN(const TokenId id, parse<TokenId>(pair.substr(0, colon)));
+    ASSIGN_OR_RETURN(const float value, parse<float>(pair.substr(colon + 1)));
+    bias.emplace_back(id, value);
+  }
+  return ok_status();
+}
+
+// Takes one field; a wrong type is kept as the first problem.
+class FieldTaker {
+ public:
+  explicit FieldTaker(Json& json) : json_(json) {}
+
+  template <class T>
+  void number(const char* key, std::optional<T>& target) {
+    take(key, "a number", [&](const Json& value) {
+      if constexpr (std::is_integral_v<T>) {
+        if (!value.is_number_integer()) return false;
+        if constexpr (std::is_same_v<T, uint64_t>) {
+          if (!value.is_number_unsigned()) return false;
+        } else {
+          const auto wide = value.get<int64_t>();
+          if (wide < std::numeric_limits<T>::min() || wide > std::numeric_limits<T>::max()) {
+            return false;
+          }
+        }
+      } else if (!value.is_number()) {
+        return false;
+      }
+      target = value.get<T>();
+      return true;
+    });
+  }
+  void boolean(const char* key, bool& target) {
+    take(key, "true or false", [&](const Json& value) {
+      if (!value.is_boolean()) return false;
+      target = value.get<bool>();
+      return true;
+    });
+  }
+  template <class Read>
+  void take(const char* key, const char* wanted, const Read& read) {
+    const auto found = json_.find(key);
+    if (found == json_.end()) return;
+    if (!found->is_null() && !read(*found) && status_.ok()) {
+      status_ = invalid("TRI-RUN-020",
+                        "the field \"",
+                        key,
+                        "\" is ",
+                        found->dump().substr(0, 60),
+                        ", it has to be ",
+                        wanted);
+    }
+    json_.erase(found);
+  }
+  const Status& status() const { return status_; }
+
+ private:
+  Json& json_;
+  Status status_;
+};
+
+bool read_strings(const Json& value, std::vector<std::string>& strings) {
+  strings.clear();
+  for (const Json& item : value.is_array() ? value : Json::array({value})) {
+    if (!item.is_string()) return false;
+    strings.push_back(item.get<std::string>());
+  }
+  return true;
+}
+
+bool read_ids(const Json& value, std::vector<TokenId>& ids) {
+  ids.clear();
+  if (!value.is_array()) return false;
+  for (const Json& item : value) {
+    if (!item.is_number_integer() || item.get<int64_t>() < 0 || item.get<int64_t>() > INT32_MAX) {
+      return false;
+    }
+    ids.push_back(item.get<TokenId>());
+  }
+  return true;
+}
+
+// {"12": 1.5, "40": -100}
+bool read_bias(const Json& value, std::vector<std::pair<TokenId, float>>& bias) {
+  bias.clear();
+  if (!value.is_object()) return false;
+  for (const auto& [key, weight] : value.items()) {
+    const auto id = parse<TokenId>(key);
+    if (!id.ok() || !weight.is_number()) return false;
+    bias.emplace_back(*id, weight.get<float>());
+  }
+  return true;
+}
+
+}  // namespace
+
+void add_sampling_flags(FlagSet& flags, door::Sampling& sampling) {
+  const char* group = "Sampling";
+  add_optional(flags, "max-tokens", sampling.max_tokens, "longest answer (256)", group);
+  add_optional(flags, "temperature", sampling.temperature, "0: always the likeliest", group);
+  add_optional(flags, "top-p", sampling.top_p, "least mass that is kept", group);
+  add_optional(flags, "top-k", sampling.top_k, "tokens that are kept; 0: all", group);
+  add_optional(flags, "seed", sampling.seed, "the same seed draws the same answer", group);
+  add_optional(flags, "n", sampling.n, "answers to each prompt", group);
+  const char* more = "More sampling";
+  add_optional(flags, "min-p", sampling.min_p, "least share of the likeliest", more);
+  add_optional(flags, "min-tokens", sampling.min_tokens, "shortest answer", more);
+  add_optional(
+      flags, "repetition-penalty", sampling.repetition_penalty, "of tokens seen; 1: off", more);
+  add_optional(
+      flags, "presence-penalty", sampling.presence_penalty, "of tokens said; 0: off", more);
+  add_optional(flags, "frequency-penalty", sampling.frequency_penalty, "a time it was said", more);
+  flags.add_custom("logit-bias", "ID:BIAS,ID:BIAS", more, [&sampling](const std::string& text) {
+    return parse_bias(text, sampling.logit_bias);
+  });
+  flags.add("stop", &sampling.stop, "ends the answer; may be given again", more);
+  flags.add_custom("stop-token-ids",
+                   "ids that end it: 2,3",
+                   more,
+                   [&sampling](const std::string& text) -> Status {
+                     for (const std::string& part : split(text, ',')) {
+                       ASSIGN_OR_RETURN(const TokenId id, parse<TokenId>(part));
+                       sampling.stop_token_ids.push_back(id);
+                     }
+                     return ok_status();
+                   });
+  flags.add("ignore-eos", &sampling.ignore_eos, "go on after the model's end token", more);
+  add_optional(flags, "logprobs", sampling.logprobs, "of each token and the top N", more);
+  add_optional(flags, "prompt-logprobs", sampling.prompt_logprobs, "the same for the prompt", more);
+  flags.add_custom("skip-special-tokens",
+                   "true (default) or false: special tokens in the text",
+                   more,
+                   [&sampling](const std::string& text) -> Status {
+                     if (text != "true" && text != "false") {
+                       return invalid("TRI-ARGS-003", "\"", text, "\" is neither true nor false");
+                     }
+                     sampling.skip_special_tokens = text == "true";
+                     return ok_status();
+                   });
+  flags.add("include-stop-str-in-output",
+            &sampling.include_stop_str_in_output,
+            "keep the stop string in the text",
+            more);
+  flags.add("echo", &sampling.echo, "the prompt's text first", more);
+}
+
+Status read_sampling(Json& json, door::Sampling& sampling) {
+  FieldTaker taker(json);
+  taker.number("max_tokens", sampling.max_tokens);
+  taker.number("min_tokens", sampling.min_tokens);
+  taker.number("temperature", sampling.temperature);
+  taker.number("top_k", sampling.top_k);
+  taker.number("top_p", sampling.top_p);
+  taker.number("min_p", sampling.min_p);
+  taker.number("repetition_penalty", sampling.repetition_penalty);
+  taker.number("presence_penalty", sampling.presence_penalty);
+  taker.number("frequency_penalty", sampling.frequency_penalty);
+  taker.number("seed", sampling.seed);
+  taker.number("n", sampling.n);
+  taker.number("logprobs", sampling.logprobs);
+  taker.number("prompt_logprobs", sampling.prompt_logprobs);
+  taker.boolean("ignore_eos", sampling.ignore_eos);
+  taker.boolean("include_stop_str_in_output", sampling.include_stop_str_in_output);
+  taker.boolean("echo", sampling.echo);
+  bool skip_special = sampling.skip_special_tokens.value_or(true);
+  taker.boolean("skip_special_tokens", skip_special);
+  if (!skip_special) sampling.skip_special_tokens = false;
+  taker.take("stop", "a string or a list of them", [&](const Json& value) {
+    return read_strings(value, sampling.stop);
+  });
+  taker.take("stop_token_ids", "a list of token ids", [&](const Json& value) {
+    return read_ids(value, sampling.stop_token_ids);
+  });
+  taker.take("logit_bias", "an object of token id and bias", [&](const Json& value) {
+    return read_bias(value, sampling.logit_bias);
+  });
+  return taker.status();
+}
+
+Status check_sampling(const door::Sampling& sampling, int64_t vocabulary_size) {
+  GenerationParams params;
+  params.sampling.temperature = sampling.temperature.value_or(1);
+  params.sampling.top_k = sampling.top_k.value_or(0);
+  params.sampling.top_p = sampling.top_p.value_or(1);
+  params.sampling.min_p = sampling.min_p.value_or(0);
+  params.sampling.repetition_penalty = sampling.repetition_penalty.value_or(1);
+  params.sampling.presence_penalty = sampling.presence_penalty.value_or(0);
+  params.sampling.frequency_penalty = sampling.frequency_penalty.value_or(0);
+  params.sampling.logit_bias = sampling.logit_bias;
+  params.sampling.min_tokens = sampling.min_tokens.value_or(0);
+  params.max_tokens = sampling.max_tokens.value_or(params.max_tokens);
+  params.stop = sampling.stop;
+  params.stop_token_ids = sampling.stop_token_ids;
+  params.num_choices = sampling.n.value_or(1);
+  const auto logprobs = [](const std::optional<int32_t>& asked) {
+    return asked ? (*asked < 0 ? kMaxLogprobs + 1 : *asked) : -1;  // -1 itself is no number to ask
+  };
+  params.sampling.num_logprobs = logprobs(sampling.logprobs);
+  params.num_prompt_logprobs = logprobs(sampling.prompt_logprobs);
+  return validate(params,
+                  vocabulary_size > 0 ? vocabulary_size : std::numeric_limits<int32_t>::max());
+}
+
+}  // namespace trireme

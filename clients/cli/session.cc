@@ -1,0 +1,91 @@
+#include "clients/cli/session.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr std::chrono::milliseconds kConnectTimeout{5'000};
+constexpr int kSliceMs = 20;  // between two looks at the children while answers are awaited
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Session>> Session::bring_up(ClusterOptions options,
+                                                     const Preflight& preflight,
+                                                     Terminal& terminal,
+                                                     Interrupts& interrupts) {
+  options.is_private = true;
+  std::unique_ptr<Session> session(new Session(terminal, interrupts));
+  ASSIGN_OR_RETURN(session->cluster_, Cluster::start(options, preflight, terminal, interrupts));
+  RETURN_IF_ERROR(session->cluster_->wait_until_ready());
+  ASSIGN_OR_RETURN(session->client_,
+                   Client::connect(session->cluster_->endpoint(), kConnectTimeout));
+  RETURN_IF_ERROR(session->learn_model());
+  return session;
+}
+
+StatusOr<std::unique_ptr<Session>> Session::connect(const std::string& endpoint,
+                                                    Terminal& terminal,
+                                                    Interrupts& interrupts) {
+  std::unique_ptr<Session> session(new Session(terminal, interrupts));
+  ASSIGN_OR_RETURN(session->client_, Client::connect(endpoint, kConnectTimeout));
+  RETURN_IF_ERROR(session->learn_model());
+  if (session->model_.ready_groups == 0) {
+    return unavailable("TRI-RUN-029",
+                       "the cluster at ",
+                       endpoint,
+                       " has no group that can answer yet; `trireme status --endpoint ",
+                       endpoint,
+                       "` says why");
+  }
+  return session;
+}
+
+Status Session::learn_model() {
+  ASSIGN_OR_RETURN(const std::vector<door::ModelInfo> models, client_->models(kConnectTimeout));
+  if (!models.empty()) model_ = models.front();
+  return ok_status();
+}
+
+StatusOr<std::vector<ClientEvent>> Session::poll(int timeout_ms) {
+  if (interrupts_.count() > 0) return unavailable("TRI-UP-013", "interrupted");
+  if (cluster_) {
+    RETURN_IF_ERROR(cluster_->pump(0));
+    timeout_ms = std::min(timeout_ms, kSliceMs);
+  }
+  return client_->poll(std::chrono::milliseconds(timeout_ms));
+}
+
+Status Session::close() {
+  client_.reset();
+  return cluster_ ? cluster_->drain() : ok_status();
+}
+
+RequestRunner::RequestRunner(Session& session) : session_(session) {
+  window_ =
+      static_cast<size_t>(std::max<int32_t>(1, session.client().welcome().limits.max_in_flight));
+}
+
+Status RequestRunner::submit(const door::Submit& request, size_t index, const std::string& id) {
+  const TimeUs sent_us = clock_.now_us();
+  ASSIGN_OR_RETURN(const uint64_t tag, session_.client().submit(request));
+  book_.open(tag, index, id, request.sampling.n.value_or(1), sent_us);
+  return ok_status();
+}
+
+Status RequestRunner::poll(int timeout_ms, AnswerListener& listener) {
+  ASSIGN_OR_RETURN(const std::vector<ClientEvent> events, session_.poll(timeout_ms));
+  const TimeUs now_us = clock_.now_us();
+  for (const ClientEvent& event : events) {
+    const AnswerBook::News news = book_.book(event, now_us);
+    if (news.answer == nullptr) continue;
+    if (!news.released.empty()) listener.on_text(*news.answer, news.choice, news.released);
+    if (news.answer->over) listener.on_done(book_.take(tag_of(event)));
+  }
+  return ok_status();
+}
+
+}  // namespace trireme

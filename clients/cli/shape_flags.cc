@@ -1,0 +1,98 @@
+#include "clients/cli/shape_flags.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/text.h"
+
+namespace trireme {
+
+void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool with_doors) {
+  const std::string cut = "Cluster";
+  flags.add("model", &shape.model, "folder of the model, or dummy:SHAPE", cut);
+  flags.add("tensor-parallel-size", &shape.tp, "ranks that share each layer", cut);
+  flags.alias("-tp", "tensor-parallel-size");
+  flags.add("pipeline-parallel-size", &shape.pp, "stages of layers", cut);
+  flags.alias("-pp", "pipeline-parallel-size");
+  if (with_doors) {
+    flags.add("groups", &shape.groups, "replicas behind one door", cut);
+    flags.add("host", &shape.host, "address of the client door", cut);
+    flags.add("port", &shape.port, "its port; 0: any free one", cut);
+  }
+  flags.add("dtype", &shape.dtype, "bfloat16, or float32 (exact, slower)", cut);
+  flags.add("threads", &shape.threads, "of a rank; 0: cores / ranks on the host", cut);
+  flags.add_length("max-model-len", &shape.max_model_len, "longest sequence, e.g. 32k", cut);
+  flags.add_size("kv-memory", &shape.kv_memory_bytes, "KV pages of a rank, e.g. 2GiB", cut);
+  const std::string more = "More of the cluster";
+  flags.add("backend", &shape.backend, "auto or cpu", more);
+  flags.add("isa", &shape.isa, "auto, portable, avx2, avx512 or avx512_bf16", more);
+  flags.add("quantization", &shape.quantization, "none", more);
+  flags.add("kv-cache-dtype", &shape.kv_cache_dtype, "auto: the dtype", more);
+  flags.add("max-num-seqs", &shape.max_num_seqs, "sequences that run at once", more);
+  flags.add_length(
+      "max-num-batched-tokens", &shape.max_num_batched_tokens, "tokens of a step (512)", more);
+  flags.add("enable-prefix-caching", &shape.prefix_caching, "share pages of equal prefixes", more);
+  flags.add("hostfile", &shape.hostfile, "hosts and slots, as mpirun reads them", more);
+  flags.add("launch-agent", &shape.launch_agent, "program that reaches the other hosts", more);
+  flags.add("interface", &shape.interface, "network between the hosts, e.g. eth0", more);
+  flags.add("worker-host", &shape.worker_host, "this host, as the other hosts see it", more);
+  flags.add("worker-port", &shape.worker_port, "of the worker door; 0: any free one", more);
+  if (with_doors) {
+    flags.add("insecure", &shape.insecure, "allow the client door off loopback", more);
+    flags.add("served-model-name", &shape.served_model_name, "the model's name for clients", more);
+    flags.add("state", &shape.state, "folder for keys (~/.local/state/trireme)", more);
+  }
+  flags.add("weights-seed", &shape.weights_seed, "of dummy: weights", more);
+  flags.add("trace", &shape.trace, "write a timeline (Chrome trace JSON)", more);
+  flags.add("verbose", &shape.verbose, "show every line that coordinator and ranks print", more);
+}
+
+Status check_shape(const ShapeFlags& shape) {
+  if (shape.model.empty()) {
+    return invalid("TRI-UP-003", "--model is missing; name a model's folder, or dummy:SHAPE");
+  }
+  const struct {
+    const char* flag;
+    const std::string& value;
+    std::vector<std::string> built;
+  } choices[] = {{"backend", shape.backend, {"auto", "cpu"}},
+                 {"dtype", shape.dtype, {"bfloat16", "float32"}},
+                 {"quantization", shape.quantization, {"none"}},
+                 {"kv-cache-dtype", shape.kv_cache_dtype, {"auto"}},
+                 {"isa", shape.isa, {"auto", "portable", "avx2", "avx512", "avx512_bf16"}}};
+  for (const auto& choice : choices) {
+    if (std::ranges::find(choice.built, choice.value) != choice.built.end()) continue;
+    return invalid("TRI-UP-001",
+                   "--",
+                   choice.flag,
+                   " ",
+                   choice.value,
+                   " is not built; built are: ",
+                   join(choice.built));
+  }
+  const struct {
+    const char* flag;
+    int64_t value, low, high;
+  } ranges[] = {{"groups", shape.groups, 1, 64},
+                {"port", shape.port, 0, 65535},
+                {"worker-port", shape.worker_port, 0, 65535},
+                {"threads", shape.threads, 0, 4096},
+                {"max-model-len", shape.max_model_len, 0, 1 << 24},
+                {"max-num-seqs", shape.max_num_seqs, 1, 65536},
+                {"max-num-batched-tokens", shape.max_num_batched_tokens, 1, 1 << 20}};
+  for (const auto& range : ranges) {
+    if (range.value >= range.low && range.value <= range.high) continue;
+    return invalid("TRI-UP-002",
+                   "--",
+                   range.flag,
+                   " is ",
+                   range.value,
+                   ", allowed is ",
+                   range.low,
+                   " to ",
+                   range.high);
+  }
+  return ok_status();
+}
+
+}  // namespace trireme

@@ -1,0 +1,53 @@
+// The flags that shape a cluster, the same for every verb that brings one up.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/dtype.h"
+#include "base/flags.h"
+
+namespace trireme {
+
+struct ShapeFlags {
+  std::string model;
+  int tp = 1;
+  int pp = 1;
+  int groups = 1;
+  std::string backend = "auto";
+  std::string dtype = "bfloat16";
+  std::string quantization = "none";
+  std::string kv_cache_dtype = "auto";
+  std::string hostfile;
+  std::string launch_agent = "ssh";  // how mpirun reaches other hosts
+  std::string interface;             // of the network between hosts; "": MPI chooses
+  int threads = 0;
+  std::string isa = "auto";
+  int64_t max_model_len = 0;  // 0: the model's, or what fits
+  int max_num_seqs = 256;
+  int64_t max_num_batched_tokens = 512;
+  int64_t kv_memory_bytes = 0;  // 0: chosen
+  bool prefix_caching = true;
+  std::string served_model_name;
+  std::string host = "127.0.0.1";
+  int port = 8900;
+  std::string worker_host = "127.0.0.1";
+  int worker_port = 0;
+  bool insecure = false;
+  std::string state;  // "": the default folder
+  uint64_t weights_seed = 0;
+  std::string trace;
+  bool verbose = false;
+
+  int num_ranks() const { return tp * pp; }
+  DType compute_dtype() const { return dtype == "float32" ? DType::kFloat32 : DType::kBFloat16; }
+};
+
+// `with_doors`: also the flags of a cluster that others use (host, port, groups, state).
+void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool with_doors);
+
+// TRI-UP-001: a value that is not built yet (names those that are); TRI-UP-002: out of range;
+// TRI-UP-003: no --model.
+Status check_shape(const ShapeFlags& shape);
+
+}  // namespace trireme

@@ -1,0 +1,134 @@
+#include "clients/cli/terminal.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/flags.h"
+#include "base/text.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr TimeUs kBarEveryUs = 100'000;
+constexpr TimeUs kLineEveryUs = 3'000'000;
+
+std::string paint(bool color, Style style, const std::string& text) {
+  constexpr const char* kCodes[] = {"", "1", "2", "32", "31", "33"};
+  if (!color || style == Style::kPlain) return text;
+  return concat("\x1b[", kCodes[static_cast<int>(style)], "m", text, "\x1b[0m");
+}
+
+}  // namespace
+
+int exit_status_of(const Status& status) {
+  if (status.ok()) return kDone;
+  return status.code() == absl::StatusCode::kInvalidArgument ? kBadInput : kNoCluster;
+}
+
+Terminal::Terminal(std::FILE* out, std::FILE* err) : out_(out), err_(err) {
+  out_is_terminal_ = ::isatty(::fileno(out)) == 1;
+  err_is_terminal_ = ::isatty(::fileno(err)) == 1;
+  color_ = environment("NO_COLOR").value_or("").empty() && environment("TERM") != "dumb";
+}
+
+int Terminal::columns() const {
+  winsize size{};
+  if (::ioctl(::fileno(err_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+void Terminal::answer(const std::string& text) {
+  if (out_is_terminal_) set_bar("");
+  std::fwrite(text.data(), 1, text.size(), out_);
+  std::fflush(out_);
+}
+
+void Terminal::note(const std::string& text) {
+  set_bar("");
+  std::fprintf(err_, "%s\n", text.c_str());
+  std::fflush(err_);
+}
+
+void Terminal::warn(const std::string& text) {
+  note(paint_err(Style::kWarning, "warning: ") + text);
+}
+
+int Terminal::fail(const Status& status) {
+  const std::string message = message_of(status);
+  for (const std::string& line : split(message, '\n')) {
+    const size_t colon = line.starts_with("TRI-") ? std::min(line.find(':'), line.size()) : 0;
+    note(paint_err(Style::kBad, line.substr(0, colon)) + line.substr(colon));
+  }
+  return exit_status_of(status);
+}
+
+void Terminal::set_bar(const std::string& text) {
+  if (!err_is_terminal_ || (text.empty() && !bar_stands_)) return;
+  const size_t room = static_cast<size_t>(std::max(20, columns() - 1));
+  std::fprintf(err_, "\r\x1b[K%s", text.substr(0, room).c_str());
+  std::fflush(err_);
+  bar_stands_ = !text.empty();
+}
+
+std::string Terminal::paint_out(Style style, const std::string& text) const {
+  return paint(color_ && out_is_terminal_, style, text);
+}
+
+std::string Terminal::paint_err(Style style, const std::string& text) const {
+  return paint(color_ && err_is_terminal_, style, text);
+}
+
+std::string bar_cells(double fraction, int width) {
+  const int full = static_cast<int>(std::lround(std::clamp(fraction, 0.0, 1.0) * width));
+  return concat("[", std::string(full, '#'), std::string(width - full, '-'), "]");
+}
+
+std::string format_seconds(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  if (whole >= 3600) return concat(whole / 3600, " h ", whole % 3600 / 60, " min");
+  if (whole >= 60) return concat(whole / 60, " min ", whole % 60, " s");
+  char text[32];
+  std::snprintf(text, sizeof text, seconds < 10 ? "%.1f s" : "%.0f s", seconds);
+  return text;
+}
+
+ProgressBar::ProgressBar(Terminal& terminal, Clock& clock, std::string label, Unit unit)
+    : terminal_(terminal),
+      clock_(clock),
+      label_(std::move(label)),
+      unit_(unit),
+      start_us_(clock.now_us()),
+      said_us_(start_us_) {}
+
+void ProgressBar::update(int64_t done, int64_t total) {
+  const TimeUs now_us = clock_.now_us();
+  const bool moves = terminal_.err_is_terminal();
+  if (now_us - said_us_ < (moves ? kBarEveryUs : kLineEveryUs)) return;
+  said_us_ = now_us;
+  const std::string text = describe(done, total, now_us);
+  if (!moves) return terminal_.note(label_ + " " + text);
+  const double fraction = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 0;
+  const int width = std::clamp(terminal_.columns() - 60, 10, 40);
+  terminal_.set_bar(concat(label_, " ", bar_cells(fraction, width), " ", text));
+}
+
+std::string ProgressBar::describe(int64_t done, int64_t total, TimeUs now_us) const {
+  const auto show = [&](double value) {
+    return unit_ == Unit::kBytes ? format_bytes(value) : concat(static_cast<int64_t>(value + 0.5));
+  };
+  const double seconds = std::max(1e-6, static_cast<double>(now_us - start_us_) * 1e-6);
+  const double rate = static_cast<double>(done) / seconds;
+  std::string text =
+      concat(show(static_cast<double>(done)), " of ", show(static_cast<double>(total)));
+  if (done <= 0) return text;
+  const std::string shown_rate =
+      unit_ == Unit::kCount && rate < 10 ? concat(std::round(rate * 10) / 10) : show(rate);
+  const double left_s = static_cast<double>(std::max<int64_t>(total - done, 0)) / rate;
+  return concat(text, ", ", shown_rate, "/s, ", format_seconds(left_s), " left");
+}
+
+}  // namespace trireme

@@ -1,0 +1,90 @@
+// What a person or a pipe sees: stdout carries the answer, stderr progress and logs. Colours and a
+// moving bar only on a terminal (and never with NO_COLOR or TERM=dumb). Used by the main thread.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+namespace trireme {
+
+// Exit statuses of every verb (docs/operations.md).
+enum ExitStatus : int {
+  kDone = 0,
+  kAnswerIsNo = 1,  // the work was done: a mismatch, a failed request
+  kBadInput = 2,    // usage, configuration or input; nothing was started
+  kNoCluster = 3,   // a cluster could not be reached or started
+  kInterrupted = 130,
+};
+
+// kBadInput for what the caller must change, kNoCluster for what the world did not do.
+int exit_status_of(const Status& status);
+
+enum class Style : uint8_t { kPlain, kBold, kDim, kGood, kBad, kWarning };
+
+class Terminal {
+ public:
+  Terminal(std::FILE* out, std::FILE* err);
+
+  bool out_is_terminal() const { return out_is_terminal_; }
+  bool err_is_terminal() const { return err_is_terminal_; }
+  int columns() const;  // of stderr; 80 if unknown
+
+  // The answer, as it is; flushed.
+  void answer(const std::string& text);
+  void answer_line(const std::string& text) { answer(text + "\n"); }
+
+  // A line on stderr; a bar that stands there is wiped first.
+  void note(const std::string& text);
+  void warn(const std::string& text);
+  // Every line of the status's message on a line of its own. Returns its exit status.
+  int fail(const Status& status);
+
+  // A line that replaces itself, on a terminal only. "" wipes it.
+  void set_bar(const std::string& text);
+
+  std::string paint_out(Style style, const std::string& text) const;
+  std::string paint_err(Style style, const std::string& text) const;
+
+ private:
+  std::FILE* const out_;
+  std::FILE* const err_;
+  bool out_is_terminal_ = false;
+  bool err_is_terminal_ = false;
+  bool color_ = false;
+  bool bar_stands_ = false;
+};
+
+// Work that takes a while: a bar with rate and time left on a terminal, one plain line every few
+// seconds otherwise.
+class ProgressBar {
+ public:
+  enum class Unit : uint8_t { kBytes, kCount };
+
+  ProgressBar(Terminal& terminal, Clock& clock, std::string label, Unit unit);
+  ~ProgressBar() { terminal_.set_bar(""); }
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  void update(int64_t done, int64_t total);
+
+ private:
+  std::string describe(int64_t done, int64_t total, TimeUs now_us) const;
+
+  Terminal& terminal_;
+  Clock& clock_;
+  const std::string label_;
+  const Unit unit_;
+  const TimeUs start_us_;
+  TimeUs said_us_;
+};
+
+// "[########------------]" of `width` cells.
+std::string bar_cells(double fraction, int width);
+// "4.2 s", "3 min 20 s".
+std::string format_seconds(double seconds);
+
+}  // namespace trireme

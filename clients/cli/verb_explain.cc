@@ -1,0 +1,87 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/error_pages.h"
+#include "clients/cli/verbs.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr size_t kWidth = 84;
+
+// `text` in lines of at most kWidth, each after `indent`.
+std::string wrap(const std::string& text, const std::string& indent) {
+  std::string wrapped;
+  std::string line;
+  for (const std::string& word : split(text, ' ')) {
+    if (!line.empty() && indent.size() + line.size() + 1 + word.size() > kWidth) {
+      wrapped += indent + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return wrapped + indent + line + "\n";
+}
+
+void show(Terminal& terminal, const ErrorPage& page, bool json) {
+  if (json) {
+    const nlohmann::ordered_json object = {{"id", page.id},
+                                           {"meaning", page.meaning},
+                                           {"causes", page.causes},
+                                           {"what_to_do", page.fix}};
+    return terminal.answer_line(object.dump());
+  }
+  const auto heading = [&](const char* text) { return terminal.paint_out(Style::kBold, text); };
+  terminal.answer(concat(heading(page.id),
+                         "\n\n",
+                         heading("What it means"),
+                         "\n",
+                         wrap(page.meaning, "  "),
+                         "\n",
+                         heading("Usual causes"),
+                         "\n",
+                         wrap(page.causes, "  "),
+                         "\n",
+                         heading("What to do"),
+                         "\n",
+                         wrap(page.fix, "  ")));
+}
+
+int list(Terminal& terminal, bool json) {
+  for (const std::string& id : error_page_ids()) {
+    const ErrorPage* page = find_error_page(id);
+    terminal.answer_line(json ? nlohmann::json(id).dump() : concat(id, "  ", page->meaning));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+int verb_explain(Terminal& terminal, const Arguments& arguments) {
+  bool json = false;
+  Arguments ids;
+  FlagSet flags("trireme explain [ID]", "prints the page about an error id; without one, the list");
+  flags.add("json", &json, "JSON");
+  if (const auto over = parse_flags(terminal, flags, arguments, &ids)) return *over;
+  if (ids.empty()) return list(terminal, json);
+  for (std::string id : ids) {
+    std::transform(id.begin(), id.end(), id.begin(), ::toupper);
+    while (!id.empty() && id.back() == ':') id.pop_back();
+    const ErrorPage* page = find_error_page(id);
+    if (page == nullptr) {
+      const std::string near = nearest(id, error_page_ids());
+      return terminal.fail(invalid("TRI-ARGS-023",
+                                   "there is no page about \"",
+                                   id,
+                                   "\"",
+                                   near.empty() ? "" : concat("; did you mean ", near, "?"),
+                                   " (`trireme explain` lists them all)"));
+    }
+    show(terminal, *page, json);
+  }
+  return kDone;
+}
+
+}  // namespace trireme

@@ -1,0 +1,271 @@
+// models ls | show DIR | make: what is in a checkpoint, and checkpoints of random weights.
+#include <algorithm>
+#include <filesystem>
+#include <iomanip>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/checkpoint_writer.h"
+#include "clients/cli/verbs.h"
+#include "model/model_source.h"
+#include "model/tensor_table.h"
+
+namespace trireme {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct Contents {
+  int64_t tensors = 0;
+  int64_t parameters = 0;
+  int64_t bytes = 0;
+  std::vector<std::string> dtypes;
+};
+
+Contents contents_of(const Checkpoint& checkpoint) {
+  Contents contents;
+  for (const std::string& name : checkpoint.names()) {
+    const StoredTensor* tensor = checkpoint.find(name);
+    int64_t elements = 1;
+    for (const int64_t length : tensor->shape) elements *= length;
+    ++contents.tensors;
+    contents.parameters += elements;
+    contents.bytes += elements * size_of(tensor->dtype);
+    const std::string dtype(name_of(tensor->dtype));
+    if (std::ranges::find(contents.dtypes, dtype) == contents.dtypes.end()) {
+      contents.dtypes.push_back(dtype);
+    }
+  }
+  return contents;
+}
+
+std::string short_count(int64_t count) {
+  std::ostringstream out;
+  out << std::setprecision(3);
+  if (count >= 1'000'000'000) {
+    out << static_cast<double>(count) / 1e9 << " B";
+  } else {
+    out << static_cast<double>(count) / 1e6 << " M";
+  }
+  return out.str();
+}
+
+std::string padded(std::string text, size_t width) {
+  text.resize(std::max(width, text.size()), ' ');
+  return text;
+}
+
+Json describe(const ModelSource& source) {
+  const ModelConfig& config = source.config;
+  const Contents contents = contents_of(*source.checkpoint);
+  const auto windows = std::ranges::max_element(config.layer_window);
+  Json json = {{"model", source.name},
+               {"model_type", config.model_type},
+               {"parameters", contents.parameters},
+               {"tensors", contents.tensors},
+               {"weight_bytes", contents.bytes},
+               {"stored_dtypes", contents.dtypes},
+               {"layers", config.num_layers},
+               {"hidden_size", config.hidden_size},
+               {"intermediate_size", config.intermediate_size},
+               {"heads", config.num_heads},
+               {"kv_heads", config.num_kv_heads},
+               {"head_dim", config.head_dim},
+               {"vocabulary_size", config.vocabulary_size},
+               {"max_positions", config.max_positions},
+               {"sliding_window", windows == config.layer_window.end() ? 0 : *windows},
+               {"tied_embeddings", config.tied_embeddings},
+               {"has_tokenizer", source.tokenizer_path.has_value()},
+               {"eos_token_ids", source.eos_ids},
+               {"tensor_parallel_sizes", allowed_tensor_parallel(config, "cpu")},
+               {"fingerprint", source.checkpoint->fingerprint()}};
+  return json;
+}
+
+void print_description(Terminal& terminal, const Json& json) {
+  const auto row = [&](const char* name, const std::string& value) {
+    terminal.answer_line("  " + padded(name, 16) + value);
+  };
+  const auto number = [&](const char* key) { return concat(json[key].get<int64_t>()); };
+  terminal.answer_line(terminal.paint_out(Style::kBold, json["model"].get<std::string>()));
+  row("family", json["model_type"].get<std::string>());
+  row("parameters", short_count(json["parameters"]));
+  row("weights",
+      concat(format_bytes(json["weight_bytes"].get<double>()),
+             " in ",
+             number("tensors"),
+             " tensors, ",
+             join(json["stored_dtypes"].get<std::vector<std::string>>())));
+  row("layers", number("layers"));
+  row("hidden", concat(number("hidden_size"), ", MLP ", number("intermediate_size")));
+  row("attention",
+      concat(number("heads"),
+             " heads over ",
+             number("kv_heads"),
+             " KV heads of ",
+             number("head_dim")));
+  row("vocabulary", number("vocabulary_size") + (json["tied_embeddings"] ? ", tied" : ""));
+  row("context",
+      concat(
+          number("max_positions"),
+          " tokens",
+          json["sliding_window"] > 0 ? concat(", sliding window ", number("sliding_window")) : ""));
+  row("tokenizer", json["has_tokenizer"] ? "tokenizer.json" : "none: takes token ids only");
+  row("end tokens", join(json["eos_token_ids"].get<std::vector<int>>()));
+  row("-tp allowed", join(json["tensor_parallel_sizes"].get<std::vector<int>>()));
+  row("fingerprint", json["fingerprint"].get<std::string>().substr(0, 16));
+}
+
+Status show(Terminal& terminal, const std::string& model, bool tensors, bool json) {
+  ASSIGN_OR_RETURN(const ModelSource source, open_model(model));
+  const TensorTable table(source.config);
+  const auto unexpected = check_tensors(table, *source.checkpoint);
+  Json description = describe(source);
+  description["complete"] = unexpected.ok();
+  if (unexpected.ok()) description["unused_tensors"] = *unexpected;
+  if (tensors) {
+    for (const std::string& name : source.checkpoint->names()) {
+      const StoredTensor* tensor = source.checkpoint->find(name);
+      description["tensor_list"].push_back({{"name", name},
+                                            {"dtype", std::string(name_of(tensor->dtype))},
+                                            {"shape", tensor->shape}});
+    }
+  }
+  if (json) {
+    terminal.answer_line(description.dump());
+    return unexpected.status();
+  }
+  print_description(terminal, description);
+  if (unexpected.ok() && !unexpected->empty()) {
+    terminal.answer_line(concat("  ", padded("not used", 16), join(*unexpected)));
+  }
+  if (tensors) {
+    for (const Json& tensor : description["tensor_list"]) {
+      terminal.answer_line(concat("  ",
+                                  padded(tensor["dtype"].get<std::string>(), 10),
+                                  padded(tensor["shape"].dump(), 16),
+                                  tensor["name"].get<std::string>()));
+    }
+  }
+  return unexpected.status();
+}
+
+int show_all(Terminal& terminal, const Arguments& models, bool tensors, bool json) {
+  if (models.empty()) {
+    return terminal.fail(
+        invalid("TRI-MOD-010", "models show needs a folder or dummy:SHAPE to look at"));
+  }
+  for (const std::string& model : models) {
+    if (const Status status = show(terminal, model, tensors, json); !status.ok()) {
+      return terminal.fail(status);
+    }
+  }
+  return kDone;
+}
+
+// The folders with a config.json below each of `roots`, two levels deep; a broken one is a line.
+int list(Terminal& terminal, Arguments roots, bool json) {
+  if (roots.empty()) roots.emplace_back("models");
+  std::vector<std::string> folders;
+  for (const std::string& root : roots) {
+    std::error_code error;
+    if (!fs::is_directory(root, error)) {
+      return terminal.fail(
+          invalid("TRI-MOD-011", root, " is no folder; name folders that hold models"));
+    }
+    if (fs::exists(root + "/config.json", error)) folders.push_back(root);
+    for (const auto& entry : fs::directory_iterator(root, error)) {
+      if (fs::exists(entry.path() / "config.json", error)) folders.push_back(entry.path().string());
+    }
+  }
+  std::ranges::sort(folders);
+  for (const std::string& folder : folders) {
+    const auto source = open_model(folder);
+    if (!source.ok()) {
+      const Json broken = {{"model", folder}, {"error", message_of(source.status())}};
+      terminal.answer_line(json ? broken.dump()
+                                : concat(padded(folder, 32), "  ", message_of(source.status())));
+      continue;
+    }
+    const Json row = describe(*source);
+    terminal.answer_line(json ? row.dump()
+                              : concat(padded(folder, 32),
+                                       "  ",
+                                       padded(row["model_type"].get<std::string>(), 8),
+                                       padded(short_count(row["parameters"]), 9),
+                                       padded(format_bytes(row["weight_bytes"].get<double>()), 10),
+                                       row["layers"].get<int>(),
+                                       " layers"));
+  }
+  if (folders.empty()) terminal.note("no folder with a config.json in " + join(roots));
+  if (!json) terminal.note("shapes for dummy: and models make: " + join(dummy_shape_names()));
+  return kDone;
+}
+
+int make(Terminal& terminal, const MakeOptions& options, const std::string& dtype, bool json) {
+  MakeOptions checked = options;
+  if (dtype == "float32") checked.dtype = DType::kFloat32;
+  if (dtype == "float16") checked.dtype = DType::kFloat16;
+  if (dtype != "float32" && dtype != "float16" && dtype != "bfloat16") {
+    return terminal.fail(invalid(
+        "TRI-MOD-012", "--dtype ", dtype, " cannot be stored; use bfloat16, float16 or float32"));
+  }
+  if (options.like.empty() || options.out.empty()) {
+    return terminal.fail(invalid("TRI-MOD-013",
+                                 "models make needs --like SHAPE and --out DIR; shapes: ",
+                                 join(dummy_shape_names())));
+  }
+  SteadyClock clock;
+  ProgressBar bar(terminal, clock, "writing", ProgressBar::Unit::kBytes);
+  const auto made =
+      make_checkpoint(checked, [&](int64_t done, int64_t total) { bar.update(done, total); });
+  terminal.set_bar("");
+  if (!made.ok()) return terminal.fail(made.status());
+  const Json object = {{"model", options.out},
+                       {"tensors", made->tensors},
+                       {"weight_bytes", made->bytes},
+                       {"files", made->files}};
+  terminal.answer_line(json ? object.dump()
+                            : concat("wrote ",
+                                     options.out,
+                                     ": ",
+                                     made->tensors,
+                                     " tensors, ",
+                                     format_bytes(static_cast<double>(made->bytes)),
+                                     " in ",
+                                     made->files,
+                                     " file",
+                                     made->files == 1 ? "" : "s"));
+  return kDone;
+}
+
+}  // namespace
+
+int verb_models(Terminal& terminal, const Arguments& arguments) {
+  bool json = false;
+  bool tensors = false;
+  std::string dtype = "bfloat16";
+  MakeOptions options;
+  Arguments words;
+  FlagSet flags("trireme models ls [FOLDER...] | show DIR... | make --like SHAPE --out DIR",
+                "what is in a checkpoint; `make` writes one of real shape with random weights");
+  flags.add("json", &json, "JSON");
+  flags.add("tensors", &tensors, "list every tensor", "models show");
+  flags.add("like", &options.like, "name of a published shape, or a config.json", "models make");
+  flags.add("out", &options.out, "folder to write", "models make");
+  flags.add("dtype", &dtype, "bfloat16, float16 or float32", "models make");
+  flags.add("seed", &options.seed, "of the random weights", "models make");
+  flags.add("scale", &options.scale, "times every matrix value", "models make");
+  if (const auto over = parse_flags(terminal, flags, arguments, &words)) return *over;
+  const std::string what = words.empty() ? "ls" : words.front();
+  const Arguments rest(words.begin() + (words.empty() ? 0 : 1), words.end());
+  if (what == "ls") return list(terminal, rest, json);
+  if (what == "show") return show_all(terminal, rest, tensors, json);
+  if (what == "make") return make(terminal, options, dtype, json);
+  return terminal.fail(
+      invalid("TRI-MOD-014", "models knows ls, show and make, not \"", what, "\" (models --help)"));
+}
+
+}  // namespace trireme

@@ -1,0 +1,192 @@
+// plan: the cut on paper, before anything loads.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/shape_flags.h"
+#include "clients/cli/verbs.h"
+#include "model/model_source.h"
+#include "model/planner.h"
+#include "model/tensor_table.h"
+
+namespace trireme {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kTypicalTokens = 2048;  // a usual conversation, for "how many fit"
+constexpr size_t kShownCuts = 12;
+
+std::string cell(std::string text, size_t width) {
+  if (text.size() < width) text.insert(0, width - text.size(), ' ');
+  return text + "  ";
+}
+
+std::string bytes_cell(int64_t bytes) { return cell(format_bytes(static_cast<double>(bytes)), 9); }
+
+PlanRequest request_of(const ShapeFlags& shape, int64_t rank_memory_bytes) {
+  PlanRequest request;
+  request.tp = shape.tp;
+  request.pp = shape.pp;
+  request.dtype = shape.compute_dtype();
+  request.max_model_len = shape.max_model_len;
+  request.max_num_seqs = shape.max_num_seqs;
+  request.max_num_batched_tokens = shape.max_num_batched_tokens;
+  request.kv_memory_bytes = shape.kv_memory_bytes;
+  request.rank_memory_bytes = rank_memory_bytes;
+  return request;
+}
+
+int64_t sequences_of(const GroupPlan& plan, int64_t tokens) {
+  const int64_t pages = (tokens + plan.page_tokens - 1) / plan.page_tokens;
+  return pages > 0 ? plan.pages / pages : 0;
+}
+
+Json to_json(const GroupPlan& plan) {
+  Json ranks = Json::array();
+  for (const RankPlan& rank : plan.ranks) {
+    ranks.push_back({{"rank", rank.rank},
+                     {"stage", rank.stage},
+                     {"tensor_index", rank.tensor_index},
+                     {"first_layer", rank.layers.begin},
+                     {"layers", rank.layers.size()},
+                     {"heads", rank.num_heads},
+                     {"kv_heads", rank.num_kv_heads},
+                     {"weight_bytes", rank.weight_bytes},
+                     {"replicated_bytes", rank.replicated_bytes},
+                     {"activation_bytes", rank.activation_bytes},
+                     {"process_bytes", rank.process_bytes},
+                     {"kv_bytes_per_token", rank.page_bytes / plan.page_tokens},
+                     {"kv_bytes", plan.pages * rank.page_bytes},
+                     {"total_bytes", rank.fixed_bytes() + plan.pages * rank.page_bytes}});
+  }
+  return {{"tp", plan.tp},
+          {"pp", plan.pp},
+          {"fits", plan.fits},
+          {"missing_bytes", std::max<int64_t>(plan.short_bytes, 0)},
+          {"weight_bytes", plan.weight_bytes()},
+          {"pages", plan.pages},
+          {"page_tokens", plan.page_tokens},
+          {"kv_tokens", plan.kv_tokens()},
+          {"max_model_len", plan.max_model_len},
+          {"sequences_full_length", sequences_of(plan, plan.max_model_len)},
+          {"sequences_2048_tokens", sequences_of(plan, kTypicalTokens)},
+          {"wire_bytes_per_token", plan.wire_bytes},
+          {"ranks", ranks}};
+}
+
+void print_plan(Terminal& terminal, const GroupPlan& plan, int64_t memory_bytes) {
+  terminal.answer_line(terminal.paint_out(
+      Style::kBold,
+      "rank  stage  layers    heads/kv    weights  activations   KV/token         KV      total"));
+  for (const RankPlan& rank : plan.ranks) {
+    const int64_t kv_bytes = plan.pages * rank.page_bytes;
+    terminal.answer_line(cell(concat(rank.rank), 4) + cell(concat(rank.stage), 5) +
+                         cell(concat(rank.layers.begin, "-", rank.layers.end - 1), 6) +
+                         cell(concat(rank.num_heads, "/", rank.num_kv_heads), 9) +
+                         bytes_cell(rank.weight_bytes) +
+                         cell(format_bytes(static_cast<double>(rank.activation_bytes)), 11) +
+                         bytes_cell(rank.page_bytes / plan.page_tokens) + bytes_cell(kv_bytes) +
+                         bytes_cell(rank.fixed_bytes() + kv_bytes));
+  }
+  terminal.answer_line("");
+  if (!plan.fits) {
+    return terminal.answer_line(terminal.paint_out(Style::kBad, "does not fit") +
+                                (memory_bytes > 0
+                                     ? concat(": the fullest rank lacks ",
+                                              format_bytes(static_cast<double>(plan.short_bytes)),
+                                              " of ",
+                                              format_bytes(static_cast<double>(memory_bytes)))
+                                     : std::string(": too little KV memory for one sequence")));
+  }
+  terminal.answer_line(concat(
+      "KV        ", plan.kv_tokens(), " tokens in ", plan.pages, " pages of ", plan.page_tokens));
+  terminal.answer_line(concat("sequences ",
+                              sequences_of(plan, plan.max_model_len),
+                              " of ",
+                              plan.max_model_len,
+                              " tokens, or ",
+                              sequences_of(plan, kTypicalTokens),
+                              " of ",
+                              kTypicalTokens));
+  terminal.answer_line(concat(
+      "wire      ", format_bytes(static_cast<double>(plan.wire_bytes)), " a token from each rank"));
+  terminal.answer_line(concat("start     trireme up -tp ", plan.tp, " -pp ", plan.pp));
+}
+
+void print_cuts(Terminal& terminal, const std::vector<GroupPlan>& plans) {
+  terminal.answer_line(terminal.paint_out(
+      Style::kBold, " -tp   -pp  ranks  fullest rank  KV tokens  sequences  wire/token"));
+  for (size_t i = 0; i < std::min(plans.size(), kShownCuts); ++i) {
+    const GroupPlan& plan = plans[i];
+    const std::string fixed = format_bytes(static_cast<double>(plan.most_fixed_bytes()));
+    terminal.answer_line(
+        cell(concat(plan.tp), 4) + cell(concat(plan.pp), 4) + cell(concat(plan.ranks.size()), 5) +
+        cell(fixed, 12) +
+        (plan.fits ? cell(concat(plan.kv_tokens()), 9) +
+                         cell(concat(sequences_of(plan, plan.max_model_len)), 9) +
+                         cell(format_bytes(static_cast<double>(plan.wire_bytes)), 10)
+                   : terminal.paint_out(
+                         Style::kBad,
+                         concat("lacks ", format_bytes(static_cast<double>(plan.short_bytes))))));
+  }
+  if (plans.size() > kShownCuts) {
+    terminal.answer_line(concat("(", plans.size() - kShownCuts, " more; --json lists them)"));
+  }
+}
+
+struct PlanVerb {
+  ShapeFlags shape;
+  int devices = 0;
+  int64_t device_memory_bytes = 0;
+  bool json = false;
+
+  Status run(Terminal& terminal, bool one_cut) const;
+};
+
+Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
+  RETURN_IF_ERROR(check_shape(shape));
+  ASSIGN_OR_RETURN(const ModelSource source, open_model(shape.model, shape.weights_seed));
+  RETURN_IF_ERROR(check_tensors(TensorTable(source.config), *source.checkpoint).status());
+  const PlanRequest request = request_of(shape, device_memory_bytes);
+  if (one_cut) {
+    ASSIGN_OR_RETURN(const GroupPlan plan, plan_group(source.config, request));
+    if (json) {
+      terminal.answer_line(to_json(plan).dump());
+    } else {
+      print_plan(terminal, plan, device_memory_bytes);
+    }
+    return ok_status();
+  }
+  const std::vector<GroupPlan> plans = rank_cuts(source.config, request, devices > 0 ? devices : 8);
+  if (json) {
+    for (const GroupPlan& plan : plans) terminal.answer_line(to_json(plan).dump());
+    return ok_status();
+  }
+  print_cuts(terminal, plans);
+  terminal.answer_line("");
+  terminal.answer_line(terminal.paint_out(
+      Style::kBold, concat("best: -tp ", plans.front().tp, " -pp ", plans.front().pp)));
+  print_plan(terminal, plans.front(), device_memory_bytes);
+  return ok_status();
+}
+
+}  // namespace
+
+int verb_plan(Terminal& terminal, const Arguments& arguments) {
+  PlanVerb verb;
+  FlagSet flags("trireme plan", "the cut on paper: what each rank will hold, and what fits");
+  flags.add("devices", &verb.devices, "at most so many ranks (8)", "Plan");
+  flags.add_size(
+      "device-memory", &verb.device_memory_bytes, "what one rank may use, e.g. 24GiB", "Plan");
+  flags.add("json", &verb.json, "JSON, a line a cut", "Plan");
+  add_shape_flags(flags, verb.shape, /*with_doors=*/false);
+  if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
+  const bool one_cut = flags.origin("tensor-parallel-size") != Origin::kDefault ||
+                       flags.origin("pipeline-parallel-size") != Origin::kDefault;
+  const Status status = verb.run(terminal, one_cut);
+  return status.ok() ? kDone : terminal.fail(status);
+}
+
+}  // namespace trireme

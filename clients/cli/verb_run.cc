@@ -1,0 +1,252 @@
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/json_lines.h"
+#include "clients/cli/prompts.h"
+#include "clients/cli/sampling_flags.h"
+#include "clients/cli/session.h"
+#include "clients/cli/verbs.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr int32_t kDefaultMaxTokens = 256;
+constexpr int kPollMs = 100;
+
+struct RunOptions {
+  ShapeFlags shape;
+  std::string endpoint;
+  std::string prompt;
+  bool prompt_given = false;
+  std::string prompts_file;
+  bool from_stdin = false;
+  bool special = true;
+  bool json = false;
+  bool as_completed = false;
+  door::Submit defaults;
+};
+
+// Writes answers as they should appear: text that streams while its answer is the next in order,
+// whole answers otherwise.
+class AnswerPrinter final : public AnswerListener {
+ public:
+  AnswerPrinter(Terminal& terminal, const RunOptions& options, size_t num_answers)
+      : terminal_(terminal), options_(options), single_(num_answers == 1) {}
+
+  void on_text(const Answer& /*answer*/, int choice, const std::string& text) override {
+    if (!single_ || options_.json || choice != 0) return;
+    terminal_.answer(text);
+    line_open_ = text.back() != '\n';
+  }
+  void on_done(Answer answer) override {
+    note_figures(answer);
+    if (options_.as_completed) return print(answer);
+    const size_t index = answer.index;
+    waiting_.emplace(index, std::move(answer));
+    while (!waiting_.empty() && waiting_.begin()->first == next_) {
+      print(waiting_.begin()->second);
+      waiting_.erase(waiting_.begin());
+      ++next_;
+    }
+  }
+  // "37 tokens in 0.1 s, 312 tokens/s, the first after 9 ms" on stderr.
+  void print_figures(TimeUs duration_us);
+  bool any_failed() const { return num_failed_ > 0; }
+  size_t num_done() const { return num_done_; }
+
+ private:
+  void note_figures(const Answer& answer);
+  void print(const Answer& answer);
+  void print_choice(const Answer& answer, int choice);
+
+  Terminal& terminal_;
+  const RunOptions& options_;
+  const bool single_;  // one answer in all: it streams
+  bool line_open_ = false;
+  size_t next_ = 0;
+  std::map<size_t, Answer> waiting_;  // over, and some answer before them is not
+  size_t num_done_ = 0;
+  size_t num_failed_ = 0;
+  int64_t output_tokens_ = 0;
+  TimeUs first_token_us_ = 0;  // of the single answer, after its sending
+  TimeUs last_token_us_ = 0;
+};
+
+void AnswerPrinter::note_figures(const Answer& answer) {
+  ++num_done_;
+  if (answer.failed()) ++num_failed_;
+  output_tokens_ += answer.output_tokens();
+  if (single_ && answer.first_token_us() > 0) {
+    first_token_us_ = answer.first_token_us() - answer.sent_us;
+    last_token_us_ = answer.choices.front().frame_us.back() - answer.sent_us;
+  }
+}
+
+void AnswerPrinter::print(const Answer& answer) {
+  for (size_t i = 0; i < answer.choices.size(); ++i) print_choice(answer, static_cast<int>(i));
+}
+
+void AnswerPrinter::print_choice(const Answer& answer, int choice) {
+  if (options_.json) {
+    return terminal_.answer_line(
+        answer_json(answer, choice).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  const std::string& text = answer.choices[choice].text;
+  if (single_) {
+    if (line_open_) terminal_.answer_line("");
+    if (text.empty() && !answer.choices[choice].token_ids.empty()) {
+      terminal_.answer_line(join(answer.choices[choice].token_ids, " "));
+    }
+  } else {
+    const std::string label =
+        answer.choices.size() > 1 ? concat(answer.id, " (", choice + 1, ")") : answer.id;
+    terminal_.answer_line(terminal_.paint_out(Style::kBold, concat("=== ", label)));
+    terminal_.answer_line(text);
+  }
+  const Status failure = failure_of(answer, choice);
+  if (failure.ok()) return;
+  if (!single_) terminal_.note(concat("prompt ", answer.id, ":"));
+  (void)terminal_.fail(failure);
+}
+
+void AnswerPrinter::print_figures(TimeUs duration_us) {
+  const double seconds = static_cast<double>(duration_us) * 1e-6;
+  char text[160];
+  if (single_ && first_token_us_ > 0) {
+    const double decode_s = static_cast<double>(last_token_us_ - first_token_us_) * 1e-6;
+    const double rate = decode_s > 0 ? static_cast<double>(output_tokens_ - 1) / decode_s : 0.0;
+    std::snprintf(text,
+                  sizeof text,
+                  "%lld tokens, the first after %.1f ms, then %.0f tokens/s",
+                  static_cast<long long>(output_tokens_),
+                  static_cast<double>(first_token_us_) * 1e-3,
+                  rate);
+  } else {
+    std::snprintf(text,
+                  sizeof text,
+                  "%zu answers, %lld tokens in %s, %.0f tokens/s",
+                  num_done_,
+                  static_cast<long long>(output_tokens_),
+                  format_seconds(seconds).c_str(),
+                  static_cast<double>(output_tokens_) / std::max(seconds, 1e-6));
+  }
+  terminal_.note(terminal_.paint_err(Style::kDim, text));
+}
+
+StatusOr<std::vector<Prompt>> gather_prompts(const RunOptions& options) {
+  const int sources = static_cast<int>(options.prompt_given) +
+                      static_cast<int>(!options.prompts_file.empty()) +
+                      static_cast<int>(options.from_stdin);
+  if (sources != 1) {
+    return invalid("TRI-RUN-003",
+                   "give exactly one of --prompt TEXT, --prompts FILE.jsonl and - (the text on "
+                   "standard input); given are ",
+                   sources);
+  }
+  if (!options.prompts_file.empty()) return read_prompts(options.prompts_file, options.defaults);
+  Prompt prompt;
+  prompt.id = "1";
+  prompt.submit = options.defaults;
+  prompt.submit.prompt = options.prompt;
+  if (options.from_stdin) {
+    ASSIGN_OR_RETURN(std::string text, read_all("-"));
+    if (text.ends_with('\n')) text.pop_back();
+    prompt.submit.prompt = std::move(text);
+  }
+  RETURN_IF_ERROR(check_sampling(prompt.submit.sampling, 0));
+  return std::vector<Prompt>{std::move(prompt)};
+}
+
+Status answer_all(Session& session, const std::vector<Prompt>& prompts, AnswerPrinter& printer) {
+  RequestRunner runner(session);
+  size_t next = 0;
+  Status status;
+  while (status.ok() && printer.num_done() < prompts.size()) {
+    while (status.ok() && next < prompts.size() && runner.has_room()) {
+      status = runner.submit(prompts[next].submit, next, prompts[next].id);
+      if (status.ok()) ++next;
+    }
+    if (status.ok()) status = runner.poll(kPollMs, printer);
+  }
+  if (status.ok()) return status;
+  for (Answer& answer : runner.abandon(status)) printer.on_done(std::move(answer));
+  return status;
+}
+
+StatusOr<int> run_prompts(const RunOptions& options, Terminal& terminal, Interrupts& interrupts) {
+  if (options.shape.model.empty() == options.endpoint.empty()) {
+    return invalid("TRI-RUN-004",
+                   "give either --model (a cluster of its own) or --endpoint (a running one)");
+  }
+  ASSIGN_OR_RETURN(const std::vector<Prompt> prompts, gather_prompts(options));
+  std::unique_ptr<Session> session;
+  Preflight preflight;
+  if (options.endpoint.empty()) {
+    ASSIGN_OR_RETURN(preflight, check_before_launch(options.shape));
+    RETURN_IF_ERROR(check_prompts(prompts,
+                                  options.prompts_file,
+                                  preflight.source,
+                                  preflight.tokenizer.get(),
+                                  options.shape.max_model_len));
+    for (const std::string& warning : preflight.warnings) terminal.warn(warning);
+    ClusterOptions cluster;
+    cluster.shape = options.shape;
+    ASSIGN_OR_RETURN(session, Session::bring_up(cluster, preflight, terminal, interrupts));
+  } else {
+    ASSIGN_OR_RETURN(session, Session::connect(options.endpoint, terminal, interrupts));
+  }
+  size_t num_answers = 0;
+  for (const Prompt& prompt : prompts) {
+    num_answers += static_cast<size_t>(std::max(1, prompt.submit.sampling.n.value_or(1)));
+  }
+  AnswerPrinter printer(terminal, options, num_answers);
+  SteadyClock clock;
+  const TimeUs start_us = clock.now_us();
+  RETURN_IF_ERROR(answer_all(*session, prompts, printer));
+  printer.print_figures(clock.now_us() - start_us);
+  RETURN_IF_ERROR(session->close());
+  return printer.any_failed() ? kAnswerIsNo : kDone;
+}
+
+}  // namespace
+
+int verb_run(Terminal& terminal, const Arguments& arguments) {
+  RunOptions options;
+  options.defaults.sampling.max_tokens = kDefaultMaxTokens;
+  Arguments rest;
+  FlagSet flags("trireme run [-]",
+                "answers prompts; with --model through a private cluster, with --endpoint through "
+                "a running one; - reads the prompt from standard input");
+  const char* group = "Prompts";
+  flags.add("prompt", &options.prompt, "the text to go on from", group);
+  flags.add("prompts", &options.prompts_file, "JSON lines: {\"prompt\": ...}; - is stdin", group);
+  flags.add("endpoint", &options.endpoint, "tcp://HOST:PORT of a running cluster", group);
+  flags.add("json", &options.json, "an answer a line, as JSON", group);
+  flags.add("as-completed", &options.as_completed, "not in the order of the prompts", group);
+  flags.add("special", &options.special, "begin with the model's own tokens (BOS)", group);
+  add_sampling_flags(flags, options.defaults.sampling);
+  add_shape_flags(flags, options.shape, /*with_doors=*/false);
+  if (const auto over = parse_flags(terminal, flags, arguments, &rest)) return *over;
+  for (const std::string& word : rest) {
+    if (word == "-") {
+      options.from_stdin = true;
+      continue;
+    }
+    return terminal.fail(invalid("TRI-ARGS-022",
+                                 "\"",
+                                 word,
+                                 "\" is no flag of this verb; --help lists them, and values with "
+                                 "spaces need quotes"));
+  }
+  options.prompt_given = flags.origin("prompt") != Origin::kDefault;
+  options.defaults.add_special_tokens = options.special;
+  Interrupts interrupts;
+  const StatusOr<int> done = run_prompts(options, terminal, interrupts);
+  if (done.ok()) return *done;
+  const int exit_status = terminal.fail(done.status());
+  return interrupts.count() > 0 ? kInterrupted : exit_status;
+}
+
+}  // namespace trireme

@@ -1,0 +1,230 @@
+// tokenize and detokenize: what the model sees.
+#include <charconv>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/json_lines.h"
+#include "clients/cli/verbs.h"
+#include "model/tokenizer/detokenizer.h"
+#include "model/tokenizer/tokenizer.h"
+
+namespace trireme {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Ids = std::vector<TokenId>;
+
+struct Options {
+  std::string model;
+  std::string tokenizer;
+  std::string text;
+  std::string ids;
+  std::string jsonl;
+  bool special = false;
+  bool skip_special = false;
+  bool stream = false;
+  bool tokens = false;
+  bool json = false;
+};
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+StatusOr<std::unique_ptr<const Tokenizer>> load_tokenizer(const Options& options) {
+  if (options.model.empty() == options.tokenizer.empty()) {
+    return invalid("TRI-RUN-010", "give either --model DIR or --tokenizer FILE");
+  }
+  if (!options.tokenizer.empty()) return Tokenizer::load(options.tokenizer);
+  std::error_code error;
+  const std::string path = options.model + "/tokenizer.json";
+  if (!std::filesystem::is_directory(options.model, error)) {
+    return invalid(
+        "TRI-RUN-011", "--model ", options.model, " is no folder; name a model's folder");
+  }
+  if (!std::filesystem::exists(path, error)) {
+    return invalid(
+        "TRI-RUN-012", options.model, " has no tokenizer.json; such a model takes token ids only");
+  }
+  return Tokenizer::load(path);
+}
+
+StatusOr<Ids> parse_ids(const std::string& text) {
+  Ids ids;
+  std::string number;
+  const auto finish = [&]() -> Status {
+    if (number.empty()) return ok_status();
+    TokenId id = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), id);
+    if (error != std::errc() || end != number.data() + number.size() || id < 0) {
+      return invalid("TRI-RUN-013", "\"", number, "\" in --ids is no token id; write 12,345,6");
+    }
+    ids.push_back(id);
+    number.clear();
+    return ok_status();
+  };
+  for (const char letter : text) {
+    if (letter == ',' || letter == ' ' || letter == '[' || letter == ']' || letter == '\n') {
+      RETURN_IF_ERROR(finish());
+    } else {
+      number += letter;
+    }
+  }
+  RETURN_IF_ERROR(finish());
+  return ids;
+}
+
+StatusOr<Json> parse_line(const NumberedLine& line, const std::string& path, const char* field) {
+  Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_object() && json.contains(field)) return json;
+  return invalid("TRI-RUN-014",
+                 path,
+                 " line ",
+                 line.number,
+                 " is no JSON object with a field \"",
+                 field,
+                 "\"");
+}
+
+Status tokenize_one(Terminal& terminal,
+                    const Tokenizer& tokenizer,
+                    const Options& options,
+                    const std::string& text) {
+  ASSIGN_OR_RETURN(const Ids ids, tokenizer.encode(text, {.add_special = options.special}));
+  Json pieces = Json::array();
+  for (const TokenId id : ids) pieces.push_back(std::string(tokenizer.piece(id)));
+  if (options.json) {
+    terminal.answer_line(dump({{"ids", ids}, {"tokens", pieces}}));
+    return ok_status();
+  }
+  terminal.answer_line(join(ids, ","));
+  if (!options.tokens) return ok_status();
+  for (size_t i = 0; i < ids.size(); ++i) {
+    std::string id = concat(ids[i]);
+    id.insert(0, id.size() < 8 ? 8 - id.size() : 0, ' ');
+    terminal.answer_line(id + "  " + dump(pieces[i]));
+  }
+  return ok_status();
+}
+
+void detokenize_one(Terminal& terminal,
+                    const Tokenizer& tokenizer,
+                    const Options& options,
+                    const Ids& ids) {
+  Json answer;
+  if (options.stream) {
+    Detokenizer detokenizer(tokenizer, options.skip_special);
+    Json pieces = Json::array();
+    std::string text;
+    for (const TokenId id : ids) {
+      const std::string piece = detokenizer.push(id);
+      pieces.push_back(piece);
+      text += piece;
+    }
+    const std::string end = detokenizer.finish();
+    answer = {{"text", text + end}, {"pieces", pieces}, {"end", end}};
+  } else {
+    answer = {{"text", tokenizer.decode(ids, options.skip_special)}};
+  }
+  if (options.json) return terminal.answer_line(dump(answer));
+  if (!options.stream) return terminal.answer_line(answer["text"].get<std::string>());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    std::string id = concat(ids[i]);
+    id.insert(0, id.size() < 8 ? 8 - id.size() : 0, ' ');
+    terminal.answer_line(id + "  " + dump(answer["pieces"][i]));
+  }
+  terminal.answer_line("     end  " + dump(answer["end"]));
+}
+
+Status tokenize_all(Terminal& terminal, const Options& options) {
+  ASSIGN_OR_RETURN(const auto tokenizer, load_tokenizer(options));
+  if (options.jsonl.empty()) return tokenize_one(terminal, *tokenizer, options, options.text);
+  Options lines_options = options;
+  lines_options.json = true;
+  ASSIGN_OR_RETURN(const std::vector<NumberedLine> lines, read_lines(options.jsonl));
+  for (const NumberedLine& line : lines) {
+    ASSIGN_OR_RETURN(const Json json, parse_line(line, options.jsonl, "text"));
+    if (!json["text"].is_string()) {
+      return invalid(
+          "TRI-RUN-014", options.jsonl, " line ", line.number, ": \"text\" is no string");
+    }
+    RETURN_IF_ERROR(tokenize_one(terminal, *tokenizer, lines_options, json["text"]));
+  }
+  return ok_status();
+}
+
+StatusOr<Ids> ids_of(const Json& json, const std::string& path, int64_t number) {
+  Ids ids;
+  for (const Json& id : json["ids"]) {
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) {
+      return invalid("TRI-RUN-014",
+                     path,
+                     " line ",
+                     number,
+                     ": \"ids\" holds ",
+                     dump(id).substr(0, 40),
+                     ", allowed are token ids");
+    }
+    ids.push_back(id.get<TokenId>());
+  }
+  return ids;
+}
+
+Status detokenize_all(Terminal& terminal, const Options& options) {
+  ASSIGN_OR_RETURN(const auto tokenizer, load_tokenizer(options));
+  if (options.jsonl.empty()) {
+    ASSIGN_OR_RETURN(const Ids ids, parse_ids(options.ids));
+    detokenize_one(terminal, *tokenizer, options, ids);
+    return ok_status();
+  }
+  Options lines_options = options;
+  lines_options.json = true;
+  ASSIGN_OR_RETURN(const std::vector<NumberedLine> lines, read_lines(options.jsonl));
+  for (const NumberedLine& line : lines) {
+    ASSIGN_OR_RETURN(const Json json, parse_line(line, options.jsonl, "ids"));
+    ASSIGN_OR_RETURN(const Ids ids, ids_of(json, options.jsonl, line.number));
+    detokenize_one(terminal, *tokenizer, lines_options, ids);
+  }
+  return ok_status();
+}
+
+void add_source_flags(FlagSet& flags, Options& options) {
+  flags.add("model", &options.model, "folder of the model");
+  flags.add("tokenizer", &options.tokenizer, "a tokenizer.json instead");
+  flags.add("jsonl", &options.jsonl, "a JSON object a line; - is standard input");
+  flags.add("json", &options.json, "JSON (always with --jsonl)");
+}
+
+}  // namespace
+
+int verb_tokenize(Terminal& terminal, const Arguments& arguments) {
+  Options options;
+  Arguments words;
+  FlagSet flags("trireme tokenize [TEXT]", "text to token ids");
+  flags.add("text", &options.text, "the text");
+  add_source_flags(flags, options);
+  flags.add("special", &options.special, "apply the post-processor (begin and end tokens)");
+  flags.add("tokens", &options.tokens, "show the token of each id, too");
+  if (const auto over = parse_flags(terminal, flags, arguments, &words)) return *over;
+  if (options.text.empty()) options.text = join(words, " ");
+  const Status status = tokenize_all(terminal, options);
+  return status.ok() ? kDone : terminal.fail(status);
+}
+
+int verb_detokenize(Terminal& terminal, const Arguments& arguments) {
+  Options options;
+  Arguments words;
+  FlagSet flags("trireme detokenize [IDS]", "token ids to text");
+  flags.add("ids", &options.ids, "the ids: 12,345,6");
+  add_source_flags(flags, options);
+  flags.add("skip-special", &options.skip_special, "drop special tokens");
+  flags.add("stream", &options.stream, "show what is released after each id");
+  if (const auto over = parse_flags(terminal, flags, arguments, &words)) return *over;
+  if (options.ids.empty()) options.ids = join(words, " ");
+  const Status status = detokenize_all(terminal, options);
+  return status.ok() ? kDone : terminal.fail(status);
+}
+
+}  // namespace trireme

@@ -1,0 +1,79 @@
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/cluster.h"
+#include "clients/cli/verbs.h"
+
+namespace trireme {
+
+namespace {
+
+using Kind = CoordinatorEvent::Kind;
+
+constexpr int kPumpMs = 200;
+
+struct UpVerb {
+  ClusterOptions options;
+  bool json = false;
+
+  StatusOr<int> run(Terminal& terminal, Interrupts& interrupts) const;
+  void announce(Terminal& terminal, const Cluster& cluster) const;
+  void tell(Terminal& terminal, const CoordinatorEvent& event) const;
+};
+
+void UpVerb::announce(Terminal& terminal, const Cluster& cluster) const {
+  if (!json) return terminal.answer_line(concat("ready ", cluster.endpoint()));
+  const nlohmann::ordered_json line = {
+      {"event", "ready"}, {"endpoint", cluster.endpoint()}, {"groups", options.shape.groups}};
+  terminal.answer_line(line.dump());
+}
+
+// Losses and returns of groups, for programs that look after a cluster.
+void UpVerb::tell(Terminal& terminal, const CoordinatorEvent& event) const {
+  if (!json || (event.kind != Kind::kGroupReady && event.kind != Kind::kGroupLost)) return;
+  nlohmann::ordered_json line = {
+      {"event", event.kind == Kind::kGroupReady ? "group_ready" : "group_lost"},
+      {"group", event.group}};
+  if (event.kind == Kind::kGroupLost) {
+    line["rank"] = event.rank >= 0 ? nlohmann::ordered_json(event.rank) : nullptr;
+    line["host"] = event.host;
+    line["id"] = event.id;
+    line["cause"] = event.text;
+  }
+  terminal.answer_line(line.dump());
+}
+
+StatusOr<int> UpVerb::run(Terminal& terminal, Interrupts& interrupts) const {
+  ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(options.shape));
+  for (const std::string& warning : preflight.warnings) terminal.warn(warning);
+  ASSIGN_OR_RETURN(const auto cluster, Cluster::start(options, preflight, terminal, interrupts));
+  cluster->set_listener([&](const CoordinatorEvent& event) { tell(terminal, event); });
+  RETURN_IF_ERROR(cluster->wait_until_ready());
+  announce(terminal, *cluster);
+  while (interrupts.count() == 0) RETURN_IF_ERROR(cluster->pump(kPumpMs));
+  terminal.note("draining: what runs is finished, nothing new is taken; Ctrl-C again stops now");
+  RETURN_IF_ERROR(cluster->drain());
+  return kDone;
+}
+
+}  // namespace
+
+int verb_up(Terminal& terminal, const Arguments& arguments) {
+  UpVerb verb;
+  FlagSet flags("trireme up", "runs a cluster in the foreground until Ctrl-C");
+  flags.add("json", &verb.json, "events as JSON lines", "Cluster");
+  add_shape_flags(flags, verb.options.shape, /*with_doors=*/true);
+  flags.add("allow-probes",
+            &verb.options.allow_probes,
+            "clients may read logits and hidden states (verify does)",
+            "More of the cluster");
+  if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
+  Interrupts interrupts;
+  const StatusOr<int> done = verb.run(terminal, interrupts);
+  if (done.ok()) return *done;
+  if (interrupts.count() == 0) return terminal.fail(done.status());
+  terminal.note(message_of(done.status()));
+  return kInterrupted;
+}
+
+}  // namespace trireme

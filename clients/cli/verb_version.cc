@@ -1,0 +1,34 @@
+#include <sys/utsname.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/verbs.h"
+
+namespace trireme {
+
+int verb_version(Terminal& terminal, const Arguments& arguments) {
+  bool json = false;
+  FlagSet flags("trireme version", "prints what this is and how it was built");
+  flags.add("json", &json, "one JSON object");
+  if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
+  utsname machine{};
+  ::uname(&machine);
+  const nlohmann::ordered_json object = {{"version", TRIREME_VERSION},
+                                         {"protocol", "trireme.v1"},
+                                         {"backends", {"cpu"}},
+                                         {"compiler", concat("g++ ", __VERSION__)},
+                                         {"machine", machine.machine}};
+  if (json) {
+    terminal.answer_line(object.dump());
+    return kDone;
+  }
+  terminal.answer_line("trireme " TRIREME_VERSION);
+  terminal.answer_line(concat("protocol trireme.v1, backends: cpu, ",
+                              object["compiler"].get<std::string>(),
+                              ", ",
+                              machine.machine));
+  return kDone;
+}
+
+}  // namespace trireme

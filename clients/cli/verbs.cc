@@ -1,0 +1,115 @@
+#include "clients/cli/verbs.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr Verb kVerbs[] = {
+    {"up", "run a cluster in the foreground", verb_up},
+    {"run", "answer prompts, with a private cluster or a running one", verb_run},
+    {"plan", "the cut on paper: weights, KV and what fits, before anything loads", verb_plan},
+    {"models", "what is in a checkpoint: ls, show, make", verb_models},
+    {"tokenize", "text to token ids", verb_tokenize},
+    {"detokenize", "token ids to text", verb_detokenize},
+    {"version", "what this is", verb_version},
+};
+
+struct LaterVerb {
+  const char* name;
+  const char* comes_with;
+};
+constexpr LaterVerb kLaterVerbs[] = {
+    {"chat", "chat templates"}, {"top", "the HTTP door"}, {"completion", "the HTTP door"}};
+
+std::string overview() {
+  std::string text =
+      "trireme: distributed inference of large transformer models\n\nusage: trireme VERB "
+      "[flags]\n\n";
+  for (const Verb& verb : kVerbs) {
+    std::string name = concat("  ", verb.name);
+    name.resize(14, ' ');
+    text += name + verb.summary + "\n";
+  }
+  text +=
+      "\nFirst steps:\n"
+      "  trireme run --model models/demo --prompt \"A vector is\"\n"
+      "  trireme up --model models/demo -tp 2 -pp 2\n"
+      "\ntrireme VERB --help shows a verb's flags, --help-all every one of them.\n";
+  return text;
+}
+
+Status no_such_verb(const std::string& name) {
+  for (const LaterVerb& later : kLaterVerbs) {
+    if (name != later.name) continue;
+    return invalid("TRI-ARGS-021",
+                   "the verb ",
+                   name,
+                   " is not there yet, it comes with ",
+                   later.comes_with,
+                   "; `trireme help` lists what there is");
+  }
+  std::vector<std::string> names;
+  for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
+  const std::string near = nearest(name, names);
+  return invalid("TRI-ARGS-020",
+                 "there is no verb \"",
+                 name,
+                 "\"",
+                 near.empty() ? "" : concat("; did you mean ", near, "?"),
+                 " (`trireme help` lists them)");
+}
+
+}  // namespace
+
+std::span<const Verb> verbs() { return kVerbs; }
+
+std::optional<int> parse_flags(Terminal& terminal,
+                               FlagSet& flags,
+                               const Arguments& arguments,
+                               Arguments* rest) {
+  const auto parsed = flags.parse(arguments);
+  if (flags.help_wanted() || flags.help_all_wanted()) {
+    terminal.answer(flags.help(flags.help_all_wanted()));
+    return kDone;
+  }
+  if (!parsed.ok()) return terminal.fail(parsed.status());
+  if (rest != nullptr) {
+    *rest = *parsed;
+    return std::nullopt;
+  }
+  if (!parsed->empty()) {
+    return terminal.fail(invalid("TRI-ARGS-022",
+                                 "\"",
+                                 parsed->front(),
+                                 "\" is no flag of this verb; --help lists them, and values with "
+                                 "spaces need quotes"));
+  }
+  return std::nullopt;
+}
+
+int run_command_line(Terminal& terminal, const Arguments& arguments) {
+  if (arguments.empty()) {
+    terminal.note(overview());
+    return kBadInput;
+  }
+  const std::string& name = arguments.front();
+  const Arguments rest(arguments.begin() + 1, arguments.end());
+  if (name == "help" || name == "--help" || name == "-h" || name == "--help-all") {
+    if (rest.empty() || rest.front().starts_with("-")) {
+      terminal.answer(overview());
+      return kDone;
+    }
+    return run_command_line(terminal, {rest.front(), "--help"});
+  }
+  if (name == "--version") return verb_version(terminal, rest);
+  const auto* verb =
+      std::ranges::find_if(kVerbs, [&](const Verb& row) { return name == row.name; });
+  if (verb == std::end(kVerbs)) return terminal.fail(no_such_verb(name));
+  return verb->run(terminal, rest);
+}
+
+}  // namespace trireme

@@ -1,0 +1,165 @@
+#include "model/planner.h"
+
+#include <algorithm>
+
+#include "model/shard_spec.h"
+#include "model/tensor_table.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr int64_t kCpuPageTokens = 32;
+constexpr int64_t kProcessBytes = int64_t{48} << 20;  // measured: an idle rank on Open MPI 4.1
+
+int64_t bytes_of(const TensorEntry& entry, const TensorSlice& slice, DType dtype) {
+  // Vectors (norms, biases) are kept in fp32.
+  const int64_t unit = entry.is_vector || entry.rows == 1 ? 4 : size_of(dtype);
+  return slice.rows.size() * slice.columns.size() * unit;
+}
+
+void add_weights(const ModelConfig& config, const ShardSpec& shard, DType dtype, RankPlan& rank) {
+  const TensorTable table(config);
+  for (const TensorEntry& entry : table.entries()) {
+    if (!shard.holds(entry)) continue;
+    const int64_t bytes = bytes_of(entry, shard.slice(entry), dtype);
+    rank.weight_bytes += bytes;
+    if (entry.cut == TensorCut::kReplicate) rank.replicated_bytes += bytes;
+  }
+}
+
+// The buffers of a step: inputs, the residual between stages, and the widest of the matmuls.
+int64_t activation_bytes(const ModelConfig& config,
+                         const ShardSpec& shard,
+                         const PlanRequest& request) {
+  const int64_t tokens = std::max(request.max_num_batched_tokens, request.max_num_seqs);
+  const int64_t unit = size_of(request.dtype);
+  const int64_t query = shard.num_heads() * config.head_dim;
+  const int64_t qkv = query + 2 * shard.num_kv_heads() * config.head_dim;
+  const int64_t mlp = shard.mlp_columns().size();
+  const int64_t residuals = request.pp > 1 ? request.pp + 2 : 2;
+  int64_t bytes = tokens * config.hidden_size * (unit + 4 + 4 * residuals);
+  bytes += tokens * (4 * (qkv + query) + unit * (query + mlp));
+  bytes += tokens * 4 * std::max(2 * mlp, config.hidden_size);
+  if (shard.has_head()) {
+    bytes +=
+        request.max_num_seqs * (4 * shard.vocabulary().size() + (4 + unit) * config.hidden_size);
+  }
+  return bytes;
+}
+
+void count_pages(const ModelConfig& config, const PlanRequest& request, GroupPlan& plan) {
+  const int64_t asked = request.max_model_len > 0 ? request.max_model_len : config.max_positions;
+  const int64_t a_sequence = (asked + plan.page_tokens - 1) / plan.page_tokens;
+  const int64_t least = request.max_model_len > 0 ? a_sequence : 1;
+  const int64_t wanted = a_sequence * request.max_num_seqs;
+  plan.pages = wanted;
+  for (RankPlan& rank : plan.ranks) {
+    rank.max_pages = wanted;
+    int64_t room = -1;
+    if (request.rank_memory_bytes > 0) {
+      room = std::max<int64_t>(0, request.rank_memory_bytes - rank.fixed_bytes());
+    }
+    if (request.kv_memory_bytes > 0) {
+      rank.max_pages = request.kv_memory_bytes / rank.page_bytes;
+      if (room >= 0 && room < request.kv_memory_bytes) plan.fits = false;
+    } else if (room >= 0) {
+      rank.max_pages = std::min(wanted, room / rank.page_bytes);
+    }
+    plan.pages = std::min(plan.pages, rank.max_pages);
+    if (rank.max_pages < least) plan.fits = false;
+    if (room < 0) continue;
+    const int64_t needs = std::max(request.kv_memory_bytes, least * rank.page_bytes);
+    plan.short_bytes =
+        std::max(plan.short_bytes, rank.fixed_bytes() + needs - request.rank_memory_bytes);
+  }
+  plan.max_model_len = std::min(asked, plan.kv_tokens());
+}
+
+// Two sums a layer by recursive doubling, fp32, and the residual to the next stage.
+int64_t wire_bytes_a_token(const ModelConfig& config, const GroupPlan& plan) {
+  int64_t rounds = 0;
+  for (int size = 1; size < plan.tp; size *= 2) ++rounds;
+  int64_t layers = 0;
+  for (const RankPlan& rank : plan.ranks) layers = std::max(layers, rank.layers.size());
+  const int64_t row = 4 * config.hidden_size;
+  return row * (rounds * (2 * layers + 1) + (plan.pp > 1 ? 1 : 0));
+}
+
+}  // namespace
+
+int64_t GroupPlan::weight_bytes() const {
+  int64_t bytes = 0;
+  for (const RankPlan& rank : ranks) bytes += rank.weight_bytes;
+  return bytes;
+}
+
+int64_t GroupPlan::most_fixed_bytes() const {
+  int64_t bytes = 0;
+  for (const RankPlan& rank : ranks) bytes = std::max(bytes, rank.fixed_bytes());
+  return bytes;
+}
+
+int64_t GroupPlan::needed_bytes(int64_t tokens) const {
+  const int64_t pages_needed = (tokens + page_tokens - 1) / page_tokens;
+  int64_t bytes = 0;
+  for (const RankPlan& rank : ranks) {
+    bytes = std::max(bytes, rank.fixed_bytes() + pages_needed * rank.page_bytes);
+  }
+  return bytes;
+}
+
+StatusOr<GroupPlan> plan_group(const ModelConfig& config, const PlanRequest& request) {
+  ASSIGN_OR_RETURN(const ParallelPlan cut,
+                   ParallelPlan::make(config, request.tp, request.pp, request.backend));
+  GroupPlan plan;
+  plan.tp = request.tp;
+  plan.pp = request.pp;
+  plan.page_tokens = kCpuPageTokens;
+  for (int index = 0; index < cut.num_ranks(); ++index) {
+    const ShardSpec shard(config, cut, index);
+    RankPlan rank;
+    rank.rank = index;
+    rank.stage = cut.stage_of(index);
+    rank.tensor_index = cut.tensor_index_of(index);
+    rank.layers = shard.layers();
+    rank.num_heads = shard.num_heads();
+    rank.num_kv_heads = shard.num_kv_heads();
+    add_weights(config, shard, request.dtype, rank);
+    rank.activation_bytes = activation_bytes(config, shard, request);
+    rank.process_bytes = kProcessBytes;
+    rank.page_bytes = int64_t{2} * plan.page_tokens * config.head_dim * size_of(request.dtype) *
+                      rank.num_kv_heads * rank.layers.size();
+    plan.ranks.push_back(rank);
+  }
+  count_pages(config, request, plan);
+  plan.wire_bytes = wire_bytes_a_token(config, plan);
+  return plan;
+}
+
+std::vector<GroupPlan> rank_cuts(const ModelConfig& config,
+                                 const PlanRequest& request,
+                                 int max_ranks) {
+  std::vector<GroupPlan> plans;
+  for (const int tp : allowed_tensor_parallel(config, request.backend)) {
+    for (int pp = 1; tp * pp <= max_ranks && pp <= config.num_layers; ++pp) {
+      PlanRequest cut = request;
+      cut.tp = tp;
+      cut.pp = pp;
+      auto plan = plan_group(config, cut);
+      if (plan.ok()) plans.push_back(std::move(*plan));
+    }
+  }
+  const auto tokens_a_rank = [](const GroupPlan& plan) {
+    return static_cast<double>(plan.kv_tokens()) / static_cast<double>(plan.ranks.size());
+  };
+  std::ranges::stable_sort(plans, [&](const GroupPlan& a, const GroupPlan& b) {
+    if (a.fits != b.fits) return a.fits;
+    if (!a.fits) return a.short_bytes < b.short_bytes;
+    if (tokens_a_rank(a) != tokens_a_rank(b)) return tokens_a_rank(a) > tokens_a_rank(b);
+    return a.wire_bytes < b.wire_bytes;
+  });
+  return plans;
+}
+
+}  // namespace trireme
