@@ -1,5 +1,5 @@
-// The one table of tolerances (docs/numerics.md): by the type of the inputs and the length of the
-// sums.
+// The table of tolerances for ops (docs/numerics.md): by the type of the inputs and the length of
+// the sums. The one for whole models is in model/reference_outputs.h.
 #pragma once
 
 #include <cmath>
@@ -30,10 +30,5 @@ inline double elementwise_tolerance(double magnitude, DType out) {
 inline double attention_tolerance(int64_t length, double score_error, double magnitude, DType out) {
   return magnitude * (2 * score_error + 0x1p-20) + sum_tolerance(length, magnitude, out);
 }
-
-// Whole models: the largest difference of logits that `verify` accepts.
-constexpr double kModelFloat32 = 1e-4;        // of the largest |logit|
-constexpr double kModelBFloat16 = 0.06;       // of the largest |logit|, without a reference error
-constexpr double kModelBFloat16Factor = 1.5;  // times the reference's own bf16 error, where known
 
 }  // namespace trireme

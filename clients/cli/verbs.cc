@@ -11,6 +11,7 @@ namespace {
 constexpr Verb kVerbs[] = {
     {"up", "run a cluster in the foreground", verb_up},
     {"run", "answer prompts, with a private cluster or a running one", verb_run},
+    {"verify", "compare logits and greedy tokens with reference outputs", verb_verify},
     {"plan", "the cut on paper: weights, KV and what fits, before anything loads", verb_plan},
     {"models", "what is in a checkpoint: ls, show, make", verb_models},
     {"tokenize", "text to token ids", verb_tokenize},

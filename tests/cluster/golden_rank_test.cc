@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/cluster/golden_case.h"
+#include "model/reference_outputs.h"
 #include "tests/cluster/ranked_worker.h"
 
 namespace trireme {
@@ -20,15 +20,12 @@ constexpr Cut kCuts[] = {{1, 1}, {2, 1}, {1, 2}, {2, 2}, {4, 1}, {2, 4}};
 
 class Golden : public testing::TestWithParam<GoldenParam> {
  protected:
-  float tolerance(const GoldenSequence& sequence) const {
-    float greatest = 0;
-    for (const float logit : sequence.logits) greatest = std::max(greatest, std::abs(logit));
-    if (GetParam().dtype == DType::kFloat32) return 1e-4f * greatest;
-    return sequence.bf16_max_abs > 0 ? 1.5f * sequence.bf16_max_abs : 0.06f * greatest;
+  float tolerance(const ReferenceSequence& sequence) const {
+    return sequence.tolerance(GetParam().dtype);
   }
 
-  void check_logits(const GoldenSequence& sequence, SlotId slot, const Outcome& outcome) const {
-    const size_t vocabulary = sequence.logits.size() / sequence.positions.size();
+  void check_logits(const ReferenceSequence& sequence, SlotId slot, const Outcome& outcome) const {
+    const auto vocabulary = static_cast<size_t>(sequence.vocabulary);
     float worst = 0;
     for (size_t row = 0; row < sequence.positions.size(); ++row) {
       const auto& logits = outcome.logits(slot, sequence.positions[row]);
@@ -42,7 +39,7 @@ class Golden : public testing::TestWithParam<GoldenParam> {
   }
 
   // Equal up to the first difference, which passes where the reference hesitates.
-  void check_greedy(const GoldenSequence& sequence, SlotId slot, const Outcome& outcome) const {
+  void check_greedy(const ReferenceSequence& sequence, SlotId slot, const Outcome& outcome) const {
     const auto found = outcome.tokens.find(slot);
     ASSERT_NE(found, outcome.tokens.end());
     ASSERT_EQ(found->second.size(), sequence.greedy.size());
@@ -54,7 +51,7 @@ class Golden : public testing::TestWithParam<GoldenParam> {
     }
   }
 
-  void check_hidden(const GoldenSequence& sequence,
+  void check_hidden(const ReferenceSequence& sequence,
                     SlotId slot,
                     const ModelConfig& config,
                     const Outcome& outcome) const {
@@ -81,11 +78,11 @@ TEST_P(Golden, LogitsHiddenStatesAndGreedyTokensAreTheReferences) {
   const std::string dir = std::string(TRIREME_SOURCE_DIR "/") + GetParam().model;
   auto source = open_model(dir);
   ASSERT_TRUE(source.ok()) << message_of(source.status());
-  const auto golden = load_golden(dir + "/expected.safetensors");
+  const auto golden = read_reference_outputs(dir + "/expected.safetensors");
   ASSERT_TRUE(golden.ok()) << message_of(golden.status());
 
   std::vector<ScriptedRequest> requests;
-  for (const GoldenSequence& sequence : *golden) {
+  for (const ReferenceSequence& sequence : *golden) {
     ScriptedRequest request;
     request.prompt = sequence.input_ids;
     request.new_tokens = static_cast<int32_t>(sequence.greedy.size());

@@ -1,0 +1,238 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/session.h"
+#include "clients/cli/verbs.h"
+#include "clients/cli/verdict.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr int kPollMs = 100;
+
+struct VerifyVerb {
+  ShapeFlags shape;
+  std::string expected_path;
+  bool localize = false;
+  bool json = false;
+
+  StatusOr<int> run(Terminal& terminal, Interrupts& interrupts);
+  void report(Terminal& terminal, const std::vector<SequenceVerdict>& verdicts) const;
+};
+
+// Every sequence twice: its probes, and its greedy continuation.
+class Collector final : public AnswerListener {
+ public:
+  explicit Collector(size_t num_sequences) : probes_(num_sequences), greedy_(num_sequences) {}
+
+  void on_text(const Answer& /*answer*/, int /*choice*/, const std::string& /*text*/) override {}
+  void on_done(Answer answer) override {
+    ++num_done_;
+    if (const Status failure = failure_of(answer, 0); !failure.ok() && status_.ok()) {
+      status_ = failure;
+    }
+    const size_t sequence = answer.index / 2;
+    if (answer.index % 2 == 0) {
+      probes_[sequence] = std::move(answer.probes);
+    } else {
+      greedy_[sequence] = std::move(answer.choices.front().token_ids);
+    }
+  }
+
+  size_t num_done() const { return num_done_; }
+  const Status& status() const { return status_; }
+  const std::vector<door::ProbeValues>& probes(size_t sequence) const { return probes_[sequence]; }
+  const std::vector<TokenId>& greedy(size_t sequence) const { return greedy_[sequence]; }
+
+ private:
+  size_t num_done_ = 0;
+  Status status_;
+  std::vector<std::vector<door::ProbeValues>> probes_;
+  std::vector<std::vector<TokenId>> greedy_;
+};
+
+door::Submit probe_request(const ReferenceSequence& sequence, bool localize) {
+  door::Submit submit;
+  submit.kind = door::Kind::kProbe;
+  submit.prompt = sequence.input_ids;
+  for (const int32_t position : sequence.positions) submit.probes.push_back({position, -1});
+  if (!localize) return submit;
+  for (size_t t = 0; t < sequence.input_ids.size(); ++t) {
+    for (int64_t layer = 0; layer < sequence.hidden_rows; ++layer) {
+      submit.probes.push_back({static_cast<int32_t>(t), static_cast<int32_t>(layer)});
+    }
+  }
+  return submit;
+}
+
+// Whatever generation_config.json says.
+door::Submit greedy_request(const ReferenceSequence& sequence) {
+  door::Submit submit;
+  submit.prompt = sequence.input_ids;
+  door::Sampling& sampling = submit.sampling;
+  sampling.temperature = 0;
+  sampling.top_k = 0;
+  sampling.top_p = 1;
+  sampling.min_p = 0;
+  sampling.repetition_penalty = 1;
+  sampling.presence_penalty = 0;
+  sampling.frequency_penalty = 0;
+  sampling.ignore_eos = true;
+  sampling.max_tokens = static_cast<int32_t>(sequence.greedy.size());
+  return submit;
+}
+
+Status check_sequences(const std::vector<ReferenceSequence>& sequences,
+                       const ModelConfig& config,
+                       const std::string& path) {
+  for (const ReferenceSequence& sequence : sequences) {
+    const bool other_vocabulary =
+        !sequence.logits.empty() && sequence.vocabulary != config.vocabulary_size;
+    const bool other_layers =
+        !sequence.hidden_states.empty() && (sequence.hidden_rows != config.num_layers + 1 ||
+                                            sequence.hidden_size != config.hidden_size);
+    const auto outside = std::ranges::find_if(
+        sequence.input_ids, [&](TokenId id) { return id < 0 || id >= config.vocabulary_size; });
+    if (!other_vocabulary && !other_layers && outside == sequence.input_ids.end()) continue;
+    return invalid("TRI-VERIFY-002",
+                   path,
+                   ": sequence \"",
+                   sequence.name,
+                   "\" was made with another model: it has ",
+                   sequence.vocabulary,
+                   " logits a row and ",
+                   sequence.hidden_rows,
+                   " rows of hidden states of ",
+                   sequence.hidden_size,
+                   ", this model has ",
+                   config.vocabulary_size,
+                   ", ",
+                   config.num_layers + 1,
+                   " and ",
+                   config.hidden_size,
+                   outside == sequence.input_ids.end() ? "" : concat("; token id ", *outside));
+  }
+  return ok_status();
+}
+
+StatusOr<std::vector<SequenceVerdict>> compare(Session& session,
+                                               const std::vector<ReferenceSequence>& sequences,
+                                               bool localize,
+                                               DType compute,
+                                               Terminal& terminal) {
+  RequestRunner runner(session);
+  Collector collector(sequences.size());
+  SteadyClock clock;
+  ProgressBar bar(terminal, clock, "comparing", ProgressBar::Unit::kCount);
+  size_t next = 0;
+  size_t expected = 2 * sequences.size();
+  std::vector<door::Submit> requests;
+  for (const ReferenceSequence& sequence : sequences) {
+    requests.push_back(probe_request(sequence, localize));
+    requests.push_back(greedy_request(sequence));
+  }
+  // What a file leaves out is not asked for.
+  const auto asks_nothing = [](const door::Submit& request) {
+    return request.kind == door::Kind::kProbe ? request.probes.empty()
+                                              : request.sampling.max_tokens == 0;
+  };
+  expected -= static_cast<size_t>(std::ranges::count_if(requests, asks_nothing));
+  while (collector.num_done() < expected) {
+    for (; next < requests.size() && runner.has_room(); ++next) {
+      if (asks_nothing(requests[next])) continue;
+      RETURN_IF_ERROR(runner.submit(requests[next], next, concat(next)));
+    }
+    RETURN_IF_ERROR(runner.poll(kPollMs, collector));
+    RETURN_IF_ERROR(collector.status());
+    bar.update(static_cast<int64_t>(collector.num_done()), static_cast<int64_t>(expected));
+  }
+  std::vector<SequenceVerdict> verdicts;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    verdicts.push_back(judge(sequences[i], collector.probes(i), collector.greedy(i), compute));
+  }
+  return verdicts;
+}
+
+void VerifyVerb::report(Terminal& terminal, const std::vector<SequenceVerdict>& verdicts) const {
+  nlohmann::ordered_json summary = verdict_json(verdicts);
+  if (json) {
+    summary["tp"] = shape.tp;
+    summary["pp"] = shape.pp;
+    summary["backend"] = "cpu";
+    summary["dtype"] = name_of(shape.compute_dtype());
+    return terminal.answer_line(summary.dump());
+  }
+  terminal.answer_line(terminal.paint_out(
+      Style::kBold, "sequence          tokens  positions  largest error  tolerance  greedy"));
+  for (const SequenceVerdict& verdict : verdicts) {
+    char line[160];
+    std::snprintf(line,
+                  sizeof line,
+                  "%-16s  %6zu  %9zu  %13.3g  %9.3g  %zu/%zu  ",
+                  verdict.name.empty() ? "(unnamed)" : verdict.name.substr(0, 16).c_str(),
+                  verdict.num_tokens,
+                  verdict.num_positions,
+                  static_cast<double>(verdict.max_abs_error),
+                  static_cast<double>(verdict.tolerance),
+                  verdict.greedy_equal,
+                  verdict.greedy_compared);
+    const bool passed = verdict.passed();
+    terminal.answer_line(
+        line + terminal.paint_out(passed ? Style::kGood : Style::kBad, passed ? "ok" : "differs"));
+    const std::string words = describe_difference(verdict);
+    if (!words.empty()) terminal.answer_line("  " + words);
+  }
+  const bool passed = summary["passed"].get<bool>();
+  terminal.answer_line(concat(
+      terminal.paint_out(passed ? Style::kGood : Style::kBad, passed ? "passed" : "not passed"),
+      ": -tp ",
+      shape.tp,
+      " -pp ",
+      shape.pp,
+      ", ",
+      name_of(shape.compute_dtype()),
+      " on cpu"));
+}
+
+StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
+  RETURN_IF_ERROR(check_shape(shape));
+  if (expected_path.empty()) expected_path = shape.model + "/expected.safetensors";
+  ASSIGN_OR_RETURN(const auto sequences, read_reference_outputs(expected_path));
+  ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(shape));
+  RETURN_IF_ERROR(check_sequences(sequences, preflight.source.config, expected_path));
+  for (const std::string& warning : preflight.warnings) terminal.warn(warning);
+  ClusterOptions options;
+  options.shape = shape;
+  options.allow_probes = true;
+  options.limit_vocabulary = false;
+  ASSIGN_OR_RETURN(const auto session, Session::bring_up(options, preflight, terminal, interrupts));
+  ASSIGN_OR_RETURN(const auto verdicts,
+                   compare(*session, sequences, localize, shape.compute_dtype(), terminal));
+  RETURN_IF_ERROR(session->close());
+  report(terminal, verdicts);
+  return std::ranges::all_of(verdicts, &SequenceVerdict::passed) ? kDone : kAnswerIsNo;
+}
+
+}  // namespace
+
+int verb_verify(Terminal& terminal, const Arguments& arguments) {
+  VerifyVerb verb;
+  FlagSet flags("trireme verify",
+                "compares logits and greedy tokens with reference outputs: is this checkpoint, "
+                "cut this way, served right?");
+  const char* group = "Verify";
+  flags.add("expected", &verb.expected_path, "FILE (MODEL/expected.safetensors)", group);
+  flags.add("localize", &verb.localize, "name the first layer that differs", group);
+  flags.add("json", &verb.json, "the verdict as JSON", group);
+  add_shape_flags(flags, verb.shape, /*with_doors=*/false);
+  if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
+  Interrupts interrupts;
+  const StatusOr<int> done = verb.run(terminal, interrupts);
+  if (done.ok()) return *done;
+  const int exit_status = terminal.fail(done.status());
+  return interrupts.count() > 0 ? kInterrupted : exit_status;
+}
+
+}  // namespace trireme
