@@ -3,50 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "model/tokenizer/tokenizer.h"
-#include "proto/step_codec.h"
-#include "tests/simulation/simulated_cluster.h"
-#include "tests/worker/counting_new.h"
+#include "tests/coordinator/engine_fixture.h"
 
 namespace trireme {
 namespace {
-
-constexpr int32_t kVocabulary = 4096;
-
-GroupShape shape_of(int32_t stages = 1, int32_t pages = 256) {
-  GroupShape shape;
-  shape.epoch = 1;
-  shape.num_pages = pages;
-  shape.page_tokens = 4;
-  shape.num_stages = stages;
-  shape.max_slots = 64;
-  shape.max_batched_tokens = 64;
-  shape.max_model_len = 200;
-  return shape;
-}
-
-EngineOptions options_of(const Tokenizer* tokenizer = nullptr) {
-  EngineOptions options;
-  options.vocabulary_size = kVocabulary;
-  options.tokenizer = tokenizer;
-  options.max_num_seqs = 64;
-  options.max_batched_tokens = 64;
-  return options;
-}
-
-SubmitRequest prompt_of(int32_t length, int32_t max_tokens, uint64_t seed = 1) {
-  SubmitRequest submit;
-  submit.connection = 1;
-  for (int32_t i = 0; i < length; ++i) submit.prompt.push_back(100 + i);
-  submit.params.max_tokens = max_tokens;
-  submit.params.seed = seed;
-  submit.params.ignore_eos = true;
-  submit.credit_bytes = 1 << 20;
-  return submit;
-}
-
-std::vector<TokenId> alone(const SubmitRequest& submit, int32_t count, uint32_t choice = 0) {
-  return expected_tokens(submit.prompt, *submit.params.seed, choice, count, kVocabulary);
-}
 
 std::unique_ptr<const Tokenizer> demo_tokenizer() {
   return Tokenizer::load(std::string(TRIREME_SOURCE_DIR) + "/models/demo/tokenizer.json").value();
@@ -474,85 +434,6 @@ TEST(Engine, ResultsThatMakeNoSenseChangeNothing) {
   engine.on(event::StepDone{7, result}, 1, effects);
   engine.on(event::ProbeArrived{0, probe}, 1, effects);
   for (const Effect& effect : effects) EXPECT_FALSE(std::holds_alternative<effect::Tokens>(effect));
-}
-
-// What one step costs the coordinator, averaged over 64 steps of 8 decodes at a context.
-struct StepCost {
-  double allocations = 0;
-  double bytes = 0;
-};
-
-class CostMeter {
- public:
-  explicit CostMeter(int32_t context) : engine_(options()), group_(shape(), kVocabulary) {
-    engine_.on(event::GroupReady{shape()}, 1, effects_);
-    for (int i = 0; i < 8; ++i) {
-      SubmitRequest submit = prompt_of(context, 1000, i);
-      submit.prompt[0] = i;
-      submit.credit_bytes = 1 << 30;
-      engine_.on(event::Submitted{submit}, 1, effects_);
-    }
-  }
-
-  StepCost measure() {
-    while (steady_steps_ < 8) step();  // all eight decode, buffers have their size
-    cost_ = {};
-    for (int i = 0; i < 64; ++i) step();
-    return {cost_.allocations / 64, cost_.bytes / 64};
-  }
-
- private:
-  static GroupShape shape() {
-    GroupShape shape = shape_of(1, 4096);
-    shape.page_tokens = 32;
-    shape.max_model_len = 2048;
-    shape.max_batched_tokens = 8192;  // all prompts in one step: pages end together
-    return shape;
-  }
-  static EngineOptions options() {
-    EngineOptions options = options_of();
-    options.max_batched_tokens = 8192;
-    return options;
-  }
-
-  // Executes and encodes what was planned, then commits the oldest result.
-  void step() {
-    uint64_t durable = 0;
-    for (const Effect& effect : effects_) {
-      if (const auto* append = std::get_if<effect::Append>(&effect)) durable = append->sequence;
-      const auto* send = std::get_if<effect::SendPlan>(&effect);
-      if (send == nullptr) continue;
-      steady_steps_ = send->plan.parts[0].decodes.size() == 8 ? steady_steps_ + 1 : 0;
-      codec_.encode(send->plan, frame_);
-      cost_.bytes += static_cast<double>(frame_.size());
-      results_.push_back(group_.execute(send->plan));
-    }
-    effects_.clear();
-    event::StepDone done{0, std::move(results_.front())};
-    results_.pop_front();
-    engine_.on(event::Durable{durable}, 1, effects_);
-    effects_.clear();
-    const int64_t before = counted_allocations();
-    engine_.on(std::move(done), 1, effects_);
-    cost_.allocations += static_cast<double>(counted_allocations() - before);
-  }
-
-  Engine engine_;
-  FakeGroup group_;
-  StepCodec codec_;
-  std::string frame_;
-  std::vector<Effect> effects_;
-  std::deque<StepResult> results_;
-  int steady_steps_ = 0;
-  StepCost cost_;
-};
-
-TEST(Engine, AStepCostsTheSameAtAnyContext) {
-  const StepCost near = CostMeter(128).measure();
-  const StepCost far = CostMeter(900).measure();
-  EXPECT_GT(near.allocations, 0);
-  EXPECT_EQ(near.allocations, far.allocations);
-  EXPECT_EQ(near.bytes, far.bytes);
 }
 
 }  // namespace

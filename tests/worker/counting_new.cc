@@ -25,7 +25,14 @@ int64_t counted_allocations() { return allocations.load(std::memory_order_relaxe
 
 }  // namespace trireme
 
-// The array forms call these.
+// Sanitizers bring array and nothrow forms of their own, which do not call the plain ones.
+void* operator new[](std::size_t bytes) { return count_and_allocate(bytes, 16); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return count_and_allocate(bytes, 16);
+}
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 void* operator new(std::size_t bytes) { return count_and_allocate(bytes, 16); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return count_and_allocate(bytes, static_cast<std::size_t>(alignment));

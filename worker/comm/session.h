@@ -54,8 +54,8 @@ class Session {
   std::vector<std::string> hosts_;  // by rank
 };
 
-// Ends the process at once with a line that says why: no destructors, no MPI, no launcher in between. For a rank whose group
-// is lost.
+// Ends the process at once with a line that says why: no destructors, no MPI, no launcher in
+// between. For a rank whose group is lost.
 [[noreturn]] void leave_group(const Status& reason, int exit_status = 3);
 
 }  // namespace trireme
