@@ -29,6 +29,19 @@ std::string join(const Range& values, std::string_view separator = ", ") {
   return out.str();
 }
 
+// "1", "1 or 2", "1, 2, 4 or 8".
+template <class Range>
+std::string join_choices(const Range& values) {
+  std::string text;
+  size_t left = std::size(values);
+  for (const auto& value : values) {
+    text += concat(value);
+    --left;
+    if (left > 0) text += left == 1 ? " or " : ", ";
+  }
+  return text;
+}
+
 std::vector<std::string> split(std::string_view text, char separator);
 
 // "17.1 MiB": three digits and the binary unit.

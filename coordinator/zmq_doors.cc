@@ -99,7 +99,7 @@ class Door final : public PeerSender {
                            address.host,
                            " (",
                            name_,
-                           " door) is in use; take another port or end its user");
+                           " door) is in use; take another port, or end the program that uses it");
       }
       return unavailable("TRI-NET-011",
                          "cannot listen on ",

@@ -216,12 +216,13 @@ StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
   }
   if (!missing.empty()) {
     const size_t shown = std::min<size_t>(missing.size(), 5);
-    return invalid("TRI-LOAD-007",
-                   missing.size(),
-                   " tensors are missing from the checkpoint: ",
-                   join(std::vector<std::string>(missing.begin(), missing.begin() + shown)),
-                   missing.size() > shown ? ", ..." : "",
-                   "; a shard is missing, or config.json belongs to another model");
+    return invalid(
+        "TRI-LOAD-007",
+        missing.size() == 1 ? std::string("a tensor is") : concat(missing.size(), " tensors are"),
+        " missing from the checkpoint: ",
+        join(std::vector<std::string>(missing.begin(), missing.begin() + shown)),
+        missing.size() > shown ? ", ..." : "",
+        "; a shard is missing, or config.json belongs to another model");
   }
   std::vector<std::string> unexpected;
   for (const std::string& name : checkpoint.names()) {

@@ -82,7 +82,7 @@ StatusOr<ParallelPlan> ParallelPlan::make(const ModelConfig& config,
                    " on the ",
                    backend,
                    " backend; use -tp ",
-                   join(allowed, " or "));
+                   join_choices(allowed));
   }
   if (pp < 1 || pp > config.num_layers) {
     return invalid("TRI-PLAN-002",

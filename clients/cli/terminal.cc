@@ -92,6 +92,10 @@ std::string format_seconds(double seconds) {
   if (whole >= 3600) return concat(whole / 3600, " h ", whole % 3600 / 60, " min");
   if (whole >= 60) return concat(whole / 60, " min ", whole % 60, " s");
   char text[32];
+  if (seconds < 0.9995) {
+    std::snprintf(text, sizeof text, "%.0f ms", seconds * 1e3);
+    return text;
+  }
   std::snprintf(text, sizeof text, seconds < 10 ? "%.1f s" : "%.0f s", seconds);
   return text;
 }

@@ -84,7 +84,7 @@ class ProgressBar {
 
 // "[########------------]" of `width` cells.
 std::string bar_cells(double fraction, int width);
-// "4.2 s", "3 min 20 s".
+// "130 ms", "4.2 s", "3 min 20 s".
 std::string format_seconds(double seconds);
 
 }  // namespace trireme

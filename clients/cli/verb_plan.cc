@@ -76,7 +76,10 @@ Json to_json(const GroupPlan& plan) {
           {"ranks", ranks}};
 }
 
-void print_plan(Terminal& terminal, const GroupPlan& plan, int64_t memory_bytes) {
+void print_plan(Terminal& terminal,
+                const GroupPlan& plan,
+                int64_t memory_bytes,
+                const std::string& model) {
   terminal.answer_line(terminal.paint_out(
       Style::kBold,
       "rank  stage  layers    heads/kv    weights  activations   KV/token         KV      total"));
@@ -102,17 +105,16 @@ void print_plan(Terminal& terminal, const GroupPlan& plan, int64_t memory_bytes)
   }
   terminal.answer_line(concat(
       "KV        ", plan.kv_tokens(), " tokens in ", plan.pages, " pages of ", plan.page_tokens));
-  terminal.answer_line(concat("sequences ",
-                              sequences_of(plan, plan.max_model_len),
-                              " of ",
-                              plan.max_model_len,
-                              " tokens, or ",
-                              sequences_of(plan, kTypicalTokens),
-                              " of ",
-                              kTypicalTokens));
+  std::string sequences =
+      concat(sequences_of(plan, plan.max_model_len), " of ", plan.max_model_len, " tokens");
+  if (plan.max_model_len > kTypicalTokens) {
+    sequences += concat(", or ", sequences_of(plan, kTypicalTokens), " of ", kTypicalTokens);
+  }
+  terminal.answer_line("sequences " + sequences);
   terminal.answer_line(concat(
       "wire      ", format_bytes(static_cast<double>(plan.wire_bytes)), " a token from each rank"));
-  terminal.answer_line(concat("start     trireme up -tp ", plan.tp, " -pp ", plan.pp));
+  terminal.answer_line(
+      concat("start     trireme up --model ", model, " -tp ", plan.tp, " -pp ", plan.pp));
 }
 
 void print_cuts(Terminal& terminal, const std::vector<GroupPlan>& plans) {
@@ -155,7 +157,7 @@ Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
     if (json) {
       terminal.answer_line(to_json(plan).dump());
     } else {
-      print_plan(terminal, plan, device_memory_bytes);
+      print_plan(terminal, plan, device_memory_bytes, shape.model);
     }
     return ok_status();
   }
@@ -168,7 +170,7 @@ Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
   terminal.answer_line("");
   terminal.answer_line(terminal.paint_out(
       Style::kBold, concat("best: -tp ", plans.front().tp, " -pp ", plans.front().pp)));
-  print_plan(terminal, plans.front(), device_memory_bytes);
+  print_plan(terminal, plans.front(), device_memory_bytes, shape.model);
   return ok_status();
 }
 
