@@ -27,6 +27,7 @@ constexpr TimeUs kExplainUs = kSecond;         // after an mpirun's end: the coo
 constexpr TimeUs kFencedUs = 2 * kSecond;      // ranks leave by themselves when fenced
 constexpr TimeUs kTerminatedUs = 5 * kSecond;  // then mpirun is asked, then killed
 constexpr int kStopMs = 3'000;
+constexpr int kLeaveMs = 300;  // ranks that have no coordinator any more leave by themselves
 constexpr size_t kTailLines = 200;
 constexpr int kMaxPollMs = 200;
 
@@ -411,7 +412,7 @@ void Cluster::stop() {
     }
     coordinator_.signal_group(SIGKILL);
   }
-  end_children(kStopMs);
+  end_children(kLeaveMs);
 }
 
 void Cluster::end_children(int patience_ms) {
@@ -430,7 +431,7 @@ void Cluster::end_children(int patience_ms) {
   for (Retired& retired : retired_) retired.process.signal_group(SIGTERM);
   wait_for_them(patience_ms);
   for (Group& group : groups_) group.process.signal_group(SIGTERM);
-  wait_for_them(patience_ms);
+  wait_for_them(kStopMs);
   groups_.clear();
   retired_.clear();
 }

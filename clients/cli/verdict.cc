@@ -189,8 +189,11 @@ Json verdict_json(const std::vector<SequenceVerdict>& verdicts) {
     compared += verdict.greedy_compared;
     equal += verdict.greedy_equal;
     if (verdict.strain() > worst->strain()) worst = &verdict;
-    if (!verdict.passed() && passed) different = &verdict;
-    if (different == nullptr && (verdict.greedy || verdict.layer)) different = &verdict;
+    // The one that tells most: a layer by name, else a failure, else what was excused.
+    const bool tells_more =
+        different == nullptr || std::pair(verdict.layer.has_value(), !verdict.passed()) >
+                                    std::pair(different->layer.has_value(), !different->passed());
+    if ((verdict.layer || verdict.greedy || !verdict.passed()) && tells_more) different = &verdict;
     passed = passed && verdict.passed();
   }
   Json json = {{"passed", passed},

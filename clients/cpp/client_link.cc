@@ -64,39 +64,41 @@ class ZmqClientLink final : public ClientTransport {
   StatusOr<std::optional<std::string>> receive(std::chrono::milliseconds timeout) override {
     zmq::pollitem_t items[] = {{dealer_.handle(), 0, ZMQ_POLLIN, 0},
                                {monitor_.handle(), 0, ZMQ_POLLIN, 0}};
-    const int ready = zmq_poll(items, 2, static_cast<long>(timeout.count()));
-    if (ready <= 0) return std::optional<std::string>();
-    if (items[0].revents != 0) return read_frame();
-    return lost();
-  }
-
- private:
-  StatusOr<std::optional<std::string>> read_frame() {
-    zmq::message_t part;
-    std::string frame;
-    do {
-      if (!dealer_.recv(part, zmq::recv_flags::dontwait)) break;
-      frame = part.to_string();
-    } while (part.more());
-    spoken_ = true;
-    return std::optional<std::string>(std::move(frame));
-  }
-
-  // A new connection would be a stranger to the coordinator: the streams of this one are over.
-  StatusOr<std::optional<std::string>> lost() {
-    zmq::message_t part;
-    while (monitor_.recv(part, zmq::recv_flags::dontwait)) {
-    }
-    if (!spoken_) return std::optional<std::string>();  // it may still come up
+    const int ready = zmq_poll(items, 2, lost_ ? 0 : static_cast<long>(timeout.count()));
+    if (items[1].revents != 0) note_loss();
+    if (ready <= 0 && !lost_) return std::optional<std::string>();
+    // What came before the end is read before the end is told.
+    std::optional<std::string> frame = read_frame();
+    if (frame || !lost_) return frame;
     return unavailable("TRI-NET-031",
                        "the connection to the coordinator was lost; "
                        "is the cluster still up?");
+  }
+
+ private:
+  std::optional<std::string> read_frame() {
+    zmq::message_t part;
+    if (!dealer_.recv(part, zmq::recv_flags::dontwait)) return std::nullopt;
+    std::string frame = part.to_string();
+    while (part.more() && dealer_.recv(part, zmq::recv_flags::dontwait)) frame = part.to_string();
+    spoken_ = true;
+    return frame;
+  }
+
+  // A new connection would be a stranger to the coordinator: the streams of this one are over.
+  // Before its first word a connection may still come up.
+  void note_loss() {
+    zmq::message_t part;
+    while (monitor_.recv(part, zmq::recv_flags::dontwait)) {
+    }
+    lost_ = spoken_;
   }
 
   zmq::context_t context_;
   zmq::socket_t dealer_;
   zmq::socket_t monitor_;
   bool spoken_ = false;  // the coordinator has answered
+  bool lost_ = false;
 };
 
 }  // namespace

@@ -28,6 +28,7 @@ std::vector<std::string> command_line(const std::vector<std::string>& prefix,
 
 struct ProcessEntry {
   std::string name;
+  char state = '?';
   pid_t parent = 0;
 };
 
@@ -45,12 +46,19 @@ std::map<pid_t, ProcessEntry> all_processes() {
     if (open == std::string::npos || close == std::string::npos || close + 4 > line.size())
       continue;
     processes[std::stoi(folder)] = {line.substr(open + 1, close - open - 1),
+                                    line[close + 2],
                                     std::stoi(line.substr(close + 4))};
   }
   return processes;
 }
 
 }  // namespace
+
+bool is_running(pid_t pid) {
+  const auto processes = all_processes();
+  const auto found = processes.find(pid);
+  return found != processes.end() && found->second.state != 'Z';
+}
 
 RunningTrireme::RunningTrireme(const std::vector<std::string>& arguments,
                                const std::vector<std::string>& prefix) {

@@ -20,6 +20,9 @@ struct CommandResult {
 // `trireme arguments...` to its end.
 CommandResult run_trireme(const std::vector<std::string>& arguments, int timeout_ms = 60'000);
 
+// Not ended; one that only waits for its parent to look is over.
+bool is_running(pid_t pid);
+
 class RunningTrireme {
  public:
   // `prefix` goes before the program: {"prlimit", "--as=..."}.
