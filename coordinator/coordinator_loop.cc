@@ -22,7 +22,8 @@ CoordinatorLoop::CoordinatorLoop(const CoordinatorParts& parts)
 int CoordinatorLoop::run() {
   while (!stopped_ && !(draining_ && is_drained())) one_turn();
   parts_.worker_set->fence_all(stopped_ ? "TRI-GRP-053: the coordinator was stopped"
-                                        : "TRI-GRP-054: the cluster has drained");
+                                        : "TRI-GRP-054: the cluster has drained",
+                               !stopped_);
   parts_.lines->say(stopped_ ? "stopped" : "drained");
   return stopped_ ? kExitStopped : kExitDrained;
 }

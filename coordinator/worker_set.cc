@@ -319,14 +319,14 @@ void WorkerSet::lose(
   turn.output.notices.push_back(std::move(notice));
 }
 
-void WorkerSet::fence(PeerId peer, uint64_t epoch, const std::string& cause) {
-  codec_.encode(Fence{{options_.coordinator_epoch, epoch}, cause}, frame_);
+void WorkerSet::fence(PeerId peer, uint64_t epoch, const std::string& cause, bool drained) {
+  codec_.encode(Fence{{options_.coordinator_epoch, epoch}, cause, drained}, frame_);
   sender_->send(peer, frame_);
 }
 
-void WorkerSet::fence_all(const std::string& cause) {
+void WorkerSet::fence_all(const std::string& cause, bool drained) {
   for (const Group& group : groups_) {
-    for (const auto& [index, rank] : group.ranks) fence(rank.peer, group.epoch, cause);
+    for (const auto& [index, rank] : group.ranks) fence(rank.peer, group.epoch, cause, drained);
   }
 }
 

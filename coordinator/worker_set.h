@@ -90,8 +90,8 @@ class WorkerSet {
   void tick(TimeUs now_us, WorkerOutput& output);
   static constexpr TimeUs check_interval_us() { return 250'000; }
 
-  // Tells every rank to exit, at the end of all.
-  void fence_all(const std::string& cause);
+  // Tells every rank to exit, at the end of all; `drained`: in order, nothing is under way.
+  void fence_all(const std::string& cause, bool drained);
 
   int32_t num_ready() const;
   int32_t max_model_len() const;  // the smallest of the ready groups
@@ -158,7 +158,7 @@ class WorkerSet {
   bool is_current(const Group& group, const Epochs& epochs) const;
   void start_if_complete(Turn& turn, Group& group);
   void lose(Turn& turn, Group& group, int32_t rank, const Status& cause, bool memory = false);
-  void fence(PeerId peer, uint64_t epoch, const std::string& cause);
+  void fence(PeerId peer, uint64_t epoch, const std::string& cause, bool drained = false);
   void forgive(TimeUs gap_us);
   void check_loading(Turn& turn, Group& group);
   void check_running(Turn& turn, Group& group);

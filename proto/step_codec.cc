@@ -97,6 +97,7 @@ void read(RangeCheck&, const v1::RankStarted& message, RankStarted& started) {
 void read(RangeCheck& check, const v1::Fence& message, Fence& fence) {
   fence.epochs = read_epochs(message);
   fence.cause = text(check, message.cause(), kMaxSentenceBytes, "cause (its bytes)");
+  fence.drained = message.drained();
 }
 
 void read(RangeCheck& check, const v1::StepLate& message, StepLate& late) {
@@ -257,6 +258,7 @@ void StepCodec::encode(const Fence& fence, std::string& frame) {
   v1::Fence message;
   write_epochs(fence.epochs, message);
   message.set_cause(fence.cause.substr(0, kMaxSentenceBytes));
+  message.set_drained(fence.drained);
   wire::write_frame(v1::FENCE, message, frame);
 }
 

@@ -110,6 +110,7 @@ struct Goodbye {
 struct Fence {
   Epochs epochs;
   std::string cause;
+  bool drained = false;  // nothing is lost: do what was planned, then end in order
   bool operator==(const Fence&) const = default;
 };
 

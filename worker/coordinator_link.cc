@@ -27,6 +27,7 @@ constexpr size_t kMaxResults = 64;
 constexpr size_t kMaxProbes = 64;  // of at most 512 KiB each
 constexpr TimeUs kQueueUs = 10'000'000;
 constexpr TimeUs kGoodbyeUs = 1'000'000;
+constexpr TimeUs kOrderlyEndUs = 3'000'000;
 constexpr int kTickMs = 100;
 constexpr int kReconnectMs = 50;
 constexpr int kHeartbeatMs = 1'000;  // of the connection itself
@@ -88,8 +89,7 @@ class CoordinatorLink::Control {
   SwapQueue<Start> starts_{1};
   SwapQueue<RankMessage> words_{4};  // hello, started, goodbye
   std::atomic<bool> goodbye_sent_{false};
-  std::atomic<bool> fenced_{false};
-  Status fence_;  // written before fenced_ is set, not after
+  std::atomic<bool> drained_{false};
 
  private:
   void run();
@@ -112,6 +112,7 @@ class CoordinatorLink::Control {
 
   // Of the control thread.
   SteadyClock clock_;
+  Status fence_;
   Watchdog watchdog_;
   StepCodec codec_;
   CoordinatorMessage incoming_;
@@ -123,7 +124,8 @@ class CoordinatorLink::Control {
   bool connected_ = false;
   TimeUs opened_us_ = 0;
   TimeUs next_beat_us_ = 0;
-  TimeUs leave_us_ = 0;  // after a FENCE with grace
+  bool started_ = false;
+  TimeUs leave_us_ = 0;  // the orderly end of a drained group has its limit
   uint64_t waits_ = 0;   // heartbeats sent while waiting for others
   Epochs epochs_;
 };
@@ -207,7 +209,7 @@ void CoordinatorLink::Control::heartbeat(TimeUs now_us) {
 }
 
 void CoordinatorLink::Control::watch(TimeUs now_us) {
-  if (fenced_ && now_us >= leave_us_) leave(fence_);
+  if (drained_ && now_us >= leave_us_) leave(fence_);
   if (const Status status = watchdog_.check(progress_, now_us); !status.ok()) leave(status);
   if (connected_ || now_us - opened_us_ <= options_.connect_timeout_us) return;
   leave(timed_out("TRI-GRP-017",
@@ -236,7 +238,7 @@ void CoordinatorLink::Control::read_monitor() {
                     " refuses this rank's key; start the ranks with the TRIREME_WORKER_KEY of"
                     " this launch"));
     }
-    if (what == ZMQ_EVENT_DISCONNECTED && connected_) {
+    if (what == ZMQ_EVENT_DISCONNECTED && connected_ && !drained_) {
       leave(unavailable("TRI-GRP-013",
                         "the connection to the coordinator at ",
                         options_.endpoint,
@@ -258,15 +260,16 @@ void CoordinatorLink::Control::read_frames() {
 
 void CoordinatorLink::Control::handle(CoordinatorMessage& message) {
   if (const auto* fence = std::get_if<Fence>(&message)) {
-    if (fenced_) return;
+    if (drained_) return;
     fence_ =
         unavailable("TRI-GRP-019", "the coordinator has ended this group's life: ", fence->cause);
-    if (options_.fence_grace_us == 0) leave(fence_);
-    leave_us_ = clock_.now_us() + options_.fence_grace_us;
-    fenced_ = true;
+    if (!fence->drained || !started_) leave(fence_);
+    leave_us_ = clock_.now_us() + kOrderlyEndUs;
+    drained_ = true;
   }
   if (auto* start = std::get_if<Start>(&message)) {
     epochs_ = start->epochs;
+    started_ = true;
     starts_.push(*start);
   }
   if (auto* plan = std::get_if<StepPlan>(&message)) {
@@ -382,8 +385,9 @@ void CoordinatorLink::say_goodbye(const Status& cause) {
 
 StatusOr<PlanSource::Next> CoordinatorLink::next(StepPlan& plan) {
   RETURN_IF_ERROR(status_);
-  if (control_->fenced_) return control_->fence_;
-  return control_->plans_.pop(plan) ? Next::kPlan : Next::kNothingYet;
+  const bool drained = control_->drained_;  // before the look: its plans came before it
+  if (control_->plans_.pop(plan)) return Next::kPlan;
+  return drained ? Next::kEnd : Next::kNothingYet;
 }
 
 void CoordinatorLink::on_result(StepResult& result) {

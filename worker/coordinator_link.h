@@ -31,8 +31,6 @@ struct LinkOptions {
   std::optional<WorkerKey> key;  // CURVE
   TimeUs connect_timeout_us = 10'000'000;
   TimeUs start_timeout_us = 120'000'000;  // other ranks may load longer
-  // At FENCE the step loop gets so long to end by itself (it has a trace to write); 0: none.
-  TimeUs fence_grace_us = 0;
   Watchdog::Limits watchdog;
 };
 

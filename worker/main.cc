@@ -27,7 +27,6 @@ namespace {
 constexpr int kBadUsage = 2;
 constexpr int kFailed = 3;
 constexpr TimeUs kOpenUs = 60'000'000;  // headers of shards on a slow disk
-constexpr TimeUs kTraceGraceUs = 2'000'000;
 
 void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
@@ -88,7 +87,6 @@ Status Rank::open_link() {
   if (const auto key = environment("TRIREME_WORKER_KEY")) {
     ASSIGN_OR_RETURN(options.key, parse_worker_key(*key));
   }
-  if (!flags_.trace.empty()) options.fence_grace_us = kTraceGraceUs;
   ASSIGN_OR_RETURN(link_, CoordinatorLink::open(options, progress_));
   return ok_status();
 }
@@ -121,8 +119,10 @@ Status Rank::load() {
   WorkerOptions options = flags_.worker;
   options.ranks_on_host = session_.ranks_on_host();
   if (!flags_.trace.empty()) {
-    trace_ = std::make_unique<Trace>(concat("rank ", comms_->rank, " (stage ", comms_->stage, ")"),
-                                     comms_->rank);
+    const int before = 1 + flags_.group * session_.size();  // the coordinator's row is the first
+    trace_ = std::make_unique<Trace>(
+        concat("group ", flags_.group, " rank ", comms_->rank, " (stage ", comms_->stage, ")"),
+        before + comms_->rank);
     options.trace = trace_.get();
   }
   LoadLines lines(session_.rank());

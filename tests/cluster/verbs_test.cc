@@ -320,6 +320,73 @@ TEST(Run, AnInterruptEndsItWith130AndLeavesNothing) {
   EXPECT_FALSE(is_running(ranks[0]));
 }
 
+// Spans of a name in a stage's row, as [begin, end) in microseconds.
+std::vector<std::pair<double, double>> spans(const json& trace,
+                                             int stage,
+                                             const std::string& name) {
+  std::set<int> rows;
+  const std::string words = concat("(stage ", stage, ")");
+  for (const json& event : trace["traceEvents"]) {
+    if (event["ph"] != "M") continue;
+    if (event["args"]["name"].get<std::string>().find(words) == std::string::npos) continue;
+    rows.insert(event["pid"].get<int>());
+  }
+  std::vector<std::pair<double, double>> found;
+  for (const json& event : trace["traceEvents"]) {
+    if (event["ph"] != "X" || event["name"] != name || !rows.contains(event["pid"])) continue;
+    const auto begin = event["ts"].get<double>();
+    found.emplace_back(begin, begin + event["dur"].get<double>());
+  }
+  return found;
+}
+
+// The share of stage 1's time in its layers during which stage 0 is in its own.
+double shared_time(const std::string& trace_path) {
+  const json trace = json::parse(std::ifstream(trace_path));
+  const auto first = spans(trace, 0, "layers");
+  const auto second = spans(trace, 1, "layers");
+  double both = 0;
+  double all = 0;
+  for (const auto& [begin, end] : second) {
+    all += end - begin;
+    for (const auto& [other_begin, other_end] : first) {
+      both += std::max(0.0, std::min(end, other_end) - std::max(begin, other_begin));
+    }
+  }
+  EXPECT_GT(all, 0) << trace_path;
+  return both / std::max(all, 1e-9);
+}
+
+TEST(Run, BothStagesWorkAtOnceWithTwoRequestsAndByTurnsWithOne) {
+  TemporaryFolder folder;
+  const auto trace_of = [&](int requests) {
+    const std::string prompts = concat(folder.path(), "/", requests, ".jsonl");
+    std::ofstream file(prompts);
+    for (int i = 0; i < requests; ++i) {
+      file << R"({"prompt": "A vector is", "max_tokens": 100, "ignore_eos": true})"
+           << "\n";
+    }
+    file.close();
+    const std::string trace = concat(folder.path(), "/", requests, ".json");
+    const CommandResult result = run_trireme({"run",
+                                              "--model",
+                                              kDemo,
+                                              "-pp",
+                                              "2",
+                                              "--threads",
+                                              "1",
+                                              "--prompts",
+                                              prompts,
+                                              "--trace",
+                                              trace,
+                                              "--json"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    return trace;
+  };
+  EXPECT_GT(shared_time(trace_of(4)), 0.2);
+  EXPECT_LT(shared_time(trace_of(1)), 0.02);
+}
+
 TEST(Verify, TheDemoModelIsServedRight) {
   for (const char* dtype : {"float32", "bfloat16"}) {
     const CommandResult result = run_trireme(

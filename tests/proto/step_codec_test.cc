@@ -193,7 +193,8 @@ TEST(StepCodec, EveryOtherMessageComesBackEqual) {
   expect_round_trip(codec, Goodbye{{1, 2}, 3, 4, "galley", "TRI-LOAD-001: no such file", true}, up);
   CoordinatorMessage down;
   expect_round_trip(codec, Start{{1, 2}, 4096}, down);
-  expect_round_trip(codec, Fence{{1, 2}, "TRI-GRP-041: a rank was lost"}, down);
+  expect_round_trip(codec, Fence{{1, 2}, "TRI-GRP-041: a rank was lost", false}, down);
+  expect_round_trip(codec, Fence{{1, 2}, "TRI-GRP-054: the cluster has drained", true}, down);
   expect_round_trip(codec, StepLate{{1, 2}, 7, {3, 4}, {"\x01\x02", "\xff"}}, down);
 }
 
