@@ -3,8 +3,11 @@
 namespace trireme {
 
 static std::vector<std::span<const ErrorPage>> all_tables() {
-  return {
-      model_error_pages(), worker_error_pages(), coordinator_error_pages(), command_error_pages()};
+  return {model_error_pages(),
+          tokenizer_error_pages(),
+          worker_error_pages(),
+          coordinator_error_pages(),
+          command_error_pages()};
 }
 
 const ErrorPage* find_error_page(const std::string& id) {

@@ -17,6 +17,7 @@ struct ErrorPage {
 
 // The tables, one an area of the project.
 std::span<const ErrorPage> model_error_pages();
+std::span<const ErrorPage> tokenizer_error_pages();
 std::span<const ErrorPage> worker_error_pages();
 std::span<const ErrorPage> coordinator_error_pages();
 std::span<const ErrorPage> command_error_pages();

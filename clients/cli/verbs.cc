@@ -16,6 +16,7 @@ constexpr Verb kVerbs[] = {
     {"models", "what is in a checkpoint: ls, show, make", verb_models},
     {"tokenize", "text to token ids", verb_tokenize},
     {"detokenize", "token ids to text", verb_detokenize},
+    {"explain", "a page about an error id", verb_explain},
     {"version", "what this is", verb_version},
 };
 
