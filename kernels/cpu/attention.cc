@@ -1,9 +1,25 @@
-#include <cmath>
+#include <algorithm>
 
 #include "base/check.h"
 #include "kernels/cpu/backend.h"
 
 namespace trireme {
+
+namespace {
+
+// Rows of one segment that are taken together: as many as give the tiles 48 queries, so that a page
+// is read once for them, and their scratch stays in the first-level cache's neighbourhood.
+constexpr int64_t kTaskQueries = 48;
+
+int64_t rows_together(int64_t group) { return std::max<int64_t>(1, kTaskQueries / group); }
+
+}  // namespace
+
+int64_t CpuBackend::attention_bytes(const HeadShape& shape) const {
+  const int64_t group = shape.num_heads / shape.num_kv_heads;
+  const int64_t floats = attention_scratch_floats(rows_together(group) * group, shape.head_dim);
+  return (floats * 4 + 63) / 64 * 64;
+}
 
 void CpuBackend::attention(Queue&,
                            Workspace& workspace,
@@ -14,22 +30,22 @@ void CpuBackend::attention(Queue&,
                            int32_t layer,
                            Tensor out) {
   const HeadShape& shape = spec.shape;
+  CHECK(q.dtype == DType::kFloat32 && q.columns == int64_t{shape.num_heads} * shape.head_dim);
+  CHECK(out.columns == q.columns && shape.num_heads % shape.num_kv_heads == 0);
+  CHECK(batch.num_segments == 0 || batch.segment_starts[batch.num_segments] == batch.num_tokens);
   const int64_t group = shape.num_heads / shape.num_kv_heads;
   const int64_t dim = shape.head_dim;
-  CHECK(q.dtype == DType::kFloat32 && q.columns == shape.num_heads * dim);
-  CHECK(out.columns == q.columns && shape.num_heads % shape.num_kv_heads == 0);
-  CHECK(group <= kMaxHeadGroup);
-  const int64_t scratch_floats = (group * ((dim + 15) / 16 * 16) + 64 + 15) / 16 * 16;
-  CHECK(workspace.bytes >= pool_.size() * scratch_floats * 4);
+  const int64_t scratch_bytes = attention_bytes(shape);
+  CHECK(workspace.bytes >= pool_.size() * scratch_bytes);
 
-  const auto run_row = [&](int64_t token, int64_t head, int member) {
+  const auto run_rows = [&](int64_t first, int64_t end, int64_t head, int member) {
+    const int64_t column = head * group * dim;
     AttentionTask task;
-    task.q = q.row<float>(token) + head * group * dim;
+    task.q = q.row<float>(first) + column;
     task.q_stride = q.row_stride;
-    task.num_rows = 1;
-    task.positions = batch.positions + token;
-    task.page_row =
-        batch.page_table + static_cast<int64_t>(batch.slots[token]) * batch.page_table_stride;
+    task.num_rows = static_cast<int>(end - first);
+    task.first_position = batch.positions[first];
+    task.page_row = batch.page_table + int64_t{batch.slots[first]} * batch.page_table_stride;
     task.kv = reinterpret_cast<const uint8_t*>(pages.block(0, layer, head));
     task.page_stride = pages.page_stride;
     task.v_offset = pages.head_stride / 2;
@@ -39,22 +55,28 @@ void CpuBackend::attention(Queue&,
     task.window = spec.window;
     task.soft_cap = spec.soft_cap;
     task.out_is_bf16 = out.dtype == DType::kBFloat16;
-    task.out = out.data + (token * out.row_stride + head * group * dim) * size_of(out.dtype);
+    task.out = out.data + (first * out.row_stride + column) * size_of(out.dtype);
     task.out_stride = out.row_stride;
-    task.scratch = reinterpret_cast<float*>(workspace.data) + member * scratch_floats;
+    task.scratch = reinterpret_cast<float*>(workspace.data + member * scratch_bytes);
     (is_bf16() ? tier_.attention_bf16 : tier_.attention_f32)(task);
   };
-  const int64_t units = batch.num_tokens * shape.num_kv_heads;
   const auto share = [&](int member, int num_members) {
-    for (int64_t unit = member; unit < units; unit += num_members) {
-      run_row(unit / shape.num_kv_heads, unit % shape.num_kv_heads, member);
+    int64_t unit = 0;
+    for (int32_t segment = 0; segment < batch.num_segments; ++segment) {
+      const int64_t end = batch.segment_starts[segment + 1];
+      for (int64_t row = batch.segment_starts[segment]; row < end; row += rows_together(group)) {
+        for (int64_t head = 0; head < shape.num_kv_heads; ++head) {
+          if (unit++ % num_members != member) continue;
+          run_rows(row, std::min(end, row + rows_together(group)), head, member);
+        }
+      }
     }
   };
   int64_t cost = 0;
-  for (int32_t token = 0; token < batch.num_tokens && cost < 8 * kParallelCost; ++token) {
+  for (int32_t token = 0; token < batch.num_tokens && cost < kAttentionParallelCost; ++token) {
     cost += (batch.positions[token] + 1) * shape.num_heads * dim;
   }
-  if (cost < 8 * kParallelCost || units < 2) return share(0, 1);
+  if (cost < kAttentionParallelCost) return share(0, 1);
   pool_.run(share);
 }
 

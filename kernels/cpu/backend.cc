@@ -1,7 +1,6 @@
 #include "kernels/cpu/backend.h"
 
 #include <algorithm>
-#include <cstring>
 #include <fstream>
 
 #include "base/check.h"
@@ -92,11 +91,11 @@ StatusOr<Buffer> CpuBackend::allocate(int64_t bytes, const std::string& what) {
 int64_t CpuBackend::available_bytes() const { return available_memory(); }
 
 void CpuBackend::upload(Queue&, std::byte* device, std::span<const std::byte> host) {
-  std::memcpy(device, host.data(), host.size());
+  std::copy(host.begin(), host.end(), device);
 }
 
 void CpuBackend::download(Queue&, std::span<std::byte> host, const std::byte* device) {
-  std::memcpy(host.data(), device, host.size());
+  std::copy_n(device, host.size(), host.begin());
 }
 
 StatusOr<std::unique_ptr<Weight>> CpuBackend::pack(std::span<const Tensor> parts,
@@ -123,7 +122,10 @@ int64_t CpuBackend::packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) c
 int64_t CpuBackend::workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const {
   const int64_t linear =
       align64(max_rows * (max_k + 2 * kMaxLeaves) * 4) + align64((max_n + 2 * kPanelColumns) * 4);
-  const int64_t attention = pool_.size() * align64((max_n + 4096) * 4);
+  // A head is at most max_n wide; narrow heads take more than their share, wide ones 48 rows.
+  const int64_t one_row = attention_scratch_floats(max_n / 8, 8);
+  const int64_t many_rows = attention_scratch_floats(64, std::min<int64_t>(max_n, 512));
+  const int64_t attention = pool_.size() * align64(std::max(one_row, many_rows) * 4);
   const int64_t sampling = pool_.size() * filter_scratch_bytes(max_n);
   return std::max({linear, attention, sampling});
 }

@@ -103,6 +103,9 @@ class CpuBackend final : public Backend {
                      int64_t first_id,
                      int64_t width) const;
 
+  // Scratch of one member.
+  int64_t attention_bytes(const HeadShape& shape) const;
+
   bool is_bf16() const { return dtype_ == DType::kBFloat16; }
 
   DType dtype_;
@@ -113,6 +116,7 @@ class CpuBackend final : public Backend {
 // Below this many operations handing work to another thread costs more than it saves: a hand-over
 // takes 1 to 2 us, in which one core does about this much (op_linear, two cores).
 constexpr int64_t kParallelCost = 60'000;
+constexpr int64_t kAttentionParallelCost = 4 * kParallelCost;  // multiply-adds of q . K
 
 template <class Body>
 void CpuBackend::for_rows(int64_t rows, int64_t cost, Body&& body) {

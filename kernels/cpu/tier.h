@@ -36,13 +36,13 @@ struct MatmulTask {
 struct AttentionTask {
   const float* q;  // the rows of one segment's head group: q[row * q_stride + head * head_dim]
   int64_t q_stride;
-  int num_rows;
-  const int32_t* positions;  // of the rows
-  const int32_t* page_row;   // page ids of the slot
-  const uint8_t* kv;         // base of (layer, kv head)
-  int64_t page_stride;       // bytes
-  int64_t v_offset;          // bytes from K block to V block
-  int num_heads;             // query heads that share this KV head
+  int num_rows;  // at positions first_position, first_position + 1, ...
+  int first_position;
+  const int32_t* page_row;  // page ids of the slot
+  const uint8_t* kv;        // base of (layer, kv head)
+  int64_t page_stride;      // bytes
+  int64_t v_offset;         // bytes from K block to V block
+  int num_heads;            // query heads that share this KV head
   int head_dim;
   float scale;
   int window;
@@ -50,8 +50,13 @@ struct AttentionTask {
   int out_is_bf16;
   void* out;  // out[row * out_stride + head * head_dim]
   int64_t out_stride;
-  float* scratch;  // num_heads * (round_up(head_dim, 16) + 64) floats
+  float* scratch;  // attention_scratch_floats(num_rows * num_heads, head_dim)
 };
+
+// Of each query: its state, a page's scores, its output so far and a copy of itself.
+constexpr int64_t attention_scratch_floats(int64_t num_queries, int64_t head_dim) {
+  return num_queries * (4 + kPageTokens + (head_dim + 15) / 16 * 16 + head_dim);
+}
 
 struct NormTask {
   float* residual;     // one row, updated

@@ -1,11 +1,14 @@
 // Paged attention of the query heads that share one KV head, for the tier files alone (see tier.h).
 //
-// Online softmax (Milakov & Gimelshein 2018) over whole pages in ascending order. A page's scores
-// are two vectors of 16 tokens: K lies [head_dim][32 tokens], so no sum runs across lanes; V lies
-// [32 tokens][head_dim]. Tokens after the row's own, or before its window, are never multiplied.
+// Online softmax (Milakov & Gimelshein 2018) over whole pages in ascending order. K of a page lies
+// [head_dim][32 tokens] and V [32 tokens][head_dim], so that scores and outputs are both a product
+// of a few queries' rows with a block of 32 columns, as in tier_matmul.h: no sum runs across lanes,
+// and a query's chains do not depend on the queries beside it. Tokens after a row's own, or before
+// its window, are never multiplied with V.
 #pragma once
 
 #include "kernels/cpu/tier.h"
+#include "kernels/cpu/tier_matmul.h"
 #include "kernels/cpu/vector16.h"
 
 namespace {
@@ -29,6 +32,44 @@ static inline V16 load_kv_part(const Element* p, int count) {
   return v_load(lanes);
 }
 
+// sum[q][:] += a[q][k] b[k][:] for k in [begin, end): kHalves vectors of columns, the last with
+// `count` columns. Row q of a is a + q * a_stride, row q of sum is sums + q * sum_stride.
+template <int kQueries, int kHalves, class Element>
+static inline void add_product(const float* a,
+                               int64_t a_stride,
+                               const Element* b,
+                               int64_t b_stride,
+                               int begin,
+                               int end,
+                               int count,
+                               float* sums,
+                               int64_t sum_stride) {
+  V16 sum[kQueries][kHalves];
+  for (int q = 0; q < kQueries; ++q) {
+    for (int half = 0; half < kHalves; ++half) {
+      sum[q][half] = v_load(sums + q * sum_stride + 16 * half);
+    }
+  }
+  for (int k = begin; k < end; ++k) {
+    V16 columns[kHalves];
+    for (int half = 0; half < kHalves; ++half) {
+      const Element* p = b + k * b_stride + 16 * half;
+      columns[half] = half + 1 < kHalves ? load_kv(p) : load_kv_part(p, count);
+    }
+    for (int q = 0; q < kQueries; ++q) {
+      const V16 value = v_set(a[q * a_stride + k]);
+      for (int half = 0; half < kHalves; ++half) {
+        sum[q][half] = v_madd(columns[half], value, sum[q][half]);
+      }
+    }
+  }
+  for (int q = 0; q < kQueries; ++q) {
+    for (int half = 0; half < kHalves; ++half) {
+      v_store(sums + q * sum_stride + 16 * half, sum[q][half]);
+    }
+  }
+}
+
 static inline void cap_scores(float* scores, float cap) {
   for (int half = 0; half < 2; ++half) {
     const V16 x = v_mul(v_load(scores + 16 * half), v_set(2 / cap));
@@ -38,105 +79,223 @@ static inline void cap_scores(float* scores, float cap) {
   }
 }
 
-struct HeadState {
+// One query's share of a task: what it has seen, and where its numbers lie.
+struct QueryState {
   float greatest;
   float sum;
+  int first;  // tokens of this page that it sees: [first, end)
+  int end;
 };
 
-// q . K of one page for one head, scaled and masked: scores of tokens outside [first, end) are
-// kMasked.
-template <class Element>
-static inline void page_scores(const AttentionTask& task,
-                               const float* q,
-                               const Element* keys,
-                               int first,
-                               int end,
-                               float* scores) {
-  V16 low = v_zero(), high = v_zero();
-  for (int d = 0; d < task.head_dim; ++d) {
-    const V16 value = v_set(q[d]);
-    low = v_madd(load_kv(keys + d * kPageTokens), value, low);
-    high = v_madd(load_kv(keys + d * kPageTokens + 16), value, high);
-  }
-  v_store(scores, v_mul(low, v_set(task.scale)));
-  v_store(scores + 16, v_mul(high, v_set(task.scale)));
-  if (task.soft_cap > 0) cap_scores(scores, task.soft_cap);
-  for (int j = 0; j < first; ++j) scores[j] = kMasked;
-  for (int j = end; j < kPageTokens; ++j) scores[j] = kMasked;
-}
+struct PageTile {
+  const AttentionTask* task;
+  int64_t padded_dim;
+  QueryState* states;  // of the tile's first query
+  float* scores;       // [queries][kPageTokens]
+  float* outs;         // [queries][padded_dim]
+};
 
-// Folds one page into (greatest, sum, out): out = out * e^(old - new) + sum_j p_j V_j.
-template <class Element>
-static inline void fold_page(const AttentionTask& task,
-                             const Element* values,
-                             int first,
-                             int end,
-                             float* scores,
-                             HeadState& state,
-                             float* out) {
+// Scores to weights, and what was summed before to the new scale.
+static inline void soften(const PageTile& tile, int query) {
+  QueryState& state = tile.states[query];
+  float* scores = tile.scores + query * kPageTokens;
+  const V16 scale = v_set(tile.task->scale);
+  v_store(scores, v_mul(v_load(scores), scale));
+  v_store(scores + 16, v_mul(v_load(scores + 16), scale));
+  if (tile.task->soft_cap > 0) cap_scores(scores, tile.task->soft_cap);
+  for (int j = 0; j < state.first; ++j) scores[j] = kMasked;
+  for (int j = state.end; j < kPageTokens; ++j) scores[j] = kMasked;
   const V16 low = v_load(scores), high = v_load(scores + 16);
   const float page_greatest = v_greatest(v_max(low, high));
   const float greatest = page_greatest > state.greatest ? page_greatest : state.greatest;
   const V16 shift = v_set(-greatest);
   v_store(scores, v_exp(v_add(low, shift)));
   v_store(scores + 16, v_exp(v_add(high, shift)));
-  for (int j = 0; j < first; ++j) scores[j] = 0;
-  for (int j = end; j < kPageTokens; ++j) scores[j] = 0;
-  float lanes[16];
-  v_store(lanes, v_exp(v_set(state.greatest - greatest)));
-  const float decay = state.sum == 0 ? 0 : lanes[0];
-  state.sum = state.sum * decay + v_sum(v_add(v_load(scores), v_load(scores + 16)));
+  for (int j = 0; j < state.first; ++j) scores[j] = 0;
+  for (int j = state.end; j < kPageTokens; ++j) scores[j] = 0;
+  const float page_sum = v_sum(v_add(v_load(scores), v_load(scores + 16)));
+  if (greatest != state.greatest && state.sum != 0) {
+    const V16 decay = v_exp(v_set(state.greatest - greatest));
+    state.sum = state.sum * v_first(decay);
+    float* out = tile.outs + query * tile.padded_dim;
+    for (int64_t d = 0; d < tile.padded_dim; d += 16)
+      v_store(out + d, v_mul(v_load(out + d), decay));
+  }
+  state.sum += page_sum;
   state.greatest = greatest;
-  for (int d = 0; d < task.head_dim; d += 16) {
-    const int count = task.head_dim - d < 16 ? task.head_dim - d : 16;
-    V16 sum = v_mul(v_load(out + d), v_set(decay));
-    for (int j = first; j < end; ++j) {
-      sum = v_madd(load_kv_part(values + j * task.head_dim + d, count), v_set(scores[j]), sum);
+}
+
+// outs += weights V for tokens [begin, end) of a page.
+template <int kQueries, class Element>
+static inline void add_values(
+    const PageTile& tile, const Element* values, int first_query, int begin, int end) {
+  if (begin >= end) return;
+  const int dim = tile.task->head_dim;
+  const float* weights = tile.scores + first_query * kPageTokens;
+  float* outs = tile.outs + first_query * tile.padded_dim;
+  int d = 0;
+  for (; d + 32 <= dim; d += 32) {
+    add_product<kQueries, 2>(
+        weights, kPageTokens, values + d, dim, begin, end, 16, outs + d, tile.padded_dim);
+  }
+  for (; d < dim; d += 16) {
+    const int count = dim - d < 16 ? dim - d : 16;
+    add_product<kQueries, 1>(
+        weights, kPageTokens, values + d, dim, begin, end, count, outs + d, tile.padded_dim);
+  }
+}
+
+// One page for `kQueries` neighbouring queries. What only some of them see is added for each alone,
+// before and after what all see, so that each query's tokens come in ascending order.
+template <int kQueries, class Element>
+static void page_of_tile(const PageTile& tile,
+                         const float* q,
+                         const Element* keys,
+                         const Element* values) {
+  const int dim = tile.task->head_dim;
+  for (int i = 0; i < kQueries * kPageTokens; ++i) tile.scores[i] = 0;
+  add_product<kQueries, 2>(q, dim, keys, kPageTokens, 0, dim, 16, tile.scores, kPageTokens);
+  int begin = 0, end = kPageTokens;
+  for (int query = 0; query < kQueries; ++query) {
+    soften(tile, query);
+    const QueryState& state = tile.states[query];
+    begin = state.first > begin ? state.first : begin;
+    end = state.end < end ? state.end : end;
+  }
+  if (begin >= end) {
+    for (int query = 0; query < kQueries; ++query) {
+      const QueryState& state = tile.states[query];
+      add_values<1>(tile, values, query, state.first, state.end);
     }
-    v_store(out + d, sum);
+    return;
+  }
+  for (int query = 0; query < kQueries; ++query) {
+    add_values<1>(tile, values, query, tile.states[query].first, begin);
+  }
+  add_values<kQueries>(tile, values, 0, begin, end);
+  for (int query = 0; query < kQueries; ++query) {
+    add_values<1>(tile, values, query, end, tile.states[query].end);
   }
 }
 
 template <class Element>
-static void attend_row(const AttentionTask& task, int row) {
-  const int padded_dim = (task.head_dim + 15) / 16 * 16;
-  const int position = task.positions[row];
-  const int first_token =
-      task.window > 0 && position >= task.window ? position - task.window + 1 : 0;
-  const float* q = task.q + row * task.q_stride;
-  float* outs = task.scratch;
-  float* scores = outs + task.num_heads * padded_dim;
-  HeadState states[trireme::kMaxHeadGroup];
-  for (int head = 0; head < task.num_heads; ++head) states[head] = {kMasked, 0};
-  for (int i = 0; i < task.num_heads * padded_dim; ++i) outs[i] = 0;
-  for (int page = first_token / kPageTokens; page <= position / kPageTokens; ++page) {
-    const uint8_t* block = task.kv + task.page_row[page] * task.page_stride;
-    const Element* keys = reinterpret_cast<const Element*>(block);
-    const Element* values = reinterpret_cast<const Element*>(block + task.v_offset);
-    const int begin = page * kPageTokens;
-    const int first = first_token > begin ? first_token - begin : 0;
-    const int end = position - begin + 1 < kPageTokens ? position - begin + 1 : kPageTokens;
-    for (int head = 0; head < task.num_heads; ++head) {
-      page_scores(task, q + head * task.head_dim, keys, first, end, scores);
-      fold_page(task, values, first, end, scores, states[head], outs + head * padded_dim);
-    }
+static void page_of_queries(const PageTile& tile,
+                            int num_queries,
+                            const float* q,
+                            const Element* keys,
+                            const Element* values) {
+  switch (num_queries) {
+    case 1:
+      return page_of_tile<1>(tile, q, keys, values);
+#if defined(__AVX2__)
+    case 2:
+      return page_of_tile<2>(tile, q, keys, values);
+    case 3:
+      return page_of_tile<3>(tile, q, keys, values);
+#endif
+#if defined(__AVX512F__)
+    case 4:
+      return page_of_tile<4>(tile, q, keys, values);
+    case 5:
+      return page_of_tile<5>(tile, q, keys, values);
+    case 6:
+      return page_of_tile<6>(tile, q, keys, values);
+    case 7:
+      return page_of_tile<7>(tile, q, keys, values);
+    case 8:
+      return page_of_tile<8>(tile, q, keys, values);
+#endif
+    default:
+      __builtin_trap();
   }
-  for (int head = 0; head < task.num_heads; ++head) {
-    const V16 scale = v_set(1.0f / states[head].sum);
+}
+
+#if defined(__AVX512F__)
+constexpr int kQueryTile = 8;  // 16 accumulators, and room for loads that are widened
+#else
+constexpr int kQueryTile = kTileRows;
+#endif
+
+// The first token that a row at `position` sees.
+static inline int first_seen(const AttentionTask& task, int position) {
+  return task.window > 0 && position >= task.window ? position - task.window + 1 : 0;
+}
+
+// Lays the task's queries one below the other, [rows][heads][head_dim], and clears their states.
+static inline void begin_queries(const AttentionTask& task, float* q, QueryState* states) {
+  const int width = task.num_heads * task.head_dim;
+  for (int row = 0; row < task.num_rows; ++row) {
+    for (int i = 0; i < width; ++i) q[row * width + i] = task.q[row * task.q_stride + i];
+  }
+  for (int i = 0; i < task.num_rows * task.num_heads; ++i) states[i] = {kMasked, 0, 0, 0};
+}
+
+static inline void finish_queries(const AttentionTask& task,
+                                  const QueryState* states,
+                                  const float* outs,
+                                  int64_t padded_dim) {
+  for (int i = 0; i < task.num_rows * task.num_heads; ++i) {
+    const V16 scale = v_set(1.0f / states[i].sum);
+    const int64_t target =
+        i / task.num_heads * task.out_stride + i % task.num_heads * task.head_dim;
     for (int d = 0; d < task.head_dim; d += 16) {
-      const int count = task.head_dim - d < 16 ? task.head_dim - d : 16;
       store_row(task.out,
-                row * task.out_stride + head * task.head_dim + d,
+                target + d,
                 task.out_is_bf16,
-                v_mul(v_load(outs + head * padded_dim + d), scale),
-                count);
+                v_mul(v_load(outs + i * padded_dim + d), scale),
+                task.head_dim - d < 16 ? task.head_dim - d : 16);
     }
   }
 }
 
 template <class Element>
 static void attend(const AttentionTask& task) {
-  for (int row = 0; row < task.num_rows; ++row) attend_row<Element>(task, row);
+  const int num_queries = task.num_rows * task.num_heads;
+  const int64_t padded_dim = (task.head_dim + 15) / 16 * 16;
+  auto* states = reinterpret_cast<QueryState*>(task.scratch);
+  float* scores = task.scratch + int64_t{num_queries} * 4;
+  float* outs = scores + int64_t{num_queries} * kPageTokens;
+  float* q = outs + num_queries * padded_dim;
+  begin_queries(task, q, states);
+  for (int64_t i = 0; i < num_queries * padded_dim; ++i) outs[i] = 0;
+
+  const int last_position = task.first_position + task.num_rows - 1;
+  for (int page = first_seen(task, task.first_position) / kPageTokens;
+       page <= last_position / kPageTokens;
+       ++page) {
+    const uint8_t* block = task.kv + task.page_row[page] * task.page_stride;
+    const Element* keys = reinterpret_cast<const Element*>(block);
+    const Element* values = reinterpret_cast<const Element*>(block + task.v_offset);
+    const int begin = page * kPageTokens;
+    // The rows that see this page are neighbours: from the row at its first token on, to the last
+    // row whose window still reaches back to it.
+    int first_row = begin - task.first_position > 0 ? begin - task.first_position : 0;
+    int end_row = first_row;
+    for (; end_row < task.num_rows; ++end_row) {
+      const int position = task.first_position + end_row;
+      const int first = first_seen(task, position) - begin;
+      if (first >= kPageTokens) break;
+      const int end = position - begin + 1;
+      for (int head = 0; head < task.num_heads; ++head) {
+        QueryState& state = states[end_row * task.num_heads + head];
+        state.first = first > 0 ? first : 0;
+        state.end = end < kPageTokens ? end : kPageTokens;
+      }
+    }
+    const int seen = (end_row - first_row) * task.num_heads;
+    const int tiles = (seen + kQueryTile - 1) / kQueryTile;
+    for (int tile = 0; tile < tiles; ++tile) {
+      const int64_t query = first_row * task.num_heads + seen * tile / tiles;
+      const int count = seen * (tile + 1) / tiles - seen * tile / tiles;
+      const PageTile place = {&task,
+                              padded_dim,
+                              states + query,
+                              scores + query * kPageTokens,
+                              outs + query * padded_dim};
+      page_of_queries(place, count, q + query * task.head_dim, keys, values);
+    }
+  }
+  finish_queries(task, states, outs, padded_dim);
 }
 
 }  // namespace

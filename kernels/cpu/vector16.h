@@ -133,7 +133,36 @@ static inline V16 v_exp2i(V16 n) {
 
 #endif
 
-// Lanes added as a balanced tree, the same order in every tier.
+static inline float v_first(V16 a) {
+  float lanes[16];
+  v_store(lanes, a);
+  return lanes[0];
+}
+
+#if defined(__AVX512F__)
+static inline __m256 v_upper8(V16 a) { return _mm512_extractf32x8_ps(a.v, 1); }
+static inline __m256 v_lower8(V16 a) { return _mm512_castps512_ps256(a.v); }
+#elif defined(__AVX2__)
+static inline __m256 v_upper8(V16 a) { return a.b; }
+static inline __m256 v_lower8(V16 a) { return a.a; }
+#endif
+
+// Lanes added as a balanced tree, lane i and i + 8 first: the same order in every tier.
+#if defined(__AVX2__)
+static inline float v_sum(V16 a) {
+  const __m256 eight = _mm256_add_ps(v_lower8(a), v_upper8(a));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline float v_greatest(V16 a) {
+  const __m256 eight = _mm256_max_ps(v_lower8(a), v_upper8(a));
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+#else
 static inline float v_sum(V16 a) {
   float lanes[16];
   v_store(lanes, a);
@@ -150,6 +179,7 @@ static inline float v_greatest(V16 a) {
   for (int i = 1; i < 16; ++i) best = lanes[i] > best ? lanes[i] : best;
   return best;
 }
+#endif
 
 // e^x by Cephes' expf: x = n ln 2 + r, a polynomial in r. Below -87 the result is about 1e-38,
 // above 88 about 1e38; relative error below 2e-7 between.
@@ -186,8 +216,14 @@ static inline uint16_t round_bf16(float value) {
 
 // The first `count` lanes to bf16 or fp32.
 static inline void store_row(void* out, int64_t at, int is_bf16, V16 value, int count) {
+  if (!is_bf16 && count == 16) return v_store(static_cast<float*>(out) + at, value);
   float lanes[16];
   v_store(lanes, value);
+  if (is_bf16 && count == 16) {  // a loop of known length becomes vector code
+    uint16_t* target = static_cast<uint16_t*>(out) + at;
+    for (int i = 0; i < 16; ++i) target[i] = round_bf16(lanes[i]);
+    return;
+  }
   if (is_bf16) {
     uint16_t* target = static_cast<uint16_t*>(out) + at;
     for (int i = 0; i < count; ++i) target[i] = round_bf16(lanes[i]);
