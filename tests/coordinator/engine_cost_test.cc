@@ -89,5 +89,22 @@ TEST(EngineCost, AStepCostsTheSameAtAnyContext) {
   EXPECT_EQ(near.bytes, far.bytes);
 }
 
+TEST(EngineCost, AWaitingRequestKeepsLittleBesideItsTokens) {
+  constexpr int kRequests = 200;
+  for (const int32_t prompt : {10, 4000}) {
+    Engine engine(options_of());  // no group is ready: everything waits
+    std::vector<Effect> effects;
+    const int64_t before = counted_live_bytes();
+    for (int i = 0; i < kRequests; ++i) {
+      SubmitRequest submit = prompt_of(prompt, 100, i);
+      submit.prompt[0] = i;
+      engine.on(event::Submitted{std::move(submit)}, 1, effects);
+      effects.clear();
+    }
+    EXPECT_EQ(engine.status().waiting, kRequests);
+    EXPECT_LE((counted_live_bytes() - before) / kRequests, (64 << 10) + 8 * prompt);
+  }
+}
+
 }  // namespace
 }  // namespace trireme

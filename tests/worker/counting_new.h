@@ -5,6 +5,7 @@
 
 namespace trireme {
 
-int64_t counted_allocations();
+int64_t counted_allocations();  // since the start
+int64_t counted_live_bytes();   // allocated and not freed
 
 }  // namespace trireme
