@@ -14,7 +14,7 @@ FLOORS = {
     "coordinator": ("base", "model", "proto"),
     "clients": ("base", "model", "proto"),
     "tests": FOLDERS,
-    "benchmarks": FOLDERS,
+    "benchmarks": FOLDERS + ("tests",),  # their fakes
 }
 
 # header -> where it may be included. Tests and benchmarks may include any.
