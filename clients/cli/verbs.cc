@@ -13,6 +13,8 @@ constexpr Verb kVerbs[] = {
     {"run", "answer prompts, with a private cluster or a running one", verb_run},
     {"verify", "compare logits and greedy tokens with reference outputs", verb_verify},
     {"plan", "the cut on paper: weights, KV and what fits, before anything loads", verb_plan},
+    {"doctor", "what this machine and the hosts have and lack", verb_doctor},
+    {"status", "groups, ranks and queues of a running cluster", verb_status},
     {"models", "what is in a checkpoint: ls, show, make", verb_models},
     {"tokenize", "text to token ids", verb_tokenize},
     {"detokenize", "token ids to text", verb_detokenize},

@@ -1,0 +1,307 @@
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/flags.h"
+#include "base/text.h"
+#include "clients/cli/launch_command.h"
+#include "clients/cli/machine.h"
+#include "clients/cli/process.h"
+#include "clients/cli/verbs.h"
+
+namespace trireme {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kAnswerMs = 8'000;
+constexpr int64_t kFewFiles = 1024;
+constexpr int64_t kLeastSharedBytes = 64 << 20;
+constexpr size_t kLongTemporaryPath = 40;
+
+enum class Grade : uint8_t { kGood, kWarning, kBad };
+
+struct Finding {
+  Grade grade = Grade::kGood;
+  std::string subject;
+  std::string found;
+  std::string fix;  // "": nothing to do
+};
+
+struct Answer {
+  int status = -1;  // -1: it could not start, or nothing came in time
+  std::string text;
+};
+
+// Runs a program to its end, at most kAnswerMs.
+Answer ask(const std::vector<std::string>& command) {
+  ProcessOptions options;
+  options.arguments = command;
+  if (::geteuid() == 0) {
+    options.environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+                           {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}};
+  }
+  auto process = Process::start(options);
+  if (!process.ok()) return {};
+  Answer answer;
+  answer.status = process->wait_exit(kAnswerMs).value_or(-1);
+  std::vector<std::string> lines;
+  process->read_lines(lines, lines);
+  answer.text = join(lines, "\n");
+  return answer;
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+std::string show_bytes(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
+
+Finding check_processor() {
+  const std::string isa = cpu_isa();
+  const int cores = usable_core_count();
+  Finding finding{
+      Grade::kGood,
+      "processor",
+      concat(cores, cores == 1 ? " core" : " cores", " for this process, kernels ", isa),
+      ""};
+  if (isa == "portable") {
+    finding.grade = Grade::kWarning;
+    finding.fix = "without AVX2 the CPU backend is slow; use a newer processor";
+  }
+  return finding;
+}
+
+Finding check_memory() {
+  const int64_t bytes = usable_memory_bytes();
+  if (bytes < 0) return {Grade::kWarning, "memory", "unknown", "mount /proc"};
+  return {Grade::kGood, "memory", show_bytes(bytes) + " available", ""};
+}
+
+Finding check_space(const std::string& subject, const std::string& path, int64_t least) {
+  struct statvfs space {};
+  if (::statvfs(path.c_str(), &space) != 0 || ::access(path.c_str(), W_OK) != 0) {
+    return {Grade::kBad, subject, path + " cannot be written to", "make it, or set TMPDIR"};
+  }
+  const int64_t left = static_cast<int64_t>(space.f_bavail) * static_cast<int64_t>(space.f_frsize);
+  if (left < least) {
+    return {Grade::kWarning,
+            subject,
+            concat(path, " has ", show_bytes(left), " left"),
+            concat("ranks on one host pass messages through it: at least ",
+                   show_bytes(least),
+                   " (docker run --shm-size)")};
+  }
+  return {Grade::kGood, subject, concat(path, " has ", show_bytes(left), " left"), ""};
+}
+
+Finding check_temporary_folder() {
+  const std::string path = environment("TMPDIR").value_or("/tmp");
+  if (path.size() > kLongTemporaryPath) {
+    return {
+        Grade::kWarning,
+        "temporary files",
+        path + " is a long path",
+        "MPI's local sockets have paths of at most 107 bytes: TMPDIR=/tmp (up sets it by itself)"};
+  }
+  return check_space("temporary files", path, 0);
+}
+
+Finding check_files() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto files = static_cast<int64_t>(std::min<rlim_t>(limit.rlim_cur, 1 << 20));
+  if (files >= kFewFiles) return {Grade::kGood, "open files", concat("up to ", files), ""};
+  return {Grade::kWarning,
+          "open files",
+          concat("up to ", files),
+          concat("every client takes one: ulimit -n ", kFewFiles, " or more")};
+}
+
+Finding check_mpirun() {
+  if (find_program("mpirun").empty()) {
+    return {Grade::kBad, "mpirun", "not found", "apt-get install openmpi-bin"};
+  }
+  const Answer version = ask({"mpirun", "--version"});
+  if (version.text.find("Open MPI") == std::string::npos) {
+    return {Grade::kBad,
+            "mpirun",
+            version.text.empty() ? "does not answer" : first_line(version.text),
+            "Open MPI 4.1 or later is needed: apt-get install openmpi-bin"};
+  }
+  WorkerLaunch launch;
+  ShapeFlags shape;
+  ProcessOptions command = mpirun_command(shape, launch);
+  // The launch that `up` makes, with another program.
+  const auto program = std::ranges::find_if(
+      command.arguments, [](const std::string& word) { return word.ends_with("/trireme-worker"); });
+  command.arguments.erase(program, command.arguments.end());
+  command.arguments.emplace_back("true");
+  for (const auto& [name, value] : command.environment) {
+    command.arguments.insert(command.arguments.begin(), name + "=" + value);
+  }
+  command.arguments.insert(command.arguments.begin(), "env");
+  const Answer started = ask(command.arguments);
+  if (started.status != 0) {
+    return {Grade::kBad,
+            "mpirun",
+            concat("cannot start a process: ", first_line(started.text)),
+            "run it by hand: mpirun -np 1 true"};
+  }
+  return {Grade::kGood, "mpirun", first_line(version.text) + ", starts processes", ""};
+}
+
+Finding check_program(const char* name) {
+  const std::string path = concat(program_folder(), "/", name);
+  if (::access(path.c_str(), X_OK) == 0) return {Grade::kGood, name, path, ""};
+  return {Grade::kBad,
+          name,
+          concat("not in ", program_folder()),
+          "build it: ./launch/quickstart.sh, or keep the three programs in one folder"};
+}
+
+Finding check_port() {
+  constexpr int kPort = 8900;
+  if (!answers_tcp("127.0.0.1", kPort, 500)) {
+    return {Grade::kGood, "client port", concat(kPort, " is free"), ""};
+  }
+  return {Grade::kWarning,
+          "client port",
+          concat(kPort, " is in use"),
+          "a cluster may run already (trireme status), or take another --port"};
+}
+
+Finding check_accelerator() {
+  if (!fs::exists("/dev/nvidia0")) {
+    return {Grade::kGood, "GPU", "none; this build runs on CPUs", ""};
+  }
+  return {Grade::kWarning, "GPU", "there is one", "this build has no CUDA backend and uses CPUs"};
+}
+
+Finding check_name() {
+  const std::string name = host_name();
+  if (!resolve(name).empty()) return {Grade::kGood, "host name", name + " resolves", ""};
+  return {Grade::kWarning,
+          "host name",
+          name + " does not resolve",
+          "with several hosts MPI needs it: add it to /etc/hosts"};
+}
+
+// A host as `up` reaches it, and its copy of the program.
+std::vector<Finding> check_host(const std::string& host, const std::string& agent) {
+  const std::string subject = "host " + host;
+  if (resolve(host).empty()) {
+    return {
+        {Grade::kBad, subject, "its name does not resolve", "correct it, or add it to /etc/hosts"}};
+  }
+  std::vector<std::string> command = split(agent, ' ');
+  if (command.front() == "ssh") {
+    for (const char* extra : {"-o", "BatchMode=yes", "-o", "ConnectTimeout=6"}) {
+      command.emplace_back(extra);
+    }
+  }
+  const std::string worker = program_folder() + "/trireme-worker";
+  command.push_back(host);
+  command.push_back(concat("date +%s; cksum < ", worker, " 2>/dev/null || echo none"));
+  const Answer answer = ask(command);
+  if (answer.status != 0) {
+    return {
+        {Grade::kBad,
+         subject,
+         concat("does not answer: ", first_line(answer.text)),
+         concat(
+             "make `", agent, " ", host, " true` work without questions (keys, not passwords)")}};
+  }
+  std::vector<Finding> findings;
+  const std::vector<std::string> lines = split(answer.text, '\n');
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const int64_t here = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+  const int64_t there = lines.empty() ? 0 : std::atoll(lines.front().c_str());
+  const int64_t apart = std::max(here - there, there - here);
+  findings.push_back(apart <= 5 ? Finding{Grade::kGood, subject, "answers; its clock agrees", ""}
+                                : Finding{Grade::kWarning,
+                                          subject,
+                                          concat("answers; its clock is ", apart, " s apart"),
+                                          "logs will not line up: run NTP"});
+  const Answer own = ask({"sh", "-c", concat("cksum < ", worker)});
+  const std::string copy = lines.size() > 1 ? lines[1] : "none";
+  if (copy == "none") {
+    findings.push_back({Grade::kBad,
+                        subject,
+                        concat("has no ", worker),
+                        "install the same build at the same path (a shared folder will do)"});
+  } else if (copy != first_line(own.text)) {
+    findings.push_back({Grade::kBad,
+                        subject,
+                        "has another build of trireme-worker",
+                        "copy this host's build to it: all ranks must be of one build"});
+  } else {
+    findings.push_back({Grade::kGood, subject, "has the same trireme-worker", ""});
+  }
+  return findings;
+}
+
+void print(Terminal& terminal, const Finding& finding, bool json) {
+  constexpr const char* kGrades[] = {"ok", "warning", "bad"};
+  constexpr Style kStyles[] = {Style::kGood, Style::kWarning, Style::kBad};
+  const auto grade = static_cast<size_t>(finding.grade);
+  if (json) {
+    const nlohmann::ordered_json line = {{"grade", kGrades[grade]},
+                                         {"subject", finding.subject},
+                                         {"found", finding.found},
+                                         {"fix", finding.fix}};
+    return terminal.answer_line(line.dump());
+  }
+  std::string mark = kGrades[grade];
+  mark.resize(8, ' ');
+  std::string subject = finding.subject;
+  subject.resize(std::max<size_t>(20, subject.size() + 1), ' ');
+  terminal.answer_line(terminal.paint_out(kStyles[grade], mark) + subject + finding.found);
+  if (!finding.fix.empty()) terminal.answer_line("        " + std::string(20, ' ') + finding.fix);
+}
+
+}  // namespace
+
+int verb_doctor(Terminal& terminal, const Arguments& arguments) {
+  std::string hostfile;
+  std::string agent = "ssh";
+  bool json = false;
+  FlagSet flags("trireme doctor", "what this machine and the hosts have and lack, with the fix");
+  flags.add("hostfile", &hostfile, "look at these hosts, too");
+  flags.add("launch-agent", &agent, "program that reaches the other hosts");
+  flags.add("json", &json, "JSON, a line a finding");
+  if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
+  std::vector<HostSlots> hosts;
+  if (!hostfile.empty()) {
+    auto read = read_hostfile(hostfile, 1);
+    if (!read.ok()) return terminal.fail(read.status());
+    hosts = std::move(*read);
+  }
+  bool healthy = true;
+  const auto say = [&](const Finding& finding) {
+    healthy = healthy && finding.grade != Grade::kBad;
+    print(terminal, finding, json);
+  };
+  say(check_processor());
+  say(check_memory());
+  say(check_accelerator());
+  say(check_program("trireme-coordinator"));
+  say(check_program("trireme-worker"));
+  say(check_mpirun());
+  say(check_space("shared memory", "/dev/shm", kLeastSharedBytes));
+  say(check_temporary_folder());
+  say(check_files());
+  say(check_name());
+  say(check_port());
+  for (const HostSlots& host : hosts) {
+    for (const Finding& finding : check_host(host.host, agent)) say(finding);
+  }
+  return healthy ? kDone : kAnswerIsNo;
+}
+
+}  // namespace trireme
