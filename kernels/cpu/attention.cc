@@ -8,16 +8,22 @@ namespace trireme {
 namespace {
 
 // Rows of one segment that are taken together: as many as give the tiles 48 queries, so that a page
-// is read once for them, and their scratch stays in the first-level cache's neighbourhood.
+// is read once for them, and their scratch stays in the first-level cache's neighbourhood. Fewer of
+// very wide heads: the scratch is the same.
 constexpr int64_t kTaskQueries = 48;
+constexpr int64_t kWideHead = 512;
 
-int64_t rows_together(int64_t group) { return std::max<int64_t>(1, kTaskQueries / group); }
+int64_t rows_together(int64_t group, int64_t head_dim) {
+  const int64_t queries = kTaskQueries * kWideHead / std::max(head_dim, kWideHead);
+  return std::max<int64_t>(1, queries / group);
+}
 
 }  // namespace
 
 int64_t CpuBackend::attention_bytes(const HeadShape& shape) const {
   const int64_t group = shape.num_heads / shape.num_kv_heads;
-  const int64_t floats = attention_scratch_floats(rows_together(group) * group, shape.head_dim);
+  const int64_t rows = rows_together(group, shape.head_dim);
+  const int64_t floats = attention_scratch_floats(rows * group, shape.head_dim);
   return (floats * 4 + 63) / 64 * 64;
 }
 
@@ -60,14 +66,15 @@ void CpuBackend::attention(Queue&,
     task.scratch = reinterpret_cast<float*>(workspace.data + member * scratch_bytes);
     (is_bf16() ? tier_.attention_bf16 : tier_.attention_f32)(task);
   };
+  const int64_t step = rows_together(group, dim);
   const auto share = [&](int member, int num_members) {
     int64_t unit = 0;
     for (int32_t segment = 0; segment < batch.num_segments; ++segment) {
       const int64_t end = batch.segment_starts[segment + 1];
-      for (int64_t row = batch.segment_starts[segment]; row < end; row += rows_together(group)) {
+      for (int64_t row = batch.segment_starts[segment]; row < end; row += step) {
         for (int64_t head = 0; head < shape.num_kv_heads; ++head) {
           if (unit++ % num_members != member) continue;
-          run_rows(row, std::min(end, row + rows_together(group)), head, member);
+          run_rows(row, std::min(end, row + step), head, member);
         }
       }
     }

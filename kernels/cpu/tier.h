@@ -10,8 +10,7 @@ namespace trireme {
 constexpr int kPanelColumns = 32;  // output columns of a weight panel: two 512-bit vectors
 constexpr int kPageTokens = 32;    // tokens of a KV page: two 512-bit vectors
 constexpr int kMaxLeaves = 8;
-constexpr int kMaxHeadGroup = 128;  // query heads that share a KV head
-constexpr int kMaxTileRows = 12;    // 12 x 2 accumulators + 2 weights + 1 broadcast of 32 registers
+constexpr int kMaxTileRows = 12;  // 12 x 2 accumulators + 2 weights + 1 broadcast of 32 registers
 
 // A strip of rows times a range of panels.
 // bf16: panels [k_padded / 2][32][2], x rows of k_padded bf16; fp32: panels [k_padded][32], x fp32.

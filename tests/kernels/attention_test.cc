@@ -84,7 +84,8 @@ TEST_P(Attention, EqualsItsDefinitionInDouble) {
                                  spec_of({5, 1, 80}, 1),
                                  spec_of({14, 2, 96}, 33),
                                  spec_of({2, 1, 128}),
-                                 spec_of({3, 3, 256})};
+                                 spec_of({3, 3, 256}),
+                                 spec_of({2, 1, 1024})};
   for (const AttentionSpec& spec : specs) {
     make_slots(spec.shape, 129);
     const Segment all = {1, 0, 129};
@@ -122,6 +123,33 @@ TEST_P(Attention, ARowHasTheSameBitsHoweverItsPromptIsCut) {
         for (int32_t i = 0; i < count; ++i) {
           ASSERT_TRUE(out.same_row(segments[0].count + i, whole, start + i))
               << "chunk " << chunk << " position " << start + i;
+        }
+      }
+    }
+  }
+}
+
+// A long prompt in chunks of any size, alone or beside others, in pages in any order: the same bits
+// (D1). A chunk of 512 is taken in many strips of rows, a chunk of 1 in one.
+TEST_P(Attention, ARowHasTheSameBitsWhereverItsPagesLieAndHoweverLongTheChunk) {
+  constexpr int32_t kTokens = 545;
+  const AttentionSpec spec = spec_of({4, 2, 16}, 300);
+  pages_per_slot = 18;
+  make_slots(spec.shape, kTokens);
+  const Matrix whole = run({{1, 0, kTokens}}, spec);
+  for (const int32_t chunk : {1, 7, 33, 512}) {
+    for (const int32_t step : {5, 11, 53}) {
+      page_step = step;
+      make_slots(spec.shape, kTokens);
+      const bool alone = step == 5;
+      for (int32_t start = 0; start < kTokens; start += chunk) {
+        const int32_t count = std::min(chunk, kTokens - start);
+        std::vector<Segment> segments = {{1, start, count}};
+        if (!alone) segments = {{0, start, 1}, {1, start, count}, {2, start, std::min(2, count)}};
+        const Matrix out = run(segments, spec);
+        for (int32_t i = 0; i < count; ++i) {
+          ASSERT_TRUE(out.same_row(alone ? i : 1 + i, whole, start + i))
+              << "chunk " << chunk << " step " << step << " position " << start + i;
         }
       }
     }

@@ -16,12 +16,11 @@ struct Segment {
 class CacheTest : public OpTest {
  protected:
   static constexpr int32_t kSlots = 3;
-  static constexpr int32_t kPagesPerSlot = 8;
   static constexpr int32_t kLayers = 2;
 
   void make_cache(const HeadShape& shape) {
     pages_.layout = backend->kv_layout(shape.head_dim);
-    pages_.num_pages = kSlots * kPagesPerSlot;
+    pages_.num_pages = kSlots * pages_per_slot;
     pages_.num_layers = kLayers;
     pages_.num_heads = shape.num_kv_heads;
     pages_.head_stride = pages_.layout.block_bytes();
@@ -32,8 +31,8 @@ class CacheTest : public OpTest {
     backend->upload(*queue, cache_.data(), poison);
     pages_.base = cache_.data();
     table_.clear();
-    for (int32_t i = 0; i < kSlots * kPagesPerSlot; ++i) {
-      table_.push_back((i * 7 + 5) % (kSlots * kPagesPerSlot));  // 7 and 24 share no factor
+    for (int32_t i = 0; i < pages_.num_pages; ++i) {
+      table_.push_back(static_cast<int32_t>((i * page_step + 5) % pages_.num_pages));
     }
   }
 
@@ -53,7 +52,7 @@ class CacheTest : public OpTest {
     batch.slots = put(slots);
     batch.segment_starts = put(starts);
     batch.page_table = put(table_);
-    batch.page_table_stride = kPagesPerSlot;
+    batch.page_table_stride = pages_per_slot;
     return batch;
   }
 
@@ -101,6 +100,8 @@ class CacheTest : public OpTest {
     return input() == DType::kFloat32 ? narrow : bf16_to_float(float_to_bf16(narrow));
   }
 
+  int32_t pages_per_slot = 8;
+  int32_t page_step = 7;  // between neighbours of a slot; shares no factor with the number of pages
   KvPages pages_;
   std::vector<int32_t> table_;
 

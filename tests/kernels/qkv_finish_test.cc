@@ -120,7 +120,7 @@ TEST_P(QkvFinish, PagesHoldKeysAndValuesWhereTheLayoutSays) {
   };
   for (int64_t t = 0; t < 40; ++t) {
     for (int64_t head = 0; head < 2; ++head) {
-      const std::byte* block = pages_.block(table_[kPagesPerSlot + t / 32], 1, head);
+      const std::byte* block = pages_.block(table_[pages_per_slot + t / 32], 1, head);
       const auto key = finished(slots[1], t, (3 + head) * 24, spec, k_weight_);
       for (int64_t d = 0; d < 24; ++d) {
         const double step = elementwise_tolerance(8, DType::kFloat32) +
@@ -131,7 +131,7 @@ TEST_P(QkvFinish, PagesHoldKeysAndValuesWhereTheLayoutSays) {
       }
     }
   }
-  const std::byte* other_layer = pages_.block(table_[kPagesPerSlot], 0, 0);
+  const std::byte* other_layer = pages_.block(table_[pages_per_slot], 0, 0);
   EXPECT_EQ(*other_layer, std::byte{0xff});
 }
 
