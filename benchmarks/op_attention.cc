@@ -70,7 +70,8 @@ void register_all() {
       {"decode_1_at_2000", {1, 1, 2000, {32, 8, 64}}},
       {"decode_16_at_2000", {16, 1, 2000, {32, 8, 64}}},
       {"prefill_512", {1, 512, 0, {32, 8, 64}}},
-      {"prefill_512_dim_128", {1, 512, 0, {16, 4, 128}}},
+      {"llama_8b_decode_at_2000", {1, 1, 2000, {32, 8, 128}}},
+      {"llama_8b_prefill_512", {1, 512, 0, {32, 8, 128}}},
   };
   for (const Row& row : rows) {
     register_tiers(concat("attention/", row.name),

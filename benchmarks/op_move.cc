@@ -8,7 +8,7 @@ namespace {
 constexpr int64_t kWidth = 2048;
 
 void embed(benchmark::State& state, const CpuBackendOptions& options, int32_t rows) {
-  constexpr int64_t kVocabulary = 32'000;
+  constexpr int64_t kVocabulary = 4'000;
   BenchBackend bench(options);
   const Buffer weight_memory = bench.memory(kVocabulary * kWidth * size_of(options.dtype));
   const Tensor stored = weight_memory.as(options.dtype, kVocabulary, kWidth);
