@@ -1,0 +1,189 @@
+#include "clients/cli/launch_command.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "base/text.h"
+
+namespace trireme {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::Pair;
+
+class Hostfile : public testing::Test {
+ protected:
+  StatusOr<std::vector<HostSlots>> read(const std::string& text, int ranks) {
+    const std::string path = testing::TempDir() + "hosts";
+    std::ofstream(path) << text;
+    return read_hostfile(path, ranks);
+  }
+};
+
+TEST_F(Hostfile, IsReadAsMpirunReadsIt) {
+  const auto hosts = read("# two\n\nn1 slots=4 max_slots=8 # the big one\n  n2\n", 5);
+  ASSERT_TRUE(hosts.ok()) << message_of(hosts.status());
+  EXPECT_THAT(*hosts, ElementsAre(HostSlots{"n1", 4}, HostSlots{"n2", 1}));
+}
+
+TEST_F(Hostfile, ALineThatIsNoHostIsNamed) {
+  for (const char* line : {"n1 slots=0", "n1 slots=x", "n1 slots=4x", "n1 4", "n1:4", "-n1"}) {
+    const Status status = read(concat("ok slots=9\n", line, "\n"), 1).status();
+    EXPECT_EQ(error_id(status), "TRI-UP-004") << line;
+    EXPECT_THAT(message_of(status), HasSubstr("line 2")) << line;
+  }
+}
+
+TEST_F(Hostfile, WithFewerSlotsThanRanksIsRefused) {
+  const Status status = read("n1 slots=2\nn2\n", 4).status();
+  EXPECT_EQ(error_id(status), "TRI-UP-004");
+  EXPECT_THAT(message_of(status), HasSubstr("3 slots, the cluster needs 4 ranks"));
+  EXPECT_EQ(error_id(read_hostfile("/nowhere/hosts", 1).status()), "TRI-UP-004");
+}
+
+TEST(SlotsOfGroup, GroupsTakeTheSlotsInTheOrderOfTheFile) {
+  const std::vector<HostSlots> hosts = {{"a", 3}, {"b", 2}, {"c", 4}};
+  EXPECT_THAT(slots_of_group(hosts, 0, 2), ElementsAre(HostSlots{"a", 2}));
+  EXPECT_THAT(slots_of_group(hosts, 1, 2), ElementsAre(HostSlots{"a", 1}, HostSlots{"b", 1}));
+  EXPECT_THAT(slots_of_group(hosts, 2, 2), ElementsAre(HostSlots{"b", 1}, HostSlots{"c", 1}));
+  EXPECT_THAT(slots_of_group(hosts, 0, 9),
+              ElementsAre(HostSlots{"a", 3}, HostSlots{"b", 2}, HostSlots{"c", 4}));
+  EXPECT_THAT(slots_of_group({}, 0, 2), IsEmpty());
+}
+
+class LaunchCommand : public testing::Test {
+ protected:
+  LaunchCommand() {
+    shape_.model = "models/demo";
+    shape_.tp = 2;
+    shape_.pp = 3;
+    launch_.worker_endpoint = "tcp://10.0.0.1:4000";
+    launch_.group = 1;
+  }
+  static std::string words(const ProcessOptions& options) {
+    return join(options.arguments, " ") + " ";
+  }
+
+  ShapeFlags shape_;
+  WorkerLaunch launch_;
+};
+
+TEST_F(LaunchCommand, OneMachineNeedsNoNetworkAndNoShell) {
+  const std::string line = words(mpirun_command(shape_, launch_));
+  for (const char* part : {"mpirun -np 6 --bind-to none ",
+                           "--oversubscribe ",
+                           "--mca plm isolated ",
+                           "--mca oob_tcp_if_include lo ",
+                           "--mca btl self,vader ",
+                           "/trireme-worker --model models/demo -tp 2 -pp 3 ",
+                           "--coordinator tcp://10.0.0.1:4000 --group 1 "}) {
+    EXPECT_THAT(line, HasSubstr(part));
+  }
+  for (const char* part : {"--host ", "-x ", "--bench-step", "--vocabulary-limit", "--trace"}) {
+    EXPECT_THAT(line, Not(HasSubstr(part)));
+  }
+}
+
+TEST_F(LaunchCommand, SeveralHostsAreReachedThroughTheAgentAndTheInterface) {
+  launch_.hosts = {{"n1", 4}, {"n2", 2}};
+  shape_.launch_agent = "ssh -p 2222";
+  shape_.interface = "eth1";
+  const std::string line = words(mpirun_command(shape_, launch_));
+  for (const char* part : {"--host n1:4,n2:2 --map-by slot ",
+                           "--mca plm_rsh_agent ssh -p 2222 ",
+                           "--mca btl self,vader,tcp ",
+                           "--mca oob_tcp_if_include eth1 ",
+                           "--mca btl_tcp_if_include eth1 "}) {
+    EXPECT_THAT(line, HasSubstr(part));
+  }
+  EXPECT_THAT(line, Not(HasSubstr("isolated")));
+  EXPECT_THAT(line, Not(HasSubstr("--oversubscribe")));
+  EXPECT_THAT(mpirun_command(shape_, launch_).arguments, Contains("ssh -p 2222"));
+}
+
+TEST_F(LaunchCommand, TheKeyGoesByTheEnvironmentAndNeverInAnArgument) {
+  launch_.hosts = {{"n1", 6}};
+  launch_.worker_key = "5ec2e7";
+  const ProcessOptions options = mpirun_command(shape_, launch_);
+  EXPECT_THAT(words(options), HasSubstr("-x TRIREME_WORKER_KEY "));
+  EXPECT_THAT(words(options), Not(HasSubstr("5ec2e7")));
+  EXPECT_THAT(options.environment, Contains(Pair("TRIREME_WORKER_KEY", "5ec2e7")));
+}
+
+TEST_F(LaunchCommand, ABenchHasNoCoordinator) {
+  launch_.bench_step = "prefill=512";
+  const std::string line = words(mpirun_command(shape_, launch_));
+  EXPECT_THAT(line, HasSubstr("--bench-step prefill=512 "));
+  EXPECT_THAT(line, Not(HasSubstr("--coordinator")));
+}
+
+TEST_F(LaunchCommand, EveryShapeFlagReachesTheWorkers) {
+  shape_.dtype = "float32";
+  shape_.threads = 5;
+  shape_.isa = "avx2";
+  shape_.weights_seed = 7;
+  shape_.max_num_seqs = 8;
+  shape_.max_num_batched_tokens = 64;
+  shape_.max_model_len = 100;
+  shape_.kv_memory_bytes = 1 << 20;
+  shape_.trace = "t.json";
+  launch_.drawable = 4000;
+  const std::string line = words(mpirun_command(shape_, launch_));
+  for (const char* part : {"--dtype float32 ",
+                           "--threads 5 ",
+                           "--isa avx2 ",
+                           "--weights-seed 7 ",
+                           "--max-num-seqs 8 ",
+                           "--max-num-batched-tokens 64 ",
+                           "--max-model-len 100 ",
+                           "--kv-memory 1048576 ",
+                           "--trace t.json.group1 ",
+                           "--vocabulary-limit 4000 "}) {
+    EXPECT_THAT(line, HasSubstr(part));
+  }
+}
+
+TEST_F(LaunchCommand, ALongTemporaryFolderIsReplacedForMpisSockets) {
+  ASSERT_EQ(::setenv("TMPDIR", std::string(41, 'x').c_str(), 1), 0);
+  EXPECT_THAT(mpirun_command(shape_, launch_).environment, Contains(Pair("TMPDIR", "/tmp")));
+  ASSERT_EQ(::setenv("TMPDIR", std::string(40, 'x').c_str(), 1), 0);
+  EXPECT_THAT(mpirun_command(shape_, launch_).environment, Not(Contains(Pair("TMPDIR", "/tmp"))));
+  ::unsetenv("TMPDIR");
+}
+
+TEST_F(LaunchCommand, TheCoordinatorIsToldItsDoorsAndObeysItsParent) {
+  shape_.groups = 2;
+  shape_.worker_host = "10.0.0.1";
+  shape_.worker_port = 4000;
+  shape_.prefix_caching = false;
+  shape_.insecure = true;
+  shape_.served_model_name = "galley";
+  CoordinatorLaunch launch;
+  launch.state = "/s";
+  launch.host = "0.0.0.0";
+  launch.port = 8900;
+  launch.allow_probes = true;
+  const ProcessOptions options = coordinator_command(shape_, launch);
+  for (const char* part : {"/trireme-coordinator --control-on-stdin --model models/demo ",
+                           "--groups 2 --state /s --host 0.0.0.0 --port 8900 ",
+                           "--worker-host 10.0.0.1 --worker-port 4000 ",
+                           "--served-model-name galley ",
+                           "--no-enable-prefix-caching ",
+                           "--insecure ",
+                           "--allow-probes "}) {
+    EXPECT_THAT(words(options), HasSubstr(part));
+  }
+  EXPECT_TRUE(options.pipe_stdin);
+  EXPECT_THAT(words(coordinator_command(ShapeFlags(), CoordinatorLaunch())),
+              Not(testing::AnyOf(HasSubstr("--insecure"), HasSubstr("--allow-probes"))));
+}
+
+}  // namespace
+}  // namespace trireme

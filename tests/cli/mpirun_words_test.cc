@@ -1,0 +1,53 @@
+#include "clients/cli/mpirun_words.h"
+
+#include <gtest/gtest.h>
+
+namespace trireme {
+namespace {
+
+TEST(MpirunWords, ARankThatASignalEndedIsNamedAcrossWrappedLines) {
+  EXPECT_EQ(
+      cause_in_output({"--------------------------------------",
+                       "Primary job  terminated normally, but 1 process returned",
+                       "a non-zero exit code. Per user-direction, the job has been aborted.",
+                       "--------------------------------------",
+                       "mpirun noticed that process rank 2 with PID 4711 on node n1 exited on",
+                       "signal 9 (Killed).",
+                       "--------------------------------------"}),
+      "rank 2 on n1 exited on signal 9 (Killed)");
+}
+
+TEST(MpirunWords, OurOwnFirstLineIsTheCause) {
+  EXPECT_EQ(cause_in_output({"some library's warning",
+                             "[rank 1] TRI-LOAD-007: tensor x ends behind the file",
+                             "TRI-GRP-030: a later complaint",
+                             "mpirun has exited due to process rank 1"}),
+            "TRI-LOAD-007: tensor x ends behind the file");
+}
+
+TEST(MpirunWords, WhatOnlyFollowsFromAnotherRanksEndComesLast) {
+  EXPECT_EQ(
+      cause_in_output(
+          {"TRI-GRP-013: a peer is gone", "TRI-GRP-019: fenced", "TRI-LOAD-007: no memory left"}),
+      "TRI-LOAD-007: no memory left");
+  EXPECT_EQ(cause_in_output({"TRI-GRP-019: fenced", "TRI-GRP-013: a peer is gone"}),
+            "TRI-GRP-019: fenced");
+}
+
+TEST(MpirunWords, MpirunsOwnComplaintIsPutTogether) {
+  EXPECT_EQ(cause_in_output({"-----------",
+                             "There are not enough slots available in the system",
+                             "",
+                             "to satisfy the 4 slots that were requested."}),
+            "There are not enough slots available in the system "
+            "to satisfy the 4 slots that were requested. ");
+}
+
+TEST(MpirunWords, WithoutAnyOfTheseTheLastLineStands) {
+  EXPECT_EQ(cause_in_output({"first", "ssh: connect to host n2 port 22: Connection refused", ""}),
+            "ssh: connect to host n2 port 22: Connection refused");
+  EXPECT_EQ(cause_in_output({}), "");
+}
+
+}  // namespace
+}  // namespace trireme

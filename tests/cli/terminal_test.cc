@@ -1,0 +1,88 @@
+#include "clients/cli/terminal.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+namespace trireme {
+namespace {
+
+// Files stand for pipes: no terminal at either end.
+class TerminalTest : public testing::Test {
+ protected:
+  using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+  static std::string content(const File& file) {
+    std::rewind(file.get());
+    std::string text(1 << 12, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+    return text;
+  }
+
+  File out_{std::tmpfile(), std::fclose};
+  File err_{std::tmpfile(), std::fclose};
+  Terminal terminal_{out_.get(), err_.get()};
+};
+
+TEST_F(TerminalTest, TheAnswerAndTheNotesKeepApart) {
+  terminal_.answer("an answer");
+  terminal_.answer_line("");
+  terminal_.note("a note");
+  terminal_.warn("careful");
+  EXPECT_EQ(content(out_), "an answer\n");
+  EXPECT_EQ(content(err_), "a note\nwarning: careful\n");
+}
+
+TEST_F(TerminalTest, APipeGetsNeitherColourNorABar) {
+  terminal_.set_bar("loading");
+  terminal_.set_bar("");
+  EXPECT_EQ(terminal_.paint_out(Style::kBad, "no"), "no");
+  EXPECT_EQ(terminal_.paint_err(Style::kGood, "yes"), "yes");
+  EXPECT_EQ(content(err_), "");
+  EXPECT_EQ(terminal_.columns(), 80);
+}
+
+TEST_F(TerminalTest, EveryLineOfAFailureIsShown) {
+  const Status status = invalid("TRI-ARGS-001", "no flag --a\nTRI-ARGS-002: --b lacks a value");
+  EXPECT_EQ(terminal_.fail(status), kBadInput);
+  EXPECT_EQ(content(err_), "TRI-ARGS-001: no flag --a\nTRI-ARGS-002: --b lacks a value\n");
+  EXPECT_EQ(content(out_), "");
+}
+
+TEST_F(TerminalTest, ProgressIsAPlainLineEveryFewSeconds) {
+  FakeClock clock;
+  ProgressBar bar(terminal_, clock, "loading", ProgressBar::Unit::kCount);
+  clock.advance_us(1'000'000);
+  bar.update(10, 100);
+  EXPECT_EQ(content(err_), "");
+  clock.advance_us(3'000'000);
+  bar.update(40, 100);
+  EXPECT_EQ(content(err_), "loading 40 of 100, 10/s, 6.0 s left\n");
+}
+
+TEST(ExitStatus, BadInputIsTwoAndTheWorldIsThree) {
+  EXPECT_EQ(exit_status_of(ok_status()), 0);
+  EXPECT_EQ(exit_status_of(invalid("TRI-ARGS-001", "")), 2);
+  EXPECT_EQ(exit_status_of(unavailable("TRI-UP-008", "")), 3);
+  EXPECT_EQ(exit_status_of(timed_out("TRI-UP-012", "")), 3);
+}
+
+TEST(Format, SecondsHaveTheUnitThatFits) {
+  EXPECT_EQ(format_seconds(0), "0 ms");
+  EXPECT_EQ(format_seconds(0.13), "130 ms");
+  EXPECT_EQ(format_seconds(0.9996), "1.0 s");
+  EXPECT_EQ(format_seconds(4.23), "4.2 s");
+  EXPECT_EQ(format_seconds(42.6), "43 s");
+  EXPECT_EQ(format_seconds(200), "3 min 20 s");
+  EXPECT_EQ(format_seconds(7'260), "2 h 1 min");
+}
+
+TEST(Format, ABarFillsItsCellsAndNoMore) {
+  EXPECT_EQ(bar_cells(0, 4), "[----]");
+  EXPECT_EQ(bar_cells(0.5, 4), "[##--]");
+  EXPECT_EQ(bar_cells(7, 4), "[####]");
+  EXPECT_EQ(bar_cells(-1, 4), "[----]");
+}
+
+}  // namespace
+}  // namespace trireme
