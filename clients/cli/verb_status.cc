@@ -79,16 +79,10 @@ void print_group(Terminal& terminal, const door::GroupStatus& group) {
       concat(terminal.paint_out(Style::kBold, concat("group ", group.group)),
              "  ",
              terminal.paint_out(ready ? Style::kGood : Style::kWarning, group.state),
-             "  -tp ",
-             group.tp,
-             " -pp ",
-             group.pp,
+             group.tp == 0 ? std::string(": its ranks have not come")
+                           : concat("  -tp ", group.tp, " -pp ", group.pp),
              group.dtype.empty() ? "" : concat(", ", group.dtype, " on ", group.backend),
-             ", life ",
-             group.epoch,
-             ", ",
-             group.steps,
-             " steps"));
+             group.epoch == 0 ? "" : concat(", life ", group.epoch, ", ", group.steps, " steps")));
   if (ready) {
     terminal.answer_line(concat("  slots ",
                                 group.slots_used,
@@ -126,13 +120,13 @@ void print(Terminal& terminal, const std::string& endpoint, const door::StatusRe
                               format_seconds(static_cast<double>(reply.uptime_ms) * 1e-3),
                               reply.draining ? ", draining" : ""));
   for (const door::ModelInfo& model : reply.models) {
-    terminal.answer_line(concat("model     ",
-                                model.name,
-                                ", sequences up to ",
-                                model.max_model_len,
-                                " tokens, ",
-                                model.ready_groups,
-                                model.ready_groups == 1 ? " group ready" : " groups ready"));
+    std::string line = concat("model     ", model.name);
+    if (model.max_model_len > 0) {
+      line += concat(", sequences up to ", model.max_model_len, " tokens");
+    }
+    line +=
+        concat(", ", model.ready_groups, model.ready_groups == 1 ? " group" : " groups", " ready");
+    terminal.answer_line(line);
   }
   terminal.answer_line(concat("requests  ",
                               reply.running,
