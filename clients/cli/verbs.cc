@@ -12,6 +12,7 @@ constexpr Verb kVerbs[] = {
     {"up", "run a cluster in the foreground", verb_up},
     {"run", "answer prompts, with a private cluster or a running one", verb_run},
     {"verify", "compare logits and greedy tokens with reference outputs", verb_verify},
+    {"bench", "measure: step, serve, report", verb_bench},
     {"plan", "the cut on paper: weights, KV and what fits, before anything loads", verb_plan},
     {"doctor", "what this machine and the hosts have and lack", verb_doctor},
     {"status", "groups, ranks and queues of a running cluster", verb_status},

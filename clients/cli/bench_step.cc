@@ -1,0 +1,181 @@
+#include <poll.h>
+
+#include <csignal>
+#include <deque>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/bench_parts.h"
+#include "clients/cli/launch_command.h"
+#include "clients/cli/mpirun_words.h"
+#include "clients/cli/preflight.h"
+#include "clients/cli/process.h"
+#include "clients/cli/saved_results.h"
+
+namespace trireme {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kPollMs = 200;
+constexpr int kEndMs = 3'000;
+constexpr size_t kTailLines = 200;
+
+struct StepBenchOptions {
+  ShapeFlags shape;
+  int64_t prefill = 512;
+  int64_t decode = 128;
+  std::vector<int64_t> batch = {1, 4, 16, 32};
+  int repeats = 5;
+  std::string save;
+  bool json = false;
+};
+
+void print_head(Terminal& terminal) {
+  terminal.answer_line(terminal.paint_out(
+      Style::kBold, "kind     batch   tokens   seconds (median)   tokens/s   tokens/s a sequence"));
+}
+
+void print_result(Terminal& terminal, const Json& result) {
+  char line[128];
+  const double rate = result["tokens_per_second"].get<double>();
+  const int batch = result["batch"].get<int>();
+  std::snprintf(line,
+                sizeof line,
+                "%-8s %5d   %6lld   %16.4f   %8.1f   %19.1f",
+                result["kind"].get<std::string>().c_str(),
+                batch,
+                static_cast<long long>(result["tokens"].get<int64_t>()),
+                result["seconds_median"].get<double>(),
+                rate,
+                rate / batch);
+  terminal.answer_line(line);
+}
+
+// The launched ranks, whose lines are results (JSON), progress and last words.
+class StepBenchRun {
+ public:
+  StepBenchRun(const StepBenchOptions& options, Terminal& terminal, Interrupts& interrupts)
+      : options_(options),
+        terminal_(terminal),
+        interrupts_(interrupts),
+        bar_(terminal, clock_, "measuring", ProgressBar::Unit::kCount) {}
+
+  StatusOr<std::vector<Json>> run(const ProcessOptions& command);
+
+ private:
+  void read(Process& process);
+  void take(const std::string& line);
+
+  const StepBenchOptions& options_;
+  Terminal& terminal_;
+  Interrupts& interrupts_;
+  SteadyClock clock_;
+  ProgressBar bar_;
+  std::vector<Json> results_;
+  std::deque<std::string> tail_;
+};
+
+void StepBenchRun::take(const std::string& line) {
+  Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("kind")) {
+    if (options_.shape.verbose) terminal_.note(line);
+    tail_.push_back(line);
+    if (tail_.size() > kTailLines) tail_.pop_front();
+    return;
+  }
+  if (options_.json) {
+    terminal_.answer_line(json.dump());
+  } else {
+    if (results_.empty()) print_head(terminal_);
+    print_result(terminal_, json);
+  }
+  results_.push_back(std::move(json));
+}
+
+void StepBenchRun::read(Process& process) {
+  std::vector<std::string> lines;
+  process.read_lines(lines, lines);
+  for (const std::string& line : lines) take(line);
+}
+
+StatusOr<std::vector<Json>> StepBenchRun::run(const ProcessOptions& command) {
+  ASSIGN_OR_RETURN(Process process, Process::start(command));
+  const auto total = static_cast<int64_t>(options_.batch.size() + (options_.prefill > 0 ? 1 : 0));
+  while (!process.exit_status()) {
+    std::vector<pollfd> waits = {{interrupts_.fd(), POLLIN, 0}};
+    for (const int fd : process.descriptors()) waits.push_back({fd, POLLIN, 0});
+    ::poll(waits.data(), waits.size(), kPollMs);
+    read(process);
+    bar_.update(static_cast<int64_t>(results_.size()), total);
+    if (interrupts_.count() > 0) {
+      process.signal_group(SIGTERM);
+      (void)process.wait_exit(kEndMs);
+      return unavailable("TRI-UP-013", "interrupted");
+    }
+  }
+  read(process);
+  if (*process.exit_status() == 0) return results_;
+  const std::string cause = cause_in_output(tail_);
+  const std::string words =
+      cause.empty() ? concat("mpirun ended with status ", *process.exit_status()) : cause;
+  if (*process.exit_status() == kBadInput && cause.starts_with("TRI-")) {
+    return absl::InvalidArgumentError(cause);
+  }
+  return unavailable("TRI-BENCH-002", "the ranks ended before they were done: ", words);
+}
+
+StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& interrupts) {
+  if (options.batch.empty() || options.repeats < 1) {
+    return invalid("TRI-BENCH-003", "--batch needs a value and --repeats at least 1");
+  }
+  const int64_t most = *std::ranges::max_element(options.batch);
+  options.shape.max_num_seqs =
+      std::max(options.shape.max_num_seqs, static_cast<int>(std::min<int64_t>(most, 65536)));
+  ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(options.shape));
+  for (const std::string& warning : preflight.warnings) terminal.warn(warning);
+  if (!preflight.hosts.empty()) {
+    RETURN_IF_ERROR(check_hosts_answer(options.shape, preflight.hosts));
+  }
+  WorkerLaunch launch;
+  launch.bench_step = concat("prefill=",
+                             options.prefill,
+                             ",decode=",
+                             options.decode,
+                             ",batch=",
+                             join(options.batch, ":"),
+                             ",repeats=",
+                             options.repeats);
+  launch.hosts = slots_of_group(preflight.hosts, 0, options.shape.num_ranks());
+  StepBenchRun run(options, terminal, interrupts);
+  ASSIGN_OR_RETURN(const auto results, run.run(mpirun_command(options.shape, launch)));
+  if (!options.save.empty()) {
+    RETURN_IF_ERROR(save_run(options.save, {describe_run("step", options.shape), results}));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+int bench_step(Terminal& terminal, const Arguments& arguments) {
+  StepBenchOptions options;
+  FlagSet flags("trireme bench step",
+                "forward speed without a scheduler, as llama-bench counts it");
+  const char* group = "Bench";
+  flags.add_length("prefill", &options.prefill, "tokens of one prompt; 0: none", group);
+  flags.add_length("decode", &options.decode, "tokens drawn for each sequence", group);
+  flags.add_list("batch", &options.batch, "sequences that decode together: 1,4,16,32", group);
+  flags.add("repeats", &options.repeats, "of each measurement", group);
+  flags.add("save", &options.save, "folder for the results, read by bench report", group);
+  flags.add("json", &options.json, "a line a measurement, as JSON", group);
+  add_shape_flags(flags, options.shape, /*with_doors=*/false);
+  if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
+  Interrupts interrupts;
+  const StatusOr<int> done = measure(options, terminal, interrupts);
+  if (done.ok()) return *done;
+  const int exit_status = terminal.fail(done.status());
+  return interrupts.count() > 0 ? kInterrupted : exit_status;
+}
+
+}  // namespace trireme

@@ -1,0 +1,118 @@
+#include "clients/cli/saved_results.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+
+#include "base/text.h"
+#include "clients/cli/json_lines.h"
+#include "clients/cli/machine.h"
+
+namespace trireme {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr int kMaxRunsOfAName = 10'000;
+
+std::string now_text() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+StatusOr<SavedRun> read_run(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::vector<NumberedLine> lines, read_lines(path));
+  SavedRun run;
+  for (const NumberedLine& line : lines) {
+    Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
+    const bool first = run.about.is_null();
+    const bool fits = json.is_object() && (first ? json.contains("kind") && json.contains("time")
+                                                 : json.contains("tokens_per_second") ||
+                                                       json.contains("output_tokens_per_second"));
+    if (!fits) {
+      return invalid("TRI-BENCH-006",
+                     path,
+                     " line ",
+                     line.number,
+                     " is no result of a bench; give folders that --save has written");
+    }
+    if (first) {
+      run.about = std::move(json);
+    } else {
+      run.results.push_back(std::move(json));
+    }
+  }
+  return run;
+}
+
+}  // namespace
+
+Json describe_run(const std::string& kind, const ShapeFlags& shape) {
+  return {{"kind", kind},
+          {"time", now_text()},
+          {"version", TRIREME_VERSION},
+          {"host", host_name()},
+          {"cores", usable_core_count()},
+          {"isa", cpu_isa()},
+          {"model", shape.model},
+          {"tp", shape.tp},
+          {"pp", shape.pp},
+          {"groups", shape.groups},
+          {"dtype", shape.dtype},
+          {"threads", shape.threads}};
+}
+
+Status save_run(const std::string& folder, const SavedRun& run) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  const std::string stem = concat(folder,
+                                  "/",
+                                  run.about["kind"].get<std::string>(),
+                                  "-tp",
+                                  run.about["tp"].dump(),
+                                  "-pp",
+                                  run.about["pp"].dump());
+  std::string path = stem + ".jsonl";
+  for (int i = 2; fs::exists(path, error) && i < kMaxRunsOfAName; ++i) {
+    path = concat(stem, "-", i, ".jsonl");
+  }
+  std::ofstream file(path);
+  file << run.about.dump() << "\n";
+  for (const Json& result : run.results) file << result.dump() << "\n";
+  file.close();
+  if (file) return ok_status();
+  return unavailable("TRI-BENCH-004", "cannot write ", path, "; check the folder of --save");
+}
+
+StatusOr<std::vector<SavedRun>> read_runs(const std::vector<std::string>& folders) {
+  std::vector<std::string> paths;
+  for (const std::string& folder : folders) {
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+      if (entry.path().extension() == ".jsonl") paths.push_back(entry.path());
+    }
+    if (error || paths.empty()) {
+      return invalid("TRI-BENCH-005",
+                     folder,
+                     error ? " is no folder that can be read" : " holds no *.jsonl",
+                     "; give folders that --save has written");
+    }
+  }
+  std::ranges::sort(paths);
+  std::vector<SavedRun> runs;
+  for (const std::string& path : paths) {
+    ASSIGN_OR_RETURN(SavedRun run, read_run(path));
+    if (!run.about.is_null()) runs.push_back(std::move(run));
+  }
+  return runs;
+}
+
+}  // namespace trireme

@@ -1,0 +1,29 @@
+// Results of benches on disk: one file a run, JSON lines; the first line describes the run, every
+// other is a measurement as `bench` prints it (docs/formats.md).
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "clients/cli/shape_flags.h"
+
+namespace trireme {
+
+struct SavedRun {
+  nlohmann::ordered_json about;                 // kind, time, version, host, model, cut, ...
+  std::vector<nlohmann::ordered_json> results;  // in the order of the file
+};
+
+// {"kind", "time", "version", "host", "cores", "isa", "model", "tp", "pp", ...}
+nlohmann::ordered_json describe_run(const std::string& kind, const ShapeFlags& shape);
+
+// A file in `folder` that does not exist yet. TRI-BENCH-004: it cannot be written.
+Status save_run(const std::string& folder, const SavedRun& run);
+
+// Every *.jsonl of the folders, by name. TRI-BENCH-005: no such folder or nothing in it;
+// TRI-BENCH-006: a line that is no result (file and line).
+StatusOr<std::vector<SavedRun>> read_runs(const std::vector<std::string>& folders);
+
+}  // namespace trireme

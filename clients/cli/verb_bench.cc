@@ -1,0 +1,33 @@
+#include "base/text.h"
+#include "clients/cli/bench_parts.h"
+#include "clients/cli/verbs.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr const char* kHelp =
+    "trireme bench: measures\n\n"
+    "  bench step    forward speed without a scheduler, as llama-bench counts it\n"
+    "  bench serve   a load sweep through the client door\n"
+    "  bench report  one HTML page with plots out of saved results\n\n"
+    "trireme bench PART --help shows a part's flags.\n";
+
+}  // namespace
+
+int verb_bench(Terminal& terminal, const Arguments& arguments) {
+  if (arguments.empty() || arguments.front() == "--help" || arguments.front() == "--help-all") {
+    terminal.answer(kHelp);
+    return arguments.empty() ? kBadInput : kDone;
+  }
+  const Arguments rest(arguments.begin() + 1, arguments.end());
+  if (arguments.front() == "step") return bench_step(terminal, rest);
+  if (arguments.front() == "serve") return bench_serve(terminal, rest);
+  if (arguments.front() == "report") return bench_report(terminal, rest);
+  return terminal.fail(invalid("TRI-BENCH-001",
+                               "bench knows step, serve and report, not \"",
+                               arguments.front(),
+                               "\" (bench --help)"));
+}
+
+}  // namespace trireme
