@@ -12,7 +12,10 @@ cuts=${CUTS:-1x1 2x1 1x2 2x2}
 concurrency=${CONCURRENCY:-1,4,16}
 model=${MODEL:-models/demo}
 trireme=${TRIREME:-build/bin/trireme}
-[ -x "$trireme" ] || { echo "sweep.sh: $trireme is missing; ./launch/quickstart.sh builds it" >&2; exit 2; }
+if [ ! -x "$trireme" ]; then
+  echo "sweep.sh: $trireme is missing; ./launch/quickstart.sh builds it" >&2
+  exit 2
+fi
 if [ -n "$(ls -A "$folder" 2>/dev/null)" ]; then
   echo "sweep.sh: $folder holds something already; name another folder" >&2
   exit 2

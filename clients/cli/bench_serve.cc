@@ -233,16 +233,17 @@ StatusOr<int> sweep(const ServeBenchOptions& options, Terminal& terminal, Interr
   ServeBench bench(options, *session, dataset, terminal);
   RETURN_IF_ERROR(bench.warm_up());
   if (!options.json) print_head(terminal, !options.rates.empty());
-  SavedRun run{describe_run("serve", options.shape), {}};
-  run.about["input_len"] = options.input_len;
-  run.about["output_len"] = options.output_len;
+  Json about = describe_run("serve", options.shape);
+  about["input_len"] = options.input_len;
+  about["output_len"] = options.output_len;
+  SavedRun run{about.dump(), {}};
   bool failed = false;
   for (const LoadPoint& point : points) {
     ASSIGN_OR_RETURN(const LoadFigures figures, bench.measure(point));
     failed = failed || figures.failed > 0;
-    run.results.push_back(to_json(point, figures));
+    run.results.push_back(to_json(point, figures).dump());
     if (options.json) {
-      terminal.answer_line(run.results.back().dump());
+      terminal.answer_line(run.results.back());
     } else {
       print_point(terminal, point, figures);
     }

@@ -62,7 +62,7 @@ class StepBenchRun {
         interrupts_(interrupts),
         bar_(terminal, clock_, "measuring", ProgressBar::Unit::kCount) {}
 
-  StatusOr<std::vector<Json>> run(const ProcessOptions& command);
+  StatusOr<std::vector<std::string>> run(const ProcessOptions& command);
 
  private:
   void read(Process& process);
@@ -73,7 +73,7 @@ class StepBenchRun {
   Interrupts& interrupts_;
   SteadyClock clock_;
   ProgressBar bar_;
-  std::vector<Json> results_;
+  std::vector<std::string> results_;
   std::deque<std::string> tail_;
 };
 
@@ -91,7 +91,7 @@ void StepBenchRun::take(const std::string& line) {
     if (results_.empty()) print_head(terminal_);
     print_result(terminal_, json);
   }
-  results_.push_back(std::move(json));
+  results_.push_back(json.dump());
 }
 
 void StepBenchRun::read(Process& process) {
@@ -100,7 +100,7 @@ void StepBenchRun::read(Process& process) {
   for (const std::string& line : lines) take(line);
 }
 
-StatusOr<std::vector<Json>> StepBenchRun::run(const ProcessOptions& command) {
+StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& command) {
   ASSIGN_OR_RETURN(Process process, Process::start(command));
   const auto total = static_cast<int64_t>(options_.batch.size() + (options_.prefill > 0 ? 1 : 0));
   while (!process.exit_status()) {
@@ -151,7 +151,7 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
   StepBenchRun run(options, terminal, interrupts);
   ASSIGN_OR_RETURN(const auto results, run.run(mpirun_command(options.shape, launch)));
   if (!options.save.empty()) {
-    RETURN_IF_ERROR(save_run(options.save, {describe_run("step", options.shape), results}));
+    RETURN_IF_ERROR(save_run(options.save, {describe_run("step", options.shape).dump(), results}));
   }
   return kDone;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/text.h"
@@ -13,6 +14,20 @@ namespace trireme {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+struct Run {
+  Json about;
+  std::vector<Json> results;
+};
+
+std::vector<Run> parse(const std::vector<SavedRun>& saved) {
+  std::vector<Run> runs;
+  for (const SavedRun& one : saved) {
+    Run& run = runs.emplace_back(Run{Json::parse(one.about), {}});
+    for (const std::string& result : one.results) run.results.push_back(Json::parse(result));
+  }
+  return runs;
+}
 
 constexpr const char* kStyle = R"css(
 :root { color-scheme: light dark; --ink: #1f2430; --dim: #667; --grid: #dde; --page: #fff;
@@ -70,9 +85,9 @@ std::string name_of_run(const Json& about, bool with_model) {
   return name;
 }
 
-bool several_models(const std::vector<SavedRun>& runs) {
+bool several_models(const std::vector<Run>& runs) {
   std::set<std::string> models;
-  for (const SavedRun& run : runs) {
+  for (const Run& run : runs) {
     models.insert(run.about.value("model", "") + run.about.value("dtype", ""));
   }
   return models.size() > 1;
@@ -89,7 +104,7 @@ double number_at(const Json& result, const std::string& path) {
 }
 
 // A series a run: `y` against `x` of the results in which both are and `kind` fits ("": any).
-Plot plot_of(const std::vector<SavedRun>& runs,
+Plot plot_of(const std::vector<Run>& runs,
              const std::string& title,
              const std::string& x,
              const std::string& x_label,
@@ -98,7 +113,7 @@ Plot plot_of(const std::vector<SavedRun>& runs,
   Plot plot{title, x_label, "", {}};
   const bool with_model = several_models(runs);
   std::map<std::string, PlotSeries> by_name;
-  for (const SavedRun& run : runs) {
+  for (const Run& run : runs) {
     for (const Json& result : run.results) {
       if (!kind.empty() && result.value("kind", "") != kind) continue;
       const double at = number_at(result, x);
@@ -118,7 +133,7 @@ std::string figure(const Plot& plot) {
   return concat("<div class=\"plot\">\n", draw_svg(plot), "</div>\n");
 }
 
-std::string plots_of(const std::vector<SavedRun>& runs) {
+std::string plots_of(const std::vector<Run>& runs) {
   const char* at_once = "requests at once";
   const char* rate = "requests a second";
   std::string html;
@@ -166,11 +181,11 @@ std::string cell_of(const Json& result, const char* path) {
 }
 
 // Columns that no result fills are left out.
-std::string table_of(const std::vector<SavedRun>& runs, const char* kind, const Columns& columns) {
+std::string table_of(const std::vector<Run>& runs, const char* kind, const Columns& columns) {
   std::vector<std::vector<std::string>> rows;
   const bool with_model = several_models(runs);
   std::vector<bool> used(columns.size(), false);
-  for (const SavedRun& run : runs) {
+  for (const Run& run : runs) {
     if (run.about.value("kind", "") != kind) continue;
     for (const Json& result : run.results) {
       auto& row = rows.emplace_back();
@@ -199,7 +214,7 @@ std::string section(const char* heading, const std::string& content) {
   return content.empty() ? "" : concat("<h2>", heading, "</h2>\n", content);
 }
 
-std::string runs_table(const std::vector<SavedRun>& runs) {
+std::string runs_table(const std::vector<Run>& runs) {
   const Columns columns = {{"kind", "kind"},
                            {"model", "model"},
                            {"dtype", "dtype"},
@@ -209,7 +224,7 @@ std::string runs_table(const std::vector<SavedRun>& runs) {
                            {"time", "time"},
                            {"version", "version"}};
   std::string rows;
-  for (const SavedRun& run : runs) {
+  for (const Run& run : runs) {
     rows += concat("<tr><td>", escape_html(name_of_run(run.about, false)), "</td>");
     for (const auto& [heading, key] : columns) {
       rows += concat("<td>", escape_html(text_of(run.about.value(key, Json()))), "</td>");
@@ -243,7 +258,8 @@ std::string csv_field(const std::string& text) {
 
 }  // namespace
 
-std::string report_page(const std::vector<SavedRun>& runs) {
+std::string report_page(const std::vector<SavedRun>& saved) {
+  const std::vector<Run> runs = parse(saved);
   const Json& first = runs.front().about;
   const std::string where = concat(text_of(first.value("model", Json())),
                                    " on ",
@@ -286,10 +302,11 @@ std::string report_page(const std::vector<SavedRun>& runs) {
                 "</body></html>\n");
 }
 
-std::string report_csv(const std::vector<SavedRun>& runs) {
+std::string report_csv(const std::vector<SavedRun>& saved) {
+  const std::vector<Run> runs = parse(saved);
   std::vector<std::string> names;
   std::vector<std::map<std::string, std::string>> rows;
-  for (const SavedRun& run : runs) {
+  for (const Run& run : runs) {
     for (const Json& result : run.results) {
       Json whole = run.about;
       whole.update(result);

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "clients/cli/json_lines.h"
@@ -32,8 +33,8 @@ StatusOr<SavedRun> read_run(const std::string& path) {
   ASSIGN_OR_RETURN(const std::vector<NumberedLine> lines, read_lines(path));
   SavedRun run;
   for (const NumberedLine& line : lines) {
-    Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
-    const bool first = run.about.is_null();
+    const Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
+    const bool first = run.about.empty();
     const bool fits = json.is_object() && (first ? json.contains("kind") && json.contains("time")
                                                  : json.contains("tokens_per_second") ||
                                                        json.contains("output_tokens_per_second"));
@@ -45,9 +46,9 @@ StatusOr<SavedRun> read_run(const std::string& path) {
                      " is no result of a bench; give folders that --save has written");
     }
     if (first) {
-      run.about = std::move(json);
+      run.about = line.text;
     } else {
-      run.results.push_back(std::move(json));
+      run.results.push_back(line.text);
     }
   }
   return run;
@@ -73,20 +74,21 @@ Json describe_run(const std::string& kind, const ShapeFlags& shape) {
 Status save_run(const std::string& folder, const SavedRun& run) {
   std::error_code error;
   fs::create_directories(folder, error);
+  const Json about = Json::parse(run.about);
   const std::string stem = concat(folder,
                                   "/",
-                                  run.about["kind"].get<std::string>(),
+                                  about["kind"].get<std::string>(),
                                   "-tp",
-                                  run.about["tp"].dump(),
+                                  about["tp"].dump(),
                                   "-pp",
-                                  run.about["pp"].dump());
+                                  about["pp"].dump());
   std::string path = stem + ".jsonl";
   for (int i = 2; fs::exists(path, error) && i < kMaxRunsOfAName; ++i) {
     path = concat(stem, "-", i, ".jsonl");
   }
   std::ofstream file(path);
-  file << run.about.dump() << "\n";
-  for (const Json& result : run.results) file << result.dump() << "\n";
+  file << run.about << "\n";
+  for (const std::string& result : run.results) file << result << "\n";
   file.close();
   if (file) return ok_status();
   return unavailable("TRI-BENCH-004", "cannot write ", path, "; check the folder of --save");
@@ -110,7 +112,7 @@ StatusOr<std::vector<SavedRun>> read_runs(const std::vector<std::string>& folder
   std::vector<SavedRun> runs;
   for (const std::string& path : paths) {
     ASSIGN_OR_RETURN(SavedRun run, read_run(path));
-    if (!run.about.is_null()) runs.push_back(std::move(run));
+    if (!run.about.empty()) runs.push_back(std::move(run));
   }
   return runs;
 }

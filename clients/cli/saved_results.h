@@ -2,7 +2,7 @@
 // other is a measurement as `bench` prints it (docs/formats.md).
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -12,8 +12,8 @@
 namespace trireme {
 
 struct SavedRun {
-  nlohmann::ordered_json about;                 // kind, time, version, host, model, cut, ...
-  std::vector<nlohmann::ordered_json> results;  // in the order of the file
+  std::string about;                 // kind, time, version, host, model, cut, ...
+  std::vector<std::string> results;  // a JSON object each, in the order of the file
 };
 
 // {"kind", "time", "version", "host", "cores", "isa", "model", "tp", "pp", ...}

@@ -90,12 +90,11 @@ SavedRun run_of(const std::string& model, double rate) {
   ShapeFlags shape;
   shape.model = model;
   shape.tp = 2;
-  SavedRun run{describe_run("serve", shape), {}};
   LoadFigures figures = figures_of({answer_of({10, 20})}, 1'000'000, {});
-  run.results = {{{"concurrency", 4}}};
-  run.results[0].update(figures.to_json());
-  run.results[0]["output_tokens_per_second"] = rate;
-  return run;
+  Json result = {{"concurrency", 4}};
+  result.update(figures.to_json());
+  result["output_tokens_per_second"] = rate;
+  return {describe_run("serve", shape).dump(), {result.dump()}};
 }
 
 std::string fresh_folder(const std::string& name) {
@@ -111,7 +110,7 @@ TEST(SavedResults, AreReadAsTheyWereWrittenAndNeverReplaced) {
   const auto runs = read_runs({folder});
   ASSERT_TRUE(runs.ok()) << message_of(runs.status());
   ASSERT_EQ(runs->size(), 2u);
-  EXPECT_EQ((*runs)[0].about["model"], "a");
+  EXPECT_EQ(Json::parse((*runs)[0].about)["model"], "a");
   EXPECT_EQ((*runs)[0].results.size(), 1u);
 }
 
