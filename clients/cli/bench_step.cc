@@ -67,6 +67,7 @@ class StepBenchRun {
  private:
   void read(Process& process);
   void take(const std::string& line);
+  void show_loading(const std::string& words);
 
   const StepBenchOptions& options_;
   Terminal& terminal_;
@@ -75,11 +76,14 @@ class StepBenchRun {
   ProgressBar bar_;
   std::vector<std::string> results_;
   std::deque<std::string> tail_;
+  bool loaded_ = false;
 };
 
 void StepBenchRun::take(const std::string& line) {
   Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("kind")) {
+    if (line.starts_with("rank 0: loading ")) show_loading(line.substr(8));
+    loaded_ = loaded_ || line.starts_with("rank 0: loaded ");
     if (options_.shape.verbose) terminal_.note(line);
     tail_.push_back(line);
     if (tail_.size() > kTailLines) tail_.pop_front();
@@ -92,6 +96,11 @@ void StepBenchRun::take(const std::string& line) {
     print_result(terminal_, json);
   }
   results_.push_back(json.dump());
+}
+
+void StepBenchRun::show_loading(const std::string& words) {
+  if (terminal_.err_is_terminal()) return terminal_.set_bar(words);
+  terminal_.note(words);
 }
 
 void StepBenchRun::read(Process& process) {
@@ -108,7 +117,7 @@ StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& comma
     for (const int fd : process.descriptors()) waits.push_back({fd, POLLIN, 0});
     ::poll(waits.data(), waits.size(), kPollMs);
     read(process);
-    bar_.update(static_cast<int64_t>(results_.size()), total);
+    if (loaded_) bar_.update(static_cast<int64_t>(results_.size()), total);
     if (interrupts_.count() > 0) {
       process.signal_group(SIGTERM);
       (void)process.wait_exit(kEndMs);
