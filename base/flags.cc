@@ -359,8 +359,14 @@ static StatusOr<toml::table> parse_toml(const std::string& path) {
   try {
     return toml::parse_file(path);
   } catch (const toml::parse_error& error) {
-    return invalid("TRI-ARGS-004", "--config ", path, ": ", std::string(error.description()),
-                   " (line ", error.source().begin.line, ")");
+    return invalid("TRI-ARGS-004",
+                   "--config ",
+                   path,
+                   ": ",
+                   std::string(error.description()),
+                   " (line ",
+                   error.source().begin.line,
+                   ")");
   }
 }
 
@@ -375,7 +381,11 @@ void FlagSet::read_file(const std::string& path) {
       continue;
     }
     const std::string near = nearest(name, names());
-    complain(invalid("TRI-ARGS-005", path, ": unknown key \"", std::string(key.str()), "\"",
+    complain(invalid("TRI-ARGS-005",
+                     path,
+                     ": unknown key \"",
+                     std::string(key.str()),
+                     "\"",
                      near.empty() ? "" : concat("; did you mean \"", near, "\"?")));
   }
 }

@@ -9,7 +9,7 @@
 program_packages="
   g++ cmake ninja-build pkg-config
   libabsl-dev libspdlog-dev libtomlplusplus-dev
-  nlohmann-json3-dev libsimdjson-dev libpcre2-dev libutf8proc-dev libsodium-dev libhwloc-dev
+  nlohmann-json3-dev libpcre2-dev libutf8proc-dev libsodium-dev libhwloc-dev
   protobuf-compiler libprotobuf-dev libzmq3-dev cppzmq-dev
   openmpi-bin libopenmpi-dev"
 test_packages="libgtest-dev libgmock-dev python3 python3-zmq python3-protobuf iproute2"

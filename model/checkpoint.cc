@@ -4,7 +4,6 @@
 
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <unordered_map>
 
@@ -16,6 +15,7 @@ namespace trireme {
 
 namespace {
 
+constexpr size_t kMaxShards = 4096;
 constexpr int64_t kMaxIndexBytes = 64 << 20;
 
 class FileCheckpoint final : public Checkpoint {
@@ -114,25 +114,29 @@ class FileCheckpoint final : public Checkpoint {
 // The shard names of an index, each once, in order. A name with a slash would leave the folder.
 StatusOr<std::vector<std::string>> read_index(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxIndexBytes, "TRI-LOAD-001"));
-  const nlohmann::json index = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  const auto map = index.is_object() ? index.find("weight_map") : index.end();
-  if (!index.is_object() || map == index.end() || !map->is_object()) {
-    return invalid("TRI-LOAD-006", path, " has no \"weight_map\" object; fetch the file again");
-  }
+  const auto bad_index = [&](const std::string& what) {
+    return invalid("TRI-LOAD-006", path, " ", what, "; fetch the file again");
+  };
+  ASSIGN_OR_RETURN(const JsonValue index, JsonValue::parse(text, "TRI-LOAD-006", path));
+  std::optional<JsonValue> map;
+  if (index.is(JsonValue::Kind::kObject)) map = index.find("weight_map");
+  if (!map || !map->is(JsonValue::Kind::kObject)) return bad_index("has no \"weight_map\" object");
   std::set<std::string> names;
-  for (const auto& [tensor, shard] : map->items()) {
-    if (!shard.is_string() || shard.get<std::string>().find('/') != std::string::npos ||
-        shard.get<std::string>().starts_with(".")) {
+  RETURN_IF_ERROR(map->each_member([&](std::string_view tensor, JsonValue shard) -> Status {
+    const std::string name = shard.is(JsonValue::Kind::kString) ? shard.string() : "";
+    if (name.empty() || name.find('/') != std::string::npos || name.starts_with(".")) {
       return invalid("TRI-LOAD-006",
                      path,
                      ": tensor \"",
                      tensor.substr(0, 80),
                      "\" names the shard ",
-                     shard.dump().substr(0, 80),
+                     shown(shard),
                      ", allowed are file names in the same folder");
     }
-    names.insert(shard.get<std::string>());
-  }
+    names.insert(name);
+    if (names.size() <= kMaxShards) return ok_status();
+    return bad_index(concat("names more than ", kMaxShards, " shards"));
+  }));
   return std::vector<std::string>(names.begin(), names.end());
 }
 

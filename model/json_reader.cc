@@ -6,24 +6,40 @@ namespace trireme {
 
 namespace {
 
-constexpr int kMaxDepth = 64;  // a published config nests four deep
-
-// A value as it may stand in a one-line message.
-std::string shown(const nlohmann::json& value) {
-  std::string text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
-}
+constexpr size_t kMaxTokenIds = 1024;
+constexpr int64_t kMaxTokenId = 1 << 24;
 
 }  // namespace
 
-const nlohmann::json* JsonReader::field(const char* key) const {
+std::string shown(JsonValue value) {
+  constexpr size_t kMost = 60;
+  std::string text(value.text().substr(0, kMost + 1));
+  for (char& c : text) {
+    if (c == '\n' || c == '\r' || c == '\t') c = ' ';
+  }
+  if (text.size() > kMost) text = text.substr(0, kMost - 3) + "...";
+  return text;
+}
+
+JsonReader::JsonReader(JsonValue object, std::string id, std::string source)
+    : object_(object), id_(std::move(id)), source_(std::move(source)) {
+  if (const auto name = object_.doubled_name()) {
+    fail("\"", name->substr(0, 60), "\" stands twice; remove one");
+  }
+}
+
+std::optional<JsonValue> JsonReader::field(const char* key) const {
   const auto found = object_.find(key);
-  return found == object_.end() || found->is_null() ? nullptr : &*found;
+  return !found || found->is(JsonValue::Kind::kNull) ? std::nullopt : found;
+}
+
+bool JsonReader::is_null(const char* key) const {
+  const auto found = object_.find(key);
+  return found && found->is(JsonValue::Kind::kNull);
 }
 
 int64_t JsonReader::integer(const char* key, int64_t low, int64_t high) {
-  if (field(key) == nullptr) {
+  if (!has(key)) {
     fail("the field \"", key, "\" is missing; it must be an integer from ", low, " to ", high);
     return low;
   }
@@ -31,11 +47,10 @@ int64_t JsonReader::integer(const char* key, int64_t low, int64_t high) {
 }
 
 int64_t JsonReader::integer(const char* key, int64_t low, int64_t high, int64_t fallback) {
-  const nlohmann::json* value = field(key);
-  if (value == nullptr) return fallback;
-  const bool fits = value->is_number_integer() &&
-                    (!value->is_number_unsigned() || value->get<uint64_t>() <= uint64_t(INT64_MAX));
-  const int64_t number = fits ? value->get<int64_t>() : 0;
+  const auto value = field(key);
+  if (!value) return fallback;
+  int64_t number = 0;
+  const bool fits = value->is(JsonValue::Kind::kNumber) && value->integer(number);
   if (!fits || number < low || number > high) {
     fail("\"", key, "\" is ", shown(*value), ", allowed are integers from ", low, " to ", high);
     return low;
@@ -44,9 +59,9 @@ int64_t JsonReader::integer(const char* key, int64_t low, int64_t high, int64_t 
 }
 
 double JsonReader::number(const char* key, double low, double high, double fallback) {
-  const nlohmann::json* value = field(key);
-  if (value == nullptr) return fallback;
-  const double number = value->is_number() ? value->get<double>() : NAN;
+  const auto value = field(key);
+  if (!value) return fallback;
+  const double number = value->is(JsonValue::Kind::kNumber) ? value->number() : NAN;
   if (!(number >= low && number <= high)) {
     fail("\"", key, "\" is ", shown(*value), ", allowed are numbers from ", low, " to ", high);
     return low;
@@ -55,41 +70,44 @@ double JsonReader::number(const char* key, double low, double high, double fallb
 }
 
 bool JsonReader::boolean(const char* key, bool fallback) {
-  const nlohmann::json* value = field(key);
-  if (value == nullptr) return fallback;
-  if (value->is_boolean()) return value->get<bool>();
+  const auto value = field(key);
+  if (!value) return fallback;
+  if (value->is(JsonValue::Kind::kBoolean)) return value->boolean();
   fail("\"", key, "\" is ", shown(*value), ", allowed are true and false");
   return fallback;
 }
 
 std::string JsonReader::string(const char* key, const std::string& fallback) {
-  const nlohmann::json* value = field(key);
-  if (value == nullptr) return fallback;
-  if (value->is_string()) return value->get<std::string>();
+  const auto value = field(key);
+  if (!value) return fallback;
+  if (value->is(JsonValue::Kind::kString)) return value->string();
   fail("\"", key, "\" is ", shown(*value), ", allowed is a string");
   return fallback;
 }
 
-StatusOr<nlohmann::json> parse_json_object(const std::string& text, const std::string& source) {
-  bool too_deep = false;
-  const nlohmann::json::parser_callback_t limit = [&](int depth, auto, nlohmann::json&) {
-    too_deep |= depth > kMaxDepth;
-    return !too_deep;
+std::vector<TokenId> JsonReader::token_ids(const char* key) {
+  std::vector<TokenId> ids;
+  const auto value = field(key);
+  if (!value) return ids;
+  const auto add = [&](JsonValue id) -> Status {
+    int64_t number = -1;
+    const bool fits = id.is(JsonValue::Kind::kNumber) && id.integer(number) && number >= 0 &&
+                      number <= kMaxTokenId && ids.size() < kMaxTokenIds;
+    if (fits) {
+      ids.push_back(static_cast<TokenId>(number));
+    } else {
+      fail("\"", key, "\" holds ", shown(id), ", allowed are at most ", kMaxTokenIds, " token ids");
+    }
+    return status_;
   };
-  nlohmann::json value = nlohmann::json::parse(text, limit, /*allow_exceptions=*/false);
-  if (too_deep) {
-    return invalid("TRI-CONF-002",
-                   source,
-                   " nests deeper than ",
-                   kMaxDepth,
-                   " levels; it is no file of this kind");
-  }
-  if (!value.is_object()) {
-    return invalid("TRI-CONF-002",
-                   source,
-                   " is not a JSON object (truncated or damaged?); fetch the file again");
-  }
-  return value;
+  (void)(value->is(JsonValue::Kind::kArray) ? value->each(add) : add(*value));
+  return ids;
+}
+
+StatusOr<JsonValue> parse_json_object(const std::string& text, const std::string& source) {
+  ASSIGN_OR_RETURN(const JsonValue value, JsonValue::parse(text, "TRI-CONF-002", source));
+  if (value.is(JsonValue::Kind::kObject)) return value;
+  return invalid("TRI-CONF-002", source, " is not a JSON object; fetch the file again");
 }
 
 }  // namespace trireme

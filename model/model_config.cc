@@ -99,57 +99,54 @@ void read_flags(JsonReader& reader, const FamilyRow& family, ModelConfig& config
   }
 }
 
+void read_layer_types(JsonReader& reader, JsonValue types, int32_t window, ModelConfig& config) {
+  const size_t count = types.count();
+  if (static_cast<int64_t>(count) != config.num_layers) {
+    return reader.fail(
+        "\"layer_types\" has ", count, " entries for ", config.num_layers, " layers");
+  }
+  int64_t layer = 0;
+  (void)types.each([&](JsonValue type) -> Status {
+    const std::string name = type.is(JsonValue::Kind::kString) ? type.string() : "";
+    if (name == "sliding_attention") {
+      config.layer_window[layer] = window;
+    } else if (name != "full_attention") {
+      reader.fail("\"layer_types\"[",
+                  layer,
+                  "] is ",
+                  shown(type),
+                  ", supported are \"full_attention\" and \"sliding_attention\"");
+    }
+    ++layer;
+    return reader.status();
+  });
+}
+
 // Which layers look only at a window, after the rules of each family's reference implementation.
-void read_windows(JsonReader& reader,
-                  const nlohmann::json& json,
-                  const FamilyRow& family,
-                  ModelConfig& config) {
+void read_windows(JsonReader& reader, const FamilyRow& family, ModelConfig& config) {
   config.layer_window.assign(config.num_layers, 0);
   if (family.default_window == 0) return;
-  const bool is_null = json.contains("sliding_window") && json["sliding_window"].is_null();
-  const int64_t window =
-      is_null ? 0 : reader.integer("sliding_window", 1, 1 << 24, family.default_window);
+  const int64_t window = reader.is_null("sliding_window")
+                             ? 0
+                             : reader.integer("sliding_window", 1, 1 << 24, family.default_window);
   if (family.window_needs_switch && !reader.boolean("use_sliding_window", false)) return;
   int64_t first_sliding = 0;
   if (family.window_needs_switch) {
     first_sliding =
         reader.integer("max_window_layers", 0, 1 << 20, family.default_max_window_layers);
   }
-  const auto types = json.find("layer_types");
-  const bool has_types = types != json.end() && types->is_array();
-  if (has_types && static_cast<int64_t>(types->size()) != config.num_layers) {
-    return reader.fail(
-        "\"layer_types\" has ", types->size(), " entries for ", config.num_layers, " layers");
+  const auto types = reader.field("layer_types");
+  if (types && types->is(JsonValue::Kind::kArray)) {
+    return read_layer_types(reader, *types, static_cast<int32_t>(window), config);
   }
-  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    bool slides = layer >= first_sliding;
-    if (has_types) {
-      const auto& type = (*types)[layer];
-      if (type != "full_attention" && type != "sliding_attention") {
-        return reader.fail("\"layer_types\"[",
-                           layer,
-                           "] is ",
-                           type.dump(),
-                           ", supported are \"full_attention\" and \"sliding_attention\"");
-      }
-      slides = type == "sliding_attention";
-    }
-    if (slides) config.layer_window[layer] = static_cast<int32_t>(window);
+  for (int64_t layer = first_sliding; layer < config.num_layers; ++layer) {
+    config.layer_window[layer] = static_cast<int32_t>(window);
   }
 }
 
-void read_tokens(JsonReader& reader, const nlohmann::json& json, ModelConfig& config) {
+void read_tokens(JsonReader& reader, ModelConfig& config) {
   config.bos_id = static_cast<TokenId>(reader.integer("bos_token_id", -1, 1 << 24, -1));
-  const auto eos = json.find("eos_token_id");
-  if (eos == json.end() || eos->is_null()) return;
-  const auto list = eos->is_array() ? *eos : nlohmann::json::array({*eos});
-  for (const auto& id : list) {
-    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > (1 << 24)) {
-      return reader.fail(
-          "\"eos_token_id\" holds ", id.dump().substr(0, 40), ", allowed are token ids");
-    }
-    config.eos_ids.push_back(id.get<TokenId>());
-  }
+  config.eos_ids = reader.token_ids("eos_token_id");
 }
 
 void read_dtype(JsonReader& reader, ModelConfig& config) {
@@ -158,16 +155,17 @@ void read_dtype(JsonReader& reader, ModelConfig& config) {
   if (name == "float16") config.stored_dtype = DType::kFloat16;
 }
 
-Status unsupported_family(const nlohmann::json& json, const std::string& source) {
-  const std::string type = json.contains("model_type") ? json["model_type"].dump() : "missing";
-  const std::string architectures =
-      json.contains("architectures") ? json["architectures"].dump().substr(0, 80) : "missing";
+Status unsupported_family(JsonValue json, const std::string& source) {
+  const auto words = [&](const char* key) {
+    const auto value = json.find(key);
+    return value ? shown(*value) : std::string("missing");
+  };
   return invalid("TRI-CONF-004",
                  source,
                  ": \"model_type\" is ",
-                 type.substr(0, 60),
+                 words("model_type"),
                  " (\"architectures\" ",
-                 architectures,
+                 words("architectures"),
                  "), supported are ",
                  supported_families());
 }
@@ -175,12 +173,14 @@ Status unsupported_family(const nlohmann::json& json, const std::string& source)
 }  // namespace
 
 StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std::string& source) {
-  ASSIGN_OR_RETURN(const nlohmann::json json, parse_json_object(json_text, source));
+  ASSIGN_OR_RETURN(const JsonValue json, parse_json_object(json_text, source));
   const auto type = json.find("model_type");
   const FamilyRow* family = nullptr;
-  if (type != json.end() && type->is_string()) family = find_family(type->get<std::string>());
+  if (type && type->is(JsonValue::Kind::kString)) family = find_family(type->string());
   if (family == nullptr) return unsupported_family(json, source);
-  if (json.contains("quantization_config") && !json["quantization_config"].is_null()) {
+  JsonReader reader(json, kFieldId, source);
+  RETURN_IF_ERROR(reader.status());
+  if (reader.has("quantization_config")) {
     return invalid("TRI-CONF-005",
                    source,
                    ": \"quantization_config\" is set; quantised checkpoints are not supported, use "
@@ -188,15 +188,14 @@ StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std
   }
   ModelConfig config;
   config.model_type = family->model_type;
-  JsonReader reader(json, kFieldId, source);
   read_sizes(reader, *family, config);
   RETURN_IF_ERROR(reader.status());
   read_flags(reader, *family, config);
-  read_windows(reader, json, *family, config);
-  read_tokens(reader, json, config);
+  read_windows(reader, *family, config);
+  read_tokens(reader, config);
   read_dtype(reader, config);
   RETURN_IF_ERROR(reader.status());
-  ASSIGN_OR_RETURN(RopeConfig rope, parse_rope(json, config.max_positions, source));
+  ASSIGN_OR_RETURN(RopeConfig rope, parse_rope(reader, config.max_positions, source));
   config.ropes = {rope};
   config.layer_rope.assign(config.num_layers, 0);
   return config;

@@ -17,7 +17,7 @@ Status read_generation_config(const std::string& dir, ModelSource& source) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return ok_status();
   ASSIGN_OR_RETURN(const std::string text, read_text_file(path, 4 << 20, "TRI-CONF-001"));
-  ASSIGN_OR_RETURN(const nlohmann::json json, parse_json_object(text, path));
+  ASSIGN_OR_RETURN(const JsonValue json, parse_json_object(text, path));
   JsonReader reader(json, "TRI-CONF-007", path);
   SamplingParams& sampling = source.sampling_defaults;
   const bool samples = reader.boolean("do_sample", true);
@@ -27,16 +27,8 @@ Status read_generation_config(const std::string& dir, ModelSource& source) {
   sampling.min_p = static_cast<float>(reader.number("min_p", 0, 1, 0));
   sampling.repetition_penalty =
       static_cast<float>(reader.number("repetition_penalty", 1e-2, 100, 1));
-  const auto eos = json.find("eos_token_id");
-  if (eos != json.end() && !eos->is_null()) {
-    for (const auto& id : eos->is_array() ? *eos : nlohmann::json::array({*eos})) {
-      if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > (1 << 24)) {
-        reader.fail("\"eos_token_id\" holds ", id.dump().substr(0, 40), ", allowed are token ids");
-        break;
-      }
-      source.eos_ids.push_back(id.get<TokenId>());
-    }
-  }
+  const std::vector<TokenId> eos = reader.token_ids("eos_token_id");
+  source.eos_ids.insert(source.eos_ids.end(), eos.begin(), eos.end());
   return reader.status();
 }
 

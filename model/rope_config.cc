@@ -1,7 +1,6 @@
 #include "model/rope_config.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "model/json_reader.h"
 
@@ -51,11 +50,8 @@ void read_yarn(JsonReader& reader, int64_t max_positions, RopeConfig& rope) {
 
 }  // namespace
 
-StatusOr<RopeConfig> parse_rope(const nlohmann::json& config,
-                                int64_t max_positions,
-                                const std::string& source) {
+StatusOr<RopeConfig> parse_rope(JsonReader& top, int64_t max_positions, const std::string& source) {
   RopeConfig rope;
-  JsonReader top(config, "TRI-CONF-003", source);
   rope.theta = top.number("rope_theta", 1e-3, 1e15, 10000);
   if (top.number("partial_rotary_factor", 0, 1, 1) != 1) {
     top.fail("\"partial_rotary_factor\" is set, supported is 1");
@@ -63,8 +59,8 @@ StatusOr<RopeConfig> parse_rope(const nlohmann::json& config,
   RETURN_IF_ERROR(top.status());
   const char* key = top.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   if (!top.has(key)) return rope;
-  const nlohmann::json& fields = config[key];
-  if (!fields.is_object()) {
+  const JsonValue fields = *top.field(key);
+  if (!fields.is(JsonValue::Kind::kObject)) {
     return invalid("TRI-CONF-003", source, ": \"", key, "\" must be an object or null");
   }
   JsonReader reader(fields, "TRI-CONF-003", concat(source, ", ", key));

@@ -1,7 +1,6 @@
 // The rotary part of config.json: `rope_theta` + `rope_scaling`, or `rope_parameters`.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "base/status.h"
@@ -9,8 +8,10 @@
 
 namespace trireme {
 
+class JsonReader;
+
 // TRI-CONF-006: a rope type that is not supported; TRI-CONF-003: a value out of range.
-StatusOr<RopeConfig> parse_rope(const nlohmann::json& config,
+StatusOr<RopeConfig> parse_rope(JsonReader& config,
                                 int64_t max_positions,
                                 const std::string& source);
 

@@ -8,10 +8,9 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
-#include <set>
 
+#include "base/json_value.h"
 #include "model/checked_math.h"
-#include "simdjson.h"
 
 namespace trireme {
 
@@ -50,53 +49,89 @@ Status bad_tensor(const std::string& path, const std::string& name, const std::s
                  "; the file is damaged, fetch it again");
 }
 
+// {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}
+struct EntryFields {
+  std::optional<JsonValue> dtype, shape, offsets;
+};
+
+StatusOr<EntryFields> read_fields(JsonValue value,
+                                  const std::string& name,
+                                  const std::string& path) {
+  using Kind = JsonValue::Kind;
+  EntryFields fields;
+  if (!value.is(Kind::kObject)) return bad_tensor(path, name, "is no object in the header");
+  if (value.doubled_name()) return bad_tensor(path, name, "has a field twice");
+  fields.dtype = value.find("dtype");
+  fields.shape = value.find("shape");
+  fields.offsets = value.find("data_offsets");
+  if (!fields.dtype || !fields.shape || !fields.offsets || !fields.dtype->is(Kind::kString) ||
+      !fields.shape->is(Kind::kArray) || !fields.offsets->is(Kind::kArray)) {
+    return bad_tensor(path, name, "lacks dtype, shape or data_offsets");
+  }
+  return fields;
+}
+
+// At most `most` integers that are not negative, or nothing.
+std::optional<std::vector<int64_t>> read_integers(JsonValue array, size_t most) {
+  std::vector<int64_t> integers;
+  const Status status = array.each([&](JsonValue value) -> Status {
+    int64_t integer = -1;
+    const bool fits = value.is(JsonValue::Kind::kNumber) && value.integer(integer) &&
+                      integer >= 0 && integers.size() < most;
+    if (!fits) return absl::CancelledError("no such list");
+    integers.push_back(integer);
+    return ok_status();
+  });
+  if (!status.ok()) return std::nullopt;
+  integers.shrink_to_fit();
+  return integers;
+}
+
 // One member of the header object.
 StatusOr<SafetensorsEntry> parse_entry(const std::string& name,
-                                       simdjson::dom::element value,
+                                       JsonValue value,
                                        int64_t data_begin,
                                        int64_t data_bytes,
                                        const std::string& path) {
-  SafetensorsEntry entry;
-  entry.tensor.name = name;
-  std::string_view dtype_name;
-  simdjson::dom::array shape, offsets;
-  if (value["dtype"].get(dtype_name) || value["shape"].get(shape) ||
-      value["data_offsets"].get(offsets)) {
-    return bad_tensor(path, name, "lacks dtype, shape or data_offsets");
-  }
+  ASSIGN_OR_RETURN(const EntryFields fields, read_fields(value, name, path));
+  const std::string dtype_name = fields.dtype->string();
   const std::optional<DType> dtype = find_dtype(dtype_name);
   if (!dtype) {
     return bad_tensor(
         path, name, concat("has the unknown dtype \"", dtype_name.substr(0, 20), "\""));
   }
-  entry.tensor.dtype = *dtype;
+  auto shape = read_integers(*fields.shape, kMaxDimensions);
+  if (!shape) return bad_tensor(path, name, "has an impossible shape");
   std::optional<int64_t> bytes = size_of(*dtype);
-  for (const simdjson::dom::element size : shape) {
-    int64_t extent = 0;
-    if (size.get(extent) || extent < 0 || entry.tensor.shape.size() >= kMaxDimensions) {
-      return bad_tensor(path, name, "has an impossible shape");
-    }
-    entry.tensor.shape.push_back(extent);
+  for (const int64_t extent : *shape) {
     bytes = bytes ? checked_product(*bytes, extent) : std::nullopt;
   }
-  int64_t begin = -1, end = -1;
-  if (offsets.size() != 2 || offsets.at(0).get(begin) || offsets.at(1).get(end) || begin < 0 ||
-      end < begin || end > data_bytes) {
-    return bad_tensor(
-        path,
-        name,
-        concat("lies at bytes ", begin, " to ", end, " of ", data_bytes, ", outside the file"));
+  const auto offsets = read_integers(*fields.offsets, 2);
+  if (!offsets || offsets->size() != 2 || (*offsets)[1] < (*offsets)[0] ||
+      (*offsets)[1] > data_bytes) {
+    return bad_tensor(path,
+                      name,
+                      concat("lies at bytes ",
+                             fields.offsets->text().substr(0, 60),
+                             " of ",
+                             data_bytes,
+                             ", outside the file"));
   }
-  if (!bytes || *bytes != end - begin) {
+  const int64_t length = (*offsets)[1] - (*offsets)[0];
+  if (!bytes || *bytes != length) {
     return bad_tensor(path,
                       name,
                       concat("has ",
-                             end - begin,
+                             length,
                              " bytes, its shape needs ",
                              bytes ? concat(*bytes) : "more than any file holds"));
   }
+  SafetensorsEntry entry;
+  entry.tensor.name = name;
+  entry.tensor.dtype = *dtype;
+  entry.tensor.shape = std::move(*shape);
   entry.tensor.bytes = *bytes;
-  entry.begin = data_begin + begin;
+  entry.begin = data_begin + (*offsets)[0];
   return entry;
 }
 
@@ -106,6 +141,7 @@ Status check_layout(const std::vector<SafetensorsEntry>& entries,
                     int64_t file_bytes,
                     const std::string& path) {
   std::vector<const SafetensorsEntry*> order;
+  order.reserve(entries.size());
   for (const SafetensorsEntry& entry : entries) order.push_back(&entry);
   std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
     return std::pair(a->begin, a->tensor.bytes) < std::pair(b->begin, b->tensor.bytes);
@@ -138,27 +174,27 @@ StatusOr<std::vector<SafetensorsEntry>> parse_safetensors_header(const std::stri
                                                                  int64_t file_bytes,
                                                                  const std::string& path) {
   const int64_t data_begin = 8 + static_cast<int64_t>(header.size());
-  simdjson::dom::parser parser;
-  simdjson::dom::object object;
-  const simdjson::padded_string padded(header);
-  if (parser.allocate(padded.size() + simdjson::SIMDJSON_PADDING, 16) != simdjson::SUCCESS ||
-      parser.parse(padded).get(object)) {
-    return invalid("TRI-LOAD-003",
-                   path,
-                   ": the header of ",
-                   header.size(),
-                   " bytes is not JSON; this is no safetensors file, or it is damaged");
+  ASSIGN_OR_RETURN(
+      const JsonValue object,
+      JsonValue::parse(header,
+                       "TRI-LOAD-003",
+                       concat(path, ": the header (is this a safetensors file? is it whole?)")));
+  if (!object.is(JsonValue::Kind::kObject)) {
+    return invalid("TRI-LOAD-003", path, ": the header is no JSON object; fetch the file again");
+  }
+  if (const auto name = object.doubled_name()) {
+    return bad_tensor(path, *name, "stands twice in the header");
   }
   std::vector<SafetensorsEntry> entries;
-  std::set<std::string_view> names;
-  for (const auto& [key, value] : object) {
-    if (key == "__metadata__") continue;
-    const std::string name(key);
-    if (!names.insert(key).second) return bad_tensor(path, name, "stands twice in the header");
-    ASSIGN_OR_RETURN(SafetensorsEntry entry,
-                     parse_entry(name, value, data_begin, file_bytes - data_begin, path));
+  entries.reserve(object.count());
+  RETURN_IF_ERROR(object.each_member([&](std::string_view key, JsonValue value) -> Status {
+    if (key == "__metadata__") return ok_status();
+    ASSIGN_OR_RETURN(
+        SafetensorsEntry entry,
+        parse_entry(std::string(key), value, data_begin, file_bytes - data_begin, path));
     entries.push_back(std::move(entry));
-  }
+    return ok_status();
+  }));
   RETURN_IF_ERROR(check_layout(entries, data_begin, file_bytes, path));
   return entries;
 }

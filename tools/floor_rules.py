@@ -28,7 +28,7 @@ RATIONED = (
     (r"google/protobuf", r"proto/"),
     (r"nlohmann/json\.hpp", r".*\.cc$|model/json_reader\.h$"),
     (r"(utf8proc|pcre2)", r"model/tokenizer/\w+\.cc$"),
-    (r"(simdjson|sodium|hwloc)", r".*\.cc$"),
+    (r"(sodium|hwloc)", r".*\.cc$"),
     (r"boost/", r"clients/gateway/"),
     (r"(thread|mutex|condition_variable|future|sys/socket\.h)$", r"(?!model/|proto/)"),
 )

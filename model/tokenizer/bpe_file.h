@@ -5,7 +5,7 @@
 
 #include "base/status.h"
 #include "model/tokenizer/bpe.h"
-#include "model/tokenizer/json_value.h"
+#include "model/tokenizer/json_fields.h"
 #include "model/tokenizer/vocabulary.h"
 
 namespace trireme {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/tokenizer/json_value.h"
+#include "model/tokenizer/json_fields.h"
 #include "model/tokenizer/pattern.h"
 #include "model/tokenizer/unicode.h"
 

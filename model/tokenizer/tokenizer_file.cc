@@ -1,5 +1,5 @@
 #include "model/tokenizer/bpe_file.h"
-#include "model/tokenizer/json_value.h"
+#include "model/tokenizer/json_fields.h"
 #include "model/tokenizer/tokenizer_parts.h"
 #include "model/tokenizer/unicode.h"
 
@@ -81,7 +81,7 @@ Status check_model_type(const JsonFields& model) {
 }  // namespace
 
 StatusOr<std::unique_ptr<const TokenizerParts>> read_tokenizer(std::string_view json) {
-  ASSIGN_OR_RETURN(const JsonValue root, JsonValue::parse(json));
+  ASSIGN_OR_RETURN(const JsonValue root, JsonValue::parse(json, "TRI-TOK-002", "the tokenizer"));
   ASSIGN_OR_RETURN(const JsonFields file, JsonFields::read(root, "tokenizer"));
   ASSIGN_OR_RETURN(const JsonValue model_value, file.at("model"));
   ASSIGN_OR_RETURN(const JsonFields model, JsonFields::read(model_value, "model"));

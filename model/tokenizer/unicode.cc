@@ -5,80 +5,9 @@
 namespace trireme {
 namespace {
 
-// The allowed second bytes after a lead byte (Unicode, table 3-7): overlong forms, surrogates and
-// codes past U+10FFFF end at the lead byte.
-bool second_fits(uint8_t lead, uint8_t second) {
-  switch (lead) {
-    case 0xE0:
-      return second >= 0xA0 && second <= 0xBF;
-    case 0xED:
-      return second >= 0x80 && second <= 0x9F;
-    case 0xF0:
-      return second >= 0x90 && second <= 0xBF;
-    case 0xF4:
-      return second >= 0x80 && second <= 0x8F;
-    default:
-      return second >= 0x80 && second <= 0xBF;
-  }
-}
-
 int category_of(char32_t code) { return utf8proc_category(static_cast<utf8proc_int32_t>(code)); }
 
 }  // namespace
-
-Utf8Step utf8_step(std::string_view text) {
-  const uint8_t lead = text[0];
-  if (lead < 0x80) return {true, false, 1, lead};
-  if (lead < 0xC2 || lead > 0xF4) return {false, false, 1, 0};
-  const int length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  char32_t code = lead & (0xFF >> (length + 1));
-  for (int i = 1; i < length; ++i) {
-    if (static_cast<size_t>(i) == text.size()) return {false, true, static_cast<uint8_t>(i), 0};
-    const uint8_t byte = text[i];
-    const bool fits = i == 1 ? second_fits(lead, byte) : (byte & 0xC0) == 0x80;
-    if (!fits) return {false, false, static_cast<uint8_t>(i), 0};
-    code = code << 6 | (byte & 0x3F);
-  }
-  return {true, false, static_cast<uint8_t>(length), code};
-}
-
-void append_utf8(char32_t code, std::string& out) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xC0 | code >> 6);
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xE0 | code >> 12);
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | code >> 18);
-    out += static_cast<char>(0x80 | (code >> 12 & 0x3F));
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  }
-}
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const Utf8Step step = utf8_step(text);
-    if (!step.valid) return false;
-    text.remove_prefix(step.length);
-  }
-  return true;
-}
-
-std::string to_utf8_lossy(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    const Utf8Step step = utf8_step(text);
-    out.append(step.valid ? text.substr(0, step.length) : kReplacementCharacter);
-    text.remove_prefix(step.length);
-  }
-  return out;
-}
 
 Utf8Step utf8_last(std::string_view text) {
   size_t from = text.size() - 1;

@@ -5,34 +5,22 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <random>
 
 #include "model/tokenizer/tokenizer.h"
 #include "model/tokenizer/tokenizer_parts.h"
+#include "tests/allocation_peak.h"
+#include "tests/json_mutation.h"
 
 namespace trireme {
 namespace {
 
 using nlohmann::json;
-using Random = std::mt19937_64;
 
 // What every reader holds however small the file: tables of 256 bytes, one object's fields.
 constexpr size_t kFixedAllowance = 64 * 1024;
 constexpr size_t kSmallVocabulary = 300;
 
-size_t below(Random& random, size_t bound) { return bound == 0 ? 0 : random() % bound; }
-
-std::vector<json*> all_nodes(json& root) {
-  std::vector<json*> nodes{&root};
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    json& node = *nodes[i];
-    if (!node.is_structured()) continue;
-    for (json& child : node) nodes.push_back(&child);
-  }
-  return nodes;
-}
-
-json odd_value(Random& random) {
+const std::vector<json>& odd_values() {
   static const std::vector<json> kValues = {nullptr,
                                             true,
                                             false,
@@ -59,10 +47,9 @@ json odd_value(Random& random) {
                                             json::object(),
                                             json::array({json::array()}),
                                             std::string(70000, 'x')};
-  return kValues[below(random, kValues.size())];
+  return kValues;
 }
 
-// Changes the tree: one value by another of the file or an odd one, two swapped, or one deleted.
 // The vocabulary is most of the file, so the fields beside it get half of the changes.
 std::string mutate_tree(const json& original, Random& random) {
   json root = original;
@@ -72,63 +59,8 @@ std::string mutate_tree(const json& original, Random& random) {
     std::advance(entry, below(random, root.size()));
     if (entry.key() != "model") top = &*entry;
   }
-  std::vector<json*> nodes = all_nodes(*top);
-  json& target = *nodes[below(random, nodes.size())];
-  switch (random() % 4) {
-    case 0:
-      target = odd_value(random);
-      break;
-    case 1: {
-      json other = *nodes[below(random, nodes.size())];
-      target = std::move(other);
-      break;
-    }
-    case 2: {
-      json& other = *nodes[below(random, nodes.size())];
-      const json first = target;
-      const json second = other;
-      if (!first.is_structured() && !second.is_structured()) {
-        target = second;
-        other = first;
-      }
-      break;
-    }
-    default:
-      if (target.is_object() && !target.empty()) {
-        auto entry = target.begin();
-        std::advance(entry, below(random, target.size()));
-        target.erase(entry);
-      } else if (target.is_array() && !target.empty()) {
-        target.erase(below(random, target.size()));
-      }
-  }
+  mutate_node(*top, odd_values(), random);
   return root.dump();
-}
-
-std::string mutate_bytes(std::string text, Random& random) {
-  const size_t at = below(random, text.size());
-  switch (random() % 5) {
-    case 0:
-      for (int flips = 1 + below(random, 4); flips > 0; --flips) {
-        text[below(random, text.size())] ^= 1 << below(random, 8);
-      }
-      break;
-    case 1:
-      text.resize(at);
-      break;
-    case 2:
-      text.erase(at, 1 + below(random, 20));
-      break;
-    case 3:
-      text.insert(at, text.substr(below(random, text.size()), 1 + below(random, 40)));
-      break;
-    default:
-      for (int digits = 1 + below(random, 3); digits > 0; --digits) {
-        const size_t found = text.find_first_of("0123456789", below(random, text.size()));
-        if (found != std::string::npos) text[found] = '0' + below(random, 10);
-      }
-  }
-  return text;
 }
 
 std::pair<std::string, std::string> merge_parts(const json& merge) {

@@ -20,14 +20,4 @@ MutationCounts run_mutations(int64_t count, uint64_t seed);
 // A tokenizer.json of a published style (byte-level) cut down to its first tokens.
 std::string small_tokenizer(const std::string& style);
 
-// The most bytes that were alive in operator new since `restart`, beyond those alive then.
-class AllocationPeak {
- public:
-  AllocationPeak();
-  size_t bytes() const;
-
- private:
-  size_t before_;
-};
-
 }  // namespace trireme

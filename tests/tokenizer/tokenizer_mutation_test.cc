@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "model/tokenizer/tokenizer.h"
+#include "tests/allocation_peak.h"
 
 namespace trireme {
 namespace {

@@ -1,11 +1,10 @@
-// Counts what operator new holds, so that a test can bound what a reader takes.
+#include "tests/allocation_peak.h"
+
 #include <malloc.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <new>
-
-#include "tests/tokenizer/tokenizer_mutation.h"
 
 namespace {
 

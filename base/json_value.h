@@ -1,15 +1,14 @@
 // A JSON text checked whole once, then read in place: a value is a position in the text, nothing is
-// copied before it is asked for. Used while loading a tokenizer.json, by one thread.
+// copied before it is asked for. It takes no memory but the text.
 // Invariant: a JsonValue stands at the first byte of a value of a text that passed parse(), so
 // walking it cannot fail; only kinds and ranges are left to check.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "base/status.h"
 
@@ -19,8 +18,9 @@ class JsonValue {
  public:
   enum class Kind { kNull, kBoolean, kNumber, kString, kArray, kObject };
 
-  // Strict RFC 8259, UTF-8 without a byte order mark, at most 64 levels. Error: TRI-TOK-002.
-  static StatusOr<JsonValue> parse(std::string_view text);
+  // Checks `text`, which outlives the value (json_check.h); errors have the id `id` and name
+  // `subject`.
+  static StatusOr<JsonValue> parse(std::string_view text, const char* id, std::string_view subject);
 
   Kind kind() const;
   bool is(Kind kind) const { return this->kind() == kind; }
@@ -37,36 +37,17 @@ class JsonValue {
   Status each(const std::function<Status(JsonValue)>& visit) const;
   Status each_member(const std::function<Status(std::string_view, JsonValue)>& visit) const;
   size_t count() const;
+  // The first member of that name.
+  std::optional<JsonValue> find(std::string_view name) const;
+  // A member's name that stands twice in an object, or nothing.
+  std::optional<std::string> doubled_name() const;
+  // The value as it is written.
+  std::string_view text() const;
 
  private:
   JsonValue(const char* at, const char* end) : at_(at), end_(end) {}
   const char* at_;
   const char* end_;  // of the whole text
-};
-
-// An object of few members with distinct names, read field by field. `where` names it in errors
-// (TRI-TOK-003), for example "added_tokens[3]".
-class JsonFields {
- public:
-  static StatusOr<JsonFields> read(JsonValue value, std::string where);
-
-  // Null if absent or null.
-  const JsonValue* find(std::string_view name) const;
-  StatusOr<JsonValue> at(std::string_view name) const;
-  StatusOr<std::string> string(std::string_view name) const;
-  StatusOr<std::string> string_or(std::string_view name, std::string fallback) const;
-  StatusOr<bool> boolean(std::string_view name) const;
-  StatusOr<bool> boolean_or(std::string_view name, bool fallback) const;
-  StatusOr<int64_t> integer(std::string_view name) const;
-
-  const std::string& where() const { return where_; }
-
- private:
-  explicit JsonFields(std::string where) : where_(std::move(where)) {}
-  Status wrong(std::string_view name, std::string_view wanted) const;
-
-  std::string where_;
-  std::vector<std::pair<std::string, JsonValue>> members_;
 };
 
 }  // namespace trireme

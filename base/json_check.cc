@@ -1,10 +1,11 @@
-#include "model/tokenizer/json_check.h"
+#include "base/json_check.h"
 
 #include <charconv>
 #include <cstdlib>
 #include <string>
 
-#include "model/tokenizer/unicode.h"
+#include "base/text.h"
+#include "base/utf8.h"
 
 namespace trireme {
 namespace {
@@ -13,7 +14,8 @@ constexpr int kMaxDepth = 64;
 
 class Checker {
  public:
-  explicit Checker(std::string_view text) : text_(text) {}
+  Checker(std::string_view text, const char* id, std::string_view subject)
+      : text_(text), id_(id), subject_(subject) {}
 
   Status run() {
     skip_space();
@@ -25,8 +27,9 @@ class Checker {
 
  private:
   Status stop(std::string_view why) const {
-    return invalid("TRI-TOK-002",
-                   "the tokenizer is not JSON at byte ",
+    return invalid(id_,
+                   subject_,
+                   " is not JSON at byte ",
                    at_,
                    " of ",
                    text_.size(),
@@ -180,11 +183,15 @@ class Checker {
   }
 
   const std::string_view text_;
+  const char* const id_;
+  const std::string_view subject_;
   size_t at_ = 0;
 };
 
 }  // namespace
 
-Status check_json(std::string_view text) { return Checker(text).run(); }
+Status check_json(std::string_view text, const char* id, std::string_view subject) {
+  return Checker(text, id, subject).run();
+}
 
 }  // namespace trireme

@@ -1,15 +1,15 @@
-#include "model/tokenizer/json_value.h"
+#include "base/json_value.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <vector>
 
-#include "model/tokenizer/json_check.h"
-#include "model/tokenizer/unicode.h"
+#include "base/json_check.h"
+#include "base/utf8.h"
 
 namespace trireme {
 namespace {
-
-constexpr size_t kMaxFields = 256;  // of an object that is read field by field
 
 const char* skip_space(const char* at) {
   while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') ++at;
@@ -98,8 +98,10 @@ const char* append_escape(const char* at, std::string& out) {
 
 }  // namespace
 
-StatusOr<JsonValue> JsonValue::parse(std::string_view text) {
-  RETURN_IF_ERROR(check_json(text));
+StatusOr<JsonValue> JsonValue::parse(std::string_view text,
+                                     const char* id,
+                                     std::string_view subject) {
+  RETURN_IF_ERROR(check_json(text, id, subject));
   return JsonValue(skip_space(text.data()), text.data() + text.size());
 }
 
@@ -190,80 +192,36 @@ size_t JsonValue::count() const {
   return count;
 }
 
-StatusOr<JsonFields> JsonFields::read(JsonValue value, std::string where) {
-  JsonFields fields(std::move(where));
-  if (!value.is(JsonValue::Kind::kObject)) {
-    return invalid("TRI-TOK-003", "tokenizer field ", fields.where_, " must be an object");
+std::optional<JsonValue> JsonValue::find(std::string_view name) const {
+  std::optional<JsonValue> found;
+  (void)each_member([&](std::string_view key, JsonValue value) -> Status {
+    if (key != name) return ok_status();
+    found = value;
+    return absl::CancelledError("found");
+  });
+  return found;
+}
+
+// Sorts where the names stand, not the names: a hostile object has very many.
+std::optional<std::string> JsonValue::doubled_name() const {
+  std::vector<const char*> names;
+  names.reserve(count());
+  const char* at = skip_space(at_ + 1);
+  while (*at != '}') {
+    names.push_back(at);
+    at = skip_space(skip_space(skip_string(at)) + 1);
+    at = skip_space(skip_value(at, end_));
+    if (*at == ',') at = skip_space(at + 1);
   }
-  RETURN_IF_ERROR(value.each_member([&](std::string_view name, JsonValue member) -> Status {
-    if (fields.members_.size() == kMaxFields) {
-      return invalid("TRI-TOK-003",
-                     "tokenizer field ",
-                     fields.where_,
-                     " has more than ",
-                     kMaxFields,
-                     " members");
-    }
-    for (const auto& known : fields.members_) {
-      if (known.first == name) {
-        return invalid("TRI-TOK-003",
-                       "tokenizer field ",
-                       fields.where_,
-                       ".",
-                       name,
-                       " stands twice; remove one");
-      }
-    }
-    fields.members_.emplace_back(std::string(name), member);
-    return ok_status();
-  }));
-  return fields;
+  const auto name_at = [this](const char* place) { return JsonValue(place, end_).string(); };
+  std::ranges::sort(names, {}, name_at);
+  const auto twice = std::ranges::adjacent_find(names, {}, name_at);
+  if (twice == names.end()) return std::nullopt;
+  return name_at(*twice);
 }
 
-const JsonValue* JsonFields::find(std::string_view name) const {
-  for (const auto& member : members_) {
-    if (member.first == name)
-      return member.second.is(JsonValue::Kind::kNull) ? nullptr : &member.second;
-  }
-  return nullptr;
-}
-
-StatusOr<JsonValue> JsonFields::at(std::string_view name) const {
-  if (const JsonValue* value = find(name)) return *value;
-  return wrong(name, "present");
-}
-
-StatusOr<std::string> JsonFields::string(std::string_view name) const {
-  const JsonValue* value = find(name);
-  if (!value || !value->is(JsonValue::Kind::kString)) return wrong(name, "a string");
-  return value->string();
-}
-
-StatusOr<std::string> JsonFields::string_or(std::string_view name, std::string fallback) const {
-  return find(name) ? string(name) : StatusOr<std::string>(std::move(fallback));
-}
-
-StatusOr<bool> JsonFields::boolean_or(std::string_view name, bool fallback) const {
-  return find(name) ? boolean(name) : StatusOr<bool>(fallback);
-}
-
-StatusOr<bool> JsonFields::boolean(std::string_view name) const {
-  const JsonValue* value = find(name);
-  if (!value || !value->is(JsonValue::Kind::kBoolean)) return wrong(name, "true or false");
-  return value->boolean();
-}
-
-StatusOr<int64_t> JsonFields::integer(std::string_view name) const {
-  const JsonValue* value = find(name);
-  int64_t number = 0;
-  if (!value || !value->is(JsonValue::Kind::kNumber) || !value->integer(number)) {
-    return wrong(name, "an integer");
-  }
-  return number;
-}
-
-Status JsonFields::wrong(std::string_view name, std::string_view wanted) const {
-  return invalid("TRI-TOK-003", "tokenizer field ", where_, ".", name, " must be ", wanted);
+std::string_view JsonValue::text() const {
+  return {at_, static_cast<size_t>(skip_value(at_, end_) - at_)};
 }
 
 }  // namespace trireme

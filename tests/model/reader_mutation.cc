@@ -1,0 +1,228 @@
+#include "tests/model/reader_mutation.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "model/model_config.h"
+#include "model/safetensors.h"
+#include "tests/allocation_peak.h"
+#include "tests/json_mutation.h"
+
+namespace trireme {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kFixedAllowance = 64 * 1024;  // messages, a window for each of 4,096 layers
+
+const std::vector<json>& odd_values() {
+  static const std::vector<json> kValues = {nullptr,
+                                            true,
+                                            false,
+                                            -1,
+                                            0,
+                                            1,
+                                            3,
+                                            7,
+                                            64,
+                                            4097,
+                                            2147483648,
+                                            9223372036854775807,
+                                            18446744073709551615u,
+                                            1e308,
+                                            1e-308,
+                                            0.5,
+                                            -0.0,
+                                            "",
+                                            "a",
+                                            "BF16",
+                                            "F64",
+                                            "llama",
+                                            "mistral",
+                                            "qwen3",
+                                            "yarn",
+                                            "sliding_attention",
+                                            json::array(),
+                                            json::object(),
+                                            json::array({0, 0}),
+                                            json::array({1, 2, 3, 4, 5, 6, 7, 8, 9}),
+                                            json::array({json::array()}),
+                                            {{"rope_type", "llama3"}, {"factor", 8.0}},
+                                            std::string(5000, 'x')};
+  return kValues;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string header_of(const std::string& path, int64_t* file_bytes) {
+  const std::string bytes = read_file(path);
+  uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  *file_bytes = static_cast<int64_t>(bytes.size());
+  return bytes.substr(8, length);
+}
+
+// The value of a key, null if it is absent.
+json value_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found == object.end() ? json() : *found;
+}
+
+void expect_same_number(const json& object, const char* key, int64_t read) {
+  const json value = value_of(object, key);
+  if (!value.is_null()) {
+    EXPECT_EQ(value.get<int64_t>(), read) << key;
+  }
+}
+
+void expect_same_config(const json& object, const ModelConfig& config) {
+  EXPECT_EQ(object["model_type"].get<std::string>(), config.model_type);
+  expect_same_number(object, "vocab_size", config.vocabulary_size);
+  expect_same_number(object, "hidden_size", config.hidden_size);
+  expect_same_number(object, "intermediate_size", config.intermediate_size);
+  expect_same_number(object, "num_hidden_layers", config.num_layers);
+  expect_same_number(object, "num_attention_heads", config.num_heads);
+  expect_same_number(object, "num_key_value_heads", config.num_kv_heads);
+  expect_same_number(object, "head_dim", config.head_dim);
+  expect_same_number(object, "max_position_embeddings", config.max_positions);
+  const json epsilon = value_of(object, "rms_norm_eps");
+  if (!epsilon.is_null()) {
+    EXPECT_EQ(epsilon.get<double>(), config.norm_epsilon);
+  }
+  const json tied = value_of(object, "tie_word_embeddings");
+  EXPECT_EQ(!tied.is_null() && tied.get<bool>(), config.tied_embeddings);
+  const json eos = value_of(object, "eos_token_id");
+  const json list = eos.is_array() ? eos : eos.is_null() ? json::array() : json::array({eos});
+  EXPECT_EQ(list.get<std::vector<TokenId>>(), config.eos_ids);
+  const json types = value_of(object, "layer_types");
+  if (types.is_array() && value_of(object, "use_sliding_window") == true) {
+    for (size_t i = 0; i < types.size(); ++i) {
+      EXPECT_EQ(types[i] == "sliding_attention", config.layer_window[i] > 0) << i;
+    }
+  }
+  const json parameters = value_of(object, "rope_parameters");
+  const json scaling = parameters.is_null() ? value_of(object, "rope_scaling") : parameters;
+  json theta = scaling.is_object() ? value_of(scaling, "rope_theta") : json();
+  if (theta.is_null()) theta = value_of(object, "rope_theta");
+  if (!theta.is_null()) {
+    EXPECT_EQ(theta.get<double>(), config.ropes[0].theta);
+  }
+}
+
+void expect_same_entries(const json& header, const std::vector<SafetensorsEntry>& entries) {
+  const std::map<std::string, DType> kTypes = {{"F32", DType::kFloat32},
+                                               {"BF16", DType::kBFloat16},
+                                               {"F16", DType::kFloat16},
+                                               {"I32", DType::kInt32},
+                                               {"I64", DType::kInt64},
+                                               {"I8", DType::kInt8},
+                                               {"U8", DType::kUint8},
+                                               {"BOOL", DType::kBool}};
+  EXPECT_EQ(header.size() - header.count("__metadata__"), entries.size());
+  int64_t first = entries.empty() ? 0 : entries[0].begin;
+  for (const SafetensorsEntry& entry : entries) first = std::min(first, entry.begin);
+  for (const SafetensorsEntry& entry : entries) {
+    ASSERT_TRUE(header.contains(entry.tensor.name)) << entry.tensor.name;
+    const json& wanted = header[entry.tensor.name];
+    EXPECT_EQ(kTypes.at(wanted["dtype"]), entry.tensor.dtype);
+    EXPECT_EQ(wanted["shape"].get<std::vector<int64_t>>(), entry.tensor.shape);
+    EXPECT_EQ(wanted["data_offsets"][0].get<int64_t>(), entry.begin - first);
+    EXPECT_EQ(wanted["data_offsets"][1].get<int64_t>(), entry.begin - first + entry.tensor.bytes);
+  }
+}
+
+bool is_id_of(const Status& status, const std::string& area) {
+  return error_id(status).starts_with(area) && !message_of(status).empty();
+}
+
+}  // namespace
+
+bool check_config(const std::string& text) {
+  const AllocationPeak peak;
+  const auto config = parse_model_config(text, "config.json");
+  EXPECT_LE(peak.bytes() + text.size(), 4 * text.size() + kFixedAllowance) << text.substr(0, 200);
+  if (!config.ok()) {
+    EXPECT_TRUE(is_id_of(config.status(), "TRI-CONF-")) << message_of(config.status());
+    return false;
+  }
+  const json object = json::parse(text, nullptr, false);
+  EXPECT_FALSE(object.is_discarded()) << "read what is no JSON";
+  if (!object.is_discarded()) expect_same_config(object, *config);
+  return true;
+}
+
+bool check_header(const std::string& header, int64_t file_bytes) {
+  const AllocationPeak peak;
+  const auto entries = parse_safetensors_header(header, file_bytes, "model.safetensors");
+  EXPECT_LE(peak.bytes() + header.size(), 4 * header.size() + kFixedAllowance)
+      << header.substr(0, 200);
+  if (!entries.ok()) {
+    EXPECT_TRUE(is_id_of(entries.status(), "TRI-LOAD-")) << message_of(entries.status());
+    return false;
+  }
+  const json object = json::parse(header, nullptr, false);
+  EXPECT_FALSE(object.is_discarded()) << "read what is no JSON";
+  if (!object.is_discarded()) expect_same_entries(object, *entries);
+  return true;
+}
+
+ReaderCounts mutate_configs(int64_t count, uint64_t seed) {
+  const std::vector<std::string> cases = {
+      "llama-gqa", "llama-rope-llama3-sharded", "mistral-window", "qwen2-tied", "qwen3-qk-norm"};
+  std::vector<std::string> texts;
+  for (const std::string& name : cases) {
+    texts.push_back(read_file(concat(TRIREME_TEST_DATA, "/golden/models/", name, "/config.json")));
+    EXPECT_TRUE(check_config(texts.back())) << name;
+  }
+  ReaderCounts counts;
+  for (int64_t i = 0; i < count && !testing::Test::HasFailure(); ++i) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", mutation " << i);
+    Random random(seed * 1'000'003 + static_cast<uint64_t>(i));
+    std::string text = texts[below(random, texts.size())];
+    if (random() % 2) {
+      text = mutate_bytes(text, random);
+    } else {
+      json tree = json::parse(text);
+      mutate_node(tree, odd_values(), random);
+      text = tree.dump();
+    }
+    ++(check_config(text) ? counts.read : counts.refused);
+  }
+  return counts;
+}
+
+ReaderCounts mutate_headers(int64_t count, uint64_t seed) {
+  int64_t file_bytes = 0;
+  const std::string original = header_of(
+      std::string(TRIREME_TEST_DATA) + "/golden/models/qwen2-tied/model.safetensors", &file_bytes);
+  EXPECT_TRUE(check_header(original, file_bytes));
+  ReaderCounts counts;
+  for (int64_t i = 0; i < count && !testing::Test::HasFailure(); ++i) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", mutation " << i);
+    Random random(seed * 1'000'003 + static_cast<uint64_t>(i));
+    std::string header = original;
+    if (random() % 2) {
+      header = mutate_bytes(header, random);
+    } else {
+      json tree = json::parse(header);
+      mutate_node(tree, odd_values(), random);
+      header = tree.dump();
+    }
+    // Half of the files go on fitting a header of another length.
+    const int64_t grown =
+        static_cast<int64_t>(header.size()) - static_cast<int64_t>(original.size());
+    ++(check_header(header, file_bytes + (random() % 2 ? grown : 0)) ? counts.read
+                                                                     : counts.refused);
+  }
+  return counts;
+}
+
+}  // namespace trireme

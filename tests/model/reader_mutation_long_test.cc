@@ -1,0 +1,17 @@
+#include <gtest/gtest.h>
+
+#include "tests/model/reader_mutation.h"
+
+namespace trireme {
+namespace {
+
+TEST(ConfigMutations, AHundredThousandAreRefusedWithAnIdOrReadAlike) {
+  EXPECT_GT(mutate_configs(100'000, 2).read, 20'000);
+}
+
+TEST(SafetensorsMutations, AHundredThousandAreRefusedWithAnIdOrReadAlike) {
+  EXPECT_GT(mutate_headers(100'000, 2).read, 2'000);
+}
+
+}  // namespace
+}  // namespace trireme

@@ -1,0 +1,62 @@
+#include "tests/model/reader_mutation.h"
+
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+
+namespace trireme {
+namespace {
+
+TEST(ConfigMutations, TenThousandAreRefusedWithAnIdOrReadAlike) {
+  const ReaderCounts counts = mutate_configs(10'000, 1);
+  EXPECT_GT(counts.refused, 2'000);
+  EXPECT_GT(counts.read, 2'000);
+}
+
+TEST(SafetensorsMutations, TenThousandAreRefusedWithAnIdOrReadAlike) {
+  const ReaderCounts counts = mutate_headers(10'000, 1);
+  EXPECT_GT(counts.refused, 2'000);
+  EXPECT_GT(counts.read, 200);
+}
+
+std::string repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+// As dense as hostile files can be: what costs a reader most for a byte of text.
+TEST(ReaderMemory, StaysBelowFourTimesADenseConfig) {
+  EXPECT_FALSE(check_config("{\"model_type\":\"llama\",\"eos_token_id\":[1" +
+                            repeated(",1", 200'000) + "]}"));
+  EXPECT_FALSE(check_config(repeated("[", 200'000)));
+  EXPECT_FALSE(check_config("{\"model_type\":\"llama\",\"layer_types\":[\"a\"" +
+                            repeated(",\"a\"", 200'000) + "]}"));
+  std::string members = "{\"model_type\":\"llama\"";
+  for (int i = 0; i < 50'000; ++i) members += concat(",\"", i, "\":1");
+  EXPECT_FALSE(check_config(members + "}"));
+}
+
+TEST(ReaderMemory, StaysBelowFourTimesADenseHeader) {
+  std::string header = "{";
+  for (int i = 0; i < 50'000; ++i) {
+    header += concat(
+        i > 0 ? "," : "", "\"", i, "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}");
+  }
+  header += "}";
+  EXPECT_TRUE(check_header(header, 8 + static_cast<int64_t>(header.size())));
+  EXPECT_FALSE(check_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[1" + repeated(",1", 200'000) +
+                                "],\"data_offsets\":[0,1]}}",
+                            500'000));
+  EXPECT_FALSE(check_header(repeated("{\"a\":", 100'000), 600'000));
+}
+
+TEST(Readers, ANameThatStandsTwiceIsRefused) {
+  EXPECT_FALSE(check_config("{\"model_type\":\"llama\",\"model_type\":\"llama\"}"));
+  EXPECT_FALSE(check_config("{\"model_type\":\"llama\",\"model\\u005ftype\":\"llama\"}"));
+  const std::string entry = "{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}";
+  EXPECT_FALSE(check_header("{\"a\":" + entry + ",\"a\":" + entry + "}", 1000));
+}
+
+}  // namespace
+}  // namespace trireme
