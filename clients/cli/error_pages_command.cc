@@ -153,7 +153,7 @@ constexpr ErrorPage kPages[] = {
     {"TRI-UP-009",
      "Ranks on other hosts need to know where the coordinator is.",
      "--hostfile was given without --worker-host.",
-     "Give --worker-host this host's name or address, as the other hosts see it."},
+     "Give --worker-host this host's address (not its name), as the other hosts see it."},
     {"TRI-UP-010",
      "The coordinator could not start.",
      "Its own words follow.",

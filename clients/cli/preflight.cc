@@ -124,7 +124,7 @@ StatusOr<Preflight> check_before_launch(const ShapeFlags& shape) {
     ASSIGN_OR_RETURN(found.hosts, read_hostfile(shape.hostfile, shape.num_ranks() * shape.groups));
     if (shape.worker_host == "127.0.0.1") {
       return invalid("TRI-UP-009",
-                     "with --hostfile the ranks need --worker-host: this host's name or address, "
+                     "with --hostfile the ranks need --worker-host: this host's address, "
                      "as the other hosts see it");
     }
   }
