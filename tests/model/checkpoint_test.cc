@@ -1,0 +1,212 @@
+// Folders of safetensors as they are published, and folders with something wrong.
+#include "model/checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "base/text.h"
+#include "model/model_source.h"
+#include "model/safetensors.h"
+
+namespace trireme {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::string kGolden = TRIREME_TEST_DATA "/golden/models/";
+
+// A copy of a golden model in a folder of its own.
+std::string copy_of(const std::string& model, const std::string& name) {
+  const std::string folder = testing::TempDir() + "/checkpoint_test_" + name;
+  fs::remove_all(folder);
+  fs::copy(kGolden + model, folder);
+  return folder;
+}
+
+// `header` and zeros.
+void write_safetensors(const std::string& path, const std::string& header, size_t data_bytes) {
+  std::ofstream file(path, std::ios::binary);
+  const uint64_t length = header.size();
+  file.write(reinterpret_cast<const char*>(&length), sizeof length);
+  file << header << std::string(data_bytes, '\0');
+}
+
+Status open_status(const std::string& folder) { return open_checkpoint(folder).status(); }
+
+TEST(Checkpoint, OneFileAndShardsAreReadAlike) {
+  for (const char* name : {"llama-gqa", "llama-rope-llama3-sharded", "llama-tied-fp32"}) {
+    const auto source = open_model(kGolden + name);
+    ASSERT_TRUE(source.ok()) << message_of(source.status());
+    const auto unexpected = check_tensors(TensorTable(source->config), *source->checkpoint);
+    ASSERT_TRUE(unexpected.ok()) << message_of(unexpected.status());
+    EXPECT_TRUE(unexpected->empty()) << join(*unexpected);
+  }
+}
+
+TEST(Checkpoint, ARectangleIsReadAndNothingElse) {
+  const auto source = open_model(kGolden + "llama-tied-fp32");
+  ASSERT_TRUE(source.ok());
+  Checkpoint& checkpoint = *source->checkpoint;
+  const StoredTensor* tensor = checkpoint.find("model.embed_tokens.weight");
+  ASSERT_NE(tensor, nullptr);
+  const int64_t width = tensor->shape[1];
+  std::vector<float> whole(static_cast<size_t>(tensor->shape[0] * width));
+  ASSERT_TRUE(
+      checkpoint
+          .read(
+              *tensor, {0, tensor->shape[0]}, {0, width}, std::as_writable_bytes(std::span(whole)))
+          .ok());
+  const int64_t before = checkpoint.bytes_read();
+  std::vector<float> part(3 * 5);
+  ASSERT_TRUE(
+      checkpoint.read(*tensor, {7, 10}, {2, 7}, std::as_writable_bytes(std::span(part))).ok());
+  EXPECT_EQ(checkpoint.bytes_read() - before, 3 * 5 * 4);
+  for (int row = 0; row < 3; ++row) {
+    for (int column = 0; column < 5; ++column) {
+      EXPECT_EQ(part[row * 5 + column], whole[(7 + row) * width + 2 + column]);
+    }
+  }
+}
+
+TEST(Checkpoint, TensorsThatNothingExpectsAreNamed) {
+  const std::string folder = copy_of("llama-rope-llama3-sharded", "unexpected");
+  write_safetensors(
+      folder + "/extra.safetensors",
+      R"({"rotary.inv_freq": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})",
+      8);
+  std::string index;
+  std::getline(std::ifstream(folder + "/model.safetensors.index.json") >> std::ws, index, '\0');
+  const size_t at = index.find("\"weight_map\"");
+  const size_t brace = index.find('{', at);
+  index.insert(brace + 1, "\"rotary.inv_freq\": \"extra.safetensors\", ");
+  std::ofstream(folder + "/model.safetensors.index.json") << index;
+  const auto source = open_model(folder);
+  ASSERT_TRUE(source.ok()) << message_of(source.status());
+  const auto unexpected = check_tensors(TensorTable(source->config), *source->checkpoint);
+  ASSERT_TRUE(unexpected.ok());
+  EXPECT_THAT(*unexpected, ElementsAre("rotary.inv_freq"));
+}
+
+TEST(Checkpoint, AMissingShardAndADoubledTensorAreNamed) {
+  const std::string missing = copy_of("llama-rope-llama3-sharded", "missing");
+  std::string shard;
+  for (const auto& entry : fs::directory_iterator(missing)) {
+    if (entry.path().extension() == ".safetensors" && entry.path().stem() != "expected") {
+      shard = entry.path();
+    }
+  }
+  fs::remove(shard);
+  EXPECT_THAT(message_of(open_status(missing)), HasSubstr(fs::path(shard).filename().string()));
+
+  const std::string doubled = copy_of("llama-rope-llama3-sharded", "doubled");
+  std::vector<std::string> shards;
+  for (const auto& entry : fs::directory_iterator(doubled)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("model-")) shards.push_back(entry.path());
+  }
+  ASSERT_GE(shards.size(), 2u);
+  fs::copy_file(shards[0], shards[1], fs::copy_options::overwrite_existing);
+  EXPECT_EQ(error_id(open_status(doubled)), "TRI-LOAD-005");
+}
+
+TEST(Checkpoint, AnIndexMayNotLeaveItsFolder) {
+  const std::string folder = copy_of("llama-rope-llama3-sharded", "escape");
+  for (const char* shard : {"../x.safetensors", "/etc/passwd", ".hidden"}) {
+    std::ofstream(folder + "/model.safetensors.index.json")
+        << "{\"weight_map\": {\"a\": \"" << shard << "\"}}";
+    EXPECT_EQ(error_id(open_status(folder)), "TRI-LOAD-006") << shard;
+  }
+  std::ofstream(folder + "/model.safetensors.index.json") << "{\"weight_map\": 3}";
+  EXPECT_EQ(error_id(open_status(folder)), "TRI-LOAD-006");
+}
+
+TEST(Checkpoint, AFolderWithoutWeightsSaysWhatIsRead) {
+  const std::string folder = testing::TempDir() + "/checkpoint_test_empty";
+  fs::create_directories(folder);
+  EXPECT_EQ(error_id(open_status(folder)), "TRI-LOAD-001");
+  EXPECT_EQ(error_id(open_status(folder + "/none")), "TRI-LOAD-001");
+}
+
+struct HeaderCase {
+  const char* name;
+  const char* header;
+  size_t data_bytes;
+  const char* id;
+  const char* words;
+};
+
+class BadHeader : public testing::TestWithParam<HeaderCase> {};
+
+TEST_P(BadHeader, IsRefusedByName) {
+  const std::string path = testing::TempDir() + "/checkpoint_test_header.safetensors";
+  write_safetensors(path, GetParam().header, GetParam().data_bytes);
+  const Status status = SafetensorsFile::open(path).status();
+  EXPECT_EQ(error_id(status), GetParam().id) << message_of(status);
+  EXPECT_THAT(message_of(status), HasSubstr(GetParam().words));
+}
+
+constexpr HeaderCase kHeaders[] = {
+    {"NotJson", "{\"a\": ", 0, "TRI-LOAD-003", "not JSON"},
+    {"NoObject", "[]", 0, "TRI-LOAD-003", "no JSON object"},
+    {"UnknownType",
+     R"({"a": {"dtype": "F9", "shape": [1], "data_offsets": [0, 4]}})",
+     4,
+     "TRI-LOAD-004",
+     "F9"},
+    {"ShapeAndBytes",
+     R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}})",
+     4,
+     "TRI-LOAD-004",
+     "its shape needs 8"},
+    {"OutsideTheFile",
+     R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})",
+     4,
+     "TRI-LOAD-004",
+     "outside the file"},
+    {"Overflow",
+     R"({"a": {"dtype": "F32", "shape": [4611686018427387904, 4], "data_offsets": [0, 0]}})",
+     0,
+     "TRI-LOAD-004",
+     "more than any file holds"},
+    {"Overlap",
+     R"({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]},
+         "b": {"dtype": "U8", "shape": [4], "data_offsets": [2, 6]}})",
+     6,
+     "TRI-LOAD-004",
+     "overlaps"},
+    {"Hole",
+     R"({"a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]},
+         "b": {"dtype": "U8", "shape": [2], "data_offsets": [4, 6]}})",
+     6,
+     "TRI-LOAD-004",
+     "hole of 2 bytes"},
+    {"BytesTooMany",
+     R"({"a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}})",
+     5,
+     "TRI-LOAD-004",
+     "bytes too many"},
+    {"TwiceTheName",
+     R"({"a": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]},
+         "a": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}})",
+     0,
+     "TRI-LOAD-004",
+     "twice"},
+    {"NegativeOffset",
+     R"({"a": {"dtype": "U8", "shape": [0], "data_offsets": [-1, -1]}})",
+     0,
+     "TRI-LOAD-004",
+     "-1"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Headers, BadHeader, testing::ValuesIn(kHeaders), [](const auto& info) {
+  return std::string(info.param.name);
+});
+
+}  // namespace
+}  // namespace trireme

@@ -1,0 +1,136 @@
+// Which cuts a model allows, and who runs which layers.
+#include "model/parallel_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+#include "model/planner.h"
+
+namespace trireme {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+ModelConfig shape(int64_t layers, int64_t heads, int64_t kv_heads, int64_t vocabulary = 320) {
+  ModelConfig config;
+  config.num_layers = layers;
+  config.num_heads = heads;
+  config.num_kv_heads = kv_heads;
+  config.head_dim = 16;
+  config.hidden_size = heads * 16;
+  config.intermediate_size = 4 * config.hidden_size;
+  config.vocabulary_size = vocabulary;
+  config.max_positions = 1024;
+  config.layer_window.assign(layers, 0);
+  return config;
+}
+
+std::vector<int64_t> stages(const ModelConfig& config, int pp) {
+  const ParallelPlan plan = ParallelPlan::make(config, 1, pp).value();
+  std::vector<int64_t> sizes;
+  int64_t next = 0;
+  for (int stage = 0; stage < pp; ++stage) {
+    EXPECT_EQ(plan.layers(stage).begin, next);
+    next = plan.layers(stage).end;
+    sizes.push_back(plan.layers(stage).size());
+  }
+  EXPECT_EQ(next, config.num_layers);
+  return sizes;
+}
+
+TEST(ParallelPlan, StagesAreAsEvenAsTheirWeightsAllow) {
+  EXPECT_THAT(stages(shape(8, 8, 8), 4), ElementsAre(2, 2, 2, 2));
+  for (const int pp : {2, 3, 4}) {
+    for (const int64_t size : stages(shape(5, 8, 8), pp)) {
+      EXPECT_GE(size, 5 / pp);
+      EXPECT_LE(size, 5 / pp + 1);
+    }
+  }
+  EXPECT_THAT(stages(shape(5, 8, 8), 5), ElementsAre(1, 1, 1, 1, 1));
+}
+
+TEST(ParallelPlan, EmbeddingAndHeadAreWeighedIn) {
+  // The vocabulary weighs as much as many layers: the stages that hold it get fewer.
+  const auto sizes = stages(shape(12, 8, 8, 60'000), 3);
+  EXPECT_GT(sizes[1], sizes[0]);
+  EXPECT_GT(sizes[1], sizes[2]);
+}
+
+TEST(ParallelPlan, RanksOfAStageAreNeighbours) {
+  const ParallelPlan plan = ParallelPlan::make(shape(8, 8, 4), 4, 2).value();
+  EXPECT_EQ(plan.num_ranks(), 8);
+  EXPECT_EQ(plan.rank_of(1, 2), 6);
+  EXPECT_EQ(plan.stage_of(6), 1);
+  EXPECT_EQ(plan.tensor_index_of(6), 2);
+  EXPECT_EQ(plan.answering_rank(), 4);
+}
+
+TEST(ParallelPlan, HeadsDecideWhichTensorCutsWork) {
+  EXPECT_THAT(allowed_tensor_parallel(shape(4, 8, 4), "cpu"), ElementsAre(1, 2, 4, 8));
+  EXPECT_THAT(allowed_tensor_parallel(shape(4, 6, 2), "cpu"), ElementsAre(1, 2));
+  EXPECT_THAT(allowed_tensor_parallel(shape(4, 8, 1), "cpu"), ElementsAre(1, 2, 4, 8));
+  EXPECT_THAT(allowed_tensor_parallel(shape(4, 7, 7), "cpu"), ElementsAre(1));
+}
+
+TEST(ParallelPlan, ImpossibleCutsNameThoseThatWork) {
+  const Status tensor = ParallelPlan::make(shape(4, 6, 2), 4, 1).status();
+  EXPECT_EQ(error_id(tensor), "TRI-PLAN-001");
+  EXPECT_THAT(message_of(tensor), HasSubstr("1 or 2"));
+  const Status pipeline = ParallelPlan::make(shape(4, 8, 8), 1, 5).status();
+  EXPECT_EQ(error_id(pipeline), "TRI-PLAN-002");
+  EXPECT_THAT(message_of(pipeline), HasSubstr("1 to 4"));
+  EXPECT_FALSE(ParallelPlan::make(shape(4, 8, 8), 0, 1).ok());
+  EXPECT_FALSE(ParallelPlan::make(shape(4, 8, 8), 1, -1).ok());
+}
+
+TEST(Planner, WeightsOfTheRanksAreTheModelsAndReplicatesAreNamed) {
+  const ModelConfig config = shape(4, 8, 4);
+  PlanRequest request;
+  const int64_t whole = plan_group(config, request).value().weight_bytes();
+  for (const int tp : {2, 4, 8}) {
+    request.tp = tp;
+    request.pp = 2;
+    const GroupPlan plan = plan_group(config, request).value();
+    int64_t once = 0;
+    for (const RankPlan& rank : plan.ranks) {
+      once += rank.weight_bytes - (rank.tensor_index > 0 ? rank.replicated_bytes : 0);
+    }
+    // KV heads are held by two ranks each where tp is 8; everything else is held once.
+    if (tp <= 4) {
+      EXPECT_EQ(once, whole) << tp;
+    } else {
+      EXPECT_GE(once, whole);
+    }
+    EXPECT_EQ(plan.ranks.size(), static_cast<size_t>(2 * tp));
+  }
+}
+
+TEST(Planner, MoreMemoryHoldsMoreAndTooLittleSaysHowMuchIsMissing) {
+  const ModelConfig config = shape(4, 8, 4);
+  PlanRequest request;
+  request.rank_memory_bytes = int64_t{1} << 30;
+  const GroupPlan roomy = plan_group(config, request).value();
+  EXPECT_TRUE(roomy.fits);
+  request.rank_memory_bytes = roomy.ranks[0].fixed_bytes() + 10 * roomy.ranks[0].page_bytes;
+  const GroupPlan tight = plan_group(config, request).value();
+  EXPECT_LT(tight.pages, roomy.pages);
+  EXPECT_LE(tight.pages, 10);
+  request.rank_memory_bytes = 1 << 20;
+  const GroupPlan none = plan_group(config, request).value();
+  EXPECT_FALSE(none.fits);
+  EXPECT_GT(none.short_bytes, 0);
+}
+
+TEST(Planner, CutsThatFitComeFirst) {
+  PlanRequest request;
+  request.rank_memory_bytes = int64_t{1} << 30;
+  const auto cuts = rank_cuts(shape(4, 8, 4), request, 8);
+  ASSERT_GT(cuts.size(), 5u);
+  for (size_t i = 1; i < cuts.size(); ++i) EXPECT_GE(cuts[i - 1].fits, cuts[i].fits);
+  for (const GroupPlan& cut : cuts) EXPECT_LE(cut.ranks.size(), 8u);
+}
+
+}  // namespace
+}  // namespace trireme
