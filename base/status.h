@@ -65,4 +65,4 @@ Status status_from_wire(std::string_view id, std::string_view message);
   auto TRIREME_CONCAT(result__, __LINE__) = (expression); \
   if (!TRIREME_CONCAT(result__, __LINE__).ok())           \
     return TRIREME_CONCAT(result__, __LINE__).status();   \
-  target = std::move(TRIREME_CONCAT(result__, __LINE__)).value()
+  target = std::move(TRIREME_CONCAT(result__, __LINE__)).value()  // NOLINT: a declaration
