@@ -1,4 +1,4 @@
-// Element types and their conversions. bf16 rounds to nearest even; NaN stays NaN.
+// Element types and their conversions, to nearest even; NaN stays NaN.
 #pragma once
 
 #include <bit>
@@ -69,6 +69,20 @@ constexpr float fp16_to_float(fp16_t value) {
   }
   const uint32_t wide_exponent = exponent == 31 ? 255 : exponent + 112;
   return std::bit_cast<float>(sign | (wide_exponent << 23) | (mantissa << 13));
+}
+
+constexpr fp16_t float_to_fp16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t sign = (bits >> 16) & 0x8000;
+  const uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return static_cast<fp16_t>(sign | 0x7e00);
+  if (magnitude >= 0x477ff000) return static_cast<fp16_t>(sign | 0x7c00);  // from 65520 on
+  if (magnitude < 0x38800000) {  // subnormal: next to 0.5 an fp32 counts in steps of 2^-24
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    return static_cast<fp16_t>(sign | (std::bit_cast<uint32_t>(shifted) - 0x3f000000));
+  }
+  const uint32_t rounded = magnitude + 0xfff + ((magnitude >> 13) & 1);
+  return static_cast<fp16_t>(sign | ((rounded - 0x38000000) >> 13));
 }
 
 }  // namespace trireme

@@ -31,12 +31,6 @@ int64_t elements_of(const StoredTensor& tensor) {
   return elements;
 }
 
-// IEEE binary16, to nearest even; beyond its range: infinity.
-uint16_t float_to_fp16(float value) {
-  const auto half = static_cast<_Float16>(value);
-  return std::bit_cast<uint16_t>(half);
-}
-
 const char* stored_name(DType dtype) {
   if (dtype == DType::kFloat32) return "F32";
   return dtype == DType::kFloat16 ? "F16" : "BF16";

@@ -97,7 +97,7 @@ std::string cpu_isa() {
 
 std::string find_program(const std::string& name) {
   for (const std::string& folder : split(environment("PATH").value_or(""), ':')) {
-    const std::string path = folder + "/" + name;
+    std::string path = concat(folder, "/", name);
     if (!folder.empty() && ::access(path.c_str(), X_OK) == 0) return path;
   }
   return "";

@@ -20,7 +20,7 @@ std::string own_words(const std::deque<std::string>& lines) {
   for (const std::string& line : lines) {
     const size_t at = line.find("TRI-");
     if (at == std::string::npos) continue;
-    const std::string words = line.substr(at);
+    std::string words = line.substr(at);
     if (!words.starts_with("TRI-GRP-019") && !words.starts_with("TRI-GRP-013")) return words;
     if (echo.empty()) echo = words;
   }
@@ -51,7 +51,7 @@ std::string cause_in_output(const std::deque<std::string>& lines) {
                   " ",
                   rest.substr(0, rest.find_first_of(".\n")));
   }
-  if (const std::string words = own_words(lines); !words.empty()) return words;
+  if (std::string words = own_words(lines); !words.empty()) return words;
   if (first.starts_with("There are not enough slots") || first.starts_with("mpirun was unable")) {
     return joined.substr(0, 300);
   }

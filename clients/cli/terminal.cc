@@ -88,7 +88,7 @@ std::string bar_cells(double fraction, int width) {
 }
 
 std::string format_seconds(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  const int64_t whole = std::llround(seconds);
   if (whole >= 3600) return concat(whole / 3600, " h ", whole % 3600 / 60, " min");
   if (whole >= 60) return concat(whole / 60, " min ", whole % 60, " s");
   char text[32];
@@ -122,7 +122,7 @@ void ProgressBar::update(int64_t done, int64_t total) {
 
 std::string ProgressBar::describe(int64_t done, int64_t total, TimeUs now_us) const {
   const auto show = [&](double value) {
-    return unit_ == Unit::kBytes ? format_bytes(value) : concat(static_cast<int64_t>(value + 0.5));
+    return unit_ == Unit::kBytes ? format_bytes(value) : concat(std::llround(value));
   };
   const double seconds = std::max(1e-6, static_cast<double>(now_us - start_us_) * 1e-6);
   const double rate = static_cast<double>(done) / seconds;

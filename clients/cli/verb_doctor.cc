@@ -143,7 +143,7 @@ Finding check_mpirun() {
   command.arguments.erase(program, command.arguments.end());
   command.arguments.emplace_back("true");
   for (const auto& [name, value] : command.environment) {
-    command.arguments.insert(command.arguments.begin(), name + "=" + value);
+    command.arguments.insert(command.arguments.begin(), concat(name, "=", value));
   }
   command.arguments.insert(command.arguments.begin(), "env");
   const Answer started = ask(command.arguments);

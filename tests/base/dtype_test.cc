@@ -33,5 +33,32 @@ TEST(Float16, WidensEveryClassOfValue) {
   EXPECT_TRUE(std::signbit(fp16_to_float(0x8000)));
 }
 
+TEST(DType, EveryFp16SurvivesTheWayToFp32AndBack) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const auto half = static_cast<fp16_t>(bits);
+    const float wide = fp16_to_float(half);
+    if (std::isnan(wide)) {
+      EXPECT_TRUE(std::isnan(fp16_to_float(float_to_fp16(wide))));
+    } else {
+      ASSERT_EQ(float_to_fp16(wide), half) << bits;
+    }
+  }
+}
+
+TEST(DType, Fp16RoundsToNearestEven) {
+  for (uint32_t bits = 0; bits < 0x7bff; ++bits) {  // neighbours up to the greatest finite one
+    const auto low = static_cast<fp16_t>(bits);
+    const auto high = static_cast<fp16_t>(bits + 1);
+    const float middle = (fp16_to_float(low) + fp16_to_float(high)) / 2;  // exact in fp32
+    ASSERT_EQ(float_to_fp16(middle), bits % 2 == 0 ? low : high) << bits;
+    ASSERT_EQ(float_to_fp16(std::nextafter(middle, 0.0f)), low) << bits;
+    ASSERT_EQ(float_to_fp16(std::nextafter(middle, 1e9f)), high) << bits;
+    ASSERT_EQ(float_to_fp16(-middle), 0x8000 | (bits % 2 == 0 ? low : high)) << bits;
+  }
+  EXPECT_EQ(float_to_fp16(65519.0f), 0x7bff);
+  EXPECT_EQ(float_to_fp16(65520.0f), 0x7c00);
+  EXPECT_EQ(float_to_fp16(-std::numeric_limits<float>::infinity()), 0xfc00);
+}
+
 }  // namespace
 }  // namespace trireme
