@@ -171,9 +171,9 @@ void CoordinatorLoop::apply(Effect& effect) {
   } else if (auto* append = std::get_if<effect::Append>(&effect)) {
     parts_.journal->append(append->sequence, std::move(append->record));
   } else if (auto* accept = std::get_if<effect::Accept>(&effect)) {
-    front_door.on_effect(std::move(*accept), door_output_);
+    front_door.on_effect(*accept, door_output_);
   } else if (auto* refuse = std::get_if<effect::Refuse>(&effect)) {
-    front_door.on_effect(std::move(*refuse));
+    front_door.on_effect(*refuse);
   } else if (auto* tokens = std::get_if<effect::Tokens>(&effect)) {
     front_door.on_effect(std::move(*tokens));
   } else if (auto* logprobs = std::get_if<effect::PromptLogprobs>(&effect)) {

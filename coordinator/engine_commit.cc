@@ -142,9 +142,10 @@ void Engine::State::say_scores(Group& group, StepResult& result) {
     if (entry.slot < 0 || entry.slot >= static_cast<SlotId>(group.slots.size())) continue;
     const Sequence* sequence = group.slots[entry.slot];
     if (sequence == nullptr || sequence->state == SequenceState::kFinished) continue;
-    if (sequence->request != request) flush();
-    request = sequence->request;
-    request->credit_bytes -= prompt_logprobs_cost(static_cast<int64_t>(1 + entry.top.size()));
+    Request& owner = *sequence->request;
+    if (&owner != request) flush();
+    request = &owner;
+    owner.credit_bytes -= prompt_logprobs_cost(static_cast<int64_t>(1 + entry.top.size()));
     said.entries.push_back(std::move(entry));
   }
   flush();

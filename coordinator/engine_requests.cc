@@ -135,10 +135,11 @@ void Engine::State::add_sequences(Request& request, std::vector<TokenId> prompt)
     sequence->request = &request;
     sequence->choice = choice;
     sequence->arrival = next_arrival_++;
-    sequence->ids = choice + 1 < choices ? prompt : std::move(prompt);
+    if (choice + 1 < choices) sequence->ids = prompt;
     waiting_.push_back(sequence.get());
     request.sequences.push_back(std::move(sequence));
   }
+  request.sequences.back()->ids = std::move(prompt);
 }
 
 void Engine::State::say_accepted(Request& request, bool repeated) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -23,7 +24,9 @@ struct RequestId {
   uint64_t high = 0;
   uint64_t low = 0;
   bool operator==(const RequestId&) const = default;
-  auto operator<=>(const RequestId&) const = default;
+  bool operator<(const RequestId& other) const {
+    return std::pair(high, low) < std::pair(other.high, other.low);
+  }
 };
 std::string to_string(const RequestId& id);  // 32 hexadecimal digits
 

@@ -138,7 +138,7 @@ void FrontDoor::refuse(Connection& connection,
   connection.outbox.say(to_error(tag, status, retry_after_ms));
 }
 
-void FrontDoor::handle(Call& call, door::Hello) {
+void FrontDoor::handle(Call& call, const door::Hello& /*hello*/) {
   call.connection.greeted = true;
   door::Welcome welcome;
   welcome.protocol_major_min = kProtocolMajorMin;
@@ -236,7 +236,7 @@ void FrontDoor::on_tokenizer_full(uint64_t job) {
   }
 }
 
-void FrontDoor::handle(Call& call, door::Cancel message) {
+void FrontDoor::handle(Call& call, const door::Cancel& message) {
   if (!message.request_id.empty()) {
     // The id is the secret: whoever knows it may.
     call.output.events.push_back(event::Cancelled{id_from_wire(message.request_id), 0});
@@ -329,7 +329,7 @@ void FrontDoor::on_effect(effect::Accept effect, DoorOutput& output) {
   }
 }
 
-void FrontDoor::on_effect(effect::Refuse effect) {
+void FrontDoor::on_effect(const effect::Refuse& effect) {
   if (Connection* connection = find(effect.connection)) {
     refuse(*connection, effect.client_tag, effect.status, effect.retry_after_ms);
   }

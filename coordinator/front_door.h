@@ -60,7 +60,7 @@ class FrontDoor {
 
   // The Engine's effects that speak to clients.
   void on_effect(effect::Accept effect, DoorOutput& output);
-  void on_effect(effect::Refuse effect);
+  void on_effect(const effect::Refuse& effect);
   void on_effect(effect::Tokens effect);
   void on_effect(effect::PromptLogprobs effect);
   void on_effect(effect::ProbeValues effect);
@@ -108,9 +108,9 @@ class FrontDoor {
     DoorOutput& output;
   };
 
-  void handle(Call& call, door::Hello message);
+  void handle(Call& call, const door::Hello& hello);
   void handle(Call& call, door::Submit message);
-  void handle(Call& call, door::Cancel message);
+  void handle(Call& call, const door::Cancel& message);
   void handle(Call& call, door::Resume message);
   void handle(Call& call, door::Credit message);
   void handle(Call& call, door::Ping message);

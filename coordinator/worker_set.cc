@@ -16,7 +16,10 @@ bool is_waiting(Phase phase) {
          phase == Phase::kIdle;
 }
 
-double seconds(TimeUs us) { return static_cast<double>(us / 100'000) / 10; }
+double seconds(TimeUs us) {
+  const TimeUs tenths = us / 100'000;
+  return static_cast<double>(tenths) / 10;
+}
 
 }  // namespace
 

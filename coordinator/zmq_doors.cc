@@ -167,7 +167,7 @@ class Door final : public PeerSender {
       if (first && more && part.size() == 0) {
         delimiter = true;
       } else if (payloads++ == 0) {
-        payload = std::move(part);
+        payload.swap(part);
       }
     }
     const int fd = payloads > 0 ? zmq_msg_get(payload.handle(), ZMQ_SRCFD) : -1;

@@ -192,7 +192,7 @@ StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_d
   ASSIGN_OR_RETURN(const std::vector<std::string> names, find_weight_files(model_dir));
   std::vector<SafetensorsFile> files;
   for (const std::string& name : names) {
-    ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::open(model_dir + "/" + name));
+    ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::open(concat(model_dir, "/", name)));
     files.push_back(std::move(file));
   }
   ASSIGN_OR_RETURN(std::string config,
