@@ -7,7 +7,6 @@ namespace {
 using wire::RangeCheck;
 using wire::take;
 using wire::to_int32;
-using wire::to_int64;
 
 constexpr int64_t kMaxRequestIdBytes = 16;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cmath>
 #include <cstdio>
 #include <string>
 
@@ -29,7 +30,7 @@ class LoadLines {
                ", ",
                format_bytes(rate),
                "/s, ",
-               static_cast<int64_t>(left_s + 0.5),
+               std::llround(left_s),
                " s left"));
   }
 
@@ -38,7 +39,7 @@ class LoadLines {
     say(concat("loaded ",
                format_bytes(static_cast<double>(done_)),
                " in ",
-               static_cast<int64_t>(seconds * 10 + 0.5) / 10.0,
+               std::round(seconds * 10) / 10,
                " s: ",
                outcome));
   }
