@@ -1,8 +1,8 @@
 // The load's progress as plain lines on stderr, one every few seconds, for people and logs.
 #pragma once
 
-#include <cstdint>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <string>
 
