@@ -1,5 +1,6 @@
 #include "tests/model/reader_mutation.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -83,6 +84,31 @@ void expect_same_number(const json& object, const char* key, int64_t read) {
   }
 }
 
+void expect_same_rope(const json& object, const RopeConfig& rope) {
+  const json parameters = value_of(object, "rope_parameters");
+  const json fields = parameters.is_null() ? value_of(object, "rope_scaling") : parameters;
+  const auto field = [&](const char* key) {
+    return fields.is_object() ? value_of(fields, key) : json();
+  };
+  json theta = field("rope_theta");
+  if (theta.is_null()) theta = value_of(object, "rope_theta");
+  if (!theta.is_null()) {
+    EXPECT_EQ(theta.get<double>(), rope.theta);
+  }
+  json type = field("rope_type");
+  if (type.is_null()) type = field("type");
+  EXPECT_EQ(rope.scaling == RopeScaling::kLinear, type == "linear");
+  EXPECT_EQ(rope.scaling == RopeScaling::kLlama3, type == "llama3");
+  EXPECT_EQ(rope.scaling == RopeScaling::kYarn, type == "yarn");
+  if (rope.scaling == RopeScaling::kNone) return;
+  const json factor = field("factor");
+  EXPECT_EQ(rope.factor, factor.is_null() ? 1.0 : factor.get<double>());
+  const json original = field("original_max_position_embeddings");
+  if (rope.scaling != RopeScaling::kLinear && !original.is_null()) {
+    EXPECT_EQ(rope.original_max_positions, original.get<int64_t>());
+  }
+}
+
 void expect_same_config(const json& object, const ModelConfig& config) {
   EXPECT_EQ(object["model_type"].get<std::string>(), config.model_type);
   expect_same_number(object, "vocab_size", config.vocabulary_size);
@@ -108,12 +134,19 @@ void expect_same_config(const json& object, const ModelConfig& config) {
       EXPECT_EQ(types[i] == "sliding_attention", config.layer_window[i] > 0) << i;
     }
   }
-  const json parameters = value_of(object, "rope_parameters");
-  const json scaling = parameters.is_null() ? value_of(object, "rope_scaling") : parameters;
-  json theta = scaling.is_object() ? value_of(scaling, "rope_theta") : json();
-  if (theta.is_null()) theta = value_of(object, "rope_theta");
-  if (!theta.is_null()) {
-    EXPECT_EQ(theta.get<double>(), config.ropes[0].theta);
+  expect_same_rope(object, config.ropes.at(0));
+  const json window = value_of(object, "sliding_window");
+  if (config.model_type == "mistral" && window.is_number() && !types.is_array()) {
+    EXPECT_THAT(config.layer_window, testing::Each(window.get<int32_t>()));
+  }
+  json stored = value_of(object, "dtype");
+  if (stored.is_null()) stored = value_of(object, "torch_dtype");
+  EXPECT_EQ(config.stored_dtype == DType::kFloat32, stored == "float32");
+  EXPECT_EQ(config.stored_dtype == DType::kFloat16, stored == "float16");
+  const auto flag = [&](const char* key) { return value_of(object, key) == true; };
+  if (config.model_type == "llama") {
+    EXPECT_EQ(config.qkv_bias, flag("attention_bias"));
+    EXPECT_EQ(config.mlp_bias, flag("mlp_bias"));
   }
 }
 
