@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/check.h"
 #include "coordinator/engine_state.h"
 #include "model/tokenizer/tokenizer.h"
 #include "proto/credit.h"
@@ -142,6 +143,7 @@ void Engine::State::say_scores(Group& group, StepResult& result) {
     if (entry.slot < 0 || entry.slot >= static_cast<SlotId>(group.slots.size())) continue;
     const Sequence* sequence = group.slots[entry.slot];
     if (sequence == nullptr || sequence->state == SequenceState::kFinished) continue;
+    CHECK(sequence->request != nullptr);
     Request& owner = *sequence->request;
     if (&owner != request) flush();
     request = &owner;
