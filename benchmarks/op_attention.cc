@@ -54,7 +54,7 @@ void attention(benchmark::State& state, const CpuBackendOptions& options, const 
   fill_random(q, 2);
   const AttentionSpec spec = {heads, 0.125f, 0, 0};
   for (auto _ : state) {
-    bench.backend->attention(*bench.queue, bench.workspace, batch, q, spec, pages, 0, out);
+    bench.backend->attention(*bench.queue, bench.workspace, batch, q, spec, {}, pages, 0, out);
   }
   state.counters["bytes"] = rate(static_cast<double>(cache.bytes()));
   state.counters["flops"] = rate(4.0 * visible * static_cast<double>(width));

@@ -33,7 +33,7 @@ void gather_rows(benchmark::State& state, const CpuBackendOptions& options, int3
   const Tensor out = out_memory.as(DType::kFloat32, rows, kWidth);
   std::vector<int32_t> chosen;
   for (int32_t i = 0; i < rows; ++i) chosen.push_back((i * 37) % 512);
-  for (auto _ : state) bench.backend->gather_rows(*bench.queue, in, chosen, out);
+  for (auto _ : state) bench.backend->gather_rows(*bench.queue, in, chosen.data(), out);
   state.counters["bytes"] = rate(static_cast<double>(rows * kWidth * 8));
 }
 
@@ -64,7 +64,8 @@ void copy_pages(benchmark::State& state, const CpuBackendOptions& options, int32
     from.push_back(i);
     to.push_back(count + i);
   }
-  for (auto _ : state) bench.backend->copy_pages(*bench.queue, pages, from, to);
+  for (auto _ : state)
+    bench.backend->copy_pages(*bench.queue, pages, from.data(), to.data(), count);
   state.counters["bytes"] = rate(static_cast<double>(2 * count * pages.page_stride));
 }
 

@@ -30,14 +30,15 @@ void sample(benchmark::State& state,
   for (auto _ : state) {
     if (kind.num_logprobs > 0) {
       bench.backend->logprobs(
-          *bench.queue, bench.workspace, raw, identity, kind.num_logprobs, logprobs);
+          *bench.queue, bench.workspace, raw, identity.data(), kind.num_logprobs, logprobs.data());
     } else if (kind.row.has_penalty()) {
-      bench.backend->adjust_logits(*bench.queue, bench.workspace, logits, 0, kVocabulary, rows);
+      bench.backend->adjust_logits(
+          *bench.queue, bench.workspace, logits, 0, kVocabulary, rows.data());
     } else if (kind.row.needs_whole_row()) {  // uses the rows up: copied as in a step
-      bench.backend->gather_rows(*bench.queue, raw, identity, logits);
-      bench.backend->draw_whole(*bench.queue, bench.workspace, logits, rows, draws);
+      bench.backend->gather_rows(*bench.queue, raw, identity.data(), logits);
+      bench.backend->draw_whole(*bench.queue, bench.workspace, logits, rows.data(), draws.data());
     } else {
-      bench.backend->draw_shard(*bench.queue, raw, 0, rows, draws);
+      bench.backend->draw_shard(*bench.queue, bench.workspace, raw, 0, rows.data(), draws.data());
     }
   }
   state.counters["items"] = rate(static_cast<double>(num_rows * kVocabulary));

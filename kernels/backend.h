@@ -8,7 +8,9 @@
 // Knows nothing of models or ranks. One thread uses a Backend.
 #pragma once
 
+#include <compare>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -41,6 +43,7 @@ struct ActivationTypes {
   DType residual = DType::kFloat32;  // the residual stream and what is added to it
   DType input = DType::kBFloat16;    // what a matmul reads
   DType wide = DType::kFloat32;      // qkv before rope and pages, q
+  int32_t row_alignment = 1;         // rows start at multiples of this many elements
 };
 
 enum class NormKind : uint8_t { kRms, kLayer };
@@ -61,6 +64,8 @@ struct Epilogue {
 // The rows of one step: row i is the token `token_ids[i]` at absolute `positions[i]` of `slots[i]`.
 // Rows of one slot are consecutive, with consecutive positions: such a run is a segment
 // [segment_starts[s], segment_starts[s + 1]). All pointers are device memory at fixed addresses.
+// A padded step has more rows and segments than the plan: rows of slot -1, which no op reads or
+// writes pages for and whose outputs mean nothing, and empty segments, both at the end.
 struct BatchView {
   int32_t num_tokens = 0;
   int32_t num_segments = 0;
@@ -103,6 +108,38 @@ struct AttentionSpec {
   float soft_cap = 0;  // scores become cap tanh(score / cap); 0: none
 };
 
+// What the launches of one attention class (equal head shape, window and soft cap) share in a step:
+// device memory of attention_plan_bytes(), filled by plan_attention().
+struct AttentionPlan {
+  std::byte* data = nullptr;
+};
+
+// Steps with equal keys enqueue the same ops with the same arguments: a device may record the first
+// and replay it. Sizes are buckets (padded), named by the coordinator so that all ranks agree.
+struct StepKey {
+  int32_t num_tokens = 0;
+  int32_t num_rows = 0;   // sampled
+  bool is_mixed = false;  // has segments of more than one row
+
+  auto operator<=>(const StepKey&) const = default;
+};
+
+// A ring of step records: `depth` entries of `entry_bytes`, the one in turn is *step mod depth.
+// `step` is device memory; post() advances it, so that a recorded step finds its entry.
+struct StepRing {
+  std::byte* entries = nullptr;
+  int64_t entry_bytes = 0;
+  int32_t depth = 0;
+  uint64_t* step = nullptr;
+};
+
+// Where drawn ids stay on the device, by slot.
+struct SlotIds {
+  int32_t* last = nullptr;     // [max_slots] the token drawn last
+  int32_t* history = nullptr;  // [max_slots, history_stride] prompt and drawn ids; null: not kept
+  int64_t history_stride = 0;
+};
+
 struct BackendInfo {
   std::string name;    // "cpu", "cuda"
   std::string isa;     // "avx512_bf16", "sm_90a"; equal over a group
@@ -121,7 +158,11 @@ class Backend {
   // Zeroed memory of the device; TRI-MEM-001 names `what`, the bytes asked for and what is left.
   virtual StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) = 0;
   virtual int64_t available_bytes() const = 0;
+  // Zeroed memory of the host that the device reads and writes at the same address.
+  virtual StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) = 0;
+  // The host bytes are taken before the call returns; shared memory is read when the copy runs.
   virtual void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) = 0;
+  // The host bytes are there after a wait().
   virtual void download(Queue& queue, std::span<std::byte> host, const std::byte* device) = 0;
 
   // Packs host tensors (bf16, fp16 or fp32, [n_i, k]) into one matmul weight in the backend's type.
@@ -136,6 +177,21 @@ class Backend {
   virtual std::unique_ptr<Queue> make_queue() = 0;
   // Blocks until all that was enqueued is done; a device failure or the deadline is the Status.
   virtual Status wait(Queue& queue, TimeUs deadline_us) = 0;
+  // A device failure that has shown itself; does not block.
+  virtual Status status(Queue& queue) = 0;
+  // What is enqueued on `later` from now on runs after what is already enqueued on `earlier`.
+  virtual void order(Queue& later, Queue& earlier) = 0;
+  // Enqueues what `enqueue` enqueues, or replays what it enqueued for an equal key before.
+  virtual void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) = 0;
+
+  // to = the input ring's entry in turn.
+  virtual void take_entry(Queue& queue, const StepRing& inputs, std::byte* to) = 0;
+  // The result ring's entry in turn (shared memory) = `bytes` of `from`; then, last as the host
+  // sees it, the uint64 at the entry's end = *step + 1; then ++*step.
+  virtual void post(Queue& queue,
+                    const std::byte* from,
+                    int64_t bytes,
+                    const StepRing& results) = 0;
 
   // --- ops --------------------------------------------------------------------------------------
   // out[t, :] = W[id - first_row, :], or zeros where the id is not one of this weight's rows.
@@ -177,6 +233,14 @@ class Backend {
                           int32_t layer,
                           Tensor q) = 0;
 
+  virtual int64_t attention_plan_bytes(int32_t max_tokens, int32_t max_segments) const = 0;
+  // How the class's launches of this step share the work; to be called before the first of them.
+  virtual void plan_attention(Queue& queue,
+                              const BatchView& batch,
+                              const AttentionSpec& spec,
+                              const KvPages& pages,
+                              const AttentionPlan& plan) = 0;
+
   // out[t, h, :] = sum_j softmax_j(q[t, h, :] . k[j, h / group, :] * scale) v[j, h / group, :],
   // j <= positions[t] within the window, K and V read from pages only, in chunks of whole pages at
   // fixed absolute positions merged in order; online softmax in fp32 (Milakov & Gimelshein 2018).
@@ -186,23 +250,41 @@ class Backend {
                          const BatchView& batch,
                          Tensor q,
                          const AttentionSpec& spec,
+                         const AttentionPlan& plan,
                          const KvPages& pages,
                          int32_t layer,
                          Tensor out) = 0;
 
-  // out[i, :] = in[rows[i], :]; same type and width.
-  virtual void gather_rows(Queue& queue, Tensor in, std::span<const int32_t> rows, Tensor out) = 0;
+  // out[i, :] = in[rows[i], :] for the out.rows rows, zeros for a negative row (padding); same
+  // type and width. `rows` is device memory; null: row i of the one is row i of the other.
+  virtual void gather_rows(Queue& queue, Tensor in, const int32_t* rows, Tensor out) = 0;
 
   // accumulator += other, element by element; fp32. The step of a reduction across ranks.
   virtual void add(Queue& queue, Tensor accumulator, Tensor other) = 0;
 
-  // Copies whole pages (all layers and heads) inside the cache.
+  // Copies whole pages (all layers and heads) inside the cache; `from` and `to` are device memory.
+  // No page is written twice, or read and written.
   virtual void copy_pages(Queue& queue,
                           const KvPages& pages,
-                          std::span<const int32_t> from,
-                          std::span<const int32_t> to) = 0;
+                          const int32_t* from,
+                          const int32_t* to,
+                          int32_t count) = 0;
 
-  // --- sampling (fp32 logits) -------------------------------------------------------------------
+  // token_ids[t] = last[slots[t]] where it is negative and the row is no padding: the id that an
+  // earlier step drew and the host may not know yet.
+  virtual void feed_ids(Queue& queue,
+                        const BatchView& batch,
+                        const int32_t* last,
+                        int32_t* token_ids) = 0;
+
+  // table[index] = value for each of changes[0] pairs (index, value) from changes[1] on, at most
+  // `max_changes`; an index stands there once.
+  virtual void update_table(Queue& queue,
+                            int32_t* table,
+                            const int32_t* changes,
+                            int32_t max_changes) = 0;
+
+  // --- sampling (fp32 logits; rows, draws, ids and what they point to are device memory) --------
   // Applies repetition, presence and frequency penalties, bias and bans to logits [rows, ids],
   // whose column c is id first_id + c. Columns of ids >= vocabulary (padding of the head) become
   // -inf.
@@ -211,31 +293,48 @@ class Backend {
                              Tensor logits,
                              int64_t first_id,
                              int64_t vocabulary,
-                             std::span<const SamplingRow> rows) = 0;
+                             const SamplingRow* rows) = 0;
 
   // The best of each row: greedy, or by the Gumbel draw of design 3.2. Rows that need their whole
   // row are not for this op.
   virtual void draw_shard(Queue& queue,
+                          Workspace& workspace,
                           Tensor logits,
                           int64_t first_id,
-                          std::span<const SamplingRow> rows,
-                          std::span<ShardDraw> draws) = 0;
+                          const SamplingRow* rows,
+                          ShardDraw* draws) = 0;
 
-  // Draws from whole adjusted rows: temperature, top-k, top-p, min-p, then the Gumbel draw.
+  // Draws from whole adjusted rows: temperature, top-k, top-p, min-p, then the Gumbel draw. Uses
+  // the rows up.
   virtual void draw_whole(Queue& queue,
                           Workspace& workspace,
                           Tensor logits,
-                          std::span<const SamplingRow> rows,
-                          std::span<ShardDraw> draws) = 0;
+                          const SamplingRow* rows,
+                          ShardDraw* draws) = 0;
 
-  // log-softmax of whole raw rows: for row i the entry of `chosen[i]`, then the top `count`
-  // (greatest first, lower id among equals). out: [rows, 1 + count].
+  // log-softmax of whole raw rows: for row i the entry of `chosen[i]` (negative: id 0), then the
+  // top `count` <= kMaxTopIds (greatest first, lower id among equals). out: [rows, 1 + count].
   virtual void logprobs(Queue& queue,
                         Workspace& workspace,
                         Tensor logits,
-                        std::span<const int32_t> chosen,
+                        const int32_t* chosen,
                         int32_t count,
-                        std::span<TokenLogprob> out) = 0;
+                        TokenLogprob* out) = 0;
+
+  // ids[i] = the id of the best of draws[s * num_rows + i] over the shards s: the greatest value,
+  // the lower id among equals; -1 if none has an id.
+  virtual void best_of_shards(
+      Queue& queue, const ShardDraw* draws, int32_t num_shards, int32_t num_rows, int32_t* ids) = 0;
+
+  // The last id of slot slots[i] becomes ids[i], and so does its history at places[i] unless that
+  // is negative; rows of slot -1 and ids of -1 are passed over. Without a history
+  // `places` may be null.
+  virtual void keep_ids(Queue& queue,
+                        const int32_t* ids,
+                        const int32_t* slots,
+                        const int32_t* places,
+                        int32_t count,
+                        const SlotIds& kept) = 0;
 };
 
 }  // namespace trireme

@@ -27,12 +27,14 @@ struct SamplingRow {
   const int32_t* banned_ids = nullptr;  // end-of-sequence and stop ids while below min_tokens
   int32_t num_banned = 0;
 
-  bool has_penalty() const {
+  constexpr bool has_penalty() const {
     return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0;
   }
   // Such a row is drawn from its whole vocabulary at one rank; any other needs only each shard's
   // best.
-  bool needs_whole_row() const { return temperature > 0 && (top_k > 0 || top_p < 1 || min_p > 0); }
+  constexpr bool needs_whole_row() const {
+    return temperature > 0 && (top_k > 0 || top_p < 1 || min_p > 0);
+  }
 };
 
 // The best of a shard: the perturbed (or greedy) score and its global id. Greater value wins, the
@@ -41,6 +43,8 @@ struct ShardDraw {
   float value = 0;
   int32_t id = -1;
 };
+
+constexpr int32_t kMaxTopIds = 20;  // whose log-probabilities are told, the chosen id apart
 
 struct TokenLogprob {
   int32_t id = -1;

@@ -5,12 +5,23 @@
 
 namespace trireme {
 
+StatusOr<Tensor> Lane::add_matrix(Backend& backend, DType dtype, int64_t rows, int64_t columns) {
+  const int64_t alignment = backend.types().row_alignment;
+  const int64_t stride = (columns + alignment - 1) / alignment * alignment;
+  ASSIGN_OR_RETURN(Buffer buffer, backend.allocate(rows * stride * size_of(dtype), "activations"));
+  Tensor view(buffer.data(), dtype, rows, columns);
+  view.row_stride = stride;
+  memory.push_back(std::move(buffer));
+  return view;
+}
+
 StatusOr<Lane> Lane::make(Backend& backend,
                           const ModelConfig& config,
                           const ShardSpec& shard,
                           Comm& tensor_comm,
-                          int64_t max_tokens,
-                          int64_t max_head_rows) {
+                          const LaneLimits& limits) {
+  const int64_t max_tokens = limits.max_tokens;
+  const int64_t max_head_rows = limits.max_head_rows;
   Lane lane;
   lane.queue = backend.make_queue();
   lane.comm = &tensor_comm;
@@ -35,9 +46,17 @@ StatusOr<Lane> Lane::make(Backend& backend,
       {lane.head_normed, types.input, max_head_rows, config.hidden_size},
   };
   for (const auto& part : wanted) {
-    const int64_t bytes = part.rows * part.columns * size_of(part.dtype);
-    ASSIGN_OR_RETURN(Buffer buffer, backend.allocate(bytes, "activations"));
-    part.view = buffer.as(part.dtype, part.rows, part.columns);
+    ASSIGN_OR_RETURN(part.view, lane.add_matrix(backend, part.dtype, part.rows, part.columns));
+  }
+  const int64_t plan_bytes = backend.attention_plan_bytes(
+      static_cast<int32_t>(max_tokens), static_cast<int32_t>(limits.max_segments));
+  for (size_t i = 0; i < limits.num_attention_plans; ++i) {
+    if (plan_bytes == 0) {
+      lane.attention_plans.push_back({});
+      continue;
+    }
+    ASSIGN_OR_RETURN(Buffer buffer, backend.allocate(plan_bytes, "attention plans"));
+    lane.attention_plans.push_back({buffer.data()});
     lane.memory.push_back(std::move(buffer));
   }
 

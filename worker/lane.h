@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "base/status.h"
 #include "kernels/backend.h"
@@ -11,14 +12,20 @@
 
 namespace trireme {
 
+struct LaneLimits {
+  int64_t max_tokens = 0;
+  int64_t max_segments = 0;
+  int64_t max_head_rows = 0;
+  size_t num_attention_plans = 1;
+};
+
 struct Lane {
-  // Buffers for steps of at most `max_tokens` rows and heads of at most `max_head_rows` rows.
+  // Buffers for steps of at most these sizes.
   static StatusOr<Lane> make(Backend& backend,
                              const ModelConfig& config,
                              const ShardSpec& shard,
                              Comm& tensor_comm,
-                             int64_t max_tokens,
-                             int64_t max_head_rows);
+                             const LaneLimits& limits);
 
   std::unique_ptr<Queue> queue;
   Workspace workspace;
@@ -33,6 +40,11 @@ struct Lane {
   Tensor delta;      // [tokens, hidden] what a row-split matmul adds to the residual
   Tensor head_rows;  // [head rows, hidden] residual rows that the head is asked for
   Tensor head_normed;
+
+  std::vector<AttentionPlan> attention_plans;  // by class
+
+  // A matrix of the lane's memory whose rows are aligned as the backend wants them.
+  StatusOr<Tensor> add_matrix(Backend& backend, DType dtype, int64_t rows, int64_t columns);
 
   std::vector<Buffer> memory;  // of all the above
 };

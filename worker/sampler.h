@@ -1,10 +1,11 @@
 // The head's end of a step, on the last stage: logits of the asked rows, cut by vocabulary, and
 // what is made of them: draws, log-probabilities, scores, probed logits.
 //
-// A row without top-k, top-p, min-p and logprobs needs only each rank's best (value, id): the
-// greatest value wins, the lower id among equals. Any other row is gathered whole at one rank of
-// the stage, which draws it and tells the others. All ranks of the stage make the same calls.
-// Allocates at construction, and where logprobs, scores or probes are asked for.
+// A row without top-k, top-p, min-p and logprobs needs only each rank's best (value, id). Other
+// rows are gathered whole, dealt over the ranks of the stage, which draw them and tell the others.
+// All ranks of the stage make the same calls. Draws stay on the device: what the host wants of them
+// is one block of bytes, which read_logprobs() understands. Allocates at construction, and where
+// scores or probes are asked for.
 #pragma once
 
 #include <functional>
@@ -24,6 +25,15 @@ struct ScoreRow {
   ScoreRequest request;
 };
 
+// A drawn row as its answer needs it, once the id is known.
+struct DrawnRow {
+  SlotId slot = 0;
+  uint32_t generation = 0;
+  int32_t position = 0;  // of the drawn token
+  uint32_t index = 0;    // of the token in the answer
+  int32_t num_top = -1;  // logprobs asked for; -1: none
+};
+
 class Sampler {
  public:
   // Rows that one pass of the head computes, and whole rows that one pass gathers.
@@ -37,52 +47,81 @@ class Sampler {
                                 int32_t max_slots,
                                 int64_t drawable);
 
-  // Draws the next token of each row. ids()[i] is that of draws[i] on every rank of the stage, -1
-  // where nothing can be drawn. `logprobs` gets an entry for each row that asks, at tensor index 0.
+  // Enqueues the draws of the step's sampled rows: `num_by_shard` rows (padding included), then one
+  // for each of `whole`.
   void draw(Lane& lane,
             Tensor residual,
-            std::span<const DrawRow> draws,
-            const SlotTable& slots,
-            std::vector<LogprobEntry>& logprobs,
+            const StepRecord& step,
+            int32_t num_by_shard,
+            std::span<const DrawnRow> whole,
             Progress& progress);
-  std::span<const TokenId> ids() const { return ids_; }
+  // [rows] on the device: the drawn ids on every rank of the stage, -1 where nothing can be drawn.
+  int32_t* ids() const { return ids_; }
+  // What the host wants of a draw: ids at the start, then log-probabilities.
+  const std::byte* results() const { return reinterpret_cast<const std::byte*>(ids_); }
+  int64_t max_result_bytes() const { return result_bytes_; }
+  int64_t result_bytes(std::span<const DrawnRow> whole) const;
+  // The entries of the rows that asked, out of a step's results; `ids` are those of `whole`.
+  void read_logprobs(std::span<const std::byte> results,
+                     std::span<const TokenId> ids,
+                     std::span<const DrawnRow> whole,
+                     std::vector<LogprobEntry>& logprobs) const;
 
   // The log-probability of each row's given next token; `scores` is filled at tensor index 0.
-  void score(Lane& lane,
-             Tensor residual,
-             std::span<const ScoreRow> rows,
-             std::vector<LogprobEntry>& scores,
-             Progress& progress);
+  // Waits for the device.
+  Status score(Lane& lane,
+               Tensor residual,
+               std::span<const ScoreRow> rows,
+               TimeUs deadline_us,
+               std::vector<LogprobEntry>& scores,
+               Progress& progress);
 
-  // Calls `take(i, values)` with the whole raw logits of rows[i], at tensor index 0.
-  void probe(Lane& lane,
-             Tensor residual,
-             std::span<const int32_t> rows,
-             const std::function<void(size_t, std::span<const float>)>& take,
-             Progress& progress);
+  // Calls `take(i, values)` with the whole raw logits of rows[i], at tensor index 0. Waits for the
+  // device.
+  Status probe(Lane& lane,
+               Tensor residual,
+               std::span<const int32_t> rows,
+               TimeUs deadline_us,
+               const std::function<void(size_t, std::span<const float>)>& take,
+               Progress& progress);
 
  private:
-  // How whole rows are dealt over the ranks of the stage.
-  enum class Deal : uint8_t { kRoundRobin, kFirstRank };
+  // How whole rows are dealt over the ranks of the stage: in runs of equal length, the longer ones
+  // first, or all to the first rank.
+  enum class Deal : uint8_t { kEvenly, kFirstRank };
+  // Whole rows that are handled together, and where their log-probabilities lie in the results.
+  struct Pass {
+    int32_t begin = 0;
+    int32_t count = 0;
+    int32_t width = 0;  // entries a row; 0: nobody asks
+    int64_t offset = 0;
+  };
 
   Sampler(Backend& backend, const ShardModel& model, Comm& comm, int64_t drawable);
-  void draw_by_shard(Lane& lane,
-                     Tensor residual,
-                     std::span<const DrawRow> draws,
-                     const SlotTable& slots,
-                     Progress& progress);
+  Status allocate(int32_t max_slots);
+  void draw_by_shard(
+      Lane& lane, Tensor residual, const StepRecord& step, int32_t count, Progress& progress);
   void draw_whole(Lane& lane,
                   Tensor residual,
-                  std::span<const DrawRow> draws,
-                  std::span<const int32_t> chosen,
-                  const SlotTable& slots,
-                  std::vector<LogprobEntry>& logprobs,
+                  const StepRecord& step,
+                  int32_t first_row,
+                  const Pass& pass,
                   Progress& progress);
-  int32_t num_mine(int32_t num_rows, Deal deal, int rank) const;
-  // Brings the whole logits of `rows` to their owners: whole_raw_ holds this rank's, in order.
-  int32_t gather_whole(
-      Lane& lane, Tensor residual, std::span<const int32_t> rows, Deal deal, Progress& progress);
+  void write_logprobs(Lane& lane, const Pass& pass, Tensor raw, const int32_t* chosen);
+  Pass pass_at(std::span<const DrawnRow> whole, int32_t begin, int64_t offset) const;
+  int64_t pass_bytes(const Pass& pass) const;
+  int32_t num_held(int32_t num_rows, Deal deal, int rank) const;
+  int32_t first_held(int32_t num_rows, Deal deal, int rank) const;
+  // Brings the whole logits of `count` rows (device memory) to their owners; those held here.
+  Tensor gather_whole(Lane& lane,
+                      Tensor residual,
+                      const int32_t* rows,
+                      int32_t count,
+                      Deal deal,
+                      Progress& progress);
   void exchange_pieces(Lane& lane, int32_t num_rows, Deal deal);
+  // Small lists of the host on the device, until the next call.
+  const int32_t* put(Lane& lane, std::span<const int32_t> values, int32_t place);
 
   Backend* backend_;
   const ShardModel* model_;
@@ -94,18 +133,15 @@ class Sampler {
   Tensor whole_raw_;             // [kWholeRows, vocabulary]
   Tensor whole_adjusted_;        // the same after penalties, bias, bans
   std::byte* pieces_ = nullptr;  // whole rows as they arrive, rank by rank
+  ShardDraw* own_ = nullptr;     // [max_slots] this rank's bests
+  ShardDraw* all_ = nullptr;     // [tp, max_slots] every rank's
+  ShardDraw* none_ = nullptr;    // [kWholeRows] no draws
+  TokenLogprob* own_logprobs_ = nullptr;
+  int32_t* asked_ = nullptr;  // [2, kWholeRows] what a score or probe names
+  int32_t* ids_ = nullptr;    // [max_slots], then the log-probabilities: the results
+  int64_t logprobs_offset_ = 0;
+  int64_t result_bytes_ = 0;
 
-  std::vector<TokenId> ids_;
-  std::vector<int32_t> by_shard_;  // indices into draws
-  std::vector<int32_t> by_row_;
-  std::vector<int32_t> rows_;     // of the batch, for one pass
-  std::vector<int32_t> ordered_;  // the same by owner
-  std::vector<int32_t> identity_;
-  std::vector<SamplingRow> sampling_;
-  std::vector<ShardDraw> own_;  // this rank's bests
-  std::vector<ShardDraw> all_;  // every rank's
-  std::vector<TokenLogprob> own_logprobs_;
-  std::vector<TokenLogprob> all_logprobs_;
   std::vector<int64_t> send_offsets_;
   std::vector<int64_t> receive_offsets_;
 };

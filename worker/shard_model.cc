@@ -1,5 +1,6 @@
 #include "worker/shard_model.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "model/rope.h"
@@ -23,6 +24,13 @@ ShardModel::ShardModel(const ModelConfig& config,
   heads_.num_heads = static_cast<int32_t>(shard.num_heads());
   heads_.num_kv_heads = static_cast<int32_t>(shard.num_kv_heads());
   heads_.head_dim = static_cast<int32_t>(config.head_dim);
+  for (int64_t layer = shard.layers().begin; layer < shard.layers().end; ++layer) {
+    const auto same = std::ranges::find_if(class_layer_, [&](int64_t other) {
+      return config.layer_window[other] == config.layer_window[layer];
+    });
+    attention_class_.push_back(same - class_layer_.begin());
+    if (same == class_layer_.end()) class_layer_.push_back(layer);
+  }
 }
 
 StatusOr<ShardModel> ShardModel::make(const ModelConfig& config,
@@ -70,6 +78,10 @@ void ShardModel::run_layers(Lane& lane,
   const Tensor gated = lane.gated.first_rows(tokens);
   const Tensor delta = lane.delta.first_rows(tokens);
 
+  for (size_t i = 0; i < class_layer_.size(); ++i) {
+    backend_->plan_attention(
+        queue, batch, attention_spec(class_layer_[i]), pages, lane.attention_plans[i]);
+  }
   const int64_t first_layer = shard_->layers().begin;
   const Tensor* pending = nullptr;  // the MLP output that the next norm adds to the residual
   Vector pending_bias;
@@ -88,8 +100,15 @@ void ShardModel::run_layers(Lane& lane,
     progress.bump();
     backend_->qkv_finish(queue, batch, qkv, qkv_spec(layer), pages, cache_layer, query);
     progress.bump();
-    backend_->attention(
-        queue, workspace, batch, query, attention_spec(layer), pages, cache_layer, context);
+    backend_->attention(queue,
+                        workspace,
+                        batch,
+                        query,
+                        attention_spec(layer),
+                        lane.attention_plans[attention_class_[local]],
+                        pages,
+                        cache_layer,
+                        context);
     progress.bump();
     backend_->linear(queue, workspace, context, *weights.output, {}, delta);
     progress.bump();
@@ -120,21 +139,15 @@ void ShardModel::run_layers(Lane& lane,
   if (!last_of_model && tap.wants(last_layer)) tap.take(last_layer, residual);
 }
 
-void ShardModel::final_norm(Lane& lane,
-                            Tensor residual,
-                            std::span<const int32_t> rows,
-                            Tensor out) const {
-  const Tensor asked = lane.head_rows.first_rows(static_cast<int64_t>(rows.size()));
+void ShardModel::final_norm(Lane& lane, Tensor residual, const int32_t* rows, Tensor out) const {
+  const Tensor asked = lane.head_rows.first_rows(out.rows);
   backend_->gather_rows(*lane.queue, residual, rows, asked);
   backend_->add_norm(*lane.queue, asked, nullptr, {}, norm(weights_.final_norm), out);
 }
 
-void ShardModel::head(Lane& lane,
-                      Tensor residual,
-                      std::span<const int32_t> rows,
-                      Tensor logits,
-                      Progress& progress) const {
-  const Tensor normed = lane.head_normed.first_rows(static_cast<int64_t>(rows.size()));
+void ShardModel::head(
+    Lane& lane, Tensor residual, const int32_t* rows, Tensor logits, Progress& progress) const {
+  const Tensor normed = lane.head_normed.first_rows(logits.rows);
   final_norm(lane, residual, rows, normed);
   progress.bump();
   backend_->linear(*lane.queue, lane.workspace, normed, weights_.head(), {}, logits);

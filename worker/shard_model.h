@@ -43,14 +43,14 @@ class ShardModel {
                   LayerTap& tap,
                   Progress& progress) const;
   // Last stage: rows of the residual after the final norm, out [rows, hidden] of any float type.
-  void final_norm(Lane& lane, Tensor residual, std::span<const int32_t> rows, Tensor out) const;
+  // `rows` is device memory; out has as many rows.
+  void final_norm(Lane& lane, Tensor residual, const int32_t* rows, Tensor out) const;
   // Last stage: this rank's columns of the logits of those rows, fp32 [rows, local vocabulary].
-  void head(Lane& lane,
-            Tensor residual,
-            std::span<const int32_t> rows,
-            Tensor logits,
-            Progress& progress) const;
+  void head(
+      Lane& lane, Tensor residual, const int32_t* rows, Tensor logits, Progress& progress) const;
 
+  // Attention plans that a lane holds.
+  size_t num_attention_classes() const { return class_layer_.size(); }
   const ShardSpec& shard() const { return *shard_; }
   const ModelConfig& config() const { return *config_; }
 
@@ -68,7 +68,9 @@ class ShardModel {
   Backend* backend_;
   ModelWeights weights_;
   HeadShape heads_;
-  std::vector<Buffer> rope_tables_;  // by ModelConfig::ropes
+  std::vector<size_t> attention_class_;  // by local layer: layers of one class share their plan
+  std::vector<int64_t> class_layer_;     // by class: its first layer
+  std::vector<Buffer> rope_tables_;      // by ModelConfig::ropes
   std::vector<Rope> ropes_;
 };
 

@@ -17,7 +17,6 @@ SlotTable::SlotTable(const SlotLimits& limits)
 Status SlotTable::close(SlotId slot) {
   RETURN_IF_ERROR(check_open(slot, "closed"));
   slots_[slot].open = false;
-  slots_[slot].history.clear();
   return ok_status();
 }
 
@@ -66,23 +65,11 @@ Status SlotTable::open(const OpenedSlot& opened) {
   slot.computed = opened.computed;
   slot.num_pages = 0;
   slot.ids_step = 0;
-  slot.last_id = -1;
   slot.num_prompt = opened.num_prompt;
   slot.num_emitted = static_cast<uint32_t>(opened.num_emitted);
   slot.seed = opened.seed;
   slot.choice = opened.choice;
   slot.sampling = opened.sampling;
-  slot.bias_ids.clear();
-  slot.bias_values.clear();
-  for (const auto& [id, value] : opened.sampling.logit_bias) {
-    slot.bias_ids.push_back(id);
-    slot.bias_values.push_back(value);
-  }
-  slot.history.clear();
-  if (keeps_history) {
-    slot.history.reserve(limits_.max_model_len + 1);
-    slot.history.assign(opened.history.begin(), opened.history.end());
-  }
   check_sampling(opened.slot, slot.sampling);
   check_ids(opened.slot, opened.history, "history");
   return ok_status();
@@ -148,9 +135,6 @@ Status SlotTable::advance_chunk(const Chunk& chunk) {
   check_ids(chunk.slot, chunk.ids, "prompt");
   slot.computed += count;
   slot.has_drawn = false;
-  if (limits_.draws && slot.sampling.needs_history()) {
-    slot.history.insert(slot.history.end(), chunk.ids.begin(), chunk.ids.end());
-  }
   return ok_status();
 }
 
@@ -174,17 +158,7 @@ void SlotTable::note_draw(SlotId slot, int64_t step) {
   ++slots_[slot].num_emitted;
 }
 
-void SlotTable::take_id(SlotId id, uint32_t generation, TokenId token) {
-  Slot& slot = slots_[id];
-  if (!slot.open || slot.generation != generation) return;
-  slot.last_id = token;
-  if (limits_.draws && slot.sampling.needs_history() && token >= 0 &&
-      slot.history.size() < slot.history.capacity()) {
-    slot.history.push_back(token);
-  }
-}
-
-SamplingRow SlotTable::sampling_row(SlotId id) const {
+SamplingRow SlotTable::sampling_row(SlotId id, const SlotMemory& memory) const {
   const Slot& slot = slots_[id];
   const SamplingParams& sampling = slot.sampling;
   SamplingRow row;
@@ -200,17 +174,25 @@ SamplingRow SlotTable::sampling_row(SlotId id) const {
   row.repetition_penalty = sampling.repetition_penalty;
   row.presence_penalty = sampling.presence_penalty;
   row.frequency_penalty = sampling.frequency_penalty;
-  row.history = slot.history.data();
-  row.num_history = static_cast<int32_t>(slot.history.size());
-  row.num_prompt = std::min(slot.num_prompt, row.num_history);
-  row.bias_ids = slot.bias_ids.data();
-  row.bias_values = slot.bias_values.data();
-  row.num_bias = static_cast<int32_t>(slot.bias_ids.size());
+  if (sampling.needs_history()) {
+    row.history = memory.history(id);
+    row.num_history = slot.computed;
+    row.num_prompt = std::min(slot.num_prompt, row.num_history);
+  }
+  row.bias_ids = memory.bias_ids(id);
+  row.bias_values = memory.bias_values(id);
+  row.num_bias = static_cast<int32_t>(sampling.logit_bias.size());
   if (static_cast<int64_t>(slot.num_emitted) < sampling.min_tokens) {
-    row.banned_ids = sampling.end_ids.data();
+    row.banned_ids = memory.banned_ids(id);
     row.num_banned = static_cast<int32_t>(sampling.end_ids.size());
   }
   return row;
+}
+
+bool SlotTable::draws_whole(SlotId id) const {
+  const SamplingParams& sampling = slots_[id].sampling;
+  const bool filters = sampling.top_k > 0 || sampling.top_p < 1 || sampling.min_p > 0;
+  return (sampling.temperature > 0 && filters) || sampling.num_logprobs >= 0;
 }
 
 Status SlotTable::check_open(SlotId slot, const char* what) const {
@@ -286,7 +268,9 @@ void SlotTable::check_sampling(SlotId slot, const SamplingParams& sampling) {
                           sampling.frequency_penalty};
   bool good = sampling.temperature >= 0 && sampling.top_k >= 0 && sampling.top_p >= 0 &&
               sampling.min_p >= 0 && sampling.repetition_penalty > 0 &&
-              sampling.num_logprobs >= -1 && sampling.num_logprobs <= kMaxLogprobs;
+              sampling.num_logprobs >= -1 && sampling.num_logprobs <= kMaxLogprobs &&
+              sampling.logit_bias.size() <= SlotMemory::kMaxBias &&
+              sampling.end_ids.size() <= SlotMemory::kMaxBanned;
   for (const float value : values) good = good && std::isfinite(value);
   for (const auto& [id, value] : sampling.logit_bias) {
     good = good && id >= 0 && id < limits_.vocabulary && !std::isnan(value);
@@ -302,6 +286,10 @@ void SlotTable::check_sampling(SlotId slot, const SamplingParams& sampling) {
               sampling.top_p,
               ", logprobs ",
               sampling.num_logprobs,
+              ", ",
+              sampling.logit_bias.size(),
+              " entries of logit_bias, at most ",
+              SlotMemory::kMaxBias,
               ", or an id of logit_bias or stop_token_ids beyond the vocabulary)"));
 }
 

@@ -1,9 +1,9 @@
-// The authoritative state of every slot of this rank: how many of its tokens are known and
-// computed, its pages, its sampling and the index of its next draw. Changed by plans and draws
-// only, in plan order, and so equal on every rank. All that a plan says is checked here: a plan
-// comes from a peer, and one that breaks the protocol is a Status (TRI-STEP-...), never a crash.
-// What a client could have sent (ids, sampling values) fails its slot alone.
-// Used by the step loop. Allocates at construction and when a slot opens.
+// The authoritative counts of every slot of this rank: how many of its tokens are computed, its
+// pages, its sampling and the index of its next draw. Which tokens they are stays on the device
+// (SlotMemory). Changed by plans only, in plan order, and so equal on every rank. All that a plan
+// says is checked here: a plan comes from a peer, and one that breaks the protocol is a Status
+// (TRI-STEP-...), never a crash. What a client could have sent (ids, sampling values) fails its
+// slot alone. Used by the step loop. Allocates at construction and when a slot opens.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "kernels/sampling_row.h"
 #include "model/step_plan.h"
+#include "worker/slot_memory.h"
 
 namespace trireme {
 
@@ -34,15 +35,11 @@ struct Slot {
   int32_t computed = 0;     // tokens whose KV lies in pages
   int32_t num_pages = 0;
   int64_t ids_step = 0;  // the step that drew last
-  TokenId last_id = -1;  // what it drew, once here
   int32_t num_prompt = 0;
   uint32_t num_emitted = 0;  // index of the next draw
   uint64_t seed = 0;
   uint32_t choice = 0;
   SamplingParams sampling;
-  std::vector<TokenId> history;   // prompt and drawn ids; only for penalties, where drawn
-  std::vector<int32_t> bias_ids;  // sampling.logit_bias, as the kernel reads it
-  std::vector<float> bias_values;
 };
 
 class SlotTable {
@@ -57,14 +54,19 @@ class SlotTable {
   // The slot's next tokens are computed in this step: they must fit, and have pages.
   Status advance_chunk(const Chunk& chunk);
   Status advance_decode(SlotId slot);
-  // This step draws the slot's next token; its id comes with take_id().
+  // This step draws the slot's next token; its id stays on the device.
   void note_draw(SlotId slot, int64_t step);
 
-  // --- ids --------------------------------------------------------------------------------------
-  // A drawn id has arrived. Ignored if the slot has a new owner since.
-  void take_id(SlotId slot, uint32_t generation, TokenId id);
-  // What the kernels read to draw the slot's next token. Points into the slot.
-  SamplingRow sampling_row(SlotId slot) const;
+  // --- draws ------------------------------------------------------------------------------------
+  // What the kernels read to draw the slot's next token. Points into `memory`.
+  SamplingRow sampling_row(SlotId slot, const SlotMemory& memory) const;
+  // Its rows are drawn from the whole vocabulary: a filter is on or logprobs are asked for. A
+  // matter of the request alone, so that every rank says the same.
+  bool draws_whole(SlotId slot) const;
+  // The slot's ids go to its history on the device.
+  bool keeps_history(SlotId slot) const {
+    return limits_.draws && slots_[slot].sampling.needs_history();
+  }
 
   const Slot& operator[](SlotId slot) const { return slots_[slot]; }
   bool is_open(SlotId slot) const { return in_range(slot) && slots_[slot].open; }

@@ -71,53 +71,65 @@ void ResidualRing::post_receive(Queue& queue, size_t index) {
                          kResidualTag + static_cast<int>(index));
 }
 
-TokenReturn::TokenReturn(Comm& tokens, int32_t max_slots)
-    : tokens_(&tokens), entries_(tokens.size() + 2) {
-  for (Entry& entry : entries_) {
-    entry.ids.reserve(max_slots);
-    entry.draws.reserve(max_slots);
+StatusOr<TokenReturn> TokenReturn::make(Backend& backend, Comm& tokens, int32_t max_slots) {
+  TokenReturn tokens_back(backend, tokens);
+  if (tokens.size() == 1) return tokens_back;
+  const int64_t num_entries = tokens.size() + 2;
+  ASSIGN_OR_RETURN(tokens_back.memory_,
+                   backend.allocate(num_entries * 2 * max_slots * 4, "drawn ids on their way"));
+  auto* words = reinterpret_cast<int32_t*>(tokens_back.memory_.data());
+  for (int64_t i = 0; i < num_entries; ++i, words += 2 * max_slots) {
+    tokens_back.entries_.push_back({.ids = words, .slots = words + max_slots});
   }
+  tokens_back.slots_.reserve(max_slots);
+  return tokens_back;
 }
 
-void TokenReturn::send(Queue& queue, std::span<const TokenId> ids) {
-  if (tokens_->size() == 1 || ids.empty()) return;
+void TokenReturn::send(Queue& queue, const int32_t* ids, int32_t count) {
+  if (tokens_->size() == 1 || count == 0) return;
   Entry& entry = entries_[oldest_];
   oldest_ = (oldest_ + 1) % entries_.size();
   if (entry.ticket >= 0) tokens_->complete(entry.ticket);
-  entry.ids.assign(ids.begin(), ids.end());
-  entry.ticket = tokens_->send(queue, std::as_bytes(std::span(entry.ids)), 0, kTokenTag);
+  const Tensor drawn(const_cast<int32_t*>(ids), DType::kInt32, 1, count);
+  backend_->gather_rows(queue, drawn, nullptr, Tensor(entry.ids, DType::kInt32, 1, count));
+  const std::span<const int32_t> copied(entry.ids, count);
+  entry.ticket = tokens_->send(queue, std::as_bytes(copied), 0, kTokenTag);
 }
 
 void TokenReturn::expect(Queue& queue,
                          int64_t step,
                          std::span<const DrawRow> draws,
-                         SlotTable& slots) {
+                         const SlotIds& kept) {
   if (tokens_->size() == 1 || draws.empty()) return;
-  if (count_ == entries_.size()) take_oldest(slots);
+  if (count_ == entries_.size()) take_oldest(queue, kept);
   Entry& entry = entries_[(oldest_ + count_++) % entries_.size()];
   entry.step = step;
-  entry.draws.assign(draws.begin(), draws.end());
-  entry.ids.resize(draws.size());
-  entry.ticket = tokens_->receive(
-      queue, std::as_writable_bytes(std::span(entry.ids)), tokens_->size() - 1, kTokenTag);
+  entry.count = static_cast<int32_t>(draws.size());
+  slots_.clear();
+  for (const DrawRow& row : draws) slots_.push_back(row.slot);
+  backend_->upload(
+      queue, reinterpret_cast<std::byte*>(entry.slots), std::as_bytes(std::span(slots_)));
+  const std::span<int32_t> incoming(entry.ids, draws.size());
+  entry.ticket =
+      tokens_->receive(queue, std::as_writable_bytes(incoming), tokens_->size() - 1, kTokenTag);
 }
 
-void TokenReturn::take_through(int64_t step, SlotTable& slots) {
-  while (count_ > 0 && entries_[oldest_].step <= step) take_oldest(slots);
+void TokenReturn::take_through(Queue& queue, int64_t step, const SlotIds& kept) {
+  while (count_ > 0 && entries_[oldest_].step <= step) take_oldest(queue, kept);
 }
 
-void TokenReturn::flush(SlotTable& slots) {
-  while (count_ > 0) take_oldest(slots);
+void TokenReturn::flush(Queue& queue, const SlotIds& kept) {
+  while (count_ > 0) take_oldest(queue, kept);
   for (Entry& entry : entries_) {
     if (entry.ticket >= 0) tokens_->complete(std::exchange(entry.ticket, -1));
   }
 }
 
-void TokenReturn::take_oldest(SlotTable& slots) {
+void TokenReturn::take_oldest(Queue& queue, const SlotIds& kept) {
   Entry& entry = entries_[oldest_];
   tokens_->complete(std::exchange(entry.ticket, -1));
-  for (size_t i = 0; i < entry.draws.size() && tokens_->status().ok(); ++i) {
-    slots.take_id(entry.draws[i].slot, entry.draws[i].generation, entry.ids[i]);
+  if (tokens_->status().ok()) {
+    backend_->keep_ids(queue, entry.ids, entry.slots, nullptr, entry.count, kept);
   }
   oldest_ = (oldest_ + 1) % entries_.size();
   --count_;

@@ -49,30 +49,37 @@ class ResidualRing {
 };
 
 // Drawn ids on their way from the last stage to the first, for groups with more than one stage.
+// They stay on the device: a step's ids are in `kept.last` once take_through() has been enqueued.
 class TokenReturn {
  public:
-  TokenReturn(Comm& tokens, int32_t max_slots);
+  static StatusOr<TokenReturn> make(Backend& backend, Comm& tokens, int32_t max_slots);
 
-  // Last stage: sends the ids of a step that drew any.
-  void send(Queue& queue, std::span<const TokenId> ids);
-  // First stage: a step that will draw for `draws` has been sent on.
-  void expect(Queue& queue, int64_t step, std::span<const DrawRow> draws, SlotTable& slots);
+  // Last stage: sends the ids of a step that drew any; `ids` is device memory.
+  void send(Queue& queue, const int32_t* ids, int32_t count);
+  // First stage: a step that will draw for `draws` has been sent on. Takes the oldest ids first if
+  // the ring is full: plans wait for ids only where a decode needs them.
+  void expect(Queue& queue, int64_t step, std::span<const DrawRow> draws, const SlotIds& kept);
   // First stage: gives the slots the ids of every step up to `step`. Waits for them.
-  void take_through(int64_t step, SlotTable& slots);
+  void take_through(Queue& queue, int64_t step, const SlotIds& kept);
   // Waits until all ids have left or arrived.
-  void flush(SlotTable& slots);
+  void flush(Queue& queue, const SlotIds& kept);
 
  private:
   struct Entry {
     int64_t step = 0;
     Ticket ticket = -1;
-    std::vector<TokenId> ids;
-    std::vector<DrawRow> draws;
+    int32_t count = 0;
+    int32_t* ids = nullptr;    // device memory
+    int32_t* slots = nullptr;  // device memory: whose they are
   };
 
-  void take_oldest(SlotTable& slots);
+  TokenReturn(Backend& backend, Comm& tokens) : backend_(&backend), tokens_(&tokens) {}
+  void take_oldest(Queue& queue, const SlotIds& kept);
 
+  Backend* backend_;
   Comm* tokens_;
+  Buffer memory_;
+  std::vector<int32_t> slots_;
   std::vector<Entry> entries_;  // a ring
   size_t oldest_ = 0;
   size_t count_ = 0;

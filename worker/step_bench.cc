@@ -209,6 +209,7 @@ Status StepBench::execute(StepPart part, int64_t wait_ids_through) {
 
 Status StepBench::barrier() {
   constexpr TimeUs kBarrierUs = 300'000'000;  // the slowest stage may have many steps to go
+  RETURN_IF_ERROR(worker_.executor().drain());
   comms_.group->set_deadline(clock_.now_us() + kBarrierUs);
   const std::byte mine{1};
   std::vector<std::byte> all(comms_.group->size());

@@ -1,9 +1,17 @@
 #include "worker/step_executor.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
+#include "base/check.h"
+
 namespace trireme {
+namespace {
+
+constexpr size_t kSmallIds = 512;  // of a short list for the device
+
+}  // namespace
 
 // Sends the hidden states that a plan asks for, from the first rank of this stage.
 class StepExecutor::ProbeTap final : public LayerTap {
@@ -17,20 +25,20 @@ class StepExecutor::ProbeTap final : public LayerTap {
   }
 
   void take(int64_t layer, Tensor hidden) override {
-    std::vector<float> values(hidden.columns);
     for (const ProbeRequest& probe : plan_.parts[0].probes) {
-      if (probe.layer != layer) continue;
-      const int32_t row = executor_.inputs_->row_of(probe.slot, probe.position);
-      executor_.backend_.download(*executor_.lane_->queue,
-                                  std::as_writable_bytes(std::span(values)),
-                                  reinterpret_cast<const std::byte*>(hidden.row<float>(row)));
-      executor_.emit_probe(plan_, probe, values);
+      if (probe.layer != layer || !status_.ok()) continue;
+      Tensor row = hidden.first_rows(1);
+      row.data += executor_.inputs_->row_of(probe.slot, probe.position) * hidden.row_stride *
+                  size_of(hidden.dtype);
+      status_ = executor_.probe_row(plan_, probe, row);
     }
   }
+  const Status& status() const { return status_; }
 
  private:
   StepExecutor& executor_;
   const StepPlan& plan_;
+  Status status_;
 };
 
 StepExecutor::StepExecutor(Backend& backend,
@@ -55,11 +63,7 @@ StepExecutor::StepExecutor(Backend& backend,
               .page_tokens = cache.pages().layout.page_tokens,
               .num_pages = static_cast<int32_t>(num_pages),
               .vocabulary = static_cast<int32_t>(model.config().vocabulary_size),
-              .draws = comms.stage == cut.pp() - 1}) {
-  result_.slots.reserve(limits.max_slots);
-  result_.counts.reserve(limits.max_slots);
-  result_.ids.reserve(limits.max_slots);
-}
+              .draws = comms.stage == cut.pp() - 1}) {}
 
 StatusOr<std::unique_ptr<StepExecutor>> StepExecutor::make(Backend& backend,
                                                            const ShardModel& model,
@@ -70,64 +74,77 @@ StatusOr<std::unique_ptr<StepExecutor>> StepExecutor::make(Backend& backend,
                                                            GroupComms& comms,
                                                            Progress& progress,
                                                            ResultSink& sink) {
-  std::unique_ptr<StepExecutor> made(
+  std::unique_ptr<StepExecutor> executor(
       new StepExecutor(backend, model, cut, cache, num_pages, limits, comms, progress, sink));
-  StepExecutor& executor = *made;
+  RETURN_IF_ERROR(executor->allocate());
+  return executor;
+}
+
+Status StepExecutor::allocate() {
+  const int32_t depth = cut_.pp() + 3;  // plans in flight, and two for the host to be late
+  const int64_t hidden = model_.config().hidden_size;
+  const LaneLimits lane_limits = {.max_tokens = limits_.max_tokens,
+                                  .max_segments = limits_.max_slots,
+                                  .max_head_rows = Sampler::kHeadRows,
+                                  .num_attention_plans = model_.num_attention_classes()};
+  ASSIGN_OR_RETURN(SlotMemory memory,
+                   SlotMemory::make(backend_, limits_.max_slots, limits_.max_model_len, is_last()));
+  memory_ = std::make_unique<SlotMemory>(std::move(memory));
   ASSIGN_OR_RETURN(StepInputs inputs,
-                   StepInputs::make(backend, limits.max_tokens, executor.slots_));
-  executor.inputs_ = std::make_unique<StepInputs>(std::move(inputs));
-  ASSIGN_OR_RETURN(Lane lane,
-                   Lane::make(backend,
-                              model.config(),
-                              model.shard(),
-                              *comms.tensor,
-                              limits.max_tokens,
-                              Sampler::kHeadRows));
-  executor.lane_ = std::make_unique<Lane>(std::move(lane));
-  ASSIGN_OR_RETURN(ResidualRing ring,
-                   ResidualRing::make(backend,
-                                      *comms.pipeline,
-                                      *executor.lane_->queue,
-                                      limits.max_tokens,
-                                      model.config().hidden_size));
-  executor.residuals_ = std::make_unique<ResidualRing>(std::move(ring));
-  executor.token_return_ = std::make_unique<TokenReturn>(*comms.tokens, limits.max_slots);
-  if (executor.is_last()) {
+                   StepInputs::make(backend_, limits_.max_tokens, slots_, depth));
+  inputs_ = std::make_unique<StepInputs>(std::move(inputs));
+  ASSIGN_OR_RETURN(
+      Lane lane,
+      Lane::make(backend_, model_.config(), model_.shard(), *comms_.tensor, lane_limits));
+  lane_ = std::make_unique<Lane>(std::move(lane));
+  ASSIGN_OR_RETURN(
+      ResidualRing ring,
+      ResidualRing::make(backend_, *comms_.pipeline, *lane_->queue, limits_.max_tokens, hidden));
+  residuals_ = std::make_unique<ResidualRing>(std::move(ring));
+  ASSIGN_OR_RETURN(TokenReturn token_return,
+                   TokenReturn::make(backend_, *comms_.tokens, limits_.max_slots));
+  token_return_ = std::make_unique<TokenReturn>(std::move(token_return));
+  if (is_last()) {
     ASSIGN_OR_RETURN(
         Sampler sampler,
-        Sampler::make(backend, model, *comms.tensor, limits.max_slots, limits.drawable));
-    executor.sampler_ = std::make_unique<Sampler>(std::move(sampler));
+        Sampler::make(backend_, model_, *comms_.tensor, limits_.max_slots, limits_.drawable));
+    sampler_ = std::make_unique<Sampler>(std::move(sampler));
   }
-  return made;
+  ASSIGN_OR_RETURN(
+      StepAnswers answers,
+      StepAnswers::make(
+          backend_, sampler_.get(), limits_.max_slots, depth, inputs_->step_counter()));
+  answers_ = std::make_unique<StepAnswers>(std::move(answers));
+  ASSIGN_OR_RETURN(small_, backend_.allocate(kSmallIds * 4 + hidden * 4, "short lists"));
+  copy_list_.reserve(kSmallIds);
+  return ok_status();
 }
 
 Status StepExecutor::execute(const StepPlan& plan) {
+  if (answers_->is_full()) RETURN_IF_ERROR(answer_oldest());
   const TimeUs start_us = clock_.now_us();
   waited_us_ = 0;
   progress_.step.store(plan.step, std::memory_order_relaxed);
-  result_.slots.clear();
-  result_.counts.clear();
-  result_.ids.clear();
-  result_.logprobs.clear();
-  result_.scores.clear();
   RETURN_IF_ERROR(check_plan(plan));
   set_deadline();
   if (is_first()) {
     progress_.enter(Phase::kWaitIds);
-    token_return_->take_through(plan.wait_ids_through, slots_);
+    token_return_->take_through(*lane_->queue, plan.wait_ids_through, memory_->ids());
     waited_us_ += mark("wait ids", start_us) - start_us;
     RETURN_IF_ERROR(comm_status());
   }
   progress_.enter(Phase::kCompute);
   RETURN_IF_ERROR(update_slots(plan));
-  RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], plan.step, slots_));
+  RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], plan.step, slots_, *memory_));
   RETURN_IF_ERROR(check_asked(plan.parts[0]));
-  if (inputs_->batch().num_tokens > 0) run_tokens(plan);
+  PendingStep& pending = answers_->begin(plan, start_us, deadline_us_);
+  if (inputs_->batch().num_tokens > 0) RETURN_IF_ERROR(run_tokens(plan, pending));
   RETURN_IF_ERROR(comm_status());
-  RETURN_IF_ERROR(backend_.wait(*lane_->queue, deadline_us_));
-  last_step_ = plan.step;
-  if (answers()) answer(plan, start_us);
+  pending.waited_us = waited_us_;
+  pending.failures.assign(slots_.failures().begin(), slots_.failures().end());
   slots_.clear_failures();
+  last_step_ = plan.step;
+  RETURN_IF_ERROR(poll());
   progress_.enter(Phase::kIdle);
   return ok_status();
 }
@@ -137,15 +154,31 @@ Status StepExecutor::poll() {
        {comms_.group.get(), comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
     comm->poll();
   }
-  return comm_status();
+  RETURN_IF_ERROR(comm_status());
+  while (!answers_->is_empty() && answers_->oldest_is_done()) RETURN_IF_ERROR(answer_oldest());
+  RETURN_IF_ERROR(backend_.status(*lane_->queue));
+  if (answers_->is_empty() || clock_.now_us() < answers_->oldest().deadline_us) return ok_status();
+  return timed_out("TRI-STEP-024",
+                   "the device did not finish step ",
+                   answers_->oldest().step,
+                   " within ",
+                   limits_.step_timeout_us / 1'000'000,
+                   " s; look at the other ranks' last lines and at the device");
+}
+
+Status StepExecutor::drain() {
+  while (!answers_->is_empty()) RETURN_IF_ERROR(answer_oldest());
+  return ok_status();
 }
 
 Status StepExecutor::finish() {
   progress_.enter(Phase::kWaitStage);
   set_deadline();
+  RETURN_IF_ERROR(drain());
   residuals_->flush();
-  token_return_->flush(slots_);
-  return comm_status();
+  token_return_->flush(*lane_->queue, memory_->ids());
+  RETURN_IF_ERROR(comm_status());
+  return backend_.wait(*lane_->queue, deadline_us_);
 }
 
 Status StepExecutor::check_plan(const StepPlan& plan) const {
@@ -182,7 +215,10 @@ Status StepExecutor::check_plan(const StepPlan& plan) const {
 Status StepExecutor::update_slots(const StepPlan& plan) {
   const StepPart& part = plan.parts[0];
   for (const SlotId slot : part.closed) RETURN_IF_ERROR(slots_.close(slot));
-  for (const OpenedSlot& opened : part.opened) RETURN_IF_ERROR(slots_.open(opened));
+  for (const OpenedSlot& opened : part.opened) {
+    RETURN_IF_ERROR(slots_.open(opened));
+    if (!slots_[opened.slot].failed) memory_->open(*lane_->queue, opened);
+  }
   for (const PageGrant& grant : part.grants) RETURN_IF_ERROR(slots_.grant(grant));
   RETURN_IF_ERROR(copy_pages(part));
   for (const SlotId slot : part.decodes) {
@@ -202,16 +238,18 @@ Status StepExecutor::update_slots(const StepPlan& plan) {
 }
 
 Status StepExecutor::copy_pages(const StepPart& part) {
-  if (part.copies.empty()) return ok_status();
-  copy_from_.clear();
-  copy_to_.clear();
-  for (const PageCopy& copy : part.copies) {
-    RETURN_IF_ERROR(slots_.check_copy(copy));
-    copy_from_.push_back(copy.from);
-    copy_to_.push_back(copy.to);
+  constexpr size_t kAtOnce = kSmallIds / 2;
+  for (const PageCopy& copy : part.copies) RETURN_IF_ERROR(slots_.check_copy(copy));
+  for (size_t begin = 0; begin < part.copies.size(); begin += kAtOnce) {
+    const auto copies = std::span(part.copies).subspan(begin);
+    const auto count = static_cast<int32_t>(std::min(copies.size(), kAtOnce));
+    copy_list_.clear();
+    for (int32_t i = 0; i < count; ++i) copy_list_.push_back(copies[i].from);
+    for (int32_t i = 0; i < count; ++i) copy_list_.push_back(copies[i].to);
+    const int32_t* const list = put(copy_list_);
+    backend_.copy_pages(*lane_->queue, cache_.pages(), list, list + count, count);
+    progress_.bump();
   }
-  backend_.copy_pages(*lane_->queue, cache_.pages(), copy_from_, copy_to_);
-  progress_.bump();
   return ok_status();
 }
 
@@ -259,61 +297,86 @@ Status StepExecutor::check_asked(const StepPart& part) {
   return ok_status();
 }
 
-void StepExecutor::run_tokens(const StepPlan& plan) {
+Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending) {
+  Queue& queue = *lane_->queue;
   const BatchView& batch = inputs_->batch();
   const TimeUs begin_us = clock_.now_us();
+  note_draws(pending);
+  inputs_->send(queue);
   progress_.enter(Phase::kWaitStage);
-  const Tensor residual = residuals_->begin_step(*lane_->queue, batch.num_tokens);
+  const Tensor residual = residuals_->begin_step(queue, batch.num_tokens);
   TimeUs now_us = is_first() ? clock_.now_us() : mark("receive", begin_us);
   waited_us_ += now_us - begin_us;
-  if (!comm_status().ok()) return;
+  RETURN_IF_ERROR(comm_status());
   progress_.enter(Phase::kCompute);
+  inputs_->take(queue);
   if (is_first()) {
+    backend_.feed_ids(queue, batch, memory_->ids().last, inputs_->token_ids());
     model_.embed(*lane_, batch, residual, progress_);
     now_us = mark("embed", now_us);
   }
   ProbeTap tap(*this, plan);
   model_.run_layers(*lane_, batch, cache_.pages(), residual, tap, progress_);
+  RETURN_IF_ERROR(tap.status());
   now_us = mark("layers", now_us);
   if (is_last() && comm_status().ok()) {
-    draw(plan, residual);
+    RETURN_IF_ERROR(draw(plan, residual, pending));
     now_us = mark("head and draw", now_us);
   }
-  residuals_->end_step(*lane_->queue);
+  answers_->post(queue, pending);
+  residuals_->end_step(queue);
   if (!is_last()) mark("send", now_us);
   if (is_first() && !is_last()) {
-    token_return_->expect(*lane_->queue, plan.step, inputs_->draws(), slots_);
+    token_return_->expect(queue, plan.step, inputs_->draws(), memory_->ids());
   }
   for (const DrawRow& row : inputs_->draws()) slots_.note_draw(row.slot, plan.step);
+  return ok_status();
 }
 
-void StepExecutor::draw(const StepPlan& plan, Tensor residual) {
-  const std::span<const DrawRow> draws = inputs_->draws();
-  sampler_->draw(*lane_, residual, draws, slots_, result_.logprobs, progress_);
-  if (!comm_status().ok()) return;
-  token_return_->send(*lane_->queue, sampler_->ids());
-  for (size_t i = 0; i < draws.size(); ++i) {
-    const SlotId slot = draws[i].slot;
-    const TokenId id = sampler_->ids()[i];
-    slots_.take_id(slot, draws[i].generation, id);
-    if (id < 0) {
-      slots_.fail(slot,
-                  concat("TRI-STEP-023: no token can be drawn at index ",
-                         slots_[slot].num_emitted,
-                         ": every logit is NaN or -inf; check the weights and logit_bias"));
-    }
-    if (slots_[slot].failed) continue;
-    result_.slots.push_back(slot);
-    result_.counts.push_back(1);
-    result_.ids.push_back(id);
+void StepExecutor::note_draws(PendingStep& pending) const {
+  pending.num_by_shard = inputs_->num_by_shard();
+  for (const DrawRow& row : inputs_->draws()) {
+    const Slot& slot = slots_[row.slot];
+    pending.rows.push_back({.slot = row.slot,
+                            .generation = row.generation,
+                            .position = slot.computed,
+                            .index = slot.num_emitted,
+                            .num_top = slot.failed ? -1 : slot.sampling.num_logprobs});
   }
+}
+
+Status StepExecutor::draw(const StepPlan& plan, Tensor residual, PendingStep& pending) {
+  Queue& queue = *lane_->queue;
+  const StepRecord& step = inputs_->device();
+  const auto num_rows = static_cast<int32_t>(pending.rows.size());
+  if (inputs_->keeps_history()) {
+    backend_.keep_ids(queue,
+                      step.token_ids.data(),
+                      step.slots.data(),
+                      step.places.data(),
+                      inputs_->batch().num_tokens,
+                      memory_->ids());
+  }
+  sampler_->draw(*lane_, residual, step, pending.num_by_shard, pending.whole(), progress_);
+  RETURN_IF_ERROR(comm_status());
+  if (num_rows > 0) {
+    backend_.keep_ids(queue,
+                      sampler_->ids(),
+                      step.sampled_slots.data(),
+                      step.sampled_places.data(),
+                      num_rows,
+                      memory_->ids());
+  }
+  token_return_->send(queue, sampler_->ids(), num_rows);
   if (!score_rows_.empty()) {
-    sampler_->score(*lane_, residual, score_rows_, result_.scores, progress_);
+    RETURN_IF_ERROR(
+        sampler_->score(*lane_, residual, score_rows_, deadline_us_, pending.scores, progress_));
   }
-  if (!plan.parts[0].probes.empty()) probe_logits(plan, residual);
+  if (plan.parts[0].probes.empty()) return ok_status();
+  return probe_logits(plan, residual);
 }
 
-void StepExecutor::probe_logits(const StepPlan& plan, Tensor residual) {
+Status StepExecutor::probe_logits(const StepPlan& plan, Tensor residual) {
   std::vector<ProbeRequest> asked;
   std::vector<int32_t> rows;
   const int64_t last_layer = model_.config().num_layers;
@@ -323,18 +386,39 @@ void StepExecutor::probe_logits(const StepPlan& plan, Tensor residual) {
       asked.push_back(probe);
       rows.push_back(row);
     } else if (probe.layer == last_layer && comms_.tensor_index == 0) {
-      std::vector<float> values(residual.columns);
-      const Tensor normed(values.data(), DType::kFloat32, 1, residual.columns);
-      model_.final_norm(*lane_, residual, std::span(&row, 1), normed);
-      emit_probe(plan, probe, values);
+      const Tensor normed(
+          small_.data() + int64_t{kSmallIds} * 4, DType::kFloat32, 1, residual.columns);
+      model_.final_norm(*lane_, residual, put(std::span(&row, 1)), normed);
+      RETURN_IF_ERROR(probe_row(plan, probe, normed));
     }
   }
-  sampler_->probe(
+  return sampler_->probe(
       *lane_,
       residual,
       rows,
+      deadline_us_,
       [&](size_t i, std::span<const float> values) { emit_probe(plan, asked[i], values); },
       progress_);
+}
+
+// `row`: one row of any float type on the device.
+Status StepExecutor::probe_row(const StepPlan& plan, const ProbeRequest& request, Tensor row) {
+  std::vector<std::byte> bytes(row.columns * size_of(row.dtype));
+  backend_.download(*lane_->queue, bytes, row.data);
+  RETURN_IF_ERROR(backend_.wait(*lane_->queue, deadline_us_));
+  std::vector<float> values(row.columns);
+  for (int64_t i = 0; i < row.columns; ++i) {
+    const std::byte* const at = bytes.data() + i * size_of(row.dtype);
+    if (row.dtype == DType::kFloat32) {
+      std::memcpy(&values[i], at, sizeof(float));
+      continue;
+    }
+    uint16_t narrow = 0;
+    std::memcpy(&narrow, at, sizeof narrow);
+    values[i] = row.dtype == DType::kBFloat16 ? bf16_to_float(narrow) : fp16_to_float(narrow);
+  }
+  emit_probe(plan, request, values);
+  return ok_status();
 }
 
 void StepExecutor::emit_probe(const StepPlan& plan,
@@ -355,13 +439,18 @@ void StepExecutor::emit_probe(const StepPlan& plan,
   }
 }
 
-void StepExecutor::answer(const StepPlan& plan, TimeUs start_us) {
-  result_.epochs = plan.epochs;
-  result_.step = plan.step;
-  result_.failures.assign(slots_.failures().begin(), slots_.failures().end());
-  result_.waited_us = waited_us_;
-  result_.compute_us = clock_.now_us() - start_us - waited_us_;
-  sink_.on_result(result_);
+Status StepExecutor::answer_oldest() {
+  if (!answers_->oldest_is_done()) {
+    RETURN_IF_ERROR(backend_.wait(*lane_->queue, answers_->oldest().deadline_us));
+  }
+  answers_->answer(slots_, answers() ? &sink_ : nullptr, clock_.now_us());
+  return ok_status();
+}
+
+const int32_t* StepExecutor::put(std::span<const int32_t> values) {
+  CHECK(values.size() <= kSmallIds);
+  backend_.upload(*lane_->queue, small_.data(), std::as_bytes(values));
+  return reinterpret_cast<const int32_t*>(small_.data());
 }
 
 Status StepExecutor::comm_status() const {

@@ -1,7 +1,9 @@
 // Runs plans, one after another, on this rank: slots, pages, the stage's layers, and on the last
 // stage the draws. The same code on every rank; what differs is what the rank holds.
 // Order: closed, opened, grants, copies, tokens (design 3.6). Stage 0 waits for drawn ids as the
-// plan says. After warm-up a step without logprobs, scores and probes allocates nothing.
+// plan says. A step is enqueued and answered when the device has posted its results: on the CPU
+// that is before execute() returns, elsewhere poll() finds it. After warm-up a step without
+// logprobs, scores and probes allocates nothing.
 // Used by the step loop's thread. An error means that this rank must leave its group.
 #pragma once
 
@@ -17,6 +19,7 @@
 #include "worker/sampler.h"
 #include "worker/shard_model.h"
 #include "worker/stage_link.h"
+#include "worker/step_answers.h"
 #include "worker/step_inputs.h"
 
 namespace trireme {
@@ -45,8 +48,11 @@ class StepExecutor {
 
   // TRI-STEP-...: the plan breaks the protocol. TRI-GRP-...: a peer is lost.
   Status execute(const StepPlan& plan);
-  // Lets messages under way progress while there is no plan.
+  // Answers what the device has finished, and lets messages under way progress. TRI-STEP-024: the
+  // device is late.
   Status poll();
+  // Waits until every step is answered.
+  Status drain();
   // Waits until all that was sent has left; the end of a run.
   Status finish();
 
@@ -64,15 +70,19 @@ class StepExecutor {
                GroupComms& comms,
                Progress& progress,
                ResultSink& sink);
+  Status allocate();
   Status check_plan(const StepPlan& plan) const;
   Status update_slots(const StepPlan& plan);
   Status copy_pages(const StepPart& part);
   Status check_asked(const StepPart& part);
-  void run_tokens(const StepPlan& plan);
-  void draw(const StepPlan& plan, Tensor residual);
-  void probe_logits(const StepPlan& plan, Tensor residual);
+  Status run_tokens(const StepPlan& plan, PendingStep& pending);
+  void note_draws(PendingStep& pending) const;
+  Status draw(const StepPlan& plan, Tensor residual, PendingStep& pending);
+  Status probe_logits(const StepPlan& plan, Tensor residual);
+  Status probe_row(const StepPlan& plan, const ProbeRequest& request, Tensor row);
   void emit_probe(const StepPlan& plan, const ProbeRequest& request, std::span<const float> values);
-  void answer(const StepPlan& plan, TimeUs start_us);
+  Status answer_oldest();
+  const int32_t* put(std::span<const int32_t> values);
   Status comm_status() const;
   void set_deadline();
   // Ends the span that began at `begin_us` and returns its end.
@@ -92,19 +102,21 @@ class StepExecutor {
   SteadyClock clock_;
 
   SlotTable slots_;
+  std::unique_ptr<SlotMemory> memory_;
   std::unique_ptr<StepInputs> inputs_;
   std::unique_ptr<Lane> lane_;
   std::unique_ptr<ResidualRing> residuals_;
   std::unique_ptr<TokenReturn> token_return_;
   std::unique_ptr<Sampler> sampler_;  // last stage
 
+  std::unique_ptr<StepAnswers> answers_;
+  Buffer small_;  // device memory: a short list of ids, then a row of hidden values in fp32
+
   int64_t last_step_ = 0;
   TimeUs deadline_us_ = 0;
   TimeUs waited_us_ = 0;
-  StepResult result_;
   std::vector<ScoreRow> score_rows_;
-  std::vector<int32_t> copy_from_;
-  std::vector<int32_t> copy_to_;
+  std::vector<int32_t> copy_list_;
 };
 
 }  // namespace trireme

@@ -217,6 +217,11 @@ constexpr ErrorPage kPages[] = {
      "Broken weights, weights that overflow in bfloat16, or a logit_bias that leaves nothing "
      "to draw.",
      "Try --dtype float32 and `trireme verify`; check logit_bias and the checkpoint."},
+    {"TRI-STEP-024",
+     "The device did not finish a step within --step-timeout.",
+     "A kernel or a peer's message hangs, or the device is shared with other work.",
+     "Look at the last lines of the group's other ranks and at the device (nvidia-smi); the group "
+     "is started again by itself. A step that is only slow needs a longer --step-timeout."},
 };
 
 }  // namespace

@@ -30,13 +30,4 @@ void CpuBackend::add_norm(
   });
 }
 
-void CpuBackend::add(Queue&, Tensor accumulator, Tensor other) {
-  CHECK(accumulator.rows == other.rows && accumulator.columns == other.columns);
-  for (int64_t row = 0; row < accumulator.rows; ++row) {
-    float* target = accumulator.row<float>(row);
-    const float* source = other.row<float>(row);
-    for (int64_t i = 0; i < accumulator.columns; ++i) target[i] += source[i];
-  }
-}
-
 }  // namespace trireme

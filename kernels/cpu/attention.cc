@@ -27,18 +27,27 @@ int64_t CpuBackend::attention_bytes(const HeadShape& shape) const {
   return (floats * 4 + 63) / 64 * 64;
 }
 
+// Every launch shares out its own rows: there is nothing to plan.
+int64_t CpuBackend::attention_plan_bytes(int32_t, int32_t) const { return 0; }
+
+void CpuBackend::plan_attention(
+    Queue&, const BatchView&, const AttentionSpec&, const KvPages&, const AttentionPlan&) {}
+
 void CpuBackend::attention(Queue&,
                            Workspace& workspace,
                            const BatchView& batch,
                            Tensor q,
                            const AttentionSpec& spec,
+                           const AttentionPlan&,
                            const KvPages& pages,
                            int32_t layer,
                            Tensor out) {
   const HeadShape& shape = spec.shape;
   CHECK(q.dtype == DType::kFloat32 && q.columns == int64_t{shape.num_heads} * shape.head_dim);
   CHECK(out.columns == q.columns && shape.num_heads % shape.num_kv_heads == 0);
-  CHECK(batch.num_segments == 0 || batch.segment_starts[batch.num_segments] == batch.num_tokens);
+  const int32_t num_rows =  // padding stands behind them
+      batch.num_segments == 0 ? 0 : batch.segment_starts[batch.num_segments];
+  CHECK(num_rows <= batch.num_tokens);
   const int64_t group = shape.num_heads / shape.num_kv_heads;
   const int64_t dim = shape.head_dim;
   const int64_t scratch_bytes = attention_bytes(shape);
@@ -80,7 +89,7 @@ void CpuBackend::attention(Queue&,
     }
   };
   int64_t cost = 0;
-  for (int32_t token = 0; token < batch.num_tokens && cost < kAttentionParallelCost; ++token) {
+  for (int32_t token = 0; token < num_rows && cost < kAttentionParallelCost; ++token) {
     cost += (batch.positions[token] + 1) * shape.num_heads * dim;
   }
   if (cost < kAttentionParallelCost) return share(0, 1);

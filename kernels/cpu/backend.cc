@@ -90,6 +90,10 @@ StatusOr<Buffer> CpuBackend::allocate(int64_t bytes, const std::string& what) {
 
 int64_t CpuBackend::available_bytes() const { return available_memory(); }
 
+StatusOr<Buffer> CpuBackend::allocate_shared(int64_t bytes, const std::string& what) {
+  return allocate_memory(bytes, what);
+}
+
 void CpuBackend::upload(Queue&, std::byte* device, std::span<const std::byte> host) {
   std::copy(host.begin(), host.end(), device);
 }
@@ -132,6 +136,13 @@ int64_t CpuBackend::workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max
 
 std::unique_ptr<Queue> CpuBackend::make_queue() { return std::make_unique<CpuQueue>(); }
 
+// Everything is done when its call returns, in the order of the calls.
 Status CpuBackend::wait(Queue&, TimeUs) { return ok_status(); }
+
+Status CpuBackend::status(Queue&) { return ok_status(); }
+
+void CpuBackend::order(Queue&, Queue&) {}
+
+void CpuBackend::run(Queue&, const StepKey&, const std::function<void()>& enqueue) { enqueue(); }
 
 }  // namespace trireme

@@ -21,6 +21,7 @@ class CpuBackend final : public Backend {
 
   StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) override;
   int64_t available_bytes() const override;
+  StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) override;
   void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override;
   void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override;
   StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
@@ -29,6 +30,11 @@ class CpuBackend final : public Backend {
   int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const override;
   std::unique_ptr<Queue> make_queue() override;
   Status wait(Queue& queue, TimeUs deadline_us) override;
+  Status status(Queue& queue) override;
+  void order(Queue& later, Queue& earlier) override;
+  void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) override;
+  void take_entry(Queue& queue, const StepRing& inputs, std::byte* to) override;
+  void post(Queue& queue, const std::byte* from, int64_t bytes, const StepRing& results) override;
 
   void embed(Queue& queue,
              const BatchView& batch,
@@ -54,43 +60,71 @@ class CpuBackend final : public Backend {
                   const KvPages& pages,
                   int32_t layer,
                   Tensor q) override;
+  int64_t attention_plan_bytes(int32_t max_tokens, int32_t max_segments) const override;
+  void plan_attention(Queue& queue,
+                      const BatchView& batch,
+                      const AttentionSpec& spec,
+                      const KvPages& pages,
+                      const AttentionPlan& plan) override;
   void attention(Queue& queue,
                  Workspace& workspace,
                  const BatchView& batch,
                  Tensor q,
                  const AttentionSpec& spec,
+                 const AttentionPlan& plan,
                  const KvPages& pages,
                  int32_t layer,
                  Tensor out) override;
-  void gather_rows(Queue& queue, Tensor in, std::span<const int32_t> rows, Tensor out) override;
+  void gather_rows(Queue& queue, Tensor in, const int32_t* rows, Tensor out) override;
   void add(Queue& queue, Tensor accumulator, Tensor other) override;
   void copy_pages(Queue& queue,
                   const KvPages& pages,
-                  std::span<const int32_t> from,
-                  std::span<const int32_t> to) override;
+                  const int32_t* from,
+                  const int32_t* to,
+                  int32_t count) override;
+  void feed_ids(Queue& queue,
+                const BatchView& batch,
+                const int32_t* last,
+                int32_t* token_ids) override;
+  void update_table(Queue& queue,
+                    int32_t* table,
+                    const int32_t* changes,
+                    int32_t max_changes) override;
+  void keep_ids(Queue& queue,
+                const int32_t* ids,
+                const int32_t* slots,
+                const int32_t* places,
+                int32_t count,
+                const SlotIds& kept) override;
 
   void adjust_logits(Queue& queue,
                      Workspace& workspace,
                      Tensor logits,
                      int64_t first_id,
                      int64_t vocabulary,
-                     std::span<const SamplingRow> rows) override;
+                     const SamplingRow* rows) override;
   void draw_shard(Queue& queue,
+                  Workspace& workspace,
                   Tensor logits,
                   int64_t first_id,
-                  std::span<const SamplingRow> rows,
-                  std::span<ShardDraw> draws) override;
+                  const SamplingRow* rows,
+                  ShardDraw* draws) override;
   void draw_whole(Queue& queue,
                   Workspace& workspace,
                   Tensor logits,
-                  std::span<const SamplingRow> rows,
-                  std::span<ShardDraw> draws) override;
+                  const SamplingRow* rows,
+                  ShardDraw* draws) override;
   void logprobs(Queue& queue,
                 Workspace& workspace,
                 Tensor logits,
-                std::span<const int32_t> chosen,
+                const int32_t* chosen,
                 int32_t count,
-                std::span<TokenLogprob> out) override;
+                TokenLogprob* out) override;
+  void best_of_shards(Queue& queue,
+                      const ShardDraw* draws,
+                      int32_t num_shards,
+                      int32_t num_rows,
+                      int32_t* ids) override;
 
  private:
   // Runs body(row, member) for every row: spread over the pool when there is enough work (`cost` is

@@ -11,8 +11,9 @@ void CpuBackend::embed(
   CHECK(out.dtype == DType::kFloat32 && out.columns == table.k() && out.rows >= batch.num_tokens);
   for_rows(batch.num_tokens, 4 * out.columns, [&](int64_t token, int) {
     float* row = out.row<float>(token);
+    const bool is_padding = batch.slots != nullptr && batch.slots[token] < 0;
     const int64_t local = batch.token_ids[token] - first_row;
-    if (local < 0 || local >= table.n()) {
+    if (is_padding || local < 0 || local >= table.n()) {
       std::fill_n(row, out.columns, 0.0f);
       return;
     }

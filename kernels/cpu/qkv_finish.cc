@@ -53,6 +53,7 @@ void CpuBackend::qkv_finish(Queue&,
     tier_.norm(task);
   };
   for_rows(batch.num_tokens, 8 * qkv.columns, [&](int64_t token, int) {
+    if (batch.slots[token] < 0) return;  // padding
     const int32_t position = batch.positions[token];
     const float* angles = spec.rope.table + static_cast<int64_t>(position) * spec.rope.rotary_dim;
     float* heads = qkv.row<float>(token);

@@ -58,14 +58,13 @@ void CpuBackend::adjust_logits(Queue&,
                                Tensor logits,
                                int64_t first_id,
                                int64_t vocabulary,
-                               std::span<const SamplingRow> rows) {
-  CHECK(logits.rows == static_cast<int64_t>(rows.size()));
+                               const SamplingRow* rows) {
   CHECK(workspace.bytes >= logits.columns * 4);
   auto* counts = reinterpret_cast<int32_t*>(workspace.data);
   bool counts_are_zero = false;  // apply_penalties leaves them so
-  for (size_t i = 0; i < rows.size(); ++i) {
+  for (int64_t i = 0; i < logits.rows; ++i) {
     const SamplingRow& row = rows[i];
-    float* values = logits.row<float>(static_cast<int64_t>(i));
+    float* values = logits.row<float>(i);
     if (row.has_penalty()) {
       if (!counts_are_zero) std::fill_n(counts, logits.columns, 0);
       counts_are_zero = true;
@@ -85,11 +84,11 @@ void CpuBackend::adjust_logits(Queue&,
 }
 
 void CpuBackend::draw_shard(Queue&,
+                            Workspace&,
                             Tensor logits,
                             int64_t first_id,
-                            std::span<const SamplingRow> rows,
-                            std::span<ShardDraw> draws) {
-  CHECK(logits.rows == static_cast<int64_t>(rows.size()) && draws.size() == rows.size());
+                            const SamplingRow* rows,
+                            ShardDraw* draws) {
   for_rows(logits.rows, kDrawCost * logits.columns, [&](int64_t row, int) {
     draws[row] = draw_row(rows[row], logits.row<float>(row), first_id, logits.columns);
   });
@@ -111,6 +110,21 @@ ShardDraw CpuBackend::draw_row(const SamplingRow& row,
   ShardDraw best;
   tier_.draw(task, &best.value, &best.id);
   return best;
+}
+
+void CpuBackend::best_of_shards(
+    Queue&, const ShardDraw* draws, int32_t num_shards, int32_t num_rows, int32_t* ids) {
+  for (int64_t row = 0; row < num_rows; ++row) {
+    ShardDraw best;
+    for (int64_t shard = 0; shard < num_shards; ++shard) {
+      const ShardDraw& draw = draws[shard * num_rows + row];
+      if (draw.id < 0) continue;
+      const bool is_better =
+          best.id < 0 || draw.value > best.value || (draw.value == best.value && draw.id < best.id);
+      if (is_better) best = draw;
+    }
+    ids[row] = best.id;
+  }
 }
 
 }  // namespace trireme

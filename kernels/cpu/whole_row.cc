@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kFilterCost = 200;  // operations an id
 
-// Greatest first, the lower id among equals; NaN is in no list. Insertion: `count` is at most 20.
+// Greatest first, the lower id among equals; NaN is in no list. Insertion: `count` is small.
 void take_top(const float* logits, int64_t width, int32_t count, TokenLogprob* top) {
   int32_t filled = 0;
   for (int64_t id = 0; id < width && count > 0; ++id) {
@@ -28,12 +28,8 @@ void take_top(const float* logits, int64_t width, int32_t count, TokenLogprob* t
 
 }  // namespace
 
-void CpuBackend::draw_whole(Queue&,
-                            Workspace& workspace,
-                            Tensor logits,
-                            std::span<const SamplingRow> rows,
-                            std::span<ShardDraw> draws) {
-  CHECK(logits.rows == static_cast<int64_t>(rows.size()) && draws.size() == rows.size());
+void CpuBackend::draw_whole(
+    Queue&, Workspace& workspace, Tensor logits, const SamplingRow* rows, ShardDraw* draws) {
   const int64_t scratch_bytes = filter_scratch_bytes(logits.columns);
   CHECK(workspace.bytes >= pool_.size() * scratch_bytes);
   for_rows(logits.rows, kFilterCost * logits.columns, [&](int64_t i, int member) {
@@ -50,14 +46,9 @@ void CpuBackend::draw_whole(Queue&,
   });
 }
 
-void CpuBackend::logprobs(Queue&,
-                          Workspace&,
-                          Tensor logits,
-                          std::span<const int32_t> chosen,
-                          int32_t count,
-                          std::span<TokenLogprob> out) {
-  CHECK(logits.rows == static_cast<int64_t>(chosen.size()));
-  CHECK(static_cast<int64_t>(out.size()) == logits.rows * (1 + count));
+void CpuBackend::logprobs(
+    Queue&, Workspace&, Tensor logits, const int32_t* chosen, int32_t count, TokenLogprob* out) {
+  CHECK(count >= 0 && count <= kMaxTopIds);
   for_rows(logits.rows, 4 * logits.columns, [&](int64_t i, int) {
     const float* row = logits.row<float>(i);
     const float greatest = greatest_of(row, logits.columns);
@@ -65,9 +56,9 @@ void CpuBackend::logprobs(Queue&,
     const auto logprob = [&](float logit) {
       return static_cast<float>((static_cast<double>(logit) - greatest) - log_sum);
     };
-    TokenLogprob* entries = out.data() + i * (1 + count);
-    const bool is_known = chosen[i] >= 0 && chosen[i] < logits.columns;
-    entries[0] = is_known ? TokenLogprob{chosen[i], logprob(row[chosen[i]])} : TokenLogprob{};
+    TokenLogprob* entries = out + i * (1 + count);
+    const int32_t id = std::max(chosen[i], 0);
+    entries[0] = id < logits.columns ? TokenLogprob{id, logprob(row[id])} : TokenLogprob{};
     take_top(row, logits.columns, count, entries + 1);
     for (int32_t j = 1; j <= count && entries[j].id >= 0; ++j) {
       entries[j].logprob = logprob(entries[j].logprob);

@@ -63,30 +63,47 @@ TEST_P(Allocation, NoOpAllocatesAfterTheFirstStep) {
   AttentionSpec attention_spec;
   attention_spec.shape = shape;
   const std::vector<int32_t> history = {1, 2, 3, 2};
-  std::vector<SamplingRow> rows(kRows);
-  for (SamplingRow& row : rows) {
+  std::vector<SamplingRow> wishes(kRows);
+  for (SamplingRow& row : wishes) {
     row.top_k = 20;
     row.top_p = 0.9f;
     row.presence_penalty = 0.5f;
     row.history = history.data();
     row.num_history = 4;
   }
-  std::vector<ShardDraw> draws(kRows);
-  std::vector<TokenLogprob> logprobs(kRows * 6);
-  const std::vector<int32_t> identity = {0, 1, 2}, page_from = {20}, page_to = {21};
+  const SamplingRow* rows = put_rows(wishes);
+  ShardDraw* draws = put(std::vector<ShardDraw>(kRows));
+  TokenLogprob* logprobs = put(std::vector<TokenLogprob>(kRows * 6));
+  const int32_t* identity = put(std::vector<int32_t>{0, 1, 2});
+  int32_t* ids = put(std::vector<int32_t>{0, 1, 2});
+  const int32_t* page_from = put(std::vector<int32_t>{20});
+  const int32_t* page_to = put(std::vector<int32_t>{21});
+  const AttentionPlan plan = {
+      put(std::vector<std::byte>(backend->attention_plan_bytes(kRows, kRows)))};
+  SlotIds kept;
+  kept.last = put(std::vector<int32_t>(kRows));
+  StepRing ring;
+  ring.entries = put(std::vector<std::byte>(2 * 64));
+  ring.entry_bytes = 64;
+  ring.depth = 2;
+  ring.step = put(std::vector<uint64_t>(1));
+  std::byte* entry = put(std::vector<std::byte>(64));
   BatchView batch = batch_of({{0, 0, 1}, {1, 0, 1}, {2, 0, 1}});
   auto* positions = const_cast<int32_t*>(batch.positions);
-  batch.token_ids = put(identity);
+  batch.token_ids = ids;
 
   int64_t before = 0;
   for (int32_t step = 0; step < 101; ++step) {
     if (step == 1) before = num_allocations;
     for (int64_t i = 0; i < kRows; ++i) positions[i] = step;
+    backend->take_entry(*queue, ring, entry);
+    backend->feed_ids(*queue, batch, kept.last, ids);
     backend->embed(*queue, batch, *head, 0, residual);
     backend->add_norm(*queue, residual, nullptr, {}, norm, normed);
     backend->linear(*queue, workspace, normed, *qkv, {.bias = bias}, wide);
     backend->qkv_finish(*queue, batch, wide, qkv_spec, pages_, 0, query);
-    backend->attention(*queue, workspace, batch, query, attention_spec, pages_, 0, context);
+    backend->plan_attention(*queue, batch, attention_spec, pages_, plan);
+    backend->attention(*queue, workspace, batch, query, attention_spec, plan, pages_, 0, context);
     backend->linear(*queue, workspace, context, *output, {}, delta);
     backend->add_norm(*queue, residual, &delta, {}, norm, normed);
     backend->linear(*queue, workspace, normed, *gate_up, silu, gated);
@@ -96,10 +113,13 @@ TEST_P(Allocation, NoOpAllocatesAfterTheFirstStep) {
     backend->linear(*queue, workspace, normed, *head, {}, logits);
     backend->gather_rows(*queue, logits, identity, copy);
     backend->adjust_logits(*queue, workspace, logits, 0, kVocabulary, rows);
-    backend->draw_shard(*queue, logits, 0, rows, draws);
+    backend->draw_shard(*queue, workspace, logits, 0, rows, draws);
     backend->draw_whole(*queue, workspace, logits, rows, draws);
     backend->logprobs(*queue, workspace, copy, identity, 5, logprobs);
-    backend->copy_pages(*queue, pages_, page_from, page_to);
+    backend->copy_pages(*queue, pages_, page_from, page_to, 1);
+    backend->best_of_shards(*queue, draws, 1, kRows, ids);
+    backend->keep_ids(*queue, ids, batch.slots, identity, kRows, kept);
+    backend->post(*queue, entry, 16, ring);
     ASSERT_TRUE(backend->wait(*queue, 0).ok());
   }
   EXPECT_EQ(num_allocations - before, 0);

@@ -89,7 +89,12 @@ class CacheTest : public OpTest {
     reset();
     Matrix out(input(), q.rows(), q.columns());
     const Tensor placed = put(out);
-    backend->attention(*queue, workspace, batch_of(segments), put(q), spec, pages_, 1, placed);
+    const BatchView batch = batch_of(segments);
+    const int64_t plan_bytes =
+        backend->attention_plan_bytes(batch.num_tokens, std::max(1, batch.num_segments));
+    const AttentionPlan plan = {put(std::vector<std::byte>(plan_bytes))};
+    backend->plan_attention(*queue, batch, spec, pages_, plan);
+    backend->attention(*queue, workspace, batch, put(q), spec, plan, pages_, 1, placed);
     get(placed, out);
     return out;
   }

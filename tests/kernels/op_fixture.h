@@ -143,6 +143,26 @@ class OpTest : public testing::TestWithParam<BackendCase> {
     ASSERT_TRUE(backend->wait(*queue, 0).ok());
     EXPECT_TRUE(matrix.guard_is_whole());
   }
+  // Waits and copies `count` values back.
+  template <class T>
+  std::vector<T> get(const T* placed, int64_t count) {
+    std::vector<T> values(count);
+    backend->download(*queue,
+                      std::as_writable_bytes(std::span<T>(values)),
+                      reinterpret_cast<const std::byte*>(placed));
+    EXPECT_TRUE(backend->wait(*queue, 0).ok());
+    return values;
+  }
+  // What the rows point to goes to the device too.
+  SamplingRow* put_rows(std::vector<SamplingRow> rows) {
+    for (SamplingRow& row : rows) {
+      row.history = put(std::span<const int32_t>(row.history, row.num_history));
+      row.bias_ids = put(std::span<const int32_t>(row.bias_ids, row.num_bias));
+      row.bias_values = put(std::span<const float>(row.bias_values, row.num_bias));
+      row.banned_ids = put(std::span<const int32_t>(row.banned_ids, row.num_banned));
+    }
+    return put(rows);
+  }
   void reset() { used_ = 0; }
 
   std::unique_ptr<Backend> backend;

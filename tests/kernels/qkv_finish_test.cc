@@ -151,8 +151,8 @@ TEST_P(QkvFinish, CopiedPagesHoldAllLayersAndHeads) {
   std::vector<std::byte> image(pages_.page_stride);
   for (size_t i = 0; i < image.size(); ++i) image[i] = static_cast<std::byte>(i % 251);
   backend->upload(*queue, pages_.block(3, 0, 0), image);
-  const int32_t from[] = {3, 3}, to[] = {7, 0};
-  backend->copy_pages(*queue, pages_, from, to);
+  const std::vector<int32_t> from = {3, 3}, to = {7, 0};
+  backend->copy_pages(*queue, pages_, put(from), put(to), 2);
   for (const int32_t page : to) {
     std::vector<std::byte> copy(image.size());
     backend->download(*queue, copy, pages_.block(page, 0, 0));

@@ -88,6 +88,8 @@ double exact_exp_sum(const float* logits, int64_t width, float greatest, float* 
   return total;
 }
 
+constexpr ShardDraw kUndrawn = {0, -7};
+
 class Sample : public OpTest {
  protected:
   Matrix adjust(const Matrix& logits,
@@ -97,7 +99,7 @@ class Sample : public OpTest {
     reset();
     Matrix adjusted = logits;
     const Tensor placed = put(logits);
-    backend->adjust_logits(*queue, workspace, placed, first_id, vocabulary, rows);
+    backend->adjust_logits(*queue, workspace, placed, first_id, vocabulary, put_rows(rows));
     get(placed, adjusted);
     return adjusted;
   }
@@ -105,17 +107,15 @@ class Sample : public OpTest {
                                     const std::vector<SamplingRow>& rows,
                                     int64_t first_id = 0) {
     reset();
-    std::vector<ShardDraw> draws(rows.size());
-    backend->draw_shard(*queue, put(logits), first_id, rows, draws);
-    EXPECT_TRUE(backend->wait(*queue, 0).ok());
-    return draws;
+    ShardDraw* draws = put(std::vector<ShardDraw>(rows.size(), kUndrawn));
+    backend->draw_shard(*queue, workspace, put(logits), first_id, put_rows(rows), draws);
+    return get(draws, static_cast<int64_t>(rows.size()));
   }
   std::vector<ShardDraw> draw_whole(const Matrix& logits, const std::vector<SamplingRow>& rows) {
     reset();
-    std::vector<ShardDraw> draws(rows.size());
-    backend->draw_whole(*queue, workspace, put(logits), rows, draws);
-    EXPECT_TRUE(backend->wait(*queue, 0).ok());
-    return draws;
+    ShardDraw* draws = put(std::vector<ShardDraw>(rows.size(), kUndrawn));
+    backend->draw_whole(*queue, workspace, put(logits), put_rows(rows), draws);
+    return get(draws, static_cast<int64_t>(rows.size()));
   }
 };
 
@@ -322,10 +322,10 @@ TEST_P(Sample, LogprobsAreTheLogSoftmaxGreatestFirst) {
     logits.set(0, 5, 30);
     logits.set(1, 2, kNever);
     const std::vector<int32_t> chosen = {5, 0};
-    std::vector<TokenLogprob> out(2 * (1 + kTop));
     reset();
-    backend->logprobs(*queue, workspace, put(logits), chosen, kTop, out);
-    ASSERT_TRUE(backend->wait(*queue, 0).ok());
+    TokenLogprob* placed = put(std::vector<TokenLogprob>(2 * (1 + kTop)));
+    backend->logprobs(*queue, workspace, put(logits), put(chosen), kTop, placed);
+    const std::vector<TokenLogprob> out = get(placed, 2 * (1 + kTop));
     for (int64_t t = 0; t < 2; ++t) {
       double total = 0;
       for (int64_t i = 0; i < width; ++i) total += std::exp(logits.at(t, i));
