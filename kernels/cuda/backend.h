@@ -1,0 +1,173 @@
+// The CUDA implementation of the contract in kernels/backend.h, one .cu file per op. An op's member
+// function checks shapes, chooses the launch by a pure host function, and launches; it never
+// allocates or waits. Owner: the rank's step loop, which is the one thread that uses it.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "kernels/backend.h"
+#include "kernels/cuda/cuda_queue.h"
+#include "kernels/cuda/cuda_weight.h"
+#include "kernels/cuda_backend.h"
+
+namespace trireme::cuda {
+
+class CudaBackend final : public Backend {
+ public:
+  static StatusOr<std::unique_ptr<Backend>> make(const CudaBackendOptions& options);
+  ~CudaBackend() override;
+
+  BackendInfo info() const override;
+  ActivationTypes types() const override;
+  KvLayout kv_layout(int32_t head_dim) const override;
+
+  // backend.cc, memory.cc, graphs.cc
+  StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) override;
+  int64_t available_bytes() const override;
+  StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) override;
+  void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override;
+  void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override;
+  int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const override;
+  std::unique_ptr<Queue> make_queue() override;
+  Status wait(Queue& queue, TimeUs deadline_us) override;
+  Status status(Queue& queue) override;
+  void order(Queue& later, Queue& earlier) override;
+  void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) override;
+
+  // pack.cu
+  StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
+                                         const WeightSpec& spec) override;
+  int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const override;
+
+  // linear.cu
+  void linear(Queue& queue,
+              Workspace& workspace,
+              Tensor x,
+              const Weight& weight,
+              const Epilogue& epilogue,
+              Tensor out) override;
+
+  // qkv_finish.cu
+  void qkv_finish(Queue& queue,
+                  const BatchView& batch,
+                  Tensor qkv,
+                  const QkvSpec& spec,
+                  const KvPages& pages,
+                  int32_t layer,
+                  Tensor q) override;
+
+  // attention.cu
+  int64_t attention_plan_bytes(int32_t max_tokens, int32_t max_segments) const override;
+  void plan_attention(Queue& queue,
+                      const BatchView& batch,
+                      const AttentionSpec& spec,
+                      const KvPages& pages,
+                      const AttentionPlan& plan) override;
+  void attention(Queue& queue,
+                 Workspace& workspace,
+                 const BatchView& batch,
+                 Tensor q,
+                 const AttentionSpec& spec,
+                 const AttentionPlan& plan,
+                 const KvPages& pages,
+                 int32_t layer,
+                 Tensor out) override;
+
+  // embed.cu, add_norm.cu
+  void embed(Queue& queue,
+             const BatchView& batch,
+             const Weight& weight,
+             int64_t first_row,
+             Tensor out) override;
+  void add_norm(Queue& queue,
+                Tensor residual,
+                const Tensor* delta,
+                Vector delta_bias,
+                const Norm& norm,
+                Tensor out) override;
+
+  // rows.cu: rows, ids and pages that move
+  void gather_rows(Queue& queue, Tensor in, const int32_t* rows, Tensor out) override;
+  void add(Queue& queue, Tensor accumulator, Tensor other) override;
+  void copy_pages(Queue& queue,
+                  const KvPages& pages,
+                  const int32_t* from,
+                  const int32_t* to,
+                  int32_t count) override;
+  void feed_ids(Queue& queue,
+                const BatchView& batch,
+                const int32_t* last,
+                int32_t* token_ids) override;
+  void update_table(Queue& queue,
+                    int32_t* table,
+                    const int32_t* changes,
+                    int32_t max_changes) override;
+  void keep_ids(Queue& queue,
+                const int32_t* ids,
+                const int32_t* slots,
+                const int32_t* places,
+                int32_t count,
+                const SlotIds& kept) override;
+
+  // step_ring.cu
+  void take_entry(Queue& queue, const StepRing& inputs, std::byte* to) override;
+  void post(Queue& queue, const std::byte* from, int64_t bytes, const StepRing& results) override;
+
+  // sample.cu, filter.cu, logprobs.cu
+  void adjust_logits(Queue& queue,
+                     Workspace& workspace,
+                     Tensor logits,
+                     int64_t first_id,
+                     int64_t vocabulary,
+                     const SamplingRow* rows) override;
+  void draw_shard(Queue& queue,
+                  Workspace& workspace,
+                  Tensor logits,
+                  int64_t first_id,
+                  const SamplingRow* rows,
+                  ShardDraw* draws) override;
+  void draw_whole(Queue& queue,
+                  Workspace& workspace,
+                  Tensor logits,
+                  const SamplingRow* rows,
+                  ShardDraw* draws) override;
+  void logprobs(Queue& queue,
+                Workspace& workspace,
+                Tensor logits,
+                const int32_t* chosen,
+                int32_t count,
+                TokenLogprob* out) override;
+  void best_of_shards(Queue& queue,
+                      const ShardDraw* draws,
+                      int32_t num_shards,
+                      int32_t num_rows,
+                      int32_t* ids) override;
+
+ private:
+  CudaBackend(const CudaBackendOptions& options, const cudaDeviceProp& properties);
+
+  bool is_bf16() const { return options_.dtype == DType::kBFloat16; }
+
+  const CudaBackendOptions options_;
+  const std::string device_name_;
+  const std::string architecture_;  // "sm_90a"
+  const int32_t num_blocks_;        // a new queue's budget: all SMs
+  std::map<StepKey, cudaGraphExec_t> graphs_;
+};
+
+// What kernels with much shared memory ask for at start; loads their modules. Each in its op's
+// file.
+cudaError_t prepare_linear();
+cudaError_t prepare_attention();
+cudaError_t prepare_sampling();
+
+// The scratch of each op, from the workspace's start (bytes), for at most these sizes.
+int64_t linear_workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n);
+int64_t attention_workspace_bytes(int64_t max_rows, int64_t max_width);
+int64_t sampling_workspace_bytes(int64_t max_rows, int64_t vocabulary);
+
+}  // namespace trireme::cuda

@@ -1,0 +1,42 @@
+// A stream of the device, and the first failure on it. Owner: who asked the backend for it; used by
+// the backend's thread.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+#include "kernels/backend.h"
+
+namespace trireme::cuda {
+
+class CudaQueue final : public Queue {
+ public:
+  // `num_blocks`: how many blocks a kernel that shares out its own work may launch (the budget).
+  CudaQueue(cudaStream_t stream, cudaEvent_t event, int32_t num_blocks)
+      : stream_(stream), event_(event), num_blocks_(num_blocks) {}
+  ~CudaQueue() override;
+  CudaQueue(const CudaQueue&) = delete;
+  CudaQueue& operator=(const CudaQueue&) = delete;
+
+  cudaStream_t stream() const { return stream_; }
+  cudaEvent_t event() const { return event_; }  // for order() and wait()
+  int32_t num_blocks() const { return num_blocks_; }
+
+  bool is_usable() const { return failure_.ok(); }
+  const Status& failure() const { return failure_; }
+  // Keeps the first error, named with `operation` (TRI-CUDA-001).
+  void check(cudaError_t error, const char* operation);
+
+ private:
+  cudaStream_t stream_;
+  cudaEvent_t event_;
+  int32_t num_blocks_;
+  Status failure_;
+};
+
+inline CudaQueue& cuda_queue(Queue& queue) { return static_cast<CudaQueue&>(queue); }
+
+}  // namespace trireme::cuda

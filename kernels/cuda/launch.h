@@ -1,0 +1,68 @@
+// How a kernel is launched: the only way to the device for an op. A launch that fails leaves its
+// name and shape in the queue, where wait() finds it; later launches do nothing.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <utility>
+
+#include "kernels/cuda/cuda_queue.h"
+
+namespace trireme::cuda {
+
+// Grids come from the queue's budget of SMs or from shapes, never from the device's SM count.
+struct LaunchConfig {
+  dim3 grid = {1, 1, 1};
+  dim3 block = {1, 1, 1};
+  int64_t shared_bytes = 0;
+  int32_t cluster = 1;    // blocks of a cluster along x
+  bool overlaps = false;  // programmatic launch: may start before its predecessor has ended
+  int32_t priority = 0;   // lower runs first; 0: the queue's own
+};
+
+// Launches `kernel` on the queue's stream. `name` is a literal and goes into errors. An empty grid
+// is no launch.
+template <class... Parameters, class... Arguments>
+void launch(CudaQueue& queue,
+            const char* name,
+            void (*kernel)(Parameters...),
+            const LaunchConfig& config,
+            Arguments&&... arguments) {
+  if (!queue.is_usable() || config.grid.x == 0 || config.grid.y == 0 || config.grid.z == 0) return;
+  cudaLaunchAttribute attributes[3];
+  unsigned count = 0;
+  if (config.cluster > 1) {
+    attributes[count].id = cudaLaunchAttributeClusterDimension;
+    attributes[count++].val.clusterDim = {static_cast<unsigned>(config.cluster), 1, 1};
+  }
+  if (config.overlaps) {
+    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (config.priority != 0) {
+    attributes[count].id = cudaLaunchAttributePriority;
+    attributes[count++].val.priority = config.priority;
+  }
+  cudaLaunchConfig_t launch_config = {};
+  launch_config.gridDim = config.grid;
+  launch_config.blockDim = config.block;
+  launch_config.dynamicSmemBytes = static_cast<size_t>(config.shared_bytes);
+  launch_config.stream = queue.stream();
+  launch_config.attrs = attributes;
+  launch_config.numAttrs = count;
+  const cudaError_t error =
+      cudaLaunchKernelEx(&launch_config, kernel, std::forward<Arguments>(arguments)...);
+  queue.check(error, name);
+}
+
+// Lets `kernel` use up to `bytes` of shared memory; called once when the backend is made, for
+// kernels that need more than 48 KiB. Loads the kernel's module.
+template <class... Parameters>
+cudaError_t allow_shared_memory(void (*kernel)(Parameters...), int64_t bytes) {
+  return cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                              cudaFuncAttributeMaxDynamicSharedMemorySize,
+                              static_cast<int>(bytes));
+}
+
+}  // namespace trireme::cuda

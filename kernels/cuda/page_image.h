@@ -1,0 +1,48 @@
+// The bytes of a page of KV cache on CUDA, as they lie in memory and, copied as they are, in shared
+// memory (KvLayout version 2; docs/decisions). Of one (page, layer, head) K stands first, V behind
+// it, each [page_tokens][row] cut into units of `unit` bytes (the largest of 128, 64 and 32 that
+// divides a row):
+//
+//   byte(token, e) = (2 e / unit) * page_tokens * unit + token * unit + ((c ^ s(token)) * 16) + 2 e
+//   % 16
+//
+// with c = (2 e % unit) / 16, and s = token & 7, (token >> 1) & 3 or (token >> 2) & 1 for units of
+// 128, 64 or 32 bytes: the hardware's swizzles, so that eight tokens' chunks lie in different
+// banks. A row holds stored_dim() elements, zero behind the model's head_dim.
+#pragma once
+
+#include <cstdint>
+
+namespace trireme::cuda {
+
+constexpr int32_t kPageTokens = 64;
+constexpr int32_t kKvLayoutVersion = 2;
+constexpr int32_t kMaxHeadDim = 256;
+
+// The width of a stored row: that of the attention kernels' instance which takes this head_dim, or
+// 0 if none does.
+constexpr int32_t stored_dim(int32_t head_dim) {
+  return head_dim <= 64    ? 64
+         : head_dim <= 80  ? 80
+         : head_dim <= 96  ? 96
+         : head_dim <= 128 ? 128
+         : head_dim <= 256 ? 256
+                           : 0;
+}
+
+constexpr int32_t swizzle_unit(int32_t stored_dim) {
+  const int32_t bytes = 2 * stored_dim;
+  return bytes % 128 == 0 ? 128 : bytes % 64 == 0 ? 64 : 32;
+}
+
+// Where 16-byte chunk `chunk` of a token's row stands in its K or V block, in bytes.
+constexpr int32_t chunk_offset(int32_t token, int32_t chunk, int32_t unit) {
+  const int32_t per_unit = unit / 16;
+  const int32_t swizzle = unit == 128  ? token & 7
+                          : unit == 64 ? (token >> 1) & 3
+                                       : (token >> 2) & 1;
+  return (chunk / per_unit) * kPageTokens * unit + token * unit +
+         ((chunk % per_unit) ^ swizzle) * 16;
+}
+
+}  // namespace trireme::cuda
