@@ -30,6 +30,15 @@ function(trireme_library name)
   target_link_libraries(${name} PUBLIC ${ARG_LINK} PRIVATE ${ARG_LINK_PRIVATE})
 endfunction()
 
+# The target is of the emulated device: CUDA's headers are the emulation's, kernels are C++.
+# Optimised in every build: a kernel runs as thousands of fibers.
+function(trireme_emulate_cuda target)
+  target_compile_definitions(${target} PUBLIC TRIREME_EMULATED_CUDA)
+  target_include_directories(${target} BEFORE PUBLIC
+    ${PROJECT_SOURCE_DIR}/kernels/cuda/emulation/include)
+  target_compile_options(${target} PUBLIC -Wno-unknown-pragmas -O2)
+endfunction()
+
 # trireme_program(NAME SOURCES file... LINK target...)
 function(trireme_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})

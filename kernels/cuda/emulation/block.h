@@ -1,0 +1,166 @@
+// One block of a running kernel: its threads are fibers that hand over to one another at barriers,
+// warp operations and spins. Used by the OS thread of its device. Invariant: a thread is in the
+// ready ring at most once, and only while it waits for nothing.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/emulation/fiber.h"
+#include "kernels/cuda/emulation/random.h"
+#include "kernels/cuda/emulation/vector_types.h"
+
+// Of the block that runs on this OS thread.
+extern constinit thread_local uint3 blockIdx;
+extern constinit thread_local dim3 blockDim;
+extern constinit thread_local dim3 gridDim;
+
+namespace trireme::emulation {
+
+constexpr int kWarpLanes = 32;
+constexpr int kNumBarriers = 16;
+
+// Which of several lanes, warps or blocks that may run goes first.
+enum class Order : uint8_t { kForward, kReverse, kRandom };
+
+// A kernel with its arguments, as enqueued or recorded.
+struct Kernel {
+  const void* function = nullptr;
+  dim3 grid;
+  dim3 block;
+  size_t shared_bytes = 0;
+  bool overlaps = false;
+  bool is_cooperative = false;
+  std::function<void()> body;
+
+  unsigned num_threads() const { return block.x * block.y * block.z; }
+  uint64_t num_blocks() const { return uint64_t{grid.x} * grid.y * grid.z; }
+};
+
+class Block;
+
+// A copy by copy_async_16() that has not arrived.
+struct AsyncCopy {
+  std::byte* to;
+  const std::byte* from;
+  int32_t source_bytes;
+};
+
+enum class Wait : uint8_t { kNothing, kBarrier, kWarp, kDependency, kDone };
+
+struct Thread {
+  uint3 index;  // threadIdx
+  Block* block = nullptr;
+  Fiber* fiber = nullptr;
+  int linear = 0;
+  Wait wait = Wait::kNothing;
+  int barrier = 0;                  // which, if it waits at one
+  std::vector<AsyncCopy> copies;    // oldest first
+  std::vector<size_t> copy_groups;  // where each ended group ends in `copies`
+
+  int lane() const { return linear % kWarpLanes; }
+  int warp() const { return linear / kWarpLanes; }
+};
+
+// The emulated thread that runs on this OS thread; null outside kernels.
+extern constinit thread_local Thread* current_thread;
+
+class Block {
+ public:
+  enum class Result : uint8_t { kFinished, kSpinning, kPreempted, kAtDependency, kStuck };
+  // Computes a warp operation for all lanes from what each has deposited.
+  using Complete = void (*)(void* const* deposits, int lanes);
+
+  explicit Block(FiberPool& pool);
+  ~Block();
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+
+  void start(const Kernel& kernel, uint64_t linear_index, bool is_dependency_met, uint64_t seed);
+  // Runs until the block has ended or hands back. `preempts`: also hands back at block barriers.
+  Result run(Fiber& runner, bool preempts);
+  void meet_dependency();
+
+  // --- called by the running thread --------------------------------------------------------------
+  void barrier(int id, int num_threads);
+  void warp_operation(const char* name, void* deposit, Complete complete);
+  void dependency_wait();
+  void spin();
+  std::byte* shared_memory(size_t bytes) const;
+  bool is_shared(const void* pointer, size_t bytes) const;
+  void start_copy(const AsyncCopy& copy);
+  void end_copy_group();
+  void finish_copies(int pending_groups);
+
+  // Prints what was done wrong, by whom, and ends the process.
+  [[noreturn]] void fail(const std::string& words) const;
+  const Kernel& kernel() const { return *kernel_; }
+  Random& random() { return random_; }
+
+ private:
+  struct Barrier {
+    int expected = 0;
+    int arrived = 0;
+  };
+  struct Warp {
+    const char* operation = nullptr;
+    int arrived = 0;
+    std::array<void*, kWarpLanes> deposits;
+  };
+
+  static void thread_main(void* argument);
+
+  int num_threads() const { return static_cast<int>(num_threads_); }
+  int lanes_of(int warp) const;
+  void prepare(Thread& thread, unsigned linear);
+  void set_order();
+  template <class Visit>
+  void in_order(Visit visit);
+  void push_back(Thread& thread);
+  void push_front(Thread& thread);
+  Thread* pop();
+  void leave(Thread& thread);
+  void hand_back(Thread& thread, Result result);
+  void release_warp(int warp);
+  void finish();
+  void prepare_shared();
+  void release_shared();
+  void check_shared() const;
+  std::string place() const;
+  std::string waits_for(const Thread& thread) const;
+  std::string waiters() const;
+
+  FiberPool& pool_;
+  const Kernel* kernel_ = nullptr;
+  uint64_t linear_index_ = 0;
+  uint3 index_ = {};
+  Random random_{0};
+  Order order_ = Order::kForward;
+  size_t num_threads_ = 0;
+  std::vector<Thread> threads_;
+  std::vector<Warp> warps_;
+  std::vector<int> warp_order_;
+  std::array<int, kWarpLanes> lane_order_;
+  std::array<Barrier, kNumBarriers> barriers_;
+
+  std::vector<Thread*> ready_;  // a ring; its size is a power of two
+  size_t first_ready_ = 0;
+  size_t num_ready_ = 0;
+  size_t idle_spins_ = 0;  // spins since another thread did something
+  int num_done_ = 0;
+  bool is_dependency_met_ = true;
+  bool has_called_dependency_wait_ = false;
+  bool preempts_ = false;
+
+  Fiber* runner_ = nullptr;  // who called run()
+  Result result_ = Result::kFinished;
+
+  std::byte* shared_region_ = nullptr;  // ends at a page without access
+  std::byte* shared_ = nullptr;
+};
+
+}  // namespace trireme::emulation

@@ -1,0 +1,54 @@
+// What a test may set and ask of the emulated devices. Settings are the process's: set them while
+// no work is enqueued. First values come from the environment: TRIREME_EMULATION_SEED and
+// TRIREME_EMULATION_ORDER (forward, reverse, random).
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/emulation/block.h"
+
+namespace trireme::emulation {
+
+struct Settings {
+  uint64_t seed = 1;
+  Order order = Order::kRandom;
+  int num_devices = 8;
+  int num_multiprocessors = 6;  // of each device; so many blocks may wait for one another
+  int64_t device_bytes = int64_t{1} << 30;
+  int blocks_in_flight = 1;  // blocks of a launch that run interleaved from the start
+  bool overlaps = true;      // run a programmatic launch's first part ahead
+  int linger_us = 100;  // a device begins when the host waits or has enqueued nothing for so long
+};
+
+Settings settings();
+void set_settings(const Settings& settings);
+
+// A call of the runtime API. `bytes`: of an allocation, copy or fill, shared bytes of a launch.
+struct Call {
+  std::string name;
+  std::string detail;  // a launch: the kernel's name
+  cudaStream_t stream = nullptr;
+  int64_t bytes = 0;
+  bool is_captured = false;  // recorded into a graph, not enqueued
+};
+
+// Keeps the calls of all threads, in order, until stop_recording() hands them out.
+void start_recording();
+std::vector<Call> stop_recording();
+
+// Allocates or frees memory, or makes or destroys a stream, event or graph.
+bool allocates(const Call& call);
+// Makes the host wait for the device.
+bool synchronizes(const Call& call);
+
+// The call `name` fails with `error`, after `skip` calls that do not; once.
+void fail_call(const std::string& name, cudaError_t error, int skip = 0);
+
+// Bytes that cudaMalloc has given out and not taken back on a device.
+int64_t allocated_bytes(int device);
+
+}  // namespace trireme::emulation

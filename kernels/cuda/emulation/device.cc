@@ -1,0 +1,181 @@
+#include "kernels/cuda/emulation/device.h"
+
+#include <algorithm>
+
+#include "kernels/cuda/emulation/control.h"
+
+namespace trireme::emulation {
+namespace {
+
+constexpr size_t kMaxExecutions = 32;
+
+}  // namespace
+
+Device::Device(int index, std::mutex& mutex, std::condition_variable& done)
+    : index_(index), mutex_(mutex), done_(done) {}
+
+Device::~Device() { stop(); }
+
+WorkPtr Device::enqueue(Task task, const std::vector<WorkPtr>& dependencies) {
+  auto work = std::make_shared<Work>();
+  work->task = std::move(task);
+  work->device = this;
+  for (const WorkPtr& before : dependencies) {
+    if (before == nullptr || before->is_done) continue;
+    before->dependents.push_back(work);
+    ++work->num_unmet;
+  }
+  ++num_pending_;
+  last_enqueue_ = std::chrono::steady_clock::now();
+  if (work->num_unmet == 0) ready_.push_back(work);
+  if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+  wake_.notify_one();
+  return work;
+}
+
+void Device::begin() {
+  has_begun_ = num_pending_ > 0;
+  wake_.notify_one();
+}
+
+void Device::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+    wake_.notify_one();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+// Work does not begin while the host enqueues more of it: so a choice among streams has all of them
+// to choose from, a successor is known before its predecessor runs, and the host's memory is read
+// late. False: stop.
+bool Device::wait_for_work(std::unique_lock<std::mutex>& lock) {
+  while (!is_stopping_ && executions_.empty()) {
+    if (num_pending_ == 0) has_begun_ = false;
+    if (ready_.empty()) {
+      wake_.wait(lock);
+      continue;
+    }
+    const auto start = last_enqueue_ + std::chrono::microseconds(settings().linger_us);
+    if (has_begun_ || std::chrono::steady_clock::now() >= start) break;
+    wake_.wait_until(lock, start);
+  }
+  return !is_stopping_;
+}
+
+void Device::loop() {
+  Fiber main;
+  main_ = &main;
+  random_ = Random(settings().seed * 1000003 + static_cast<uint64_t>(index_));
+  std::unique_lock lock(mutex_);
+  while (wait_for_work(lock)) {
+    Execution* execution = choose();
+    lock.unlock();
+    if (execution != nullptr) {
+      Fiber::switch_to(main, *execution->fiber);
+    } else if (++idle_turns_ < 100) {
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+    lock.lock();
+    if (execution != nullptr && execution->is_finished) finish(*execution);
+  }
+}
+
+// With the mutex held: any piece under way that has more to do than spin, or that is ready; all
+// that spin have their turn when nothing else has. Null: nobody can go on now.
+Device::Execution* Device::choose() {
+  const size_t start = random_.below(executions_.size() + ready_.size() + 1);
+  for (size_t i = 0; i < executions_.size() + ready_.size(); ++i) {
+    const size_t at = (start + i) % (executions_.size() + ready_.size());
+    if (at < executions_.size()) {
+      if (!executions_[at]->is_spinning) return executions_[at].get();
+      continue;
+    }
+    const Task& task = ready_[at - executions_.size()]->task;
+    if (executions_.size() >= kMaxExecutions || (task.may_run && !task.may_run())) continue;
+    return begin_execution(at - executions_.size());
+  }
+  for (const auto& execution : executions_) execution->is_spinning = false;
+  return nullptr;
+}
+
+Device::Execution* Device::begin_execution(size_t ready_index) {
+  auto execution = std::make_unique<Execution>();
+  execution->device = this;
+  execution->work = std::move(ready_[ready_index]);
+  ready_.erase(ready_.begin() + static_cast<ptrdiff_t>(ready_index));
+  execution->fiber = &pool_.fibers.take();
+  execution->fiber->start(&Device::execution_main, execution.get());
+  executions_.push_back(std::move(execution));
+  return executions_.back().get();
+}
+
+void Device::execution_main(void* argument) {
+  Execution& execution = *static_cast<Execution*>(argument);
+  Device& device = *execution.device;
+  device.run_task(execution);
+  device.idle_turns_ = 0;
+  execution.is_finished = true;
+  Fiber::switch_to(*execution.fiber, *device.main_);
+}
+
+void Device::finish(Execution& execution) {
+  Work& work = *execution.work;
+  work.is_done = true;
+  --num_pending_;
+  for (const WorkPtr& after : work.dependents) {
+    if (--after->num_unmet > 0) continue;
+    after->device->ready_.push_back(after);
+    if (after->device != this) after->device->wake_.notify_one();
+  }
+  work.dependents.clear();
+  work.task = {};
+  done_.notify_all();
+  pool_.fibers.give_back(*execution.fiber);
+  std::erase_if(executions_, [&](const auto& other) { return other.get() == &execution; });
+}
+
+void Device::run_task(Execution& execution) {
+  const Task& task = execution.work->task;
+  if (task.kernel != nullptr) {
+    run_kernel(execution);
+  } else if (task.run) {
+    task.run();
+  }
+}
+
+void Device::run_kernel(Execution& execution) {
+  Work& work = *execution.work;
+  if (const WorkPtr next = overlapping_successor(work); next != nullptr) {
+    next->ahead = std::make_unique<RunningKernel>(next->task.kernel, pool_, random_.next());
+    next->ahead->run_ahead(*execution.fiber);
+  }
+  if (work.ahead == nullptr) {
+    work.ahead = std::make_unique<RunningKernel>(work.task.kernel, pool_, random_.next());
+  }
+  work.ahead->run(*execution.fiber, [&](bool is_idle) { yield(execution, is_idle); });
+  work.ahead.reset();
+}
+
+WorkPtr Device::overlapping_successor(const Work& work) {
+  if (!settings().overlaps) return nullptr;
+  const std::lock_guard lock(mutex_);
+  for (const WorkPtr& after : work.dependents) {
+    const Kernel* kernel = after->task.kernel.get();
+    if (kernel != nullptr && kernel->overlaps && after->device == this && after->num_unmet == 1) {
+      return after;
+    }
+  }
+  return nullptr;
+}
+
+void Device::yield(Execution& execution, bool is_idle) {
+  execution.is_spinning = is_idle;
+  if (!is_idle) idle_turns_ = 0;
+  Fiber::switch_to(*execution.fiber, *main_);
+}
+
+}  // namespace trireme::emulation

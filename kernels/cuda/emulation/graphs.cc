@@ -1,0 +1,147 @@
+// Stream capture and replay. A recorded node keeps its arguments as they were when it was recorded;
+// what its pointers point to is read when it runs.
+#include <algorithm>
+
+#include "kernels/cuda/emulation/runtime.h"
+
+using trireme::emulation::enter;
+using trireme::emulation::Graph;
+using trireme::emulation::GraphNode;
+using trireme::emulation::result;
+using trireme::emulation::Runtime;
+using trireme::emulation::Task;
+using trireme::emulation::WorkPtr;
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
+  if (const cudaError_t error = enter("cudaStreamBeginCapture", stream)) return error;
+  if (stream == nullptr) return result(cudaErrorStreamCaptureUnsupported);
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  if (stream->capture != nullptr) return result(cudaErrorStreamCaptureUnsupported);
+  stream->capture = std::make_shared<Graph>();
+  stream->capture->thread = std::this_thread::get_id();
+  stream->capture->mode = mode;
+  stream->is_origin = true;
+  std::erase_if(runtime.captures, [](const auto& graph) { return graph.expired(); });
+  runtime.captures.push_back(stream->capture);
+  return cudaSuccess;
+}
+
+namespace {
+
+// Whether every node of the graph comes before `last`, or is one of them.
+bool is_joined(const Graph& graph, const std::vector<size_t>& last) {
+  std::vector<bool> is_before(graph.nodes.size());
+  for (const size_t node : last) is_before[node] = true;
+  for (size_t node = graph.nodes.size(); node-- > 0;) {
+    if (!is_before[node]) return false;
+    for (const size_t earlier : graph.nodes[node].dependencies) is_before[earlier] = true;
+  }
+  return true;
+}
+
+void leave_capture(CUstream_st& stream) {
+  stream.capture = nullptr;
+  stream.capture_last.clear();
+  stream.is_origin = false;
+}
+
+}  // namespace
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (const cudaError_t error = enter("cudaStreamEndCapture", stream)) return error;
+  *graph = nullptr;
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  const std::shared_ptr<Graph> captured = stream->capture;
+  if (captured == nullptr) return result(cudaErrorInvalidValue);
+  if (!stream->is_origin) return result(cudaErrorStreamCaptureUnmatched);
+  const bool joined = is_joined(*captured, stream->capture_last);
+  for (CUstream_st* other : runtime.streams) {
+    if (other->capture == captured) leave_capture(*other);
+  }
+  std::erase_if(runtime.captures, [&](const auto& weak) { return weak.lock() == captured; });
+  if (captured->is_invalid) return result(cudaErrorStreamCaptureInvalidated);
+  if (!joined) return result(cudaErrorStreamCaptureUnjoined);
+  *graph = new CUgraph_st{captured};
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  *status = cudaStreamCaptureStatusNone;
+  if (stream != nullptr && stream->capture != nullptr) {
+    *status = stream->capture->is_invalid ? cudaStreamCaptureStatusInvalidated
+                                          : cudaStreamCaptureStatusActive;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t* count) {
+  if (nodes != nullptr) return result(cudaErrorNotSupported);
+  *count = graph->graph->nodes.size();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  if (const cudaError_t error = enter("cudaGraphInstantiate")) return error;
+  *exec = new CUgraphExec_st{graph->graph, nullptr};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t stream) {
+  return enter("cudaGraphUpload", stream);
+}
+
+namespace {
+
+// Enqueues all nodes behind `before`; returns the work that ends the graph.
+WorkPtr enqueue_graph(Runtime& runtime,
+                      const Graph& graph,
+                      int device,
+                      const std::vector<WorkPtr>& before) {
+  std::vector<WorkPtr> works;
+  std::vector<bool> has_dependents(graph.nodes.size());
+  for (const GraphNode& node : graph.nodes) {
+    std::vector<WorkPtr> dependencies;
+    for (const size_t earlier : node.dependencies) {
+      dependencies.push_back(works[earlier]);
+      has_dependents[earlier] = true;
+    }
+    if (dependencies.empty()) dependencies = before;
+    works.push_back(runtime.device(node.device).enqueue(node.task, dependencies));
+  }
+  std::vector<WorkPtr> ends = before;
+  for (size_t i = 0; i < works.size(); ++i) {
+    if (!has_dependents[i]) ends.push_back(works[i]);
+  }
+  Task task;
+  task.name = "end of a graph";
+  return runtime.device(device).enqueue(std::move(task), ends);
+}
+
+}  // namespace
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  if (const cudaError_t error = enter("cudaGraphLaunch", stream)) return error;
+  stream = trireme::emulation::resolve(stream);
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  if (stream->capture != nullptr) return result(cudaErrorNotSupported);
+  exec->last = enqueue_graph(runtime, *exec->graph, stream->device, {stream->last, exec->last});
+  stream->last = exec->last;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  if (const cudaError_t error = enter("cudaGraphDestroy")) return error;
+  delete graph;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  if (const cudaError_t error = enter("cudaGraphExecDestroy")) return error;
+  delete exec;
+  return cudaSuccess;
+}

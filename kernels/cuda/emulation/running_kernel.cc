@@ -1,0 +1,78 @@
+#include "kernels/cuda/emulation/running_kernel.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "kernels/cuda/emulation/control.h"
+
+namespace trireme::emulation {
+namespace {
+
+constexpr size_t kBlocksAhead = 2;
+
+}  // namespace
+
+RunningKernel::RunningKernel(std::shared_ptr<const Kernel> kernel,
+                             ExecutionPool& pool,
+                             uint64_t seed)
+    : kernel_(std::move(kernel)), pool_(pool), random_(seed), order_(kernel_->num_blocks()) {
+  const Settings now = settings();
+  std::iota(order_.begin(), order_.end(), 0);
+  if (now.order == Order::kReverse) std::reverse(order_.begin(), order_.end());
+  if (now.order == Order::kRandom) random_.shuffle(order_, order_.size());
+  most_at_once_ = static_cast<size_t>(now.num_multiprocessors);
+  num_wanted_ = std::min(static_cast<size_t>(now.blocks_in_flight), most_at_once_);
+  if (kernel_->is_cooperative) num_wanted_ = most_at_once_;
+}
+
+RunningKernel::~RunningKernel() = default;
+
+void RunningKernel::start_block() {
+  if (pool_.idle_blocks.empty()) pool_.idle_blocks.push_back(std::make_unique<Block>(pool_.fibers));
+  running_.push_back(std::move(pool_.idle_blocks.back()));
+  pool_.idle_blocks.pop_back();
+  running_.back()->start(*kernel_, order_[next_block_++], is_dependency_met_, random_.next());
+}
+
+void RunningKernel::run_ahead(Fiber& runner) {
+  const size_t count = std::min(kBlocksAhead, order_.size());
+  for (size_t i = 0; i < count; ++i) {
+    start_block();
+    if (running_.back()->run(runner, false) == Block::Result::kFinished) {
+      pool_.idle_blocks.push_back(std::move(running_.back()));
+      running_.pop_back();
+    }
+  }
+}
+
+bool RunningKernel::run_once(Fiber& runner) {
+  bool has_progress = false;
+  for (size_t i = 0; i < running_.size();) {
+    const Block::Result result = running_[i]->run(runner, running_.size() > 1);
+    has_progress |= result != Block::Result::kSpinning;
+    if (result != Block::Result::kFinished) {
+      ++i;
+      continue;
+    }
+    pool_.idle_blocks.push_back(std::move(running_[i]));
+    running_.erase(running_.begin() + static_cast<ptrdiff_t>(i));
+  }
+  return has_progress;
+}
+
+void RunningKernel::run(Fiber& runner, const Yield& yield) {
+  is_dependency_met_ = true;
+  for (const std::unique_ptr<Block>& block : running_) block->meet_dependency();
+  while (may_start_more() || !running_.empty()) {
+    while (may_start_more() && running_.size() < num_wanted_) start_block();
+    if (run_once(runner)) {
+      yield(false);
+    } else if (may_start_more() && num_wanted_ < most_at_once_) {
+      ++num_wanted_;
+    } else {
+      yield(true);
+    }
+  }
+}
+
+}  // namespace trireme::emulation

@@ -1,0 +1,50 @@
+// A launch of a kernel while it runs: its blocks one after another in the seeded order; more of
+// them at once only when those under way spin, up to the number of multiprocessors. Used by the OS
+// thread of its device.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "kernels/cuda/emulation/block.h"
+
+namespace trireme::emulation {
+
+// Blocks and stacks that wait for the next launch.
+struct ExecutionPool {
+  FiberPool fibers;
+  std::vector<std::unique_ptr<Block>> idle_blocks;
+};
+
+class RunningKernel {
+ public:
+  // Lets other work of the device run; `is_idle` when this kernel could do nothing but spin.
+  using Yield = std::function<void(bool is_idle)>;
+
+  RunningKernel(std::shared_ptr<const Kernel> kernel, ExecutionPool& pool, uint64_t seed);
+  ~RunningKernel();
+
+  // A programmatic launch before its predecessor: the first blocks up to dependency_wait().
+  void run_ahead(Fiber& runner);
+  void run(Fiber& runner, const Yield& yield);
+
+ private:
+  void start_block();
+  // Whether anything but spinning happened.
+  bool run_once(Fiber& runner);
+  bool may_start_more() const { return next_block_ < order_.size(); }
+
+  std::shared_ptr<const Kernel> kernel_;
+  ExecutionPool& pool_;
+  Random random_;
+  std::vector<uint32_t> order_;
+  size_t next_block_ = 0;
+  size_t num_wanted_ = 1;  // blocks at once
+  size_t most_at_once_ = 1;
+  bool is_dependency_met_ = false;
+  std::vector<std::unique_ptr<Block>> running_;
+};
+
+}  // namespace trireme::emulation

@@ -1,0 +1,313 @@
+#include "kernels/cuda/emulation/runtime.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "kernels/cuda/emulation/symbols.h"
+
+namespace trireme::emulation {
+namespace {
+
+struct ThreadState {
+  int device = 0;
+  cudaError_t last_error = cudaSuccess;
+};
+thread_local ThreadState thread_state;
+
+constexpr int kMostDevices = 64;
+constexpr size_t kSharedBytes = 48 * 1024;
+constexpr size_t kMostSharedBytes = 227 * 1024;
+
+void stop_devices() {
+  for (const auto& device : Runtime::instance().devices) device->stop();
+}
+
+}  // namespace
+
+// Never destroyed: queues and buffers of static duration may still use it at exit.
+Runtime& Runtime::instance() {
+  static Runtime* const runtime = new Runtime;
+  return *runtime;
+}
+
+Runtime::Runtime() : allocated(kMostDevices) {
+  for (int i = 0; i < kMostDevices; ++i) {
+    devices.push_back(std::make_unique<Device>(i, mutex, done));
+    default_streams.push_back(std::make_unique<CUstream_st>());
+    default_streams.back()->device = i;
+  }
+  std::atexit(stop_devices);
+}
+
+void Runtime::begin_all() {
+  for (const auto& device : devices) {
+    if (!device->is_idle()) device->begin();
+  }
+}
+
+void Runtime::wait(std::unique_lock<std::mutex>& lock, const WorkPtr& work) {
+  while (work != nullptr && !work->is_done) {
+    begin_all();
+    done.wait(lock);
+  }
+}
+
+cudaError_t result(cudaError_t error) {
+  if (error != cudaSuccess && error != cudaErrorNotReady) thread_state.last_error = error;
+  return error;
+}
+
+int current_device() { return thread_state.device; }
+
+cudaStream_t resolve(cudaStream_t stream) {
+  if (stream != nullptr) return stream;
+  return Runtime::instance().default_streams[static_cast<size_t>(current_device())].get();
+}
+
+namespace {
+
+// The default stream runs after all that blocking streams of the device have been given, and what
+// they are given later runs after it.
+std::vector<WorkPtr> dependencies_of(Runtime& runtime, const CUstream_st& stream) {
+  const CUstream_st* shared = runtime.default_streams[static_cast<size_t>(stream.device)].get();
+  std::vector<WorkPtr> before = {stream.last};
+  if (&stream == shared) {
+    for (const CUstream_st* other : runtime.streams) {
+      if (other->is_blocking && other->device == stream.device) before.push_back(other->last);
+    }
+  } else if (stream.is_blocking) {
+    before.push_back(shared->last);
+  }
+  return before;
+}
+
+bool is_capturing_elsewhere(Runtime& runtime) {
+  return std::any_of(runtime.captures.begin(), runtime.captures.end(), [](const auto& weak) {
+    const auto graph = weak.lock();
+    return graph != nullptr && graph->mode != cudaStreamCaptureModeRelaxed;
+  });
+}
+
+}  // namespace
+
+cudaError_t submit(cudaStream_t stream, Task task) {
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  if (stream->capture != nullptr) {
+    std::vector<GraphNode>& nodes = stream->capture->nodes;
+    nodes.push_back({std::move(task), stream->device, stream->capture_last});
+    stream->capture_last = {nodes.size() - 1};
+    return cudaSuccess;
+  }
+  const auto& shared = runtime.default_streams[static_cast<size_t>(stream->device)];
+  if (stream == shared.get() && is_capturing_elsewhere(runtime)) {
+    return result(cudaErrorStreamCaptureImplicit);
+  }
+  const std::vector<WorkPtr> before = dependencies_of(runtime, *stream);
+  stream->last = runtime.device(stream->device).enqueue(std::move(task), before);
+  return cudaSuccess;
+}
+
+cudaError_t refuse_in_capture(Runtime& runtime) {
+  for (const auto& weak : runtime.captures) {
+    const auto graph = weak.lock();
+    if (graph == nullptr || graph->mode == cudaStreamCaptureModeRelaxed) continue;
+    if (graph->mode == cudaStreamCaptureModeThreadLocal &&
+        graph->thread != std::this_thread::get_id()) {
+      continue;
+    }
+    graph->is_invalid = true;
+    return result(cudaErrorStreamCaptureUnsupported);
+  }
+  return cudaSuccess;
+}
+
+namespace {
+
+Kernel read_config(const cudaLaunchConfig_t& config, const void* function) {
+  Kernel kernel;
+  kernel.function = function;
+  kernel.grid = config.gridDim;
+  kernel.block = config.blockDim;
+  kernel.shared_bytes = config.dynamicSmemBytes;
+  for (unsigned i = 0; i < config.numAttrs; ++i) {
+    const cudaLaunchAttribute& attribute = config.attrs[i];
+    if (attribute.id == cudaLaunchAttributeProgrammaticStreamSerialization) {
+      kernel.overlaps = attribute.val.programmaticStreamSerializationAllowed != 0;
+    } else if (attribute.id == cudaLaunchAttributeCooperative) {
+      kernel.is_cooperative = attribute.val.cooperative != 0;
+    }
+  }
+  return kernel;
+}
+
+bool is_valid(const Kernel& kernel, size_t shared_limit) {
+  const dim3& grid = kernel.grid;
+  const dim3& block = kernel.block;
+  return grid.x > 0 && grid.y > 0 && grid.z > 0 && grid.y < 65536 && grid.z < 65536 &&
+         grid.x < (1u << 31) && block.x > 0 && block.y > 0 && block.z > 0 && block.z <= 64 &&
+         uint64_t{block.x} * block.y * block.z <= 1024 && kernel.shared_bytes <= shared_limit;
+}
+
+size_t shared_limit_of(const void* function) {
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  const auto found = runtime.shared_limits.find(function);
+  return found == runtime.shared_limits.end() ? kSharedBytes : static_cast<size_t>(found->second);
+}
+
+}  // namespace
+
+cudaError_t launch_kernel(const cudaLaunchConfig_t& config,
+                          const void* function,
+                          std::function<void()> body) {
+  const std::string name = is_recording() ? symbol_name(function) : "";
+  const auto bytes = static_cast<int64_t>(config.dynamicSmemBytes);
+  if (const cudaError_t error = enter("cudaLaunchKernelEx", config.stream, bytes, name)) {
+    return error;
+  }
+  auto kernel = std::make_shared<Kernel>(read_config(config, function));
+  if (!is_valid(*kernel, shared_limit_of(function))) return result(cudaErrorInvalidValue);
+  kernel->body = std::move(body);
+  Task task;
+  task.name = "kernel";
+  task.kernel = std::move(kernel);
+  return submit(resolve(config.stream), std::move(task));
+}
+
+}  // namespace trireme::emulation
+
+using trireme::emulation::enter;
+using trireme::emulation::result;
+using trireme::emulation::Runtime;
+using trireme::emulation::settings;
+using trireme::emulation::thread_state;
+
+cudaError_t cudaGetLastError() {
+  const cudaError_t error = thread_state.last_error;
+  thread_state.last_error = cudaSuccess;
+  return error;
+}
+
+cudaError_t cudaPeekAtLastError() { return thread_state.last_error; }
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = settings().num_devices;
+  return *count > 0 ? cudaSuccess : result(cudaErrorNoDevice);
+}
+
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= settings().num_devices) return result(cudaErrorInvalidDevice);
+  thread_state.device = device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int* device) {
+  *device = thread_state.device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  if (device < 0 || device >= settings().num_devices) return result(cudaErrorInvalidDevice);
+  *properties = {};
+  std::snprintf(properties->name, sizeof(properties->name), "emulated device %d", device);
+  properties->major = 9;
+  properties->minor = 0;
+  properties->multiProcessorCount = settings().num_multiprocessors;
+  properties->totalGlobalMem = static_cast<size_t>(settings().device_bytes);
+  properties->sharedMemPerBlock = trireme::emulation::kSharedBytes;
+  properties->sharedMemPerBlockOptin = trireme::emulation::kMostSharedBytes;
+  properties->pciBusID = device + 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
+  cudaDeviceProp properties;
+  if (const cudaError_t error = cudaGetDeviceProperties(&properties, device)) return error;
+  switch (attribute) {
+    case cudaDevAttrMultiProcessorCount:
+      *value = properties.multiProcessorCount;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = properties.major;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = properties.minor;
+      return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = static_cast<int>(properties.sharedMemPerBlockOptin);
+      return cudaSuccess;
+  }
+  return result(cudaErrorInvalidValue);
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  *least = 0;
+  *greatest = -5;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  *can = device != peer;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
+  if (peer < 0 || peer >= settings().num_devices || peer == thread_state.device) {
+    return result(cudaErrorInvalidDevice);
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
+
+cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribute, int value) {
+  if (const cudaError_t error = enter("cudaFuncSetAttribute", nullptr, value)) return error;
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
+  if (value < 0 || static_cast<size_t>(value) > trireme::emulation::kMostSharedBytes) {
+    return result(cudaErrorInvalidValue);
+  }
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  runtime.shared_limits[function] = value;
+  return cudaSuccess;
+}
+
+// tidy: table
+const char* cudaGetErrorName(cudaError_t error) {
+#define NAME(code) \
+  case code:       \
+    return #code
+  switch (error) {
+    NAME(cudaSuccess);
+    NAME(cudaErrorInvalidValue);
+    NAME(cudaErrorMemoryAllocation);
+    NAME(cudaErrorInvalidConfiguration);
+    NAME(cudaErrorInsufficientDriver);
+    NAME(cudaErrorNoDevice);
+    NAME(cudaErrorInvalidDevice);
+    NAME(cudaErrorInvalidResourceHandle);
+    NAME(cudaErrorNotReady);
+    NAME(cudaErrorIllegalAddress);
+    NAME(cudaErrorPeerAccessAlreadyEnabled);
+    NAME(cudaErrorLaunchFailure);
+    NAME(cudaErrorNotSupported);
+    NAME(cudaErrorStreamCaptureUnsupported);
+    NAME(cudaErrorStreamCaptureInvalidated);
+    NAME(cudaErrorStreamCaptureUnmatched);
+    NAME(cudaErrorStreamCaptureUnjoined);
+    NAME(cudaErrorStreamCaptureIsolation);
+    NAME(cudaErrorStreamCaptureImplicit);
+    NAME(cudaErrorUnknown);
+  }
+#undef NAME
+  return "cudaErrorUnknown";
+}
+
+const char* cudaGetErrorString(cudaError_t error) { return cudaGetErrorName(error); }

@@ -1,0 +1,11 @@
+// The name of a function of this program, for reports.
+#pragma once
+
+#include <string>
+
+namespace trireme::emulation {
+
+// Demangled, without its parameters; "?" if the program has been stripped.
+std::string symbol_name(const void* function);
+
+}  // namespace trireme::emulation

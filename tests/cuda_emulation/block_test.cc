@@ -1,0 +1,111 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "tests/cuda_emulation/emulated.h"
+
+namespace trireme::emulation {
+namespace {
+
+using cuda::shared_memory;
+
+struct Words {
+  uint32_t word[256];
+};
+
+__global__ void note_indices(uint32_t* out) {
+  const uint32_t block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
+  const uint32_t thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+  const uint32_t threads = blockDim.x * blockDim.y * blockDim.z;
+  out[block * threads + thread] = block * 1000 + thread;
+}
+
+TEST(Block, EveryThreadOfAGridRunsOnceUnderItsIndex) {
+  for (const Order order : {Order::kForward, Order::kReverse, Order::kRandom}) {
+    const ScopedSettings scoped(order);
+    const DeviceArray<uint32_t> out(24 * 70);
+    run({.grid = {2, 3, 4}, .block = {7, 5, 2}}, note_indices, out.data());
+    const std::vector<uint32_t> got = out.read();
+    for (uint32_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], i / 70 * 1000 + i % 70);
+  }
+}
+
+// Turns an array round through shared memory.
+template <bool has_barrier>
+__global__ void turn_round(uint32_t* out) {
+  auto& shared = shared_memory<Words>();
+  shared.word[threadIdx.x] = threadIdx.x;
+  if (has_barrier) __syncthreads();
+  out[threadIdx.x] = shared.word[blockDim.x - 1 - threadIdx.x];
+}
+
+std::vector<uint32_t> turned(void (*kernel)(uint32_t*), Order order, uint64_t seed) {
+  const ScopedSettings scoped(order, seed);
+  const DeviceArray<uint32_t> out(128);
+  run({.block = {128}, .shared_bytes = sizeof(Words)}, kernel, out.data());
+  return out.read();
+}
+
+TEST(Block, ABarrierMakesEveryOrderGiveTheSame) {
+  std::vector<uint32_t> right(128);
+  std::iota(right.rbegin(), right.rend(), 0);
+  for (const Order order : {Order::kForward, Order::kReverse, Order::kRandom}) {
+    for (uint64_t seed = 1; seed < 5; ++seed)
+      EXPECT_EQ(turned(turn_round<true>, order, seed), right);
+  }
+}
+
+TEST(Block, AMissingBarrierIsSeenInEveryOrder) {
+  std::vector<uint32_t> right(128);
+  std::iota(right.rbegin(), right.rend(), 0);
+  for (const Order order : {Order::kForward, Order::kReverse, Order::kRandom}) {
+    const std::vector<uint32_t> got = turned(turn_round<false>, order, 1);
+    EXPECT_NE(got, right);
+    EXPECT_EQ(std::count(got.begin(), got.end(), 0xffffffffu), 64) << "half of it is read early";
+  }
+}
+
+__global__ void many_barriers(uint32_t* out) {
+  auto& shared = shared_memory<Words>();
+  shared.word[threadIdx.x] = threadIdx.x;
+  for (int i = 0; i < 50; ++i) {
+    __syncthreads();
+    const uint32_t next = shared.word[(threadIdx.x + 1) % blockDim.x];
+    __syncthreads();
+    shared.word[threadIdx.x] = next;
+  }
+  out[threadIdx.x] = shared.word[threadIdx.x];
+}
+
+TEST(Block, AHundredBarriersOf256ThreadsTakeLessThanTwoMilliseconds) {
+  const DeviceArray<uint32_t> out(256);
+  const Shape shape{.block = {256}, .shared_bytes = sizeof(Words)};
+  run(shape, many_barriers, out.data());
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 10; ++i) run(shape, many_barriers, out.data());
+  const auto took = std::chrono::steady_clock::now() - start;
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(took).count() / 10;
+  RecordProperty("us_per_block", std::to_string(us));
+  std::printf("%d us a block of 256 threads and 100 barriers\n", static_cast<int>(us));
+  EXPECT_EQ(out.read()[7], 57u);
+}
+
+__global__ void sum_of_warp(float* out) {
+  float sum = static_cast<float>(threadIdx.x);
+  for (int bits = 16; bits > 0; bits /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, bits);
+  out[threadIdx.x] = sum;
+}
+
+TEST(Warp, AShuffleGivesEachLaneItsPartnersValue) {
+  for (const Order order : {Order::kForward, Order::kReverse, Order::kRandom}) {
+    const ScopedSettings scoped(order);
+    const DeviceArray<float> out(64);
+    run({.block = {64}}, sum_of_warp, out.data());
+    const std::vector<float> got = out.read();
+    for (int i = 0; i < 64; ++i) EXPECT_EQ(got[static_cast<size_t>(i)], i < 32 ? 496 : 1520);
+  }
+}
+
+}  // namespace
+}  // namespace trireme::emulation
