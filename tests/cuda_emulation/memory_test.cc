@@ -1,0 +1,102 @@
+#include <cstring>
+
+#include "tests/cuda_emulation/emulated.h"
+
+namespace trireme::emulation {
+namespace {
+
+__global__ void nothing() {}
+
+TEST(Memory, ADeviceHasAsManyBytesAsItSays) {
+  const ScopedSettings scoped;
+  Settings small = settings();
+  small.device_bytes = 1 << 20;
+  set_settings(small);
+  void* first = nullptr;
+  void* second = nullptr;
+  ASSERT_EQ(cudaMalloc(&first, 700 << 10), cudaSuccess);
+  EXPECT_EQ(cudaMalloc(&second, 400 << 10), cudaErrorMemoryAllocation);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorMemoryAllocation);
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+  size_t free_bytes = 0, total_bytes = 0;
+  EXPECT_EQ(cudaMemGetInfo(&free_bytes, &total_bytes), cudaSuccess);
+  EXPECT_EQ(free_bytes, size_t{324} << 10);
+  EXPECT_EQ(total_bytes, size_t{1} << 20);
+  EXPECT_EQ(allocated_bytes(0), 700 << 10);
+  EXPECT_EQ(cudaFree(first), cudaSuccess);
+  EXPECT_EQ(allocated_bytes(0), 0);
+}
+
+TEST(Memory, NewMemoryIsPoisoned) {
+  const DeviceArray<float> words(100);
+  for (const float word : words.read()) EXPECT_NE(word, word);
+}
+
+TEST(Memory, ACopyPastAnAllocationIsRefused) {
+  const DeviceArray<uint32_t> words(4);
+  uint32_t host[8] = {};
+  EXPECT_EQ(cudaMemcpy(words.data(), host, 16, cudaMemcpyHostToDevice), cudaSuccess);
+  EXPECT_EQ(cudaMemcpy(words.data() + 1, host, 16, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaMemcpy(host + 4, host, 16, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaMemset(host, 0, 16), cudaErrorInvalidValue);
+}
+
+TEST(Memory, AnIpcHandleOpensInItsOwnProcess) {
+  const DeviceArray<uint32_t> words(4);
+  cudaIpcMemHandle_t handle;
+  ASSERT_EQ(cudaIpcGetMemHandle(&handle, words.data()), cudaSuccess);
+  void* opened = nullptr;
+  EXPECT_EQ(cudaIpcOpenMemHandle(&opened, handle, cudaIpcMemLazyEnablePeerAccess), cudaSuccess);
+  EXPECT_EQ(opened, words.data());
+  EXPECT_EQ(cudaIpcCloseMemHandle(opened), cudaSuccess);
+}
+
+TEST(Launch, MoreSharedMemoryThanAllowedIsRefused) {
+  const Stream stream;
+  constexpr int kBytes = 100 << 10;
+  EXPECT_EQ(launch(stream.get(), {.shared_bytes = kBytes}, nothing), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaFuncSetAttribute(reinterpret_cast<const void*>(nothing),
+                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 kBytes),
+            cudaSuccess);
+  EXPECT_EQ(launch(stream.get(), {.shared_bytes = kBytes}, nothing), cudaSuccess);
+  EXPECT_EQ(launch(stream.get(), {.block = {1025}}, nothing), cudaErrorInvalidValue);
+  stream.wait();
+}
+
+TEST(Recording, CallsAreKeptInOrderWithStreamAndBytes) {
+  const Stream stream;
+  const DeviceArray<uint32_t> words(4);
+  start_recording();
+  cudaMemsetAsync(words.data(), 0, 16, stream.get());
+  launch(stream.get(), {.shared_bytes = 64}, nothing);
+  stream.wait();
+  void* memory = nullptr;
+  cudaMalloc(&memory, 32);
+  cudaFree(memory);
+  const std::vector<Call> calls = stop_recording();
+  ASSERT_EQ(calls.size(), 5u);
+  EXPECT_EQ(calls[0].name, "cudaMemsetAsync");
+  EXPECT_EQ(calls[0].bytes, 16);
+  EXPECT_EQ(calls[0].stream, stream.get());
+  EXPECT_EQ(calls[1].name, "cudaLaunchKernelEx");
+  EXPECT_THAT(calls[1].detail, ::testing::HasSubstr("nothing"));
+  EXPECT_FALSE(allocates(calls[1]) || synchronizes(calls[1]));
+  EXPECT_TRUE(synchronizes(calls[2]));
+  EXPECT_TRUE(allocates(calls[3]));
+  EXPECT_EQ(calls[3].bytes, 32);
+  EXPECT_TRUE(allocates(calls[4]));
+}
+
+TEST(Recording, ACallCanBeMadeToFail) {
+  fail_call("cudaMalloc", cudaErrorUnknown, 1);
+  void* memory = nullptr;
+  EXPECT_EQ(cudaMalloc(&memory, 16), cudaSuccess);
+  EXPECT_EQ(cudaFree(memory), cudaSuccess);
+  EXPECT_EQ(cudaMalloc(&memory, 16), cudaErrorUnknown);
+  EXPECT_EQ(cudaMalloc(&memory, 16), cudaSuccess);
+  EXPECT_EQ(cudaFree(memory), cudaSuccess);
+}
+
+}  // namespace
+}  // namespace trireme::emulation
