@@ -19,3 +19,11 @@ endif()
 if(TRIREME_BUILD_BENCHMARKS)
   find_package(benchmark REQUIRED)
 endif()
+if(TRIREME_CUDA)
+  set(CMAKE_CUDA_ARCHITECTURES OFF)  # named in cmake/targets.cmake
+  enable_language(CUDA)
+  # CMake 3.25 does not know nvcc 13's C++20.
+  set(CMAKE_CUDA_STANDARD 17)
+  set(CMAKE_CUDA17_STANDARD_COMPILE_OPTION -std=c++20)
+  find_package(CUDAToolkit 13 REQUIRED)
+endif()

@@ -30,6 +30,26 @@ function(trireme_library name)
   target_link_libraries(${name} PUBLIC ${ARG_LINK} PRIVATE ${ARG_LINK_PRIVATE})
 endfunction()
 
+# trireme_cuda_library(NAME SOURCES file... LINK target...): kernels for sm_80 and sm_90a, and PTX
+# for later GPUs. Without contraction, as on the CPU; a kernel writes fmaf where it wants one.
+function(trireme_cuda_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  set(host -Wall -Wextra -ffp-contract=off)
+  set(device --expt-relaxed-constexpr --fmad=false
+    -gencode=arch=compute_80,code=sm_80
+    -gencode=arch=compute_90a,code=sm_90a
+    -gencode=arch=compute_90,code=compute_90)
+  if(TRIREME_WERROR)
+    list(APPEND host -Werror)
+    list(APPEND device -Werror=all-warnings)
+  endif()
+  target_compile_options(${name} PRIVATE
+    "$<$<COMPILE_LANGUAGE:CXX>:${host}>" "$<$<COMPILE_LANGUAGE:CUDA>:${device}>")
+  target_link_libraries(${name} PUBLIC ${ARG_LINK})
+endfunction()
+
 # The target is of the emulated device: CUDA's headers are the emulation's, kernels are C++.
 # Optimised in every build: a kernel runs as thousands of fibers.
 function(trireme_emulate_cuda target)

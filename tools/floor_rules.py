@@ -106,7 +106,7 @@ def cmake_text(file):
 
 def sources_listed_in(cmake):
     """The sources that a CMake list can mean, as paths from the root."""
-    here = cmake.path[: -len("CMakeLists.txt")]
+    here = cmake.path[: -len(cmake.name)]
     for word in re.split(r"[\s()\"]+", cmake_text(cmake)):
         yield here + word
         yield word.replace("${PROJECT_SOURCE_DIR}/", "")
@@ -116,7 +116,7 @@ def sources_listed_in(cmake):
 def listed_sources(tree, report):
     listed = set()
     for file in tree:
-        if file.name == "CMakeLists.txt":
+        if file.name == "CMakeLists.txt" or file.name == "sources.cmake":
             listed.update(sources_listed_in(file))
     for file in tree.cpp(*FOLDERS, "tests", "benchmarks"):
         if not file.is_header and file.path not in listed:

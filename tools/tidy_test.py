@@ -75,6 +75,7 @@ CASES = {
         [
             {"base/a.cc": "", "base/CMakeLists.txt": LISTED},
             {"kernels/cpu/a.cc": "", "kernels/CMakeLists.txt": "f(k SOURCES cpu/a.cc)"},
+            {"kernels/cuda/a.cu": "", "kernels/cuda/sources.cmake": "set(sources a.cu)"},
             {"tests/base/a.cc": "", "tests/base/CMakeLists.txt": "trireme_test(base/a)\n"},
             {
                 "tests/cluster/a.cc": "",
@@ -186,6 +187,7 @@ CASES = {
             {"base/a.cc": "class A {\n  int member = 0;\n};\nint A::f() {\n  int b = 3;\n}\n"},
             {"base/a.cc": "A::A() : a_{1}, b_{2} {\n  int x = 3;\n}\nA::B A::c() { return {}; }\n"},
             {"base/a.cc": "void f() {\n  static const int kTable[] = {1};\n}\n"},
+            {"kernels/cuda/emulation/a.cc": "thread_local int device = 0;\n"},
             {"tests/a.cc": "int allocations = 0;\n"},
         ],
     ),

@@ -5,6 +5,11 @@ namespace trireme {
 namespace {
 
 constexpr ErrorPage kPages[] = {
+    {"TRI-CUDA-002",
+     "No CUDA device can be used.",
+     "The program was built without CUDA, or the driver, the device or the type is missing.",
+     "The message says which; configure with -DTRIREME_CUDA=ON, look at `trireme doctor`, or use "
+     "--backend cpu."},
     {"TRI-GRP-001",
      "The launcher started another number of ranks than the cut has.",
      "mpirun -np (or srun -n) is not tp x pp.",

@@ -2,3 +2,8 @@
 # the C++ compiler over the emulation into trireme_cuda_emulated.
 set(trireme_cuda_sources
 )
+# Of trireme_cuda alone (what needs libraries of NVIDIA's), and what stands in for it.
+set(trireme_cuda_only_sources
+)
+set(trireme_cuda_emulated_only_sources
+)

@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <chrono>
-#include <cmath>
+#include <cstdio>
+#include <ctime>
 #include <numeric>
 
 #include "tests/cuda_emulation/emulated.h"
@@ -78,17 +78,19 @@ __global__ void many_barriers(uint32_t* out) {
   out[threadIdx.x] = shared.word[threadIdx.x];
 }
 
-TEST(Block, AHundredBarriersOf256ThreadsTakeLessThanTwoMilliseconds) {
+// Processor time, so that a busy machine changes nothing.
+TEST(Block, AHundredBarriersOf256ThreadsTakeLessThanFiveMilliseconds) {
   const DeviceArray<uint32_t> out(256);
   const Shape shape{.block = {256}, .shared_bytes = sizeof(Words)};
   run(shape, many_barriers, out.data());
-  const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < 10; ++i) run(shape, many_barriers, out.data());
-  const auto took = std::chrono::steady_clock::now() - start;
-  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(took).count() / 10;
-  RecordProperty("us_per_block", std::to_string(us));
-  std::printf("%d us a block of 256 threads and 100 barriers\n", static_cast<int>(us));
   EXPECT_EQ(out.read()[7], 57u);
+  const std::clock_t start = std::clock();
+  for (int i = 0; i < 10; ++i) run(shape, many_barriers, out.data());
+  const double ms = 100.0 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  std::printf("%.3f ms a block\n", ms);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(ms, 5);
+#endif
 }
 
 __global__ void sum_of_warp(float* out) {

@@ -8,6 +8,10 @@
 
 #include "kernels/cuda/emulation/runtime.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 using trireme::emulation::Allocation;
 using trireme::emulation::current_device;
 using trireme::emulation::enter;
@@ -28,16 +32,36 @@ constexpr int kGuard = 0xa5;
 // New memory holds NaN; of big allocations only the start, so that untouched pages cost nothing.
 constexpr size_t kMostPoisoned = 16 << 20;
 
+// With AddressSanitizer the guard itself is out of bounds.
+void guard(const std::byte* data, size_t bytes) {
+#ifdef __SANITIZE_ADDRESS__
+  ASAN_POISON_MEMORY_REGION(data + bytes, kGuardBytes);
+#else
+  (void)data;
+  (void)bytes;
+#endif
+}
+void unguard(const std::byte* data, size_t bytes) {
+#ifdef __SANITIZE_ADDRESS__
+  ASAN_UNPOISON_MEMORY_REGION(data + bytes, kGuardBytes);
+#else
+  (void)data;
+  (void)bytes;
+#endif
+}
+
 std::byte* allocate(size_t bytes) {
   void* memory = nullptr;
   if (posix_memalign(&memory, kAlignment, bytes + kGuardBytes) != 0) return nullptr;
   auto* data = static_cast<std::byte*>(memory);
   std::memset(data, 0xff, std::min(bytes, kMostPoisoned));
   std::memset(data + bytes, kGuard, kGuardBytes);
+  guard(data, bytes);
   return data;
 }
 
 void check_guard(const std::byte* data, size_t bytes) {
+  unguard(data, bytes);
   for (size_t i = 0; i < kGuardBytes; ++i) {
     if (data[bytes + i] == std::byte{kGuard}) continue;
     std::fprintf(stderr,
