@@ -152,6 +152,7 @@ class Backend {
 
   virtual BackendInfo info() const = 0;
   virtual ActivationTypes types() const = 0;
+  virtual bool records_steps() const = 0;  // run() gains by keys
   virtual KvLayout kv_layout(int32_t head_dim) const = 0;
 
   // --- memory -----------------------------------------------------------------------------------
@@ -160,8 +161,12 @@ class Backend {
   virtual int64_t available_bytes() const = 0;
   // Zeroed memory of the host that the device reads and writes at the same address.
   virtual StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) = 0;
-  // The host bytes are taken before the call returns; shared memory is read when the copy runs.
+  // The host bytes are taken before the call returns.
   virtual void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) = 0;
+  // From shared memory, which is read when the copy runs.
+  virtual void upload_shared(Queue& queue,
+                             std::byte* device,
+                             std::span<const std::byte> shared) = 0;
   // The host bytes are there after a wait().
   virtual void download(Queue& queue, std::span<std::byte> host, const std::byte* device) = 0;
 
@@ -181,7 +186,8 @@ class Backend {
   virtual Status status(Queue& queue) = 0;
   // What is enqueued on `later` from now on runs after what is already enqueued on `earlier`.
   virtual void order(Queue& later, Queue& earlier) = 0;
-  // Enqueues what `enqueue` enqueues, or replays what it enqueued for an equal key before.
+  // Enqueues what `enqueue` enqueues, or replays what it enqueued for an equal key before. An empty
+  // key is never recorded.
   virtual void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) = 0;
 
   // to = the input ring's entry in turn.

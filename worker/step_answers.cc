@@ -55,11 +55,10 @@ PendingStep& StepAnswers::begin(const StepPlan& plan, TimeUs start_us, TimeUs de
   return pending;
 }
 
-void StepAnswers::post(Queue& queue, PendingStep& pending) {
-  const bool draws = sampler_ != nullptr && !pending.rows.empty();
+void StepAnswers::post(Queue& queue, const PendingStep& pending, bool has_draws) {
+  const bool draws = sampler_ != nullptr && has_draws;
   const std::byte* const from = draws ? sampler_->results() : nullptr;
   backend_->post(queue, from, draws ? sampler_->result_bytes(pending.whole()) : 0, ring_);
-  pending.posted = ++num_posted_;
 }
 
 void StepAnswers::answer(SlotTable& slots, ResultSink* sink, TimeUs now_us) {

@@ -47,8 +47,11 @@ class StepAnswers {
 
   // A step begins; there is room.
   PendingStep& begin(const StepPlan& plan, TimeUs start_us, TimeUs deadline_us);
-  // Enqueues the post of the step's draws; every step with tokens is posted, on every rank.
-  void post(Queue& queue, PendingStep& pending);
+  // Enqueues the post of a step, with its draws if it has any; every step with tokens is posted, on
+  // every rank. May be recorded and replayed.
+  void post(Queue& queue, const PendingStep& pending, bool has_draws);
+  // The step's post has been enqueued or replayed.
+  void note_posted(PendingStep& pending) { pending.posted = ++num_posted_; }
   // Ends the oldest step, which is done: failed draws fail their slots; `sink`, if any, gets the
   // answer.
   void answer(SlotTable& slots, ResultSink* sink, TimeUs now_us);

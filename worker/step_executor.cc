@@ -1,7 +1,6 @@
 #include "worker/step_executor.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -9,37 +8,10 @@
 namespace trireme {
 namespace {
 
-constexpr size_t kSmallIds = 512;  // of a short list for the device
+constexpr size_t kSmallIds = 512;       // of a short list for the device
+constexpr int32_t kMostRecorded = 512;  // tokens; above, launches cost little beside the work
 
 }  // namespace
-
-// Sends the hidden states that a plan asks for, from the first rank of this stage.
-class StepExecutor::ProbeTap final : public LayerTap {
- public:
-  ProbeTap(StepExecutor& executor, const StepPlan& plan) : executor_(executor), plan_(plan) {}
-
-  bool wants(int64_t layer) const override {
-    if (executor_.comms_.tensor_index != 0) return false;
-    return std::ranges::any_of(plan_.parts[0].probes,
-                               [&](const ProbeRequest& probe) { return probe.layer == layer; });
-  }
-
-  void take(int64_t layer, Tensor hidden) override {
-    for (const ProbeRequest& probe : plan_.parts[0].probes) {
-      if (probe.layer != layer || !status_.ok()) continue;
-      Tensor row = hidden.first_rows(1);
-      row.data += executor_.inputs_->row_of(probe.slot, probe.position) * hidden.row_stride *
-                  size_of(hidden.dtype);
-      status_ = executor_.probe_row(plan_, probe, row);
-    }
-  }
-  const Status& status() const { return status_; }
-
- private:
-  StepExecutor& executor_;
-  const StepPlan& plan_;
-  Status status_;
-};
 
 StepExecutor::StepExecutor(Backend& backend,
                            const ShardModel& model,
@@ -115,7 +87,13 @@ Status StepExecutor::allocate() {
       StepAnswers::make(
           backend_, sampler_.get(), limits_.max_slots, depth, inputs_->step_counter()));
   answers_ = std::make_unique<StepAnswers>(std::move(answers));
-  ASSIGN_OR_RETURN(small_, backend_.allocate(kSmallIds * 4 + hidden * 4, "short lists"));
+  ASSIGN_OR_RETURN(
+      recorded_residual_,
+      lane_->add_matrix(backend_, backend_.types().residual, limits_.max_tokens, hidden));
+  ASSIGN_OR_RETURN(small_, backend_.allocate(kSmallIds * 4, "short lists"));
+  ASSIGN_OR_RETURN(StepProbes probes,
+                   StepProbes::make(backend_, model_, comms_.tensor_index, sink_));
+  probes_ = std::make_unique<StepProbes>(std::move(probes));
   copy_list_.reserve(kSmallIds);
   return ok_status();
 }
@@ -282,55 +260,83 @@ Status StepExecutor::check_asked(const StepPart& part) {
     }
     score_rows_.push_back({row, score});
   }
-  for (const ProbeRequest& probe : part.probes) {
-    const bool known_layer = probe.layer >= -1 && probe.layer <= model_.config().num_layers;
-    if (known_layer && inputs_->row_of(probe.slot, probe.position) >= 0) continue;
-    return invalid("TRI-STEP-022",
-                   "the plan probes layer ",
-                   probe.layer,
-                   " at position ",
-                   probe.position,
-                   " of slot ",
-                   probe.slot,
-                   ", which the step does not compute or the model does not have");
-  }
-  return ok_status();
+  return probes_->check(part, *inputs_);
 }
 
 Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending) {
   Queue& queue = *lane_->queue;
-  const BatchView& batch = inputs_->batch();
   const TimeUs begin_us = clock_.now_us();
   note_draws(pending);
+  const StepKey key = step_key(plan, pending);
+  if (key.num_tokens > 0) inputs_->pad(key.num_tokens, key.num_rows);
   inputs_->send(queue);
   progress_.enter(Phase::kWaitStage);
-  const Tensor residual = residuals_->begin_step(queue, batch.num_tokens);
-  TimeUs now_us = is_first() ? clock_.now_us() : mark("receive", begin_us);
+  const Tensor residual = residuals_->begin_step(queue, inputs_->batch().num_tokens);
+  const TimeUs now_us = is_first() ? clock_.now_us() : mark("receive", begin_us);
   waited_us_ += now_us - begin_us;
   RETURN_IF_ERROR(comm_status());
   progress_.enter(Phase::kCompute);
-  inputs_->take(queue);
-  if (is_first()) {
-    backend_.feed_ids(queue, batch, memory_->ids().last, inputs_->token_ids());
-    model_.embed(*lane_, batch, residual, progress_);
-    now_us = mark("embed", now_us);
-  }
-  ProbeTap tap(*this, plan);
-  model_.run_layers(*lane_, batch, cache_.pages(), residual, tap, progress_);
-  RETURN_IF_ERROR(tap.status());
-  now_us = mark("layers", now_us);
-  if (is_last() && comm_status().ok()) {
-    RETURN_IF_ERROR(draw(plan, residual, pending));
-    now_us = mark("head and draw", now_us);
-  }
-  answers_->post(queue, pending);
+
+  StepFrame frame{plan, pending, key, residual, {}};
+  // A recorded step has one residual, whichever buffer of the ring is in turn.
+  const bool moves = key.num_tokens > 0 && cut_.pp() > 1;
+  if (moves) frame.residual = recorded_residual_.first_rows(residual.rows);
+  if (moves && !is_first()) backend_.gather_rows(queue, residual, nullptr, frame.residual);
+  backend_.run(queue, key, [this, &frame] { enqueue_step(frame); });
+  RETURN_IF_ERROR(frame.status);
+  if (moves && !is_last()) backend_.gather_rows(queue, frame.residual, nullptr, residual);
+
+  answers_->note_posted(pending);
+  const TimeUs ran_us = clock_.now_us();
   residuals_->end_step(queue);
-  if (!is_last()) mark("send", now_us);
+  if (!is_last()) mark("send", ran_us);
   if (is_first() && !is_last()) {
     token_return_->expect(queue, plan.step, inputs_->draws(), memory_->ids());
   }
+  if (is_last()) {
+    token_return_->send(queue, sampler_->ids(), static_cast<int32_t>(pending.rows.size()));
+  }
   for (const DrawRow& row : inputs_->draws()) slots_.note_draw(row.slot, plan.step);
   return ok_status();
+}
+
+// The key under which a step may be recorded, or none: only what every step of its kind does alike
+// can be. Follows from the plan alone, so that all ranks choose the same.
+StepKey StepExecutor::step_key(const StepPlan& plan, const PendingStep& pending) const {
+  const GraphKey& named = plan.graph_key;
+  const StepPart& part = plan.parts[0];
+  const bool fits = named.token_bucket >= inputs_->batch().num_tokens &&
+                    named.token_bucket <= limits_.max_tokens &&
+                    named.row_bucket >= static_cast<int32_t>(pending.rows.size()) &&
+                    named.row_bucket <= limits_.max_slots;
+  const bool is_plain = part.scores.empty() && part.probes.empty() && pending.whole().empty() &&
+                        !inputs_->keeps_history() && named.token_bucket <= kMostRecorded;
+  if (!backend_.records_steps() || !fits || !is_plain) return {};
+  return {named.token_bucket, named.row_bucket, !named.decode_only};
+}
+
+// All of a step between its stage's ends.
+void StepExecutor::enqueue_step(StepFrame& frame) {
+  Queue& queue = *lane_->queue;
+  const BatchView& batch = inputs_->batch();
+  TimeUs now_us = clock_.now_us();
+  inputs_->take(queue);
+  if (is_first()) {
+    backend_.feed_ids(queue, batch, memory_->ids().last, inputs_->token_ids());
+    model_.embed(*lane_, batch, frame.residual, progress_);
+    now_us = mark("embed", now_us);
+  }
+  ProbeTap tap(*probes_, {frame.plan, *inputs_, *lane_, deadline_us_});
+  model_.run_layers(*lane_, batch, cache_.pages(), frame.residual, tap, progress_);
+  now_us = mark("layers", now_us);
+  frame.status = tap.status();
+  if (is_last() && frame.status.ok() && comm_status().ok()) {
+    frame.status = draw(frame);
+    mark("head and draw", now_us);
+  }
+  const bool has_draws =
+      frame.key.num_tokens > 0 ? frame.key.num_rows > 0 : !frame.pending.rows.empty();
+  answers_->post(queue, frame.pending, has_draws);
 }
 
 void StepExecutor::note_draws(PendingStep& pending) const {
@@ -345,10 +351,13 @@ void StepExecutor::note_draws(PendingStep& pending) const {
   }
 }
 
-Status StepExecutor::draw(const StepPlan& plan, Tensor residual, PendingStep& pending) {
+Status StepExecutor::draw(const StepFrame& frame) {
   Queue& queue = *lane_->queue;
+  PendingStep& pending = frame.pending;
   const StepRecord& step = inputs_->device();
-  const auto num_rows = static_cast<int32_t>(pending.rows.size());
+  const bool is_recorded = frame.key.num_tokens > 0;
+  const auto num_rows =
+      is_recorded ? frame.key.num_rows : static_cast<int32_t>(pending.rows.size());
   if (inputs_->keeps_history()) {
     backend_.keep_ids(queue,
                       step.token_ids.data(),
@@ -357,7 +366,8 @@ Status StepExecutor::draw(const StepPlan& plan, Tensor residual, PendingStep& pe
                       inputs_->batch().num_tokens,
                       memory_->ids());
   }
-  sampler_->draw(*lane_, residual, step, pending.num_by_shard, pending.whole(), progress_);
+  const int32_t num_by_shard = is_recorded ? num_rows : pending.num_by_shard;
+  sampler_->draw(*lane_, frame.residual, step, num_by_shard, pending.whole(), progress_);
   RETURN_IF_ERROR(comm_status());
   if (num_rows > 0) {
     backend_.keep_ids(queue,
@@ -367,76 +377,12 @@ Status StepExecutor::draw(const StepPlan& plan, Tensor residual, PendingStep& pe
                       num_rows,
                       memory_->ids());
   }
-  token_return_->send(queue, sampler_->ids(), num_rows);
   if (!score_rows_.empty()) {
-    RETURN_IF_ERROR(
-        sampler_->score(*lane_, residual, score_rows_, deadline_us_, pending.scores, progress_));
+    RETURN_IF_ERROR(sampler_->score(
+        *lane_, frame.residual, score_rows_, deadline_us_, pending.scores, progress_));
   }
-  if (plan.parts[0].probes.empty()) return ok_status();
-  return probe_logits(plan, residual);
-}
-
-Status StepExecutor::probe_logits(const StepPlan& plan, Tensor residual) {
-  std::vector<ProbeRequest> asked;
-  std::vector<int32_t> rows;
-  const int64_t last_layer = model_.config().num_layers;
-  for (const ProbeRequest& probe : plan.parts[0].probes) {
-    const int32_t row = inputs_->row_of(probe.slot, probe.position);
-    if (probe.layer == -1) {
-      asked.push_back(probe);
-      rows.push_back(row);
-    } else if (probe.layer == last_layer && comms_.tensor_index == 0) {
-      const Tensor normed(
-          small_.data() + int64_t{kSmallIds} * 4, DType::kFloat32, 1, residual.columns);
-      model_.final_norm(*lane_, residual, put(std::span(&row, 1)), normed);
-      RETURN_IF_ERROR(probe_row(plan, probe, normed));
-    }
-  }
-  return sampler_->probe(
-      *lane_,
-      residual,
-      rows,
-      deadline_us_,
-      [&](size_t i, std::span<const float> values) { emit_probe(plan, asked[i], values); },
-      progress_);
-}
-
-// `row`: one row of any float type on the device.
-Status StepExecutor::probe_row(const StepPlan& plan, const ProbeRequest& request, Tensor row) {
-  std::vector<std::byte> bytes(row.columns * size_of(row.dtype));
-  backend_.download(*lane_->queue, bytes, row.data);
-  RETURN_IF_ERROR(backend_.wait(*lane_->queue, deadline_us_));
-  std::vector<float> values(row.columns);
-  for (int64_t i = 0; i < row.columns; ++i) {
-    const std::byte* const at = bytes.data() + i * size_of(row.dtype);
-    if (row.dtype == DType::kFloat32) {
-      std::memcpy(&values[i], at, sizeof(float));
-      continue;
-    }
-    uint16_t narrow = 0;
-    std::memcpy(&narrow, at, sizeof narrow);
-    values[i] = row.dtype == DType::kBFloat16 ? bf16_to_float(narrow) : fp16_to_float(narrow);
-  }
-  emit_probe(plan, request, values);
-  return ok_status();
-}
-
-void StepExecutor::emit_probe(const StepPlan& plan,
-                              const ProbeRequest& request,
-                              std::span<const float> values) {
-  constexpr size_t kPiece = kMaxProbeBytes / sizeof(float);
-  for (size_t offset = 0; offset < values.size(); offset += kPiece) {
-    const auto piece = values.subspan(offset, std::min(kPiece, values.size() - offset));
-    Probe probe{.epochs = plan.epochs,
-                .step = plan.step,
-                .slot = request.slot,
-                .position = request.position,
-                .layer = request.layer,
-                .offset = static_cast<int64_t>(offset),
-                .num_values = static_cast<int64_t>(values.size()),
-                .values = {piece.begin(), piece.end()}};
-    sink_.on_probe(probe);
-  }
+  return probes_->take_logits(
+      {frame.plan, *inputs_, *lane_, deadline_us_}, frame.residual, *sampler_, progress_);
 }
 
 Status StepExecutor::answer_oldest() {

@@ -21,6 +21,7 @@
 #include "worker/stage_link.h"
 #include "worker/step_answers.h"
 #include "worker/step_inputs.h"
+#include "worker/step_probes.h"
 
 namespace trireme {
 
@@ -59,8 +60,6 @@ class StepExecutor {
   Queue& queue() { return *lane_->queue; }
 
  private:
-  class ProbeTap;
-
   StepExecutor(Backend& backend,
                const ShardModel& model,
                const ParallelPlan& cut,
@@ -70,17 +69,25 @@ class StepExecutor {
                GroupComms& comms,
                Progress& progress,
                ResultSink& sink);
+  // What the ops of one step share.
+  struct StepFrame {
+    const StepPlan& plan;
+    PendingStep& pending;
+    StepKey key;
+    Tensor residual;
+    Status status;
+  };
+
   Status allocate();
   Status check_plan(const StepPlan& plan) const;
   Status update_slots(const StepPlan& plan);
   Status copy_pages(const StepPart& part);
   Status check_asked(const StepPart& part);
   Status run_tokens(const StepPlan& plan, PendingStep& pending);
+  StepKey step_key(const StepPlan& plan, const PendingStep& pending) const;
+  void enqueue_step(StepFrame& frame);
   void note_draws(PendingStep& pending) const;
-  Status draw(const StepPlan& plan, Tensor residual, PendingStep& pending);
-  Status probe_logits(const StepPlan& plan, Tensor residual);
-  Status probe_row(const StepPlan& plan, const ProbeRequest& request, Tensor row);
-  void emit_probe(const StepPlan& plan, const ProbeRequest& request, std::span<const float> values);
+  Status draw(const StepFrame& frame);
   Status answer_oldest();
   const int32_t* put(std::span<const int32_t> values);
   Status comm_status() const;
@@ -110,7 +117,9 @@ class StepExecutor {
   std::unique_ptr<Sampler> sampler_;  // last stage
 
   std::unique_ptr<StepAnswers> answers_;
-  Buffer small_;  // device memory: a short list of ids, then a row of hidden values in fp32
+  std::unique_ptr<StepProbes> probes_;
+  Tensor recorded_residual_;  // where recorded steps have theirs, with more than one stage
+  Buffer small_;              // device memory: a short list of ids
 
   int64_t last_step_ = 0;
   TimeUs deadline_us_ = 0;

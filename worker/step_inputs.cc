@@ -72,7 +72,7 @@ Status StepInputs::fill(
 void StepInputs::send(Queue& queue) {
   const int64_t offset = entry_ % ring_.depth * record_bytes_;
   const std::span<const std::byte> written(host_ring_.data() + offset, record_bytes_);
-  backend_->upload(*copies_, device_.data() + offset, written);
+  backend_->upload_shared(*copies_, device_.data() + offset, written);
   backend_->order(queue, *copies_);
   ++entry_;
 }

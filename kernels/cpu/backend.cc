@@ -98,6 +98,12 @@ void CpuBackend::upload(Queue&, std::byte* device, std::span<const std::byte> ho
   std::copy(host.begin(), host.end(), device);
 }
 
+void CpuBackend::upload_shared(Queue& queue,
+                               std::byte* device,
+                               std::span<const std::byte> shared) {
+  upload(queue, device, shared);
+}
+
 void CpuBackend::download(Queue&, std::span<std::byte> host, const std::byte* device) {
   std::copy_n(device, host.size(), host.begin());
 }

@@ -17,12 +17,14 @@ class CpuBackend final : public Backend {
 
   BackendInfo info() const override;
   ActivationTypes types() const override;
+  bool records_steps() const override { return false; }
   KvLayout kv_layout(int32_t head_dim) const override;
 
   StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) override;
   int64_t available_bytes() const override;
   StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) override;
   void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override;
+  void upload_shared(Queue& queue, std::byte* device, std::span<const std::byte> shared) override;
   void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override;
   StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
                                          const WeightSpec& spec) override;

@@ -12,9 +12,12 @@
 #include "kernels/backend.h"
 #include "kernels/cuda/cuda_queue.h"
 #include "kernels/cuda/cuda_weight.h"
+#include "kernels/cuda/staging.h"
 #include "kernels/cuda_backend.h"
 
 namespace trireme::cuda {
+
+constexpr int32_t kRowAlignment = 8;  // elements: 16 bytes
 
 class CudaBackend final : public Backend {
  public:
@@ -23,6 +26,7 @@ class CudaBackend final : public Backend {
 
   BackendInfo info() const override;
   ActivationTypes types() const override;
+  bool records_steps() const override { return true; }
   KvLayout kv_layout(int32_t head_dim) const override;
 
   // backend.cc, memory.cc, graphs.cc
@@ -30,6 +34,7 @@ class CudaBackend final : public Backend {
   int64_t available_bytes() const override;
   StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) override;
   void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override;
+  void upload_shared(Queue& queue, std::byte* device, std::span<const std::byte> shared) override;
   void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override;
   int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const override;
   std::unique_ptr<Queue> make_queue() override;
@@ -156,6 +161,7 @@ class CudaBackend final : public Backend {
   const std::string device_name_;
   const std::string architecture_;  // "sm_90a"
   const int32_t num_blocks_;        // a new queue's budget: all SMs
+  Staging staging_;
   std::map<StepKey, cudaGraphExec_t> graphs_;
 };
 

@@ -1,0 +1,163 @@
+#include "kernels/cuda/backend.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "kernels/cuda/page_image.h"
+
+namespace trireme {
+
+int num_cuda_devices() {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
+StatusOr<std::unique_ptr<Backend>> make_cuda_backend(const CudaBackendOptions& options) {
+  return cuda::CudaBackend::make(options);
+}
+
+namespace cuda {
+namespace {
+
+// Kernels are built for sm_80 and for sm_90a; a device takes the better one that it can run.
+std::string architecture_of(const cudaDeviceProp& properties) {
+  return properties.major == 9 && properties.minor == 0 ? "sm_90a" : "sm_80";
+}
+
+Status no_device(const CudaBackendOptions& options, const std::string& why) {
+  return invalid("TRI-CUDA-002",
+                 "device ",
+                 options.device,
+                 " cannot be used: ",
+                 why,
+                 "; `trireme doctor` lists the devices, --backend cpu does without one");
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Backend>> CudaBackend::make(const CudaBackendOptions& options) {
+  if (options.dtype != DType::kBFloat16 && options.dtype != DType::kFloat16) {
+    return invalid("TRI-CUDA-003",
+                   "--dtype ",
+                   name_of(options.dtype),
+                   " is not built for CUDA; built are bfloat16 and float16");
+  }
+  int count = 0;
+  cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess) return no_device(options, cudaGetErrorString(error));
+  if (options.device < 0 || options.device >= count) {
+    return no_device(options, concat("this process sees ", count, " devices, from 0"));
+  }
+  cudaDeviceProp properties;
+  error = cudaSetDevice(options.device);
+  if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, options.device);
+  if (error != cudaSuccess) return no_device(options, cudaGetErrorString(error));
+  if (properties.major < 8) {
+    return no_device(options,
+                     concat(properties.name,
+                            " has compute capability ",
+                            properties.major,
+                            ".",
+                            properties.minor,
+                            ", 8.0 is needed"));
+  }
+  std::unique_ptr<CudaBackend> backend(new CudaBackend(options, properties));
+  for (const auto prepare : {prepare_linear, prepare_attention, prepare_sampling}) {
+    if (error == cudaSuccess) error = prepare();
+  }
+  if (error == cudaSuccess) error = backend->staging_.open();
+  if (error != cudaSuccess) return no_device(options, cudaGetErrorString(error));
+  return backend;
+}
+
+CudaBackend::CudaBackend(const CudaBackendOptions& options, const cudaDeviceProp& properties)
+    : options_(options),
+      device_name_(properties.name),
+      architecture_(architecture_of(properties)),
+      num_blocks_(properties.multiProcessorCount) {}
+
+CudaBackend::~CudaBackend() {
+  for (const auto& [key, graph] : graphs_) cudaGraphExecDestroy(graph);
+}
+
+BackendInfo CudaBackend::info() const { return {"cuda", architecture_, device_name_}; }
+
+ActivationTypes CudaBackend::types() const {
+  return {.residual = options_.dtype,
+          .input = options_.dtype,
+          .wide = options_.dtype,
+          .row_alignment = kRowAlignment};
+}
+
+KvLayout CudaBackend::kv_layout(int32_t head_dim) const {
+  CHECK(head_dim > 0 && head_dim <= kMaxHeadDim);
+  KvLayout layout;
+  layout.version = kKvLayoutVersion;
+  layout.dtype = options_.dtype;
+  layout.page_tokens = kPageTokens;
+  layout.head_dim = stored_dim(head_dim);
+  layout.unit = swizzle_unit(layout.head_dim);
+  return layout;
+}
+
+int64_t CudaBackend::workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const {
+  return std::max({linear_workspace_bytes(max_rows, max_k, max_n),
+                   attention_workspace_bytes(max_rows, max_k),
+                   sampling_workspace_bytes(max_rows, max_n)});
+}
+
+std::unique_ptr<Queue> CudaBackend::make_queue() {
+  cudaStream_t stream = nullptr;
+  cudaEvent_t event = nullptr;
+  cudaError_t error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  if (error == cudaSuccess) error = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+  auto queue = std::make_unique<CudaQueue>(stream, event, num_blocks_);
+  queue->check(error, "the making of a queue");
+  return queue;
+}
+
+Status CudaBackend::wait(Queue& queue, TimeUs deadline_us) {
+  constexpr TimeUs kSpinUs = 20;  // most waits are for a step's last microseconds
+  constexpr auto kPause = std::chrono::microseconds(50);
+  CudaQueue& stream = cuda_queue(queue);
+  stream.check(cudaEventRecord(stream.event(), stream.stream()), "wait");
+  SteadyClock clock;
+  const TimeUs begin_us = clock.now_us();
+  while (stream.is_usable()) {
+    const cudaError_t state = cudaEventQuery(stream.event());
+    if (state == cudaSuccess) return ok_status();
+    if (state != cudaErrorNotReady) {
+      stream.check(state, "what was enqueued before a wait");
+      break;
+    }
+    const TimeUs now_us = clock.now_us();
+    if (deadline_us > 0 && now_us >= deadline_us) {
+      return timed_out("TRI-CUDA-004",
+                       "the device did not finish within ",
+                       (now_us - begin_us) / 1000,
+                       " ms; a kernel hangs, or other work holds the device");
+    }
+    if (now_us - begin_us >= kSpinUs) std::this_thread::sleep_for(kPause);
+  }
+  return stream.failure();
+}
+
+Status CudaBackend::status(Queue& queue) {
+  CudaQueue& stream = cuda_queue(queue);
+  const cudaError_t state = stream.is_usable() ? cudaStreamQuery(stream.stream()) : cudaSuccess;
+  if (state != cudaErrorNotReady) stream.check(state, "an earlier step");
+  return stream.failure();
+}
+
+void CudaBackend::order(Queue& later, Queue& earlier) {
+  CudaQueue& first = cuda_queue(earlier);
+  CudaQueue& second = cuda_queue(later);
+  first.check(cudaEventRecord(first.event(), first.stream()), "order");
+  second.check(cudaStreamWaitEvent(second.stream(), first.event(), 0), "order");
+}
+
+}  // namespace cuda
+}  // namespace trireme

@@ -1,0 +1,24 @@
+#include "kernels/cuda/cuda_queue.h"
+
+namespace trireme::cuda {
+
+CudaQueue::~CudaQueue() {
+  cudaStreamSynchronize(stream_);  // what it runs may use memory that goes next
+  cudaEventDestroy(event_);
+  cudaStreamDestroy(stream_);
+}
+
+void CudaQueue::check(cudaError_t error, const char* operation) {
+  if (error == cudaSuccess || !failure_.ok()) return;
+  failure_ = unavailable("TRI-CUDA-001",
+                         "the device failed in ",
+                         operation,
+                         ": ",
+                         cudaGetErrorName(error),
+                         " (",
+                         cudaGetErrorString(error),
+                         "); the rank leaves its group, which starts again; if it comes back, look "
+                         "at the device's health with nvidia-smi -q and in the kernel's log");
+}
+
+}  // namespace trireme::cuda

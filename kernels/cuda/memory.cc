@@ -1,0 +1,92 @@
+#include <algorithm>
+#include <cstring>
+
+#include "base/text.h"
+#include "kernels/cuda/backend.h"
+
+namespace trireme::cuda {
+namespace {
+
+// Kept out of every plan: local memory and printf buffers of modules, the driver's own needs, and
+// what NCCL takes when it first sends.
+constexpr int64_t kReserveBytes = int64_t{512} << 20;
+
+int64_t free_bytes() {
+  size_t free = 0;
+  size_t total = 0;
+  return cudaMemGetInfo(&free, &total) == cudaSuccess ? static_cast<int64_t>(free) : 0;
+}
+
+void release_device(std::byte* data, int64_t) { cudaFree(data); }
+void release_shared(std::byte* data, int64_t) { cudaFreeHost(data); }
+
+Status no_memory(int64_t bytes, const std::string& what, const char* where, cudaError_t error) {
+  return exhausted("TRI-MEM-001",
+                   what,
+                   " needs ",
+                   format_bytes(static_cast<double>(bytes)),
+                   " of ",
+                   where,
+                   ", which the device does not give (",
+                   cudaGetErrorString(error),
+                   "; free on the device: ",
+                   format_bytes(static_cast<double>(free_bytes())),
+                   "); use more ranks, a smaller --max-num-batched-tokens, or less --kv-memory");
+}
+
+}  // namespace
+
+StatusOr<Buffer> CudaBackend::allocate(int64_t bytes, const std::string& what) {
+  void* data = nullptr;
+  cudaError_t error = cudaMalloc(&data, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
+  if (error != cudaSuccess) {
+    cudaGetLastError();  // an allocation that fails leaves the device usable
+    return no_memory(bytes, what, "device memory", error);
+  }
+  Buffer buffer(static_cast<std::byte*>(data), bytes, release_device);
+  error = cudaMemset(data, 0, static_cast<size_t>(bytes));
+  if (error == cudaSuccess) error = cudaDeviceSynchronize();  // queues do not wait for a memset
+  if (error != cudaSuccess) return no_memory(bytes, what, "device memory", error);
+  return buffer;
+}
+
+StatusOr<Buffer> CudaBackend::allocate_shared(int64_t bytes, const std::string& what) {
+  void* data = nullptr;
+  const cudaError_t error = cudaHostAlloc(&data,
+                                          static_cast<size_t>(std::max<int64_t>(bytes, 1)),
+                                          cudaHostAllocMapped | cudaHostAllocPortable);
+  if (error != cudaSuccess) {
+    cudaGetLastError();
+    return no_memory(bytes, what, "pinned host memory", error);
+  }
+  std::memset(data, 0, static_cast<size_t>(bytes));
+  return Buffer(static_cast<std::byte*>(data), bytes, release_shared);
+}
+
+int64_t CudaBackend::available_bytes() const {
+  return std::max<int64_t>(0, free_bytes() - kReserveBytes);
+}
+
+void CudaBackend::upload(Queue& queue, std::byte* device, std::span<const std::byte> host) {
+  staging_.copy(cuda_queue(queue), device, host);
+}
+
+void CudaBackend::upload_shared(Queue& queue,
+                                std::byte* device,
+                                std::span<const std::byte> shared) {
+  CudaQueue& stream = cuda_queue(queue);
+  if (shared.empty() || !stream.is_usable()) return;
+  stream.check(cudaMemcpyAsync(
+                   device, shared.data(), shared.size(), cudaMemcpyHostToDevice, stream.stream()),
+               "upload");
+}
+
+void CudaBackend::download(Queue& queue, std::span<std::byte> host, const std::byte* device) {
+  CudaQueue& stream = cuda_queue(queue);
+  if (host.empty() || !stream.is_usable()) return;
+  stream.check(
+      cudaMemcpyAsync(host.data(), device, host.size(), cudaMemcpyDeviceToHost, stream.stream()),
+      "download");
+}
+
+}  // namespace trireme::cuda
