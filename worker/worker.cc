@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "kernels/cpu_backend.h"
+#include "kernels/cuda_backend.h"
 
 namespace trireme {
 namespace {
@@ -34,6 +35,7 @@ int64_t tier_index(const std::string& isa) {
   return found == kTiers.end() ? -1 : found - kTiers.begin();
 }
 
+constexpr int64_t kMostCudaHeadDim = 256;
 constexpr TimeUs kAgreementUs = 120'000'000;  // ranks load at different speeds
 
 }  // namespace
@@ -102,7 +104,7 @@ Status Worker::start(int64_t num_pages, ResultSink& sink) {
   CHECK(num_pages > 0 && num_pages <= cache_->pages().num_pages);
   StepLimits limits;
   limits.max_slots = options_.max_num_seqs;
-  limits.max_tokens = std::max(options_.max_num_batched_tokens, options_.max_num_seqs);
+  limits.max_tokens = max_tokens();
   limits.max_model_len = max_model_len_;
   limits.drawable = source_.config.vocabulary_size;
   if (options_.drawable > 0) limits.drawable = std::min(options_.drawable, limits.drawable);
@@ -116,6 +118,25 @@ Status Worker::start(int64_t num_pages, ResultSink& sink) {
 }
 
 Status Worker::make_backend() {
+  if (options_.backend != "cuda") return make_cpu_backend_of_group();
+  if (source_.config.head_dim > kMostCudaHeadDim) {
+    return invalid("TRI-CUDA-003",
+                   "heads of ",
+                   source_.config.head_dim,
+                   " dimensions have no attention kernel for CUDA, at most ",
+                   kMostCudaHeadDim,
+                   " have; use --backend cpu");
+  }
+  CudaBackendOptions options;
+  options.device = options_.device;
+  options.dtype = options_.dtype;
+  options.invariant = options_.invariant;
+  options.max_tokens = max_tokens();
+  ASSIGN_OR_RETURN(backend_, make_cuda_backend(options));
+  return ok_status();
+}
+
+Status Worker::make_cpu_backend_of_group() {
   CpuBackendOptions options;
   options.dtype = options_.dtype;
   options.num_threads = options_.threads > 0

@@ -2,6 +2,7 @@
 // rank under a coordinator, one that reads plans from a file, and one in a test.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -22,7 +23,10 @@ struct WorkerOptions {
   int tp = 1;
   int pp = 1;
   DType dtype = DType::kBFloat16;
-  int threads = 0;  // 0: this rank's share of the cores
+  std::string backend = "cpu";  // or "cuda"
+  int device = 0;               // of CUDA
+  bool invariant = false;       // CUDA: the same bits whatever shares the batch
+  int threads = 0;              // 0: this rank's share of the cores
   std::string isa = "auto";
   int32_t max_num_seqs = 256;
   int32_t max_num_batched_tokens = 512;
@@ -68,7 +72,11 @@ class Worker {
          Progress& progress,
          const ParallelPlan& cut);
   Status make_backend();
+  Status make_cpu_backend_of_group();
   Status make_cache();
+  int32_t max_tokens() const {  // rows of a step
+    return std::max(options_.max_num_batched_tokens, options_.max_num_seqs);
+  }
 
   const WorkerOptions options_;
   const ModelSource& source_;
