@@ -1,0 +1,45 @@
+// Moves bytes by the widest unit that both places' alignment allows. For device code alone.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/cuda/arch.h"
+
+namespace trireme::cuda {
+
+// A share of a copy: thread `index` of `count`.
+struct CopyShare {
+  int64_t index = 0;
+  int64_t count = 1;
+};
+
+template <class Unit>
+__device__ __forceinline__ int64_t
+copy_units(std::byte* to, const std::byte* from, int64_t bytes, CopyShare share) {
+  constexpr int64_t kBytes = sizeof(Unit);
+  const int64_t units = bytes / kBytes;
+#pragma unroll 4
+  for (int64_t i = share.index; i < units; i += share.count) {
+    reinterpret_cast<Unit*>(to)[i] =
+        from == nullptr ? Unit{} : reinterpret_cast<const Unit*>(from)[i];
+  }
+  return units * kBytes;
+}
+
+// to[0, bytes) = from[0, bytes), or zeros if there is no `from`.
+__device__ __forceinline__ void copy_bytes(std::byte* to,
+                                           const std::byte* from,
+                                           int64_t bytes,
+                                           CopyShare share) {
+  const auto alignment = reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from);
+  int64_t done = 0;
+  if (alignment % 16 == 0) {
+    done = copy_units<uint4>(to, from, bytes, share);
+  } else if (alignment % 4 == 0) {
+    done = copy_units<uint32_t>(to, from, bytes, share);
+  }
+  const std::byte* rest = from == nullptr ? nullptr : from + done;
+  copy_units<std::byte>(to + done, rest, bytes - done, share);
+}
+
+}  // namespace trireme::cuda
