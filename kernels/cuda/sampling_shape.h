@@ -1,0 +1,83 @@
+// How the sampling kernels cut rows into parts, one a block, and where they keep what parts say to
+// each other: at the workspace's start, each table on 256 bytes. Cuts follow from the width alone.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/sampling_row.h"
+
+namespace trireme::cuda {
+
+constexpr int32_t kAdjustIds = 8192;  // their counts fill 32 KiB of shared memory
+constexpr int32_t kDrawIds = 4096;    // 256 threads, four groups of four ids
+constexpr int32_t kScaleIds = 4096;
+constexpr int32_t kCountIds = 2048;    // as many masses of 21 bits add up in 32
+constexpr int32_t kLogprobIds = 4096;  // 256 threads, sixteen ids in registers
+constexpr int32_t kBuckets = 1 << 11;
+
+constexpr int32_t parts_of(int64_t ids, int64_t part) {
+  return static_cast<int32_t>((ids + part - 1) / part);
+}
+
+// Noise comes for four ids at a time, from an id that is a multiple of four.
+constexpr int32_t num_draw_parts(int64_t width, int64_t first_id) {
+  return parts_of(width + first_id % 4, kDrawIds);
+}
+
+// Which ids of a row may be drawn: those of at least this rank whose distance from the greatest is
+// at least `least`.
+struct RowFilter {
+  uint64_t threshold = 0;
+  double least = 0;
+  float greatest = 0;
+  int32_t has_least = 0;
+};
+
+constexpr int64_t align_256(int64_t bytes) { return (bytes + 255) / 256 * 256; }
+
+// Offsets of draw_whole's tables.
+struct DrawLayout {
+  int64_t parts = 0;    // uint64 [rows, draw parts] best ranks
+  int64_t maxima = 0;   // uint32 [rows, scale parts] greatest keys
+  int64_t counts = 0;   // uint32 [rows, kBuckets] ids in a bucket
+  int64_t masses = 0;   // uint64 [rows, kBuckets] their mass
+  int64_t filters = 0;  // RowFilter [rows]
+  int64_t bytes = 0;
+};
+
+constexpr DrawLayout draw_layout(int64_t rows, int64_t width) {
+  DrawLayout layout;
+  layout.maxima = layout.parts + align_256(rows * num_draw_parts(width, 3) * 8);
+  layout.counts = layout.maxima + align_256(rows * parts_of(width, kScaleIds) * 4);
+  layout.masses = layout.counts + align_256(rows * kBuckets * 4);
+  layout.filters = layout.masses + align_256(rows * kBuckets * 8);
+  layout.bytes = layout.filters + align_256(rows * static_cast<int64_t>(sizeof(RowFilter)));
+  return layout;
+}
+
+// What a part of a row says about its log-softmax: e^(x - greatest) summed.
+struct PartSum {
+  float greatest = 0;
+  float sum = 0;
+};
+
+struct LogprobLayout {
+  int64_t sums = 0;  // PartSum [rows, parts]
+  int64_t tops = 0;  // uint64 [rows, parts, count] ranks, greatest first
+  int64_t bytes = 0;
+};
+
+constexpr LogprobLayout logprob_layout(int64_t rows, int64_t width, int64_t count) {
+  const int64_t parts = rows * parts_of(width, kLogprobIds);
+  LogprobLayout layout;
+  layout.tops = layout.sums + align_256(parts * static_cast<int64_t>(sizeof(PartSum)));
+  layout.bytes = layout.tops + align_256(parts * count * 8);
+  return layout;
+}
+
+constexpr int64_t sampling_bytes(int64_t rows, int64_t width) {
+  return std::max(draw_layout(rows, width).bytes, logprob_layout(rows, width, kMaxTopIds).bytes);
+}
+
+}  // namespace trireme::cuda
