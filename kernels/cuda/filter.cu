@@ -1,0 +1,428 @@
+// draw_whole: temperature, top-k, top-p and min-p over whole rows, then the draw of sample.cu;
+// docs/numerics.md, "The draw", steps 4 to 8.
+//
+// An id's rank is 53 bits (ranking.h): its value's key, then its id. top-k and top-p keep all ranks
+// from one threshold up, which is found digit by digit, greatest first: 11, 11, 10, 11 and 10 bits.
+// The first digit's histogram is made by many blocks a row, the rest by one block a row over the
+// ids of one bucket, in shared memory as soon as they fit.
+// The mass of an id is e^(x - greatest) in units of 2^-41, an integer: sums are exact in any order,
+// so the kept set depends on the row alone. It is the definition's, but that an id may go the other
+// way where the sum before it lies within 2^-22 of the whole of top_p times the whole: e^x is good
+// to 2 units in the last place of fp32, and 2^21 ids lose less than one unit each.
+//
+// Kernels: scale (divide, greatest), count (histogram), select (thresholds), the draw.
+// Bound: bytes, 4 ids (2 + 1 + up to 3 + 1). Share of peak: not yet measured.
+#include <limits>
+
+#include "base/check.h"
+#include "kernels/cuda/arch.h"
+#include "kernels/cuda/backend.h"
+#include "kernels/cuda/block_reduce.h"
+#include "kernels/cuda/draw_rows.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/ranking.h"
+#include "kernels/draw.h"
+
+namespace trireme::cuda {
+
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr int32_t kSelectThreads = 1024;
+constexpr int32_t kListIds = 4096;  // of a bucket, in shared memory: 32 KiB
+constexpr int32_t kMassBits = 41;
+constexpr int32_t kLowBits = 21;  // a mass is added in two words: kCountIds of these fit into 32
+static_assert(kCountIds <= 1 << (32 - kLowBits) && kMassBits - kLowBits < kLowBits);
+static_assert(kCountIds == 2 * kSelectThreads && kBuckets == 2 * kSelectThreads);
+
+struct FilterTask {
+  float* logits;
+  int64_t row_stride;
+  int32_t width;
+  const SamplingRow* rows;
+  uint32_t* maxima;  // [rows, num_maxima]
+  int32_t num_maxima;
+  uint32_t* counts;            // [rows, kBuckets]
+  unsigned long long* masses;  // [rows, kBuckets]
+  RowFilter* filters;
+};
+
+__device__ __forceinline__ bool has_top_k(const SamplingRow& row, int32_t width) {
+  return row.top_k > 0 && row.top_k < width;
+}
+
+__device__ __forceinline__ uint64_t mass_of(float x, float greatest) {
+  if (x == greatest) return uint64_t{1} << kMassBits;
+  return static_cast<uint64_t>(expf(x - greatest) * static_cast<float>(uint64_t{1} << kMassBits));
+}
+
+// Divides by the temperature; what is no number can not be drawn. Empties the row's histograms.
+__global__ void __launch_bounds__(kSampleThreads) scale_part(FilterTask task) {
+  dependency_wait();
+  auto& warps = shared_memory<uint64_t[kSampleWarps]>();
+  const int64_t row_index = blockIdx.y;
+  const SamplingRow& row = task.rows[row_index];
+  if (!row.needs_whole_row()) return;
+  float* logits = task.logits + row_index * task.row_stride;
+  const float temperature =
+      row.temperature > kLowestTemperature ? row.temperature : kLowestTemperature;
+  const int32_t begin = static_cast<int32_t>(blockIdx.x) * kScaleIds;
+  const int32_t end = begin + kScaleIds < task.width ? begin + kScaleIds : task.width;
+  uint32_t greatest = 0;
+#pragma unroll 4
+  for (int32_t i = begin + static_cast<int32_t>(threadIdx.x); i < end; i += kSampleThreads) {
+    const float logit = logits[i];
+    const float x = logit > kNever ? logit / temperature : kNever;
+    logits[i] = x;
+    const uint32_t key = order_key(x);
+    greatest = key > greatest ? key : greatest;
+  }
+  for (int32_t i = static_cast<int32_t>(blockIdx.x * kSampleThreads + threadIdx.x); i < kBuckets;
+       i += static_cast<int32_t>(gridDim.x) * kSampleThreads) {
+    task.counts[row_index * kBuckets + i] = 0;
+    task.masses[row_index * kBuckets + i] = 0;
+  }
+  greatest = static_cast<uint32_t>(block_max(greatest, warps));
+  if (threadIdx.x == 0) task.maxima[row_index * task.num_maxima + blockIdx.x] = greatest;
+}
+
+// The row's greatest, in every thread of the block; kNever if nothing can be drawn.
+__device__ __forceinline__ float greatest_of_row(const FilterTask& task, int64_t row_index) {
+  uint64_t key = 0;
+  for (int32_t i = static_cast<int32_t>(threadIdx.x % 32); i < task.num_maxima; i += 32) {
+    const uint64_t other = task.maxima[row_index * task.num_maxima + i];
+    key = other > key ? other : key;
+  }
+  return value_of_key(static_cast<uint32_t>(warp_max(key)));
+}
+
+struct CountShared {
+  uint32_t counts[kBuckets];
+  uint32_t low[kBuckets];  // of the masses, kLowBits
+  uint32_t high[kBuckets];
+};
+
+// Adds this block's ids to the row's histograms over the first digit.
+__global__ void __launch_bounds__(kSampleThreads) count_part(FilterTask task) {
+  dependency_wait();
+  auto& shared = shared_memory<CountShared>();
+  const int64_t row_index = blockIdx.y;
+  const SamplingRow& row = task.rows[row_index];
+  const bool has_top_p = row.top_p < 1;
+  if (!row.needs_whole_row() || !(has_top_k(row, task.width) || has_top_p)) return;
+  const float* logits = task.logits + row_index * task.row_stride;
+  const float greatest = greatest_of_row(task, row_index);
+  const int32_t first = static_cast<int32_t>(threadIdx.x);
+  for (int32_t i = first; i < kBuckets; i += kSampleThreads) {
+    shared.counts[i] = shared.low[i] = shared.high[i] = 0;
+  }
+  __syncthreads();
+  const int32_t begin = static_cast<int32_t>(blockIdx.x) * kCountIds;
+  const int32_t end = begin + kCountIds < task.width ? begin + kCountIds : task.width;
+#pragma unroll 4
+  for (int32_t i = begin + first; i < end; i += kSampleThreads) {
+    const float x = logits[i];
+    if (!(x > kNever)) continue;
+    const uint32_t bucket = order_key(x) >> 21;
+    atomicAdd(&shared.counts[bucket], 1u);
+    const uint64_t mass = has_top_p ? mass_of(x, greatest) : 0;
+    if (mass == 0) continue;
+    atomicAdd(&shared.low[bucket], static_cast<uint32_t>(mass) & ((1u << kLowBits) - 1));
+    atomicAdd(&shared.high[bucket], static_cast<uint32_t>(mass >> kLowBits));
+  }
+  __syncthreads();
+  for (int32_t i = first; i < kBuckets; i += kSampleThreads) {
+    if (shared.counts[i] == 0) continue;
+    atomicAdd(&task.counts[row_index * kBuckets + i], shared.counts[i]);
+    const uint64_t mass = (static_cast<uint64_t>(shared.high[i]) << kLowBits) + shared.low[i];
+    if (mass > 0) atomicAdd(&task.masses[row_index * kBuckets + i], mass);
+  }
+}
+
+struct SelectShared {
+  uint64_t list[kListIds];  // ranks
+  uint64_t weights[kBuckets];
+  uint32_t counts[kBuckets];
+  uint32_t low[kBuckets];
+  uint32_t high[kBuckets];
+  uint64_t warps[kSelectThreads / 32];
+  uint64_t above;  // weight of the buckets over the one found
+  uint32_t bucket;
+  uint32_t list_size;
+};
+
+// A row under selection: ranks from `least` up.
+struct SelectRow {
+  const float* x;
+  int32_t width;
+  float greatest;
+  uint64_t least;
+  __device__ __forceinline__ uint64_t rank(int32_t i) const {
+    return x[i] > kNever ? rank_of(x[i], i) : 0;
+  }
+};
+
+__device__ __forceinline__ uint64_t block_total(uint64_t value, SelectShared& shared) {
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffu, value, step);
+  if (threadIdx.x % 32 == 0) shared.warps[threadIdx.x / 32] = value;
+  __syncthreads();
+  uint64_t total = 0;
+  for (int32_t warp = 0; warp < kSelectThreads / 32; ++warp) total += shared.warps[warp];
+  __syncthreads();
+  return total;
+}
+
+// Where the running weight, taken from the greatest bucket down, first reaches `target`, which the
+// whole does reach: shared.bucket and shared.above. Thread t looks at buckets 2047 - 2t and the
+// next.
+__device__ __forceinline__ void find_bucket(SelectShared& shared, uint64_t target) {
+  const int32_t lane = static_cast<int32_t>(threadIdx.x % 32);
+  const int32_t warp = static_cast<int32_t>(threadIdx.x / 32);
+  const int32_t upper = kBuckets - 1 - 2 * static_cast<int32_t>(threadIdx.x);
+  const uint64_t first = shared.weights[upper];
+  const uint64_t both = first + shared.weights[upper - 1];
+  uint64_t running = both;
+#pragma unroll
+  for (int step = 1; step < 32; step *= 2) {
+    const uint64_t before = __shfl_up_sync(0xffffffffu, running, step);
+    if (lane >= step) running += before;
+  }
+  if (lane == 31) shared.warps[warp] = running;
+  __syncthreads();
+  uint64_t above = running - both;
+  for (int32_t i = 0; i < warp; ++i) above += shared.warps[i];
+  if (above < target && above + both >= target) {
+    const bool is_first = above + first >= target;
+    shared.bucket = static_cast<uint32_t>(is_first ? upper : upper - 1);
+    shared.above = is_first ? above : above + first;
+  }
+  __syncthreads();
+}
+
+struct Digit {
+  int32_t shift;
+  int32_t bits;
+};
+
+__device__ __forceinline__ Digit digit_of(int32_t index) {
+  return index == 1   ? Digit{31, 11}
+         : index == 2 ? Digit{21, 10}
+         : index == 3 ? Digit{10, 11}
+                      : Digit{0, 10};
+}
+
+// The ranks that continue `prefix` (what stands above `shift`) go to the list, in any order.
+__device__ __forceinline__ void make_list(const SelectRow& row,
+                                          uint64_t prefix,
+                                          int32_t shift,
+                                          SelectShared& shared) {
+  if (threadIdx.x == 0) shared.list_size = 0;
+  __syncthreads();
+#pragma unroll 4
+  for (int32_t i = static_cast<int32_t>(threadIdx.x); i < row.width; i += kSelectThreads) {
+    const uint64_t rank = row.rank(i);
+    if (rank < row.least || rank == 0 || rank >> shift != prefix) continue;
+    shared.list[atomicAdd(&shared.list_size, 1u)] = rank;
+  }
+  __syncthreads();
+}
+
+// Histogram of the next digit of the ranks that continue `prefix`, read from the list or the row.
+template <bool kIsMass>
+__device__ __forceinline__ void count_digit(
+    const SelectRow& row, bool from_list, uint64_t prefix, Digit digit, SelectShared& shared) {
+  const int32_t first = static_cast<int32_t>(threadIdx.x);
+  for (int32_t i = first; i < kBuckets; i += kSelectThreads) {
+    shared.counts[i] = shared.low[i] = shared.high[i] = 0;
+    shared.weights[i] = 0;
+  }
+  __syncthreads();
+  const int32_t size = from_list ? static_cast<int32_t>(shared.list_size) : row.width;
+#pragma unroll 1
+  for (int32_t begin = 0; begin < size; begin += kCountIds) {  // as many as the words can add
+#pragma unroll
+    for (int32_t part = 0; part < 2; ++part) {
+      const int32_t i = begin + part * kSelectThreads + first;
+      const uint64_t rank = i >= size ? 0 : from_list ? shared.list[i] : row.rank(i);
+      if (rank < row.least || rank == 0 || rank >> (digit.shift + digit.bits) != prefix) continue;
+      const auto bucket = static_cast<uint32_t>(rank >> digit.shift) & ((1u << digit.bits) - 1);
+      atomicAdd(&shared.counts[bucket], 1u);
+      if (!kIsMass) continue;
+      const uint64_t mass = mass_of(value_of_rank(rank), row.greatest);
+      atomicAdd(&shared.low[bucket], static_cast<uint32_t>(mass) & ((1u << kLowBits) - 1));
+      atomicAdd(&shared.high[bucket], static_cast<uint32_t>(mass >> kLowBits));
+    }
+    __syncthreads();
+    for (int32_t i = first; kIsMass && i < kBuckets; i += kSelectThreads) {
+      shared.weights[i] += (static_cast<uint64_t>(shared.high[i]) << kLowBits) + shared.low[i];
+      shared.low[i] = shared.high[i] = 0;
+    }
+    __syncthreads();
+  }
+  for (int32_t i = first; !kIsMass && i < kBuckets; i += kSelectThreads) {
+    shared.weights[i] = shared.counts[i];
+  }
+  __syncthreads();
+}
+
+// The rank at which the running weight first reaches `target`. The first digit's weights and counts
+// stand in shared memory.
+template <bool kIsMass>
+__device__ __forceinline__ uint64_t select_rank(const SelectRow& row,
+                                                uint64_t target,
+                                                SelectShared& shared) {
+  find_bucket(shared, target);
+  uint64_t prefix = shared.bucket;
+  bool has_list = false;
+#pragma unroll 1
+  for (int32_t index = 1; index < 5; ++index) {
+    const Digit digit = digit_of(index);
+    target -= shared.above;
+    if (!has_list && shared.counts[shared.bucket] <= kListIds) {
+      make_list(row, prefix, digit.shift + digit.bits, shared);
+      has_list = true;
+    }
+    __syncthreads();  // the found bucket has been read by all
+    count_digit<kIsMass>(row, has_list, prefix, digit, shared);
+    find_bucket(shared, target);
+    prefix = prefix << digit.bits | shared.bucket;
+  }
+  __syncthreads();
+  return prefix;
+}
+
+// The rank of the k-th greatest; 0 if there are no more than k.
+__device__ __forceinline__ uint64_t select_top_k(const FilterTask& task,
+                                                 const SelectRow& row,
+                                                 int64_t row_index,
+                                                 SelectShared& shared) {
+  const auto target = static_cast<uint64_t>(task.rows[row_index].top_k);
+  uint64_t sum = 0;
+  for (int32_t i = static_cast<int32_t>(threadIdx.x); i < kBuckets; i += kSelectThreads) {
+    const uint32_t count = task.counts[row_index * kBuckets + i];
+    shared.counts[i] = count;
+    shared.weights[i] = count;
+    sum += count;
+  }
+  if (block_total(sum, shared) <= target) return 0;
+  return select_rank<false>(row, target, shared);
+}
+
+// The rank of the last id that top_p keeps of those from row.least up.
+__device__ __forceinline__ uint64_t select_top_p(const FilterTask& task,
+                                                 const SelectRow& row,
+                                                 int64_t row_index,
+                                                 SelectShared& shared) {
+  const uint64_t least_bucket = row.least >> (kRankBits - 11);
+  uint64_t cut_mass = 0;  // of the bucket that top-k goes through
+  if (row.least > 0) {
+    for (int32_t i = static_cast<int32_t>(threadIdx.x); i < row.width; i += kSelectThreads) {
+      const uint64_t rank = row.rank(i);
+      if (rank < row.least || rank >> (kRankBits - 11) != least_bucket) continue;
+      cut_mass += mass_of(row.x[i], row.greatest);
+    }
+    cut_mass = block_total(cut_mass, shared);
+  }
+  uint64_t sum = 0;
+  for (int32_t i = static_cast<int32_t>(threadIdx.x); i < kBuckets; i += kSelectThreads) {
+    uint64_t mass = task.masses[row_index * kBuckets + i];
+    if (row.least > 0 && i <= static_cast<int32_t>(least_bucket)) {
+      mass = i == static_cast<int32_t>(least_bucket) ? cut_mass : 0;
+    }
+    shared.counts[i] = task.counts[row_index * kBuckets + i];
+    shared.weights[i] = mass;
+    sum += mass;
+  }
+  const double share = static_cast<double>(task.rows[row_index].top_p) *
+                       static_cast<double>(block_total(sum, shared));
+  auto target = static_cast<uint64_t>(share);  // an id stays while the sum before it is below share
+  if (static_cast<double>(target) < share) ++target;
+  return select_rank<true>(row, target > 0 ? target : 1, shared);
+}
+
+// A block a row: its filter.
+__global__ void __launch_bounds__(kSelectThreads) select_row(FilterTask task) {
+  dependency_wait();
+  auto& shared = shared_memory<SelectShared>();
+  const int64_t row_index = blockIdx.x;
+  const SamplingRow& wishes = task.rows[row_index];
+  if (!wishes.needs_whole_row()) return;
+  SelectRow row;
+  row.x = task.logits + row_index * task.row_stride;
+  row.width = task.width;
+  row.greatest = greatest_of_row(task, row_index);
+  row.least = 0;
+  if (row.greatest > kNever && has_top_k(wishes, task.width)) {
+    row.least = select_top_k(task, row, row_index, shared);
+  }
+  if (row.greatest > kNever && wishes.top_p < 1) {
+    row.least = select_top_p(task, row, row_index, shared);
+  }
+  if (threadIdx.x != 0) return;
+  RowFilter filter;
+  filter.threshold = row.least;
+  filter.greatest = row.greatest;
+  filter.has_least = wishes.min_p > 0;
+  filter.least = filter.has_least ? log(static_cast<double>(wishes.min_p)) : 0.0;
+  task.filters[row_index] = filter;
+}
+
+LaunchConfig parts_of_rows(int32_t parts, int64_t rows, int64_t shared_bytes) {
+  CHECK(rows <= 65535);
+  LaunchConfig config;
+  config.grid = {static_cast<unsigned>(parts), static_cast<unsigned>(rows), 1};
+  config.block.x = kSampleThreads;
+  config.shared_bytes = shared_bytes;
+  return config;
+}
+
+}  // namespace
+
+void CudaBackend::draw_whole(
+    Queue& queue, Workspace& workspace, Tensor logits, const SamplingRow* rows, ShardDraw* draws) {
+  const DrawLayout layout = draw_layout(logits.rows, logits.columns);
+  CHECK(logits.dtype == DType::kFloat32 && logits.columns <= int64_t{1} << kIdBits);
+  CHECK(workspace.bytes >= layout.bytes);
+  const auto width = static_cast<int32_t>(logits.columns);
+  FilterTask filter;
+  filter.logits = logits.row<float>(0);
+  filter.row_stride = logits.row_stride;
+  filter.width = width;
+  filter.rows = rows;
+  filter.maxima = reinterpret_cast<uint32_t*>(workspace.data + layout.maxima);
+  filter.num_maxima = parts_of(width, kScaleIds);
+  filter.counts = reinterpret_cast<uint32_t*>(workspace.data + layout.counts);
+  filter.masses = reinterpret_cast<unsigned long long*>(workspace.data + layout.masses);
+  filter.filters = reinterpret_cast<RowFilter*>(workspace.data + layout.filters);
+  CudaQueue& stream = cuda_queue(queue);
+  launch(stream,
+         "draw_whole scale",
+         scale_part,
+         parts_of_rows(filter.num_maxima, logits.rows, sizeof(uint64_t[kSampleWarps])),
+         filter);
+  launch(stream,
+         "draw_whole count",
+         count_part,
+         parts_of_rows(parts_of(width, kCountIds), logits.rows, sizeof(CountShared)),
+         filter);
+  LaunchConfig select;
+  select.grid.x = static_cast<unsigned>(width > 0 ? logits.rows : 0);
+  select.block.x = kSelectThreads;
+  select.shared_bytes = sizeof(SelectShared);
+  launch(stream, "draw_whole select", select_row, select, filter);
+  DrawTask draw;
+  draw.logits = filter.logits;
+  draw.row_stride = filter.row_stride;
+  draw.width = width;
+  draw.num_rows = static_cast<int32_t>(logits.rows);
+  draw.rows = rows;
+  draw.filters = filter.filters;
+  draw.parts = reinterpret_cast<uint64_t*>(workspace.data + layout.parts);
+  draw.draws = draws;
+  draw_rows(stream, draw);
+}
+
+cudaError_t prepare_sampling() { return allow_shared_memory(select_row, sizeof(SelectShared)); }
+
+}  // namespace trireme::cuda
