@@ -1,0 +1,194 @@
+// logprobs: log-softmax of raw rows, x - greatest - ln sum e^(x - greatest), of one chosen id and
+// of the `count` greatest.
+//
+// A block takes kLogprobIds ids, sixteen a thread in registers, and leaves its greatest, its sum
+// about it and the ranks of its best, greatest first. A block a row then merges the parts. Order of
+// the sum: a thread's sixteen in ascending order, lanes by the xor tree, warps in ascending order;
+// parts over 32 lanes in ascending order and their xor tree in fp64. It depends on the width alone.
+// NaN and -inf add nothing; NaN is in no list. Bound: bytes, 4 ids a row. Share of peak: not yet
+// measured.
+#include <limits>
+
+#include "base/check.h"
+#include "kernels/cuda/arch.h"
+#include "kernels/cuda/backend.h"
+#include "kernels/cuda/block_reduce.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/ranking.h"
+#include "kernels/cuda/sampling_shape.h"
+
+namespace trireme::cuda {
+
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr int32_t kThreadIds = kLogprobIds / kSampleThreads;
+
+struct LogprobTask {
+  const float* logits;
+  int64_t row_stride;
+  int32_t width;
+  int32_t count;
+  const int32_t* chosen;
+  PartSum* sums;   // [rows, num_parts]
+  uint64_t* tops;  // [rows, num_parts, count]
+  int32_t num_parts;
+  TokenLogprob* out;  // [rows, 1 + count]
+};
+
+struct LogprobShared {
+  uint64_t greatest[kSampleWarps];
+  float sums[kSampleWarps];
+  uint64_t best[2][kSampleWarps];  // by turns, so that a round needs one barrier
+  double log_sum;
+  float greatest_value;
+};
+
+// The greatest rank of this thread's ids below `limit`.
+__device__ __forceinline__ uint64_t best_below(const float (&x)[kThreadIds],
+                                               int32_t begin,
+                                               uint64_t limit) {
+  uint64_t best = 0;
+#pragma unroll
+  for (int32_t i = 0; i < kThreadIds; ++i) {
+    const uint64_t rank = rank_of(x[i], begin + i * kSampleThreads);
+    if (rank < limit && rank > best) best = rank;
+  }
+  return best;
+}
+
+__global__ void __launch_bounds__(kSampleThreads) rank_part(LogprobTask task) {
+  dependency_wait();
+  auto& shared = shared_memory<LogprobShared>();
+  const int64_t row = blockIdx.y;
+  const int64_t part = row * task.num_parts + blockIdx.x;
+  const float* logits = task.logits + row * task.row_stride;
+  const int32_t begin = static_cast<int32_t>(blockIdx.x * kLogprobIds + threadIdx.x);
+  float x[kThreadIds];
+  float local = kNever;
+#pragma unroll
+  for (int32_t i = 0; i < kThreadIds; ++i) {
+    const int32_t id = begin + i * kSampleThreads;
+    x[i] = id < task.width ? logits[id] : std::numeric_limits<float>::quiet_NaN();
+    local = x[i] > local ? x[i] : local;
+  }
+  const auto greatest =
+      value_of_key(static_cast<uint32_t>(block_max(order_key(local), shared.greatest)));
+  float sum = 0;
+#pragma unroll
+  for (int32_t i = 0; i < kThreadIds; ++i) {
+    if (x[i] > kNever) sum += expf(x[i] - greatest);
+  }
+  sum = block_sum(sum, shared.sums);
+  if (threadIdx.x == 0) task.sums[part] = {greatest, sum};
+
+  uint64_t best = best_below(x, begin, ~uint64_t{0});
+#pragma unroll 1
+  for (int32_t i = 0; i < task.count; ++i) {
+    const uint64_t winner = block_max(best, shared.best[i % 2]);
+    if (threadIdx.x == 0) task.tops[part * task.count + i] = winner;
+    if (best == winner) best = best_below(x, begin, winner);
+  }
+}
+
+// Greatest and log-sum of a row, by its first warp.
+__device__ __forceinline__ void merge_sums(const LogprobTask& task,
+                                           int64_t row,
+                                           LogprobShared& shared) {
+  const PartSum* parts = task.sums + row * task.num_parts;
+  const int32_t lane = static_cast<int32_t>(threadIdx.x);
+  uint64_t key = 0;
+  for (int32_t part = lane; part < task.num_parts; part += 32) {
+    const uint64_t other = order_key(parts[part].greatest);
+    key = other > key ? other : key;
+  }
+  key = warp_max(key);
+  const float greatest = key == 0 ? kNever : value_of_key(static_cast<uint32_t>(key));
+  double total = 0;
+  for (int32_t part = lane; part < task.num_parts; part += 32) {
+    if (!(parts[part].greatest > kNever)) continue;
+    total += static_cast<double>(parts[part].sum) *
+             static_cast<double>(expf(parts[part].greatest - greatest));
+  }
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(0xffffffffu, total, step);
+  if (lane != 0) return;
+  shared.log_sum = log(total);
+  shared.greatest_value = greatest;
+}
+
+// The greatest rank below `limit` among the parts' lists, every 256th entry.
+__device__ __forceinline__ uint64_t best_listed(const uint64_t* ranks,
+                                                int64_t size,
+                                                uint64_t limit) {
+  uint64_t best = 0;
+  for (int64_t i = threadIdx.x; i < size; i += kSampleThreads) {
+    if (ranks[i] < limit && ranks[i] > best) best = ranks[i];
+  }
+  return best;
+}
+
+__global__ void __launch_bounds__(kSampleThreads) merge_row(LogprobTask task) {
+  dependency_wait();
+  auto& shared = shared_memory<LogprobShared>();
+  const int64_t row = blockIdx.x;
+  if (threadIdx.x < 32) merge_sums(task, row, shared);
+  __syncthreads();
+  const auto logprob = [&](float logit) {
+    return static_cast<float>((static_cast<double>(logit) - shared.greatest_value) -
+                              shared.log_sum);
+  };
+  TokenLogprob* out = task.out + row * (1 + task.count);
+  if (threadIdx.x == 0) {
+    const int32_t id = task.chosen[row] > 0 ? task.chosen[row] : 0;
+    TokenLogprob entry;
+    if (id < task.width) entry = {id, logprob(task.logits[row * task.row_stride + id])};
+    out[0] = entry;
+  }
+  const int64_t size = static_cast<int64_t>(task.num_parts) * task.count;
+  const uint64_t* ranks = task.tops + row * size;
+  uint64_t best = best_listed(ranks, size, ~uint64_t{0});
+#pragma unroll 1
+  for (int32_t i = 0; i < task.count; ++i) {
+    const uint64_t winner = block_max(best, shared.best[i % 2]);
+    if (threadIdx.x == 0) {
+      TokenLogprob entry;
+      if (winner > 0) entry = {id_of_rank(winner), logprob(value_of_rank(winner))};
+      out[1 + i] = entry;
+    }
+    if (best == winner) best = best_listed(ranks, size, winner);
+  }
+}
+
+}  // namespace
+
+void CudaBackend::logprobs(Queue& queue,
+                           Workspace& workspace,
+                           Tensor logits,
+                           const int32_t* chosen,
+                           int32_t count,
+                           TokenLogprob* out) {
+  const LogprobLayout layout = logprob_layout(logits.rows, logits.columns, count);
+  CHECK(logits.dtype == DType::kFloat32 && logits.columns <= int64_t{1} << kIdBits);
+  CHECK(count >= 0 && count <= kMaxTopIds && logits.rows <= 65535);
+  CHECK(workspace.bytes >= layout.bytes);
+  LogprobTask task;
+  task.logits = logits.row<float>(0);
+  task.row_stride = logits.row_stride;
+  task.width = static_cast<int32_t>(logits.columns);
+  task.count = count;
+  task.chosen = chosen;
+  task.sums = reinterpret_cast<PartSum*>(workspace.data + layout.sums);
+  task.tops = reinterpret_cast<uint64_t*>(workspace.data + layout.tops);
+  task.num_parts = parts_of(task.width, kLogprobIds);
+  task.out = out;
+  LaunchConfig config;
+  config.block.x = kSampleThreads;
+  config.shared_bytes = sizeof(LogprobShared);
+  config.grid = {static_cast<unsigned>(task.num_parts), static_cast<unsigned>(logits.rows), 1};
+  launch(cuda_queue(queue), "logprobs", rank_part, config, task);
+  config.grid = {static_cast<unsigned>(logits.rows), 1, 1};
+  launch(cuda_queue(queue), "logprobs merge", merge_row, config, task);
+}
+
+}  // namespace trireme::cuda
