@@ -1,4 +1,4 @@
-// Rows, ids and pages that move: gather_rows, add, copy_pages, feed_ids, keep_ids.
+// Rows, ids and pages that move: gather_rows, add, copy_pages, feed_ids, update_table, keep_ids.
 //
 // Layout: rows apart by their stride, in 16-byte units where both ends are aligned to them. Bound:
 // bytes, twice what is moved (three times for add). Share of peak: not yet measured.
@@ -40,7 +40,7 @@ struct GatherTask {
 __global__ void __launch_bounds__(kThreads) gather_row(GatherTask task) {
   dependency_wait();
   const int64_t row = blockIdx.y;
-  const int64_t from = task.rows[row];
+  const int64_t from = task.rows == nullptr ? row : task.rows[row];
   copy_bytes(task.out + row * task.out_stride,
              from < 0 ? nullptr : task.in + from * task.in_stride,
              task.row_bytes,
@@ -103,6 +103,14 @@ __global__ void __launch_bounds__(kThreads)
   if (slot >= 0 && token_ids[row] < 0) token_ids[row] = last[slot];
 }
 
+__global__ void __launch_bounds__(kThreads)
+    update_entry(int32_t* table, const int32_t* changes, int32_t max_changes) {
+  dependency_wait();
+  const int64_t i = share_along_x().index;
+  if (i >= max_changes || i >= changes[0]) return;
+  table[changes[1 + 2 * i]] = changes[2 + 2 * i];
+}
+
 struct KeepTask {
   const int32_t* ids;
   const int32_t* slots;
@@ -119,7 +127,7 @@ __global__ void __launch_bounds__(kThreads) keep_id(KeepTask task) {
   const int32_t id = task.ids[i];
   if (slot < 0 || id < 0) return;
   task.kept.last[slot] = id;
-  if (task.kept.history == nullptr) return;
+  if (task.kept.history == nullptr || task.places == nullptr) return;
   const int64_t place = task.places[i];
   if (place < 0 || place >= task.kept.history_stride) return;
   task.kept.history[slot * task.kept.history_stride + place] = id;
@@ -199,6 +207,19 @@ void CudaBackend::feed_ids(Queue& queue,
          last,
          token_ids,
          batch.num_tokens);
+}
+
+void CudaBackend::update_table(Queue& queue,
+                               int32_t* table,
+                               const int32_t* changes,
+                               int32_t max_changes) {
+  launch(cuda_queue(queue),
+         "update_table",
+         update_entry,
+         blocks(blocks_of_threads(max_changes)),
+         table,
+         changes,
+         max_changes);
 }
 
 void CudaBackend::keep_ids(Queue& queue,
