@@ -84,7 +84,7 @@ __device__ __forceinline__ void add_to_chunk(
     for (int i = 0; i < kChunk; ++i) x[i] += more[i];
   }
   const uint4 packed = pack8<E>(x);
-  reinterpret_cast<uint4*>(task.residual + row * task.residual_stride)[chunk] = packed;
+  store8(task.residual + row * task.residual_stride + chunk * kChunk, valid, packed);
   unpack8<E>(packed, x);
 }
 
@@ -96,7 +96,7 @@ __device__ __forceinline__ void write_chunk(
     store8(out + chunk * kChunk, valid, y);
   } else {
     auto* out = reinterpret_cast<uint16_t*>(task.out) + row * task.out_stride;
-    reinterpret_cast<uint4*>(out)[chunk] = pack8<E>(y);
+    store8(out + chunk * kChunk, valid, pack8<E>(y));
   }
 }
 

@@ -52,4 +52,17 @@ __device__ __forceinline__ void store8(float* to, int32_t valid, const float (&x
   }
 }
 
+// The first `valid` of eight 16-bit elements; nothing behind them.
+__device__ __forceinline__ void store8(uint16_t* to, int32_t valid, const uint4& packed) {
+  if (valid >= kChunk) {
+    *reinterpret_cast<uint4*>(to) = packed;
+    return;
+  }
+  const uint32_t words[4] = {packed.x, packed.y, packed.z, packed.w};
+#pragma unroll
+  for (int i = 0; i < kChunk; ++i) {
+    if (i < valid) to[i] = static_cast<uint16_t>(words[i / 2] >> (i % 2 * 16));
+  }
+}
+
 }  // namespace trireme::cuda

@@ -1,8 +1,8 @@
 // out[t, :] = W[id(t) - first_row, :], zeros where the id is not one of this weight's rows or the
 // row is padding; -0 becomes 0.
 //
-// Layout: W as in cuda_weight.h; out [tokens, k], rows on 16 bytes, written in whole chunks of
-// eight. One block a token. Bound: 2 x 2 k bytes a token. Share of peak: not yet measured.
+// Layout: W as in cuda_weight.h; out [tokens, k], rows on 16 bytes. One block a token. Bound: 2 x 2
+// k bytes a token. Share of peak: not yet measured.
 #include "base/check.h"
 #include "kernels/cuda/arch.h"
 #include "kernels/cuda/backend.h"
@@ -24,7 +24,7 @@ struct EmbedTask {
   int64_t num_rows;
   uint16_t* out;
   int64_t out_stride;
-  int32_t chunks;
+  int32_t width;
 };
 
 __device__ __forceinline__ uint32_t without_negative_zeros(uint32_t pair) {
@@ -40,9 +40,9 @@ __global__ void __launch_bounds__(kThreads) embed_row(EmbedTask task) {
   const int64_t local = task.token_ids[token] - task.first_row;
   const bool is_here = !is_padding && local >= 0 && local < task.num_rows;
   const auto* from = reinterpret_cast<const uint4*>(task.table + local * task.table_stride);
-  auto* to = reinterpret_cast<uint4*>(task.out + token * task.out_stride);
+  uint16_t* to = task.out + token * task.out_stride;
 #pragma unroll 4
-  for (int32_t chunk = threadIdx.x; chunk < task.chunks; chunk += kThreads) {
+  for (int32_t chunk = threadIdx.x; chunk < num_chunks(task.width); chunk += kThreads) {
     uint4 v = {0, 0, 0, 0};
     if (is_here) {
       v = load_once(from + chunk);
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kThreads) embed_row(EmbedTask task) {
            without_negative_zeros(v.z),
            without_negative_zeros(v.w)};
     }
-    to[chunk] = v;
+    store8(to + chunk * kChunk, task.width - chunk * kChunk, v);
   }
 }
 
@@ -72,7 +72,7 @@ void CudaBackend::embed(
   task.num_rows = table.n();
   task.out = out.row<uint16_t>(0);
   task.out_stride = out.row_stride;
-  task.chunks = num_chunks(out.columns);
+  task.width = static_cast<int32_t>(out.columns);
   LaunchConfig config;
   config.grid.x = static_cast<unsigned>(batch.num_tokens);
   config.block.x = kThreads;
