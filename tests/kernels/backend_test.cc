@@ -32,23 +32,44 @@ TEST_P(BackendMemory, MoreThanThereIsIsRefusedByName) {
   EXPECT_GT(backend->available_bytes(), 0);
 }
 
-TEST_P(BackendMemory, GatheredRowsAreTheRowsAskedFor) {
-  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
-    const Matrix in = random_matrix(dtype, 9, 17, 1);
-    Matrix out(dtype, 4, 17);
-    const std::vector<int32_t> rows = {8, 0, 0, 5};
-    const Tensor placed = put(out);
-    backend->gather_rows(*queue, put(in), put(rows), placed);
-    get(placed, out);
-    for (int64_t i = 0; i < 4; ++i) EXPECT_TRUE(out.same_row(i, in, rows[i]));
+TEST_P(BackendMemory, SharedMemoryIsZeroedAndHasOneAddress) {
+  const Buffer shared = backend->allocate_shared(4097, "a test").value();
+  for (int64_t i = 0; i < 4097; ++i) ASSERT_EQ(shared.data()[i], std::byte{0});
+  std::vector<std::byte> host(4097, std::byte{5});
+  backend->upload(*queue, shared.data(), host);
+  ASSERT_TRUE(backend->wait(*queue, 0).ok());
+  for (int64_t i = 0; i < 4097; ++i) ASSERT_EQ(shared.data()[i], std::byte{5});
+}
+
+// Whatever a key stands for, its work is done each time.
+TEST_P(BackendMemory, AStepRunsAgainForAnEqualKey) {
+  const Matrix one = random_matrix(DType::kFloat32, 1, 40, 1);
+  Matrix sum = random_matrix(DType::kFloat32, 1, 40, 2);
+  const Matrix before = sum;
+  const Tensor accumulator = put(sum), more = put(one);
+  for (int32_t i = 0; i < 3; ++i) {
+    backend->run(*queue, {4, 1, false}, [&] { backend->add(*queue, accumulator, more); });
+  }
+  get(accumulator, sum);
+  for (int64_t i = 0; i < 40; ++i) {
+    auto expected = static_cast<float>(before.at(0, i));
+    for (int32_t step = 0; step < 3; ++step) expected += static_cast<float>(one.at(0, i));
+    ASSERT_EQ(sum.at(0, i), expected);
   }
 }
 
-TEST_P(BackendMemory, GatheringNothingWritesNothing) {
-  Matrix out(DType::kFloat32, 0, 17);
-  const Tensor placed = put(out);
-  backend->gather_rows(*queue, put(Matrix(DType::kFloat32, 3, 17)), nullptr, placed);
-  get(placed, out);
+TEST_P(BackendMemory, AnOrderedQueueSeesWhatStoodOnTheEarlierOne) {
+  const auto later = backend->make_queue();
+  const Matrix first = random_matrix(DType::kFloat32, 4, 300, 1);
+  Matrix out(DType::kFloat32, 4, 300);
+  const Tensor from = put(first), between = put(out), to = put(out);
+  ASSERT_TRUE(backend->wait(*queue, 0).ok());
+  backend->gather_rows(*queue, from, nullptr, between);
+  backend->order(*later, *queue);
+  backend->gather_rows(*later, between, nullptr, to);
+  ASSERT_TRUE(backend->wait(*later, 0).ok());
+  get(to, out);
+  for (int64_t t = 0; t < 4; ++t) EXPECT_TRUE(out.same_row(t, first, t));
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, BackendMemory, all_backends(), case_name);
