@@ -13,6 +13,7 @@
 #include "kernels/cuda/cuda_queue.h"
 #include "kernels/cuda/cuda_weight.h"
 #include "kernels/cuda/staging.h"
+#include "kernels/cuda/weight_stream.h"
 #include "kernels/cuda_backend.h"
 
 namespace trireme::cuda {
@@ -163,6 +164,7 @@ class CudaBackend final : public Backend {
   const int32_t num_blocks_;        // a new queue's budget: all SMs
   Staging staging_;
   std::map<StepKey, cudaGraphExec_t> graphs_;
+  std::unique_ptr<WeightStream> weight_stream_;  // from the first pack() on
 };
 
 // What kernels with much shared memory ask for at start; loads their modules. Each in its op's

@@ -1,0 +1,102 @@
+// CudaBackend::linear: y = act(x W^T + bias), by one of three ways.
+//   the stream kernel (linear_stream.cu): up to 16 rows, fast mode;
+//   tiles (linear_tile.cu): any number of rows, and all rows under --invariant; where they would
+//   not
+//     fill the queue's blocks K is cut into chunks, whose sums linear_finish.cu adds in order;
+//   cuBLASLt (cublaslt.h): fast mode, shapes for which it has been timed and found faster.
+// What a row's bits depend on: linear_launch.h.
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+#include "kernels/cuda/backend.h"
+#include "kernels/cuda/linear_kernels.h"
+
+namespace trireme::cuda {
+
+namespace {
+
+int32_t narrow_count(int64_t count) {
+  CHECK(count >= 0 && count <= std::numeric_limits<int32_t>::max());
+  return static_cast<int32_t>(count);
+}
+
+// Rows of W as they are packed, gaps between the last gate and up included.
+int64_t packed_rows(const CudaWeight& weight) {
+  if (weight.layout() == WeightLayout::kRows) return weight.n();
+  return 2 * pad_to(weight.n() / 2, kOutputUnit);
+}
+
+LinearTask make_task(const Tensor& x,
+                     const CudaWeight& weight,
+                     const Epilogue& epilogue,
+                     Tensor out) {
+  LinearTask task;
+  task.x = reinterpret_cast<const uint16_t*>(x.data);
+  task.weight = weight.data();
+  task.bias = epilogue.bias.data;
+  task.out = out.data;
+  task.x_stride = x.row_stride;
+  task.out_stride = out.row_stride;
+  task.padded_k = weight.padded_k();
+  task.rows = narrow_count(x.rows);
+  task.k = narrow_count(weight.k());
+  task.padded_n = narrow_count(weight.padded_n());
+  task.columns = narrow_count(out.columns);
+  task.num_strips = narrow_count(weight.padded_k() / kStripColumns);
+  task.is_gated = epilogue.activation == Activation::kSiluGate;
+  task.out_is_fp32 = out.dtype == DType::kFloat32;
+  task.out_is_aligned =
+      out.row_stride % kOutputUnit == 0 && reinterpret_cast<uintptr_t>(out.data) % 16 == 0;
+  return task;
+}
+
+void check_shapes(const Tensor& x,
+                  const CudaWeight& weight,
+                  const Epilogue& epilogue,
+                  const Tensor& out,
+                  DType type) {
+  const bool is_gated = epilogue.activation == Activation::kSiluGate;
+  CHECK(x.dtype == type && x.columns == weight.k() && out.rows >= x.rows);
+  CHECK(is_gated == (weight.layout() == WeightLayout::kGateUp));
+  CHECK(out.columns == (is_gated ? weight.n() / 2 : weight.n()));
+  CHECK(out.dtype == DType::kFloat32 || out.dtype == type);
+  CHECK(epilogue.bias.data == nullptr || epilogue.bias.size == weight.n());
+  CHECK(x.row_stride % 8 == 0 && reinterpret_cast<uintptr_t>(x.data) % 16 == 0);
+}
+
+}  // namespace
+
+void CudaBackend::linear(Queue& queue,
+                         Workspace& workspace,
+                         Tensor x,
+                         const Weight& weight,
+                         const Epilogue& epilogue,
+                         Tensor out) {
+  const auto& packed = static_cast<const CudaWeight&>(weight);
+  check_shapes(x, packed, epilogue, out, options_.dtype);
+  CudaQueue& stream = cuda_queue(queue);
+  LinearTask task = make_task(x, packed, epilogue, out);
+  const LinearShape shape = {task.rows, narrow_count(packed_rows(packed)), task.k};
+  const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), options_.invariant);
+  if (launch.num_tiles() == 0) return;
+  CHECK(workspace.bytes >= partial_bytes(shape, launch));
+  task.partials = reinterpret_cast<float*>(workspace.data);
+  task.row_tiles = launch.row_tiles;
+  task.token_tiles = launch.token_tiles;
+  task.chunk_strips = launch.chunk_strips;
+  task.split_k = launch.split_k;
+  if (launch.streams) return launch_linear_stream(stream, launch, task, is_bf16());
+  launch_linear_tile(stream, launch, task, is_bf16());
+  if (launch.split_k > 1) launch_linear_finish(stream, task, is_bf16());
+}
+
+cudaError_t prepare_linear() { return prepare_linear_tile(); }
+
+int64_t linear_workspace_bytes(int64_t max_rows, int64_t, int64_t max_n) {
+  const int64_t sums = kMaxSplit * max_rows * pad_to(max_n, kRowPad) * int64_t{sizeof(float)};
+  return std::min(kPartialBytes, sums);
+}
+
+}  // namespace trireme::cuda

@@ -1,0 +1,242 @@
+// y = x W^T for up to 16 rows of x, at the rate at which W streams from memory.
+//
+// A block takes 16 or 32 rows of W; its eight warps share K, strips of 64 in turn, and their sums
+// are added in the warps' order. W goes from memory straight to registers, eight 16-byte loads a
+// lane ahead of their use: 4 KiB a warp, 64 KiB an SM, more than rate times latency (36 KiB).
+// A lane's 16 bytes are eight columns of one row, not the two pairs that mma's layout asks for; but
+// x is loaded the same way, and a sum does not mind in which order its columns are named: columns
+// 8 q .. 8 q + 3 of each 32 serve the first mma, 8 q + 4 .. 8 q + 7 the second.
+// x is at most half as many bytes again; blocks of one SM read the same strips of it at about the
+// same time, so L1 serves most of it. With mma a second to sixteenth row costs no instruction more
+// than the first, which a form with fmaf would pay for each.
+// Bound: bytes of W. Share of peak: not yet measured.
+
+#include "base/check.h"
+#include "kernels/cuda/arch.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/linear_kernels.h"
+
+namespace trireme::cuda {
+
+namespace {
+
+constexpr int kThreads = 32 * kStreamWarps;
+
+// row_mmas x 16 rows of W, token_mmas x 8 tokens.
+template <int row_mmas, int token_mmas>
+struct StreamTile {
+  static constexpr int kRowMmas = row_mmas;
+  static constexpr int kTokenMmas = token_mmas;
+  static constexpr int kRows = 16 * row_mmas;
+  static constexpr int kTokens = 8 * token_mmas;
+  static constexpr int kStrips = 2 / row_mmas;  // loaded at once: eight loads of W a lane
+  static constexpr int kPitch = kRows + 4;
+};
+
+template <class T>
+struct StreamShared {
+  float sums[kStreamWarps][T::kTokens][T::kPitch];
+};
+
+// What a lane has loaded: strips x halves of 32 columns x rows or tokens lane / 4 + 8 i.
+template <class T>
+using Weights = uint4[T::kStrips][2][2 * T::kRowMmas];
+template <class T>
+using Inputs = uint4[T::kStrips][2][T::kTokenMmas];
+
+template <class T>
+__device__ __forceinline__ void load_weight(const LinearTask& task,
+                                            const uint16_t* weight,
+                                            int32_t strip,
+                                            Weights<T>& loaded) {
+#pragma unroll
+  for (int s = 0; s < T::kStrips; ++s) {
+    const int32_t at = (strip + s * kStreamWarps) * kStripColumns;
+    if (strip + s * kStreamWarps >= task.num_strips) continue;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+#pragma unroll
+      for (int i = 0; i < 2 * T::kRowMmas; ++i) {
+        loaded[s][half][i] = load_once(weight + 8 * i * task.padded_k + at + 32 * half);
+      }
+    }
+  }
+}
+
+// Two elements of which the first `count` stay and the others become zero.
+__device__ __forceinline__ uint32_t keep_first(uint32_t pair, int32_t count) {
+  return count >= 2 ? pair : count == 1 ? pair & 0xffffu : 0u;
+}
+
+// Eight columns of a token from `column` on; zero from k on and for tokens that do not exist.
+__device__ __forceinline__ uint4 load_columns(const LinearTask& task,
+                                              int32_t token,
+                                              int32_t column) {
+  const int32_t left = task.k - column;
+  if (token >= task.rows || left <= 0) return {0, 0, 0, 0};
+  const uint4 value = *reinterpret_cast<const uint4*>(task.x + token * task.x_stride + column);
+  return {keep_first(value.x, left),
+          keep_first(value.y, left - 2),
+          keep_first(value.z, left - 4),
+          keep_first(value.w, left - 6)};
+}
+
+template <class T>
+__device__ __forceinline__ void load_x(const LinearTask& task, int32_t strip, Inputs<T>& loaded) {
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int s = 0; s < T::kStrips; ++s) {
+    if (strip + s * kStreamWarps >= task.num_strips) continue;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int32_t column = (strip + s * kStreamWarps) * kStripColumns + 32 * half + lane % 4 * 8;
+#pragma unroll
+      for (int j = 0; j < T::kTokenMmas; ++j) {
+        loaded[s][half][j] = load_columns(task, lane / 4 + 8 * j, column);
+      }
+    }
+  }
+}
+
+template <class T>
+__device__ __forceinline__ void copy(const Weights<T>& from, Weights<T>& to) {
+#pragma unroll
+  for (int s = 0; s < T::kStrips; ++s) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+#pragma unroll
+      for (int i = 0; i < 2 * T::kRowMmas; ++i) to[s][half][i] = from[s][half][i];
+    }
+  }
+}
+
+template <class T>
+using Sums = float[T::kRowMmas][T::kTokenMmas][4];
+
+template <class E, class T>
+__device__ __forceinline__ void multiply(const LinearTask& task,
+                                         int32_t strip,
+                                         const Weights<T>& weights,
+                                         const Inputs<T>& inputs,
+                                         Sums<T>& sums) {
+#pragma unroll
+  for (int s = 0; s < T::kStrips; ++s) {
+    if (strip + s * kStreamWarps >= task.num_strips) continue;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+#pragma unroll
+      for (int i = 0; i < T::kRowMmas; ++i) {
+        const uint4 upper = weights[s][half][2 * i];
+        const uint4 lower = weights[s][half][2 * i + 1];
+        const uint32_t first[4] = {upper.x, lower.x, upper.y, lower.y};
+        const uint32_t second[4] = {upper.z, lower.z, upper.w, lower.w};
+#pragma unroll
+        for (int j = 0; j < T::kTokenMmas; ++j) {
+          const uint4 x = inputs[s][half][j];
+          const uint32_t low[2] = {x.x, x.y};
+          const uint32_t high[2] = {x.z, x.w};
+          mma_16x8x16<E>(sums[i][j], first, low);
+          mma_16x8x16<E>(sums[i][j], second, high);
+        }
+      }
+    }
+  }
+}
+
+// Adds the warps' sums in order and finishes them, a unit of outputs a thread.
+template <class E, class T>
+__device__ __forceinline__ void finish_block(const LinearTask& task,
+                                             int32_t first_row,
+                                             StreamShared<T>& shared) {
+  const int unit = unit_rows(task);
+  const int units = T::kRows / unit;
+  for (int index = threadIdx.x; index < T::kTokens * units; index += kThreads) {
+    const int token = index / units;
+    const int row = index % units * unit;
+    if (token >= task.rows) continue;
+    float* total = &shared.sums[0][token][row];
+    for (int i = 0; i < unit; ++i) {
+      float sum = 0;
+#pragma unroll
+      for (int warp = 0; warp < kStreamWarps; ++warp) sum += shared.sums[warp][token][row + i];
+      total[i] = sum;  // only this thread reads it
+    }
+    finish_unit<E>(task, token, first_row + row, total);
+  }
+}
+
+template <class E, class T>
+__global__ void __launch_bounds__(kThreads, 2) linear_stream(LinearTask task) {
+  StreamShared<T>& shared = shared_memory<StreamShared<T>>();
+  const int lane = threadIdx.x % 32;
+  const int warp = threadIdx.x / 32;
+  const int32_t first_row = static_cast<int32_t>(blockIdx.x) * T::kRows;
+  const uint16_t* weight = task.weight + (first_row + lane / 4) * task.padded_k + lane % 4 * 8;
+  constexpr int32_t kStride = T::kStrips * kStreamWarps;
+
+  Sums<T> sums;
+#pragma unroll
+  for (int i = 0; i < T::kRowMmas; ++i) {
+#pragma unroll
+    for (int j = 0; j < T::kTokenMmas; ++j) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) sums[i][j][e] = 0;
+    }
+  }
+  Weights<T> now;
+  load_weight<T>(task, weight, warp, now);  // no kernel writes weights
+  dependency_wait();
+  for (int32_t strip = warp; strip < task.num_strips; strip += kStride) {
+    Weights<T> next;
+    load_weight<T>(task, weight, strip + kStride, next);
+    Inputs<T> inputs;  // from L1 and L2, while the weights above are on their way
+    load_x<T>(task, strip, inputs);
+    multiply<E, T>(task, strip, now, inputs, sums);
+    copy<T>(next, now);
+  }
+#pragma unroll
+  for (int i = 0; i < T::kRowMmas; ++i) {
+#pragma unroll
+    for (int j = 0; j < T::kTokenMmas; ++j) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const int token = 8 * j + lane % 4 * 2 + e % 2;
+        shared.sums[warp][token][16 * i + lane / 4 + e / 2 * 8] = sums[i][j][e];
+      }
+    }
+  }
+  __syncthreads();
+  finish_block<E, T>(task, first_row, shared);
+}
+
+template <class T>
+void launch_tile(CudaQueue& queue,
+                 const LinearLaunch& launch,
+                 const LinearTask& task,
+                 bool is_bf16) {
+  CHECK(launch.tile_rows == T::kRows && launch.tile_tokens == T::kTokens);
+  LaunchConfig config;
+  config.grid = {static_cast<unsigned>(launch.num_tiles()), 1, 1};
+  config.block = {kThreads, 1, 1};
+  config.shared_bytes = sizeof(StreamShared<T>);
+  const auto kernel = is_bf16 ? linear_stream<Bf16, T> : linear_stream<Fp16, T>;
+  cuda::launch(queue, "linear_stream", kernel, config, task);
+}
+
+}  // namespace
+
+void launch_linear_stream(CudaQueue& queue,
+                          const LinearLaunch& launch,
+                          const LinearTask& task,
+                          bool is_bf16) {
+  CHECK(task.split_k == 1 && task.rows <= kMaxStreamRows);
+  const bool is_wide = launch.tile_rows == 32;
+  if (task.rows <= 8) {
+    return is_wide ? launch_tile<StreamTile<2, 1>>(queue, launch, task, is_bf16)
+                   : launch_tile<StreamTile<1, 1>>(queue, launch, task, is_bf16);
+  }
+  return is_wide ? launch_tile<StreamTile<2, 2>>(queue, launch, task, is_bf16)
+                 : launch_tile<StreamTile<1, 2>>(queue, launch, task, is_bf16);
+}
+
+}  // namespace trireme::cuda
