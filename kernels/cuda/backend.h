@@ -7,9 +7,12 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "kernels/backend.h"
+#include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/cuda_queue.h"
 #include "kernels/cuda/cuda_weight.h"
 #include "kernels/cuda/staging.h"
@@ -56,6 +59,20 @@ class CudaBackend final : public Backend {
               const Weight& weight,
               const Epilogue& epilogue,
               Tensor out) override;
+
+  // At warm-up: times this linear() by our kernels and by cuBLASLt, once for all layers of a shape
+  // (`weights`: some of them, so that none stays in L2); from then on linear() takes the faster for
+  // row counts of this bucket (matmul_table.h). Nothing under options.invariant or without cuBLASLt.
+  void tune_linear(Queue& queue,
+                   Workspace& workspace,
+                   Tensor x,
+                   std::span<const Weight* const> weights,
+                   const Epilogue& epilogue,
+                   Tensor out);
+  // What was found, for the other ranks and for a file; empty: nothing to share. load: false if the
+  // bytes are not of this device and library, then nothing is known.
+  std::string save_matmul_table();
+  bool load_matmul_table(std::string_view bytes);
 
   // qkv_finish.cu
   void qkv_finish(Queue& queue,
@@ -157,6 +174,7 @@ class CudaBackend final : public Backend {
   CudaBackend(const CudaBackendOptions& options, const cudaDeviceProp& properties);
 
   bool is_bf16() const { return options_.dtype == DType::kBFloat16; }
+  bool start_rival();
 
   const CudaBackendOptions options_;
   const std::string device_name_;
@@ -165,6 +183,7 @@ class CudaBackend final : public Backend {
   Staging staging_;
   std::map<StepKey, cudaGraphExec_t> graphs_;
   std::unique_ptr<WeightStream> weight_stream_;  // from the first pack() on
+  std::unique_ptr<CublasLt> cublaslt_;           // from the first tune_linear() on
 };
 
 // What kernels with much shared memory ask for at start; loads their modules. Each in its op's

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <vector>
 
 #include "base/check.h"
 #include "kernels/cuda/backend.h"
@@ -66,6 +68,59 @@ void check_shapes(const Tensor& x,
   CHECK(x.row_stride % 8 == 0 && reinterpret_cast<uintptr_t>(x.data) % 16 == 0);
 }
 
+void enqueue_own(CudaQueue& queue,
+                 const Workspace& workspace,
+                 LinearTask task,
+                 const LinearShape& shape,
+                 const LinearLaunch& launch,
+                 bool is_bf16) {
+  CHECK(workspace.bytes >= partial_bytes(shape, launch));
+  task.partials = reinterpret_cast<float*>(workspace.data);
+  task.row_tiles = launch.row_tiles;
+  task.token_tiles = launch.token_tiles;
+  task.chunk_strips = launch.chunk_strips;
+  task.split_k = launch.split_k;
+  if (launch.streams) return launch_linear_stream(queue, launch, task, is_bf16);
+  launch_linear_tile(queue, launch, task, is_bf16);
+  if (launch.split_k > 1) launch_linear_finish(queue, task, is_bf16);
+}
+
+bool needs_finish(const LinearTask& task) { return task.is_gated || task.bias != nullptr; }
+
+// The same matmul for cuBLASLt: straight to `out`, or, where an epilogue has to follow, to the
+// workspace as one partial sum. Nothing where that does not fit.
+std::optional<MatmulCall> rival_call(const LinearTask& task, const Workspace& workspace) {
+  const bool is_staged = needs_finish(task);
+  const int64_t staged_bytes =
+      is_staged ? int64_t{task.rows} * task.padded_n * int64_t{sizeof(float)} : 0;
+  if (workspace.bytes < staged_bytes) return std::nullopt;
+  MatmulCall call;
+  call.shape = {
+      task.rows, is_staged ? task.padded_n : task.columns, task.k, is_staged || task.out_is_fp32};
+  call.x = task.x;
+  call.weight = task.weight;
+  call.out = is_staged ? workspace.data : task.out;
+  call.x_stride = task.x_stride;
+  call.weight_stride = task.padded_k;
+  call.out_stride = is_staged ? task.padded_n : task.out_stride;
+  call.scratch = {workspace.data + staged_bytes, workspace.bytes - staged_bytes};
+  return call;
+}
+
+bool enqueue_rival(const CublasLt& library,
+                   CudaQueue& queue,
+                   const Workspace& workspace,
+                   LinearTask task,
+                   bool is_bf16) {
+  const auto call = rival_call(task, workspace);
+  if (!call || !library.run(queue, *call)) return false;
+  if (!needs_finish(task)) return true;
+  task.partials = reinterpret_cast<float*>(workspace.data);
+  task.split_k = 1;
+  launch_linear_finish(queue, task, is_bf16);
+  return true;
+}
+
 }  // namespace
 
 void CudaBackend::linear(Queue& queue,
@@ -77,19 +132,54 @@ void CudaBackend::linear(Queue& queue,
   const auto& packed = static_cast<const CudaWeight&>(weight);
   check_shapes(x, packed, epilogue, out, options_.dtype);
   CudaQueue& stream = cuda_queue(queue);
-  LinearTask task = make_task(x, packed, epilogue, out);
+  const LinearTask task = make_task(x, packed, epilogue, out);
   const LinearShape shape = {task.rows, narrow_count(packed_rows(packed)), task.k};
   const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), options_.invariant);
   if (launch.num_tiles() == 0) return;
-  CHECK(workspace.bytes >= partial_bytes(shape, launch));
-  task.partials = reinterpret_cast<float*>(workspace.data);
-  task.row_tiles = launch.row_tiles;
-  task.token_tiles = launch.token_tiles;
-  task.chunk_strips = launch.chunk_strips;
-  task.split_k = launch.split_k;
-  if (launch.streams) return launch_linear_stream(stream, launch, task, is_bf16());
-  launch_linear_tile(stream, launch, task, is_bf16());
-  if (launch.split_k > 1) launch_linear_finish(stream, task, is_bf16());
+  if (cublaslt_ != nullptr && enqueue_rival(*cublaslt_, stream, workspace, task, is_bf16())) return;
+  enqueue_own(stream, workspace, task, shape, launch, is_bf16());
+}
+
+bool CudaBackend::start_rival() {
+  if (options_.invariant) return false;
+  if (cublaslt_ == nullptr) {
+    cublaslt_ = CublasLt::make(is_bf16(), device_name_ + " " + architecture_);
+  }
+  return cublaslt_ != nullptr;
+}
+
+void CudaBackend::tune_linear(Queue& queue,
+                              Workspace& workspace,
+                              Tensor x,
+                              std::span<const Weight* const> weights,
+                              const Epilogue& epilogue,
+                              Tensor out) {
+  if (x.rows == 0 || !start_rival()) return;
+  CudaQueue& stream = cuda_queue(queue);
+  std::vector<LinearTask> tasks;
+  std::vector<MatmulCall> calls;
+  for (const Weight* weight : weights) {
+    const auto& packed = static_cast<const CudaWeight&>(*weight);
+    check_shapes(x, packed, epilogue, out, options_.dtype);
+    tasks.push_back(make_task(x, packed, epilogue, out));
+    const auto call = rival_call(tasks.back(), workspace);
+    if (!call) return;
+    calls.push_back(*call);
+  }
+  const auto& first = static_cast<const CudaWeight&>(*weights[0]);
+  const LinearShape shape = {tasks[0].rows, narrow_count(packed_rows(first)), tasks[0].k};
+  const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), false);
+  cublaslt_->choose(stream, calls, [&](size_t i) {
+    enqueue_own(stream, workspace, tasks[i], shape, launch, is_bf16());
+  });
+}
+
+std::string CudaBackend::save_matmul_table() {
+  return start_rival() ? cublaslt_->table().save() : std::string();
+}
+
+bool CudaBackend::load_matmul_table(std::string_view bytes) {
+  return start_rival() && cublaslt_->table().load(bytes);
 }
 
 cudaError_t prepare_linear() { return prepare_linear_tile(); }

@@ -24,20 +24,18 @@ cudaError_t WeightStream::open() {
   const size_t bytes = 2 * kHalfElements * sizeof(uint16_t);
   cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault);
   if (error != cudaSuccess) return error;
-  pinned_ = static_cast<uint16_t*>(memory);
-  error = cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking);
-  for (cudaEvent_t& event : copied_) {
-    if (error == cudaSuccess) error = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+  pinned_ = Handle<void*, cudaFreeHost>(memory);
+  cudaStream_t stream = nullptr;
+  error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  if (error != cudaSuccess) return error;
+  stream_ = Handle<cudaStream_t, cudaStreamDestroy>(stream);
+  for (auto& copied : copied_) {
+    cudaEvent_t event = nullptr;
+    error = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+    if (error != cudaSuccess) return error;
+    copied = Handle<cudaEvent_t, cudaEventDestroy>(event);
   }
-  return error;
-}
-
-WeightStream::~WeightStream() {
-  for (cudaEvent_t event : copied_) {
-    if (event != nullptr) cudaEventDestroy(event);
-  }
-  if (stream_ != nullptr) cudaStreamDestroy(stream_);
-  if (pinned_ != nullptr) cudaFreeHost(pinned_);
+  return cudaSuccess;
 }
 
 Status WeightStream::write(uint16_t* device, int64_t elements, const Fill& fill) {
@@ -48,19 +46,19 @@ cudaError_t WeightStream::copy(uint16_t* device, int64_t elements, const Fill& f
   int half = 0;
   for (int64_t first = 0; first < elements; first += kHalfElements, half = 1 - half) {
     const int64_t count = std::min(kHalfElements, elements - first);
-    uint16_t* staged = pinned_ + half * kHalfElements;
-    cudaError_t error = cudaEventSynchronize(copied_[half]);
+    uint16_t* staged = static_cast<uint16_t*>(pinned_.get()) + half * kHalfElements;
+    cudaError_t error = cudaEventSynchronize(copied_[half].get());
     if (error != cudaSuccess) return error;
     fill(first, count, staged);
     error = cudaMemcpyAsync(device + first,
                             staged,
                             static_cast<size_t>(count) * sizeof(uint16_t),
                             cudaMemcpyHostToDevice,
-                            stream_);
-    if (error == cudaSuccess) error = cudaEventRecord(copied_[half], stream_);
+                            stream_.get());
+    if (error == cudaSuccess) error = cudaEventRecord(copied_[half].get(), stream_.get());
     if (error != cudaSuccess) return error;
   }
-  return cudaStreamSynchronize(stream_);
+  return cudaStreamSynchronize(stream_.get());
 }
 
 }  // namespace trireme::cuda

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/handle.h"
 #include "base/status.h"
 
 namespace trireme::cuda {
@@ -17,9 +18,6 @@ class WeightStream {
  public:
   // TRI-CUDA-001 if the pinned memory, the stream or its events cannot be had.
   static StatusOr<std::unique_ptr<WeightStream>> make();
-  ~WeightStream();
-  WeightStream(const WeightStream&) = delete;
-  WeightStream& operator=(const WeightStream&) = delete;
 
   // Writes `elements` 16-bit elements to `device`: fill(first, count, to) is called for consecutive
   // pieces and writes elements [first, first + count) to `to`. Done when it returns.
@@ -34,9 +32,9 @@ class WeightStream {
   cudaError_t open();
   cudaError_t copy(uint16_t* device, int64_t elements, const Fill& fill);
 
-  uint16_t* pinned_ = nullptr;
-  cudaStream_t stream_ = nullptr;
-  cudaEvent_t copied_[2] = {};  // the half may be filled again
+  Handle<void*, cudaFreeHost> pinned_;
+  Handle<cudaStream_t, cudaStreamDestroy> stream_;
+  Handle<cudaEvent_t, cudaEventDestroy> copied_[2];  // the half may be filled again
 };
 
 }  // namespace trireme::cuda

@@ -1,0 +1,59 @@
+// For which matmuls cuBLASLt is faster than our own kernels on this device, and by which of its
+// algorithms: chosen by timing at one rank, sent to the others as bytes, kept in a file.
+// A value; owned by CublasLt. Invariant: every entry was measured faster than our own.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace trireme::cuda {
+
+struct MatmulShape {
+  int32_t rows = 0;
+  int32_t n = 0;
+  int32_t k = 0;
+  bool out_is_fp32 = false;
+
+  auto operator<=>(const MatmulShape&) const = default;
+};
+
+struct MatmulChoice {
+  std::array<uint64_t, 8> algorithm = {};  // the library's own record of it
+  float time_us = 0;
+  float own_time_us = 0;
+
+  bool operator==(const MatmulChoice&) const = default;
+};
+
+class MatmulTable {
+ public:
+  // `key` names device, type and library version: a table of another key means nothing here.
+  explicit MatmulTable(std::string key) : key_(std::move(key)) {}
+
+  // Keeps the choice for the shape's bucket of rows if it is faster than our own; else forgets it.
+  void note(const MatmulShape& shape, const MatmulChoice& choice);
+  // Null: our own kernel.
+  const MatmulChoice* find(const MatmulShape& shape) const;
+  size_t size() const { return choices_.size(); }
+
+  // docs/formats.md. load() replaces all entries; false, with nothing left in the table, if the
+  // bytes are damaged or of another key.
+  std::string save() const;
+  bool load(std::string_view bytes);
+  // Where a table of this key is kept: a file name without a folder.
+  std::string file_name() const;
+
+ private:
+  std::string key_;
+  std::map<MatmulShape, MatmulChoice> choices_;
+};
+
+// The row counts that are timed: those of a step's graphs up to 512, then every 512. Others use the
+// choice of the next one.
+int32_t bucket_of_rows(int32_t rows);
+
+}  // namespace trireme::cuda
