@@ -188,7 +188,8 @@ CublasLt::~CublasLt() { cublasLtDestroy(context_); }
 
 void CublasLt::choose(CudaQueue& queue,
                       std::span<const MatmulCall> calls,
-                      const std::function<void(size_t)>& own) {
+                      const Enqueue& own,
+                      const Enqueue& finish) {
   CHECK(!calls.empty());
   const MatmulShape& shape = calls[0].shape;
   for (const MatmulCall& call : calls) CHECK(call.shape == shape);
@@ -204,8 +205,12 @@ void CublasLt::choose(CudaQueue& queue,
   if (description.is_valid() && std::all_of(calls.begin(), calls.end(), is_aligned)) {
     for (const auto& algorithm : description.candidates(context_, calls[0].scratch.bytes)) {
       const auto enqueue = [&](size_t i) {
-        return description.enqueue(context_, algorithm, calls[i], queue.stream()) ==
-               CUBLAS_STATUS_SUCCESS;
+        if (description.enqueue(context_, algorithm, calls[i], queue.stream()) !=
+            CUBLAS_STATUS_SUCCESS) {
+          return false;
+        }
+        finish(i);
+        return true;
       };
       const float time_us = stopwatch.time_us(queue, calls.size(), enqueue);
       if (time_us >= best.time_us) continue;

@@ -35,12 +35,14 @@ class CublasLt {
   CublasLt(const CublasLt&) = delete;
   CublasLt& operator=(const CublasLt&) = delete;
 
-  // Times the library's algorithms against `own`, which enqueues our kernels for calls[i], and
-  // notes what is faster. All calls have one shape; their weights take turns, so that none stays in
-  // L2. Waits for the queue; not for a step.
+  // Times the library's algorithms, each followed by finish(i), against own(i), which enqueues our
+  // kernels for calls[i], and notes what is faster. All calls have one shape; their weights take
+  // turns, so that none stays in L2. Waits for the queue; not for a step.
+  using Enqueue = std::function<void(size_t)>;
   void choose(CudaQueue& queue,
               std::span<const MatmulCall> calls,
-              const std::function<void(size_t)>& own);
+              const Enqueue& own,
+              const Enqueue& finish);
 
   // Enqueues the call if the table has it and the library takes it; false: nothing is enqueued.
   bool run(CudaQueue& queue, const MatmulCall& call) const;

@@ -107,17 +107,21 @@ std::optional<MatmulCall> rival_call(const LinearTask& task, const Workspace& wo
   return call;
 }
 
-bool enqueue_rival(const CublasLt& library,
-                   CudaQueue& queue,
-                   const Workspace& workspace,
-                   LinearTask task,
-                   bool is_bf16) {
-  const auto call = rival_call(task, workspace);
-  if (!call || !library.run(queue, *call)) return false;
-  if (!needs_finish(task)) return true;
+void finish_rival(CudaQueue& queue, const Workspace& workspace, LinearTask task, bool is_bf16) {
+  if (!needs_finish(task)) return;
   task.partials = reinterpret_cast<float*>(workspace.data);
   task.split_k = 1;
   launch_linear_finish(queue, task, is_bf16);
+}
+
+bool enqueue_rival(const CublasLt& library,
+                   CudaQueue& queue,
+                   const Workspace& workspace,
+                   const LinearTask& task,
+                   bool is_bf16) {
+  const auto call = rival_call(task, workspace);
+  if (!call || !library.run(queue, *call)) return false;
+  finish_rival(queue, workspace, task, is_bf16);
   return true;
 }
 
@@ -169,9 +173,11 @@ void CudaBackend::tune_linear(Queue& queue,
   const auto& first = static_cast<const CudaWeight&>(*weights[0]);
   const LinearShape shape = {tasks[0].rows, narrow_count(packed_rows(first)), tasks[0].k};
   const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), false);
-  cublaslt_->choose(stream, calls, [&](size_t i) {
+  const auto own = [&](size_t i) {
     enqueue_own(stream, workspace, tasks[i], shape, launch, is_bf16());
-  });
+  };
+  const auto finish = [&](size_t i) { finish_rival(stream, workspace, tasks[i], is_bf16()); };
+  cublaslt_->choose(stream, calls, own, finish);
 }
 
 std::string CudaBackend::save_matmul_table() {

@@ -8,7 +8,7 @@ std::unique_ptr<CublasLt> CublasLt::make(bool, const std::string&) { return null
 
 CublasLt::~CublasLt() = default;
 
-void CublasLt::choose(CudaQueue&, std::span<const MatmulCall>, const std::function<void(size_t)>&) {
+void CublasLt::choose(CudaQueue&, std::span<const MatmulCall>, const Enqueue&, const Enqueue&) {
   CHECK_THAT(false, "built without cuBLASLt");
 }
 

@@ -1,0 +1,69 @@
+#include "kernels/cuda/matmul_table.h"
+
+#include <gtest/gtest.h>
+
+namespace trireme::cuda {
+namespace {
+
+constexpr const char* kKey = "NVIDIA H200 sm_90a bfloat16 cublaslt 130100";
+
+MatmulTable filled() {
+  MatmulTable table(kKey);
+  table.note({512, 4096, 4096, false}, {{1, 2, 3, 4, 5, 6, 7, ~0ull}, 20.5f, 30.25f});
+  table.note({2048, 28672, 4096, true}, {{9}, 0.1f, 1e9f});
+  return table;
+}
+
+TEST(MatmulTable, KeepsOnlyWhatIsFaster) {
+  MatmulTable table(kKey);
+  table.note({64, 128, 128, false}, {{1}, 10, 9});
+  EXPECT_EQ(table.size(), 0u);
+  table.note({64, 128, 128, false}, {{1}, 8, 9});
+  EXPECT_EQ(table.size(), 1u);
+  table.note({64, 128, 128, false}, {{1}, 9, 9});
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST(MatmulTable, RowsOfABucketShareAChoice) {
+  const MatmulTable table = filled();
+  ASSERT_NE(table.find({500, 4096, 4096, false}), nullptr);
+  EXPECT_EQ(table.find({500, 4096, 4096, false}), table.find({512, 4096, 4096, false}));
+  EXPECT_EQ(table.find({480, 4096, 4096, false}), nullptr);
+  EXPECT_EQ(table.find({512, 4096, 4096, true}), nullptr);
+  EXPECT_EQ(bucket_of_rows(1), 1);
+  EXPECT_EQ(bucket_of_rows(3), 4);
+  EXPECT_EQ(bucket_of_rows(65), 96);
+  EXPECT_EQ(bucket_of_rows(513), 1024);
+  EXPECT_EQ(bucket_of_rows(8192), 8192);
+}
+
+TEST(MatmulTable, LoadsWhatItSaved) {
+  const MatmulTable table = filled();
+  MatmulTable other(kKey);
+  ASSERT_TRUE(other.load(table.save()));
+  EXPECT_EQ(other.size(), 2u);
+  EXPECT_EQ(other.save(), table.save());
+  EXPECT_EQ(*other.find({512, 4096, 4096, false}), *table.find({512, 4096, 4096, false}));
+  EXPECT_EQ(table.file_name(), "matmul-NVIDIA_H200_sm_90a_bfloat16_cublaslt_130100.txt");
+}
+
+TEST(MatmulTable, RefusesAnotherKeyAndEveryCutOrDamage) {
+  const std::string bytes = filled().save();
+  MatmulTable stranger("NVIDIA A100 sm_80 bfloat16 cublaslt 130100");
+  EXPECT_FALSE(stranger.load(bytes));
+  MatmulTable table = filled();
+  for (size_t size = 0; size + 1 < bytes.size(); ++size) {
+    ASSERT_FALSE(table.load(bytes.substr(0, size))) << size;
+    ASSERT_EQ(table.size(), 0u);
+  }
+  for (const char* line : {"0 1 1 0 1 2", "1 1 1 2 1 2", "1 1 1 0 2 1", "1 1 1 0 nan 1", "x"}) {
+    std::string damaged = bytes;
+    std::string words;
+    for (int i = 0; i < 8; ++i) words += " 0000000000000001";
+    damaged.insert(damaged.size() - 4, line + words + "\n");
+    ASSERT_FALSE(table.load(damaged)) << line;
+  }
+}
+
+}  // namespace
+}  // namespace trireme::cuda
