@@ -9,19 +9,25 @@
 
 namespace trireme {
 
+// Half a unit in the last place of type `out`, relative and absolute (subnormals); `fp32` stands in
+// for fp32's own.
+inline double rounding_error(double magnitude, DType out, double fp32) {
+  if (out == DType::kBFloat16) return magnitude * 0x1p-8 + 1e-30;
+  if (out == DType::kFloat16) return magnitude * 0x1p-11 + 0x1p-25;
+  return magnitude * fp32 + 1e-30;
+}
+
 // Largest error of one sum of `length` products whose absolute values add up to `magnitude`, inputs
 // exact: fp32 rounding of each step, growing like the root of the length; plus the rounding of an
 // output of type `out`.
 inline double sum_tolerance(int64_t length, double magnitude, DType out) {
   const double steps = 4 + std::sqrt(static_cast<double>(length));
-  const double rounding = out == DType::kBFloat16 ? 0x1p-8 : 0x1p-24;
-  return magnitude * (steps * 0x1p-24 + rounding) + 1e-30;
+  return magnitude * steps * 0x1p-24 + rounding_error(magnitude, out, 0x1p-24);
 }
 
 // Relative error of an element-wise op with a handful of steps and one polynomial.
 inline double elementwise_tolerance(double magnitude, DType out) {
-  const double rounding = out == DType::kBFloat16 ? 0x1p-8 : 0x1p-21;
-  return magnitude * rounding + 1e-30;
+  return rounding_error(magnitude, out, 0x1p-21);
 }
 
 // Attention over `length` tokens whose scores carry an error of at most `score_error` and whose

@@ -45,12 +45,18 @@ class Linear : public OpTest {
   }
 };
 
+// Tails of every kind: rows, columns and sums that fill no tile, one of the mma's steps of k,
+// several.
 TEST_P(Linear, EqualsTheProductInDouble) {
   for (const Shape& shape : {Shape{1, 1, 1},
                              Shape{1, 17, 129},
+                             Shape{7, 129, 255},
+                             Shape{16, 700, 129},
                              Shape{17, 129, 64},
                              Shape{40, 33, 255},
-                             Shape{3, 700, 256}}) {
+                             Shape{3, 700, 256},
+                             Shape{129, 17, 1000},
+                             Shape{300, 129, 64}}) {
     const Matrix x = random_matrix(input(), shape.rows, shape.k, 1);
     const Matrix w = random_matrix(input(), shape.n, shape.k, 2);
     std::vector<float> bias(shape.n);
@@ -71,6 +77,7 @@ TEST_P(Linear, NoRowsIsNoWork) {
 }
 
 TEST_P(Linear, ARowHasTheSameBitsInAnyBatchAndForAnyThreads) {
+  if (!GetParam().is_invariant()) GTEST_SKIP() << "not promised";
   const Matrix x = random_matrix(input(), 40, 250, 3);
   const Matrix w = random_matrix(input(), 700, 250, 4);
   const std::vector<int64_t> leaves = {30, 63, 63, 100, 150, 151, 200, 250};
@@ -79,12 +86,7 @@ TEST_P(Linear, ARowHasTheSameBitsInAnyBatchAndForAnyThreads) {
     use_threads(threads);
     const auto weight = pack(w, leaves);
     for (const int64_t rows : {1, 2, 5, 12, 13, 25, 39}) {
-      Matrix part(input(), rows, 250);
-      for (int64_t t = 0; t < rows; ++t) {
-        for (int64_t k = 0; k < 250; ++k)
-          part.set(t, k, static_cast<float>(x.at(40 - rows + t, k)));
-      }
-      const Matrix out = run(part, *weight, {}, DType::kFloat32, 700);
+      const Matrix out = run(x.part(40 - rows, rows), *weight, {}, DType::kFloat32, 700);
       for (int64_t t = 0; t < rows; ++t) {
         ASSERT_TRUE(out.same_row(t, all, 40 - rows + t)) << rows << " rows, row " << t;
       }
@@ -92,8 +94,25 @@ TEST_P(Linear, ARowHasTheSameBitsInAnyBatchAndForAnyThreads) {
   }
 }
 
+// Sums long enough to be cut, and batches on both sides of every choice that rows may make.
+TEST_P(Linear, ARowHasTheSameBitsWhereItsSumIsCut) {
+  if (!GetParam().is_invariant()) GTEST_SKIP() << "not promised";
+  const Matrix x = random_matrix(input(), 130, 1000, 13);
+  for (const int64_t n : {17, 260}) {
+    const auto weight = pack(random_matrix(input(), n, 1000, 14));
+    const Matrix all = run(x, *weight, {}, input(), n);
+    for (const int64_t rows : {1, 8, 9, 33, 65}) {
+      const Matrix out = run(x.part(130 - rows, rows), *weight, {}, input(), n);
+      for (int64_t t = 0; t < rows; ++t) {
+        ASSERT_TRUE(out.same_row(t, all, 130 - rows + t)) << rows << " rows, row " << t;
+      }
+    }
+  }
+}
+
 // A column of W gives the same bits wherever it stands: what a column-split over ranks relies on.
 TEST_P(Linear, AColumnHasTheSameBitsInAnyCut) {
+  if (GetParam().is_cuda()) GTEST_SKIP() << "cuts of W keep their bits on the CPU only (D2)";
   const Matrix x = random_matrix(input(), 5, 96, 5);
   const Matrix w = random_matrix(input(), 100, 96, 6);
   const Matrix all = run(x, *pack(w), {}, DType::kFloat32, 100);
@@ -113,6 +132,7 @@ struct LeafCase {
 
 // Eight leaves in one matmul equal the tree over tp matmuls of 8 / tp leaves each (D2).
 TEST_P(Linear, LeavesOverRanksAddUpToTheLeavesOfOne) {
+  if (GetParam().is_cuda()) GTEST_SKIP() << "leaves are a rule of the CPU (D2)";
   const LeafCase cases[] = {{{32, 64, 96, 128, 160, 192, 224, 256}},
                             {{88, 176, 264, 352, 440, 528, 616, 704}},
                             {{0, 80, 160, 240, 240, 320, 400, 480}},  // 6 heads of 80
@@ -155,8 +175,9 @@ TEST_P(Linear, LeavesOverRanksAddUpToTheLeavesOfOne) {
 }
 
 TEST_P(Linear, SiluGateEqualsItsDefinition) {
-  for (const int64_t columns : {1, 16, 17, 172}) {
-    const Matrix x = random_matrix(input(), 7, 64, 9);
+  for (const auto& [rows, columns] :
+       {std::pair<int64_t, int64_t>{7, 1}, {7, 16}, {1, 17}, {16, 172}, {33, 65}, {150, 40}}) {
+    const Matrix x = random_matrix(input(), rows, 64, 9);
     const Matrix gate = random_matrix(input(), columns, 64, 10, 0.5f);
     const Matrix up = random_matrix(input(), columns, 64, 11, 0.5f);
     const Tensor parts[] = {gate.view(), up.view()};
@@ -167,7 +188,7 @@ TEST_P(Linear, SiluGateEqualsItsDefinition) {
     epilogue.activation = Activation::kSiluGate;
     epilogue.bias = {bias.data(), 2 * columns};
     const Matrix out = run(x, *weight, epilogue, input(), columns);
-    for (int64_t t = 0; t < 7; ++t) {
+    for (int64_t t = 0; t < rows; ++t) {
       for (int64_t j = 0; j < columns; ++j) {
         double g = 0.25, u = -0.5, magnitude_g = 0.25, magnitude_u = 0.5;
         for (int64_t k = 0; k < 64; ++k) {
@@ -193,7 +214,7 @@ TEST_P(Linear, EmbedReadsThePackedRowsAndZerosTheRest) {
   BatchView batch;
   batch.num_tokens = 5;
   batch.token_ids = put(ids);
-  Matrix out(DType::kFloat32, 5, 33);
+  Matrix out(backend->types().residual, 5, 33);
   const Tensor placed = put(out);
   backend->embed(*queue, batch, *weight, 100, placed);
   get(placed, out);
@@ -203,22 +224,57 @@ TEST_P(Linear, EmbedReadsThePackedRowsAndZerosTheRest) {
   }
 }
 
+double rounded(double value, DType type) {
+  Matrix one(type, 1, 1);
+  one.set(0, 0, value);
+  return one.at(0, 0);
+}
+
+// Rounded to nearest even; products with unit vectors give the packed values back.
 TEST_P(Linear, WeightsOfEveryStoredTypeArePacked) {
-  if (input() != DType::kFloat32) return;
-  Matrix half(DType::kFloat16, 2, 3);
-  const fp16_t values[] = {0x3c00, 0xc500, 0x0001, 0x7bff, 0x3555, 0x8000};
-  std::memcpy(half.view().data, values, sizeof values);
-  const auto weight = pack(half);
-  for (int64_t k = 0; k < 3; ++k) {
-    Matrix unit(DType::kFloat32, 1, 3);
-    for (int64_t i = 0; i < 3; ++i) unit.set(0, i, i == k ? 1.0f : 0.0f);
-    const Matrix out = run(unit, *weight, {}, DType::kFloat32, 2);
-    for (int64_t j = 0; j < 2; ++j) EXPECT_EQ(out.at(0, j), half.at(j, k));
+  for (const DType stored : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    Matrix w(stored, 2, 4);
+    const double values[] = {1, -5, 0x1p-14, 1000, 0.333251953125, -0.0, 1.00390625, 1.0048828125};
+    for (int64_t i = 0; i < 8; ++i) w.set(i / 4, i % 4, values[i]);
+    const auto weight = pack(w);
+    for (int64_t k = 0; k < 4; ++k) {
+      Matrix unit(input(), 1, 4);
+      for (int64_t i = 0; i < 4; ++i) unit.set(0, i, i == k ? 1.0f : 0.0f);
+      const Matrix out = run(unit, *weight, {}, DType::kFloat32, 2);
+      for (int64_t j = 0; j < 2; ++j) EXPECT_EQ(out.at(0, j), rounded(w.at(j, k), input()));
+    }
   }
+}
+
+// More bytes than one half of a staging area holds: no piece is lost or moved.
+TEST_P(Linear, ALargeWeightIsPackedWhole) {
+  const int64_t n = 3000;
+  const int64_t k = 1030;
+  Matrix w(input(), n, k);
+  for (int64_t j = 0; j < n; ++j) {
+    for (int64_t i = 0; i < k; ++i) w.set(j, i, (i + j) % 2);
+  }
+  const auto weight = pack(w);
+  Matrix x(input(), 1, k);
+  for (int64_t i = 0; i < k; ++i) x.set(0, i, i % 2 == 0 ? 1 : 2);
+  const Matrix out = run(x, *weight, {}, DType::kFloat32, n);
+  for (int64_t j = 0; j < n; ++j) ASSERT_EQ(out.at(0, j), j % 2 == 0 ? 1030 : 515) << j;
+}
+
+TEST_P(Linear, PartsLieOneBelowTheOther) {
+  const Matrix w = random_matrix(input(), 150, 40, 15);
+  const Matrix x = random_matrix(input(), 3, 40, 16);
+  const Matrix cut[] = {w.part(0, 70), w.part(70, 1), w.part(71, 79)};
+  const Tensor parts[] = {cut[0].view(), cut[1].view(), cut[2].view()};
+  const auto weight = backend->pack(parts, {}).value();
+  const Matrix whole = run(x, *pack(w), {}, DType::kFloat32, 150);
+  const Matrix joined = run(x, *weight, {}, DType::kFloat32, 150);
+  for (int64_t t = 0; t < 3; ++t) EXPECT_TRUE(joined.same_row(t, whole, t));
 }
 
 // A shape that does not fit is a bug of ours: the process stops and names the promise.
 TEST_P(Linear, AShapeThatDoesNotFitStops) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a device does not survive a plain fork
   const auto weight = pack(random_matrix(input(), 32, 64, 2));
   const Matrix x(input(), 1, 65);
   EXPECT_DEATH(run(x, *weight, {}, DType::kFloat32, 32), "CHECK failed: .*columns");

@@ -12,27 +12,39 @@
 
 #include "base/check.h"
 #include "kernels/cpu_backend.h"
+#include "kernels/cuda_backend.h"
 #include "tests/tolerance.h"
 
 namespace trireme {
 
 struct BackendCase {
-  std::string isa;
+  std::string isa;  // a tier of the CPU, "cuda" or "cuda_invariant"
   DType dtype;
+  bool is_cuda() const { return isa.starts_with("cuda"); }
+  // Whether a row's bits do not depend on the other rows (D1).
+  bool is_invariant() const { return isa != "cuda"; }
   std::string name() const { return isa + "_" + std::string(name_of(dtype)); }
 };
 
 inline StatusOr<std::unique_ptr<Backend>> make_backend(const BackendCase& wanted, int threads) {
+  if (wanted.is_cuda()) {
+    return make_cuda_backend({.dtype = wanted.dtype, .invariant = wanted.is_invariant()});
+  }
   return make_cpu_backend({threads, wanted.dtype, wanted.isa});
 }
 
-// Every tier this processor has, in both types.
+// Every tier this processor has, in both types, and CUDA where the test is linked with it.
 inline std::vector<BackendCase> backend_cases() {
   std::vector<BackendCase> cases;
   for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
     if (!make_backend({isa, DType::kFloat32}, 1).ok()) continue;
     cases.push_back({isa, DType::kFloat32});
     cases.push_back({isa, DType::kBFloat16});
+  }
+  for (const char* isa : {"cuda", "cuda_invariant"}) {
+    for (const DType dtype : {DType::kBFloat16, DType::kFloat16}) {
+      if (make_backend({isa, dtype}, 1).ok()) cases.push_back({isa, dtype});
+    }
   }
   return cases;
 }
@@ -44,6 +56,7 @@ class Matrix {
       : bytes_(rows * columns * size_of(dtype) + kGuard, std::byte{0xff}),
         view_(bytes_.data(), dtype, rows, columns) {}
   Matrix(Matrix&&) = default;
+  Matrix& operator=(Matrix&&) = default;
   Matrix(const Matrix& other) : bytes_(other.bytes_), view_(other.view_) {
     view_.data = bytes_.data();
   }
@@ -63,21 +76,21 @@ class Matrix {
   void set(int64_t row, int64_t column, double value) {
     if (view_.dtype == DType::kFloat32) {
       view_.row<float>(row)[column] = static_cast<float>(value);
+    } else if (view_.dtype == DType::kFloat16) {
+      view_.row<fp16_t>(row)[column] = float_to_fp16(static_cast<float>(value));
     } else {
       view_.row<bf16_t>(row)[column] = float_to_bf16(static_cast<float>(value));
     }
   }
-  bool guard_is_whole() const {
-    for (size_t i = bytes_.size() - kGuard; i < bytes_.size(); ++i) {
-      if (bytes_[i] != std::byte{0xff}) return false;
-    }
-    return true;
-  }
+  bool same_bytes(const Matrix& other) const { return bytes_ == other.bytes_; }
   bool same_row(int64_t row, const Matrix& other, int64_t other_row) const {
     const int64_t size = view_.columns * size_of(view_.dtype);
     return std::memcmp(bytes_.data() + row * size, other.bytes_.data() + other_row * size, size) ==
            0;
   }
+  // The same rows with more columns, which are NaN as the guard is, or with fewer.
+  Matrix widened(int64_t columns) const { return with_columns(columns, this->columns()); }
+  Matrix narrowed(int64_t columns) const { return with_columns(columns, columns); }
   // Rows [first, first + count).
   Matrix part(int64_t first, int64_t count) const {
     Matrix copy(dtype(), count, columns());
@@ -88,6 +101,18 @@ class Matrix {
 
  private:
   static constexpr size_t kGuard = 64;
+
+  Matrix with_columns(int64_t columns, int64_t kept) const {
+    Matrix copy(dtype(), rows(), columns);
+    const int64_t unit = size_of(dtype());
+    for (int64_t row = 0; row < rows(); ++row) {
+      std::memcpy(copy.bytes_.data() + row * columns * unit,
+                  bytes_.data() + row * this->columns() * unit,
+                  kept * unit);
+    }
+    return copy;
+  }
+
   std::vector<std::byte> bytes_;
   Tensor view_;
 };
@@ -132,16 +157,22 @@ class OpTest : public testing::TestWithParam<BackendCase> {
   Vector put_vector(const std::vector<float>& values) {
     return {put(values), static_cast<int64_t>(values.size())};
   }
+  // Rows start where the backend wants them; what lies between them is NaN.
   Tensor put(const Matrix& matrix) {
+    const int64_t unit = backend->types().row_alignment;
+    const Matrix spread = matrix.widened((matrix.columns() + unit - 1) / unit * unit);
     Tensor placed = matrix.view();
-    placed.data = put(matrix.guarded_bytes());
+    placed.row_stride = spread.columns();
+    placed.data = put(spread.guarded_bytes());
     return placed;
   }
-  // Waits and copies back, guard included.
+  // Waits and copies back; nothing was written between the rows and behind them.
   void get(const Tensor& placed, Matrix& matrix) {
-    backend->download(*queue, matrix.guarded_bytes(), placed.data);
+    Matrix spread(placed.dtype, placed.rows, placed.row_stride);
+    backend->download(*queue, spread.guarded_bytes(), placed.data);
     ASSERT_TRUE(backend->wait(*queue, 0).ok());
-    EXPECT_TRUE(matrix.guard_is_whole());
+    matrix = spread.narrowed(placed.columns);
+    EXPECT_TRUE(spread.same_bytes(matrix.widened(placed.row_stride)));
   }
   // Waits and copies `count` values back.
   template <class T>
