@@ -23,7 +23,8 @@ StatusOr<ResidualRing> ResidualRing::make(
     ring.memory_.push_back(std::move(buffer));
     ring.entries_.push_back(entry);
   }
-  for (size_t i = 0; i < ring.entries_.size(); ++i) ring.post_receive(queue, i);
+  if (pipeline.is_ordered()) return ring;
+  for (size_t i = 0; i < ring.entries_.size(); ++i) ring.post_receive(queue, i, max_tokens);
   return ring;
 }
 
@@ -31,7 +32,7 @@ Tensor ResidualRing::begin_step(Queue& queue, int64_t num_tokens) {
   num_tokens_ = num_tokens;
   Entry& entry = entries_[current_];
   if (entry.sending >= 0) pipeline_->complete(std::exchange(entry.sending, -1));
-  post_receive(queue, current_);
+  post_receive(queue, current_, pipeline_->is_ordered() ? num_tokens : entry.tensor.rows);
   if (entry.receiving >= 0) pipeline_->complete(std::exchange(entry.receiving, -1));
   return entry.tensor.first_rows(num_tokens);
 }
@@ -46,11 +47,12 @@ void ResidualRing::end_step(Queue& queue) {
                                     kResidualTag + static_cast<int>(current_));
   }
   current_ = (current_ + 1) % entries_.size();
+  if (pipeline_->is_ordered()) return;
   for (size_t i = 0; i < entries_.size(); ++i) {
     if (entries_[i].sending >= 0 && pipeline_->is_complete(entries_[i].sending)) {
       pipeline_->complete(std::exchange(entries_[i].sending, -1));
     }
-    if (entries_[i].sending < 0) post_receive(queue, i);
+    if (entries_[i].sending < 0) post_receive(queue, i, entries_[i].tensor.rows);
   }
 }
 
@@ -61,14 +63,14 @@ void ResidualRing::flush() {
   }
 }
 
-void ResidualRing::post_receive(Queue& queue, size_t index) {
+void ResidualRing::post_receive(Queue& queue, size_t index, int64_t num_tokens) {
   Entry& entry = entries_[index];
   if (!has_previous() || entry.receiving >= 0) return;
-  entry.receiving =
-      pipeline_->receive(queue,
-                         std::span<std::byte>(entry.tensor.data, entry.tensor.bytes()),
-                         pipeline_->rank() - 1,
-                         kResidualTag + static_cast<int>(index));
+  const Tensor incoming = entry.tensor.first_rows(num_tokens);
+  entry.receiving = pipeline_->receive(queue,
+                                       std::span<std::byte>(incoming.data, incoming.bytes()),
+                                       pipeline_->rank() - 1,
+                                       kResidualTag + static_cast<int>(index));
 }
 
 StatusOr<TokenReturn> TokenReturn::make(Backend& backend, Comm& tokens, int32_t max_slots) {
@@ -109,7 +111,11 @@ void TokenReturn::expect(Queue& queue,
   for (const DrawRow& row : draws) slots_.push_back(row.slot);
   backend_->upload(
       queue, reinterpret_cast<std::byte*>(entry.slots), std::as_bytes(std::span(slots_)));
-  const std::span<int32_t> incoming(entry.ids, draws.size());
+  if (!tokens_->is_ordered()) receive(queue, entry);
+}
+
+void TokenReturn::receive(Queue& queue, Entry& entry) {
+  const std::span<int32_t> incoming(entry.ids, entry.count);
   entry.ticket =
       tokens_->receive(queue, std::as_writable_bytes(incoming), tokens_->size() - 1, kTokenTag);
 }
@@ -127,6 +133,7 @@ void TokenReturn::flush(Queue& queue, const SlotIds& kept) {
 
 void TokenReturn::take_oldest(Queue& queue, const SlotIds& kept) {
   Entry& entry = entries_[oldest_];
+  if (tokens_->is_ordered()) receive(queue, entry);
   tokens_->complete(std::exchange(entry.ticket, -1));
   if (tokens_->status().ok()) {
     backend_->keep_ids(queue, entry.ids, entry.slots, nullptr, entry.count, kept);

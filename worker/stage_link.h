@@ -15,7 +15,8 @@
 namespace trireme {
 
 // The residuals of the steps under way: pp + 1 buffers, so that a stage may run ahead of the next
-// one by as many steps. A receive is posted as soon as its buffer is free.
+// one by as many steps. A receive is posted as soon as its buffer is free; on an ordered Comm, when
+// its step begins.
 class ResidualRing {
  public:
   static StatusOr<ResidualRing> make(
@@ -39,7 +40,7 @@ class ResidualRing {
   ResidualRing(Comm& pipeline) : pipeline_(&pipeline) {}
   bool has_previous() const { return pipeline_->rank() > 0; }
   bool has_next() const { return pipeline_->rank() + 1 < pipeline_->size(); }
-  void post_receive(Queue& queue, size_t index);
+  void post_receive(Queue& queue, size_t index, int64_t num_tokens);
 
   Comm* pipeline_;
   std::vector<Buffer> memory_;
@@ -74,6 +75,7 @@ class TokenReturn {
   };
 
   TokenReturn(Backend& backend, Comm& tokens) : backend_(&backend), tokens_(&tokens) {}
+  void receive(Queue& queue, Entry& entry);
   void take_oldest(Queue& queue, const SlotIds& kept);
 
   Backend* backend_;

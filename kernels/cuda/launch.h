@@ -19,6 +19,8 @@ struct LaunchConfig {
   int32_t cluster = 1;    // blocks of a cluster along x
   bool overlaps = false;  // programmatic launch: may start before its predecessor has ended
   int32_t priority = 0;   // lower runs first; 0: the queue's own
+  bool cooperative =
+      false;  // all blocks run at once, or the launch fails: they may wait for others
 };
 
 // Launches `kernel` on the queue's stream. `name` is a literal and goes into errors. An empty grid
@@ -30,7 +32,7 @@ void launch(CudaQueue& queue,
             const LaunchConfig& config,
             Arguments&&... arguments) {
   if (!queue.is_usable() || config.grid.x == 0 || config.grid.y == 0 || config.grid.z == 0) return;
-  cudaLaunchAttribute attributes[3];
+  cudaLaunchAttribute attributes[4];
   unsigned count = 0;
   if (config.cluster > 1) {
     attributes[count].id = cudaLaunchAttributeClusterDimension;
@@ -43,6 +45,10 @@ void launch(CudaQueue& queue,
   if (config.priority != 0) {
     attributes[count].id = cudaLaunchAttributePriority;
     attributes[count++].val.priority = config.priority;
+  }
+  if (config.cooperative) {
+    attributes[count].id = cudaLaunchAttributeCooperative;
+    attributes[count++].val.cooperative = 1;
   }
   cudaLaunchConfig_t launch_config = {};
   launch_config.gridDim = config.grid;

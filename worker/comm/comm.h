@@ -1,13 +1,20 @@
 // Collectives and messages among the ranks of one communicator, enqueued like ops.
 //
-// CPU: MPI. CUDA: NCCL or peer memory. Sums across ranks are fp32 on the CPU, added by recursive
-// doubling at distance 1, 2, 4 with the lower rank's value on the left: the upper part of the one
-// balanced tree that every row-split matmul uses (docs/numerics.md).
+// Spans and tensors are memory of the backend: the host's on the CPU (MPI, threads of one process),
+// the device's on CUDA (peer memory, NCCL). Sums across ranks:
+// - CPU: fp32, added by recursive doubling at distance 1, 2, 4 with the lower rank's value on the
+//   left: the upper part of the one balanced tree that every row-split matmul uses
+//   (docs/numerics.md).
+// - CUDA: fp32, bf16 or fp16 travel as they are, are added in fp32 in rank order and rounded once,
+//   whatever the size (over NCCL, in the fast mode, in no promised order).
 //
 // No call waits for ever. The step's deadline is set once with set_deadline(); an operation that
 // reaches it, or whose peer is gone, leaves a Status that names the operation and the peer, and
 // every later operation does nothing. The caller looks at status() once a step and leaves the
 // group. One thread (the step loop) uses a Comm.
+//
+// A device's Comm (is_ordered()) blocks in no call: operations run on the device in the order of
+// the queue. Past the deadline, poll() ends what the device waits for and finds out the peer.
 #pragma once
 
 #include <cstdint>
@@ -17,18 +24,10 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "kernels/backend.h"
+#include "kernels/peer_view.h"
 #include "kernels/tensor.h"
 
 namespace trireme {
-
-// A plain view of peers' memory for kernels that reduce by themselves (CUDA). n = 0: not available.
-struct PeerView {
-  int32_t n = 0;
-  int32_t self = 0;
-  void* const* buffers = nullptr;
-  uint32_t* const* flags = nullptr;
-  const uint32_t* abort = nullptr;
-};
 
 // A message under way. Its buffer must stay untouched (send) or unread (receive) until complete().
 using Ticket = int32_t;
@@ -40,11 +39,15 @@ class Comm {
   virtual int size() const = 0;
   virtual int rank() const = 0;
   virtual PeerView peers() const { return {}; }
+  // Messages are ordered by their queues: receive() makes the queue wait for the message, whose
+  // size it names exactly, so it is called when the queue's next work reads it; complete() of a
+  // send makes the queue wait where it must. A pair's messages are received in the order sent.
+  virtual bool is_ordered() const { return false; }
 
   virtual void set_deadline(TimeUs deadline_us) = 0;
   virtual Status status() const = 0;
 
-  // tensor [rows, width] fp32, contiguous: the sum over ranks, the same bits on every rank.
+  // tensor [rows, width], contiguous: the sum over ranks, the same bits on every rank.
   virtual void all_reduce(Queue& queue, Tensor tensor) = 0;
   // Rank r keeps the sum of rows [offsets[r], offsets[r + 1]).
   virtual void reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) = 0;
@@ -64,7 +67,7 @@ class Comm {
   // progress.
   virtual Ticket send(Queue& queue, std::span<const std::byte> bytes, int to, int tag) = 0;
   virtual Ticket receive(Queue& queue, std::span<std::byte> bytes, int from, int tag) = 0;
-  // Blocks until the message is through, or until the deadline.
+  // Blocks until the message is through, or until the deadline; never on a device's Comm.
   virtual void complete(Ticket ticket) = 0;
   virtual bool is_complete(Ticket ticket) = 0;
   // Takes back a receive that nobody will answer.
