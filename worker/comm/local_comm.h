@@ -1,0 +1,80 @@
+// Comm among threads of one process, over host memory: the control communicator of ranks that are
+// threads. Messages meet in mailboxes under one mutex; who comes second copies, so nothing is
+// buffered. Sums are those of MpiComm, bit for bit. Each rank's Comm is used by its thread only; a
+// Comm that is destroyed counts as a rank that has ended.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "worker/comm/comm.h"
+
+namespace trireme {
+
+class LocalMailboxes;
+
+class LocalComm final : public Comm {
+ public:
+  // The communicator's Comms, rank by rank. `name` and `peers` ("rank 3 on node1") go into errors.
+  static std::vector<std::unique_ptr<Comm>> make(const std::string& name,
+                                                 const std::vector<std::string>& peers);
+  LocalComm(std::shared_ptr<LocalMailboxes> mailboxes, int rank);
+  ~LocalComm() override;
+  LocalComm(const LocalComm&) = delete;
+  LocalComm& operator=(const LocalComm&) = delete;
+
+  int size() const override;
+  int rank() const override { return rank_; }
+  void set_deadline(TimeUs deadline_us) override { deadline_us_ = deadline_us; }
+  Status status() const override { return status_; }
+
+  void all_reduce(Queue& queue, Tensor tensor) override;
+  void reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) override;
+  void all_gather(Queue& queue,
+                  std::span<const std::byte> local,
+                  std::span<std::byte> all) override;
+  void all_to_all(Queue& queue,
+                  std::span<const std::byte> send,
+                  std::span<const int64_t> send_offsets,
+                  std::span<std::byte> receive,
+                  std::span<const int64_t> receive_offsets) override;
+  void broadcast(Queue& queue, std::span<std::byte> bytes, int root) override;
+  Ticket send(Queue& queue, std::span<const std::byte> bytes, int to, int tag) override;
+  Ticket receive(Queue& queue, std::span<std::byte> bytes, int from, int tag) override;
+  void complete(Ticket ticket) override;
+  bool is_complete(Ticket ticket) override;
+  void cancel(Ticket ticket) override;
+  void poll() override {}  // the threads that meet move the messages
+
+  // A send or a receive; guarded by the mailboxes' mutex while it is posted.
+  struct Post {
+    const char* operation = "";
+    int from = 0;
+    int to = 0;
+    int tag = 0;
+    const std::byte* source = nullptr;  // of a send
+    std::byte* target = nullptr;        // of a receive
+    size_t bytes = 0;
+    bool is_done = false;
+    bool in_use = false;  // its ticket is out
+  };
+
+ private:
+  Ticket post(const Post& post);
+  void start_send(const char* operation, std::span<const std::byte> bytes, int to);
+  void start_receive(const char* operation, std::span<std::byte> bytes, int from);
+  void finish_exchange();
+  int peer_of(const Post& post) const { return post.source != nullptr ? post.to : post.from; }
+  void fail(const Post& post, bool has_ended);
+
+  std::shared_ptr<LocalMailboxes> mailboxes_;  // owned by all ranks together
+  const int rank_;
+  TimeUs deadline_us_ = 0;
+  Status status_;
+  std::vector<std::unique_ptr<Post>> posts_;  // by ticket
+  std::vector<Ticket> exchange_;              // of the collective under way
+  std::vector<float> incoming_;               // a partner's addend
+};
+
+}  // namespace trireme

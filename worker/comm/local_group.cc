@@ -1,0 +1,71 @@
+#include "worker/comm/local_group.h"
+
+#include "worker/comm/local_comm.h"
+
+namespace trireme {
+namespace {
+
+// Gives each of `ranks` its end of a communicator of their own.
+void connect(const std::vector<std::unique_ptr<GroupComms>>& group,
+             std::unique_ptr<Comm> GroupComms::*end,
+             const char* name,
+             const std::vector<int>& ranks,
+             const std::string& host) {
+  std::vector<std::string> peers;
+  for (const int rank : ranks) peers.push_back(concat("rank ", rank, " on ", host));
+  auto comms = LocalComm::make(name, peers);
+  for (size_t i = 0; i < ranks.size(); ++i) (*group[ranks[i]]).*end = std::move(comms[i]);
+}
+
+}  // namespace
+
+Status check_local_ranks(int tp, int pp, int local_ranks, int launched_ranks) {
+  if (local_ranks == 1) return ok_status();
+  if (launched_ranks > 1) {
+    return invalid("TRI-GRP-029",
+                   "--local-ranks ",
+                   local_ranks,
+                   " in each of ",
+                   launched_ranks,
+                   " ranks of the launcher is not built; use one of the two: start this program"
+                   " once, or leave --local-ranks out");
+  }
+  if (local_ranks == tp * pp) return ok_status();
+  return invalid("TRI-GRP-029",
+                 "--local-ranks ",
+                 local_ranks,
+                 ", but -tp ",
+                 tp,
+                 " x -pp ",
+                 pp,
+                 " needs ",
+                 tp * pp);
+}
+
+std::vector<std::unique_ptr<GroupComms>> make_local_group(int tp, int pp, const std::string& host) {
+  std::vector<std::unique_ptr<GroupComms>> group;
+  std::vector<std::vector<int>> stages(pp);
+  std::vector<std::vector<int>> columns(tp);
+  std::vector<int> all;
+  for (int rank = 0; rank < tp * pp; ++rank) {
+    auto comms = std::make_unique<GroupComms>();
+    comms->rank = rank;
+    comms->stage = rank / tp;
+    comms->tensor_index = rank % tp;
+    group.push_back(std::move(comms));
+    stages[rank / tp].push_back(rank);
+    columns[rank % tp].push_back(rank);
+    all.push_back(rank);
+  }
+  connect(group, &GroupComms::group, "the group", all, host);
+  for (const auto& stage : stages) {
+    connect(group, &GroupComms::tensor, "the tensor group", stage, host);
+  }
+  for (const auto& column : columns) {
+    connect(group, &GroupComms::pipeline, "the pipeline", column, host);
+    connect(group, &GroupComms::tokens, "the token return", column, host);
+  }
+  return group;
+}
+
+}  // namespace trireme
