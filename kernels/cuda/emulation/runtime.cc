@@ -249,11 +249,13 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
 }
 
 cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  if (const cudaError_t error = enter("cudaDeviceCanAccessPeer")) return error;
   *can = device != peer;
   return cudaSuccess;
 }
 
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
+  if (const cudaError_t error = enter("cudaDeviceEnablePeerAccess")) return error;
   if (peer < 0 || peer >= settings().num_devices || peer == thread_state.device) {
     return result(cudaErrorInvalidDevice);
   }
