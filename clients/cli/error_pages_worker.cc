@@ -10,6 +10,20 @@ constexpr ErrorPage kPages[] = {
      "The program was built without CUDA, or the driver, the device or the type is missing.",
      "The message says which; configure with -DTRIREME_CUDA=ON, look at `trireme doctor`, or use "
      "--backend cpu."},
+    {"TRI-CUDA-012",
+     "Ranks of one host cannot see one another's device memory.",
+     "Devices without peer access, containers without a common IPC namespace, or a driver that "
+     "refuses.",
+     "`nvidia-smi topo -p2p r` shows which devices reach one another; give containers one IPC "
+     "namespace, or place the ranks on devices that do."},
+    {"TRI-CUDA-013",
+     "An operation over device memory was not through in time.",
+     "A peer is dead, stopped, or far behind.",
+     "Look at the last line of the peer that the message names; `up` starts the group again."},
+    {"TRI-CUDA-017",
+     "The driver refuses something that communicators need.",
+     "A driver that is too old, or a device that has failed.",
+     "Look at nvidia-smi -q; a driver for CUDA 13 or later is needed."},
     {"TRI-GRP-001",
      "The launcher started another number of ranks than the cut has.",
      "mpirun -np (or srun -n) is not tp x pp.",

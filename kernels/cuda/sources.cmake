@@ -16,6 +16,7 @@ set(trireme_cuda_sources
   matmul_table.cc
   memory.cc
   pack.cu
+  peer_reduce.cu
   rows.cu
   sample.cu
   staging.cc

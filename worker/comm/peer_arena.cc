@@ -1,0 +1,193 @@
+#include "worker/comm/peer_arena.h"
+
+#include <cuda_runtime.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <random>
+#include <span>
+#include <tuple>
+
+namespace trireme {
+namespace {
+
+// What a rank tells the others, byte for byte.
+struct Facts {
+  char host[64] = {};    // of the running kernel, so that two names of one host are one
+  uint64_t process = 0;  // drawn at random: numbers of processes repeat in containers
+  int32_t device = 0;    // in that process
+  int32_t bus[3] = {};   // PCI domain, bus and device
+  int32_t num_multiprocessors = 0;
+  uint64_t address = 0;
+  cudaIpcMemHandle_t handle = {};
+};
+
+uint64_t process_token() {
+  static const uint64_t token = [] {
+    std::random_device random;
+    return uint64_t{random()} << 32 | random();
+  }();
+  return token;
+}
+
+std::string host_token() {
+  std::string token;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> token;
+  if (!token.empty()) return token;
+  char name[64] = {};
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+template <class T>
+StatusOr<std::vector<T>> gather(Comm& control, const T& own) {
+  std::vector<T> all(control.size());
+  Queue queue;
+  control.all_gather(
+      queue, std::as_bytes(std::span(&own, 1)), std::as_writable_bytes(std::span(all)));
+  RETURN_IF_ERROR(control.status());
+  return all;
+}
+
+cudaError_t find_facts(Facts& facts) {
+  host_token().copy(facts.host, sizeof facts.host - 1);
+  facts.process = process_token();
+  cudaDeviceProp properties;
+  cudaError_t error = cudaGetDevice(&facts.device);
+  if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, facts.device);
+  if (error != cudaSuccess) return error;
+  facts.bus[0] = properties.pciDomainID;
+  facts.bus[1] = properties.pciBusID;
+  facts.bus[2] = properties.pciDeviceID;
+  facts.num_multiprocessors = properties.multiProcessorCount;
+  return cudaSuccess;
+}
+
+bool is_same_host(const Facts& a, const Facts& b) { return std::strcmp(a.host, b.host) == 0; }
+bool is_same_device(const Facts& a, const Facts& b) {
+  return is_same_host(a, b) && std::ranges::equal(a.bus, b.bus);
+}
+
+// The number that a peer's device has in this process; -1 where it is hidden from it.
+int local_device(const Facts& own, const Facts& peer) {
+  if (own.process == peer.process) return peer.device;
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) return -1;
+  for (int device = 0; device < count; ++device) {
+    cudaDeviceProp properties;
+    if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) continue;
+    const int32_t bus[3] = {properties.pciDomainID, properties.pciBusID, properties.pciDeviceID};
+    if (std::ranges::equal(bus, peer.bus)) return device;
+  }
+  return -1;
+}
+
+bool can_reach(const Facts& own, const Facts& peer) {
+  if (!is_same_host(own, peer)) return false;
+  if (is_same_device(own, peer)) return true;
+  const int device = local_device(own, peer);
+  if (device < 0) return own.process != peer.process;  // the opening of its memory will tell
+  int can = 0;
+  return cudaDeviceCanAccessPeer(&can, own.device, device) == cudaSuccess && can != 0;
+}
+
+Status unreachable(const std::string& own,
+                   const std::string& peer,
+                   const Facts& facts,
+                   const std::string& why) {
+  return unavailable("TRI-CUDA-012",
+                     own,
+                     " cannot see the memory of ",
+                     peer,
+                     " (its device ",
+                     facts.device,
+                     "): ",
+                     why,
+                     "; `nvidia-smi topo -p2p r` shows which devices reach one another, and ranks"
+                     " in containers need one IPC namespace");
+}
+
+// Lets kernels and copies of this rank's device reach the peer's.
+cudaError_t enable_access(const Facts& own, const Facts& peer) {
+  const int device = local_device(own, peer);
+  if (device < 0 || is_same_device(own, peer)) return cudaSuccess;
+  const cudaError_t error = cudaDeviceEnablePeerAccess(device, 0);
+  if (error != cudaErrorPeerAccessAlreadyEnabled) return error;
+  cudaGetLastError();  // not an error of ours: the next call must not find it
+  return cudaSuccess;
+}
+
+}  // namespace
+
+StatusOr<PeerReach> survey_peers(Comm& control) {
+  Facts own;
+  const cudaError_t error = find_facts(own);
+  ASSIGN_OR_RETURN(const std::vector<Facts> all, gather(control, own));
+  PeerReach reach{.is_one_host = true, .num_blocks = own.num_multiprocessors};
+  std::map<std::tuple<std::string, int32_t, int32_t, int32_t>, int32_t> devices;
+  uint8_t reaches = error == cudaSuccess;
+  for (const Facts& peer : all) {
+    reach.is_one_host = reach.is_one_host && is_same_host(own, peer);
+    reach.num_blocks = std::min(reach.num_blocks, peer.num_multiprocessors);
+    reach.ranks_per_device = std::max(
+        reach.ranks_per_device, ++devices[{peer.host, peer.bus[0], peer.bus[1], peer.bus[2]}]);
+    reaches = reaches && can_reach(own, peer);
+  }
+  ASSIGN_OR_RETURN(const std::vector<uint8_t> reached, gather(control, reaches));
+  reach.is_reachable = std::ranges::count(reached, 0) == 0;
+  return reach;
+}
+
+Status agree(Comm& control, const Status& own, const std::vector<std::string>& peers) {
+  const uint8_t is_ok = own.ok();
+  ASSIGN_OR_RETURN(const std::vector<uint8_t> all, gather(control, is_ok));
+  RETURN_IF_ERROR(own);
+  const auto first = std::ranges::find(all, 0) - all.begin();
+  if (first == static_cast<int64_t>(all.size())) return ok_status();
+  return unavailable("TRI-CUDA-012",
+                     peers[first],
+                     " could not set up its communicators over device memory; see its own line");
+}
+
+StatusOr<PeerArena> PeerArena::open(Buffer memory,
+                                    Comm& control,
+                                    const std::vector<std::string>& peers) {
+  Facts own;
+  cudaError_t error = find_facts(own);
+  own.address = reinterpret_cast<uint64_t>(memory.data());
+  // Threads of one process need no handle, and not every device gives one.
+  const cudaError_t handle_error = cudaIpcGetMemHandle(&own.handle, memory.data());
+  if (handle_error != cudaSuccess) cudaGetLastError();
+  ASSIGN_OR_RETURN(const std::vector<Facts> all, gather(control, own));
+  PeerArena arena;
+  arena.memory_ = std::move(memory);
+  const std::string& self = peers[control.rank()];
+  Status status;
+  for (int rank = 0; rank < control.size() && status.ok(); ++rank) {
+    const Facts& peer = all[rank];
+    void* address = reinterpret_cast<void*>(peer.address);
+    if (error == cudaSuccess) error = enable_access(own, peer);
+    if (!is_same_host(own, peer)) {
+      status = unreachable(self, peers[rank], peer, "it is on another host");
+    } else if (error == cudaSuccess && peer.process != own.process) {
+      error = cudaIpcOpenMemHandle(&address, peer.handle, cudaIpcMemLazyEnablePeerAccess);
+      if (error == cudaSuccess) arena.opened_.push_back(address);
+    }
+    if (status.ok() && error != cudaSuccess) {
+      status = unreachable(self, peers[rank], peer, cudaGetErrorString(error));
+    }
+    arena.addresses_.push_back(static_cast<std::byte*>(address));
+  }
+  RETURN_IF_ERROR(agree(control, status, peers));
+  return arena;
+}
+
+PeerArena::~PeerArena() {
+  for (void* const address : opened_) cudaIpcCloseMemHandle(address);
+}
+
+}  // namespace trireme

@@ -1,0 +1,54 @@
+// Device memory of each rank that all ranks of a communicator see: plain pointers among threads of
+// one process, cudaIpc handles among processes of one host. Set up once, by all ranks together,
+// over a host communicator; used by the rank's thread. Closes what it opened; its own memory must
+// outlive the peers' use of it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "kernels/buffer.h"
+#include "worker/comm/comm.h"
+
+namespace trireme {
+
+// How the ranks of a communicator stand to one another; the same on every rank.
+struct PeerReach {
+  bool is_one_host = false;
+  bool is_reachable = false;     // every rank can read the device of every other
+  int32_t ranks_per_device = 1;  // at most
+  int32_t num_blocks = 1;        // multiprocessors of the smallest device
+};
+// Collective. Asks about the calling thread's current device.
+StatusOr<PeerReach> survey_peers(Comm& control);
+
+// Collective: if a rank has failed, all fail; one that has not itself gets TRI-CUDA-012 with the
+// first that has.
+Status agree(Comm& control, const Status& own, const std::vector<std::string>& peers);
+
+class PeerArena {
+ public:
+  // Collective. `memory` is an allocation of its own of this rank's device; `peers` are names for
+  // errors. TRI-CUDA-012: a rank cannot see another's memory; says which, where and why.
+  static StatusOr<PeerArena> open(Buffer memory,
+                                  Comm& control,
+                                  const std::vector<std::string>& peers);
+  PeerArena(PeerArena&&) = default;
+  ~PeerArena();
+
+  int64_t bytes() const { return memory_.bytes(); }
+  std::byte* own() const { return memory_.data(); }
+  std::byte* of(int rank) const { return addresses_[rank]; }
+
+ private:
+  PeerArena() = default;
+
+  Buffer memory_;
+  std::vector<std::byte*> addresses_;  // by rank
+  std::vector<void*> opened_;          // of other processes
+};
+
+}  // namespace trireme

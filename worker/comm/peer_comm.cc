@@ -1,0 +1,431 @@
+#include "worker/comm/peer_comm.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "base/check.h"
+#include "kernels/cuda/peer_reduce.h"
+#include "worker/comm/patience.h"
+
+namespace trireme {
+namespace {
+
+constexpr TimeUs kFirstDeadlineUs = 20'000'000;  // until the caller sets one
+constexpr TimeUs kEndUs = 500'000;     // for a small copy beside the queue, or for all ranks to end
+constexpr TimeUs kReportUs = 100'000;  // for a kernel that was told to end
+constexpr int64_t kAlignment = 256;
+
+int64_t align(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+// Where things stand in an arena, in bytes from its start.
+struct Layout {
+  int64_t turn;
+  int64_t words;  // arrived by sender, then taken by receiver
+  int64_t halves;
+  int64_t slots;
+
+  Layout(const PeerCommOptions& options, int size)
+      : turn(align(kPeerFlags * int64_t{sizeof(uint32_t)})),
+        words(turn + align(sizeof(PeerTurn))),
+        halves(words + align(2 * int64_t{size} * int64_t{sizeof(uint32_t)})),
+        slots(halves + 2 * align(options.reduce_bytes)) {}
+};
+
+// What is shared with the host: the words of PeerView; a copy of the arena's words follows.
+struct SharedWords {
+  uint32_t abort = 0;
+  uint64_t report = 0;
+};
+
+SharedWords& words_of(const Buffer& shared) {
+  return *reinterpret_cast<SharedWords*>(shared.data());
+}
+
+uint32_t* copies_of(const Buffer& shared) {
+  return reinterpret_cast<uint32_t*>(shared.data() + sizeof(SharedWords));
+}
+
+int num_senders(PeerMessages messages, int rank, int size) {
+  switch (messages) {
+    case PeerMessages::kNone:
+      return 0;
+    case PeerMessages::kToNext:
+      return rank > 0 ? 1 : 0;
+    case PeerMessages::kLastToFirst:
+      return rank == 0 ? 1 : 0;
+    case PeerMessages::kAll:
+      return size;
+  }
+  return 0;
+}
+
+const char* name_of(PeerOperation operation) {
+  switch (operation) {
+    case PeerOperation::kAllGather:
+      return "all_gather";
+    case PeerOperation::kBroadcast:
+      return "broadcast";
+    default:
+      return "all_reduce";
+  }
+}
+
+}  // namespace
+
+int64_t PeerComm::arena_bytes(const PeerCommOptions& options, int rank, int size) {
+  const int64_t ring = options.depth * align(options.message_bytes);
+  return Layout(options, size).slots + num_senders(options.messages, rank, size) * ring;
+}
+
+int64_t PeerComm::shared_bytes(int size) {
+  return static_cast<int64_t>(sizeof(SharedWords) + 2 * size * sizeof(uint32_t));
+}
+
+StatusOr<std::unique_ptr<PeerComm>> PeerComm::make(const PeerCommOptions& options,
+                                                   Buffer arena,
+                                                   Buffer shared,
+                                                   std::unique_ptr<Comm> control) {
+  const int size = control->size();
+  CHECK(static_cast<int>(options.peers.size()) == size && options.depth > 0);
+  CHECK(options.reduce_bytes % 16 == 0 && (options.reduce_bytes == 0 || size <= kMaxPeers));
+  CHECK(arena.bytes() >= arena_bytes(options, control->rank(), size));
+  CHECK(shared.bytes() >= shared_bytes(size));
+  ASSIGN_OR_RETURN(PeerArena opened, PeerArena::open(std::move(arena), *control, options.peers));
+  std::unique_ptr<PeerComm> comm(
+      new PeerComm(options, std::move(opened), std::move(shared), std::move(control)));
+  RETURN_IF_ERROR(agree(*comm->control_, comm->open_driver(), options.peers));
+  comm->fill_view();
+  return comm;
+}
+
+PeerComm::PeerComm(const PeerCommOptions& options,
+                   PeerArena arena,
+                   Buffer shared,
+                   std::unique_ptr<Comm> control)
+    : options_(options),
+      arena_(std::move(arena)),
+      shared_(std::move(shared)),
+      control_(std::move(control)),
+      rank_(control_->rank()),
+      size_(control_->size()),
+      sent_(size_),
+      received_(size_) {
+  deadline_us_ = clock_.now_us() + kFirstDeadlineUs;
+}
+
+// The peers' last writes to this arena must be through before it goes: all meet here.
+PeerComm::~PeerComm() {
+  if (!status().ok()) return;
+  const std::byte mine{1};
+  std::vector<std::byte> all(size_);
+  Queue queue;
+  control_->set_deadline(clock_.now_us() + kEndUs);
+  control_->all_gather(queue, std::span(&mine, 1), all);
+}
+
+Status PeerComm::open_driver() {
+  const auto refused = [](const char* what, cudaError_t error) {
+    return unavailable("TRI-CUDA-017",
+                       what,
+                       " failed while communicators were set up: ",
+                       cudaGetErrorString(error),
+                       "; look at the driver and the device with nvidia-smi -q");
+  };
+  // Entry points, so that a program which only may run on a GPU needs no libcuda to start.
+  constexpr unsigned kVersion = 12000;
+  const auto find = [](const char* symbol, StreamValue& function) {
+    cudaDriverEntryPointQueryResult found;
+    const cudaError_t error = cudaGetDriverEntryPointByVersion(
+        symbol, reinterpret_cast<void**>(&function), kVersion, 0, &found);
+    if (error != cudaSuccess) return error;
+    return found == cudaDriverEntryPointSuccess ? cudaSuccess : cudaErrorNotSupported;
+  };
+  cudaError_t error = find("cuStreamWriteValue32", write_value_);
+  if (error == cudaSuccess) error = find("cuStreamWaitValue32", wait_value_);
+  if (error != cudaSuccess) return refused("the look for stream memory operations", error);
+  cudaStream_t side = nullptr;
+  error = cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking);
+  if (error != cudaSuccess) return refused("the making of a queue", error);
+  side_ = Stream(side);
+  error = cuda::prepare_peer_reduce();
+  if (error != cudaSuccess) return refused("the loading of kernels", error);
+  return ok_status();
+}
+
+void PeerComm::fill_view() {
+  if (options_.reduce_bytes == 0) return;
+  const Layout layout(options_, size_);
+  view_.n = size_;
+  view_.self = rank_;
+  view_.max_blocks = std::clamp(options_.max_blocks, 1, kMaxPeerBlocks);
+  view_.half_bytes = align(options_.reduce_bytes);
+  for (int rank = 0; rank < size_; ++rank) {
+    view_.buffers[rank] = arena_.of(rank) + layout.halves;
+    view_.flags[rank] = reinterpret_cast<uint32_t*>(arena_.of(rank));
+  }
+  view_.turn = reinterpret_cast<PeerTurn*>(arena_.own() + layout.turn);
+  view_.abort = &words_of(shared_).abort;
+  view_.report = &words_of(shared_).report;
+  view_.wait_limit_ns = static_cast<uint64_t>(options_.wait_limit_us) * 1000;
+}
+
+void PeerComm::set_deadline(TimeUs deadline_us) {
+  deadline_us_ = deadline_us;
+  if (large_) large_->set_deadline(deadline_us);
+}
+
+// A kernel's report is looked at where it lies: a wait may end by its own limit at any time.
+Status PeerComm::status() const {
+  if (!status_.ok()) return status_;
+  const uint64_t word = std::atomic_ref(words_of(shared_).report).load(std::memory_order_acquire);
+  if (word != 0) {
+    const PeerReport report = PeerReport::of(word);
+    return named_late(name_of(report.operation), report.peer);
+  }
+  return large_ ? large_->status() : ok_status();
+}
+
+cuda::CudaQueue& PeerComm::use(Queue& queue) {
+  last_queue_ = &cuda::cuda_queue(queue);
+  return *last_queue_;
+}
+
+void PeerComm::all_reduce(Queue& queue, Tensor tensor) {
+  CHECK(tensor.row_stride == tensor.columns || tensor.rows <= 1);
+  if (!status().ok()) return;
+  if (large_ && tensor.bytes() > view_.half_bytes) return large_->all_reduce(queue, tensor);
+  const int64_t width = size_of(tensor.dtype);
+  for (int64_t begin = 0; begin < tensor.bytes(); begin += view_.half_bytes) {
+    const int64_t bytes = std::min(view_.half_bytes, tensor.bytes() - begin);
+    const Tensor piece(tensor.data + begin, tensor.dtype, 1, bytes / width);
+    cuda::peer_all_reduce(use(queue), view_, piece);
+  }
+}
+
+void PeerComm::reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) {
+  CHECK(static_cast<int>(offsets.size()) == size_ + 1);
+  all_reduce(queue, tensor);  // other ranks' rows are surplus
+}
+
+void PeerComm::all_gather(Queue& queue,
+                          std::span<const std::byte> local,
+                          std::span<std::byte> all) {
+  CHECK(all.size() == local.size() * size_);
+  if (!status().ok()) return;
+  const auto stride = static_cast<int64_t>(local.size());
+  for (int64_t begin = 0; begin < stride; begin += view_.half_bytes) {
+    const int64_t bytes = std::min(view_.half_bytes, stride - begin);
+    cuda::peer_all_gather(
+        use(queue), view_, local.data() + begin, bytes, all.data() + begin, stride);
+  }
+}
+
+void PeerComm::broadcast(Queue& queue, std::span<std::byte> bytes, int root) {
+  if (!status().ok()) return;
+  const auto total = static_cast<int64_t>(bytes.size());
+  for (int64_t begin = 0; begin < total; begin += view_.half_bytes) {
+    const int64_t piece = std::min(view_.half_bytes, total - begin);
+    cuda::peer_broadcast(use(queue), view_, bytes.data() + begin, piece, root);
+  }
+}
+
+// Only two ranks know the size of what passes between them, so there is no common launch: pieces go
+// as messages. Piece k goes out to all before piece k of any is waited for: the ranks cannot block
+// one another.
+void PeerComm::all_to_all(Queue& queue,
+                          std::span<const std::byte> send,
+                          std::span<const int64_t> send_offsets,
+                          std::span<std::byte> receive,
+                          std::span<const int64_t> receive_offsets) {
+  CHECK(options_.messages == PeerMessages::kAll);
+  if (!status().ok()) return;
+  cuda::CudaQueue& stream = use(queue);
+  const int64_t own_bytes = send_offsets[rank_ + 1] - send_offsets[rank_];
+  CHECK(own_bytes == receive_offsets[rank_ + 1] - receive_offsets[rank_]);
+  if (own_bytes > 0) {
+    stream.check(cudaMemcpyAsync(receive.data() + receive_offsets[rank_],
+                                 send.data() + send_offsets[rank_],
+                                 static_cast<size_t>(own_bytes),
+                                 cudaMemcpyDefault,
+                                 stream.stream()),
+                 "all_to_all");
+  }
+  const auto piece_of = [&](auto bytes, std::span<const int64_t> offsets, int peer, int64_t begin) {
+    const int64_t left = std::max<int64_t>(offsets[peer + 1] - offsets[peer] - begin, 0);
+    const int64_t length = peer == rank_ ? 0 : std::min(left, options_.message_bytes);
+    return bytes.subspan(length == 0 ? 0 : offsets[peer] + begin, length);
+  };
+  bool has_more = true;
+  for (int64_t begin = 0; has_more; begin += options_.message_bytes) {
+    has_more = false;
+    for (int peer = 0; peer < size_; ++peer) {
+      const auto piece = piece_of(send, send_offsets, peer, begin);
+      if (!piece.empty()) put(stream, piece, peer);
+      has_more = has_more || !piece.empty();
+    }
+    for (int peer = 0; peer < size_; ++peer) {
+      const auto piece = piece_of(receive, receive_offsets, peer, begin);
+      if (!piece.empty()) take(stream, piece, peer);
+      has_more = has_more || !piece.empty();
+    }
+  }
+}
+
+Ticket PeerComm::send(Queue& queue, std::span<const std::byte> bytes, int to, int) {
+  if (status().ok()) put(use(queue), bytes, to);
+  return 0;
+}
+
+Ticket PeerComm::receive(Queue& queue, std::span<std::byte> bytes, int from, int) {
+  if (status().ok()) take(use(queue), bytes, from);
+  return 0;
+}
+
+void PeerComm::cancel(Ticket) { CHECK_THAT(false, "a receive that is enqueued cannot come back"); }
+
+uint32_t* PeerComm::arrived(int owner, int from) const {
+  return reinterpret_cast<uint32_t*>(arena_.of(owner) + Layout(options_, size_).words) + from;
+}
+
+uint32_t* PeerComm::taken(int owner, int to) const { return arrived(owner, size_ + to); }
+
+std::byte* PeerComm::slot(int owner, int from, uint32_t turn) const {
+  const int64_t bytes = align(options_.message_bytes);
+  const int64_t ring = options_.messages == PeerMessages::kAll ? from : 0;
+  const int64_t index = ring * options_.depth + (turn - 1) % options_.depth;
+  return arena_.of(owner) + Layout(options_, size_).slots + index * bytes;
+}
+
+// Message `turn` of a pair (from 1 on) goes to slot (turn - 1) mod depth of the receiver, once
+// message turn - depth has been taken from there.
+void PeerComm::put(cuda::CudaQueue& queue, std::span<const std::byte> bytes, int to) {
+  CHECK(to != rank_ && num_senders(options_.messages, to, size_) > 0);
+  CHECK_THAT(static_cast<int64_t>(bytes.size()) <= options_.message_bytes, "message over a slot");
+  const uint32_t turn = ++sent_[to];
+  const auto depth = static_cast<uint32_t>(options_.depth);
+  if (turn > depth) wait_value(queue, taken(rank_, to), turn - depth);
+  if (!bytes.empty() && queue.is_usable()) {
+    queue.check(
+        cudaMemcpyAsync(
+            slot(to, rank_, turn), bytes.data(), bytes.size(), cudaMemcpyDefault, queue.stream()),
+        "send");
+  }
+  write_value(queue, arrived(to, rank_), turn);
+}
+
+void PeerComm::take(cuda::CudaQueue& queue, std::span<std::byte> bytes, int from) {
+  CHECK(from != rank_ && num_senders(options_.messages, rank_, size_) > 0);
+  CHECK_THAT(static_cast<int64_t>(bytes.size()) <= options_.message_bytes, "message over a slot");
+  const uint32_t turn = ++received_[from];
+  wait_value(queue, arrived(rank_, from), turn);
+  if (!bytes.empty() && queue.is_usable()) {
+    queue.check(
+        cudaMemcpyAsync(
+            bytes.data(), slot(rank_, from, turn), bytes.size(), cudaMemcpyDefault, queue.stream()),
+        "receive");
+  }
+  write_value(queue, taken(from, rank_), turn);
+}
+
+void PeerComm::write_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value) {
+  if (!queue.is_usable()) return;
+  const CUresult result = write_value_(
+      queue.stream(), reinterpret_cast<CUdeviceptr>(word), value, CU_STREAM_WRITE_VALUE_DEFAULT);
+  if (result != CUDA_SUCCESS) queue.check(cudaErrorUnknown, "a stream's word to a peer");
+}
+
+void PeerComm::wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value) {
+  if (!queue.is_usable()) return;
+  const CUresult result = wait_value_(
+      queue.stream(), reinterpret_cast<CUdeviceptr>(word), value, CU_STREAM_WAIT_VALUE_GEQ);
+  if (result != CUDA_SUCCESS) queue.check(cudaErrorUnknown, "a stream's wait for a peer");
+}
+
+void PeerComm::poll() {
+  if (!status_.ok()) return;
+  status_ = status();
+  if (status_.ok() && clock_.now_us() >= deadline_us_ && is_late()) give_up();
+  if (large_) large_->poll();
+}
+
+// Something that was enqueued is not done. A queue that records cannot be asked.
+bool PeerComm::is_late() {
+  if (last_queue_ == nullptr || !last_queue_->is_usable()) return false;
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  const cudaStream_t stream = last_queue_->stream();
+  if (cudaStreamIsCapturing(stream, &capture) != cudaSuccess) return false;
+  if (capture != cudaStreamCaptureStatusNone) return false;
+  return cudaStreamQuery(stream) == cudaErrorNotReady;
+}
+
+// Ends all that waits, and finds out for whom. If nothing waits for a peer, the device itself is
+// late, and the backend says so.
+void PeerComm::give_up() {
+  std::atomic_ref(words_of(shared_).abort).store(1, std::memory_order_release);
+  // A kernel that waits stands in front of all later messages: it has the first word.
+  Patience patience(clock_, clock_.now_us() + kReportUs);
+  while (options_.reduce_bytes > 0 && status().ok() && is_late() && patience.wait()) {
+  }
+  status_ = status();
+  const LateMessage late = status_.ok() ? late_message() : LateMessage{};
+  if (late.operation != nullptr) status_ = named_late(late.operation, late.peer);
+  release_waits();
+}
+
+// The oldest message that is waited for stands in front of all later work, so a peer that is behind
+// in its words is the one.
+LateMessage PeerComm::late_message() {
+  if (options_.messages == PeerMessages::kNone) return {};
+  uint32_t* const copies = copies_of(shared_);
+  const size_t bytes = 2 * size_ * sizeof(uint32_t);
+  const cudaError_t error =
+      cudaMemcpyAsync(copies, arrived(rank_, 0), bytes, cudaMemcpyDeviceToHost, side_.get());
+  if (error != cudaSuccess || !finish_side_copies()) return {};
+  const auto is_behind = [](uint32_t word, uint32_t turn) {
+    return static_cast<int32_t>(word - turn) < 0;
+  };
+  for (int peer = 0; peer < size_; ++peer) {
+    if (is_behind(copies[peer], received_[peer])) return {"receive", peer};
+  }
+  const auto depth = static_cast<uint32_t>(options_.depth);
+  for (int peer = 0; peer < size_; ++peer) {
+    if (sent_[peer] > depth && is_behind(copies[size_ + peer], sent_[peer] - depth)) {
+      return {"send", peer};
+    }
+  }
+  return {};
+}
+
+// The queue's waits find what they wait for, so that the queue can end.
+void PeerComm::release_waits() {
+  if (options_.messages == PeerMessages::kNone) return;
+  uint32_t* const copies = copies_of(shared_);
+  std::ranges::copy(received_, copies);
+  std::ranges::copy(sent_, copies + size_);
+  const size_t bytes = 2 * size_ * sizeof(uint32_t);
+  const cudaError_t error =
+      cudaMemcpyAsync(arrived(rank_, 0), copies, bytes, cudaMemcpyHostToDevice, side_.get());
+  if (error == cudaSuccess) finish_side_copies();
+}
+
+bool PeerComm::finish_side_copies() {
+  Patience patience(clock_, clock_.now_us() + kEndUs);
+  cudaError_t state = cudaErrorNotReady;
+  while ((state = cudaStreamQuery(side_.get())) == cudaErrorNotReady && patience.wait()) {
+  }
+  return state == cudaSuccess;
+}
+
+Status PeerComm::named_late(const char* operation, int peer) const {
+  return timed_out("TRI-CUDA-013",
+                   options_.name,
+                   ": ",
+                   operation,
+                   " with ",
+                   options_.peers[peer],
+                   " was not through in time: that rank is dead, stopped or behind; look at its"
+                   " last line, then start the group again");
+}
+
+}  // namespace trireme
