@@ -26,14 +26,15 @@ struct FamilyRow {
   bool window_needs_switch;  // only with "use_sliding_window": true
   int64_t default_max_window_layers;
   int64_t default_head_dim;  // 0: hidden_size / num_attention_heads
+  int64_t default_kv_heads;  // where the key is absent; null and 0: num_attention_heads
   int64_t default_max_positions;
 };
 
 constexpr FamilyRow kFamilies[] = {
-    {"llama", false, false, true, true, 0, false, 0, 0, 2048},
-    {"mistral", false, false, false, false, 4096, false, 0, 0, 131072},
-    {"qwen2", true, false, false, false, 4096, true, 28, 0, 32768},
-    {"qwen3", false, true, false, true, 4096, true, 28, 128, 32768},
+    {"llama", false, false, true, true, 0, false, 0, 0, 0, 2048},
+    {"mistral", false, false, false, false, 4096, false, 0, 0, 8, 131072},
+    {"qwen2", true, false, false, false, 4096, true, 28, 0, 32, 32768},
+    {"qwen3", false, true, false, true, 4096, true, 28, 128, 32, 32768},
 };
 
 const FamilyRow* find_family(const std::string& model_type) {
@@ -49,13 +50,22 @@ std::string supported_families() {
   return join(names);
 }
 
+// What "num_key_value_heads" means where it is not given. A default that does not divide the heads
+// cannot be meant.
+int64_t implied_kv_heads(const JsonReader& reader, const FamilyRow& family, int64_t num_heads) {
+  const bool no_default = family.default_kv_heads == 0 || reader.is_null("num_key_value_heads");
+  return no_default || num_heads % family.default_kv_heads != 0 ? num_heads
+                                                                : family.default_kv_heads;
+}
+
 void read_sizes(JsonReader& reader, const FamilyRow& family, ModelConfig& config) {
   config.vocabulary_size = reader.integer("vocab_size", 1, 1 << 24);
   config.hidden_size = reader.integer("hidden_size", 8, 1 << 17);
   config.intermediate_size = reader.integer("intermediate_size", 1, 1 << 20);
   config.num_layers = reader.integer("num_hidden_layers", 1, 4096);
   config.num_heads = reader.integer("num_attention_heads", 1, 4096);
-  config.num_kv_heads = reader.integer("num_key_value_heads", 1, 4096, config.num_heads);
+  config.num_kv_heads = reader.integer(
+      "num_key_value_heads", 1, 4096, implied_kv_heads(reader, family, config.num_heads));
   config.max_positions =
       reader.integer("max_position_embeddings", 1, 1 << 24, family.default_max_positions);
   config.norm_epsilon = reader.number("rms_norm_eps", 0, 1, 1e-6);

@@ -68,6 +68,29 @@ TEST(ModelConfig, FamiliesDifferInBiasNormsAndHeads) {
   EXPECT_FALSE(read("mistral", "\"attention_bias\": true").qkv_bias);  // the family has none
 }
 
+TEST(ModelConfig, AbsentKvHeadsAreTheFamilysAndNullIsOneAHead) {
+  const auto kv_heads = [](const std::string& type, int heads, const std::string& more) {
+    const auto config = parse_model_config(
+        concat("{\"model_type\": \"",
+               type,
+               "\", \"vocab_size\": 320, \"hidden_size\": 256, \"intermediate_size\": 128, "
+               "\"num_hidden_layers\": 4, \"num_attention_heads\": ",
+               heads,
+               more,
+               "}"),
+        "config.json");
+    EXPECT_TRUE(config.ok()) << message_of(config.status());
+    return config.ok() ? config->num_kv_heads : -1;
+  };
+  const std::string null = ", \"num_key_value_heads\": null";
+  EXPECT_EQ(kv_heads("llama", 32, ""), 32);
+  EXPECT_EQ(kv_heads("mistral", 32, ""), 8);
+  EXPECT_EQ(kv_heads("mistral", 32, null), 32);
+  EXPECT_EQ(kv_heads("mistral", 4, ""), 4);
+  EXPECT_EQ(kv_heads("qwen2", 64, ""), 32);
+  EXPECT_EQ(kv_heads("qwen3", 64, null), 64);
+}
+
 TEST(ModelConfig, WindowsFollowEachFamilysRules) {
   EXPECT_THAT(read("mistral").layer_window, Each(4096));
   EXPECT_THAT(read("mistral", "\"sliding_window\": null").layer_window, Each(0));
