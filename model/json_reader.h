@@ -39,6 +39,7 @@ class JsonReader {
     if (status_.ok()) status_ = invalid(id_, source_, ": ", parts...);
   }
   const Status& status() const { return status_; }
+  const std::string& source() const { return source_; }
 
  private:
   JsonValue object_;

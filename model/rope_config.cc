@@ -1,5 +1,6 @@
 #include "model/rope_config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "model/json_reader.h"
@@ -26,11 +27,23 @@ double yarn_attention_factor(JsonReader& reader, double factor) {
   return yarn_magnitude(factor, 1);
 }
 
-void read_llama3(JsonReader& reader, int64_t max_positions, RopeConfig& rope) {
+// transformers: every stretch names its factor; null in YaRN is the ratio of the two lengths.
+double read_factor(JsonReader& reader, const std::string& type, double ratio) {
+  if (reader.has("factor")) return reader.number("factor", 1, 1e6, 1);
+  if (type == "yarn" && reader.is_null("factor")) return std::max(1.0, ratio);
+  reader.fail("\"factor\" is missing; ", type, " needs a number from 1 to 1e+06");
+  return 1;
+}
+
+// The length before the stretch. A field of the whole model beats the one of the stretch.
+int64_t read_original(JsonReader& top, JsonReader& reader, int64_t max_positions) {
+  const char* key = "original_max_position_embeddings";
+  return top.integer(key, 1, 1 << 24, reader.integer(key, 1, 1 << 24, max_positions));
+}
+
+void read_llama3(JsonReader& reader, RopeConfig& rope) {
   rope.low_freq_factor = reader.number("low_freq_factor", 1e-6, 1e6, 1);
   rope.high_freq_factor = reader.number("high_freq_factor", 1e-6, 1e6, 4);
-  rope.original_max_positions =
-      reader.integer("original_max_position_embeddings", 1, 1 << 24, max_positions);
   if (rope.high_freq_factor <= rope.low_freq_factor) {
     reader.fail("\"high_freq_factor\" ",
                 rope.high_freq_factor,
@@ -39,13 +52,43 @@ void read_llama3(JsonReader& reader, int64_t max_positions, RopeConfig& rope) {
   }
 }
 
-void read_yarn(JsonReader& reader, int64_t max_positions, RopeConfig& rope) {
-  rope.original_max_positions =
-      reader.integer("original_max_position_embeddings", 1, 1 << 24, max_positions);
+void read_yarn(JsonReader& reader, RopeConfig& rope) {
   rope.beta_fast = reader.number("beta_fast", 1e-6, 1e6, 32);
   rope.beta_slow = reader.number("beta_slow", 1e-6, 1e6, 1);
   rope.truncate = reader.boolean("truncate", true);
   rope.attention_factor = yarn_attention_factor(reader, rope.factor);
+}
+
+// What the rope's type asks for; its name may be refused.
+Status read_scaling(JsonReader& top,
+                    JsonReader& reader,
+                    const std::string& type,
+                    int64_t max_positions,
+                    RopeConfig& rope) {
+  if (type == "default") return ok_status();
+  if (type != "linear" && type != "llama3" && type != "yarn") {
+    return invalid("TRI-CONF-006",
+                   reader.source(),
+                   " has type \"",
+                   type.substr(0, 40),
+                   "\", supported are default, linear, llama3 and yarn");
+  }
+  if (type != "linear") rope.original_max_positions = read_original(top, reader, max_positions);
+  rope.factor =
+      read_factor(reader,
+                  type,
+                  static_cast<double>(max_positions) /
+                      static_cast<double>(std::max<int64_t>(1, rope.original_max_positions)));
+  if (type == "linear") {
+    rope.scaling = RopeScaling::kLinear;
+  } else if (type == "llama3") {
+    rope.scaling = RopeScaling::kLlama3;
+    read_llama3(reader, rope);
+  } else {
+    rope.scaling = RopeScaling::kYarn;
+    read_yarn(reader, rope);
+  }
+  return top.status();
 }
 
 }  // namespace
@@ -57,37 +100,23 @@ StatusOr<RopeConfig> parse_rope(JsonReader& top, int64_t max_positions, const st
     top.fail("\"partial_rotary_factor\" is set, supported is 1");
   }
   RETURN_IF_ERROR(top.status());
-  const char* key = top.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
-  if (!top.has(key)) return rope;
-  const JsonValue fields = *top.field(key);
-  if (!fields.is(JsonValue::Kind::kObject)) {
-    return invalid("TRI-CONF-003", source, ": \"", key, "\" must be an object or null");
+  // The newer style first, for its theta: where both stand, "rope_scaling" was added by hand, as
+  // model cards ask to, and says how positions are stretched.
+  for (const char* key : {"rope_parameters", "rope_scaling"}) {
+    if (!top.has(key)) continue;
+    const JsonValue fields = *top.field(key);
+    if (!fields.is(JsonValue::Kind::kObject)) {
+      return invalid("TRI-CONF-003", source, ": \"", key, "\" must be an object or null");
+    }
+    JsonReader reader(fields, "TRI-CONF-003", concat(source, ", ", key));
+    rope = {.theta = reader.number("rope_theta", 1e-3, 1e15, rope.theta)};
+    if (reader.number("partial_rotary_factor", 0, 1, 1) != 1) {
+      reader.fail("\"partial_rotary_factor\" is set, supported is 1");
+    }
+    const std::string type = reader.string("rope_type", reader.string("type", "default"));
+    RETURN_IF_ERROR(read_scaling(top, reader, type, max_positions, rope));
+    RETURN_IF_ERROR(reader.status());
   }
-  JsonReader reader(fields, "TRI-CONF-003", concat(source, ", ", key));
-  rope.theta = reader.number("rope_theta", 1e-3, 1e15, rope.theta);
-  const std::string type = reader.string("rope_type", reader.string("type", "default"));
-  if (reader.number("partial_rotary_factor", 0, 1, 1) != 1) {
-    reader.fail("\"partial_rotary_factor\" is set, supported is 1");
-  }
-  if (type != "default") rope.factor = reader.number("factor", 1, 1e6, 1);
-  if (type == "linear") {
-    rope.scaling = RopeScaling::kLinear;
-  } else if (type == "llama3") {
-    rope.scaling = RopeScaling::kLlama3;
-    read_llama3(reader, max_positions, rope);
-  } else if (type == "yarn") {
-    rope.scaling = RopeScaling::kYarn;
-    read_yarn(reader, max_positions, rope);
-  } else if (type != "default") {
-    return invalid("TRI-CONF-006",
-                   source,
-                   ": \"",
-                   key,
-                   "\" has type \"",
-                   type.substr(0, 40),
-                   "\", supported are default, linear, llama3 and yarn");
-  }
-  RETURN_IF_ERROR(reader.status());
   return rope;
 }
 

@@ -144,6 +144,29 @@ TEST(ModelConfig, YarnsAttentionFactorIsResolved) {
               1e-12);
 }
 
+// As the reference implementation does where a user has added "rope_scaling" to a newer config.
+TEST(ModelConfig, RopeScalingBeatsRopeParametersAndKeepsTheirTheta) {
+  const RopeConfig rope =
+      read("qwen3",
+           "\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 1e6}, "
+           "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}")
+          .ropes[0];
+  EXPECT_EQ(rope.scaling, RopeScaling::kLinear);
+  EXPECT_EQ(rope.factor, 4);
+  EXPECT_EQ(rope.theta, 1e6);
+}
+
+TEST(ModelConfig, TheLengthBeforeAStretchMayStandOutsideItAndGivesYarnsFactor) {
+  const RopeConfig rope = read("llama",
+                               "\"max_position_embeddings\": 512, "
+                               "\"original_max_position_embeddings\": 64, "
+                               "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": null, "
+                               "\"original_max_position_embeddings\": 128}")
+                              .ropes[0];
+  EXPECT_EQ(rope.original_max_positions, 64);
+  EXPECT_EQ(rope.factor, 8);
+}
+
 TEST(ModelConfig, WhatIsWrongIsNamedWithItsValueAndWhatIsAllowed) {
   const struct {
     const char* more;
@@ -159,6 +182,8 @@ TEST(ModelConfig, WhatIsWrongIsNamedWithItsValueAndWhatIsAllowed) {
       {"\"eos_token_id\": [2, -1]", "TRI-CONF-003", {"eos_token_id", "-1", "token ids"}},
       {"\"rope_scaling\": 3", "TRI-CONF-003", {"rope_scaling", "object"}},
       {"\"rope_scaling\": {\"type\": \"dynamic\"}", "TRI-CONF-006", {"dynamic", "yarn"}},
+      {"\"rope_scaling\": {\"type\": \"linear\"}", "TRI-CONF-003", {"factor", "missing"}},
+      {"\"rope_scaling\": {\"type\": \"yarn\"}", "TRI-CONF-003", {"factor", "missing"}},
       {"\"quantization_config\": {\"bits\": 4}", "TRI-CONF-005", {"quantization_config", "bf16"}},
       {"\"vocab_size\": 320", "TRI-CONF-003", {"vocab_size", "twice"}},
   };

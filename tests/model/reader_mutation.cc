@@ -86,11 +86,13 @@ void expect_same_number(const json& object, const char* key, int64_t read) {
 
 void expect_same_rope(const json& object, const RopeConfig& rope) {
   const json parameters = value_of(object, "rope_parameters");
-  const json fields = parameters.is_null() ? value_of(object, "rope_scaling") : parameters;
+  const json scaling = value_of(object, "rope_scaling");
+  const json fields = scaling.is_null() ? parameters : scaling;
   const auto field = [&](const char* key) {
     return fields.is_object() ? value_of(fields, key) : json();
   };
   json theta = field("rope_theta");
+  if (theta.is_null() && parameters.is_object()) theta = value_of(parameters, "rope_theta");
   if (theta.is_null()) theta = value_of(object, "rope_theta");
   if (!theta.is_null()) {
     EXPECT_EQ(theta.get<double>(), rope.theta);
@@ -102,8 +104,13 @@ void expect_same_rope(const json& object, const RopeConfig& rope) {
   EXPECT_EQ(rope.scaling == RopeScaling::kYarn, type == "yarn");
   if (rope.scaling == RopeScaling::kNone) return;
   const json factor = field("factor");
-  EXPECT_EQ(rope.factor, factor.is_null() ? 1.0 : factor.get<double>());
-  const json original = field("original_max_position_embeddings");
+  if (!factor.is_null()) {
+    EXPECT_EQ(rope.factor, factor.get<double>());
+  } else {
+    EXPECT_EQ(rope.scaling, RopeScaling::kYarn);
+  }
+  json original = value_of(object, "original_max_position_embeddings");
+  if (original.is_null()) original = field("original_max_position_embeddings");
   if (rope.scaling != RopeScaling::kLinear && !original.is_null()) {
     EXPECT_EQ(rope.original_max_positions, original.get<int64_t>());
   }
