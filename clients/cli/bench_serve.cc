@@ -281,7 +281,7 @@ int bench_serve(Terminal& terminal, const Arguments& arguments) {
   flags.add("seed", &options.seed, "of prompts and arrivals", group);
   flags.add("save", &options.save, "folder for the results, read by bench report", group);
   flags.add("json", &options.json, "a line a point, as JSON", group);
-  add_shape_flags(flags, options.shape, /*with_doors=*/false);
+  add_shape_flags(flags, options.shape, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   Interrupts interrupts;
   const StatusOr<int> done = sweep(options, terminal, interrupts);

@@ -178,7 +178,7 @@ int bench_step(Terminal& terminal, const Arguments& arguments) {
   flags.add("repeats", &options.repeats, "of each measurement", group);
   flags.add("save", &options.save, "folder for the results, read by bench report", group);
   flags.add("json", &options.json, "a line a measurement, as JSON", group);
-  add_shape_flags(flags, options.shape, /*with_doors=*/false);
+  add_shape_flags(flags, options.shape, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   Interrupts interrupts;
   const StatusOr<int> done = measure(options, terminal, interrupts);

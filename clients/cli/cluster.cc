@@ -68,12 +68,13 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
 Cluster::~Cluster() {
   stop();
   std::error_code error;
-  if (options_.is_private && !state_.empty()) fs::remove_all(state_, error);
+  if (has_own_state_ && !state_.empty()) fs::remove_all(state_, error);
 }
 
 Status Cluster::make_state_folder() {
   std::error_code error;
-  if (options_.is_private) {
+  has_own_state_ = options_.is_private && options_.shape.state.empty();
+  if (has_own_state_) {
     std::string path = fs::temp_directory_path(error).string() + "/trireme-XXXXXX";
     if (::mkdtemp(path.data()) == nullptr) {
       return unavailable("TRI-UP-015", "cannot make a folder below ", path, "; check TMPDIR");
@@ -95,8 +96,8 @@ Status Cluster::make_state_folder() {
 Status Cluster::start_coordinator() {
   CoordinatorLaunch launch;
   launch.state = state_;
-  launch.host = options_.is_private ? "127.0.0.1" : options_.shape.host;
-  launch.port = options_.is_private ? 0 : options_.shape.port;
+  launch.host = options_.shape.host;
+  launch.port = options_.shape.port;
   launch.allow_probes = options_.allow_probes;
   ASSIGN_OR_RETURN(coordinator_, Process::start(coordinator_command(options_.shape, launch)));
   return ok_status();

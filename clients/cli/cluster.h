@@ -23,7 +23,7 @@ namespace trireme {
 
 struct ClusterOptions {
   ShapeFlags shape;
-  bool is_private = false;  // loopback, any free port, a temporary state folder
+  bool is_private = false;  // for one job; without --state it has a temporary folder
   bool allow_probes = false;
   bool limit_vocabulary = true;  // never draw ids beyond the tokenizer
 };
@@ -101,6 +101,7 @@ class Cluster {
   Interrupts& interrupts_;
   SteadyClock clock_;
   std::string state_;
+  bool has_own_state_ = false;  // goes with the cluster
   std::string worker_key_;
   Process coordinator_;
   std::vector<std::string> coordinator_tail_;

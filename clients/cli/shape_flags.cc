@@ -7,23 +7,26 @@
 
 namespace trireme {
 
-void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool with_doors) {
+void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool is_private) {
   const std::string cut = "Cluster";
+  const std::string more = "More of the cluster";
+  if (is_private) shape.port = 0;
+  const auto add_doors = [&](const std::string& group) {
+    flags.add("groups", &shape.groups, "replicas behind one door", group);
+    flags.add("host", &shape.host, "address of the client door", group);
+    flags.add("port", &shape.port, "its port; 0: any free one", group);
+  };
   flags.add("model", &shape.model, "folder of the model, or dummy:SHAPE", cut);
   flags.add("tensor-parallel-size", &shape.tp, "ranks that share each layer", cut);
   flags.alias("-tp", "tensor-parallel-size");
   flags.add("pipeline-parallel-size", &shape.pp, "stages of layers", cut);
   flags.alias("-pp", "pipeline-parallel-size");
-  if (with_doors) {
-    flags.add("groups", &shape.groups, "replicas behind one door", cut);
-    flags.add("host", &shape.host, "address of the client door", cut);
-    flags.add("port", &shape.port, "its port; 0: any free one", cut);
-  }
+  if (!is_private) add_doors(cut);
   flags.add("dtype", &shape.dtype, "bfloat16, or float32 (exact, slower)", cut);
   flags.add("threads", &shape.threads, "of a rank; 0: cores / ranks on the host", cut);
   flags.add_length("max-model-len", &shape.max_model_len, "longest sequence, e.g. 32k", cut);
   flags.add_size("kv-memory", &shape.kv_memory_bytes, "KV pages of a rank, e.g. 2GiB", cut);
-  const std::string more = "More of the cluster";
+  if (is_private) add_doors(more);
   flags.add("backend", &shape.backend, "auto or cpu", more);
   flags.add("isa", &shape.isa, "auto, portable, avx2, avx512 or avx512_bf16", more);
   flags.add("quantization", &shape.quantization, "none", more);
@@ -37,11 +40,13 @@ void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool with_doors) {
   flags.add("interface", &shape.interface, "network between the hosts, e.g. eth0", more);
   flags.add("worker-host", &shape.worker_host, "this host, as the other hosts see it", more);
   flags.add("worker-port", &shape.worker_port, "of the worker door; 0: any free one", more);
-  if (with_doors) {
-    flags.add("insecure", &shape.insecure, "allow the client door off loopback", more);
-    flags.add("served-model-name", &shape.served_model_name, "the model's name for clients", more);
-    flags.add("state", &shape.state, "folder for keys (~/.local/state/trireme)", more);
-  }
+  flags.add("insecure", &shape.insecure, "allow the client door off loopback", more);
+  flags.add("served-model-name", &shape.served_model_name, "the model's name for clients", more);
+  flags.add(
+      "state",
+      &shape.state,
+      is_private ? "folder for keys (a temporary one)" : "folder for keys (~/.local/state/trireme)",
+      more);
   flags.add("weights-seed", &shape.weights_seed, "of dummy: weights", more);
   flags.add("trace", &shape.trace, "write a timeline (Chrome trace JSON)", more);
   flags.add("verbose", &shape.verbose, "show every line that coordinator and ranks print", more);

@@ -34,7 +34,7 @@ struct ShapeFlags {
   std::string worker_host = "127.0.0.1";
   int worker_port = 0;
   bool insecure = false;
-  std::string state;  // "": the default folder
+  std::string state;  // "": the default folder, a temporary one for a private cluster
   uint64_t weights_seed = 0;
   std::string trace;
   bool verbose = false;
@@ -43,8 +43,9 @@ struct ShapeFlags {
   DType compute_dtype() const { return dtype == "float32" ? DType::kFloat32 : DType::kBFloat16; }
 };
 
-// `with_doors`: also the flags of a cluster that others use (host, port, groups, state).
-void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool with_doors);
+// `is_private`: of a cluster that the verb brings up for itself; its client door takes any free
+// port.
+void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool is_private);
 
 // TRI-UP-001: a value that is not built yet (names those that are); TRI-UP-002: out of range;
 // TRI-UP-003: no --model.

@@ -183,7 +183,7 @@ int verb_plan(Terminal& terminal, const Arguments& arguments) {
   flags.add_size(
       "device-memory", &verb.device_memory_bytes, "what one rank may use, e.g. 24GiB", "Plan");
   flags.add("json", &verb.json, "JSON, a line a cut", "Plan");
-  add_shape_flags(flags, verb.shape, /*with_doors=*/false);
+  add_shape_flags(flags, verb.shape, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   const bool one_cut = flags.origin("tensor-parallel-size") != Origin::kDefault ||
                        flags.origin("pipeline-parallel-size") != Origin::kDefault;

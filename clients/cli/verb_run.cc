@@ -227,7 +227,7 @@ int verb_run(Terminal& terminal, const Arguments& arguments) {
   flags.add("as-completed", &options.as_completed, "not in the order of the prompts", group);
   flags.add("special", &options.special, "begin with the model's own tokens (BOS)", group);
   add_sampling_flags(flags, options.defaults.sampling);
-  add_shape_flags(flags, options.shape, /*with_doors=*/false);
+  add_shape_flags(flags, options.shape, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments, &rest)) return *over;
   for (const std::string& word : rest) {
     if (word == "-") {

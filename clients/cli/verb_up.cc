@@ -62,7 +62,7 @@ int verb_up(Terminal& terminal, const Arguments& arguments) {
   UpVerb verb;
   FlagSet flags("trireme up", "runs a cluster in the foreground until Ctrl-C");
   flags.add("json", &verb.json, "events as JSON lines", "Cluster");
-  add_shape_flags(flags, verb.options.shape, /*with_doors=*/true);
+  add_shape_flags(flags, verb.options.shape, /*is_private=*/false);
   flags.add("allow-probes",
             &verb.options.allow_probes,
             "clients may read logits and hidden states (verify does)",

@@ -64,6 +64,36 @@ TEST_F(CommandLine, EveryVerbHasHelpInBothSpellings) {
   }
 }
 
+TEST_F(CommandLine, ShapeFlagsAreTheSameEverywhere) {
+  const Arguments verbs[] = {
+      {"up"}, {"run"}, {"verify"}, {"plan"}, {"bench", "step"}, {"bench", "serve"}};
+  for (Arguments verb : verbs) {
+    verb.emplace_back("--help-all");
+    EXPECT_EQ(run(verb), 0);
+    for (const char* flag : {"tensor-parallel-size, -tp",
+                             "pipeline-parallel-size, -pp",
+                             "groups",
+                             "backend",
+                             "hostfile",
+                             "threads",
+                             "dtype",
+                             "quantization",
+                             "kv-cache-dtype",
+                             "max-model-len",
+                             "max-num-seqs",
+                             "max-num-batched-tokens",
+                             "kv-memory",
+                             "enable-prefix-caching",
+                             "served-model-name",
+                             "host",
+                             "port",
+                             "state",
+                             "weights-seed"}) {
+      EXPECT_THAT(out_, HasSubstr(concat("\n  --", flag, " "))) << join(verb, " ");
+    }
+  }
+}
+
 TEST_F(CommandLine, AnUnknownVerbNamesTheNearest) {
   EXPECT_EQ(run({"verfiy"}), 2);
   EXPECT_THAT(err_, StartsWith("TRI-ARGS-020: there is no verb \"verfiy\"; did you mean verify?"));

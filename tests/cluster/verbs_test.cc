@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -278,6 +279,30 @@ TEST(Run, AnswersComeInTheOrderOfThePromptsWithAllTheirFields) {
 }
 
 // The command line's own account of D2 and of the shared prefix.
+TEST(Run, APrivateClusterTakesEveryShapeFlagAndKeepsAFolderThatItWasGiven) {
+  TemporaryFolder folder;
+  const std::string state = folder.path() + "/state";
+  const CommandResult result = run_trireme({"run",
+                                            "--model",
+                                            kDemo,
+                                            "--groups",
+                                            "2",
+                                            "--state",
+                                            state,
+                                            "--port",
+                                            "0",
+                                            "--served-model-name",
+                                            "mine",
+                                            "--prompt",
+                                            "A vector is",
+                                            "--verbose",
+                                            "--max-tokens",
+                                            "2"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("group 0 |"), HasSubstr("group 1 |")));
+  EXPECT_TRUE(std::filesystem::is_directory(state));
+}
+
 TEST(Run, TheSameSeedGivesTheSameAnswerInAnyClusterAndCompany) {
   const std::vector<std::string> ask = {
       "--json", "--prompt", "A vector is", "--seed", "11", "--max-tokens", "40", "--ignore-eos"};
