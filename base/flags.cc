@@ -377,7 +377,12 @@ void FlagSet::read_file(const std::string& path) {
     std::string name(key.str());
     std::replace(name.begin(), name.end(), '_', '-');
     if (Flag* flag = find(name)) {
-      set(*flag, text_of(node), Origin::kFile);
+      // The list of a flag that may be given again is one value an item.
+      const toml::array* items = flag->repeats ? node.as_array() : nullptr;
+      if (items == nullptr) set(*flag, text_of(node), Origin::kFile);
+      for (size_t i = 0; items != nullptr && i < items->size(); ++i) {
+        set(*flag, text_of((*items)[i]), Origin::kFile);
+      }
       continue;
     }
     const std::string near = nearest(name, names());

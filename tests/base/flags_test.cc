@@ -65,7 +65,7 @@ TEST(Flags, ReadsEveryShapeOfValue) {
 TEST(Flags, AFlagBeatsTheEnvironmentWhichBeatsTheFile) {
   const std::string path = testing::TempDir() + "flags_test.toml";
   std::ofstream(path)
-      << "max_tokens = 1\nmodel = \"from file\"\nkv-memory = \"1k\"\nstop = [\"x\"]\n";
+      << "max_tokens = 1\nmodel = \"from file\"\nkv-memory = \"1k\"\nstop = [\"x, y\", \"z\"]\n";
   ::setenv("TRIREME_MAX_TOKENS", "2", 1);
   ::setenv("TRIREME_MODEL", "from environment", 1);
   Options options;
@@ -77,6 +77,7 @@ TEST(Flags, AFlagBeatsTheEnvironmentWhichBeatsTheFile) {
   EXPECT_EQ(options.max_tokens, 3);
   EXPECT_EQ(options.model, "from environment");
   EXPECT_EQ(options.memory, 1024);
+  EXPECT_EQ(options.stop, (std::vector<std::string>{"x, y", "z"}));
   EXPECT_EQ(flags.origin("max-tokens"), Origin::kFlag);
   EXPECT_EQ(flags.origin("model"), Origin::kEnvironment);
   EXPECT_EQ(flags.origin("kv-memory"), Origin::kFile);
