@@ -18,6 +18,9 @@ namespace {
 
 constexpr size_t kMaxTemporaryPath = 40;  // local sockets of MPI have paths of at most 107 bytes
 
+// The file's keys are flags of the verb, which the children are told and may not know.
+const std::pair<std::string, std::string> kNoConfigFile = {"TRIREME_CONFIG", ""};
+
 Status bad_line(const std::string& path, int number, const std::string& line) {
   return invalid("TRI-UP-004",
                  path,
@@ -135,6 +138,7 @@ ProcessOptions mpirun_command(const ShapeFlags& shape, const WorkerLaunch& launc
   add_worker_arguments(shape, launch, arguments);
 
   auto& variables = options.environment;
+  variables.push_back(kNoConfigFile);
   if (::geteuid() == 0) {
     variables.emplace_back("OMPI_ALLOW_RUN_AS_ROOT", "1");
     variables.emplace_back("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
@@ -164,10 +168,13 @@ ProcessOptions coordinator_command(const ShapeFlags& shape, const CoordinatorLau
   if (!shape.served_model_name.empty()) {
     add(arguments, {"--served-model-name", shape.served_model_name});
   }
-  if (!shape.prefix_caching) add(arguments, {"--no-enable-prefix-caching"});
-  if (shape.insecure) add(arguments, {"--insecure"});
-  if (launch.allow_probes) add(arguments, {"--allow-probes"});
+  // Said either way: the environment may hold the twin of a flag that beats it here.
+  add(arguments,
+      {shape.prefix_caching ? "--enable-prefix-caching" : "--no-enable-prefix-caching",
+       shape.insecure ? "--insecure" : "--no-insecure",
+       launch.allow_probes ? "--allow-probes" : "--no-allow-probes"});
   if (!shape.trace.empty()) add(arguments, {"--trace", shape.trace + ".coordinator"});
+  options.environment = {kNoConfigFile};
   return options;
 }
 

@@ -150,6 +150,12 @@ TEST_F(LaunchCommand, EveryShapeFlagReachesTheWorkers) {
   }
 }
 
+TEST_F(LaunchCommand, TheConfigFileOfTheVerbIsNotReadAgain) {
+  EXPECT_THAT(mpirun_command(shape_, launch_).environment, Contains(Pair("TRIREME_CONFIG", "")));
+  EXPECT_THAT(coordinator_command(shape_, CoordinatorLaunch()).environment,
+              Contains(Pair("TRIREME_CONFIG", "")));
+}
+
 TEST_F(LaunchCommand, ALongTemporaryFolderIsReplacedForMpisSockets) {
   ASSERT_EQ(::setenv("TMPDIR", std::string(41, 'x').c_str(), 1), 0);
   EXPECT_THAT(mpirun_command(shape_, launch_).environment, Contains(Pair("TMPDIR", "/tmp")));
@@ -181,6 +187,8 @@ TEST_F(LaunchCommand, TheCoordinatorIsToldItsDoorsAndObeysItsParent) {
     EXPECT_THAT(words(options), HasSubstr(part));
   }
   EXPECT_TRUE(options.pipe_stdin);
+  EXPECT_THAT(words(coordinator_command(ShapeFlags(), CoordinatorLaunch())),
+              HasSubstr("--enable-prefix-caching --no-insecure --no-allow-probes "));
   EXPECT_THAT(words(coordinator_command(ShapeFlags(), CoordinatorLaunch())),
               Not(testing::AnyOf(HasSubstr("--insecure"), HasSubstr("--allow-probes"))));
 }
