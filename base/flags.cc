@@ -151,6 +151,18 @@ void FlagSet::add(const std::string& name,
 }
 
 void FlagSet::add(const std::string& name,
+                  std::optional<bool>* target,
+                  const std::string& help,
+                  const std::string& group) {
+  Flag& flag = insert(name, help, group);
+  flag.is_switch = flag.takes_word = true;
+  flag.read = [target](const std::string& text) -> Status {
+    ASSIGN_OR_RETURN(*target, parse_switch(text));
+    return ok_status();
+  };
+}
+
+void FlagSet::add(const std::string& name,
                   int* target,
                   const std::string& help,
                   const std::string& group) {
@@ -335,8 +347,10 @@ size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
     return at + (has_value && !value ? 2 : 1);
   }
   if (flag->is_switch && !value) {
-    set(*flag, "true", Origin::kFlag);
-    return at + 1;
+    const std::string next = at + 1 < arguments.size() ? arguments[at + 1] : "";
+    const bool has_word = flag->takes_word && (next == "true" || next == "false");
+    set(*flag, has_word ? next : "true", Origin::kFlag);
+    return at + (has_word ? 2 : 1);
   }
   if (!value && at + 1 >= arguments.size()) {
     complain(invalid("TRI-ARGS-002", "--", name, " needs a value"));

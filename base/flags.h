@@ -40,6 +40,11 @@ class FlagSet {
            std::string* target,
            const std::string& help,
            const std::string& group = "");
+  // A switch that is empty unless it is given; also as "--name true" and "--name false".
+  void add(const std::string& name,
+           std::optional<bool>* target,
+           const std::string& help,
+           const std::string& group = "");
   void add(const std::string& name,
            int* target,
            const std::string& help,
@@ -105,6 +110,7 @@ class FlagSet {
     std::string help;
     std::string group;
     bool is_switch = false;
+    bool takes_word = false;  // a switch that a "true" or "false" may follow
     bool repeats = false;
     std::function<Status(const std::string&)> read;
     std::string shown;  // the text last read

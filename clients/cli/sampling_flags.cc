@@ -169,16 +169,10 @@ void add_sampling_flags(FlagSet& flags, door::Sampling& sampling) {
   flags.add("ignore-eos", &sampling.ignore_eos, "go on after the model's end token", more);
   add_optional(flags, "logprobs", sampling.logprobs, "of each token and the top N", more);
   add_optional(flags, "prompt-logprobs", sampling.prompt_logprobs, "the same for the prompt", more);
-  flags.add_custom("skip-special-tokens",
-                   "true (default) or false: special tokens in the text",
-                   more,
-                   [&sampling](const std::string& text) -> Status {
-                     if (text != "true" && text != "false") {
-                       return invalid("TRI-ARGS-003", "\"", text, "\" is neither true nor false");
-                     }
-                     sampling.skip_special_tokens = text == "true";
-                     return ok_status();
-                   });
+  flags.add("skip-special-tokens",
+            &sampling.skip_special_tokens,
+            "no special tokens in the text (default on)",
+            more);
   flags.add("include-stop-str-in-output",
             &sampling.include_stop_str_in_output,
             "keep the stop string in the text",
@@ -204,9 +198,10 @@ Status read_sampling(Json& json, door::Sampling& sampling) {
   taker.boolean("ignore_eos", sampling.ignore_eos);
   taker.boolean("include_stop_str_in_output", sampling.include_stop_str_in_output);
   taker.boolean("echo", sampling.echo);
-  bool skip_special = sampling.skip_special_tokens.value_or(true);
-  taker.boolean("skip_special_tokens", skip_special);
-  if (!skip_special) sampling.skip_special_tokens = false;
+  taker.take("skip_special_tokens", "true or false", [&](const Json& value) {
+    if (value.is_boolean()) sampling.skip_special_tokens = value.get<bool>();
+    return value.is_boolean();
+  });
   taker.take("stop", "a string or a list of them", [&](const Json& value) {
     return read_strings(value, sampling.stop);
   });
@@ -234,11 +229,13 @@ Status check_sampling(const door::Sampling& sampling, int64_t vocabulary_size) {
   params.stop = sampling.stop;
   params.stop_token_ids = sampling.stop_token_ids;
   params.num_choices = sampling.n.value_or(1);
-  const auto logprobs = [](const std::optional<int32_t>& asked) {
-    return asked ? (*asked < 0 ? kMaxLogprobs + 1 : *asked) : -1;  // -1 itself is no number to ask
-  };
-  params.sampling.num_logprobs = logprobs(sampling.logprobs);
-  params.num_prompt_logprobs = logprobs(sampling.prompt_logprobs);
+  // -1 is how "none" is kept, and no number to ask for.
+  for (const auto& [name, asked] : {std::pair("logprobs", sampling.logprobs),
+                                    std::pair("prompt_logprobs", sampling.prompt_logprobs)}) {
+    if (asked == -1) return invalid("TRI-REQ-001", name, " is -1, allowed are 0 to ", kMaxLogprobs);
+  }
+  params.sampling.num_logprobs = sampling.logprobs.value_or(-1);
+  params.num_prompt_logprobs = sampling.prompt_logprobs.value_or(-1);
   return validate(params,
                   vocabulary_size > 0 ? vocabulary_size : std::numeric_limits<int32_t>::max());
 }

@@ -98,9 +98,36 @@ TEST(SamplingFlags, AValueThatIsNoNumberIsRefused) {
                                     {"--logit-bias", "12"},
                                     {"--logit-bias", "x:1"},
                                     {"--stop-token-ids", "2;3"},
-                                    {"--skip-special-tokens", "yes"}}) {
+                                    {"--skip-special-tokens=maybe", "x"}}) {
     EXPECT_EQ(error_id(from_flags({flag, value}).status()), "TRI-ARGS-003") << flag << " " << value;
   }
+}
+
+TEST(SamplingFlags, SpecialTokensAreKeptInEverySpellingOfASwitch) {
+  using Spelling = std::vector<std::string>;
+  for (const Spelling& off : {Spelling{"--no-skip-special-tokens", "--echo"},
+                              {"--skip-special-tokens=false", "--echo"},
+                              {"--skip-special-tokens", "false", "--echo"}}) {
+    const auto sampling = from_flags(off);
+    ASSERT_TRUE(sampling.ok()) << message_of(sampling.status());
+    EXPECT_EQ(sampling->skip_special_tokens, false);
+    EXPECT_TRUE(sampling->echo);
+  }
+  for (const Spelling& on :
+       {Spelling{"--skip-special-tokens", "--echo"}, {"--skip-special-tokens", "true", "--echo"}}) {
+    const auto sampling = from_flags(on);
+    ASSERT_TRUE(sampling.ok()) << message_of(sampling.status());
+    EXPECT_EQ(sampling->skip_special_tokens, true);
+    EXPECT_TRUE(sampling->echo);
+  }
+}
+
+TEST(SamplingFields, ALineTurnsASwitchOfTheFlagsBack) {
+  door::Sampling sampling;
+  sampling.skip_special_tokens = false;
+  Json json = {{"skip_special_tokens", true}};
+  ASSERT_TRUE(read_sampling(json, sampling).ok());
+  EXPECT_EQ(sampling.skip_special_tokens, true);
 }
 
 TEST(SamplingFields, ALineBeatsTheFlagsAndIsUsedUp) {
@@ -157,6 +184,9 @@ TEST(SamplingRanges, AreThoseOfARequest) {
     return error_id(check_sampling(sampling, vocabulary_size));
   };
   EXPECT_EQ(refused([](auto&) {}), "");
+  door::Sampling negative;
+  negative.prompt_logprobs = -1;
+  EXPECT_THAT(message_of(check_sampling(negative, 0)), HasSubstr("prompt_logprobs is -1"));
   EXPECT_EQ(refused([](auto& s) { s.temperature = -1; }), "TRI-REQ-001");
   EXPECT_EQ(refused([](auto& s) { s.top_p = 1.5; }), "TRI-REQ-001");
   EXPECT_EQ(refused([](auto& s) { s.n = 0; }), "TRI-REQ-001");
