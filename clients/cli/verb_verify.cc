@@ -199,7 +199,7 @@ void VerifyVerb::report(Terminal& terminal, const std::vector<SequenceVerdict>& 
 StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
   RETURN_IF_ERROR(check_shape(shape));
   if (expected_path.empty()) expected_path = shape.model + "/expected.safetensors";
-  ASSIGN_OR_RETURN(const auto sequences, read_reference_outputs(expected_path));
+  ASSIGN_OR_RETURN(auto sequences, read_reference_outputs(expected_path));
   ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(shape));
   RETURN_IF_ERROR(check_sequences(sequences, preflight.source.config, expected_path));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
@@ -208,6 +208,11 @@ StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
   options.allow_probes = true;
   options.limit_vocabulary = false;
   ASSIGN_OR_RETURN(const auto session, Session::bring_up(options, preflight, terminal, interrupts));
+  const int64_t longest = session->model().max_model_len;
+  if (const size_t dropped = drop_beyond(sequences, longest); dropped > 0) {
+    terminal.warn(concat(
+        dropped, " greedy tokens are not compared: a sequence has at most ", longest, " tokens"));
+  }
   ASSIGN_OR_RETURN(const auto verdicts,
                    compare(*session, sequences, localize, shape.compute_dtype(), terminal));
   RETURN_IF_ERROR(session->close());

@@ -158,6 +158,19 @@ double SequenceVerdict::strain() const {
   return max_abs_error > 0 ? std::numeric_limits<double>::infinity() : 0;
 }
 
+size_t drop_beyond(std::vector<ReferenceSequence>& sequences, int64_t longest) {
+  size_t dropped = 0;
+  for (ReferenceSequence& sequence : sequences) {
+    const int64_t room = longest - static_cast<int64_t>(sequence.input_ids.size());
+    const auto kept =
+        std::min(sequence.greedy.size(), static_cast<size_t>(std::max<int64_t>(room, 0)));
+    dropped += sequence.greedy.size() - kept;
+    sequence.greedy.resize(kept);
+    sequence.greedy_margin.resize(std::min(sequence.greedy_margin.size(), kept));
+  }
+  return dropped;
+}
+
 SequenceVerdict judge(const ReferenceSequence& reference,
                       const std::vector<door::ProbeValues>& pieces,
                       const std::vector<TokenId>& greedy,

@@ -53,6 +53,10 @@ struct SequenceVerdict {
   double strain() const;  // error / tolerance
 };
 
+// Drops greedy tokens that a sequence of at most `longest` tokens has no room for: an answer is cut
+// there, and says nothing of the model. Returns how many.
+size_t drop_beyond(std::vector<ReferenceSequence>& sequences, int64_t longest);
+
 // `rows` are what the probes brought, pieces in any order; `greedy` the free-running continuation.
 SequenceVerdict judge(const ReferenceSequence& reference,
                       const std::vector<door::ProbeValues>& rows,

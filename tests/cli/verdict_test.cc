@@ -47,6 +47,17 @@ TEST(Verdict, EqualValuesPass) {
   EXPECT_FALSE(verdict_json({verdict}).contains("first_difference"));
 }
 
+TEST(Verdict, GreedyTokensThatASequenceHasNoRoomForAreNotCompared) {
+  std::vector<ReferenceSequence> sequences = {reference(), reference(), reference()};
+  sequences[1].input_ids.assign(3, 1);
+  sequences[2].input_ids.assign(9, 1);
+  EXPECT_EQ(drop_beyond(sequences, 5), 1u + 3u);
+  EXPECT_EQ(sequences[0].greedy, reference().greedy);
+  EXPECT_EQ(sequences[1].greedy, (std::vector<TokenId>{7, 8}));
+  EXPECT_EQ(sequences[1].greedy_margin.size(), 2u);
+  EXPECT_TRUE(sequences[2].greedy.empty());
+}
+
 TEST(Verdict, TheToleranceIsTheBoundary) {
   const ReferenceSequence sequence = reference();
   auto rows = pieces(sequence);
