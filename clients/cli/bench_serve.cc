@@ -193,6 +193,20 @@ StatusOr<std::vector<LoadPoint>> points_of(const ServeBenchOptions& options) {
   return points;
 }
 
+Status check_lengths(const ServeBenchOptions& options, int64_t longest) {
+  if (!options.dataset.empty() || options.input_len + options.output_len <= longest) {
+    return ok_status();
+  }
+  return invalid("TRI-BENCH-003",
+                 "--input-len ",
+                 options.input_len,
+                 " and --output-len ",
+                 options.output_len,
+                 " are more than the ",
+                 longest,
+                 " tokens of a sequence; lower one of them");
+}
+
 StatusOr<std::unique_ptr<Session>> open_session(const ServeBenchOptions& options,
                                                 Preflight& preflight,
                                                 Terminal& terminal,
@@ -205,6 +219,10 @@ StatusOr<std::unique_ptr<Session>> open_session(const ServeBenchOptions& options
     return Session::connect(options.endpoint, terminal, interrupts);
   }
   ASSIGN_OR_RETURN(preflight, check_before_launch(options.shape));
+  RETURN_IF_ERROR(check_lengths(options,
+                                options.shape.max_model_len > 0
+                                    ? options.shape.max_model_len
+                                    : preflight.source.config.max_positions));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   ClusterOptions cluster;
   cluster.shape = options.shape;
@@ -219,17 +237,7 @@ StatusOr<int> sweep(const ServeBenchOptions& options, Terminal& terminal, Interr
   }
   Preflight preflight;
   ASSIGN_OR_RETURN(const auto session, open_session(options, preflight, terminal, interrupts));
-  const int64_t longest = session->model().max_model_len;
-  if (dataset.empty() && options.input_len + options.output_len > longest) {
-    return invalid("TRI-BENCH-003",
-                   "--input-len ",
-                   options.input_len,
-                   " and --output-len ",
-                   options.output_len,
-                   " are more than the ",
-                   longest,
-                   " tokens of a sequence; lower one of them");
-  }
+  RETURN_IF_ERROR(check_lengths(options, session->model().max_model_len));
   ServeBench bench(options, *session, dataset, terminal);
   RETURN_IF_ERROR(bench.warm_up());
   if (!options.json) print_head(terminal, !options.rates.empty());

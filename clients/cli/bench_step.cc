@@ -21,6 +21,7 @@ using Json = nlohmann::ordered_json;
 constexpr int kPollMs = 200;
 constexpr int kEndMs = 3'000;
 constexpr size_t kTailLines = 200;
+constexpr int64_t kMostSequences = 65536;
 
 struct StepBenchOptions {
   ShapeFlags shape;
@@ -135,18 +136,50 @@ StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& comma
   return unavailable("TRI-BENCH-002", "the ranks ended before they were done: ", words);
 }
 
+// What the ranks would refuse after their start.
+Status check_lengths(const StepBenchOptions& options, int64_t max_positions) {
+  const int64_t longest =
+      options.shape.max_model_len > 0 ? options.shape.max_model_len : max_positions;
+  const struct {
+    const char* flag;
+    int64_t tokens;
+    int64_t more;  // the tokens around them: drawn at the end, known at the start
+  } lengths[] = {{"prefill", options.prefill, 1}, {"decode", options.decode, 2}};
+  for (const auto& length : lengths) {
+    if (length.tokens + length.more <= longest) continue;
+    return invalid("TRI-BENCH-003",
+                   "--",
+                   length.flag,
+                   " is ",
+                   length.tokens,
+                   ", allowed are up to ",
+                   longest - length.more,
+                   " in sequences of ",
+                   longest,
+                   " tokens");
+  }
+  return ok_status();
+}
+
 StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& interrupts) {
   if (options.batch.empty() || options.repeats < 1) {
     return invalid("TRI-BENCH-003", "--batch needs a value and --repeats at least 1");
   }
-  const int64_t most = *std::ranges::max_element(options.batch);
-  options.shape.max_num_seqs =
-      std::max(options.shape.max_num_seqs, static_cast<int>(std::min<int64_t>(most, 65536)));
+  const auto [least, most] = std::ranges::minmax(options.batch);
+  if (least < 1 || most > kMostSequences || options.decode < 0) {
+    return invalid("TRI-BENCH-003",
+                   "--batch is ",
+                   join(options.batch, ","),
+                   ", allowed are sizes from 1 to ",
+                   kMostSequences);
+  }
+  options.shape.max_num_seqs = std::max(options.shape.max_num_seqs, static_cast<int>(most));
   ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(options.shape));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   if (!preflight.hosts.empty()) {
     RETURN_IF_ERROR(check_hosts_answer(options.shape, preflight.hosts));
   }
+  RETURN_IF_ERROR(check_lengths(options, preflight.source.config.max_positions));
   WorkerLaunch launch;
   launch.bench_step = concat("prefill=",
                              options.prefill,

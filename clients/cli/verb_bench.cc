@@ -17,8 +17,12 @@ constexpr const char* kHelp =
 
 int verb_bench(Terminal& terminal, const Arguments& arguments) {
   if (arguments.empty() || arguments.front() == "--help" || arguments.front() == "--help-all") {
-    terminal.answer(kHelp);
-    return arguments.empty() ? kBadInput : kDone;
+    if (!arguments.empty()) {
+      terminal.answer(kHelp);
+      return kDone;
+    }
+    terminal.note(kHelp);
+    return kBadInput;
   }
   const Arguments rest(arguments.begin() + 1, arguments.end());
   if (arguments.front() == "step") return bench_step(terminal, rest);

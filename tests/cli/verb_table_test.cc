@@ -47,6 +47,12 @@ TEST_F(CommandLine, WithoutAVerbExplainsItselfAndIsBadUsage) {
   for (const Verb& verb : verbs()) EXPECT_THAT(err_, HasSubstr(concat("\n  ", verb.name, " ")));
 }
 
+TEST_F(CommandLine, ABenchWithoutAPartIsBadUsage) {
+  EXPECT_EQ(run({"bench"}), 2);
+  EXPECT_EQ(out_, "");
+  EXPECT_THAT(err_, HasSubstr("bench serve"));
+}
+
 TEST_F(CommandLine, HelpIsAnAnswer) {
   for (const Arguments& words : {Arguments{"help"}, {"--help"}, {"-h"}}) {
     EXPECT_EQ(run(words), 0);

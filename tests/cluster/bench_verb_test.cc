@@ -143,6 +143,13 @@ TEST(Bench, WhatDoesNotFitIsRefused) {
       {"bench", "serve", "--model", kDemo, "--input-len", "1000", "--output-len", "100"});
   EXPECT_EQ(longer.status, 2);
   EXPECT_THAT(longer.err, HasSubstr("1024 tokens"));
+  for (const auto& [flag, value, allowed] : {std::tuple("--prefill", "1024", "up to 1023"),
+                                             {"--decode", "1023", "up to 1022"},
+                                             {"--batch", "1,0", "1 to 65536"}}) {
+    const CommandResult step = run_trireme({"bench", "step", "--model", kDemo, flag, value});
+    EXPECT_EQ(step.status, 2) << step.err;
+    EXPECT_THAT(step.err, AllOf(HasSubstr("TRI-BENCH-003"), HasSubstr(allowed)));
+  }
   EXPECT_EQ(run_trireme({"bench", "report", "/nonexistent"}).status, 2);
   EXPECT_EQ(run_trireme({"bench", "walk"}).status, 2);
 }
