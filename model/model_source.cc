@@ -23,7 +23,7 @@ Status read_generation_config(const std::string& dir, ModelSource& source) {
   const bool samples = reader.boolean("do_sample", true);
   sampling.temperature = samples ? static_cast<float>(reader.number("temperature", 0, 100, 1)) : 0;
   sampling.top_k = static_cast<int32_t>(reader.integer("top_k", 0, 1 << 24, 0));
-  sampling.top_p = static_cast<float>(reader.number("top_p", 0, 1, 1));
+  sampling.top_p = static_cast<float>(reader.number("top_p", 1e-6, 1, 1));
   sampling.min_p = static_cast<float>(reader.number("min_p", 0, 1, 0));
   sampling.repetition_penalty =
       static_cast<float>(reader.number("repetition_penalty", 1e-2, 100, 1));

@@ -209,7 +209,12 @@ StatusOr<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   file.descriptor_ = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info {};
   if (file.descriptor_.value < 0 || ::fstat(file.descriptor_.value, &info) != 0) {
-    return invalid("TRI-LOAD-002", "cannot open ", path, ": ", std::strerror(errno));
+    return invalid("TRI-LOAD-002",
+                   "cannot open ",
+                   path,
+                   ": ",
+                   std::strerror(errno),
+                   "; fetch the file, or check its name and permissions");
   }
   file.file_bytes_ = info.st_size;
   uint64_t length = 0;

@@ -37,9 +37,10 @@ constexpr ErrorPage kPages[] = {
      "Supported are default, linear, llama3 and yarn; another checkpoint of the model may "
      "use one of them."},
     {"TRI-CONF-007",
-     "--model names neither a folder nor dummy:SHAPE.",
-     "A typing error, a file instead of its folder, or a name of a model hub.",
-     "Give the folder that holds config.json; Trireme downloads nothing."},
+     "A field of generation_config.json is of the wrong type or outside its range.",
+     "The file was edited, or holds a value that another server reads in its own way.",
+     "The message names the field, the value and what is allowed; correct or remove it: without "
+     "the file temperature is 1 and nothing is cut."},
     {"TRI-CONF-008",
      "No shape of this name is known.",
      "dummy: and `models make --like` take the published sizes or a config.json.",

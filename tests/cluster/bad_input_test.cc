@@ -114,6 +114,14 @@ TEST(BadInput, AnUnsupportedArchitectureNamesTheFieldAndWhatIsSupported) {
       AllOf(HasSubstr("model_type"), HasSubstr("mamba"), HasSubstr("llama"), HasSubstr("qwen3")));
 }
 
+TEST(BadInput, AGenerationConfigOutOfRangeIsNamedAndExplained) {
+  BrokenModel model;
+  write_file(model.path() + "/generation_config.json", R"({"top_p": 0})");
+  EXPECT_THAT(run_refusal(model.path(), {}, "TRI-CONF-007"),
+              AllOf(HasSubstr("generation_config.json"), HasSubstr("top_p"), HasSubstr("0")));
+  EXPECT_THAT(run_trireme({"explain", "TRI-CONF-007"}).out, HasSubstr("generation_config.json"));
+}
+
 TEST(BadInput, AMissingTensorIsNamed) {
   BrokenModel model;
   model.edit_header([](json& header) {
