@@ -342,9 +342,11 @@ void Cluster::on_ready(const CoordinatorEvent& event) {
                           " tokens, ",
                           length));
   }
-  if (event.asked_model_len > event.max_model_len) {
-    terminal_.warn(
-        concat(length, ", lowered from ", event.asked_model_len, ": more KV does not fit"));
+  const ShapeFlags& shape = options_.shape;
+  const int64_t asked =
+      shape.max_model_len > 0 ? shape.max_model_len : preflight_.source.config.max_positions;
+  if (asked > event.max_model_len) {
+    terminal_.warn(concat(length, ", lowered from ", asked, ": more KV does not fit"));
   }
   if (supervisor_.all_ready()) was_ready_ = true;
 }

@@ -303,6 +303,13 @@ TEST(Run, APrivateClusterTakesEveryShapeFlagAndKeepsAFolderThatItWasGiven) {
   EXPECT_TRUE(std::filesystem::is_directory(state));
 }
 
+TEST(Run, ALengthThatIsLoweredToWhatFitsIsSaid) {
+  const CommandResult result = run_trireme(
+      {"run", "--model", kDemo, "--kv-memory", "512KiB", "--prompt", "x", "--max-tokens", "1"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("sequences up to 64 tokens, lowered from 1024"));
+}
+
 TEST(Run, TheSameSeedGivesTheSameAnswerInAnyClusterAndCompany) {
   const std::vector<std::string> ask = {
       "--json", "--prompt", "A vector is", "--seed", "11", "--max-tokens", "40", "--ignore-eos"};
