@@ -76,5 +76,15 @@ TEST(SamplingParams, WhatLiesBeyondIsRefusedByName) {
   }
 }
 
+TEST(SamplingParams, WhatIsAllowedIsSaidInNumbers) {
+  EXPECT_THAT(message_of(status_of([](auto& p) { p.stop_token_ids = {100}; })),
+              testing::HasSubstr("stop_token_ids is 100, allowed are the ids 0 to 99"));
+  EXPECT_THAT(message_of(status_of([](auto& p) {
+                p.max_tokens = 3;
+                p.sampling.min_tokens = 5;
+              })),
+              testing::HasSubstr("min_tokens is 5, allowed are 0 to max_tokens, 3"));
+}
+
 }  // namespace
 }  // namespace trireme
