@@ -7,5 +7,5 @@
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves ends as an error of write
   trireme::Terminal terminal(stdout, stderr);
-  return trireme::run_command_line(terminal, {argv + 1, argv + argc});
+  return terminal.finish(trireme::run_command_line(terminal, {argv + 1, argv + argc}));
 }

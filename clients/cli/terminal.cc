@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 
 #include "base/flags.h"
 #include "base/text.h"
@@ -43,8 +45,17 @@ int Terminal::columns() const {
 
 void Terminal::answer(const std::string& text) {
   if (out_is_terminal_) set_bar("");
-  std::fwrite(text.data(), 1, text.size(), out_);
-  std::fflush(out_);
+  const bool written = std::fwrite(text.data(), 1, text.size(), out_) == text.size();
+  if ((std::fflush(out_) != 0 || !written) && write_error_ == 0) write_error_ = errno;
+}
+
+int Terminal::finish(int exit_status) {
+  if (exit_status != kDone || write_error_ == 0 || write_error_ == EPIPE) return exit_status;
+  (void)fail(unavailable("TRI-ARGS-024",
+                         "the answer could not be written to standard output: ",
+                         std::strerror(write_error_),
+                         "; free some space, or send it elsewhere"));
+  return kAnswerIsNo;
 }
 
 void Terminal::note(const std::string& text) {

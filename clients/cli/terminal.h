@@ -42,6 +42,9 @@ class Terminal {
   void warn(const std::string& text);
   // Every line of the status's message on a line of its own. Returns its exit status.
   int fail(const Status& status);
+  // The exit status of the program: a work that was done is not if its answer could not be written.
+  // A reader that left has what it wanted. TRI-ARGS-024.
+  int finish(int exit_status);
 
   // A line that replaces itself, on a terminal only. "" wipes it.
   void set_bar(const std::string& text);
@@ -52,6 +55,7 @@ class Terminal {
  private:
   std::FILE* const out_;
   std::FILE* const err_;
+  int write_error_ = 0;  // errno of the first answer that was lost
   bool out_is_terminal_ = false;
   bool err_is_terminal_ = false;
   bool color_ = false;

@@ -1,5 +1,6 @@
 #include "clients/cli/terminal.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -31,6 +32,19 @@ TEST_F(TerminalTest, TheAnswerAndTheNotesKeepApart) {
   terminal_.warn("careful");
   EXPECT_EQ(content(out_), "an answer\n");
   EXPECT_EQ(content(err_), "a note\nwarning: careful\n");
+}
+
+TEST_F(TerminalTest, AnAnswerThatCannotBeWrittenIsNoAnswer) {
+  EXPECT_EQ(terminal_.finish(kDone), kDone);
+  const File full(std::fopen("/dev/full", "w"), std::fclose);
+  ASSERT_NE(full, nullptr);
+  Terminal terminal(full.get(), err_.get());
+  EXPECT_EQ(terminal.finish(kDone), kDone);
+  terminal.answer("lost");
+  EXPECT_EQ(terminal.finish(kBadInput), kBadInput);
+  EXPECT_EQ(content(err_), "");
+  EXPECT_EQ(terminal.finish(kDone), kAnswerIsNo);
+  EXPECT_THAT(content(err_), testing::StartsWith("TRI-ARGS-024: the answer could not be written"));
 }
 
 TEST_F(TerminalTest, APipeGetsNeitherColourNorABar) {
