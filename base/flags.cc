@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/text.h"
 
@@ -370,17 +371,20 @@ void FlagSet::read_environment() {
 
 // The distribution's toml++ reports errors by exceptions: they end here.
 static StatusOr<toml::table> parse_toml(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return invalid("TRI-ARGS-004", "--config ", path, " is a folder; name a TOML file");
+  }
   try {
     return toml::parse_file(path);
-  } catch (const toml::parse_error& error) {
-    return invalid("TRI-ARGS-004",
-                   "--config ",
-                   path,
-                   ": ",
-                   std::string(error.description()),
-                   " (line ",
-                   error.source().begin.line,
-                   ")");
+  } catch (const toml::parse_error& failure) {
+    return invalid(
+        "TRI-ARGS-004",
+        "--config ",
+        path,
+        ": ",
+        std::string(failure.description()),
+        failure.source().begin ? concat(" (line ", failure.source().begin.line, ")") : "");
   }
 }
 

@@ -104,8 +104,12 @@ TEST(Flags, AnUnknownKeyOfTheFileIsAnErrorThatNamesTheNearest) {
   const std::string message = message_of(flags_of(options).parse({"--config", path}).status());
   EXPECT_NE(message.find("TRI-ARGS-005"), std::string::npos) << message;
   EXPECT_NE(message.find("\"max-tokens\""), std::string::npos) << message;
-  EXPECT_EQ(error_id(flags_of(options).parse({"--config", "/nonexistent"}).status()),
-            "TRI-ARGS-004");
+  for (const std::string& no_file : {std::string("/nonexistent"), testing::TempDir()}) {
+    const Status status = flags_of(options).parse({"--config", no_file}).status();
+    EXPECT_EQ(error_id(status), "TRI-ARGS-004");
+    EXPECT_NE(message_of(status).find(no_file), std::string::npos);
+    EXPECT_EQ(message_of(status).find("line 0"), std::string::npos);
+  }
 }
 
 }  // namespace
