@@ -76,6 +76,14 @@ Status Cluster::make_state_folder() {
   has_own_state_ = options_.is_private && options_.shape.state.empty();
   if (has_own_state_) {
     std::string path = fs::temp_directory_path(error).string() + "/trireme-XXXXXX";
+    if (error) {
+      return invalid("TRI-UP-015",
+                     "TMPDIR is ",
+                     environment("TMPDIR").value_or("/tmp"),
+                     ", which is no folder (",
+                     error.message(),
+                     "); name one, or unset it");
+    }
     if (::mkdtemp(path.data()) == nullptr) {
       return unavailable("TRI-UP-015", "cannot make a folder below ", path, "; check TMPDIR");
     }

@@ -251,5 +251,11 @@ TEST(BadInput, ReferenceOutputsOfAnotherModel) {
               HasSubstr("model.safetensors"));
 }
 
+TEST(BadInput, ATemporaryFolderThatIsNotThereIsNamed) {
+  ASSERT_EQ(::setenv("TMPDIR", "/nonexistent/tmp", 1), 0);
+  EXPECT_THAT(run_refusal(kDemo, {}, "TRI-UP-015"), HasSubstr("TMPDIR is /nonexistent/tmp"));
+  ::unsetenv("TMPDIR");
+}
+
 }  // namespace
 }  // namespace trireme
