@@ -3,9 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <cstring>
-
-#include "proto/step_codec.h"
 
 namespace trireme {
 namespace {
@@ -25,14 +22,6 @@ class FailurePrinter final : public testing::EmptyTestEventListener {
                  result.message());
   }
 };
-
-void append(std::vector<std::byte>& bytes, const std::string& frame) {
-  const uint64_t size = frame.size();
-  const auto* prefix = reinterpret_cast<const std::byte*>(&size);
-  bytes.insert(bytes.end(), prefix, prefix + sizeof size);
-  const auto* data = reinterpret_cast<const std::byte*>(frame.data());
-  bytes.insert(bytes.end(), data, data + frame.size());
-}
 
 }  // namespace
 
@@ -62,66 +51,6 @@ void TestWorld::share(std::vector<std::byte>& bytes, int root) {
   ASSERT_TRUE(all_->group->status().ok()) << message_of(all_->group->status());
 }
 
-// Keeps what this rank emits as frames, so that it can be shared.
-class RankedWorker::Collector final : public ResultSink {
- public:
-  void on_result(StepResult& result) override { keep(result); }
-  void on_probe(Probe& probe) override { keep(probe); }
-
-  std::vector<std::byte> take() { return std::move(bytes_); }
-
- private:
-  template <class Message>
-  void keep(const Message& message) {
-    codec_.encode(message, frame_);
-    append(bytes_, frame_);
-  }
-
-  StepCodec codec_;
-  std::string frame_;
-  std::vector<std::byte> bytes_;
-};
-
-namespace {
-
-void take_result(const StepResult& result, Outcome& outcome) {
-  ++outcome.results;
-  size_t next = 0;
-  for (size_t i = 0; i < result.slots.size(); ++i) {
-    for (int32_t n = 0; n < result.counts[i]; ++n) {
-      outcome.tokens[result.slots[i]].push_back(result.ids[next++]);
-    }
-  }
-  const auto join_to = [](auto& to, const auto& from) {
-    to.insert(to.end(), from.begin(), from.end());
-  };
-  join_to(outcome.logprobs, result.logprobs);
-  join_to(outcome.scores, result.scores);
-  join_to(outcome.failures, result.failures);
-}
-
-void take_frames(const std::vector<std::byte>& bytes, Outcome& outcome) {
-  StepCodec codec;
-  RankMessage message;
-  for (size_t at = 0; at < bytes.size();) {
-    uint64_t size = 0;
-    std::memcpy(&size, bytes.data() + at, sizeof size);
-    at += sizeof size;
-    const Status decoded =
-        codec.decode({reinterpret_cast<const char*>(bytes.data() + at), size}, message);
-    ASSERT_TRUE(decoded.ok()) << message_of(decoded);
-    at += size;
-    if (const auto* result = std::get_if<StepResult>(&message)) take_result(*result, outcome);
-    if (const auto* probe = std::get_if<Probe>(&message)) {
-      auto& values = outcome.probes[{probe->slot, probe->position, probe->layer}];
-      values.resize(probe->num_values);
-      std::copy(probe->values.begin(), probe->values.end(), values.begin() + probe->offset);
-    }
-  }
-}
-
-}  // namespace
-
 RankedWorker::RankedWorker(TestWorld& world, ModelSource& source, Cut cut, WorkerOptions options)
     : world_(world),
       cut_(cut),
@@ -131,7 +60,7 @@ RankedWorker::RankedWorker(TestWorld& world, ModelSource& source, Cut cut, Worke
         options.pp = cut.pp;
         return options;
       }()),
-      collector_(std::make_unique<Collector>()) {
+      collector_(std::make_unique<OutcomeFrames>()) {
   GroupComms* const comms = world.group(cut);
   if (comms == nullptr) return;
   auto made = Worker::make(options_, source, *comms, progress_, nullptr);

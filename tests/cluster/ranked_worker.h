@@ -9,33 +9,12 @@
 #include <vector>
 
 #include "model/model_source.h"
+#include "tests/cluster/outcome.h"
 #include "tests/cluster/scripted_plans.h"
 #include "worker/comm/session.h"
 #include "worker/worker.h"
 
 namespace trireme {
-
-struct Cut {
-  int tp = 1;
-  int pp = 1;
-};
-
-// What the answering rank and the probing ranks emitted.
-struct Outcome {
-  std::map<SlotId, std::vector<TokenId>> tokens;
-  std::map<std::tuple<SlotId, int32_t, int32_t>, std::vector<float>>
-      probes;  // slot, position, layer
-  std::vector<LogprobEntry> logprobs;
-  std::vector<LogprobEntry> scores;
-  std::vector<SlotFailure> failures;
-  int64_t results = 0;
-
-  const std::vector<float>& logits(SlotId slot, int32_t position) const {
-    static const std::vector<float> kNone;
-    const auto found = probes.find({slot, position, -1});
-    return found == probes.end() ? kNone : found->second;
-  }
-};
 
 // The ranks of the launch, and the communicators of each cut made so far.
 class TestWorld {
@@ -67,14 +46,12 @@ class RankedWorker {
   Worker* worker() { return worker_.get(); }
 
  private:
-  class Collector;
-
   TestWorld& world_;
   const Cut cut_;
   const ModelSource& source_;
   const WorkerOptions options_;
   Progress progress_;
-  std::unique_ptr<Collector> collector_;
+  std::unique_ptr<OutcomeFrames> collector_;
   std::unique_ptr<Worker> worker_;  // null outside the cut
   int64_t next_step_ = 1;
   bool ok_ = true;
