@@ -159,16 +159,26 @@ void Engine::State::handle(event::ProbeArrived& event) {
       event.probe.slot >= static_cast<SlotId>(found->second.slots.size())) {
     return;
   }
-  const Sequence* sequence = found->second.slots[event.probe.slot];
-  if (sequence == nullptr || sequence->request->submit.probes.empty()) return;
+  Sequence* sequence = found->second.slots[event.probe.slot];
+  if (sequence == nullptr || sequence->probes_in_flight == 0) return;
   Request& request = *sequence->request;
   const bool is_last = event.probe.offset + static_cast<int64_t>(event.probe.values.size()) >=
                        event.probe.num_values;
-  if (is_last) --request.probe_values_missing;
-  request.credit_bytes -= probe_cost(static_cast<int64_t>(event.probe.values.size()));
-  promise(effect::ProbeValues{
-      request.submit.connection, request.submit.client_tag, request.id, std::move(event.probe)});
-  if (!request.generates()) finish_prompt_only(request);
+  if (is_last) {
+    --sequence->probes_in_flight;
+    --request.probe_values_missing;
+  }
+  if (sequence->state != SequenceState::kFinished) {
+    request.credit_bytes -= probe_cost(static_cast<int64_t>(event.probe.values.size()));
+    promise(effect::ProbeValues{
+        request.submit.connection, request.submit.client_tag, request.id, std::move(event.probe)});
+  }
+  release_if_unnamed(found->second, *sequence);
+  if (request.generates()) {
+    forget_if_over(&request);
+  } else {
+    finish_prompt_only(request);
+  }
 }
 
 // Score and probe requests end when the prompt is computed and all that they asked for was said.

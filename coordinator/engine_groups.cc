@@ -65,6 +65,7 @@ void Engine::State::take_back(Sequence& sequence) {
   sequence.published = 0;
   sequence.computed = 0;
   sequence.draws_in_flight = 0;
+  sequence.probes_in_flight = 0;
   sequence.last_draw_step = 0;
 }
 
@@ -86,9 +87,10 @@ void Engine::State::release(Group& group, Sequence& sequence) {
   take_back(sequence);
 }
 
-// Slot and pages return when the last plan that names them has its result.
+// Slot and pages return when the last plan that names them has its result. A probe comes from
+// another rank than the result, perhaps later, and has but the slot to tell whose it is.
 void Engine::State::release_if_unnamed(Group& group, Sequence& sequence) {
-  if (sequence.plans_in_flight > 0 || sequence.slot < 0) return;
+  if (sequence.plans_in_flight > 0 || sequence.probes_in_flight > 0 || sequence.slot < 0) return;
   if (sequence.state == SequenceState::kFinished) {
     release(group, sequence);
   } else if (sequence.state == SequenceState::kLeaving) {

@@ -333,18 +333,22 @@ void Engine::State::add_scores_and_probes(Sequence& sequence,
                                           int32_t begin,
                                           int32_t end,
                                           StepPart& part) {
-  const Request& request = *sequence.request;
-  if (request.scores_prompt() && sequence.choice == 0) {
+  Request& request = *sequence.request;
+  if (sequence.choice != 0) return;
+  begin = std::max(begin, request.asked);  // a preempted prompt is computed again, not told again
+  if (request.scores_prompt()) {
     const int32_t top = std::max(0, request.submit.params.num_prompt_logprobs);
     for (int32_t position = begin; position < std::min(end, request.num_prompt - 1); ++position) {
       part.scores.push_back({sequence.slot, position, sequence.ids[position + 1], top});
     }
   }
   for (ProbeRequest probe : request.submit.probes) {
-    if (sequence.choice != 0 || probe.position < begin || probe.position >= end) continue;
+    if (probe.position < begin || probe.position >= end) continue;
     probe.slot = sequence.slot;
     part.probes.push_back(probe);
+    ++sequence.probes_in_flight;
   }
+  request.asked = std::max(request.asked, end);
 }
 
 }  // namespace trireme

@@ -21,7 +21,7 @@ enum class SequenceState : uint8_t {
   kRunning,   // has a slot
   kLeaving,   // preempted: commits what is in flight, then waits again
   kEnding,    // its last id is committed; its text and its Finish follow in the same event
-  kFinished,  // its answer is over; slot and pages return with the last plan that names it
+  kFinished,  // its answer is over; slot and pages return with the last plan and probe that name it
 };
 
 struct Sequence {
@@ -34,6 +34,7 @@ struct Sequence {
   int32_t computed = 0;      // tokens whose KV is planned or there
   int32_t draws_in_flight = 0;
   int32_t plans_in_flight = 0;  // that name it
+  int32_t probes_in_flight = 0;
   int64_t last_draw_step = 0;
   int32_t cohort = 0;
   GroupId group = -1;
@@ -62,6 +63,7 @@ struct Request {
   int32_t num_unfinished = 0;
   int64_t credit_bytes = 0;
   int32_t probe_values_missing = 0;  // probes of which not all pieces came
+  int32_t asked = 0;                 // positions before it have been planned with scores and probes
   bool is_kept = false;              // over, and kept for its key
   bool prompt_done = false;          // score and probe: the whole prompt is computed
   bool invariant = true;

@@ -157,6 +157,24 @@ class Run {
     return "";
   }
 
+  // What was asked about the prompt is said once each, unless the request ended before.
+  static std::string check_prompt(const SimulatedRequest& request) {
+    const FinishReason reason = request.answers[0].ending.reason;
+    const bool whole = reason == FinishReason::kStop || reason == FinishReason::kLength;
+    const SubmitRequest& submit = request.submit;
+    const auto length = static_cast<int32_t>(submit.prompt.size());
+    const int32_t scores = submit.params.num_prompt_logprobs >= 0 ? length - 1 : 0;
+    const int32_t said = request.prompt_logprobs;
+    if (said > scores || (whole && said != scores)) {
+      return concat(said, " of ", scores, " log-probabilities of the prompt were said");
+    }
+    const size_t probes = request.probes.size();
+    if (probes > submit.probes.size() || (whole && probes != submit.probes.size())) {
+      return concat(probes, " of ", submit.probes.size(), " probes were answered");
+    }
+    return "";
+  }
+
   std::string check() {
     for (const std::string& problem : cluster_.problems()) return problem;
     for (int i = 0; i < cluster_.num_requests(); ++i) {
@@ -168,6 +186,9 @@ class Run {
       for (int choice = 0; choice < request.submit.params.num_choices; ++choice) {
         const std::string failure = check_answer(request, choice);
         if (!failure.empty()) return concat("request ", i, ": ", failure);
+      }
+      if (const std::string failure = check_prompt(request); !failure.empty()) {
+        return concat("request ", i, ": ", failure);
       }
     }
     const EngineStatus status = cluster_.engine().status();
