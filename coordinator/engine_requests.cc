@@ -170,12 +170,35 @@ bool Engine::State::repeat_known(const SubmitRequest& submit) {
   const auto known = keys_.find({submit.principal, submit.idempotency_key});
   if (known == keys_.end()) return false;
   Request& request = *requests_.at(known->second);
+  end_stream(request);
   request.submit.connection = submit.connection;
   request.submit.client_tag = submit.client_tag;
   request.credit_bytes = submit.credit_bytes;
   say_accepted(request, true);
   replay(request);
   return true;
+}
+
+// Whoever has heard the answer so far hears the end of its stream; the answer itself goes on.
+void Engine::State::end_stream(Request& request) {
+  if (request.submit.connection == 0) return;
+  int32_t unfinished = request.num_unfinished;
+  for (const auto& sequence : request.sequences) {
+    if (sequence->state == SequenceState::kFinished) continue;
+    effect::Finish ending;
+    ending.connection = request.submit.connection;
+    ending.client_tag = request.submit.client_tag;
+    ending.request = request.id;
+    ending.choice = sequence->choice;
+    ending.reason = FinishReason::kError;
+    ending.error = unavailable("TRI-REQ-039",
+                               "the same idempotency key was submitted again, and that Submit "
+                               "takes the answer over; read it there");
+    ending.prompt_tokens = request.num_prompt;
+    ending.output_tokens = sequence->num_sent;
+    ending.last_choice = --unfinished == 0;
+    promise(std::move(ending));
+  }
 }
 
 void Engine::State::replay(Request& request) {

@@ -61,6 +61,7 @@ class Engine::State {
   Request* accept(SubmitRequest& submit);
   void add_sequences(Request& request, std::vector<TokenId> prompt);
   void say_accepted(Request& request, bool repeated);
+  void end_stream(Request& request);
   void replay(Request& request);
   void end_request(Request& request, FinishReason reason, const Status& error);
   void refuse(const SubmitRequest& submit, Status status, int64_t retry_after_ms);

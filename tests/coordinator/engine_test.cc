@@ -381,6 +381,29 @@ TEST(Engine, AKnownKeyNamesTheSameAnswer) {
   EXPECT_NE(cluster.request(first).id, cluster.request(other).id);
 }
 
+// Every stream ends: the one that hears nothing more is told so, choice by choice.
+TEST(Engine, ARepeatedKeyEndsTheStreamThatItTakesOver) {
+  SimulatedCluster cluster(options_of(), 1);
+  cluster.add_group(shape_of());
+  SubmitRequest submit = prompt_of(9, 20);
+  submit.params.num_choices = 2;
+  submit.idempotency_key = "once";
+  const int first = cluster.submit(submit);
+  cluster.run(10);
+  ASSERT_FALSE(cluster.request(first).is_over());
+  submit.connection = 2;
+  const int again = cluster.submit(submit);
+  cluster.run();
+  EXPECT_EQ(cluster.request(first).last_choices, 1);
+  for (int choice = 0; choice < 2; ++choice) {
+    EXPECT_EQ(cluster.request(first).answers[choice].finishes, 1);
+    EXPECT_EQ(error_id(cluster.request(first).answers[choice].ending.error), "TRI-REQ-039");
+    EXPECT_EQ(cluster.request(again).answers[choice].finishes, 1);
+    EXPECT_EQ(cluster.request(again).answers[choice].ids, alone(submit, 20, choice));
+  }
+  EXPECT_TRUE(cluster.problems().empty()) << cluster.problems().front();
+}
+
 TEST(Engine, ResumeSaysThatAnswersAreNotKept) {
   Engine engine(options_of());
   std::vector<Effect> effects;
