@@ -10,6 +10,7 @@ namespace {
 
 constexpr int32_t kMaxRanks = 1024;  // of a group
 constexpr TimeUs kMaxTickGapUs = 4 * WorkerSet::check_interval_us();
+constexpr TimeUs kWaitingGraceUs = 1'500'000;  // three heartbeats, of those that others hold up
 
 bool is_waiting(Phase phase) {
   return phase == Phase::kWaitStage || phase == Phase::kWaitIds || phase == Phase::kWaitTensor ||
@@ -413,20 +414,21 @@ void WorkerSet::check_loading(Turn& turn, Group& group) {
                  " s; see the output of mpirun for the others"));
 }
 
-// Everybody stands still behind the one that hangs: name a rank that does not wait for another.
+// Everybody stands still behind the one that hangs. To blame is a rank that says nothing at all,
+// else one that does not wait for another; those that wait only when nobody else can be found in
+// time.
 void WorkerSet::check_running(Turn& turn, Group& group) {
   int32_t hanging = -1;
   TimeUs longest = 0;
+  int most_blame = 0;
   for (const auto& [index, rank] : group.ranks) {
-    TimeUs since = rank.heard_us;  // a silent control thread, whatever the load
-    if (!group.plans.empty()) {
-      since = std::min(since, std::max(rank.progress_us, group.plans.front().sent_us));
-    }
-    const TimeUs still = turn.now_us - since;
-    if (still <= options_.hang_us) continue;
-    const bool better =
-        hanging < 0 || (is_waiting(group.ranks.at(hanging).phase) && !is_waiting(rank.phase));
-    if (!better) continue;
+    const TimeUs silent = turn.now_us - rank.heard_us;  // its control thread, whatever the load
+    const TimeUs planned_us = group.plans.empty() ? turn.now_us : group.plans.front().sent_us;
+    const TimeUs still = std::max(silent, turn.now_us - std::max(rank.progress_us, planned_us));
+    const int blame = silent > options_.hang_us ? 3 : is_waiting(rank.phase) ? 1 : 2;
+    const TimeUs allowed = options_.hang_us + (blame == 1 ? kWaitingGraceUs : 0);
+    if (still <= allowed || blame <= most_blame) continue;
+    most_blame = blame;
     hanging = index;
     longest = still;
   }

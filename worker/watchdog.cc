@@ -10,8 +10,7 @@ Status Watchdog::check(const Progress& progress, TimeUs now_us) {
     moved_us_ = now_us;
     return ok_status();
   }
-  const bool working = phase == Phase::kCompute || phase == Phase::kWaitTensor;
-  const TimeUs limit_us = working ? limits_.working_us : limits_.loading_us;
+  const TimeUs limit_us = phase == Phase::kCompute ? limits_.working_us : limits_.loading_us;
   if (now_us - moved_us_ <= limit_us) return ok_status();
   return timed_out("TRI-GRP-014",
                    "this rank hangs: no operation ended for ",

@@ -1,4 +1,4 @@
-// Tells a rank that hangs: while it works, its progress must move. Waiting for another stage, for a
+// Tells a rank that hangs: while it works, its progress must move. Waiting for another rank, for a
 // plan or for Start is no hang: those waits have deadlines of their own. Pure logic; the control
 // thread calls it.
 #pragma once
@@ -11,8 +11,8 @@ namespace trireme {
 
 // The rank stands still because another one has not come so far; that one's watchdog speaks for it.
 constexpr bool waits_for_others(Phase phase) {
-  return phase == Phase::kWaitStage || phase == Phase::kWaitIds || phase == Phase::kWaitStart ||
-         phase == Phase::kIdle;
+  return phase == Phase::kWaitStage || phase == Phase::kWaitIds || phase == Phase::kWaitTensor ||
+         phase == Phase::kWaitStart || phase == Phase::kIdle;
 }
 
 class Watchdog {

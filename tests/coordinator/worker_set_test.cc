@@ -262,6 +262,23 @@ TEST_F(WorkerSetTest, AHangWithPlansInFlightIsFoundAfterFiveSecondsAndTheCulprit
   EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-048");
 }
 
+// The others stand still behind it and go on saying so; whoever says nothing at all is to blame.
+TEST_F(WorkerSetTest, ASilentRankIsNamedAndNotThoseThatWaitForIt) {
+  bring_up();
+  plan(1);
+  for (TimeUs waited = 0; losses().empty() && waited < 20 * kSecond; waited += kSecond / 4) {
+    now_us_ += kSecond / 4;
+    for (int rank = 0; rank < 4; ++rank) {
+      if (rank != 3 || waited < kSecond / 2) {
+        beat(static_cast<PeerId>(rank), rank, Phase::kWaitTensor, 0);
+      }
+    }
+    set_->tick(now_us_, output_);
+  }
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(losses()[0].rank, 3) << message_of(losses()[0].cause);
+}
+
 TEST_F(WorkerSetTest, ARankThatFallsSilentIsLostEvenWhenIdle) {
   bring_up();
   pass(6 * kSecond, false);

@@ -24,7 +24,7 @@ TEST(Watchdog, NamesTheStepThatStandsStill) {
 TEST(Watchdog, IsContentWhileOperationsEnd) {
   Watchdog watchdog({});
   Progress progress;
-  progress.enter(Phase::kWaitTensor);
+  progress.enter(Phase::kCompute);
   for (TimeUs now = 0; now < 60 * kSecond; now += 4 * kSecond) {
     progress.bump();
     EXPECT_TRUE(watchdog.check(progress, now).ok());
@@ -40,8 +40,9 @@ TEST(Watchdog, LoadingMayStandStillLonger) {
   EXPECT_FALSE(watchdog.check(progress, 21 * kSecond).ok());
 }
 
-TEST(Watchdog, WaitingForAnotherStageIsNoHang) {
-  for (const Phase phase : {Phase::kWaitStage, Phase::kWaitIds, Phase::kIdle, Phase::kWaitStart}) {
+TEST(Watchdog, WaitingForAnotherRankIsNoHang) {
+  for (const Phase phase :
+       {Phase::kWaitStage, Phase::kWaitIds, Phase::kWaitTensor, Phase::kIdle, Phase::kWaitStart}) {
     Watchdog watchdog({});
     Progress progress;
     progress.enter(phase);
