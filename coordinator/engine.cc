@@ -55,7 +55,11 @@ void Engine::State::handle(event::Durable& event) {
 }
 
 TimeUs Engine::State::next_tick_us() const {
-  return deadlines_.empty() ? 0 : deadlines_.begin()->first;
+  const TimeUs deadline = deadlines_.empty() ? 0 : deadlines_.begin()->first;
+  const auto unread = unread_.upper_bound({now_us_ - kUnreadUs, RequestId{~0ull, ~0ull}});
+  if (unread == unread_.end()) return deadline;
+  const TimeUs gives_way = unread->first + kUnreadUs;
+  return deadline == 0 ? gives_way : std::min(deadline, gives_way);
 }
 
 EngineStatus Engine::State::status() const {

@@ -147,7 +147,7 @@ void Engine::State::say_scores(Group& group, StepResult& result) {
     Request& owner = *sequence->request;
     if (&owner != request) flush();
     request = &owner;
-    owner.credit_bytes -= prompt_logprobs_cost(static_cast<int64_t>(1 + entry.top.size()));
+    add_credit(owner, -prompt_logprobs_cost(static_cast<int64_t>(1 + entry.top.size())));
     said.entries.push_back(std::move(entry));
   }
   flush();
@@ -169,7 +169,7 @@ void Engine::State::handle(event::ProbeArrived& event) {
     --request.probe_values_missing;
   }
   if (sequence->state != SequenceState::kFinished) {
-    request.credit_bytes -= probe_cost(static_cast<int64_t>(event.probe.values.size()));
+    add_credit(request, -probe_cost(static_cast<int64_t>(event.probe.values.size())));
     promise(effect::ProbeValues{
         request.submit.connection, request.submit.client_tag, request.id, std::move(event.probe)});
   }
@@ -257,8 +257,8 @@ void Engine::State::say_tokens(Sequence& sequence, int32_t first, std::string te
       pairs += 1 + static_cast<int64_t>(entry.top.size());
   }
   if (!request.submit.idempotency_key.empty()) sequence.text += text;
-  request.credit_bytes -=
-      piece_cost(static_cast<int64_t>(spoken), static_cast<int64_t>(text.size()), pairs);
+  add_credit(request,
+             -piece_cost(static_cast<int64_t>(spoken), static_cast<int64_t>(text.size()), pairs));
   tokens.text = std::move(text);
   promise(std::move(tokens));
 }

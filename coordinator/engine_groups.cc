@@ -99,6 +99,34 @@ void Engine::State::release_if_unnamed(Group& group, Sequence& sequence) {
   }
 }
 
+// Does anybody wait for a slot or pages that the group does not have?
+bool Engine::State::is_crowded(const Group& group) const {
+  if (group.pool.available() == 0) return true;
+  for (const Sequence* sequence : waiting_) {
+    if (sequence->request->credit_bytes <= 0 || may_wait_for_sibling(*sequence)) continue;
+    const auto tokens = static_cast<int32_t>(sequence->ids.size()) + 1;
+    return group.free_slots.empty() || tokens > group.pool.available() * group.shape.page_tokens;
+  }
+  return false;
+}
+
+// Streams that nobody has read for a while give way, the latest first: they wait like a preempted
+// one, until their client grants credit again.
+void Engine::State::make_way(Group& group) {
+  if (unread_.empty() || unread_.begin()->first + kUnreadUs > now_us_) return;
+  for (size_t i = group.running.size(); i-- > 0 && is_crowded(group);) {
+    Sequence& sequence = *group.running[i];
+    const Request& request = *sequence.request;
+    if (sequence.state != SequenceState::kRunning || request.credit_bytes > 0 ||
+        request.unread_since_us + kUnreadUs > now_us_) {
+      continue;
+    }
+    sequence.state = SequenceState::kLeaving;
+    ++totals_.preemptions;
+    release_if_unnamed(group, sequence);
+  }
+}
+
 // Pages whose tokens are all known and planned become findable by their content.
 void Engine::State::publish_full_pages(Group& group, Sequence& sequence) {
   if (!options_.prefix_caching || !sequence.request->may_use_cache()) return;

@@ -21,6 +21,7 @@ int32_t round_up_bucket(int32_t count) {
 
 void Engine::State::plan_all() {
   for (auto& [id, group] : groups_) {
+    make_way(group);
     const size_t most = group.shape.num_stages + 1;
     while (group.in_flight.size() < most && plan_one(group)) {
     }

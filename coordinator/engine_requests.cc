@@ -3,6 +3,7 @@
 #include "coordinator/engine_state.h"
 #include "coordinator/page_keys.h"
 #include "model/tokenizer/tokenizer.h"
+#include "proto/credit.h"
 
 namespace trireme {
 
@@ -173,7 +174,7 @@ bool Engine::State::repeat_known(const SubmitRequest& submit) {
   end_stream(request);
   request.submit.connection = submit.connection;
   request.submit.client_tag = submit.client_tag;
-  request.credit_bytes = submit.credit_bytes;
+  add_credit(request, submit.credit_bytes - request.credit_bytes);
   say_accepted(request, true);
   replay(request);
   return true;
@@ -199,6 +200,16 @@ void Engine::State::end_stream(Request& request) {
     ending.last_choice = --unfinished == 0;
     promise(std::move(ending));
   }
+}
+
+void Engine::State::add_credit(Request& request, int64_t bytes) {
+  const bool had_some = request.credit_bytes > 0;
+  request.credit_bytes += bytes;
+  const bool has_some = request.credit_bytes > 0;
+  if (has_some && !had_some) unread_.erase({request.unread_since_us, request.id});
+  if (has_some || !had_some) return;
+  request.unread_since_us = now_us_;
+  unread_.emplace(now_us_, request.id);
 }
 
 void Engine::State::replay(Request& request) {
@@ -235,7 +246,7 @@ void Engine::State::handle(event::Disconnected& event) {
   for (const auto& [id, request] : requests_) {
     if (request->submit.connection != event.connection) continue;
     request->submit.connection = 0;
-    request->credit_bytes = INT64_MAX / 2;  // nobody reads: nothing is held back
+    add_credit(*request, INT64_MAX / 2);  // nobody reads: nothing is held back
     if (request->submit.on_disconnect == OnDisconnect::kCancel) cancelled.push_back(request.get());
   }
   for (Request* request : cancelled) end_request(*request, FinishReason::kCancelled, ok_status());
@@ -255,7 +266,8 @@ void Engine::State::handle(event::Resumed& event) {
 void Engine::State::handle(event::Credited& event) {
   const auto found = requests_.find(event.request);
   if (found == requests_.end() || found->second->submit.connection != event.connection) return;
-  found->second->credit_bytes += event.bytes;
+  Request& request = *found->second;
+  add_credit(request, std::min(event.bytes, kMaxCreditBytes - request.credit_bytes));
 }
 
 void Engine::State::handle(event::Tick&) {
@@ -327,6 +339,7 @@ void Engine::State::forget_if_over(Request* request) {
   if (request->submit.deadline_us != 0) {
     deadlines_.erase({request->submit.deadline_us, request->id});
   }
+  unread_.erase({request->unread_since_us, request->id});
   waiting_bytes_ -= kRequestBytes + 4 * static_cast<int64_t>(request->num_prompt);
   if (request->submit.idempotency_key.empty()) {
     requests_.erase(request->id);

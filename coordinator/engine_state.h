@@ -38,6 +38,10 @@ struct Group {
   explicit Group(const GroupShape& shape);
 };
 
+// For how long a stream without credit keeps slot and pages that others wait for. A grant takes a
+// round trip; a client that needs longer does not read.
+inline constexpr TimeUs kUnreadUs = 1'000'000;
+
 class Engine::State {
  public:
   explicit State(const EngineOptions& options);
@@ -63,6 +67,7 @@ class Engine::State {
   void say_accepted(Request& request, bool repeated);
   void end_stream(Request& request);
   void replay(Request& request);
+  void add_credit(Request& request, int64_t bytes);
   void end_request(Request& request, FinishReason reason, const Status& error);
   void refuse(const SubmitRequest& submit, Status status, int64_t retry_after_ms);
 
@@ -79,6 +84,8 @@ class Engine::State {
   void release(Group& group, Sequence& sequence);
   void release_if_unnamed(Group& group, Sequence& sequence);
   void publish_full_pages(Group& group, Sequence& sequence);
+  bool is_crowded(const Group& group) const;
+  void make_way(Group& group);
 
   // --- engine_plan.cc
   void plan_all();
@@ -131,7 +138,8 @@ class Engine::State {
   std::map<std::pair<std::string, std::string>, RequestId> keys_;  // (principal, idempotency key)
   std::deque<RequestId> kept_;  // keyed requests that are over, the oldest first
   std::set<std::pair<TimeUs, RequestId>> deadlines_;
-  std::deque<Sequence*> waiting_;  // by arrival
+  std::set<std::pair<TimeUs, RequestId>> unread_;  // requests without credit, and since when
+  std::deque<Sequence*> waiting_;                  // by arrival
   int64_t waiting_bytes_ = 0;
   uint64_t next_arrival_ = 1;
   std::map<GroupId, Group> groups_;

@@ -62,6 +62,7 @@ struct Request {
   std::vector<std::unique_ptr<Sequence>> sequences;
   int32_t num_unfinished = 0;
   int64_t credit_bytes = 0;
+  TimeUs unread_since_us = 0;  // when the credit was used up; means nothing while there is some
   int32_t probe_values_missing = 0;  // probes of which not all pieces came
   int32_t asked = 0;                 // positions before it have been planned with scores and probes
   bool is_kept = false;              // over, and kept for its key
