@@ -90,11 +90,7 @@ Engine::State::Ending Engine::State::ending_of(const Sequence& sequence) const {
     return ending;
   }
   const auto group = groups_.find(sequence.group);
-  const int32_t longest =
-      group == groups_.end()
-          ? INT32_MAX
-          : std::min(group->second.shape.max_model_len,
-                     group->second.shape.num_pages * group->second.shape.page_tokens);
+  const int32_t longest = group == groups_.end() ? INT32_MAX : group->second.shape.longest();
   ending.reason = FinishReason::kLength;
   ending.is_over = request.num_output(sequence) >= params.max_tokens ||
                    static_cast<int32_t>(sequence.ids.size()) >= longest;

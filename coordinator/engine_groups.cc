@@ -19,6 +19,25 @@ void Engine::State::handle(event::GroupReady& event) {
   shape.max_slots = std::min(shape.max_slots, options_.max_num_seqs);
   shape.max_batched_tokens = std::min(shape.max_batched_tokens, options_.max_batched_tokens);
   groups_.emplace(shape.group, Group(shape));
+  end_too_long();
+}
+
+// A group may come back with fewer pages than it had when a request was accepted.
+void Engine::State::end_too_long() {
+  std::set<RequestId> ended;
+  for (const Sequence* sequence : waiting_) {
+    const bool fits = std::any_of(groups_.begin(), groups_.end(), [&](const auto& entry) {
+      return can_hold(entry.second, *sequence);
+    });
+    if (!fits) ended.insert(sequence->request->id);
+  }
+  for (const RequestId& id : ended) {
+    end_request(*requests_.at(id),
+                FinishReason::kError,
+                exhausted("TRI-REQ-040",
+                          "the groups that are ready now have too few pages for this request; "
+                          "shorten it, or give them more memory (--kv-memory)"));
+  }
 }
 
 // All that a group knew can be rebuilt: its sequences wait again as prompt + emitted tokens. What a

@@ -69,8 +69,7 @@ bool Engine::State::plan_one(Group& group) {
 bool Engine::State::can_draw(const Sequence& sequence) const {
   const Request& request = *sequence.request;
   const Group& group = groups_.at(sequence.group);
-  const int32_t longest =
-      std::min(group.shape.max_model_len, group.shape.num_pages * group.shape.page_tokens);
+  const int32_t longest = group.shape.longest();
   const auto known = static_cast<int32_t>(sequence.ids.size());
   return request.num_output(sequence) + sequence.draws_in_flight <
              request.submit.params.max_tokens &&
@@ -105,16 +104,22 @@ bool Engine::State::may_wait_for_sibling(const Sequence& sequence) const {
          (first.state == SequenceState::kRunning && first.computed < sequence.request->num_prompt);
 }
 
-void Engine::State::fill_keys(Sequence& sequence,
-                              std::vector<PageKey>& keys,
-                              int32_t page_tokens) const {
-  PageKey parent = first_parent(options_.cache_salt, sequence.request->submit.principal);
+// Computed once while the sequence waits: every plan looks at the queue.
+const std::vector<PageKey>& Engine::State::keys_of(Sequence& sequence, int32_t page_tokens) const {
+  std::vector<PageKey>& keys = sequence.keys;
   // Never the last known token: its logits are what the request waits for.
-  const auto pages = (static_cast<int32_t>(sequence.ids.size()) - 1) / page_tokens;
-  for (int32_t page = 0; page < pages; ++page) {
-    parent = page_key(parent, std::span(sequence.ids).subspan(page * page_tokens, page_tokens));
+  const size_t pages = (sequence.ids.size() - 1) / static_cast<size_t>(page_tokens);
+  if (sequence.keys_page_tokens == page_tokens && keys.size() == pages) return keys;
+  keys.clear();
+  keys.reserve(pages);
+  sequence.keys_page_tokens = page_tokens;
+  PageKey parent = first_parent(options_.cache_salt, sequence.request->submit.principal);
+  for (size_t page = 0; page < pages; ++page) {
+    const auto tokens = static_cast<size_t>(page_tokens);
+    parent = page_key(parent, std::span(sequence.ids).subspan(page * tokens, tokens));
     keys.push_back(parent);
   }
+  return keys;
 }
 
 int32_t Engine::State::cached_tokens(Group& group, Sequence& sequence) {
@@ -125,9 +130,14 @@ int32_t Engine::State::cached_tokens(Group& group, Sequence& sequence) {
     if (first.state != SequenceState::kRunning || first.group != group.shape.group) return 0;
     return (sequence.request->num_prompt - 1) / group.shape.page_tokens * group.shape.page_tokens;
   }
-  std::vector<PageKey> keys;
-  fill_keys(sequence, keys, group.shape.page_tokens);
-  return group.pool.count_cached(keys) * group.shape.page_tokens;
+  const int32_t page_tokens = group.shape.page_tokens;
+  return group.pool.count_cached(keys_of(sequence, page_tokens)) * page_tokens;
+}
+
+// Whether the group, once it is empty, has room for all that the sequence knows and what it draws.
+bool Engine::State::can_hold(const Group& group, const Sequence& sequence) const {
+  const auto known = static_cast<int32_t>(sequence.ids.size());
+  return known + (sequence.request->generates() ? 1 : 0) <= group.shape.longest();
 }
 
 // The least of prompt tokens already bound and not computed, plus what this one would add; then
@@ -136,14 +146,9 @@ Group* Engine::State::best_group_for(Sequence& sequence) {
   Group* best = nullptr;
   std::pair<int64_t, size_t> best_load;
   for (auto& [id, group] : groups_) {
-    if (group.free_slots.empty()) continue;
-    int64_t load = static_cast<int64_t>(sequence.ids.size());
-    if (groups_.size() > 1) {
-      for (const Sequence* other : group.running) {
-        load += std::max<int64_t>(0, static_cast<int64_t>(other->ids.size()) - other->computed);
-      }
-      load -= cached_tokens(group, sequence);
-    }
+    if (group.free_slots.empty() || !can_hold(group, sequence)) continue;
+    int64_t load = group.uncomputed + static_cast<int64_t>(sequence.ids.size());
+    if (groups_.size() > 1) load -= cached_tokens(group, sequence);
     const std::pair<int64_t, size_t> candidate(load, group.running.size());
     if (best == nullptr || candidate < best_load) {
       best = &group;
@@ -157,14 +162,28 @@ void Engine::State::count_waiting(Group& group) {
   waiting_counts_.clear();
   candidates_.clear();
   if (group.free_slots.empty()) return;
+  for (auto& [id, each] : groups_) {
+    each.uncomputed = 0;
+    for (const Sequence* other : each.running) {
+      const auto known = static_cast<int64_t>(other->ids.size());
+      each.uncomputed += std::max<int64_t>(0, known - other->computed);
+    }
+  }
+  int64_t room = int64_t{group.pool.available()} * group.shape.page_tokens;
   for (Sequence* sequence : waiting_) {
     if (candidates_.size() >= std::min(kLookAhead, group.free_slots.size())) break;
     if (may_wait_for_sibling(*sequence) || sequence->request->credit_bytes <= 0) continue;
+    const auto known = static_cast<int32_t>(sequence->ids.size());
+    const int32_t draws = sequence->request->generates() ? 1 : 0;
+    const bool fits = known + draws <= room;  // whoever does not is not overtaken
+    if (!fits && groups_.size() == 1) break;
     if (best_group_for(*sequence) != &group) continue;
+    if (!fits) break;
+    room -= known + draws;
     WaitingCounts counts;
     counts.cached = cached_tokens(group, *sequence);
-    counts.tokens = static_cast<int32_t>(sequence->ids.size()) - counts.cached;
-    counts.draws = sequence->request->generates() ? 1 : 0;
+    counts.tokens = known - counts.cached;
+    counts.draws = draws;
     waiting_counts_.push_back(counts);
     candidates_.push_back(sequence);
   }
@@ -232,8 +251,7 @@ void Engine::State::admit(Group& group, Sequence& sequence, StepPart& part) {
 
   sequence.parent = first_parent(options_.cache_salt, request.submit.principal);
   if (request.may_use_cache() && options_.prefix_caching) {
-    std::vector<PageKey> keys;
-    fill_keys(sequence, keys, group.shape.page_tokens);
+    const std::vector<PageKey>& keys = keys_of(sequence, group.shape.page_tokens);
     sequence.pages = group.pool.take_cached(keys);
     if (!sequence.pages.empty()) sequence.parent = keys[sequence.pages.size() - 1];
   } else if (const int32_t shared = cached_tokens(group, sequence) / group.shape.page_tokens) {
@@ -241,6 +259,7 @@ void Engine::State::admit(Group& group, Sequence& sequence, StepPart& part) {
     sequence.pages.assign(first.pages.begin(), first.pages.begin() + shared);
     group.pool.share(sequence.pages);
   }
+  sequence.keys = std::vector<PageKey>();
   reserve_rows(group, sequence);
   sequence.published = static_cast<int32_t>(sequence.pages.size());
   sequence.computed = sequence.published * group.shape.page_tokens;
@@ -253,8 +272,7 @@ void Engine::State::admit(Group& group, Sequence& sequence, StepPart& part) {
 // Room for all that the sequence can become, so that a step's allocations do not depend on its
 // length.
 void Engine::State::reserve_rows(const Group& group, Sequence& sequence) const {
-  const int64_t longest = std::min<int64_t>(
-      group.shape.max_model_len, int64_t{group.shape.num_pages} * group.shape.page_tokens);
+  const int64_t longest = group.shape.longest();
   const int64_t wanted = sequence.request->num_prompt + sequence.request->submit.params.max_tokens;
   const auto tokens = static_cast<size_t>(std::min(longest, wanted) + 1);
   sequence.ids.reserve(tokens);

@@ -63,9 +63,7 @@ Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_aft
   }
   int32_t longest = 0;
   for (const auto& [id, group] : groups_) {
-    longest = std::max(
-        longest,
-        std::min(group.shape.max_model_len, group.shape.num_pages * group.shape.page_tokens));
+    longest = std::max(longest, group.shape.longest());
   }
   const auto length = static_cast<int64_t>(submit.prompt.size());
   const bool fits = submit.kind == RequestKind::kGenerate ? length < longest : length <= longest;

@@ -34,6 +34,7 @@ struct Group {
   std::vector<PlanInFlight> in_flight;  // at most stages + 1, the oldest first
   int64_t next_step = 1;
   int32_t next_cohort = 0;
+  int64_t uncomputed = 0;  // prompt tokens of `running`, when the queue was last looked at
 
   explicit Group(const GroupShape& shape);
 };
@@ -78,6 +79,7 @@ class Engine::State {
   // --- engine_groups.cc
   void handle(event::GroupReady& event);
   void handle(event::GroupLost& event);
+  void end_too_long();
   void take_back(Sequence& sequence);
   void queue_again(Sequence& sequence);
   void give_slot(Group& group, Sequence& sequence, SlotId slot);
@@ -93,9 +95,10 @@ class Engine::State {
   void count_running(const Group& group);
   void count_waiting(Group& group);
   bool may_wait_for_sibling(const Sequence& sequence) const;
+  bool can_hold(const Group& group, const Sequence& sequence) const;
   Group* best_group_for(Sequence& sequence);
   int32_t cached_tokens(Group& group, Sequence& sequence);
-  void fill_keys(Sequence& sequence, std::vector<PageKey>& keys, int32_t page_tokens) const;
+  const std::vector<PageKey>& keys_of(Sequence& sequence, int32_t page_tokens) const;
   void send_plan(Group& group, const SchedulerDecision& decision);
   void admit(Group& group, Sequence& sequence, StepPart& part);
   void plan_chunk(

@@ -2,6 +2,7 @@
 // and the journal translate them from and to frames and rows; the simulation makes them up.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -61,6 +62,11 @@ struct GroupShape {
   int32_t max_model_len = 0;
   bool invariant = true;
   std::string compatibility;  // equal: a request may continue there bit for bit
+
+  // Tokens of the longest sequence, prompt and answer.
+  int32_t longest() const {
+    return static_cast<int32_t>(std::min<int64_t>(max_model_len, int64_t{num_pages} * page_tokens));
+  }
 };
 
 namespace event {

@@ -40,8 +40,10 @@ struct Sequence {
   GroupId group = -1;
   SlotId slot = -1;
   std::vector<PageId> pages;
-  int32_t published = 0;  // pages from the first that the pool knows by content
-  PageKey parent;         // of the next page to publish
+  int32_t published = 0;      // pages from the first that the pool knows by content
+  PageKey parent;             // of the next page to publish
+  std::vector<PageKey> keys;  // while it waits: of its full pages, of `keys_page_tokens` each
+  int32_t keys_page_tokens = 0;
   int32_t cached_tokens = 0;
   bool opened = false;  // a plan has told the group of this slot
 

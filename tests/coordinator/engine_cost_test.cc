@@ -18,10 +18,17 @@ struct StepCost {
 
 class CostMeter {
  public:
-  explicit CostMeter(int32_t context) : engine_(options()), group_(shape(), kVocabulary) {
+  explicit CostMeter(int32_t context, int num_waiting = 0)
+      : engine_(options()), group_(shape(), kVocabulary) {
     engine_.on(event::GroupReady{shape()}, 1, effects_);
-    for (int i = 0; i < 8; ++i) {
-      SubmitRequest submit = prompt_of(context, 1000, i);
+    submit(8, context, 1000);
+    while (steady_steps_ < 1) step();
+    submit(num_waiting, kTooLong, 10);
+  }
+
+  void submit(int count, int32_t length, int32_t max_tokens) {
+    for (int i = 0; i < count; ++i) {
+      SubmitRequest submit = prompt_of(length, max_tokens, i);
       submit.prompt[0] = i;
       submit.credit_bytes = 1 << 30;
       engine_.on(event::Submitted{submit}, 1, effects_);
@@ -36,10 +43,13 @@ class CostMeter {
   }
 
  private:
+  static constexpr int32_t kPages = 4096;
+  static constexpr int32_t kTooLong = 32 * kPages - 1;  // for the pages that are left
+
   static GroupShape shape() {
-    GroupShape shape = shape_of(1, 4096);
+    GroupShape shape = shape_of(1, kPages);
     shape.page_tokens = 32;
-    shape.max_model_len = 2048;
+    shape.max_model_len = 32 * kPages;
     shape.max_batched_tokens = 8192;  // all prompts in one step: pages end together
     return shape;
   }
@@ -87,6 +97,10 @@ TEST(EngineCost, AStepCostsTheSameAtAnyContext) {
   EXPECT_GT(near.allocations, 0);
   EXPECT_EQ(near.allocations, far.allocations);
   EXPECT_EQ(near.bytes, far.bytes);
+}
+
+TEST(EngineCost, AQueueOfLongPromptsCostsAStepNothing) {
+  EXPECT_EQ(CostMeter(128, 64).measure().allocations, CostMeter(128).measure().allocations);
 }
 
 TEST(EngineCost, AWaitingRequestKeepsLittleBesideItsTokens) {

@@ -412,6 +412,42 @@ TEST(Engine, ALostGroupsRequestsGoOnInTheNextWithoutAGap) {
   EXPECT_TRUE(cluster.problems().empty()) << cluster.problems().front();
 }
 
+// Groups may differ in pages: a request goes only where it fits.
+TEST(Engine, ALongRequestWaitsForAGroupThatCanHoldIt) {
+  SimulatedCluster cluster(options_of(), 1);
+  GroupShape large = shape_of();
+  large.group = 1;
+  large.max_slots = 1;
+  cluster.add_group(large);
+  const int first = cluster.submit(prompt_of(100, 20, 1));
+  SubmitRequest other = prompt_of(100, 20, 2);
+  other.prompt[0] = 7;  // so that the cache does not draw it to the group that holds it
+  const int second = cluster.submit(other);
+  GroupShape small = shape_of(1, 20);  // 80 tokens
+  small.group = 0;
+  cluster.add_group(small);
+  cluster.run();
+  for (const int number : {first, second}) {
+    EXPECT_EQ(cluster.request(number).answers[0].ids, alone(cluster.request(number).submit, 20));
+  }
+}
+
+TEST(Engine, ARequestThatFitsNoGroupAnyMoreEndsWithAnError) {
+  SimulatedCluster cluster(options_of(), 1);
+  cluster.add_group(shape_of());
+  const int lost = cluster.submit(prompt_of(100, 50));
+  const int kept = cluster.submit(prompt_of(10, 50));
+  cluster.run(20);
+  cluster.lose_group(0);
+  GroupShape smaller = shape_of(1, 20);
+  smaller.epoch = 2;
+  cluster.add_group(smaller);
+  cluster.run();
+  EXPECT_EQ(cluster.request(lost).answers[0].finishes, 1);
+  EXPECT_EQ(error_id(cluster.request(lost).answers[0].ending.error), "TRI-REQ-040");
+  EXPECT_EQ(cluster.request(kept).answers[0].ids, alone(cluster.request(kept).submit, 50));
+}
+
 TEST(Engine, AKnownKeyNamesTheSameAnswer) {
   SimulatedCluster cluster(options_of(), 1);
   cluster.add_group(shape_of());
