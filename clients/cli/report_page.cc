@@ -60,7 +60,7 @@ svg .grid { stroke: var(--grid); } svg polyline { fill: none; stroke-width: 2; }
 .s7 { stroke: #888888; fill: #888888; } .k7 { color: #888888; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; }
-th, td { padding: 4px 12px; text-align: right; border-bottom: 1px solid var(--grid);
+th, td { padding: 4px 8px; text-align: right; border-bottom: 1px solid var(--grid);
   white-space: nowrap; }
 th { color: var(--dim); font-weight: 600; } td:first-child, th:first-child { text-align: left; }
 )css";

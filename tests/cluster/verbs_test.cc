@@ -333,6 +333,10 @@ TEST(Run, TheSameSeedGivesTheSameAnswerInAnyClusterAndCompany) {
   ASSERT_EQ(second.status, 0) << second.err;
   EXPECT_EQ(json_lines(first.out)[0]["token_ids"], json_lines(second.out)[0]["token_ids"]);
   EXPECT_EQ(json_lines(first.out)[0]["text"], json_lines(second.out)[0]["text"]);
+  alone.insert(alone.end(), {"--groups", "2", "--threads", "1"});
+  const CommandResult third = run_trireme(alone);
+  ASSERT_EQ(third.status, 0) << third.err;
+  EXPECT_EQ(json_lines(first.out)[0]["token_ids"], json_lines(third.out)[0]["token_ids"]);
 }
 
 TEST(Run, ARequestThatARunningClusterRefusesEndsAloneWithExitOne) {
