@@ -234,7 +234,7 @@ TEST(Up, ARankThatHangsWhileLoadingIsNamed) {
 
 TEST(Up, MemoryThatFailsAtLoadIsNamed) {
   TemporaryFolder state;
-  RunningTrireme running(slow_load(state.path()), {"prlimit", "--as=1500000000"});
+  RunningTrireme running(slow_load(state.path()), {"prlimit", "--as=700000000"});
   const CommandResult result = running.finish(15'000);
   EXPECT_EQ(result.status, 3) << result.err;
   EXPECT_THAT(result.err, AllOf(HasSubstr("TRI-MEM-001"), HasSubstr("rank ")));
