@@ -17,10 +17,7 @@ bool is_waiting(Phase phase) {
          phase == Phase::kIdle;
 }
 
-double seconds(TimeUs us) {
-  const TimeUs tenths = us / 100'000;
-  return static_cast<double>(tenths) / 10;
-}
+double seconds(TimeUs us) { return static_cast<double>(us / 100'000) / 10; }
 
 }  // namespace
 
@@ -37,7 +34,10 @@ void WorkerSet::on_frame(PeerId peer, std::string_view frame, TimeUs now_us, Wor
     return;
   }
   const auto seat = seats_.find(peer);
-  if (seat != seats_.end() && seat->second.group < 0) {
+  const auto* const beat = std::get_if<Heartbeat>(&message_);
+  const bool has_lived = beat != nullptr && beat->epochs.coordinator != 0;  // and woke up, perhaps
+  if (seat == seats_.end() ? has_lived : seat->second.group < 0) {
+    seats_[peer] = {};
     fence(peer, 0, "TRI-GRP-041: the group of this rank has ended");
     return;
   }
@@ -255,7 +255,6 @@ void WorkerSet::handle(Turn& turn, PeerId peer, Probe& probe) {
 }
 
 void WorkerSet::handle(Turn& turn, PeerId peer, const Goodbye& goodbye) {
-  Introduction who{goodbye.group, goodbye.rank, 0, 0, goodbye.host, 0};
   Group* group = group_of(peer);
   const Status cause = status_from_wire("TRI-GRP-046", goodbye.cause);
   if (group != nullptr) {
@@ -264,9 +263,9 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const Goodbye& goodbye) {
   }
   // It failed before it could introduce itself.
   notice::GroupLost notice;
-  notice.group = who.group;
-  notice.rank = who.rank;
-  notice.host = who.host;
+  notice.group = goodbye.group;
+  notice.rank = goodbye.rank;
+  notice.host = goodbye.host;
   notice.phase = "starting";
   notice.cause = cause;
   notice.memory = goodbye.memory;

@@ -234,6 +234,23 @@ TEST_F(WorkerSetTest, TheNextLifeHasANewEpochAndTheOldRanksAreFencedWhenTheySpea
   EXPECT_TRUE(of<event::StepDone>(output_.events).empty());
 }
 
+// A stopped rank that wakes up comes on a new connection, perhaps before the next life's ranks.
+TEST_F(WorkerSetTest, ARankOfAnEarlierLifeTakesNoSeatInTheNext) {
+  bring_up();
+  set_->on_gone(3, now_us_, output_);
+  ASSERT_EQ(losses().size(), 1u);
+  Heartbeat beat;
+  beat.epochs = epochs_;
+  beat.rank = 3;
+  beat.tp = beat.pp = 2;
+  say(7, beat);
+  EXPECT_EQ(heard<Fence>(7).size(), 1u);
+  bring_up(10);
+  set_->on_gone(7, now_us_, output_);
+  EXPECT_EQ(losses().size(), 1u);
+  EXPECT_EQ(set_->num_ready(), 1);
+}
+
 TEST_F(WorkerSetTest, AHangWithPlansInFlightIsFoundAfterFiveSecondsAndTheCulpritNamed) {
   bring_up();
   pass(30 * kSecond, true, Phase::kIdle);  // idle: standing still is fine
