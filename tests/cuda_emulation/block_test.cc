@@ -93,6 +93,27 @@ TEST(Block, AHundredBarriersOf256ThreadsTakeLessThanFiveMilliseconds) {
 #endif
 }
 
+// Each block notes its turns, one before and one after a barrier.
+__global__ void note_turns(uint32_t* list) {
+  for (int turn = 0; turn < 2; ++turn) {
+    if (threadIdx.x == 0) list[atomicAdd(list, 1u) + 1] = blockIdx.x;
+    __syncthreads();
+  }
+}
+
+TEST(Block, BlocksRunOneAfterAnotherUnlessSeveralAreInFlight) {
+  const ScopedSettings scoped(Order::kForward);
+  const DeviceArray<uint32_t> list(std::vector<uint32_t>(5));
+  run({.grid = {2}}, note_turns, list.data());
+  EXPECT_EQ(list.read(), (std::vector<uint32_t>{4, 0, 0, 1, 1}));
+  Settings interleaved = settings();
+  interleaved.blocks_in_flight = 2;
+  set_settings(interleaved);
+  const DeviceArray<uint32_t> other(std::vector<uint32_t>(5));
+  run({.grid = {2}}, note_turns, other.data());
+  EXPECT_EQ(other.read(), (std::vector<uint32_t>{4, 0, 1, 0, 1}));
+}
+
 __global__ void sum_of_warp(float* out) {
   float sum = static_cast<float>(threadIdx.x);
   for (int bits = 16; bits > 0; bits /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, bits);

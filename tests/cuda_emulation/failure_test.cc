@@ -127,5 +127,27 @@ TEST_F(Failure, AnOverlappingLaunchThatNeverWaitsForItsPredecessorIsCaught) {
   EXPECT_DEATH(run({.overlaps = true}, never_waits), "no thread called dependency_wait");
 }
 
+__global__ void spins(const uint32_t* word) {
+  if (threadIdx.x == 0) {
+    while (cuda::load_acquire_system(word) == 0) {
+    }
+  }
+  __syncthreads();
+}
+
+TEST_F(Failure, AKernelThatSpinsInVainIsToldWithWhoWaits) {
+  EXPECT_DEATH(
+      {
+        Settings impatient = settings();
+        impatient.spin_limit_s = 0;
+        set_settings(impatient);
+        const DeviceArray<uint32_t> word(std::vector<uint32_t>{0});
+        run({.block = {64}}, spins, word.data());
+      },
+      AllOf(HasSubstr("spins in vain"),
+            HasSubstr("warp 0 lanes 0: run"),
+            HasSubstr("warp 1 lanes 0-31: wait at __syncthreads() (63 of 64 threads arrived)")));
+}
+
 }  // namespace
 }  // namespace trireme::emulation

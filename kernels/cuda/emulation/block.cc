@@ -161,9 +161,6 @@ Block::Result Block::run(Fiber& runner, bool preempts) {
 
 void Block::finish() {
   check_shared();
-  if (kernel_->overlaps && !has_called_dependency_wait_) {
-    fail("launched to overlap its predecessor, and no thread called dependency_wait()");
-  }
   for (size_t i = 0; i < num_threads_; ++i) pool_.give_back(*threads_[i].fiber);
 }
 

@@ -84,6 +84,9 @@ class Block {
   // Runs until the block has ended or hands back. `preempts`: also hands back at block barriers.
   Result run(Fiber& runner, bool preempts);
   void meet_dependency();
+  bool has_called_dependency_wait() const { return has_called_dependency_wait_; }
+  // Ends the process with a report of what each lane waits for.
+  [[noreturn]] void fail_waiting(const std::string& words) const { fail(words + '\n' + waiters()); }
 
   // --- called by the running thread --------------------------------------------------------------
   void barrier(int id, int num_threads);

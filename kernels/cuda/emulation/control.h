@@ -21,6 +21,7 @@ struct Settings {
   int64_t device_bytes = int64_t{1} << 30;
   int blocks_in_flight = 1;  // blocks of a launch that run interleaved from the start
   bool overlaps = true;      // run a programmatic launch's first part ahead
+  int spin_limit_s = 60;     // a kernel that does nothing but spin for so long ends the process
   int linger_us = 100;  // a device begins when the host waits or has enqueued nothing for so long
 };
 

@@ -34,12 +34,20 @@ void RunningKernel::start_block() {
   running_.back()->start(*kernel_, order_[next_block_++], is_dependency_met_, random_.next());
 }
 
+void RunningKernel::retire(std::unique_ptr<Block> block) {
+  has_waited_ |= block->has_called_dependency_wait();
+  if (++num_ended_ == order_.size() && kernel_->overlaps && !has_waited_) {
+    block->fail("launched to overlap its predecessor, and no thread called dependency_wait()");
+  }
+  pool_.idle_blocks.push_back(std::move(block));
+}
+
 void RunningKernel::run_ahead(Fiber& runner) {
   const size_t count = std::min(kBlocksAhead, order_.size());
   for (size_t i = 0; i < count; ++i) {
     start_block();
     if (running_.back()->run(runner, false) == Block::Result::kFinished) {
-      pool_.idle_blocks.push_back(std::move(running_.back()));
+      retire(std::move(running_.back()));
       running_.pop_back();
     }
   }
@@ -54,23 +62,35 @@ bool RunningKernel::run_once(Fiber& runner) {
       ++i;
       continue;
     }
-    pool_.idle_blocks.push_back(std::move(running_[i]));
+    retire(std::move(running_[i]));
     running_.erase(running_.begin() + static_cast<ptrdiff_t>(i));
   }
   return has_progress;
 }
 
+// Nobody outside the kernel has done what its blocks wait for.
+void RunningKernel::spin(const Yield& yield) {
+  const auto idle = std::chrono::steady_clock::now() - last_progress_;
+  if (idle > std::chrono::seconds(settings().spin_limit_s)) {
+    running_.front()->fail_waiting("spins in vain for " + std::to_string(settings().spin_limit_s) +
+                                   " s");
+  }
+  yield(true);
+}
+
 void RunningKernel::run(Fiber& runner, const Yield& yield) {
   is_dependency_met_ = true;
+  last_progress_ = std::chrono::steady_clock::now();
   for (const std::unique_ptr<Block>& block : running_) block->meet_dependency();
   while (may_start_more() || !running_.empty()) {
     while (may_start_more() && running_.size() < num_wanted_) start_block();
     if (run_once(runner)) {
+      last_progress_ = std::chrono::steady_clock::now();
       yield(false);
     } else if (may_start_more() && num_wanted_ < most_at_once_) {
       ++num_wanted_;
     } else {
-      yield(true);
+      spin(yield);
     }
   }
 }

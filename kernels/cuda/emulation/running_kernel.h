@@ -3,6 +3,7 @@
 // thread of its device.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,6 +33,8 @@ class RunningKernel {
 
  private:
   void start_block();
+  void retire(std::unique_ptr<Block> block);
+  void spin(const Yield& yield);
   // Whether anything but spinning happened.
   bool run_once(Fiber& runner);
   bool may_start_more() const { return next_block_ < order_.size(); }
@@ -43,7 +46,10 @@ class RunningKernel {
   size_t next_block_ = 0;
   size_t num_wanted_ = 1;  // blocks at once
   size_t most_at_once_ = 1;
+  size_t num_ended_ = 0;
   bool is_dependency_met_ = false;
+  bool has_waited_ = false;  // a thread called dependency_wait()
+  std::chrono::steady_clock::time_point last_progress_;
   std::vector<std::unique_ptr<Block>> running_;
 };
 

@@ -47,7 +47,7 @@ void Runtime::begin_all() {
 }
 
 void Runtime::wait(std::unique_lock<std::mutex>& lock, const WorkPtr& work) {
-  while (work != nullptr && !work->is_done) {
+  while (work != nullptr && !work->is_done && !work->device->is_idle()) {
     begin_all();
     done.wait(lock);
   }
