@@ -1,6 +1,7 @@
 #include <cuda.h>
 
 #include <algorithm>
+#include <set>
 #include <thread>
 
 #include "tests/cuda_emulation/emulated.h"
@@ -43,6 +44,15 @@ TEST(Streams, WithoutAnEventTwoStreamsInterleave) {
     EXPECT_TRUE(std::is_sorted(own.begin(), own.end()));
     EXPECT_EQ(own.size(), 8u);
   }
+}
+
+TEST(Streams, SeedsInterleaveThemDifferently) {
+  std::set<std::vector<uint32_t>> orders;
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    const ScopedSettings scoped(Order::kRandom, seed);
+    orders.insert(order_of_two_streams(false));
+  }
+  EXPECT_GT(orders.size(), 5u);
 }
 
 TEST(Streams, AnEventOrdersTwoStreams) {

@@ -29,6 +29,7 @@ Settings initial_settings() {
 struct Control {
   std::mutex mutex;
   Settings settings = initial_settings();
+  uint64_t version = 1;
   bool is_recording = false;
   std::vector<Call> calls;
   std::string failing_call;
@@ -56,6 +57,12 @@ Settings settings() {
 void set_settings(const Settings& settings) {
   const std::lock_guard lock(control().mutex);
   control().settings = settings;
+  ++control().version;
+}
+
+uint64_t settings_version() {
+  const std::lock_guard lock(control().mutex);
+  return control().version;
 }
 
 void start_recording() {

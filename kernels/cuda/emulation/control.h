@@ -27,6 +27,8 @@ struct Settings {
 
 Settings settings();
 void set_settings(const Settings& settings);
+// Changes with each set_settings(): the devices take the seed anew.
+uint64_t settings_version();
 
 // A call of the runtime API. `bytes`: of an allocation, copy or fill, shared bytes of a launch.
 struct Call {

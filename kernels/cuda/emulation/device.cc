@@ -67,9 +67,9 @@ bool Device::wait_for_work(std::unique_lock<std::mutex>& lock) {
 void Device::loop() {
   Fiber main;
   main_ = &main;
-  random_ = Random(settings().seed * 1000003 + static_cast<uint64_t>(index_));
   std::unique_lock lock(mutex_);
   while (wait_for_work(lock)) {
+    take_seed();
     Execution* execution = choose();
     lock.unlock();
     if (execution != nullptr) {
@@ -82,6 +82,13 @@ void Device::loop() {
     lock.lock();
     if (execution != nullptr && execution->is_finished) finish(*execution);
   }
+}
+
+void Device::take_seed() {
+  const uint64_t version = settings_version();
+  if (settings_version_ == version) return;
+  settings_version_ = version;
+  random_ = Random(settings().seed * 1000003 + static_cast<uint64_t>(index_));
 }
 
 // With the mutex held: any piece under way that has more to do than spin, or that is ready; all

@@ -63,6 +63,7 @@ class Device {
 
   void loop();
   bool wait_for_work(std::unique_lock<std::mutex>& lock);
+  void take_seed();
   Execution* choose();
   Execution* begin_execution(size_t ready_index);
   void finish(Execution& execution);
@@ -86,6 +87,7 @@ class Device {
   ExecutionPool pool_;  // the thread's own from here on
   Fiber* main_ = nullptr;
   Random random_{0};
+  uint64_t settings_version_ = 0;  // that random_ was seeded by
   std::vector<std::unique_ptr<Execution>> executions_;
   int idle_turns_ = 0;
 };
