@@ -12,6 +12,7 @@
 //
 // Kernels: scale (divide, greatest), count (histogram), select (thresholds), the draw.
 // Bound: bytes, 4 ids (2 + 1 + up to 3 + 1). Share of peak: not yet measured.
+#include <algorithm>
 #include <limits>
 
 #include "base/check.h"
@@ -377,12 +378,13 @@ LaunchConfig parts_of_rows(int32_t parts, int64_t rows, int64_t shared_bytes) {
   return config;
 }
 
-}  // namespace
-
-void CudaBackend::draw_whole(
-    Queue& queue, Workspace& workspace, Tensor logits, const SamplingRow* rows, ShardDraw* draws) {
+// Rows of one turn.
+void draw_turn(CudaQueue& queue,
+               const Workspace& workspace,
+               const Tensor& logits,
+               const SamplingRow* rows,
+               ShardDraw* draws) {
   const DrawLayout layout = draw_layout(logits.rows, logits.columns);
-  CHECK(logits.dtype == DType::kFloat32 && logits.columns <= int64_t{1} << kIdBits);
   CHECK(workspace.bytes >= layout.bytes);
   const auto width = static_cast<int32_t>(logits.columns);
   FilterTask filter;
@@ -395,13 +397,12 @@ void CudaBackend::draw_whole(
   filter.counts = reinterpret_cast<uint32_t*>(workspace.data + layout.counts);
   filter.masses = reinterpret_cast<unsigned long long*>(workspace.data + layout.masses);
   filter.filters = reinterpret_cast<RowFilter*>(workspace.data + layout.filters);
-  CudaQueue& stream = cuda_queue(queue);
-  launch(stream,
+  launch(queue,
          "draw_whole scale",
          scale_part,
          parts_of_rows(filter.num_maxima, logits.rows, sizeof(uint64_t[kSampleWarps])),
          filter);
-  launch(stream,
+  launch(queue,
          "draw_whole count",
          count_part,
          parts_of_rows(parts_of(width, kCountIds), logits.rows, sizeof(CountShared)),
@@ -410,7 +411,7 @@ void CudaBackend::draw_whole(
   select.grid.x = static_cast<unsigned>(width > 0 ? logits.rows : 0);
   select.block.x = kSelectThreads;
   select.shared_bytes = sizeof(SelectShared);
-  launch(stream, "draw_whole select", select_row, select, filter);
+  launch(queue, "draw_whole select", select_row, select, filter);
   DrawTask draw;
   draw.logits = filter.logits;
   draw.row_stride = filter.row_stride;
@@ -420,7 +421,20 @@ void CudaBackend::draw_whole(
   draw.filters = filter.filters;
   draw.parts = reinterpret_cast<uint64_t*>(workspace.data + layout.parts);
   draw.draws = draws;
-  draw_rows(stream, draw);
+  draw_rows(queue, draw);
+}
+
+}  // namespace
+
+void CudaBackend::draw_whole(
+    Queue& queue, Workspace& workspace, Tensor logits, const SamplingRow* rows, ShardDraw* draws) {
+  CHECK(logits.dtype == DType::kFloat32 && logits.columns <= int64_t{1} << kIdBits);
+  for (int64_t first = 0; first < logits.rows; first += kTurnRows) {
+    Tensor turn = logits;
+    turn.data = reinterpret_cast<std::byte*>(logits.row<float>(first));
+    turn.rows = std::min(kTurnRows, logits.rows - first);
+    draw_turn(cuda_queue(queue), workspace, turn, rows + first, draws + first);
+  }
 }
 
 cudaError_t prepare_sampling() { return allow_shared_memory(select_row, sizeof(SelectShared)); }

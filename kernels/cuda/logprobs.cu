@@ -7,6 +7,7 @@
 // parts over 32 lanes in ascending order and their xor tree in fp64. It depends on the width alone.
 // NaN and -inf add nothing; NaN is in no list. Bound: bytes, 4 ids a row. Share of peak: not yet
 // measured.
+#include <algorithm>
 #include <limits>
 
 #include "base/check.h"
@@ -160,6 +161,22 @@ __global__ void __launch_bounds__(kSampleThreads) merge_row(LogprobTask task) {
   }
 }
 
+// Rows of one turn.
+void rank_turn(CudaQueue& queue, const Workspace& workspace, int64_t rows, LogprobTask task) {
+  const LogprobLayout layout = logprob_layout(rows, task.width, task.count);
+  CHECK(workspace.bytes >= layout.bytes);
+  task.sums = reinterpret_cast<PartSum*>(workspace.data + layout.sums);
+  task.tops = reinterpret_cast<uint64_t*>(workspace.data + layout.tops);
+  task.num_parts = parts_of(task.width, kLogprobIds);
+  LaunchConfig config;
+  config.block.x = kSampleThreads;
+  config.shared_bytes = sizeof(LogprobShared);
+  config.grid = {static_cast<unsigned>(task.num_parts), static_cast<unsigned>(rows), 1};
+  launch(queue, "logprobs", rank_part, config, task);
+  config.grid = {static_cast<unsigned>(rows), 1, 1};
+  launch(queue, "logprobs merge", merge_row, config, task);
+}
+
 }  // namespace
 
 void CudaBackend::logprobs(Queue& queue,
@@ -168,27 +185,18 @@ void CudaBackend::logprobs(Queue& queue,
                            const int32_t* chosen,
                            int32_t count,
                            TokenLogprob* out) {
-  const LogprobLayout layout = logprob_layout(logits.rows, logits.columns, count);
   CHECK(logits.dtype == DType::kFloat32 && logits.columns <= int64_t{1} << kIdBits);
-  CHECK(count >= 0 && count <= kMaxTopIds && logits.rows <= 65535);
-  CHECK(workspace.bytes >= layout.bytes);
-  LogprobTask task;
-  task.logits = logits.row<float>(0);
-  task.row_stride = logits.row_stride;
-  task.width = static_cast<int32_t>(logits.columns);
-  task.count = count;
-  task.chosen = chosen;
-  task.sums = reinterpret_cast<PartSum*>(workspace.data + layout.sums);
-  task.tops = reinterpret_cast<uint64_t*>(workspace.data + layout.tops);
-  task.num_parts = parts_of(task.width, kLogprobIds);
-  task.out = out;
-  LaunchConfig config;
-  config.block.x = kSampleThreads;
-  config.shared_bytes = sizeof(LogprobShared);
-  config.grid = {static_cast<unsigned>(task.num_parts), static_cast<unsigned>(logits.rows), 1};
-  launch(cuda_queue(queue), "logprobs", rank_part, config, task);
-  config.grid = {static_cast<unsigned>(logits.rows), 1, 1};
-  launch(cuda_queue(queue), "logprobs merge", merge_row, config, task);
+  CHECK(count >= 0 && count <= kMaxTopIds);
+  for (int64_t first = 0; first < logits.rows; first += kTurnRows) {
+    LogprobTask task = {};
+    task.logits = logits.row<float>(first);
+    task.row_stride = logits.row_stride;
+    task.width = static_cast<int32_t>(logits.columns);
+    task.count = count;
+    task.chosen = chosen + first;
+    task.out = out + first * (1 + count);
+    rank_turn(cuda_queue(queue), workspace, std::min(kTurnRows, logits.rows - first), task);
+  }
 }
 
 }  // namespace trireme::cuda

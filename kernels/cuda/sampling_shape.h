@@ -16,6 +16,9 @@ constexpr int32_t kCountIds = 2048;    // as many masses of 21 bits add up in 32
 constexpr int32_t kLogprobIds = 4096;  // 256 threads, sixteen ids in registers
 constexpr int32_t kBuckets = 1 << 11;
 
+// Rows that share scratch at a time: enough to fill a GPU, 25 KB each. More come in turn.
+constexpr int64_t kTurnRows = 128;
+
 constexpr int32_t parts_of(int64_t ids, int64_t part) {
   return static_cast<int32_t>((ids + part - 1) / part);
 }
@@ -76,8 +79,12 @@ constexpr LogprobLayout logprob_layout(int64_t rows, int64_t width, int64_t coun
   return layout;
 }
 
+// What any sampling op needs of the workspace.
 constexpr int64_t sampling_bytes(int64_t rows, int64_t width) {
-  return std::max(draw_layout(rows, width).bytes, logprob_layout(rows, width, kMaxTopIds).bytes);
+  const int64_t together = std::min(rows, kTurnRows);
+  return std::max({rows * num_draw_parts(width, 3) * 8,
+                   draw_layout(together, width).bytes,
+                   logprob_layout(together, width, kMaxTopIds).bytes});
 }
 
 }  // namespace trireme::cuda

@@ -574,6 +574,30 @@ TEST_P(Sample, TheBestOfAllShardsIsElected) {
   EXPECT_EQ(get(ids, 5), (std::vector<int32_t>{4, 8, -1, 9, 77}));
 }
 
+// More rows than share scratch at a time.
+TEST_P(Sample, ManyRowsAreDrawnAndRankedLikeFew) {
+  constexpr int64_t kRows = 130;
+  const Matrix logits = random_matrix(DType::kFloat32, kRows, 300, 9, 2);
+  std::vector<SamplingRow> rows(kRows);
+  for (int64_t i = 0; i < kRows; ++i) {
+    rows[i].token_index = static_cast<uint32_t>(i);
+    rows[i].top_k = i == 0 || i > 126 ? 20 : 0;
+  }
+  const std::vector<int32_t> chosen(kRows, 7);
+  const auto draws = draw_whole(logits, rows);
+  const auto ranked = logprobs(logits, chosen, 2);
+  for (const int64_t i : {0, 127, 128, 129}) {
+    const ShardDraw alone = draw_whole(logits.part(i, 1), {rows[i]})[0];
+    EXPECT_EQ(draws[i].id, alone.id);
+    EXPECT_EQ(draws[i].value, alone.value);
+    const auto list = logprobs(logits.part(i, 1), {7}, 2);
+    for (int64_t j = 0; j < 3; ++j) {
+      EXPECT_EQ(ranked[3 * i + j].id, list[j].id);
+      EXPECT_EQ(ranked[3 * i + j].logprob, list[j].logprob);
+    }
+  }
+}
+
 TEST_P(Sample, LogprobsOfARowDoNotDependOnItsCompany) {
   const Matrix logits = random_matrix(DType::kFloat32, 5, 10'000, 5, 3);
   const std::vector<TokenLogprob> all = logprobs(logits, {1, 2, 3, 4, 5}, 20);
