@@ -159,6 +159,8 @@ class Backend {
   // Zeroed memory of the device; TRI-MEM-001 names `what`, the bytes asked for and what is left.
   virtual StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) = 0;
   virtual int64_t available_bytes() const = 0;
+  // What a KV cache may take of them: all of a device's own memory, a part of the host's.
+  virtual int64_t cache_bytes() const = 0;
   // Zeroed memory of the host that the device reads and writes at the same address.
   virtual StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) = 0;
   // The host bytes are taken before the call returns.

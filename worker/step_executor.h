@@ -47,6 +47,13 @@ class StepExecutor {
                                                       Progress& progress,
                                                       ResultSink& sink);
 
+  // The device memory that an executor of these limits takes, found by taking and returning it.
+  static StatusOr<int64_t> memory_bytes(Backend& backend,
+                                        const ShardModel& model,
+                                        const ParallelPlan& cut,
+                                        const StepLimits& limits,
+                                        const GroupComms& comms);
+
   // TRI-STEP-...: the plan breaks the protocol. TRI-GRP-...: a peer is lost.
   Status execute(const StepPlan& plan);
   // Answers what the device has finished, and lets messages under way progress. TRI-STEP-024: the

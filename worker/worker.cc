@@ -89,27 +89,20 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
       ModelWeights weights,
       load_weights(
           source.config, *source.checkpoint, *worker->shard_, *worker->backend_, load_progress));
-  RETURN_IF_ERROR(worker->make_cache());
   ASSIGN_OR_RETURN(ShardModel model,
                    ShardModel::make(source.config,
                                     *worker->shard_,
                                     *worker->backend_,
                                     std::move(weights),
-                                    worker->max_model_len_));
+                                    worker->longest_wanted()));
   worker->model_ = std::make_unique<ShardModel>(std::move(model));
+  RETURN_IF_ERROR(worker->make_cache());
   return worker;
 }
 
 Status Worker::start(int64_t num_pages, ResultSink& sink) {
   CHECK(num_pages > 0 && num_pages <= cache_->pages().num_pages);
-  StepLimits limits;
-  limits.max_slots = options_.max_num_seqs;
-  limits.max_tokens = max_tokens();
-  limits.max_model_len = max_model_len_;
-  limits.drawable = source_.config.vocabulary_size;
-  if (options_.drawable > 0) limits.drawable = std::min(options_.drawable, limits.drawable);
-  limits.step_timeout_us = options_.step_timeout_us;
-  limits.trace = options_.trace;
+  const StepLimits limits = step_limits(max_model_len_);
   ASSIGN_OR_RETURN(
       executor_,
       StepExecutor::make(
@@ -117,8 +110,20 @@ Status Worker::start(int64_t num_pages, ResultSink& sink) {
   return ok_status();
 }
 
+StepLimits Worker::step_limits(int64_t max_model_len) const {
+  StepLimits limits;
+  limits.max_slots = options_.max_num_seqs;
+  limits.max_tokens = max_tokens();
+  limits.max_model_len = static_cast<int32_t>(max_model_len);
+  limits.drawable = source_.config.vocabulary_size;
+  if (options_.drawable > 0) limits.drawable = std::min(options_.drawable, limits.drawable);
+  limits.step_timeout_us = options_.step_timeout_us;
+  limits.trace = options_.trace;
+  return limits;
+}
+
 Status Worker::make_backend() {
-  if (options_.backend != "cuda") return make_cpu_backend_of_group();
+  if (!is_cuda()) return make_cpu_backend_of_group();
   if (source_.config.head_dim > kMostCudaHeadDim) {
     return invalid("TRI-CUDA-003",
                    "heads of ",
@@ -155,10 +160,14 @@ Status Worker::make_cache() {
   KvCacheRequest request;
   request.memory_bytes = options_.kv_memory_bytes;
   request.max_num_seqs = options_.max_num_seqs;
-  request.max_model_len =
-      options_.max_model_len > 0 ? options_.max_model_len : source_.config.max_positions;
+  request.max_model_len = longest_wanted();
   request.may_shorten = options_.max_model_len == 0;
-  request.ranks_on_host = options_.ranks_on_host;
+  request.ranks_on_device = is_cuda() ? options_.ranks_on_device : options_.ranks_on_host;
+  if (is_cuda()) {
+    ASSIGN_OR_RETURN(request.reserved_bytes,
+                     StepExecutor::memory_bytes(
+                         *backend_, *model_, cut_, step_limits(request.max_model_len), comms_));
+  }
   ASSIGN_OR_RETURN(
       KvCache cache,
       KvCache::make(*backend_, *shard_, static_cast<int32_t>(source_.config.head_dim), request));

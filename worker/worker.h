@@ -34,6 +34,7 @@ struct WorkerOptions {
   int64_t kv_memory_bytes = 0;
   int64_t drawable = 0;  // the tokenizer's size; 0: the model's vocabulary
   int ranks_on_host = 1;
+  int ranks_on_device = 1;  // CUDA: that share this rank's device
   TimeUs step_timeout_us = 30'000'000;
   Trace* trace = nullptr;  // spans of each step, if wanted
 };
@@ -74,6 +75,11 @@ class Worker {
   Status make_backend();
   Status make_cpu_backend_of_group();
   Status make_cache();
+  StepLimits step_limits(int64_t max_model_len) const;
+  bool is_cuda() const { return options_.backend == "cuda"; }
+  int64_t longest_wanted() const {  // sequences; fewer tokens may fit
+    return options_.max_model_len > 0 ? options_.max_model_len : source_.config.max_positions;
+  }
   int32_t max_tokens() const {  // rows of a step
     return std::max(options_.max_num_batched_tokens, options_.max_num_seqs);
   }

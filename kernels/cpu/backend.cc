@@ -94,6 +94,8 @@ StatusOr<Buffer> CpuBackend::allocate_shared(int64_t bytes, const std::string& w
   return allocate_memory(bytes, what);
 }
 
+int64_t CpuBackend::cache_bytes() const { return available_bytes() / 2; }
+
 void CpuBackend::upload(Queue&, std::byte* device, std::span<const std::byte> host) {
   std::copy(host.begin(), host.end(), device);
 }

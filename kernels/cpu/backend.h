@@ -22,6 +22,7 @@ class CpuBackend final : public Backend {
 
   StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) override;
   int64_t available_bytes() const override;
+  int64_t cache_bytes() const override;
   StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) override;
   void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override;
   void upload_shared(Queue& queue, std::byte* device, std::span<const std::byte> shared) override;

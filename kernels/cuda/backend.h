@@ -36,6 +36,7 @@ class CudaBackend final : public Backend {
   // backend.cc, memory.cc, graphs.cc
   StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) override;
   int64_t available_bytes() const override;
+  int64_t cache_bytes() const override;
   StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) override;
   void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override;
   void upload_shared(Queue& queue, std::byte* device, std::span<const std::byte> shared) override;

@@ -67,6 +67,8 @@ int64_t CudaBackend::available_bytes() const {
   return std::max<int64_t>(0, free_bytes() - kReserveBytes);
 }
 
+int64_t CudaBackend::cache_bytes() const { return available_bytes(); }
+
 void CudaBackend::upload(Queue& queue, std::byte* device, std::span<const std::byte> host) {
   staging_.copy(cuda_queue(queue), device, host);
 }

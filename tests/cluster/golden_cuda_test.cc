@@ -1,0 +1,106 @@
+// The golden models through whole groups on CUDA devices, every rank a thread: logits and greedy
+// tokens against the reference, step by step and recorded, and the bits of the invariant mode.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/cluster/golden_case.h"
+#include "tests/cluster/local_workers.h"
+
+namespace trireme {
+namespace {
+
+struct GoldenParam {
+  std::string model;  // below the source tree
+  Cut cut;
+};
+
+LocalRun run_of(const GoldenParam& param) {
+  LocalRun run;
+  run.model = std::string(TRIREME_SOURCE_DIR "/") + param.model;
+  run.cut = param.cut;
+  run.options.backend = "cuda";
+  run.options.max_num_seqs = 8;
+  run.options.max_num_batched_tokens = 64;
+  return run;
+}
+
+class GoldenCuda : public testing::TestWithParam<GoldenParam> {};
+
+TEST_P(GoldenCuda, LogitsAndGreedyTokensAreTheReferences) {
+  const LocalRun run = run_of(GetParam());
+  const GoldenCase golden(run.model, run.options.dtype);
+  golden.check(run_local_group(run, golden.requests()));
+}
+
+std::vector<GoldenParam> all_cases() {
+  std::vector<GoldenParam> cases;
+  for (const std::string& model : golden_models()) {
+    for (const Cut cut : {Cut{1, 1}, Cut{2, 1}, Cut{1, 2}}) cases.push_back({model, cut});
+  }
+  return cases;
+}
+
+std::string name_of_case(const testing::TestParamInfo<GoldenParam>& info) {
+  std::string name = info.param.model.substr(info.param.model.rfind('/') + 1);
+  std::ranges::replace(name, '-', '_');
+  return concat(name, "_tp", info.param.cut.tp, "_pp", info.param.cut.pp);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GoldenCuda, testing::ValuesIn(all_cases()), name_of_case);
+
+// Requests that ask for nothing but tokens, so that every step can be recorded.
+std::vector<ScriptedRequest> plain_requests(int32_t chunk) {
+  std::vector<ScriptedRequest> requests(3);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    for (size_t t = 0; t < 5 + 37 * i; ++t) {
+      requests[i].prompt.push_back(static_cast<TokenId>((7 * t + 13 * i + 1) % 300));
+    }
+    requests[i].new_tokens = 12;
+    requests[i].chunk = chunk;
+    requests[i].start_step = static_cast<int32_t>(2 * i);
+    requests[i].seed = 100 + i;
+    requests[i].sampling.temperature = i == 1 ? 0.8f : 0.0f;
+  }
+  return requests;
+}
+
+TEST(RecordedSteps, DrawTheTokensOfPlainOnes) {
+  for (const Cut cut : {Cut{1, 1}, Cut{2, 1}, Cut{1, 2}}) {
+    LocalRun run = run_of({"tests/data/golden/models/llama-gqa", cut});
+    run.options.invariant = true;  // a padded batch has other company
+    const Outcome plain = run_local_group(run, plain_requests(64));
+    run.records = true;
+    const Outcome recorded = run_local_group(run, plain_requests(64));
+    EXPECT_EQ(plain.tokens.size(), 3u);
+    EXPECT_EQ(recorded.tokens, plain.tokens) << "tp " << cut.tp << " pp " << cut.pp;
+  }
+}
+
+// D1: logits are the same bits alone, in company, and in chunks.
+TEST(Invariant, LogitsAreTheSameBitsInAnyCompanyAndChunks) {
+  LocalRun run = run_of({"tests/data/golden/models/qwen3-qk-norm", {1, 1}});
+  run.options.invariant = true;
+  std::vector<ScriptedRequest> requests = plain_requests(64);
+  for (ScriptedRequest& request : requests) {
+    request.probe_draws = true;
+    request.sampling.temperature = 0;
+  }
+  const Outcome together = run_local_group(run, requests);
+  ASSERT_FALSE(together.probes.empty());
+  for (const int32_t chunk : {1, 7, 33}) {
+    std::vector<ScriptedRequest> alone = {requests[2]};
+    alone[0].chunk = chunk;
+    alone[0].start_step = 0;
+    const Outcome outcome = run_local_group(run, alone);
+    for (const auto& [key, values] : outcome.probes) {
+      const auto [slot, position, layer] = key;
+      const auto found = together.probes.find({2, position, layer});
+      ASSERT_NE(found, together.probes.end());
+      EXPECT_EQ(values, found->second) << "chunk " << chunk << " position " << position;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace trireme

@@ -1,0 +1,73 @@
+#include "tests/cluster/local_workers.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/worker/rank_threads.h"
+#include "worker/comm/local_group.h"
+
+namespace trireme {
+namespace {
+
+// The smallest bucket of design 3.6 that holds `count`.
+int32_t bucket_of(int32_t count) {
+  for (const int32_t bucket : {1, 2, 4, 8, 16, 24, 32, 48, 64}) {
+    if (count <= bucket) return bucket;
+  }
+  return (count + 31) / 32 * 32;
+}
+
+void name_key(StepPlan& plan) {
+  const StepPart& part = plan.parts[0];
+  auto tokens = static_cast<int32_t>(part.decodes.size());
+  auto rows = tokens;
+  for (const Chunk& chunk : part.chunks) {
+    tokens += static_cast<int32_t>(chunk.ids.size());
+    rows += chunk.sample ? 1 : 0;
+  }
+  plan.graph_key = {bucket_of(tokens), bucket_of(rows), part.chunks.empty()};
+}
+
+Status run_rank(const LocalRun& run,
+                GroupComms& comms,
+                const std::vector<ScriptedRequest>& requests,
+                OutcomeFrames& frames) {
+  ASSIGN_OR_RETURN(ModelSource source, open_model(run.model));
+  WorkerOptions options = run.options;
+  options.tp = run.cut.tp;
+  options.pp = run.cut.pp;
+  options.device = run.shares_device ? 0 : comms.rank;
+  Progress progress;
+  ASSIGN_OR_RETURN(const auto worker, Worker::make(options, source, comms, progress, nullptr));
+  RETURN_IF_ERROR(worker->start(worker->num_pages(), frames));
+  ScriptLimits limits;
+  limits.page_tokens = worker->kv_layout().page_tokens;
+  limits.num_layers = static_cast<int32_t>(source.config.num_layers);
+  limits.cohorts = std::min(run.cut.pp, 2);
+  limits.max_tokens = options.max_num_batched_tokens;
+  for (StepPlan& plan : plan_requests(requests, limits, 1)) {
+    if (run.records) name_key(plan);
+    RETURN_IF_ERROR(worker->executor().execute(plan));
+  }
+  return worker->executor().finish();
+}
+
+}  // namespace
+
+Outcome run_local_group(const LocalRun& run, const std::vector<ScriptedRequest>& requests) {
+  const int size = run.cut.tp * run.cut.pp;
+  const auto group = make_local_group(run.cut.tp, run.cut.pp, "here");
+  std::vector<OutcomeFrames> frames(size);
+  std::vector<Status> ended(size);
+  run_ranks(size,
+            [&](int rank) { ended[rank] = run_rank(run, *group[rank], requests, frames[rank]); });
+  Outcome outcome;
+  for (int rank = 0; rank < size; ++rank) {
+    EXPECT_TRUE(ended[rank].ok()) << "rank " << rank << ": " << message_of(ended[rank]);
+    take_frames(frames[rank].take(), outcome);
+  }
+  return outcome;
+}
+
+}  // namespace trireme
