@@ -26,4 +26,12 @@ if(TRIREME_CUDA)
   set(CMAKE_CUDA_STANDARD 17)
   set(CMAKE_CUDA17_STANDARD_COMPILE_OPTION -std=c++20)
   find_package(CUDAToolkit 13 REQUIRED)
+  # Without NCCL the build serves one host, by peer memory.
+  find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  find_library(NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR})
+  if(NCCL_INCLUDE_DIR AND NCCL_LIBRARY)
+    add_library(nccl UNKNOWN IMPORTED)
+    set_target_properties(nccl PROPERTIES
+      IMPORTED_LOCATION ${NCCL_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${NCCL_INCLUDE_DIR})
+  endif()
 endif()

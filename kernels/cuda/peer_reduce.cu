@@ -288,8 +288,8 @@ __global__ void __launch_bounds__(kThreads) share_words(const __grid_constant__ 
 }
 
 template <class E>
-__global__ void __launch_bounds__(kThreads)
-    add_parts(const std::byte* parts, int32_t num_parts, std::byte* out, int64_t bytes) {
+__global__ void __launch_bounds__(kThreads) add_parts(
+    const std::byte* parts, int64_t stride, int32_t num_parts, std::byte* out, int64_t bytes) {
   dependency_wait();
   const int64_t num_packs = (bytes + kPackBytes - 1) / kPackBytes;
   for (int64_t i = first_index(); i < num_packs; i += index_step()) {
@@ -297,7 +297,7 @@ __global__ void __launch_bounds__(kThreads)
     Pack<E>::widen_to(load_pack(parts, i, bytes), sums);
     for (int32_t part = 1; part < num_parts; ++part) {
       float values[Pack<E>::kCount];
-      Pack<E>::widen_to(load_pack(parts + part * bytes, i, bytes), values);
+      Pack<E>::widen_to(load_pack(parts + part * stride, i, bytes), values);
 #pragma unroll
       for (int k = 0; k < Pack<E>::kCount; ++k) sums[k] += values[k];
     }
@@ -360,12 +360,20 @@ int32_t word_bytes(const std::byte* local, const std::byte* all, int64_t bytes, 
 }
 
 template <class E>
-void add(CudaQueue& queue, const std::byte* parts, int32_t num_parts, Tensor out) {
+void add(CudaQueue& queue, const std::byte* parts, int64_t stride, int32_t num_parts, Tensor out) {
   LaunchConfig config;
   const int64_t packs = (out.bytes() + kPackBytes - 1) / kPackBytes;
   config.grid = {static_cast<unsigned>(blocks_for(packs, queue.num_blocks())), 1, 1};
   config.block = {kThreads, 1, 1};
-  launch(queue, "add in rank order", add_parts<E>, config, parts, num_parts, out.data, out.bytes());
+  launch(queue,
+         "add in rank order",
+         add_parts<E>,
+         config,
+         parts,
+         stride,
+         num_parts,
+         out.data,
+         out.bytes());
 }
 
 template <class... Kernels>
@@ -440,16 +448,17 @@ void peer_broadcast(
   }
 }
 
-void add_in_rank_order(CudaQueue& queue, const std::byte* parts, int32_t num_parts, Tensor out) {
-  CHECK(num_parts > 0 && is_packed(out) && out.bytes() % kPackBytes == 0);
+void add_in_rank_order(
+    CudaQueue& queue, const std::byte* parts, int64_t stride, int32_t num_parts, Tensor out) {
+  CHECK(num_parts > 0 && is_packed(out) && stride >= out.bytes() && stride % kPackBytes == 0);
   if (out.bytes() == 0) return;
   switch (out.dtype) {
     case DType::kFloat32:
-      return add<Fp32>(queue, parts, num_parts, out);
+      return add<Fp32>(queue, parts, stride, num_parts, out);
     case DType::kBFloat16:
-      return add<Bf16>(queue, parts, num_parts, out);
+      return add<Bf16>(queue, parts, stride, num_parts, out);
     case DType::kFloat16:
-      return add<Fp16>(queue, parts, num_parts, out);
+      return add<Fp16>(queue, parts, stride, num_parts, out);
     default:
       CHECK_THAT(false, "a sum of a type that is no float");
   }

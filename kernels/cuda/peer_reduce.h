@@ -35,9 +35,10 @@ void peer_all_gather(CudaQueue& queue,
 void peer_broadcast(
     CudaQueue& queue, const PeerView& view, std::byte* data, int64_t bytes, int32_t root);
 
-// out = the sum of the tensors that stand one after another at `parts`, in rank order; contiguous,
-// on 16 bytes. For sums whose parts came over a network.
-void add_in_rank_order(CudaQueue& queue, const std::byte* parts, int32_t num_parts, Tensor out);
+// out = the sum of the tensors at parts + r * stride, in rank order; contiguous, on 16 bytes. For
+// sums whose parts came over a network.
+void add_in_rank_order(
+    CudaQueue& queue, const std::byte* parts, int64_t stride, int32_t num_parts, Tensor out);
 
 // Loads the kernels: a module that is loaded while another rank's kernel waits would wait for it.
 cudaError_t prepare_peer_reduce();

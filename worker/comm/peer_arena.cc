@@ -9,8 +9,9 @@
 #include <fstream>
 #include <map>
 #include <random>
-#include <span>
 #include <tuple>
+
+#include "worker/comm/control.h"
 
 namespace trireme {
 namespace {
@@ -41,16 +42,6 @@ std::string host_token() {
   char name[64] = {};
   gethostname(name, sizeof name - 1);
   return name;
-}
-
-template <class T>
-StatusOr<std::vector<T>> gather(Comm& control, const T& own) {
-  std::vector<T> all(control.size());
-  Queue queue;
-  control.all_gather(
-      queue, std::as_bytes(std::span(&own, 1)), std::as_writable_bytes(std::span(all)));
-  RETURN_IF_ERROR(control.status());
-  return all;
 }
 
 cudaError_t find_facts(Facts& facts) {
@@ -126,7 +117,7 @@ cudaError_t enable_access(const Facts& own, const Facts& peer) {
 StatusOr<PeerReach> survey_peers(Comm& control) {
   Facts own;
   const cudaError_t error = find_facts(own);
-  ASSIGN_OR_RETURN(const std::vector<Facts> all, gather(control, own));
+  ASSIGN_OR_RETURN(const std::vector<Facts> all, gather_values(control, own));
   PeerReach reach{.is_one_host = true, .num_blocks = own.num_multiprocessors};
   std::map<std::tuple<std::string, int32_t, int32_t, int32_t>, int32_t> devices;
   uint8_t reaches = error == cudaSuccess;
@@ -137,20 +128,9 @@ StatusOr<PeerReach> survey_peers(Comm& control) {
         reach.ranks_per_device, ++devices[{peer.host, peer.bus[0], peer.bus[1], peer.bus[2]}]);
     reaches = reaches && can_reach(own, peer);
   }
-  ASSIGN_OR_RETURN(const std::vector<uint8_t> reached, gather(control, reaches));
+  ASSIGN_OR_RETURN(const std::vector<uint8_t> reached, gather_values(control, reaches));
   reach.is_reachable = std::ranges::count(reached, 0) == 0;
   return reach;
-}
-
-Status agree(Comm& control, const Status& own, const std::vector<std::string>& peers) {
-  const uint8_t is_ok = own.ok();
-  ASSIGN_OR_RETURN(const std::vector<uint8_t> all, gather(control, is_ok));
-  RETURN_IF_ERROR(own);
-  const auto first = std::ranges::find(all, 0) - all.begin();
-  if (first == static_cast<int64_t>(all.size())) return ok_status();
-  return unavailable("TRI-CUDA-012",
-                     peers[first],
-                     " could not set up its communicators over device memory; see its own line");
 }
 
 StatusOr<PeerArena> PeerArena::open(Buffer memory,
@@ -162,7 +142,7 @@ StatusOr<PeerArena> PeerArena::open(Buffer memory,
   // Threads of one process need no handle, and not every device gives one.
   const cudaError_t handle_error = cudaIpcGetMemHandle(&own.handle, memory.data());
   if (handle_error != cudaSuccess) cudaGetLastError();
-  ASSIGN_OR_RETURN(const std::vector<Facts> all, gather(control, own));
+  ASSIGN_OR_RETURN(const std::vector<Facts> all, gather_values(control, own));
   PeerArena arena;
   arena.memory_ = std::move(memory);
   const std::string& self = peers[control.rank()];

@@ -25,14 +25,11 @@ struct PeerReach {
 // Collective. Asks about the calling thread's current device.
 StatusOr<PeerReach> survey_peers(Comm& control);
 
-// Collective: if a rank has failed, all fail; one that has not itself gets TRI-CUDA-012 with the
-// first that has.
-Status agree(Comm& control, const Status& own, const std::vector<std::string>& peers);
-
 class PeerArena {
  public:
   // Collective. `memory` is an allocation of its own of this rank's device; `peers` are names for
-  // errors. TRI-CUDA-012: a rank cannot see another's memory; says which, where and why.
+  // errors. TRI-CUDA-012: this rank cannot see another's memory; says which, where and why.
+  // TRI-CUDA-016: another rank has failed.
   static StatusOr<PeerArena> open(Buffer memory,
                                   Comm& control,
                                   const std::vector<std::string>& peers);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "kernels/cuda/peer_reduce.h"
+#include "worker/comm/control.h"
 #include "worker/comm/patience.h"
 
 namespace trireme {
@@ -119,9 +120,8 @@ PeerComm::~PeerComm() {
   if (!status().ok()) return;
   const std::byte mine{1};
   std::vector<std::byte> all(size_);
-  Queue queue;
   control_->set_deadline(clock_.now_us() + kEndUs);
-  control_->all_gather(queue, std::span(&mine, 1), all);
+  share_with_all(*control_, std::span(&mine, 1), all).IgnoreError();
 }
 
 Status PeerComm::open_driver() {

@@ -28,9 +28,9 @@ namespace trireme {
 enum class PeerMessages : uint8_t { kNone, kToNext, kLastToFirst, kAll };
 
 struct PeerCommOptions {
-  std::string name;                // "the tensor group"
-  std::vector<std::string> peers;  // by rank: "rank 3 on node1"
-  int64_t reduce_bytes = 1 << 20;  // of the largest piece of a collective; 0: no collectives
+  std::string name = {};                // "the tensor group"
+  std::vector<std::string> peers = {};  // by rank: "rank 3 on node1"
+  int64_t reduce_bytes = 1 << 20;       // of the largest piece of a collective; 0: no collectives
   PeerMessages messages = PeerMessages::kNone;
   int64_t message_bytes = 0;  // of the longest message
   int32_t depth = 2;          // slots of a ring

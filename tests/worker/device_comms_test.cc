@@ -1,0 +1,151 @@
+// A group's communicators over the memory of emulated devices. Ranks are threads; the backend is
+// the CPU's, whose memory the emulated devices read as their own.
+#include "worker/comm/device_comms.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <mutex>
+
+#include "base/dtype.h"
+#include "kernels/cpu_backend.h"
+#include "kernels/cuda/emulation/control.h"
+#include "tests/worker/emulated_rank.h"
+#include "tests/worker/rank_threads.h"
+#include "worker/comm/local_group.h"
+
+namespace trireme {
+namespace {
+
+constexpr TimeUs kPatienceUs = 60'000'000;
+
+DeviceCommOptions small_options() {
+  DeviceCommOptions options;
+  options.residual_bytes = 16 * 24 * 4;
+  options.token_bytes = 64;
+  options.reduce_bytes = 4096;
+  options.exchange_bytes = 256;
+  return options;
+}
+
+struct Member {
+  GroupComms& comms;
+  Backend& backend;
+  cuda::CudaQueue& queue;
+
+  void wait() const { EXPECT_EQ(cudaStreamSynchronize(queue.stream()), cudaSuccess); }
+};
+
+// Ranks of tp x pp, on the devices that `device_of` says.
+void run_group(int tp,
+               int pp,
+               const std::function<int(int)>& device_of,
+               const std::function<void(Member&)>& body) {
+  auto group = make_local_group(tp, pp, "here");
+  run_ranks(tp * pp, [&](int rank) {
+    ASSERT_EQ(cudaSetDevice(device_of(rank)), cudaSuccess);
+    const auto backend = make_cpu_backend({.num_threads = 1});
+    ASSERT_TRUE(backend.ok());
+    const Status status = use_device_comms(*group[rank], **backend, small_options());
+    ASSERT_TRUE(status.ok()) << message_of(status);
+    const auto queue = device_queue();
+    for (Comm* comm :
+         {group[rank]->tensor.get(), group[rank]->pipeline.get(), group[rank]->tokens.get()}) {
+      comm->set_deadline(SteadyClock().now_us() + kPatienceUs);
+    }
+    Member member{*group[rank], **backend, *queue};
+    body(member);
+    group[rank].reset();
+  });
+}
+
+void expect_sums(Member& member, int tp) {
+  constexpr int kCount = 5000;
+  const Buffer data = device_buffer(kCount * 2);
+  const int self = member.comms.tensor_index;
+  upload(data, std::vector<bf16_t>(kCount, float_to_bf16(1.0f + static_cast<float>(self))));
+  member.comms.tensor->all_reduce(member.queue, data.as(DType::kBFloat16, 50, 100));
+  member.wait();
+  const auto sum = static_cast<float>(tp * (tp + 1) / 2);
+  EXPECT_EQ(download<bf16_t>(data, kCount), std::vector<bf16_t>(kCount, float_to_bf16(sum)));
+}
+
+TEST(DeviceComms, EveryStageAddsItsOwn) {
+  run_group(
+      2,
+      2,
+      [](int rank) { return rank; },
+      [](Member& member) {
+        EXPECT_TRUE(member.comms.tensor->is_ordered());
+        EXPECT_FALSE(member.comms.group->is_ordered());
+        EXPECT_EQ(member.comms.tensor->peers().n, 2);
+        expect_sums(member, 2);
+      });
+}
+
+TEST(DeviceComms, RanksOfOneDeviceUsePeerMemory) {
+  run_group(
+      4,
+      1,
+      [](int) { return 0; },
+      [](Member& member) {
+        EXPECT_EQ(member.comms.tensor->peers().n, 4);
+        EXPECT_FALSE(member.comms.pipeline->is_ordered());  // of one rank: left as it was
+        expect_sums(member, 4);
+      });
+}
+
+TEST(DeviceComms, IdsComeBackFromTheLastStage) {
+  run_group(
+      1,
+      3,
+      [](int rank) { return rank; },
+      [](Member& member) {
+        const Buffer ids = device_buffer(64);
+        Comm& tokens = *member.comms.tokens;
+        for (int step = 0; step < 12; ++step) {
+          const std::span<std::byte> bytes(ids.data(), 4 + step * 4);
+          if (member.comms.stage == 2) {
+            cudaMemsetAsync(ids.data(), step, bytes.size(), member.queue.stream());
+            tokens.complete(tokens.send(member.queue, bytes, 0, 0));
+          } else if (member.comms.stage == 0) {
+            tokens.complete(tokens.receive(member.queue, bytes, 2, 0));
+          }
+        }
+        member.wait();
+        if (member.comms.stage == 0) {
+          EXPECT_EQ(download<uint8_t>(ids, 48), std::vector<uint8_t>(48, 11));
+        }
+      });
+}
+
+// What each rank says when a call of the set-up fails on one of them.
+std::vector<std::string> failures(int tp, int pp, const char* call) {
+  auto group = make_local_group(tp, pp, "here");
+  emulation::fail_call(call, cudaErrorNotSupported);
+  std::mutex mutex;
+  std::vector<std::string> ids;
+  run_ranks(tp * pp, [&](int rank) {
+    ASSERT_EQ(cudaSetDevice(rank), cudaSuccess);
+    const auto backend = make_cpu_backend({.num_threads = 1});
+    const Status status = use_device_comms(*group[rank], **backend, small_options());
+    const std::lock_guard lock(mutex);
+    ids.push_back(error_id(status));
+  });
+  std::ranges::sort(ids);
+  return ids;
+}
+
+TEST(DeviceComms, AFailureOnOneRankIsToldToAll) {
+  EXPECT_EQ(failures(2, 1, "cudaDeviceEnablePeerAccess"),
+            (std::vector<std::string>{"TRI-CUDA-012", "TRI-CUDA-016"}));
+}
+
+TEST(DeviceComms, WithoutPeerAccessAndNcclTheMessageSaysSo) {
+  EXPECT_EQ(failures(2, 1, "cudaDeviceCanAccessPeer"),
+            (std::vector<std::string>{"TRI-CUDA-010", "TRI-CUDA-010"}));
+}
+
+}  // namespace
+}  // namespace trireme

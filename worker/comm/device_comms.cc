@@ -1,0 +1,160 @@
+#include "worker/comm/device_comms.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "worker/comm/control.h"
+#include "worker/comm/nccl_comm.h"
+#include "worker/comm/peer_comm.h"
+
+namespace trireme {
+namespace {
+
+// One of the three, before it is replaced.
+struct Part {
+  std::unique_ptr<Comm>* comm = nullptr;
+  PeerCommOptions options;
+};
+
+struct RankName {
+  int32_t rank = 0;
+  char host[64] = {};
+};
+
+std::array<Part, 3> parts_of(GroupComms& comms, const DeviceCommOptions& options, int pp) {
+  std::array<Part, 3> parts;
+  parts[0].comm = &comms.tensor;
+  parts[0].options = {.name = "the tensor group",
+                      .reduce_bytes = options.reduce_bytes,
+                      .messages = PeerMessages::kAll,
+                      .message_bytes = options.exchange_bytes};
+  parts[1].comm = &comms.pipeline;
+  parts[1].options = {.name = "the pipeline",
+                      .reduce_bytes = 0,
+                      .messages = PeerMessages::kToNext,
+                      .message_bytes = options.residual_bytes,
+                      .depth = pp + 1};
+  parts[2].comm = &comms.tokens;
+  parts[2].options = {.name = "the token return",
+                      .reduce_bytes = 0,
+                      .messages = PeerMessages::kLastToFirst,
+                      .message_bytes = options.token_bytes,
+                      .depth = pp + 2};
+  for (Part& part : parts) part.options.wait_limit_us = options.wait_limit_us;
+  return parts;
+}
+
+StatusOr<std::vector<std::string>> names_of(Comm& control, int rank) {
+  RankName own{.rank = rank};
+  gethostname(own.host, sizeof own.host - 1);
+  ASSIGN_OR_RETURN(const std::vector<RankName> all, gather_values(control, own));
+  std::vector<std::string> names;
+  for (const RankName& name : all) {
+    names.push_back(concat("rank ", name.rank, " on ", std::string(name.host)));
+  }
+  return names;
+}
+
+// Takes `bytes` on every rank or on none.
+StatusOr<Buffer> allocate(Backend& backend,
+                          int64_t bytes,
+                          Comm& control,
+                          const PeerCommOptions& options) {
+  StatusOr<Buffer> buffer = bytes == 0 ? Buffer() : backend.allocate(bytes, options.name);
+  RETURN_IF_ERROR(agree(control, buffer.status(), options.peers));
+  return buffer;
+}
+
+Status use_peer_memory(Part& part, Backend& backend, std::unique_ptr<Comm> large) {
+  Comm& control = **part.comm;
+  const int64_t bytes = PeerComm::arena_bytes(part.options, control.rank(), control.size());
+  ASSIGN_OR_RETURN(Buffer arena, allocate(backend, bytes, control, part.options));
+  StatusOr<Buffer> shared =
+      backend.allocate_shared(PeerComm::shared_bytes(control.size()), part.options.name);
+  RETURN_IF_ERROR(agree(control, shared.status(), part.options.peers));
+  ASSIGN_OR_RETURN(
+      auto comm,
+      PeerComm::make(
+          part.options, std::move(arena), std::move(shared).value(), std::move(*part.comm)));
+  if (large != nullptr) comm->set_large(std::move(large));
+  *part.comm = std::move(comm);
+  return ok_status();
+}
+
+StatusOr<std::unique_ptr<Comm>> connect_nccl(const Part& part,
+                                             Backend& backend,
+                                             const DeviceCommOptions& options) {
+  Comm& control = **part.comm;
+  NcclCommOptions nccl = {.name = part.options.name,
+                          .peers = part.options.peers,
+                          .setup_limit_us = options.setup_limit_us};
+  if (options.in_rank_order) nccl.piece_bytes = part.options.reduce_bytes;
+  const int64_t bytes = nccl_scratch_bytes(nccl, control.size());
+  ASSIGN_OR_RETURN(Buffer scratch, allocate(backend, bytes, control, part.options));
+  return make_nccl_comm(nccl, std::move(scratch), control);
+}
+
+// Every rank finds the same, so all go one way.
+Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, int rank) {
+  Comm& control = **part.comm;
+  if (control.size() == 1) return ok_status();
+  control.set_deadline(SteadyClock().now_us() + options.setup_limit_us);
+  ASSIGN_OR_RETURN(part.options.peers, names_of(control, rank));
+  ASSIGN_OR_RETURN(const PeerReach reach, survey_peers(control));
+  const bool reduces = part.options.reduce_bytes > 0;
+  const bool fits = !reduces || control.size() <= kMaxPeers;
+  if (reach.is_one_host && reach.is_reachable && fits) {
+    part.options.max_blocks = std::max(reach.num_blocks / reach.ranks_per_device, 1);
+    std::unique_ptr<Comm> large;  // NCCL's sums have no order, and are faster
+    if (reduces && !options.in_rank_order && reach.ranks_per_device == 1 && has_nccl()) {
+      ASSIGN_OR_RETURN(large, connect_nccl(part, backend, options));
+    }
+    return use_peer_memory(part, backend, std::move(large));
+  }
+  if (reach.ranks_per_device == 1) {
+    ASSIGN_OR_RETURN(*part.comm, connect_nccl(part, backend, options));
+    return ok_status();
+  }
+  return invalid("TRI-CUDA-018",
+                 part.options.name,
+                 " has ",
+                 reach.ranks_per_device,
+                 " ranks on one device, and ",
+                 !reach.is_one_host ? "spans hosts" : "its devices do not all see one another",
+                 "; NCCL refuses ranks that share a device: give each rank a device of its own, or"
+                 " all of them one host");
+}
+
+}  // namespace
+
+int64_t device_comm_bytes(int tp, int pp, const DeviceCommOptions& options) {
+  GroupComms none;
+  const std::array<Part, 3> parts = parts_of(none, options, pp);
+  int64_t bytes = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const int size = i == 0 ? tp : pp;
+    int64_t most = 0;
+    for (int rank = 0; rank < size && size > 1; ++rank) {
+      most = std::max(most, PeerComm::arena_bytes(parts[i].options, rank, size));
+    }
+    bytes += most;
+  }
+  return bytes;
+}
+
+// All three are tried whatever becomes of the first: ranks of other stages are in it as well, and
+// would wait for this one.
+Status use_device_comms(GroupComms& comms, Backend& backend, const DeviceCommOptions& options) {
+  const int pp = comms.pipeline->size();
+  Status first;
+  for (Part& part : parts_of(comms, options, pp)) {
+    const Status status = replace(part, backend, options, comms.rank);
+    if (first.ok()) first = status;
+  }
+  return first;
+}
+
+}  // namespace trireme

@@ -1,0 +1,36 @@
+// Moves a group's communicators to device memory: peer memory where all ranks of a communicator
+// share a host and their devices see one another, NCCL elsewhere. Ranks that share a device always
+// use peer memory. Built without CUDA this is a stub that says so (no_device_comms.cc).
+#pragma once
+
+#include <cstdint>
+
+#include "base/status.h"
+#include "kernels/backend.h"
+#include "worker/comm/session.h"
+
+namespace trireme {
+
+struct DeviceCommOptions {
+  int64_t residual_bytes = 0;          // of the largest step: max_tokens x hidden_size x element
+  int64_t token_bytes = 0;             // drawn ids of a step: max_slots x 4
+  int64_t reduce_bytes = 1 << 20;      // of the largest piece of a sum
+  int64_t exchange_bytes = 1 << 18;    // of a piece of an all_to_all between two ranks
+  bool in_rank_order = false;          // --invariant: sums of every size add in rank order
+  TimeUs wait_limit_us = 60'000'000;   // of a kernel, should nobody end its wait
+  TimeUs setup_limit_us = 30'000'000;  // of all of this
+};
+
+// The device memory that a rank will take, for `plan`: where NCCL serves, at most so much besides
+// what NCCL itself takes.
+int64_t device_comm_bytes(int tp, int pp, const DeviceCommOptions& options);
+
+// Collective over the group; after the weights are loaded, on the thread that uses the backend.
+// comms.tensor, comms.pipeline and comms.tokens, where they have more than one rank, become ordered
+// communicators over the backend's memory and keep the host's inside; comms.group stays as it is.
+// Takes all memory now. TRI-CUDA-011: built without CUDA; TRI-CUDA-018: ranks share a device, but
+// cannot use peer memory; others: see PeerComm and make_nccl_comm(). The group is of no use after a
+// failure.
+Status use_device_comms(GroupComms& comms, Backend& backend, const DeviceCommOptions& options);
+
+}  // namespace trireme

@@ -1,0 +1,371 @@
+#include "worker/comm/nccl_comm.h"
+
+#include <cuda_runtime.h>
+#include <nccl.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <utility>
+
+#include "base/check.h"
+#include "base/handle.h"
+#include "kernels/cuda/cuda_queue.h"
+#include "kernels/cuda/peer_reduce.h"
+#include "worker/comm/control.h"
+#include "worker/comm/patience.h"
+
+namespace trireme {
+namespace {
+
+constexpr TimeUs kCallLimitUs = 10'000'000;  // of a call that connects peers
+constexpr TimeUs kEndLimitUs = 2'000'000;
+
+ncclDataType_t type_of(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return ncclFloat32;
+    case DType::kBFloat16:
+      return ncclBfloat16;
+    case DType::kFloat16:
+      return ncclFloat16;
+    default:
+      CHECK_THAT(false, "all_reduce of a type that is no float");
+  }
+}
+
+class NcclComm final : public Comm {
+ public:
+  NcclComm(const NcclCommOptions& options, Buffer scratch, int rank, int size)
+      : options_(options), scratch_(std::move(scratch)), rank_(rank), size_(size) {}
+  ~NcclComm() override;
+  NcclComm(const NcclComm&) = delete;
+  NcclComm& operator=(const NcclComm&) = delete;
+
+  Status start(Comm& control);
+
+  int size() const override { return size_; }
+  int rank() const override { return rank_; }
+  bool is_ordered() const override { return true; }
+  void set_deadline(TimeUs deadline_us) override { deadline_us_ = deadline_us; }
+  Status status() const override { return status_; }
+
+  void all_reduce(Queue& queue, Tensor tensor) override;
+  void reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) override;
+  void all_gather(Queue& queue,
+                  std::span<const std::byte> local,
+                  std::span<std::byte> all) override;
+  void all_to_all(Queue& queue,
+                  std::span<const std::byte> send,
+                  std::span<const int64_t> send_offsets,
+                  std::span<std::byte> receive,
+                  std::span<const int64_t> receive_offsets) override;
+  void broadcast(Queue& queue, std::span<std::byte> bytes, int root) override;
+  Ticket send(Queue& queue, std::span<const std::byte> bytes, int to, int tag) override;
+  Ticket receive(Queue& queue, std::span<std::byte> bytes, int from, int tag) override;
+  void complete(Ticket ticket) override;
+  bool is_complete(Ticket ticket) override;
+  void cancel(Ticket) override { CHECK_THAT(false, "a receive that is enqueued cannot come back"); }
+  void poll() override;
+
+ private:
+  using Event = Handle<cudaEvent_t, cudaEventDestroy>;
+  using Stream = Handle<cudaStream_t, cudaStreamDestroy>;
+  struct Sending {
+    Event event;  // it has left
+    cuda::CudaQueue* queue = nullptr;
+    bool in_use = false;
+  };
+
+  Status connect(const ncclUniqueId& id);
+  bool begin(Queue& queue, const char* operation);
+  void check(ncclResult_t result);
+  ncclResult_t settle(TimeUs limit_us);
+  void add_gathered(cuda::CudaQueue& queue, Tensor tensor);
+  void end_group(ncclResult_t first);
+  bool is_late();
+  Status failed(ncclResult_t result) const;
+
+  const NcclCommOptions options_;
+  Buffer scratch_;
+  const int rank_;
+  const int size_;
+  SteadyClock clock_;
+  TimeUs deadline_us_ = 0;
+  Status status_;
+  ncclComm_t comm_ = nullptr;
+  Stream side_;                    // sends
+  Event before_;                   // what a send waits for
+  std::vector<Sending> sendings_;  // by ticket - 1; ticket 0: a receive
+  cuda::CudaQueue* last_queue_ = nullptr;
+  const char* operation_ = "set-up";  // the last one
+};
+
+Status NcclComm::start(Comm& control) {
+  deadline_us_ = clock_.now_us() + options_.setup_limit_us;
+  ncclUniqueId id = {};
+  // A failure of rank 0 reaches the others as an id of zeros.
+  const ncclResult_t made = rank_ == 0 ? ncclGetUniqueId(&id) : ncclSuccess;
+  if (made != ncclSuccess) id = {};
+  control.set_deadline(deadline_us_);
+  RETURN_IF_ERROR(share_from_first(control, std::as_writable_bytes(std::span(&id, 1))));
+  if (made != ncclSuccess) return failed(made);
+  if (std::ranges::all_of(id.internal, [](char byte) { return byte == 0; })) {
+    return unavailable("TRI-CUDA-014",
+                       options_.name,
+                       ": ",
+                       options_.peers[0],
+                       " could not make NCCL's id; see its own line");
+  }
+  return connect(id);
+}
+
+Status NcclComm::connect(const ncclUniqueId& id) {
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
+  const ncclResult_t result = ncclCommInitRankConfig(&comm_, size_, id, rank_, &config);
+  if (result != ncclSuccess && result != ncclInProgress) return failed(result);
+  const ncclResult_t state = settle(options_.setup_limit_us);
+  if (state == ncclInProgress) {
+    return timed_out("TRI-CUDA-015",
+                     options_.name,
+                     ": NCCL did not connect ",
+                     size_,
+                     " ranks within ",
+                     options_.setup_limit_us / 1'000'000,
+                     " s; a rank died, or hosts cannot reach each other on the interface that NCCL"
+                     " chose: name one with --nccl-interface, and look at NCCL_DEBUG=INFO");
+  }
+  if (state != ncclSuccess) return failed(state);
+  cudaStream_t side = nullptr;
+  cudaEvent_t before = nullptr;
+  cudaError_t error = cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking);
+  if (error == cudaSuccess) error = cudaEventCreateWithFlags(&before, cudaEventDisableTiming);
+  if (error == cudaSuccess) error = cuda::prepare_peer_reduce();
+  side_ = Stream(side);
+  before_ = Event(before);
+  if (error == cudaSuccess) return ok_status();
+  return unavailable("TRI-CUDA-017",
+                     "the making of a queue failed while communicators were set up: ",
+                     cudaGetErrorString(error),
+                     "; look at the driver and the device with nvidia-smi -q");
+}
+
+// An orderly end in bounded time; whatever does not end is left to the end of the process.
+NcclComm::~NcclComm() {
+  if (comm_ == nullptr || !status_.ok()) return;
+  const ncclResult_t result = ncclCommFinalize(comm_);
+  if (result != ncclSuccess && result != ncclInProgress) return;
+  if (settle(kEndLimitUs) == ncclSuccess) ncclCommDestroy(comm_);
+}
+
+// The state of the communicator once a call is through; ncclInProgress: not within the limit.
+ncclResult_t NcclComm::settle(TimeUs limit_us) {
+  Patience patience(clock_, clock_.now_us() + limit_us);
+  ncclResult_t state = ncclInProgress;
+  while (ncclCommGetAsyncError(comm_, &state) == ncclSuccess && state == ncclInProgress) {
+    if (!patience.wait()) break;
+  }
+  return state;
+}
+
+bool NcclComm::begin(Queue& queue, const char* operation) {
+  last_queue_ = &cuda::cuda_queue(queue);
+  operation_ = operation;
+  return status_.ok() && last_queue_->is_usable();
+}
+
+// The first call between two ranks connects them, in the background.
+void NcclComm::check(ncclResult_t result) {
+  if (result == ncclInProgress) result = settle(kCallLimitUs);
+  if (result != ncclSuccess && status_.ok()) status_ = failed(result);
+}
+
+void NcclComm::end_group(ncclResult_t first) {
+  const ncclResult_t end = ncclGroupEnd();
+  check(first != ncclSuccess && first != ncclInProgress ? first : end);
+}
+
+void NcclComm::all_reduce(Queue& queue, Tensor tensor) {
+  CHECK(tensor.row_stride == tensor.columns || tensor.rows <= 1);
+  if (!begin(queue, "all_reduce") || tensor.bytes() == 0) return;
+  cuda::CudaQueue& stream = *last_queue_;
+  const int64_t width = size_of(tensor.dtype);
+  if (options_.piece_bytes == 0) {
+    check(ncclAllReduce(tensor.data,
+                        tensor.data,
+                        static_cast<size_t>(tensor.bytes() / width),
+                        type_of(tensor.dtype),
+                        ncclSum,
+                        comm_,
+                        stream.stream()));
+    return;
+  }
+  for (int64_t begin = 0; begin < tensor.bytes() && status_.ok(); begin += options_.piece_bytes) {
+    const int64_t bytes = std::min(options_.piece_bytes, tensor.bytes() - begin);
+    add_gathered(stream, Tensor(tensor.data + begin, tensor.dtype, 1, bytes / width));
+  }
+}
+
+// NCCL promises no order of a sum, so the parts are gathered and added here.
+void NcclComm::add_gathered(cuda::CudaQueue& queue, Tensor piece) {
+  const int64_t stride = (piece.bytes() + 15) / 16 * 16;  // parts stand on 16 bytes
+  std::byte* const own = scratch_.data() + rank_ * stride;
+  queue.check(cudaMemcpyAsync(own,
+                              piece.data,
+                              static_cast<size_t>(piece.bytes()),
+                              cudaMemcpyDeviceToDevice,
+                              queue.stream()),
+              "all_reduce");
+  check(ncclAllGather(
+      own, scratch_.data(), static_cast<size_t>(stride), ncclUint8, comm_, queue.stream()));
+  if (status_.ok()) cuda::add_in_rank_order(queue, scratch_.data(), stride, size_, piece);
+}
+
+void NcclComm::reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) {
+  CHECK(static_cast<int>(offsets.size()) == size_ + 1);
+  all_reduce(queue, tensor);  // other ranks' rows are surplus
+}
+
+void NcclComm::all_gather(Queue& queue,
+                          std::span<const std::byte> local,
+                          std::span<std::byte> all) {
+  CHECK(all.size() == local.size() * size_);
+  if (!begin(queue, "all_gather") || local.empty()) return;
+  check(ncclAllGather(
+      local.data(), all.data(), local.size(), ncclUint8, comm_, last_queue_->stream()));
+}
+
+void NcclComm::all_to_all(Queue& queue,
+                          std::span<const std::byte> send,
+                          std::span<const int64_t> send_offsets,
+                          std::span<std::byte> receive,
+                          std::span<const int64_t> receive_offsets) {
+  if (!begin(queue, "all_to_all")) return;
+  const cudaStream_t stream = last_queue_->stream();
+  ncclResult_t first = ncclGroupStart();
+  const auto note = [&](ncclResult_t result) {
+    if (first == ncclSuccess) first = result;
+  };
+  for (int peer = 0; peer < size_; ++peer) {
+    const auto sent = static_cast<size_t>(send_offsets[peer + 1] - send_offsets[peer]);
+    const auto received = static_cast<size_t>(receive_offsets[peer + 1] - receive_offsets[peer]);
+    if (sent > 0) {
+      note(ncclSend(send.data() + send_offsets[peer], sent, ncclUint8, peer, comm_, stream));
+    }
+    if (received > 0) {
+      note(ncclRecv(
+          receive.data() + receive_offsets[peer], received, ncclUint8, peer, comm_, stream));
+    }
+  }
+  end_group(first);
+}
+
+void NcclComm::broadcast(Queue& queue, std::span<std::byte> bytes, int root) {
+  if (!begin(queue, "broadcast") || bytes.empty()) return;
+  check(ncclBroadcast(
+      bytes.data(), bytes.data(), bytes.size(), ncclUint8, root, comm_, last_queue_->stream()));
+}
+
+Ticket NcclComm::send(Queue& queue, std::span<const std::byte> bytes, int to, int) {
+  if (!begin(queue, "send") || bytes.empty()) return 0;
+  cuda::CudaQueue& stream = *last_queue_;
+  auto free = std::ranges::find_if(sendings_, [](const auto& entry) { return !entry.in_use; });
+  if (free == sendings_.end()) {
+    cudaEvent_t event = nullptr;
+    stream.check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "send");
+    free = sendings_.insert(sendings_.end(), Sending{.event = Event(event)});
+  }
+  free->queue = &stream;
+  free->in_use = true;
+  stream.check(cudaEventRecord(before_.get(), stream.stream()), "send");
+  stream.check(cudaStreamWaitEvent(side_.get(), before_.get(), 0), "send");
+  check(ncclSend(bytes.data(), bytes.size(), ncclUint8, to, comm_, side_.get()));
+  stream.check(cudaEventRecord(free->event.get(), side_.get()), "send");
+  return static_cast<Ticket>(free - sendings_.begin()) + 1;
+}
+
+Ticket NcclComm::receive(Queue& queue, std::span<std::byte> bytes, int from, int) {
+  if (!begin(queue, "receive") || bytes.empty()) return 0;
+  check(ncclRecv(bytes.data(), bytes.size(), ncclUint8, from, comm_, last_queue_->stream()));
+  return 0;
+}
+
+void NcclComm::complete(Ticket ticket) {
+  if (ticket == 0) return;
+  Sending& sending = sendings_[ticket - 1];
+  sending.queue->check(cudaStreamWaitEvent(sending.queue->stream(), sending.event.get(), 0),
+                       "send");
+  sending.in_use = false;
+}
+
+bool NcclComm::is_complete(Ticket ticket) {
+  return ticket == 0 || cudaEventQuery(sendings_[ticket - 1].event.get()) == cudaSuccess;
+}
+
+void NcclComm::poll() {
+  if (!status_.ok() || comm_ == nullptr) return;
+  ncclResult_t state = ncclSuccess;
+  check(ncclCommGetAsyncError(comm_, &state));
+  if (state != ncclSuccess && state != ncclInProgress) check(state);
+  if (!status_.ok() || clock_.now_us() < deadline_us_ || !is_late()) return;
+  status_ = timed_out("TRI-CUDA-013",
+                      options_.name,
+                      ": ",
+                      operation_,
+                      " with ",
+                      join(options_.peers),
+                      " was not through in time: one of them is dead, stopped or cut off; look at"
+                      " their last lines, then start the group again");
+}
+
+// Something that was enqueued is not done. A queue that records cannot be asked.
+bool NcclComm::is_late() {
+  if (last_queue_ == nullptr || !last_queue_->is_usable()) return false;
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  const cudaStream_t stream = last_queue_->stream();
+  if (cudaStreamIsCapturing(stream, &capture) != cudaSuccess) return false;
+  if (capture != cudaStreamCaptureStatusNone) return false;
+  return cudaStreamQuery(stream) == cudaErrorNotReady ||
+         cudaStreamQuery(side_.get()) == cudaErrorNotReady;
+}
+
+Status NcclComm::failed(ncclResult_t result) const {
+  return unavailable("TRI-CUDA-014",
+                     options_.name,
+                     ": ",
+                     operation_,
+                     " among ",
+                     join(options_.peers),
+                     " failed in NCCL: ",
+                     ncclGetErrorString(result),
+                     " (",
+                     ncclGetLastError(comm_),
+                     "); the group ends here, NCCL_DEBUG=WARN says more");
+}
+
+}  // namespace
+
+void set_nccl_environment(const NcclSettings& settings) {
+  if (!settings.interface.empty()) setenv("NCCL_SOCKET_IFNAME", settings.interface.c_str(), 1);
+  if (!settings.adapters.empty()) setenv("NCCL_IB_HCA", settings.adapters.c_str(), 1);
+  if (!settings.infiniband) setenv("NCCL_IB_DISABLE", "1", 1);
+}
+
+bool has_nccl() { return true; }
+
+int64_t nccl_scratch_bytes(const NcclCommOptions& options, int size) {
+  return options.piece_bytes * size;
+}
+
+StatusOr<std::unique_ptr<Comm>> make_nccl_comm(const NcclCommOptions& options,
+                                               Buffer scratch,
+                                               Comm& control) {
+  const int size = control.size();
+  CHECK(options.piece_bytes % 16 == 0 && scratch.bytes() >= nccl_scratch_bytes(options, size));
+  auto comm = std::make_unique<NcclComm>(options, std::move(scratch), control.rank(), size);
+  RETURN_IF_ERROR(comm->start(control));
+  return comm;
+}
+
+}  // namespace trireme

@@ -1,0 +1,14 @@
+// Stands in for device_comms.cc in a build without CUDA.
+#include "worker/comm/device_comms.h"
+
+namespace trireme {
+
+int64_t device_comm_bytes(int, int, const DeviceCommOptions&) { return 0; }
+
+Status use_device_comms(GroupComms&, Backend&, const DeviceCommOptions&) {
+  return invalid("TRI-CUDA-011",
+                 "ranks cannot share device memory: this program is built without CUDA; build it"
+                 " with -DTRIREME_CUDA=ON, or use --backend cpu");
+}
+
+}  // namespace trireme

@@ -1,0 +1,20 @@
+// Stands in for nccl_comm.cc in a build without NCCL.
+#include "worker/comm/nccl_comm.h"
+
+namespace trireme {
+
+void set_nccl_environment(const NcclSettings&) {}
+
+bool has_nccl() { return false; }
+
+int64_t nccl_scratch_bytes(const NcclCommOptions&, int) { return 0; }
+
+StatusOr<std::unique_ptr<Comm>> make_nccl_comm(const NcclCommOptions& options, Buffer, Comm&) {
+  return invalid("TRI-CUDA-010",
+                 options.name,
+                 " needs NCCL, and this program is built without it: ranks on several hosts, or on"
+                 " devices that cannot see one another's memory, need a build with NCCL"
+                 " (-DTRIREME_CUDA=ON where nccl.h is installed)");
+}
+
+}  // namespace trireme
