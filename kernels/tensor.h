@@ -8,6 +8,11 @@
 
 namespace trireme {
 
+// `columns` elements, at least, in units of `alignment`.
+constexpr int64_t aligned(int64_t columns, int64_t alignment) {
+  return (columns + alignment - 1) / alignment * alignment;
+}
+
 struct Tensor {
   std::byte* data = nullptr;
   DType dtype = DType::kFloat32;
@@ -28,6 +33,14 @@ struct Tensor {
     return reinterpret_cast<T*>(data) + index * row_stride;
   }
   int64_t bytes() const { return rows * columns * size_of(dtype); }
+  // From the first row's start to the last one's end, with what lies between rows.
+  int64_t span_bytes() const { return rows * row_stride * size_of(dtype); }
+  // The same memory as one matrix without gaps.
+  Tensor with_gaps() const {
+    Tensor whole = *this;
+    whole.columns = row_stride;
+    return whole;
+  }
 
   // The first `count` rows.
   Tensor first_rows(int64_t count) const {

@@ -6,8 +6,7 @@
 namespace trireme {
 
 StatusOr<Tensor> Lane::add_matrix(Backend& backend, DType dtype, int64_t rows, int64_t columns) {
-  const int64_t alignment = backend.types().row_alignment;
-  const int64_t stride = (columns + alignment - 1) / alignment * alignment;
+  const int64_t stride = aligned(columns, backend.types().row_alignment);
   ASSIGN_OR_RETURN(Buffer buffer, backend.allocate(rows * stride * size_of(dtype), "activations"));
   Tensor view(buffer.data(), dtype, rows, columns);
   view.row_stride = stride;

@@ -10,7 +10,7 @@ namespace {
 
 void add_over_ranks(Lane& lane, Tensor tensor, Progress& progress) {
   progress.enter(Phase::kWaitTensor);
-  lane.comm->all_reduce(*lane.queue, tensor);
+  lane.comm->all_reduce(*lane.queue, tensor.with_gaps());
   progress.enter(Phase::kCompute);
 }
 

@@ -16,10 +16,12 @@ StatusOr<ResidualRing> ResidualRing::make(
   const int depth = pipeline.size() == 1 ? 1 : pipeline.size() + 1;
   const DType dtype = backend.types().residual;
   for (int i = 0; i < depth; ++i) {
-    const int64_t bytes = max_tokens * hidden_size * size_of(dtype);
-    ASSIGN_OR_RETURN(Buffer buffer, backend.allocate(bytes, "residuals"));
+    const int64_t stride = aligned(hidden_size, backend.types().row_alignment);
+    ASSIGN_OR_RETURN(Buffer buffer,
+                     backend.allocate(max_tokens * stride * size_of(dtype), "residuals"));
     Entry entry;
     entry.tensor = buffer.as(dtype, max_tokens, hidden_size);
+    entry.tensor.row_stride = stride;
     ring.memory_.push_back(std::move(buffer));
     ring.entries_.push_back(entry);
   }
@@ -42,7 +44,7 @@ void ResidualRing::end_step(Queue& queue) {
   if (has_next()) {
     const Tensor used = entry.tensor.first_rows(num_tokens_);
     entry.sending = pipeline_->send(queue,
-                                    std::span<const std::byte>(used.data, used.bytes()),
+                                    std::span<const std::byte>(used.data, used.span_bytes()),
                                     pipeline_->rank() + 1,
                                     kResidualTag + static_cast<int>(current_));
   }
@@ -68,7 +70,7 @@ void ResidualRing::post_receive(Queue& queue, size_t index, int64_t num_tokens) 
   if (!has_previous() || entry.receiving >= 0) return;
   const Tensor incoming = entry.tensor.first_rows(num_tokens);
   entry.receiving = pipeline_->receive(queue,
-                                       std::span<std::byte>(incoming.data, incoming.bytes()),
+                                       std::span<std::byte>(incoming.data, incoming.span_bytes()),
                                        pipeline_->rank() - 1,
                                        kResidualTag + static_cast<int>(index));
 }
@@ -77,11 +79,12 @@ StatusOr<TokenReturn> TokenReturn::make(Backend& backend, Comm& tokens, int32_t 
   TokenReturn tokens_back(backend, tokens);
   if (tokens.size() == 1) return tokens_back;
   const int64_t num_entries = tokens.size() + 2;
+  const int64_t list = aligned(max_slots, 64);  // lists start on 256 bytes
   ASSIGN_OR_RETURN(tokens_back.memory_,
-                   backend.allocate(num_entries * 2 * max_slots * 4, "drawn ids on their way"));
+                   backend.allocate(num_entries * 2 * list * 4, "drawn ids on their way"));
   auto* words = reinterpret_cast<int32_t*>(tokens_back.memory_.data());
-  for (int64_t i = 0; i < num_entries; ++i, words += 2 * max_slots) {
-    tokens_back.entries_.push_back({.ids = words, .slots = words + max_slots});
+  for (int64_t i = 0; i < num_entries; ++i, words += 2 * list) {
+    tokens_back.entries_.push_back({.ids = words, .slots = words + list});
   }
   tokens_back.slots_.reserve(max_slots);
   return tokens_back;

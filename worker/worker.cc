@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
+#include "worker/comm/device_comms.h"
 
 namespace trireme {
 namespace {
@@ -89,6 +90,7 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
       ModelWeights weights,
       load_weights(
           source.config, *source.checkpoint, *worker->shard_, *worker->backend_, load_progress));
+  RETURN_IF_ERROR(worker->make_comms());
   ASSIGN_OR_RETURN(ShardModel model,
                    ShardModel::make(source.config,
                                     *worker->shard_,
@@ -138,6 +140,21 @@ Status Worker::make_backend() {
   options.invariant = options_.invariant;
   options.max_tokens = max_tokens();
   ASSIGN_OR_RETURN(backend_, make_cuda_backend(options));
+  return ok_status();
+}
+
+// After the weights, before all that is sized by what is left.
+Status Worker::make_comms() {
+  if (!is_cuda()) return ok_status();
+  const ActivationTypes types = backend_->types();
+  DeviceCommOptions options;
+  options.residual_bytes = max_tokens() * aligned(source_.config.hidden_size, types.row_alignment) *
+                           size_of(types.residual);
+  options.token_bytes = int64_t{options_.max_num_seqs} * 4;
+  options.in_rank_order = options_.invariant;
+  progress_.enter(Phase::kWaitStage);  // the others may load longer
+  RETURN_IF_ERROR(use_device_comms(comms_, *backend_, options));
+  progress_.enter(Phase::kLoading);
   return ok_status();
 }
 

@@ -74,6 +74,7 @@ class Worker {
          const ParallelPlan& cut);
   Status make_backend();
   Status make_cpu_backend_of_group();
+  Status make_comms();
   Status make_cache();
   StepLimits step_limits(int64_t max_model_len) const;
   bool is_cuda() const { return options_.backend == "cuda"; }
