@@ -17,6 +17,7 @@ set(trireme_cuda_sources
   memory.cc
   pack.cu
   peer_reduce.cu
+  qkv_finish.cu
   rows.cu
   sample.cu
   staging.cc

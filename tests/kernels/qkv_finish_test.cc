@@ -55,7 +55,7 @@ class QkvFinish : public CacheTest {
       squares += x[d] * x[d] / dim;
     }
     for (int32_t d = 0; d < dim && !weight.empty(); ++d) {
-      x[d] *= weight[d] / std::sqrt(squares + 1e-5);
+      x[d] *= (weight[d] + spec.norm_weight_offset) / std::sqrt(squares + 1e-5);
     }
     const std::vector<float> table = table_of(spec.rope.rotary_dim);
     const int32_t half = spec.rope.rotary_dim / 2;
@@ -76,70 +76,109 @@ struct QkvCase {
   HeadShape shape;
   int32_t rotary_dim;
   bool has_norm;
+  float weight_offset = 0;
 };
 
+// Odd widths too: 10 of 64 stored dimensions, rows and heads that start anywhere; a warp's whole
+// 256.
+const QkvCase kCases[] = {{{3, 1, 16}, 16, false},
+                          {{4, 2, 80}, 80, true},
+                          {{2, 2, 32}, 8, true, 1},
+                          {{1, 1, 8}, 0, false},
+                          {{3, 2, 10}, 10, true},
+                          {{5, 1, 256}, 256, true},
+                          {{2, 1, 96}, 64, false}};
+
 TEST_P(QkvFinish, NormsRotatesAndReturnsTheQueries) {
-  for (const QkvCase& qkv_case : {QkvCase{{3, 1, 16}, 16, false},
-                                  QkvCase{{4, 2, 80}, 80, true},
-                                  QkvCase{{2, 2, 32}, 8, true},
-                                  QkvCase{{1, 1, 8}, 0, false}}) {
+  for (const QkvCase& qkv_case : kCases) {
     q_weight_.clear();
     k_weight_.clear();
     const HeadShape& shape = qkv_case.shape;
     make_cache(shape);
-    const QkvSpec spec = spec_of(shape, qkv_case.rotary_dim, qkv_case.has_norm);
+    QkvSpec spec = spec_of(shape, qkv_case.rotary_dim, qkv_case.has_norm);
+    spec.norm_weight_offset = qkv_case.weight_offset;
     const int64_t columns = (shape.num_heads + 2 * shape.num_kv_heads) * shape.head_dim;
-    const std::vector<Matrix> slots = {random_matrix(DType::kFloat32, 129, columns, 1)};
+    const std::vector<Matrix> slots = {random_matrix(wide(), 129, columns, 1)};
     const Matrix q = finish({{0, 0, 129}}, slots, spec);
     for (int64_t t = 0; t < 129; ++t) {
       for (int64_t head = 0; head < shape.num_heads; ++head) {
         const auto expected = finished(slots[0], t, head * shape.head_dim, spec, q_weight_);
         for (int32_t d = 0; d < shape.head_dim; ++d) {
+          const double size = 8 * (1 + spec.norm_weight_offset);
           ASSERT_NEAR(q.at(t, head * shape.head_dim + d),
                       expected[d],
-                      elementwise_tolerance(8, DType::kFloat32) +
-                          sum_tolerance(shape.head_dim, 8, DType::kFloat32));
+                      elementwise_tolerance(size, DType::kFloat32) +
+                          sum_tolerance(shape.head_dim, size, DType::kFloat32) +
+                          elementwise_tolerance(std::abs(expected[d]), wide()))
+              << "dim " << shape.head_dim << " row " << t << " head " << head << " d " << d;
         }
       }
     }
   }
 }
 
-// Layout version 1 of the CPU: K [head_dim][32 tokens], V [32 tokens][head_dim] behind it.
 TEST_P(QkvFinish, PagesHoldKeysAndValuesWhereTheLayoutSays) {
-  const HeadShape shape = {3, 2, 24};
-  make_cache(shape);
-  ASSERT_EQ(pages_.layout.version, 1);
-  const QkvSpec spec = spec_of(shape, 24, true);
-  const std::vector<Matrix> slots = {random_matrix(DType::kFloat32, 40, 7 * 24, 2),
-                                     random_matrix(DType::kFloat32, 40, 7 * 24, 3)};
-  finish({{1, 0, 40}}, slots, spec);
-  const auto stored = [&](const std::byte* block, int64_t at) -> double {
-    if (input() == DType::kFloat32) return reinterpret_cast<const float*>(block)[at];
-    return bf16_to_float(reinterpret_cast<const bf16_t*>(block)[at]);
-  };
-  for (int64_t t = 0; t < 40; ++t) {
-    for (int64_t head = 0; head < 2; ++head) {
-      const std::byte* block = pages_.block(table_[pages_per_slot + t / 32], 1, head);
-      const auto key = finished(slots[1], t, (3 + head) * 24, spec, k_weight_);
-      for (int64_t d = 0; d < 24; ++d) {
-        const double step = elementwise_tolerance(8, DType::kFloat32) +
-                            elementwise_tolerance(std::abs(key[d]), input());
-        ASSERT_NEAR(stored(block, d * 32 + t % 32), key[d], 2 * step);
-        ASSERT_EQ(stored(block + pages_.head_stride / 2, t % 32 * 24 + d),
-                  kept(slots[1].at(t, (5 + head) * 24 + d)));
+  for (const QkvCase& qkv_case : kCases) {
+    q_weight_.clear();
+    k_weight_.clear();
+    const HeadShape& shape = qkv_case.shape;
+    const int32_t dim = shape.head_dim, heads = shape.num_heads, kv_heads = shape.num_kv_heads;
+    make_cache(shape);
+    const QkvSpec spec = spec_of(shape, qkv_case.rotary_dim, qkv_case.has_norm);
+    const int64_t columns = (heads + 2 * kv_heads) * dim;
+    const std::vector<Matrix> slots = {random_matrix(wide(), 70, columns, 2),
+                                       random_matrix(wide(), 70, columns, 3)};
+    finish({{1, 0, 70}}, slots, spec);
+    const int32_t page_tokens = pages_.layout.page_tokens;
+    for (int32_t t = 0; t < 70; ++t) {
+      for (int32_t head = 0; head < kv_heads; ++head) {
+        const std::vector<std::byte> block = block_of(1, t, 1, head);
+        const auto key = finished(slots[1], t, (heads + head) * dim, spec, k_weight_);
+        for (int32_t d = 0; d < dim; ++d) {
+          const double step = elementwise_tolerance(8, DType::kFloat32) +
+                              sum_tolerance(dim, 8, DType::kFloat32) +
+                              elementwise_tolerance(std::abs(key[d]), pages_.layout.dtype);
+          const auto stored = [&](bool is_v, int32_t column) {
+            return stored_element(pages_.layout, block.data(), is_v, t % page_tokens, column);
+          };
+          ASSERT_NEAR(stored(false, d), key[d], 2 * step) << "dim " << dim << " token " << t;
+          ASSERT_EQ(stored(true, d), kept(slots[1].at(t, (heads + kv_heads + head) * dim + d)));
+          if (d > 0) continue;
+          for (int32_t behind = dim; behind < pages_.layout.head_dim; ++behind) {
+            ASSERT_EQ(stored(false, behind), 0);
+            ASSERT_EQ(stored(true, behind), 0);
+          }
+        }
       }
     }
+    EXPECT_EQ(block_of(1, 0, 0, 0)[0], std::byte{0xff}) << "another layer";
+    EXPECT_EQ(block_of(0, 0, 1, 0)[0], std::byte{0xff}) << "another slot";
+    EXPECT_TRUE(std::isnan(
+        stored_element(pages_.layout, block_of(1, 69, 1, 0).data(), true, 70 % page_tokens, 0)))
+        << "the token behind the last";
   }
-  const std::byte* other_layer = pages_.block(table_[pages_per_slot], 0, 0);
-  EXPECT_EQ(*other_layer, std::byte{0xff});
+}
+
+// Rows of slot -1 have no position and no page: the others are as without them, and no page of
+// anybody's changes.
+TEST_P(QkvFinish, PaddedRowsWriteNoPage) {
+  const HeadShape shape = {4, 2, 32};
+  const QkvSpec spec = spec_of(shape, 32, true);
+  const std::vector<Matrix> slots = {random_matrix(wide(), 40, 8 * 32, 4)};
+  make_cache(shape);
+  const Matrix alone = finish({{0, 0, 40}}, slots, spec);
+  const std::vector<std::byte> pages = get(pages_.base, pages_.num_pages * pages_.page_stride);
+  make_cache(shape);
+  const Matrix padded = finish({{0, 0, 40}, {-1, 0, 9}, {-1, 0, 0}}, slots, spec);
+  for (int32_t row = 0; row < 40; ++row) ASSERT_TRUE(padded.same_row(row, alone, row));
+  EXPECT_EQ(get(pages_.base, pages_.num_pages * pages_.page_stride), pages);
 }
 
 TEST_P(QkvFinish, ARowHasTheSameBitsInAnyBatch) {
   const HeadShape shape = {4, 2, 32};
   make_cache(shape);
   const QkvSpec spec = spec_of(shape, 32, true);
-  const std::vector<Matrix> slots = {random_matrix(DType::kFloat32, 90, 8 * 32, 4)};
+  const std::vector<Matrix> slots = {random_matrix(wide(), 90, 8 * 32, 4)};
   const Matrix all = finish({{0, 0, 90}}, slots, spec);
   for (const int32_t position : {0, 31, 32, 89}) {
     ASSERT_TRUE(finish({{0, position, 1}}, slots, spec).same_row(0, all, position));
@@ -154,13 +193,9 @@ TEST_P(QkvFinish, CopiedPagesHoldAllLayersAndHeads) {
   const std::vector<int32_t> from = {3, 3}, to = {7, 0};
   backend->copy_pages(*queue, pages_, put(from), put(to), 2);
   for (const int32_t page : to) {
-    std::vector<std::byte> copy(image.size());
-    backend->download(*queue, copy, pages_.block(page, 0, 0));
-    EXPECT_EQ(copy, image);
+    EXPECT_EQ(get(pages_.block(page, 0, 0), pages_.page_stride), image);
   }
-  std::vector<std::byte> neighbour(1);
-  backend->download(*queue, neighbour, pages_.block(8, 0, 0));
-  EXPECT_EQ(neighbour[0], std::byte{0xff});
+  EXPECT_EQ(get(pages_.block(8, 0, 0), 1)[0], std::byte{0xff});
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, QkvFinish, all_backends(), case_name);
