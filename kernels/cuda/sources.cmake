@@ -2,6 +2,10 @@
 # the C++ compiler over the emulation into trireme_cuda_emulated.
 set(trireme_cuda_sources
   add_norm.cu
+  attention.cu
+  attention_decode.cu
+  attention_plan.cu
+  attention_prefill.cu
   backend.cc
   cuda_queue.cc
   embed.cu

@@ -1,0 +1,323 @@
+// Attention of segments with one row or few: out = softmax(scale q K^T) V over the pages a row
+// sees.
+//
+// A block takes 16 packed rows, so that the query heads of a group read K and V once, and a range
+// of pages. Each of its four warps goes through pages of its own with a ring of its own, 16 tokens
+// of K or V a stage, and meets the others only to fold. Fast mode: warp w takes every fourth page;
+// the four results are folded in warp order. Invariant mode: warp w takes every fourth cut of 256
+// tokens; the block that has a tile's first cut folds cut after cut, the others leave a partial for
+// each.
+//
+// Bound: bytes, 4 dim a token and KV head; three quarters or more of 128 KiB of ring are under way.
+// Share of peak: not yet measured.
+#include "kernels/cuda/attention_launch.h"
+#include "kernels/cuda/launch.h"
+
+namespace trireme::cuda {
+
+namespace {
+
+constexpr int32_t kStageTokens = 16;
+constexpr int32_t kRingBytes = 32768;                              // of a warp
+constexpr int32_t kStagesOfPage = 2 * kPageTokens / kStageTokens;  // K, then V
+
+template <int kDim>
+struct DecodeLayout {
+  static constexpr int32_t kStageBytes = kStageTokens * row_bytes<kDim>();
+  static constexpr int32_t kStages = kRingBytes / kStageBytes;
+
+  // A warp's ring; between rounds its first bytes hold the warp's partial.
+  alignas(128) unsigned char rings[kAttentionWarps][kStages][kStageBytes];
+  unsigned char queries[kTileRows * row_bytes<kDim>()];
+  Partial<kDim> run;  // of the rounds before
+  int32_t positions[kTileRows];
+  Unit unit;
+  int32_t word[4];
+
+  __device__ Partial<kDim>& part(int32_t warp) {
+    return reinterpret_cast<Partial<kDim>&>(rings[warp]);
+  }
+};
+
+// The pages of a warp in a round: begin, begin + step, ... below end.
+struct PageList {
+  int32_t begin;
+  int32_t end;
+  int32_t step;
+};
+
+// Brings the stages of a warp's pages into its ring, one a call.
+template <int kDim>
+struct StageLoader {
+  using Layout = DecodeLayout<kDim>;
+  const AttentionWork& work;
+  const Unit& unit;
+  unsigned char* ring;
+  PageList list;
+  int32_t page;
+  int32_t part;  // of the page
+  int32_t slot;
+  int32_t next_id;  // of the page, read a page ahead
+  const unsigned char* block;
+
+  __device__ __forceinline__ StageLoader(const AttentionWork& work,
+                                         const Unit& unit,
+                                         unsigned char* ring,
+                                         const PageList& list)
+      : work(work), unit(unit), ring(ring), list(list), page(list.begin), part(0), slot(0) {
+    next_id = list.begin < list.end ? unit.pages[list.begin] : 0;
+    block = unit.kv;
+  }
+
+  __device__ __forceinline__ void load() {
+    if (page < list.end) {
+      if (part == 0) {
+        block = unit.kv + int64_t{next_id} * work.page_stride;
+        if (page + list.step < list.end) next_id = unit.pages[page + list.step];
+      }
+      copy();
+      part = part + 1 == kStagesOfPage ? 0 : part + 1;
+      if (part == 0) page += list.step;
+    }
+    copy_async_commit();
+    slot = slot + 1 == Layout::kStages ? 0 : slot + 1;
+  }
+  // With kStages loads ahead of the reader the slot to be filled next is the one to be read.
+  __device__ __forceinline__ const unsigned char* oldest() const {
+    return ring + slot * Layout::kStageBytes;
+  }
+
+ private:
+  __device__ __forceinline__ void copy() {
+    constexpr int32_t kUnit = swizzle_unit(kDim);
+    constexpr int32_t kUnitChunks = kStageTokens * kUnit / 16;  // of a stage's tokens
+    const int32_t first_token = part % (kStagesOfPage / 2) * kStageTokens;
+    const unsigned char* from = block + first_token * kUnit;
+    if (part >= kStagesOfPage / 2) from += work.v_offset;
+    unsigned char* to = ring + slot * Layout::kStageBytes;
+    const int32_t tokens = unit.context - page * kPageTokens - first_token;
+#pragma unroll 4
+    for (int j = 0; j < Layout::kStageBytes / 16 / 32; ++j) {
+      const int32_t chunk = threadIdx.x % 32 + j * 32;
+      const int32_t in_unit = chunk % kUnitChunks;
+      const int32_t token = in_unit * 16 / kUnit;
+      copy_async_16(to + chunk * 16,
+                    from + chunk / kUnitChunks * (kPageTokens * kUnit) + in_unit * 16,
+                    token < tokens ? 16 : 0);
+    }
+  }
+};
+
+// q as A operands: in registers where there is room.
+template <int kDim>
+struct QueryOperands {
+  static constexpr bool kIsKept = kDim <= 128;
+  uint32_t kept[kIsKept ? kDim / 16 : 1][4];
+  const unsigned char* queries;
+
+  __device__ __forceinline__ explicit QueryOperands(const unsigned char* queries)
+      : queries(queries) {
+    if constexpr (kIsKept) {
+#pragma unroll
+      for (int k = 0; k < kDim / 16; ++k) load(kept[k], k);
+    }
+  }
+  template <class E>
+  __device__ __forceinline__ void score(float (&s0)[4],
+                                        float (&s1)[4],
+                                        const unsigned char* keys) const {
+    const int32_t key = lane_offset_b<kDim>();
+#pragma unroll
+    for (int k = 0; k < kDim / 16; ++k) {
+      uint32_t b[4];
+      load_matrices(b, keys + chunk_at<kDim, kStageTokens>(key, 0, k));
+      if constexpr (kIsKept) {
+        multiply_pair<E>(s0, s1, kept[k], b);
+      } else {
+        uint32_t a[4];
+        load(a, k);
+        multiply_pair<E>(s0, s1, a, b);
+      }
+    }
+  }
+
+ private:
+  __device__ __forceinline__ void load(uint32_t (&a)[4], int32_t step) const {
+    load_matrices(a, queries + chunk_at<kDim, kTileRows>(lane_offset_a<kDim>(), 0, step));
+  }
+};
+
+// Adds a list of pages to the state of the unit's rows; l is whole afterwards. By one warp.
+template <class E, int kDim>
+__device__ __forceinline__ void attend_pages(const AttentionWork& work,
+                                             const Unit& unit,
+                                             const PageList& list,
+                                             DecodeLayout<kDim>& shared,
+                                             const QueryOperands<kDim>& queries,
+                                             RowState<kDim, 1>& state) {
+  using Layout = DecodeLayout<kDim>;
+  const int32_t window = work.rule.window;
+  const int32_t first = position_of(work, unit, 0), last = position_of(work, unit, kTileRows - 1);
+  StageLoader<kDim> loader(work, unit, shared.rings[threadIdx.x / 32][0], list);
+  for (int i = 0; i < Layout::kStages - 1; ++i) loader.load();
+  const auto next_stage = [&] {
+    copy_async_wait<Layout::kStages - 2>();
+    __syncwarp();
+    loader.load();
+    return loader.oldest();
+  };
+#pragma unroll 1
+  for (int32_t page = list.begin; page < list.end; page += list.step) {
+    const int32_t token = page * kPageTokens;
+    PageScores<1> scores;
+    scores.clear();
+#pragma unroll
+    for (int step = 0; step < kPageTokens / kStageTokens; ++step) {
+      queries.template score<E>(scores.s[0][2 * step], scores.s[0][2 * step + 1], next_stage());
+    }
+    if (work.rule.cap_factor > 0) cap_scores(scores, work.rule.cap_factor);
+    if (token + kPageTokens - 1 > first || last - token >= window) {
+      mask_scores(scores, shared.positions, token, window);
+    }
+    soften(scores, state, work.rule.factor);
+    PageWeights<1> weights;
+    weights.template pack<E>(scores);
+#pragma unroll
+    for (int step = 0; step < kPageTokens / kStageTokens; ++step) {
+      add_values<E, kDim, 1, kStageTokens>(state, weights, next_stage(), step, 0);
+    }
+  }
+  copy_async_wait<0>();
+  __syncwarp();
+  state.l[0][0] = quad_sum(state.l[0][0]);
+  state.l[0][1] = quad_sum(state.l[0][1]);
+}
+
+// The warp's pages in the round that starts at page `begin`.
+__device__ __forceinline__ PageList pages_of_warp(const AttentionWork& work,
+                                                  const Unit& unit,
+                                                  int32_t begin) {
+  const int32_t warp = static_cast<int32_t>(threadIdx.x / 32);
+  if (!work.is_invariant) return {begin + warp, unit.end_page, kAttentionWarps};
+  const int32_t cut = begin + warp * kCutPages;
+  const int32_t end = cut + kCutPages;
+  return {
+      cut > unit.first_page ? cut : unit.first_page, end < unit.end_page ? end : unit.end_page, 1};
+}
+
+// The warps' partials join what the rounds before left.
+template <int kDim>
+__device__ __forceinline__ void fold_round(DecodeLayout<kDim>& shared) {
+  __syncthreads();
+  FoldState<kDim> state;
+  state.clear();
+  state.fold(shared.run);
+#pragma unroll 1
+  for (int32_t warp = 0; warp < kAttentionWarps; ++warp) state.fold(shared.part(warp));
+  __syncthreads();
+  state.store(shared.run);
+}
+
+// Where the unit's partial, or that of the cut which starts at page `begin`, goes.
+template <int kDim>
+__device__ __forceinline__ Partial<kDim>& slot_of_cut(const AttentionWork& work,
+                                                      const Unit& unit,
+                                                      int32_t begin) {
+  const int32_t cut = begin / kCutPages - unit.share.first_page / kCutPages;
+  return slots_of<kDim>(work, unit)[1 + cut - work.plan.header->cut];
+}
+
+// All rounds of a unit. Folding, they end as the rows of the output, or as the unit's partial;
+// otherwise (invariant mode, not the tile's first unit) each cut leaves its own.
+template <class E, int kDim>
+__device__ __forceinline__ void attend_unit(const AttentionWork& work,
+                                            const Unit& unit,
+                                            DecodeLayout<kDim>& shared) {
+  const bool folds = !work.is_invariant || unit.split == 0;
+  const int32_t round = work.is_invariant ? kAttentionWarps * kCutPages : unit.end_page;
+  const int32_t start =
+      work.is_invariant ? unit.first_page / kCutPages * kCutPages : unit.first_page;
+  {
+    FoldState<kDim> nothing;
+    nothing.clear();
+    nothing.store(shared.run);
+  }
+#pragma unroll 1
+  for (int32_t begin = start; begin < unit.end_page; begin += round) {
+    const PageList list = pages_of_warp(work, unit, begin);
+    RowState<kDim, 1> state;
+    state.clear();
+    attend_pages<E>(work, unit, list, shared, QueryOperands<kDim>(shared.queries), state);
+    if (!folds) {
+      if (list.begin < list.end) {
+        write_partial(slot_of_cut<kDim>(work, unit, list.begin), state, 0, unit.num_rows);
+      }
+      continue;
+    }
+    write_partial(shared.part(threadIdx.x / 32), state, 0, kTileRows);
+    fold_round(shared);
+  }
+  if (!folds) return;
+  __syncthreads();
+  FoldState<kDim> fold;
+  fold.clear();
+  fold.fold(shared.run);
+  if (unit.share.splits == 1) {
+    fold.template write<E>(work, unit, 0);
+  } else {
+    fold.store(slots_of<kDim>(work, unit)[unit.split]);
+  }
+}
+
+template <class E, int kDim>
+__global__ void __launch_bounds__(kAttentionThreads, 1)
+    decode_kernel(const __grid_constant__ AttentionWork work) {
+  DecodeLayout<kDim>& shared = shared_memory<DecodeLayout<kDim>>();
+  dependency_wait();
+  const int32_t units = work.plan.header->units[kDecodeKernel];
+  int32_t index = static_cast<int32_t>(blockIdx.x);
+  while (index < units) {
+    const Unit& unit = shared.unit;
+    take_unit(work, kDecodeKernel, kTileRows, index, shared.unit);
+    load_queries<kDim, kTileRows>(work, unit, shared.queries, shared.positions);
+    __syncthreads();
+    attend_unit<E>(work, unit, shared);
+    if (unit.share.splits > 1 && arrives_last(work, unit, shared.word)) {
+      write_folded<E, kDim, kTileRows>(work, unit);
+    }
+    index = next_unit(work, kDecodeKernel, shared.word);
+  }
+}
+
+}  // namespace
+
+cudaError_t prepare_decode() {
+  cudaError_t error = cudaSuccess;
+  for (const int32_t width : {64, 80, 96, 128, 256}) {
+    const cudaError_t failed = for_width(width, [&]<int kDim>() {
+      constexpr int64_t kBytes = sizeof(DecodeLayout<kDim>);
+      static_assert(kBytes == listed_shared_bytes(kDecodeKernel, kDim));
+      const cudaError_t first = allow_shared_memory(decode_kernel<Bf16, kDim>, kBytes);
+      return first != cudaSuccess ? first : allow_shared_memory(decode_kernel<Fp16, kDim>, kBytes);
+    });
+    if (error == cudaSuccess) error = failed;
+  }
+  return error;
+}
+
+void launch_decode(
+    CudaQueue& queue, const AttentionWork& work, int32_t stored_dim, bool is_bf16, int32_t blocks) {
+  LaunchConfig config;
+  config.grid = dim3(static_cast<unsigned>(blocks));
+  config.block = dim3(kAttentionThreads);
+  for_width(stored_dim, [&]<int kDim>() {
+    config.shared_bytes = sizeof(DecodeLayout<kDim>);
+    launch(queue,
+           "attention_decode",
+           is_bf16 ? decode_kernel<Bf16, kDim> : decode_kernel<Fp16, kDim>,
+           config,
+           work);
+  });
+}
+
+}  // namespace trireme::cuda
