@@ -32,9 +32,20 @@ inline double elementwise_tolerance(double magnitude, DType out) {
 
 // Attention over `length` tokens whose scores carry an error of at most `score_error` and whose
 // weighted values add up to `magnitude` in absolute value: a score's error moves its weight and the
-// sum of weights; a page adds a few roundings.
-inline double attention_tolerance(int64_t length, double score_error, double magnitude, DType out) {
-  return magnitude * (2 * score_error + 0x1p-20) + sum_tolerance(length, magnitude, out);
+// sum of weights; a page adds a few roundings. Where weights are rounded to `weights` before they
+// meet V, that is a rounding of each term; weights are at most 1 and values at most `largest`.
+inline double attention_tolerance(int64_t length,
+                                  double score_error,
+                                  double magnitude,
+                                  DType out,
+                                  DType weights = DType::kFloat32,
+                                  double largest = 0) {
+  double rounded = 0;
+  if (weights == DType::kBFloat16) rounded = magnitude * 0x1p-8;
+  if (weights == DType::kFloat16) {
+    rounded = magnitude * 0x1p-11 + static_cast<double>(length) * 0x1p-25 * largest;
+  }
+  return magnitude * (2 * score_error + 0x1p-20) + rounded + sum_tolerance(length, magnitude, out);
 }
 
 }  // namespace trireme
