@@ -80,6 +80,7 @@ struct Shape {
   dim3 block = {32};
   size_t shared_bytes = 0;
   bool overlaps = false;
+  bool is_cooperative = false;
 };
 
 template <class... Parameters, class... Arguments>
@@ -87,16 +88,18 @@ cudaError_t launch(cudaStream_t stream,
                    const Shape& shape,
                    void (*kernel)(Parameters...),
                    Arguments&&... arguments) {
-  cudaLaunchAttribute attribute = {};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = shape.overlaps;
+  cudaLaunchAttribute attributes[2] = {};
+  attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[0].val.programmaticStreamSerializationAllowed = shape.overlaps;
+  attributes[1].id = cudaLaunchAttributeCooperative;
+  attributes[1].val.cooperative = shape.is_cooperative;
   cudaLaunchConfig_t config = {};
   config.gridDim = shape.grid;
   config.blockDim = shape.block;
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = stream;
-  config.attrs = &attribute;
-  config.numAttrs = 1;
+  config.attrs = attributes;
+  config.numAttrs = 2;
   return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
 }
 

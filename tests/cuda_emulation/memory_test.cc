@@ -64,6 +64,15 @@ TEST(Launch, MoreSharedMemoryThanAllowedIsRefused) {
   stream.wait();
 }
 
+TEST(Launch, ACooperativeGridOfMoreBlocksThanRunAtOnceIsRefused) {
+  const Stream stream;
+  const auto most = static_cast<unsigned>(settings().num_multiprocessors);
+  EXPECT_EQ(launch(stream.get(), {.grid = {most}, .is_cooperative = true}, nothing), cudaSuccess);
+  EXPECT_EQ(launch(stream.get(), {.grid = {most + 1}, .is_cooperative = true}, nothing),
+            cudaErrorCooperativeLaunchTooLarge);
+  stream.wait();
+}
+
 TEST(Recording, CallsAreKeptInOrderWithStreamAndBytes) {
   const Stream stream;
   const DeviceArray<uint32_t> words(4);

@@ -169,6 +169,10 @@ cudaError_t launch_kernel(const cudaLaunchConfig_t& config,
   }
   auto kernel = std::make_shared<Kernel>(read_config(config, function));
   if (!is_valid(*kernel, shared_limit_of(function))) return result(cudaErrorInvalidValue);
+  if (kernel->is_cooperative &&
+      kernel->num_blocks() > static_cast<uint64_t>(settings().num_multiprocessors)) {
+    return result(cudaErrorCooperativeLaunchTooLarge);
+  }
   kernel->body = std::move(body);
   Task task;
   task.name = "kernel";
@@ -299,6 +303,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     NAME(cudaErrorIllegalAddress);
     NAME(cudaErrorPeerAccessAlreadyEnabled);
     NAME(cudaErrorLaunchFailure);
+    NAME(cudaErrorCooperativeLaunchTooLarge);
     NAME(cudaErrorNotSupported);
     NAME(cudaErrorStreamCaptureUnsupported);
     NAME(cudaErrorStreamCaptureInvalidated);
