@@ -18,8 +18,10 @@ void add_flags(FlagSet& flags, CoordinatorOptions& options) {
   flags.add("groups", &options.groups, "replicas that may come", "Cluster");
   flags.add("state", &options.state_dir, "folder for worker.key", "Cluster");
   flags.add("max-num-seqs", &options.max_num_seqs, "requests that run at once", "Scheduling");
-  flags.add_length(
-      "max-num-batched-tokens", &options.max_batched_tokens, "tokens of a step", "Scheduling");
+  flags.add_length("max-num-batched-tokens",
+                   &options.max_batched_tokens,
+                   "tokens of a step; 0: as many as a group takes",
+                   "Scheduling");
   flags.add(
       "max-waiting-requests", &options.max_waiting_requests, "bound of the queue", "Scheduling");
   flags.add_size(
@@ -47,7 +49,7 @@ Status check(const CoordinatorOptions& options) {
       {"worker-port", options.workers.port, 0, 65535},
       {"groups", options.groups, 1, 1024},
       {"max-num-seqs", options.max_num_seqs, 1, 65536},
-      {"max-num-batched-tokens", options.max_batched_tokens, 1, 1 << 20},
+      {"max-num-batched-tokens", options.max_batched_tokens, 0, 1 << 20},
       {"max-waiting-requests", options.max_waiting_requests, 1, 1 << 24},
       {"tokenizer-threads", options.tokenizer_threads, 1, 256}};
   for (const auto& [name, value, low, high] : bounds) {

@@ -18,7 +18,7 @@ struct CoordinatorOptions {
   std::string state_dir;
   int groups = 1;
   int max_num_seqs = 256;
-  int64_t max_batched_tokens = 512;
+  int64_t max_batched_tokens = 0;  // 0: as many as a group takes
   int max_waiting_requests = 4096;
   int64_t max_waiting_bytes = 256ll << 20;
   int tokenizer_threads = 1;

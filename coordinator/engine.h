@@ -26,7 +26,7 @@ struct EngineOptions {
   bool prefix_caching = true;
   bool allow_probes = false;
   int32_t max_num_seqs = 256;
-  int32_t max_batched_tokens = 512;
+  int32_t max_batched_tokens = 0;  // of a step; 0: as many as the group takes
   int32_t max_waiting_requests = 4096;
   int64_t max_waiting_bytes = 256ll << 20;
   std::string cache_salt;  // model version, adapter and principal salt go into page keys

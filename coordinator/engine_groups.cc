@@ -17,7 +17,9 @@ void Engine::State::handle(event::GroupReady& event) {
   }
   GroupShape shape = event.shape;
   shape.max_slots = std::min(shape.max_slots, options_.max_num_seqs);
-  shape.max_batched_tokens = std::min(shape.max_batched_tokens, options_.max_batched_tokens);
+  if (options_.max_batched_tokens > 0) {
+    shape.max_batched_tokens = std::min(shape.max_batched_tokens, options_.max_batched_tokens);
+  }
   groups_.emplace(shape.group, Group(shape));
   end_too_long();
 }

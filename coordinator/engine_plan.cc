@@ -2,20 +2,13 @@
 
 #include "coordinator/engine_state.h"
 #include "coordinator/page_keys.h"
+#include "model/step_buckets.h"
 
 namespace trireme {
 
 namespace {
 
 constexpr size_t kLookAhead = 64;  // waiting sequences that one plan considers
-
-int32_t round_up_bucket(int32_t count) {
-  constexpr int32_t kSmall[] = {1, 2, 4, 8, 16, 24, 32, 48, 64};
-  for (const int32_t bucket : kSmall) {
-    if (count <= bucket) return bucket;
-  }
-  return (count + 31) / 32 * 32;
-}
 
 }  // namespace
 
@@ -222,9 +215,11 @@ void Engine::State::send_plan(Group& group, const SchedulerDecision& decision) {
   }
   int32_t tokens = static_cast<int32_t>(part.decodes.size());
   for (const Chunk& chunk : part.chunks) tokens += static_cast<int32_t>(chunk.ids.size());
-  plan.graph_key = {round_up_bucket(tokens),
-                    round_up_bucket(static_cast<int32_t>(flight.drawing.size())),
-                    part.chunks.empty()};
+  plan.graph_key = graph_key_of(group.shape.token_buckets,
+                                group.shape.row_buckets,
+                                tokens,
+                                static_cast<int32_t>(flight.drawing.size()),
+                                part.chunks.empty());
   effects_->push_back(effect::SendPlan{group.shape.group, std::move(plan)});
 }
 

@@ -61,6 +61,8 @@ struct GroupShape {
   int32_t max_batched_tokens = 512;
   int32_t max_model_len = 0;
   bool invariant = true;
+  std::vector<int32_t> token_buckets;  // of recorded steps, ascending; empty: none are recorded
+  std::vector<int32_t> row_buckets;
   std::string compatibility;  // equal: a request may continue there bit for bit
 
   // Tokens of the longest sequence, prompt and answer.

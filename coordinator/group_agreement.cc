@@ -86,6 +86,17 @@ Status check_counts(const RankHello& hello) {
                    value,
                    ", at least 1 is needed; give it more memory (--kv-memory)");
   }
+  for (const auto* buckets : {&hello.token_buckets, &hello.row_buckets}) {
+    if (std::ranges::is_sorted(*buckets)) continue;
+    return invalid("TRI-GRP-052",
+                   "rank ",
+                   hello.rank,
+                   " (",
+                   hello.host,
+                   ") announces buckets that do not ascend: ",
+                   join(*buckets),
+                   "; coordinator and workers must be of one version");
+  }
   return ok_status();
 }
 
@@ -125,6 +136,8 @@ GroupShape shape_of(const std::vector<const RankHello*>& hellos) {
   shape.max_model_len =
       static_cast<int32_t>(std::min<int64_t>(first.max_model_len, pages * shape.page_tokens));
   shape.invariant = first.invariant;
+  shape.token_buckets = first.token_buckets;
+  shape.row_buckets = first.row_buckets;
   const std::vector<std::string> parts = {first.fingerprint,
                                           first.dtype,
                                           first.quantization,

@@ -22,7 +22,8 @@ struct Epochs {
   bool operator==(const Epochs&) const = default;
 };
 
-// Names the captured graph that serves a step on CUDA; the CPU ignores it.
+// Names the recording that serves a step on CUDA: buckets of what the ranks announced, zeros for a
+// step that none serves. The CPU ignores it.
 struct GraphKey {
   int32_t token_bucket = 0;
   int32_t row_bucket = 0;

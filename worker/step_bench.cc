@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/philox.h"
+#include "model/step_buckets.h"
 
 namespace trireme {
 namespace {
@@ -32,7 +33,12 @@ StatusOr<int32_t> parse_count(const std::string& text) {
 class StepBench {
  public:
   StepBench(const StepBenchSpec& spec, Worker& worker, GroupComms& comms)
-      : spec_(spec), worker_(worker), comms_(comms), page_tokens_(worker.kv_layout().page_tokens) {}
+      : spec_(spec),
+        worker_(worker),
+        comms_(comms),
+        page_tokens_(worker.kv_layout().page_tokens),
+        token_buckets_(worker.token_buckets()),
+        row_buckets_(worker.row_buckets()) {}
 
   Status run();
 
@@ -46,6 +52,7 @@ class StepBench {
   void open(StepPart& part, SlotId slot, int32_t tokens);
   Status close(int32_t slots);
   Status execute(StepPart part, int64_t wait_ids_through);
+  GraphKey key_of(const StepPart& part) const;
   Status barrier();
   TokenId make_id();
   double now_s() { return static_cast<double>(clock_.now_us()) * 1e-6; }
@@ -54,6 +61,8 @@ class StepBench {
   Worker& worker_;
   GroupComms& comms_;
   const int32_t page_tokens_;
+  const std::vector<int32_t> token_buckets_;
+  const std::vector<int32_t> row_buckets_;
   SteadyClock clock_;
   int64_t step_ = 0;
   uint32_t ids_made_ = 0;
@@ -202,9 +211,22 @@ Status StepBench::close(int32_t slots) {
 Status StepBench::execute(StepPart part, int64_t wait_ids_through) {
   StepPlan plan;
   plan.step = ++step_;
+  plan.graph_key = key_of(part);
   plan.wait_ids_through = std::max<int64_t>(wait_ids_through, 0);
   plan.parts.push_back(std::move(part));
   return worker_.executor().execute(plan);
+}
+
+// As the coordinator would name it.
+GraphKey StepBench::key_of(const StepPart& part) const {
+  auto tokens = static_cast<int32_t>(part.decodes.size());
+  int32_t rows = tokens;
+  for (const Chunk& chunk : part.chunks) {
+    tokens += static_cast<int32_t>(chunk.ids.size());
+    rows += chunk.sample ? 1 : 0;
+  }
+  if (tokens == 0) return {};
+  return graph_key_of(token_buckets_, row_buckets_, tokens, rows, part.chunks.empty());
 }
 
 Status StepBench::barrier() {

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "kernels/backend.h"
 #include "model/model_source.h"
 #include "model/parallel_plan.h"
 #include "model/shard_spec.h"
+#include "model/step_buckets.h"
 #include "worker/comm/session.h"
 #include "worker/kv_cache.h"
 #include "worker/shard_model.h"
@@ -63,6 +65,9 @@ class Worker {
   int64_t num_pages() const { return num_pages_; }  // the fewest of any rank
   int32_t max_model_len() const { return max_model_len_; }
   int num_threads() const { return num_threads_; }
+  // Sizes of the steps that the backend records; empty: it records none.
+  std::vector<int32_t> token_buckets() const { return buckets_up_to(max_tokens()); }
+  std::vector<int32_t> row_buckets() const { return buckets_up_to(options_.max_num_seqs); }
   BackendInfo backend_info() const { return backend_->info(); }
   int64_t vocabulary_size() const { return source_.config.vocabulary_size; }
 
@@ -80,6 +85,9 @@ class Worker {
   bool is_cuda() const { return options_.backend == "cuda"; }
   int64_t longest_wanted() const {  // sequences; fewer tokens may fit
     return options_.max_model_len > 0 ? options_.max_model_len : source_.config.max_positions;
+  }
+  std::vector<int32_t> buckets_up_to(int32_t most) const {
+    return backend_->records_steps() ? step_buckets(most) : std::vector<int32_t>();
   }
   int32_t max_tokens() const {  // rows of a step
     return std::max(options_.max_num_batched_tokens, options_.max_num_seqs);
