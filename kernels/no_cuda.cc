@@ -3,11 +3,23 @@
 
 namespace trireme {
 
-StatusOr<std::unique_ptr<Backend>> make_cuda_backend(const CudaBackendOptions&) {
+namespace {
+
+Status no_cuda() {
   return invalid("TRI-CUDA-002",
                  "this build has no CUDA; configure with -DTRIREME_CUDA=ON, or use --backend cpu");
 }
 
+}  // namespace
+
+StatusOr<std::unique_ptr<Backend>> make_cuda_backend(const CudaBackendOptions&) {
+  return no_cuda();
+}
+
 int num_cuda_devices() { return 0; }
+
+bool is_built_with_cuda() { return false; }
+
+StatusOr<CudaSurvey> survey_cuda() { return no_cuda(); }
 
 }  // namespace trireme

@@ -1,24 +1,21 @@
-// trireme-worker: one rank of a group, started by mpirun. Loads its shard, then runs step plans
-// from the coordinator, from a file, or of a bench.
+// trireme-worker: a rank of a group, started by mpirun, or all ranks of one (--local-ranks). Loads
+// its shard, then runs step plans from the coordinator, from a file, or of a bench.
 #include <sys/prctl.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/flags.h"
-#include "base/trace.h"
+#include "kernels/cuda_backend.h"
+#include "worker/comm/local_group.h"
 #include "worker/comm/session.h"
-#include "worker/coordinator_link.h"
-#include "worker/load_lines.h"
-#include "worker/plan_file.h"
-#include "worker/step_bench.h"
-#include "worker/step_loop.h"
-#include "worker/worker.h"
+#include "worker/device_list.h"
+#include "worker/rank.h"
 #include "worker/worker_flags.h"
 
 namespace trireme {
@@ -26,190 +23,8 @@ namespace {
 
 constexpr int kBadUsage = 2;
 constexpr int kFailed = 3;
-constexpr TimeUs kOpenUs = 60'000'000;  // headers of shards on a slow disk
 
 void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
-
-// Everything of this rank, in the order in which it comes to life.
-class Rank {
- public:
-  Rank(WorkerFlags flags, Session& session) : flags_(std::move(flags)), session_(session) {}
-
-  Status run();
-  // All ranks have agreed that the group cannot be: an orderly end, before anything was loaded.
-  bool refused() const { return refused_; }
-
- private:
-  Status open_link();
-  Status open_source();
-  Status first_failure(const Status& own);
-  Status load();
-  Status serve();
-  Status run_file();
-  RankHello hello() const;
-  Status write_trace();
-
-  WorkerFlags flags_;
-  Session& session_;
-  Progress progress_;
-  std::unique_ptr<CoordinatorLink> link_;
-  std::unique_ptr<GroupComms> comms_;
-  std::unique_ptr<ModelSource> source_;
-  std::unique_ptr<Trace> trace_;
-  std::unique_ptr<Worker> worker_;
-  bool refused_ = false;
-};
-
-Status Rank::run() {
-  const WorkerOptions& options = flags_.worker;
-  say(session_.describe(options.tp, options.pp));
-  if (!flags_.coordinator.empty()) RETURN_IF_ERROR(open_link());
-  Status status = load();
-  if (status.ok() && link_) status = serve();
-  if (status.ok() && !flags_.plans.empty()) status = run_file();
-  if (status.ok() && !flags_.bench_step.empty()) {
-    const auto spec = parse_step_bench(flags_.bench_step);
-    status = spec.ok() ? run_step_bench(*spec, *worker_, *comms_) : spec.status();
-  }
-  const Status traced = write_trace();
-  if (!status.ok() && link_) link_->say_goodbye(status);
-  return status.ok() ? traced : status;
-}
-
-Status Rank::open_link() {
-  LinkOptions options;
-  options.endpoint = flags_.coordinator;
-  options.group = flags_.group;
-  options.rank = session_.rank();
-  options.tp = flags_.worker.tp;
-  options.pp = flags_.worker.pp;
-  options.host = session_.host();
-  if (const auto key = environment("TRIREME_WORKER_KEY")) {
-    ASSIGN_OR_RETURN(options.key, parse_worker_key(*key));
-  }
-  ASSIGN_OR_RETURN(link_, CoordinatorLink::open(options, progress_));
-  return ok_status();
-}
-
-// What can be refused from the headers alone.
-Status Rank::open_source() {
-  ASSIGN_OR_RETURN(ModelSource source, open_model(flags_.model, flags_.weights_seed));
-  source_ = std::make_unique<ModelSource>(std::move(source));
-  return Worker::check(flags_.worker, *source_);
-}
-
-// Collective: if any rank has failed, all fail, and the first of them says why.
-Status Rank::first_failure(const Status& own) {
-  const std::byte failed{!own.ok()};
-  std::vector<std::byte> all(comms_->group->size());
-  Queue queue;
-  comms_->group->set_deadline(SteadyClock().now_us() + kOpenUs);
-  comms_->group->all_gather(queue, std::span(&failed, 1), all);
-  RETURN_IF_ERROR(comms_->group->status());
-  const auto first = std::ranges::find(all, std::byte{1}) - all.begin();
-  if (first == static_cast<int64_t>(all.size())) return ok_status();
-  refused_ = true;
-  return first == comms_->rank ? own : absl::CancelledError("another rank says why");
-}
-
-Status Rank::load() {
-  progress_.enter(Phase::kLoading);
-  comms_ = session_.make_group(flags_.worker.tp, flags_.worker.pp);
-  RETURN_IF_ERROR(first_failure(open_source()));
-  WorkerOptions options = flags_.worker;
-  options.ranks_on_host = session_.ranks_on_host();
-  if (!flags_.trace.empty()) {
-    const int before = 1 + flags_.group * session_.size();  // the coordinator's row is the first
-    trace_ = std::make_unique<Trace>(
-        concat("group ", flags_.group, " rank ", comms_->rank, " (stage ", comms_->stage, ")"),
-        before + comms_->rank);
-    options.trace = trace_.get();
-  }
-  LoadLines lines(session_.rank());
-  const auto on_progress = [&](int64_t done, int64_t total) {
-    progress_.load_bytes = done;
-    progress_.load_total_bytes = total;
-    progress_.bump();
-    lines.report(done, total);
-  };
-  ASSIGN_OR_RETURN(worker_, Worker::make(options, *source_, *comms_, progress_, on_progress));
-  lines.finish(concat(worker_->num_pages(),
-                      " KV pages of ",
-                      worker_->kv_layout().page_tokens,
-                      " tokens, sequences up to ",
-                      worker_->max_model_len(),
-                      " tokens, ",
-                      worker_->num_threads(),
-                      " threads, ",
-                      worker_->backend_info().isa));
-  return ok_status();
-}
-
-Status Rank::serve() {
-  progress_.enter(Phase::kWaitStart);
-  ASSIGN_OR_RETURN(const Start start, link_->introduce(hello()));
-  if (start.pages < 1 || start.pages > worker_->num_pages()) {
-    return invalid("TRI-GRP-028",
-                   "the coordinator starts this group with ",
-                   start.pages,
-                   " pages, it has 1 to ",
-                   worker_->num_pages());
-  }
-  progress_.enter(Phase::kWarming);
-  RETURN_IF_ERROR(worker_->start(start.pages, *link_));
-  link_->say_started(start.epochs);
-  progress_.enter(Phase::kIdle);
-  return run_steps(*link_, worker_->executor());
-}
-
-// Results come from the answering rank; probes also from the first rank of each other stage, which
-// writes them to a file of its own.
-Status Rank::run_file() {
-  ASSIGN_OR_RETURN(const auto plans, PlanFileReader::open(flags_.plans));
-  const bool answers = comms_->rank == worker_->cut().answering_rank();
-  const std::string name = flags_.results.empty() ? "/dev/null"
-                           : answers              ? flags_.results
-                                                  : concat(flags_.results, ".rank", comms_->rank);
-  const bool writes = answers || (flags_.probes && comms_->tensor_index == 0);
-  ASSIGN_OR_RETURN(auto writer, RecordWriter::create(writes ? name : "/dev/null"));
-  ResultFile results(std::move(writer), flags_.probes);
-  RETURN_IF_ERROR(worker_->start(worker_->num_pages(), results));
-  RETURN_IF_ERROR(run_steps(*plans, worker_->executor()));
-  return results.flush();
-}
-
-RankHello Rank::hello() const {
-  const BackendInfo info = worker_->backend_info();
-  const KvLayout layout = worker_->kv_layout();
-  RankHello hello;
-  hello.group = flags_.group;
-  hello.rank = comms_->rank;
-  hello.host = session_.host();
-  hello.pid = getpid();
-  hello.tp = flags_.worker.tp;
-  hello.pp = flags_.worker.pp;
-  hello.fingerprint = source_->checkpoint->fingerprint();
-  hello.dtype = std::string(name_of(flags_.worker.dtype));
-  hello.backend = info.name;
-  hello.isa = info.isa;
-  hello.kv_layout = {.version = layout.version,
-                     .dtype = std::string(name_of(layout.dtype)),
-                     .page_tokens = layout.page_tokens,
-                     .head_dim = layout.head_dim,
-                     .unit = layout.unit,
-                     .v_order = layout.v_order,
-                     .scale_bytes = layout.scale_bytes};
-  hello.pages = worker_->num_pages();
-  hello.max_slots = flags_.worker.max_num_seqs;
-  hello.max_batched_tokens = flags_.worker.max_num_batched_tokens;
-  hello.max_model_len = worker_->max_model_len();
-  return hello;
-}
-
-Status Rank::write_trace() {
-  if (!trace_) return ok_status();
-  return trace_->write_lines(concat(flags_.trace, ".rank", comms_->rank));
-}
 
 // What every rank sees alike is said once.
 int refuse(const Status& status, int rank) {
@@ -217,36 +32,100 @@ int refuse(const Status& status, int rank) {
   return kBadUsage;
 }
 
-// This process's number under mpirun or srun, before MPI has started.
-int launched_rank() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK"}) {
-    if (const auto rank = environment(name)) return std::atoi(rank->c_str());
+// A number that mpirun or srun has given this process, before MPI has started.
+std::optional<int> launched(std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (const auto number = environment(name)) return std::atoi(number->c_str());
   }
-  return 0;
+  return std::nullopt;
 }
 
-int run(int argc, char** argv) {
-  const auto flags = parse_worker_flags({argv + 1, argv + argc});
-  if (flags.ok() && flags->help) {
-    std::printf("%s", flags->help_text.c_str());
-    return 0;
-  }
-  if (!flags.ok()) return refuse(flags.status(), launched_rank());
-  auto session = Session::start(&argc, &argv);
-  if (!session.ok()) {
-    say(message_of(session.status()));
-    return kFailed;
-  }
-  const int self = (*session)->rank();
-  const Status size = (*session)->check_size(flags->worker.tp, flags->worker.pp);
-  if (!size.ok()) return refuse(size, self);
+// To its end, orderly or refused; a rank that fails ends the process. Returns the exit status, 0
+// for a rank that another one's words have refused.
+int run_rank(const WorkerFlags& flags, const RankPlace& place) {
   prctl(PR_SET_TIMERSLACK, 1000);  // a wait of 50 us must not take 100
-
-  Rank rank(*flags, **session);
+  Rank rank(flags, place);
   const Status status = rank.run();
   if (status.ok()) return 0;
   if (rank.refused()) return refuse(status, absl::IsCancelled(status) ? 1 : 0);
   leave_group(status);  // peers may wait for this rank: no orderly end
+}
+
+int run_local_ranks(const WorkerFlags& flags, int num_devices) {
+  const WorkerOptions& options = flags.worker;
+  const std::string host = this_host();
+  auto group = make_local_group(options.tp, options.pp, host);
+  std::vector<int> statuses(group.size());
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < flags.local_ranks; ++rank) {
+    RankPlace place;
+    place.rank = rank;
+    place.host = host;
+    place.description =
+        describe_place(rank, options.tp, options.pp, host, flags.local_ranks) + ", one process";
+    place.ranks_on_host = flags.local_ranks;
+    place.device = device_of_rank(flags, rank, /*on_first_host=*/true, num_devices);
+    place.make_group = [&group, rank] { return std::move(group[rank]); };
+    threads.emplace_back([&flags, &status = statuses[rank], place = std::move(place)] {
+      status = run_rank(flags, place);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const int status : statuses) {
+    if (status != 0) return status;
+  }
+  return 0;
+}
+
+int run_launched_rank(const WorkerFlags& flags, int num_devices, int* argc, char*** argv) {
+  const WorkerOptions& options = flags.worker;
+  auto session = Session::start(argc, argv);
+  if (!session.ok()) {
+    say(message_of(session.status()));
+    return kFailed;
+  }
+  Session& mine = **session;
+  const Status size = mine.check_size(options.tp, options.pp);
+  if (!size.ok()) return refuse(size, mine.rank());
+  RankPlace place;
+  place.rank = mine.rank();
+  place.host = mine.host();
+  place.description = mine.describe(options.tp, options.pp);
+  place.ranks_on_host = mine.ranks_on_host();
+  place.device = device_of_rank(flags, mine.local_rank(), mine.is_on_first_host(), num_devices);
+  place.make_group = [&] { return mine.make_group(options.tp, options.pp); };
+  return run_rank(flags, place);
+}
+
+// Or why there are none.
+StatusOr<int> count_devices() {
+  if (const int count = num_cuda_devices(); count > 0) return count;
+  RETURN_IF_ERROR(survey_cuda().status());
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  auto flags = parse_worker_flags({argv + 1, argv + argc});
+  if (flags.ok() && flags->help) {
+    std::printf("%s", flags->help_text.c_str());
+    return 0;
+  }
+  const int rank = launched({"OMPI_COMM_WORLD_RANK", "PMIX_RANK"}).value_or(0);
+  if (!flags.ok()) return refuse(flags.status(), rank);
+  if (flags->list_devices) {
+    std::printf("%s\n", device_list(survey_cuda()).c_str());
+    return 0;
+  }
+  const WorkerOptions& options = flags->worker;
+  const int num_launched = launched({"OMPI_COMM_WORLD_SIZE"}).value_or(rank + 1);
+  const Status local = check_local_ranks(options.tp, options.pp, flags->local_ranks, num_launched);
+  if (!local.ok()) return refuse(local, rank);
+  const StatusOr<int> num_devices = options.backend == "cpu" ? 0 : count_devices();
+  const StatusOr<std::string> chosen = choose_backend(*flags, num_devices);
+  if (!chosen.ok()) return refuse(chosen.status(), rank);
+  if (rank == 0) say(*chosen);
+  if (flags->local_ranks > 1) return run_local_ranks(*flags, num_devices.value_or(0));
+  return run_launched_rank(*flags, num_devices.value_or(0), &argc, &argv);
 }
 
 }  // namespace

@@ -11,15 +11,23 @@ Status not_built(const std::string& flag, const std::string& value, const std::s
   return invalid("TRI-GRP-024", "--", flag, " ", value, " is not built; built are: ", built);
 }
 
+constexpr int32_t kCpuBatchedTokens = 512;
+constexpr int32_t kCudaBatchedTokens = 8192;
+
+StatusOr<DType> dtype_of(const std::string& name) {
+  if (name == "auto" || name == "bfloat16") return DType::kBFloat16;
+  if (name == "float16") return DType::kFloat16;
+  if (name == "float32") return DType::kFloat32;
+  return not_built("dtype", name, "bfloat16, float16, float32");
+}
+
 Status check_built(const WorkerFlags& flags,
-                   const std::string& dtype,
-                   const std::string& backend,
                    const std::string& quantization,
                    const std::string& kv_dtype) {
-  if (dtype != "float32" && dtype != "bfloat16" && dtype != "auto") {
-    return not_built("dtype", dtype, "bfloat16, float32");
+  const std::string& backend = flags.worker.backend;
+  if (backend != "cpu" && backend != "cuda" && backend != "auto") {
+    return not_built("backend", backend, "auto, cpu, cuda");
   }
-  if (backend != "cpu" && backend != "auto") return not_built("backend", backend, "cpu");
   if (quantization != "none") return not_built("quantization", quantization, "none");
   if (kv_dtype != "auto") return not_built("kv-cache-dtype", kv_dtype, "auto");
   const int sources = !flags.coordinator.empty() + !flags.plans.empty() + !flags.bench_step.empty();
@@ -35,13 +43,28 @@ Status check_built(const WorkerFlags& flags,
   }
   const WorkerOptions& worker = flags.worker;
   if (worker.tp < 1 || worker.pp < 1 || worker.max_num_seqs < 1 ||
-      worker.max_num_batched_tokens < 1 || worker.max_model_len < 0 || worker.kv_memory_bytes < 0 ||
-      worker.threads < 0) {
+      worker.max_num_batched_tokens < 0 || worker.max_model_len < 0 || worker.kv_memory_bytes < 0 ||
+      worker.threads < 0 || flags.local_ranks < 1 || flags.device < -1 || flags.first_device < 0) {
     return invalid("TRI-GRP-026",
-                   "-tp, -pp, --max-num-seqs and --max-num-batched-tokens are at least 1;"
-                   " --max-model-len, --kv-memory and --threads at least 0 (0: chosen)");
+                   "-tp, -pp, --max-num-seqs and --local-ranks are at least 1;"
+                   " --max-num-batched-tokens, --max-model-len, --kv-memory and --threads at least"
+                   " 0 (0: chosen); --device at least -1 and --first-device at least 0");
   }
   return ok_status();
+}
+
+void add_device_flags(FlagSet& set, WorkerFlags& flags) {
+  const std::string devices = "Devices";
+  set.add("device",
+          &flags.device,
+          "GPU of this rank; -1: by its number on its host, modulo the GPUs",
+          devices);
+  set.add("first-device", &flags.first_device, "GPUs of rank 0's host that others have", devices);
+  set.add("local-ranks", &flags.local_ranks, "ranks that are threads of this process", devices);
+  set.add("nccl-interface", &flags.nccl_interface, "network of NCCL between hosts: eth0", devices);
+  set.add("nccl-adapters", &flags.nccl_adapters, "InfiniBand adapters of NCCL: mlx5_0", devices);
+  set.add("nccl-infiniband", &flags.nccl_infiniband, "let NCCL use InfiniBand", devices);
+  set.add("list-devices", &flags.list_devices, "say what this build and machine have (JSON)");
 }
 
 }  // namespace
@@ -49,17 +72,17 @@ Status check_built(const WorkerFlags& flags,
 StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& arguments) {
   WorkerFlags flags;
   WorkerOptions& worker = flags.worker;
-  int64_t max_num_batched_tokens = worker.max_num_batched_tokens;
+  int64_t max_num_batched_tokens = 0;
   int step_timeout_s = static_cast<int>(worker.step_timeout_us / 1'000'000);
   std::string dtype = "bfloat16";
-  std::string backend = "auto";
   std::string quantization = "none";
   std::string kv_dtype = "auto";
 
+  worker.backend = "auto";
   FlagSet set("trireme-worker", "one rank of a group; started by mpirun");
   const std::string model = "Model";
   set.add("model", &flags.model, "folder of the checkpoint, or dummy:SHAPE", model);
-  set.add("dtype", &dtype, "bfloat16 or float32", model);
+  set.add("dtype", &dtype, "bfloat16, float16 (cuda) or float32 (cpu)", model);
   set.add("quantization", &quantization, "none", model);
   set.add("kv-cache-dtype", &kv_dtype, "auto: the dtype", model);
   set.add("weights-seed", &flags.weights_seed, "of dummy: models", model);
@@ -68,12 +91,18 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
   set.alias("-tp", "tensor-parallel-size");
   set.add("pipeline-parallel-size", &worker.pp, "stages", shape);
   set.alias("-pp", "pipeline-parallel-size");
-  set.add("backend", &backend, "auto or cpu", shape);
+  set.add("backend", &worker.backend, "auto, cpu or cuda", shape);
+  set.add(
+      "invariant", &worker.invariant, "cuda: the same bits in any company (cpu: always)", shape);
   set.add("threads", &worker.threads, "kernel threads; 0: the cores / ranks of the host", shape);
   set.add("isa", &worker.isa, "auto, portable, avx2, avx512 or avx512_bf16", shape);
+  add_device_flags(set, flags);
   const std::string limits = "Limits";
   set.add("max-num-seqs", &worker.max_num_seqs, "sequences at once", limits);
-  set.add_length("max-num-batched-tokens", &max_num_batched_tokens, "tokens of a step", limits);
+  set.add_length("max-num-batched-tokens",
+                 &max_num_batched_tokens,
+                 "tokens of a step; 0: 512 on the CPU, 8192 on CUDA",
+                 limits);
   set.add_length("max-model-len", &worker.max_model_len, "0: the model's, or what fits", limits);
   set.add_size("kv-memory", &worker.kv_memory_bytes, "of KV pages; 0: chosen", limits);
   set.add_length("vocabulary-limit",
@@ -93,16 +122,52 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
   ASSIGN_OR_RETURN(const std::vector<std::string> rest, set.parse(arguments));
   flags.help = set.help_wanted() || set.help_all_wanted();
   flags.help_text = set.help(true);
-  if (flags.help) return flags;
+  if (flags.help || flags.list_devices) return flags;
   if (!rest.empty()) {
     return invalid("TRI-GRP-027", "'", rest.front(), "' is no flag; see trireme-worker --help");
   }
   worker.max_num_batched_tokens =
       static_cast<int32_t>(std::min<int64_t>(max_num_batched_tokens, int64_t{1} << 20));
   worker.step_timeout_us = std::max(step_timeout_s, 1) * TimeUs{1'000'000};
-  worker.dtype = dtype == "float32" ? DType::kFloat32 : DType::kBFloat16;
-  RETURN_IF_ERROR(check_built(flags, dtype, backend, quantization, kv_dtype));
+  ASSIGN_OR_RETURN(worker.dtype, dtype_of(dtype));
+  RETURN_IF_ERROR(check_built(flags, quantization, kv_dtype));
   return flags;
+}
+
+StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& num_devices) {
+  WorkerOptions& worker = flags.worker;
+  const int count = num_devices.ok() ? *num_devices : 0;
+  const bool is_auto = worker.backend == "auto";
+  if (is_auto) {
+    worker.backend = count > 0 && worker.dtype != DType::kFloat32 ? "cuda" : "cpu";
+  } else if (worker.backend == "cuda" && count == 0) {
+    return num_devices.ok() ? invalid("TRI-CUDA-002", "this process sees no GPU; use --backend cpu")
+                            : num_devices.status();
+  }
+  const bool on_gpu = worker.backend == "cuda";
+  if (worker.dtype == (on_gpu ? DType::kFloat32 : DType::kFloat16)) {
+    return invalid("TRI-GRP-024",
+                   "--dtype ",
+                   name_of(worker.dtype),
+                   " is not built on the ",
+                   worker.backend,
+                   " backend; built are: bfloat16, ",
+                   on_gpu ? "float16" : "float32");
+  }
+  worker.invariant = worker.invariant || !on_gpu;
+  if (worker.max_num_batched_tokens == 0) {
+    worker.max_num_batched_tokens = on_gpu ? kCudaBatchedTokens : kCpuBatchedTokens;
+  }
+  return concat("backend ",
+                worker.backend,
+                is_auto ? concat(" (auto: ", count, count == 1 ? " GPU)" : " GPUs)") : "",
+                worker.invariant ? "" : ", not invariant");
+}
+
+int device_of_rank(const WorkerFlags& flags, int local_rank, bool on_first_host, int num_devices) {
+  if (flags.device >= 0) return flags.device;
+  const int first = on_first_host ? flags.first_device : 0;
+  return (first + local_rank) % std::max(num_devices, 1);
 }
 
 }  // namespace trireme

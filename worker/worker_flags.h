@@ -10,7 +10,7 @@
 namespace trireme {
 
 struct WorkerFlags {
-  WorkerOptions worker;
+  WorkerOptions worker;  // backend and max_num_batched_tokens: as asked, until choose_backend()
   std::string model;
   uint64_t weights_seed = 0;
 
@@ -22,6 +22,14 @@ struct WorkerFlags {
   bool probes = false;
   std::string bench_step;
 
+  int local_ranks = 1;   // ranks that are threads of this process
+  int device = -1;       // -1: by the rank's number on its host
+  int first_device = 0;  // of the host of rank 0: groups before this one have those below it
+  std::string nccl_interface;
+  std::string nccl_adapters;
+  bool nccl_infiniband = true;
+  bool list_devices = false;
+
   std::string trace;  // each rank writes FILE.rank<N>
   bool help = false;
   std::string help_text;
@@ -30,5 +38,14 @@ struct WorkerFlags {
 // TRI-ARGS-...: what is no flag or has no such value. TRI-GRP-023: not one source of plans.
 // TRI-GRP-024: a value that is known but not built.
 StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& arguments);
+
+// Settles `auto`, the dtype and the tokens of a step. `num_devices`: GPUs that this process sees,
+// or why it sees none. Returns a line that says what was chosen. TRI-CUDA-002: cuda was asked for
+// and `num_devices` is an error, or none is there; TRI-GRP-024: the backend has no such dtype.
+StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& num_devices);
+
+// The device of the rank that is number `local_rank` on its host. Groups that share the first host
+// take its devices in turn.
+int device_of_rank(const WorkerFlags& flags, int local_rank, bool on_first_host, int num_devices);
 
 }  // namespace trireme

@@ -26,6 +26,7 @@ set(trireme_cuda_sources
   sample.cu
   staging.cc
   step_ring.cu
+  survey.cc
   weight_stream.cc
 )
 # Of trireme_cuda alone (what needs libraries of NVIDIA's), and what stands in for it.

@@ -49,7 +49,7 @@ class SetupGuard {
   std::thread thread_;
 };
 
-std::string host_name() {
+std::string mpi_host_name() {
   char name[MPI_MAX_PROCESSOR_NAME] = {};
   int length = 0;
   MPI_Get_processor_name(name, &length);
@@ -57,7 +57,7 @@ std::string host_name() {
 }
 
 std::vector<std::string> gather_hosts(int size) {
-  const std::string mine = host_name();
+  const std::string mine = mpi_host_name();
   char padded[MPI_MAX_PROCESSOR_NAME] = {};
   mine.copy(padded, sizeof padded - 1);
   std::vector<char> all(static_cast<size_t>(size) * sizeof padded);
@@ -68,13 +68,12 @@ std::vector<std::string> gather_hosts(int size) {
   return hosts;
 }
 
-int count_ranks_on_host(int rank) {
+void count_ranks_on_host(int rank, int* count, int* local_rank) {
   MPI_Comm shared = MPI_COMM_NULL;
-  int count = 1;
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &shared);
-  MPI_Comm_size(shared, &count);
+  MPI_Comm_size(shared, count);
+  MPI_Comm_rank(shared, local_rank);
   MPI_Comm_free(&shared);
-  return count;
 }
 
 // A part of the world as a Comm of its own; null where `color` is MPI_UNDEFINED.
@@ -128,7 +127,7 @@ StatusOr<std::unique_ptr<Session>> Session::start(int* argc, char*** argv) {
   MPI_Comm_rank(MPI_COMM_WORLD, &session->rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &session->size_);
   session->hosts_ = gather_hosts(session->size_);
-  session->ranks_on_host_ = count_ranks_on_host(session->rank_);
+  count_ranks_on_host(session->rank_, &session->ranks_on_host_, &session->local_rank_);
   return session;
 }
 
@@ -173,27 +172,36 @@ std::unique_ptr<GroupComms> Session::make_group(int tp, int pp) {
   return member ? std::move(comms) : nullptr;
 }
 
+std::string describe_place(int rank, int tp, int pp, const std::string& host, int ranks_on_host) {
+  return concat("rank ",
+                rank,
+                " of ",
+                tp * pp,
+                " on ",
+                host,
+                ": stage ",
+                rank / tp,
+                " of ",
+                pp,
+                ", tensor index ",
+                rank % tp,
+                " of ",
+                tp,
+                ", ",
+                ranks_on_host,
+                ranks_on_host == 1 ? " rank" : " ranks",
+                " on this host");
+}
+
+std::string this_host() {
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
 std::string Session::describe(int tp, int pp) const {
-  const int stage = rank_ / tp;
-  std::string text = concat("rank ",
-                            rank_,
-                            " of ",
-                            size_,
-                            " on ",
-                            host(),
-                            ": stage ",
-                            stage,
-                            " of ",
-                            pp,
-                            ", tensor index ",
-                            rank_ % tp,
-                            " of ",
-                            tp,
-                            ", ",
-                            ranks_on_host_,
-                            ranks_on_host_ == 1 ? " rank" : " ranks",
-                            " on this host");
-  const auto first = hosts_.begin() + stage * tp;
+  std::string text = describe_place(rank_, tp, pp, host(), ranks_on_host_);
+  const auto first = hosts_.begin() + rank_ / tp * tp;
   const std::set<std::string> spanned(first, first + tp);
   if (spanned.size() > 1) {
     text += concat("; warning: its tensor group spans the hosts ",

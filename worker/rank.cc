@@ -1,0 +1,180 @@
+#include "worker/rank.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "base/flags.h"
+#include "worker/load_lines.h"
+#include "worker/plan_file.h"
+#include "worker/step_bench.h"
+#include "worker/step_loop.h"
+
+namespace trireme {
+namespace {
+
+constexpr TimeUs kOpenUs = 60'000'000;  // headers of shards on a slow disk
+
+}  // namespace
+
+Status Rank::run() {
+  std::fprintf(stderr, "%s\n", place_.description.c_str());
+  if (!flags_.coordinator.empty()) RETURN_IF_ERROR(open_link());
+  Status status = load();
+  if (status.ok() && link_) status = serve();
+  if (status.ok() && !flags_.plans.empty()) status = run_file();
+  if (status.ok() && !flags_.bench_step.empty()) {
+    const auto spec = parse_step_bench(flags_.bench_step);
+    status = spec.ok() ? run_step_bench(*spec, *worker_, *comms_) : spec.status();
+  }
+  const Status traced = write_trace();
+  if (!status.ok() && link_) link_->say_goodbye(status);
+  return status.ok() ? traced : status;
+}
+
+Status Rank::open_link() {
+  LinkOptions options;
+  options.endpoint = flags_.coordinator;
+  options.group = flags_.group;
+  options.rank = place_.rank;
+  options.tp = flags_.worker.tp;
+  options.pp = flags_.worker.pp;
+  options.host = place_.host;
+  if (const auto key = environment("TRIREME_WORKER_KEY")) {
+    ASSIGN_OR_RETURN(options.key, parse_worker_key(*key));
+  }
+  ASSIGN_OR_RETURN(link_, CoordinatorLink::open(options, progress_));
+  return ok_status();
+}
+
+// What can be refused from the headers alone.
+Status Rank::open_source() {
+  ASSIGN_OR_RETURN(ModelSource source, open_model(flags_.model, flags_.weights_seed));
+  source_ = std::make_unique<ModelSource>(std::move(source));
+  return Worker::check(flags_.worker, *source_);
+}
+
+// Collective: if any rank has failed, all fail, and the first of them says why.
+Status Rank::first_failure(const Status& own) {
+  const std::byte failed{!own.ok()};
+  std::vector<std::byte> all(comms_->group->size());
+  Queue queue;
+  comms_->group->set_deadline(SteadyClock().now_us() + kOpenUs);
+  comms_->group->all_gather(queue, std::span(&failed, 1), all);
+  RETURN_IF_ERROR(comms_->group->status());
+  const auto first = std::ranges::find(all, std::byte{1}) - all.begin();
+  if (first == static_cast<int64_t>(all.size())) return ok_status();
+  refused_ = true;
+  return first == comms_->rank ? own : absl::CancelledError("another rank says why");
+}
+
+Status Rank::load() {
+  progress_.enter(Phase::kLoading);
+  comms_ = place_.make_group();
+  RETURN_IF_ERROR(first_failure(open_source()));
+  WorkerOptions options = flags_.worker;
+  options.ranks_on_host = place_.ranks_on_host;
+  options.device = place_.device;
+  if (!flags_.trace.empty()) {
+    const int before = 1 + flags_.group * flags_.worker.tp *
+                               flags_.worker.pp;  // the coordinator's row is the first
+    trace_ = std::make_unique<Trace>(
+        concat("group ", flags_.group, " rank ", comms_->rank, " (stage ", comms_->stage, ")"),
+        before + comms_->rank);
+    options.trace = trace_.get();
+  }
+  LoadLines lines(place_.rank);
+  const auto on_progress = [&](int64_t done, int64_t total) {
+    progress_.load_bytes = done;
+    progress_.load_total_bytes = total;
+    progress_.bump();
+    lines.report(done, total);
+  };
+  ASSIGN_OR_RETURN(worker_, Worker::make(options, *source_, *comms_, progress_, on_progress));
+  lines.finish(concat(worker_->num_pages(),
+                      " KV pages of ",
+                      worker_->kv_layout().page_tokens,
+                      " tokens, sequences up to ",
+                      worker_->max_model_len(),
+                      " tokens, ",
+                      worker_->num_threads(),
+                      " threads, ",
+                      worker_->backend_info().isa,
+                      " (",
+                      worker_->backend_info().device,
+                      ")"));
+  return ok_status();
+}
+
+Status Rank::serve() {
+  progress_.enter(Phase::kWaitStart);
+  ASSIGN_OR_RETURN(const Start start, link_->introduce(hello()));
+  if (start.pages < 1 || start.pages > worker_->num_pages()) {
+    return invalid("TRI-GRP-028",
+                   "the coordinator starts this group with ",
+                   start.pages,
+                   " pages, it has 1 to ",
+                   worker_->num_pages());
+  }
+  progress_.enter(Phase::kWarming);
+  RETURN_IF_ERROR(worker_->start(start.pages, *link_));
+  link_->say_started(start.epochs);
+  progress_.enter(Phase::kIdle);
+  return run_steps(*link_, worker_->executor());
+}
+
+// Results come from the answering rank; probes also from the first rank of each other stage, which
+// writes them to a file of its own.
+Status Rank::run_file() {
+  ASSIGN_OR_RETURN(const auto plans, PlanFileReader::open(flags_.plans));
+  const bool answers = comms_->rank == worker_->cut().answering_rank();
+  const std::string name = flags_.results.empty() ? "/dev/null"
+                           : answers              ? flags_.results
+                                                  : concat(flags_.results, ".rank", comms_->rank);
+  const bool writes = answers || (flags_.probes && comms_->tensor_index == 0);
+  ASSIGN_OR_RETURN(auto writer, RecordWriter::create(writes ? name : "/dev/null"));
+  ResultFile results(std::move(writer), flags_.probes);
+  RETURN_IF_ERROR(worker_->start(worker_->num_pages(), results));
+  RETURN_IF_ERROR(run_steps(*plans, worker_->executor()));
+  return results.flush();
+}
+
+RankHello Rank::hello() const {
+  const BackendInfo info = worker_->backend_info();
+  const KvLayout layout = worker_->kv_layout();
+  RankHello hello;
+  hello.group = flags_.group;
+  hello.rank = comms_->rank;
+  hello.host = place_.host;
+  hello.pid = getpid();
+  hello.tp = flags_.worker.tp;
+  hello.pp = flags_.worker.pp;
+  hello.fingerprint = source_->checkpoint->fingerprint();
+  hello.dtype = std::string(name_of(flags_.worker.dtype));
+  hello.invariant = flags_.worker.invariant;
+  hello.backend = info.name;
+  hello.isa = info.isa;
+  hello.kv_layout = {.version = layout.version,
+                     .dtype = std::string(name_of(layout.dtype)),
+                     .page_tokens = layout.page_tokens,
+                     .head_dim = layout.head_dim,
+                     .unit = layout.unit,
+                     .v_order = layout.v_order,
+                     .scale_bytes = layout.scale_bytes};
+  hello.pages = worker_->num_pages();
+  hello.max_slots = flags_.worker.max_num_seqs;
+  hello.max_batched_tokens = flags_.worker.max_num_batched_tokens;
+  hello.max_model_len = worker_->max_model_len();
+  hello.token_buckets = worker_->token_buckets();
+  hello.row_buckets = worker_->row_buckets();
+  return hello;
+}
+
+Status Rank::write_trace() {
+  if (!trace_) return ok_status();
+  return trace_->write_lines(concat(flags_.trace, ".rank", comms_->rank));
+}
+
+}  // namespace trireme

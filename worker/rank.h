@@ -1,0 +1,58 @@
+// One rank of a group, from its first word to its last: the link to the coordinator, the shard, the
+// steps. A process runs one, or several, each in a thread of its own (--local-ranks); whatever ends
+// a rank before its time ends the process. Made, used and destroyed by one thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/trace.h"
+#include "model/model_source.h"
+#include "worker/comm/session.h"
+#include "worker/coordinator_link.h"
+#include "worker/worker.h"
+#include "worker/worker_flags.h"
+
+namespace trireme {
+
+// Where a rank stands, and how it meets the others.
+struct RankPlace {
+  int rank = 0;
+  std::string host;
+  std::string description;  // for people
+  int ranks_on_host = 1;
+  int device = 0;                                           // of CUDA
+  std::function<std::unique_ptr<GroupComms>()> make_group;  // collective
+};
+
+class Rank {
+ public:
+  Rank(WorkerFlags flags, RankPlace place) : flags_(std::move(flags)), place_(std::move(place)) {}
+
+  Status run();
+  // All ranks have agreed that the group cannot be: an orderly end, before anything was loaded.
+  bool refused() const { return refused_; }
+
+ private:
+  Status open_link();
+  Status open_source();
+  Status first_failure(const Status& own);
+  Status load();
+  Status serve();
+  Status run_file();
+  RankHello hello() const;
+  Status write_trace();
+
+  const WorkerFlags flags_;
+  const RankPlace place_;
+  Progress progress_;
+  std::unique_ptr<CoordinatorLink> link_;
+  std::unique_ptr<GroupComms> comms_;
+  std::unique_ptr<ModelSource> source_;
+  std::unique_ptr<Trace> trace_;
+  std::unique_ptr<Worker> worker_;
+  bool refused_ = false;
+};
+
+}  // namespace trireme
