@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cuda_memory.h"
 #include "model/shard_spec.h"
 #include "model/tensor_table.h"
 
@@ -10,19 +11,26 @@ namespace trireme {
 namespace {
 
 constexpr int64_t kCpuPageTokens = 32;
+constexpr int64_t kSlotBytes = int64_t{4} * (2 * 4096 + 256 + 1);  // biases and banned ids
 constexpr int64_t kProcessBytes = int64_t{48} << 20;  // measured: an idle rank on Open MPI 4.1
 
-int64_t bytes_of(const TensorEntry& entry, const TensorSlice& slice, DType dtype) {
+int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+int64_t bytes_of(const TensorEntry& entry, const TensorSlice& slice, const PlanRequest& request) {
   // Vectors (norms, biases) are kept in fp32.
-  const int64_t unit = entry.is_vector || entry.rows == 1 ? 4 : size_of(dtype);
-  return slice.rows.size() * slice.columns.size() * unit;
+  if (entry.is_vector || entry.rows == 1) return slice.rows.size() * slice.columns.size() * 4;
+  const int64_t pad = request.backend == "cuda" ? kCudaColumnPad : 1;
+  return slice.rows.size() * round_up(slice.columns.size(), pad) * size_of(request.dtype);
 }
 
-void add_weights(const ModelConfig& config, const ShardSpec& shard, DType dtype, RankPlan& rank) {
+void add_weights(const ModelConfig& config,
+                 const ShardSpec& shard,
+                 const PlanRequest& request,
+                 RankPlan& rank) {
   const TensorTable table(config);
   for (const TensorEntry& entry : table.entries()) {
     if (!shard.holds(entry)) continue;
-    const int64_t bytes = bytes_of(entry, shard.slice(entry), dtype);
+    const int64_t bytes = bytes_of(entry, shard.slice(entry), request);
     rank.weight_bytes += bytes;
     if (entry.cut == TensorCut::kReplicate) rank.replicated_bytes += bytes;
   }
@@ -46,6 +54,42 @@ int64_t activation_bytes(const ModelConfig& config,
         request.max_num_seqs * (4 * shard.vocabulary().size() + (4 + unit) * config.hidden_size);
   }
   return bytes;
+}
+
+// The same on a GPU, where all of it is in the compute dtype but for logits and slots.
+int64_t gpu_activation_bytes(const ModelConfig& config,
+                             const ShardSpec& shard,
+                             const PlanRequest& request) {
+  const int64_t tokens = std::max(request.max_num_batched_tokens, request.max_num_seqs);
+  const int64_t query = shard.num_heads() * config.head_dim;
+  const int64_t qkv = query + 2 * shard.num_kv_heads() * config.head_dim;
+  const int64_t residuals = request.pp > 1 ? request.pp + 2 : 2;
+  int64_t columns = 0;
+  for (const int64_t width : {qkv, query, query, shard.mlp_columns().size()}) {
+    columns += round_up(width, kCudaRowAlignment);
+  }
+  columns += (2 + residuals) * round_up(config.hidden_size, kCudaRowAlignment);
+  int64_t bytes = tokens * columns * size_of(request.dtype);
+  if (shard.has_head()) {
+    const int64_t length = request.max_model_len > 0 ? request.max_model_len : config.max_positions;
+    bytes += request.max_num_seqs * (4 * shard.vocabulary().size() + 4 * length + kSlotBytes +
+                                     2 * config.hidden_size * size_of(request.dtype));
+  }
+  return bytes;
+}
+
+void add_work(const ModelConfig& config,
+              const ShardSpec& shard,
+              const PlanRequest& request,
+              RankPlan& rank) {
+  if (request.backend == "cuda") {
+    rank.activation_bytes = gpu_activation_bytes(config, shard, request);
+    rank.workspace_bytes = kCudaScratchBytes;
+    rank.reserve_bytes = kCudaReserveBytes;
+    return;
+  }
+  rank.activation_bytes = activation_bytes(config, shard, request);
+  rank.process_bytes = kProcessBytes;
 }
 
 void count_pages(const ModelConfig& config, const PlanRequest& request, GroupPlan& plan) {
@@ -76,13 +120,17 @@ void count_pages(const ModelConfig& config, const PlanRequest& request, GroupPla
   plan.max_model_len = std::min(asked, plan.kv_tokens());
 }
 
-// Two sums a layer by recursive doubling, fp32, and the residual to the next stage.
-int64_t wire_bytes_a_token(const ModelConfig& config, const GroupPlan& plan) {
+// Two sums a layer by recursive doubling, and the residual to the next stage; in fp32 on the CPU,
+// in the compute dtype on GPUs.
+int64_t wire_bytes_a_token(const ModelConfig& config,
+                           const PlanRequest& request,
+                           const GroupPlan& plan) {
   int64_t rounds = 0;
   for (int size = 1; size < plan.tp; size *= 2) ++rounds;
   int64_t layers = 0;
   for (const RankPlan& rank : plan.ranks) layers = std::max(layers, rank.layers.size());
-  const int64_t row = 4 * config.hidden_size;
+  const int64_t unit = request.backend == "cuda" ? size_of(request.dtype) : 4;
+  const int64_t row = unit * config.hidden_size;
   return row * (rounds * (2 * layers + 1) + (plan.pp > 1 ? 1 : 0));
 }
 
@@ -113,9 +161,20 @@ StatusOr<GroupPlan> plan_group(const ModelConfig& config, const PlanRequest& req
   ASSIGN_OR_RETURN(const ParallelPlan cut,
                    ParallelPlan::make(config, request.tp, request.pp, request.backend));
   GroupPlan plan;
+  const bool on_gpu = request.backend == "cuda";
+  const int64_t stored_dim =
+      on_gpu ? cuda_stored_dim(static_cast<int32_t>(config.head_dim)) : config.head_dim;
+  if (stored_dim == 0) {
+    return invalid("TRI-CUDA-003",
+                   "heads of ",
+                   config.head_dim,
+                   " dimensions have no attention kernel for CUDA, at most 256 have; use"
+                   " --backend cpu");
+  }
+  plan.backend = request.backend;
   plan.tp = request.tp;
   plan.pp = request.pp;
-  plan.page_tokens = kCpuPageTokens;
+  plan.page_tokens = on_gpu ? kCudaPageTokens : kCpuPageTokens;
   for (int index = 0; index < cut.num_ranks(); ++index) {
     const ShardSpec shard(config, cut, index);
     RankPlan rank;
@@ -125,15 +184,14 @@ StatusOr<GroupPlan> plan_group(const ModelConfig& config, const PlanRequest& req
     rank.layers = shard.layers();
     rank.num_heads = shard.num_heads();
     rank.num_kv_heads = shard.num_kv_heads();
-    add_weights(config, shard, request.dtype, rank);
-    rank.activation_bytes = activation_bytes(config, shard, request);
-    rank.process_bytes = kProcessBytes;
-    rank.page_bytes = int64_t{2} * plan.page_tokens * config.head_dim * size_of(request.dtype) *
+    add_weights(config, shard, request, rank);
+    add_work(config, shard, request, rank);
+    rank.page_bytes = int64_t{2} * plan.page_tokens * stored_dim * size_of(request.dtype) *
                       rank.num_kv_heads * rank.layers.size();
     plan.ranks.push_back(rank);
   }
   count_pages(config, request, plan);
-  plan.wire_bytes = wire_bytes_a_token(config, plan);
+  plan.wire_bytes = wire_bytes_a_token(config, request, plan);
   return plan;
 }
 

@@ -1,6 +1,7 @@
 // The cut on paper: what every rank of a group will hold, from the config alone, before anything
 // loads. The same arithmetic as the worker's: weights in the compute dtype, KV in pages,
-// activations for the largest step. Knows no files and no machines.
+// activations for the largest step. On "cuda" it counts a GPU's memory (base/cuda_memory.h), on
+// "cpu" the host's. Knows no files and no machines.
 #pragma once
 
 #include <cstdint>
@@ -36,13 +37,18 @@ struct RankPlan {
   int64_t weight_bytes = 0;
   int64_t replicated_bytes = 0;  // of them: held by every rank of the stage
   int64_t activation_bytes = 0;
-  int64_t process_bytes = 0;  // program, MPI and socket buffers
-  int64_t page_bytes = 0;     // of KV, page_tokens tokens
-  int64_t max_pages = 0;      // that fit this rank
-  int64_t fixed_bytes() const { return weight_bytes + activation_bytes + process_bytes; }
+  int64_t workspace_bytes = 0;  // scratch of the ops, where it is not among the activations
+  int64_t process_bytes = 0;    // cpu: program, MPI and socket buffers
+  int64_t reserve_bytes = 0;    // cuda: left to the driver, modules and NCCL
+  int64_t page_bytes = 0;       // of KV, page_tokens tokens
+  int64_t max_pages = 0;        // that fit this rank
+  int64_t fixed_bytes() const {
+    return weight_bytes + activation_bytes + workspace_bytes + process_bytes + reserve_bytes;
+  }
 };
 
 struct GroupPlan {
+  std::string backend;
   int tp = 1;
   int pp = 1;
   int64_t page_tokens = 0;

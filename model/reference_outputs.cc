@@ -124,6 +124,7 @@ float ReferenceSequence::largest_logit() const {
 
 float ReferenceSequence::tolerance(DType compute) const {
   if (compute == DType::kFloat32) return kFloat32Tolerance * largest_logit();
+  if (compute == DType::kFloat16) return kFloat16Tolerance * largest_logit();
   return bf16_max_abs > 0 ? kBFloat16Factor * bf16_max_abs : kBFloat16Tolerance * largest_logit();
 }
 

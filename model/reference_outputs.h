@@ -15,6 +15,7 @@ namespace trireme {
 
 // The table of tolerances for whole models (docs/numerics.md).
 constexpr float kFloat32Tolerance = 1e-4f;   // of the largest |logit|
+constexpr float kFloat16Tolerance = 0.01f;   // of the largest |logit|
 constexpr float kBFloat16Tolerance = 0.06f;  // of the largest |logit|, without a reference error
 constexpr float kBFloat16Factor = 1.5f;      // times the reference's own bf16 error, where known
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/cuda_memory.h"
 #include "kernels/backend.h"
 #include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/cuda_queue.h"
@@ -21,7 +22,7 @@
 
 namespace trireme::cuda {
 
-constexpr int32_t kRowAlignment = 8;  // elements: 16 bytes
+constexpr int32_t kRowAlignment = kCudaRowAlignment;
 
 class CudaBackend final : public Backend {
  public:

@@ -6,13 +6,14 @@
 
 #include <cstdint>
 
+#include "base/cuda_memory.h"
 #include "kernels/buffer.h"
 #include "kernels/weight.h"
 
 namespace trireme::cuda {
 
 constexpr int64_t kRowPad = 128;
-constexpr int64_t kColumnPad = 64;
+constexpr int64_t kColumnPad = kCudaColumnPad;
 
 constexpr int64_t pad_to(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 

@@ -12,6 +12,8 @@
 
 #include <cstdint>
 
+#include "base/cuda_memory.h"
+
 namespace trireme::cuda {
 
 constexpr int32_t kStripColumns = 64;   // the unit of K; weights are zero-padded to it
@@ -21,7 +23,7 @@ constexpr int32_t kStreamWarps = 8;     // they share K, strip by strip in turn
 constexpr int32_t kMaxSplit = 16;       // chunks of K
 constexpr int32_t kMinChunkStrips =
     4;  // below 256 columns the sum of chunks costs more than it wins
-constexpr int64_t kPartialBytes = 32 << 20;  // of chunks' sums: they should stay in L2
+constexpr int64_t kPartialBytes = kCudaScratchBytes;  // of chunks' sums: they should stay in L2
 // Row tiles of W are walked under this many token tiles at a time: blocks that run together then
 // share both their rows of W and of x in L2.
 constexpr int32_t kGroupedTokenTiles = 8;

@@ -1,15 +1,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/cuda_memory.h"
 #include "base/text.h"
 #include "kernels/cuda/backend.h"
 
 namespace trireme::cuda {
 namespace {
-
-// Kept out of every plan: local memory and printf buffers of modules, the driver's own needs, and
-// what NCCL takes when it first sends.
-constexpr int64_t kReserveBytes = int64_t{512} << 20;
 
 int64_t free_bytes() {
   size_t free = 0;
@@ -64,7 +61,7 @@ StatusOr<Buffer> CudaBackend::allocate_shared(int64_t bytes, const std::string& 
 }
 
 int64_t CudaBackend::available_bytes() const {
-  return std::max<int64_t>(0, free_bytes() - kReserveBytes);
+  return std::max<int64_t>(0, free_bytes() - kCudaReserveBytes);
 }
 
 int64_t CudaBackend::cache_bytes() const { return available_bytes(); }

@@ -13,22 +13,17 @@
 
 #include <cstdint>
 
+#include "base/cuda_memory.h"
+
 namespace trireme::cuda {
 
-constexpr int32_t kPageTokens = 64;
+constexpr int32_t kPageTokens = kCudaPageTokens;
 constexpr int32_t kKvLayoutVersion = 2;
 constexpr int32_t kMaxHeadDim = 256;
 
 // The width of a stored row: that of the attention kernels' instance which takes this head_dim, or
 // 0 if none does.
-constexpr int32_t stored_dim(int32_t head_dim) {
-  return head_dim <= 64    ? 64
-         : head_dim <= 80  ? 80
-         : head_dim <= 96  ? 96
-         : head_dim <= 128 ? 128
-         : head_dim <= 256 ? 256
-                           : 0;
-}
+constexpr int32_t stored_dim(int32_t head_dim) { return cuda_stored_dim(head_dim); }
 
 constexpr int32_t swizzle_unit(int32_t stored_dim) {
   const int32_t bytes = 2 * stored_dim;
