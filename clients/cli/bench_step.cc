@@ -180,7 +180,8 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
     RETURN_IF_ERROR(check_hosts_answer(options.shape, preflight.hosts));
   }
   RETURN_IF_ERROR(check_lengths(options, preflight.source.config.max_positions));
-  WorkerLaunch launch;
+  if (!preflight.backend.note.empty()) terminal.note(preflight.backend.note);
+  WorkerLaunch launch = preflight.launch_of(options.shape, 0);
   launch.bench_step = concat("prefill=",
                              options.prefill,
                              ",decode=",
@@ -189,9 +190,8 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
                              join(options.batch, ":"),
                              ",repeats=",
                              options.repeats);
-  launch.hosts = slots_of_group(preflight.hosts, 0, options.shape.num_ranks());
   StepBenchRun run(options, terminal, interrupts);
-  ASSIGN_OR_RETURN(const auto results, run.run(mpirun_command(options.shape, launch)));
+  ASSIGN_OR_RETURN(const auto results, run.run(ranks_command(options.shape, launch)));
   if (!options.save.empty()) {
     RETURN_IF_ERROR(save_run(options.save, {describe_run("step", options.shape).dump(), results}));
   }

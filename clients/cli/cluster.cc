@@ -58,6 +58,7 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
   if (!preflight.hosts.empty()) {
     RETURN_IF_ERROR(check_hosts_answer(options.shape, preflight.hosts));
   }
+  if (!preflight.backend.note.empty()) terminal.note(preflight.backend.note);
   std::unique_ptr<Cluster> cluster(new Cluster(options, preflight, terminal, interrupts));
   RETURN_IF_ERROR(cluster->make_state_folder());
   RETURN_IF_ERROR(cluster->start_coordinator());
@@ -153,14 +154,12 @@ Status Cluster::launch_due() {
 }
 
 Status Cluster::launch(int index) {
-  WorkerLaunch launch;
+  WorkerLaunch launch = preflight_.launch_of(options_.shape, index);
   launch.worker_endpoint = doors_.worker_endpoint;
   launch.worker_key = worker_key_;
-  launch.group = index;
   launch.drawable = options_.limit_vocabulary ? preflight_.drawable() : 0;
-  launch.hosts = slots_of_group(preflight_.hosts, index, options_.shape.num_ranks());
   Group group;
-  ASSIGN_OR_RETURN(group.process, Process::start(mpirun_command(options_.shape, launch)));
+  ASSIGN_OR_RETURN(group.process, Process::start(ranks_command(options_.shape, launch)));
   group.launched_us = clock_.now_us();
   groups_[index] = std::move(group);
   return ok_status();

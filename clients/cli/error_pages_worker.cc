@@ -173,7 +173,8 @@ constexpr ErrorPage kPages[] = {
      "A call to the GPU failed.",
      "A kernel read or wrote where it may not, the device fell off the bus, or another process "
      "reset it. The message names the operation.",
-     "The group is started again by itself. If it comes back: nvidia-smi -q, dmesg (Xid lines), and "
+     "The group is started again by itself. If it comes back: nvidia-smi -q, dmesg (Xid lines), "
+     "and "
      "the same request with --backend cpu."},
     {"TRI-CUDA-002",
      "No GPU can be used.",

@@ -35,11 +35,24 @@ void add(std::vector<std::string>& arguments, std::initializer_list<std::string>
   arguments.insert(arguments.end(), more);
 }
 
+void add_gpu_arguments(const ShapeFlags& shape,
+                       const WorkerLaunch& launch,
+                       std::vector<std::string>& arguments) {
+  add(arguments, {shape.invariant ? "--invariant" : "--no-invariant"});
+  if (launch.first_gpu > 0) add(arguments, {"--first-device", concat(launch.first_gpu)});
+  if (launch.local_ranks > 1) add(arguments, {"--local-ranks", concat(launch.local_ranks)});
+  if (!shape.nccl_interface.empty()) add(arguments, {"--nccl-interface", shape.nccl_interface});
+  if (!shape.nccl_adapters.empty()) add(arguments, {"--nccl-adapters", shape.nccl_adapters});
+  if (!shape.nccl_infiniband) add(arguments, {"--no-nccl-infiniband"});
+}
+
 void add_worker_arguments(const ShapeFlags& shape,
                           const WorkerLaunch& launch,
                           std::vector<std::string>& arguments) {
   add(arguments, {program_folder() + "/trireme-worker", "--model", shape.model});
   add(arguments, {"-tp", concat(shape.tp), "-pp", concat(shape.pp)});
+  add(arguments, {"--backend", launch.backend});
+  if (launch.backend == "cuda") add_gpu_arguments(shape, launch, arguments);
   add(arguments, {"--dtype", shape.dtype, "--threads", concat(shape.threads)});
   add(arguments, {"--isa", shape.isa, "--weights-seed", concat(shape.weights_seed)});
   add(arguments, {"--max-num-seqs", concat(shape.max_num_seqs)});
@@ -110,6 +123,38 @@ std::vector<HostSlots> slots_of_group(const std::vector<HostSlots>& hosts, int i
     wanted -= taken;
   }
   return mine;
+}
+
+int slots_before_group(const std::vector<HostSlots>& hosts, int index, int ranks) {
+  int before = index * ranks;
+  for (const HostSlots& host : hosts) {
+    if (before < host.slots) return before;
+    before -= host.slots;
+  }
+  return before;
+}
+
+std::vector<std::string> agent_command(const std::string& agent, const std::string& host) {
+  std::vector<std::string> command = split(agent, ' ');
+  if (command.front() == "ssh") {
+    for (const char* extra : {"-o", "BatchMode=yes", "-o", "ConnectTimeout=6"}) {
+      command.emplace_back(extra);
+    }
+  }
+  command.push_back(host);
+  return command;
+}
+
+ProcessOptions ranks_command(const ShapeFlags& shape, const WorkerLaunch& launch) {
+  if (launch.local_ranks <= 1) return mpirun_command(shape, launch);
+  ProcessOptions options;
+  options.death_signal = SIGTERM;
+  add_worker_arguments(shape, launch, options.arguments);
+  options.environment.push_back(kNoConfigFile);
+  if (!launch.worker_key.empty()) {
+    options.environment.emplace_back("TRIREME_WORKER_KEY", launch.worker_key);
+  }
+  return options;
 }
 
 ProcessOptions mpirun_command(const ShapeFlags& shape, const WorkerLaunch& launch) {

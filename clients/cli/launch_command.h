@@ -30,6 +30,9 @@ struct WorkerLaunch {
   std::string worker_key;  // hexadecimal; "": plain
   std::string bench_step;  // instead of a coordinator
   int group = 0;
+  std::string backend = "cpu";   // or "cuda"
+  int first_gpu = 0;             // of the group's first host
+  int local_ranks = 1;           // over 1: the group is one process, without mpirun
   int64_t drawable = 0;          // ids from here on are never drawn; 0: all may be
   std::vector<HostSlots> hosts;  // empty: this machine
 };
@@ -41,6 +44,14 @@ struct CoordinatorLaunch {
   bool allow_probes = false;
 };
 
+// HOST as `agent` reaches it; a command follows.
+std::vector<std::string> agent_command(const std::string& agent, const std::string& host);
+
+// Slots of the first host of group `index` that groups before it have; without hosts, all of them.
+int slots_before_group(const std::vector<HostSlots>& hosts, int index, int ranks);
+
+// A group's ranks: mpirun, or one process with all of them.
+ProcessOptions ranks_command(const ShapeFlags& shape, const WorkerLaunch& launch);
 ProcessOptions mpirun_command(const ShapeFlags& shape, const WorkerLaunch& launch);
 ProcessOptions coordinator_command(const ShapeFlags& shape, const CoordinatorLaunch& launch);
 

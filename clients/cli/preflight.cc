@@ -16,19 +16,6 @@ constexpr int kMaxCutRanks = 64;     // looked at for a suggestion
 constexpr size_t kShownTensors = 3;  // of those that nothing uses
 constexpr int kHostAnswerMs = 8'000;
 
-PlanRequest plan_request(const ShapeFlags& shape, int64_t rank_memory_bytes) {
-  PlanRequest request;
-  request.tp = shape.tp;
-  request.pp = shape.pp;
-  request.dtype = shape.compute_dtype();
-  request.max_model_len = shape.max_model_len;
-  request.max_num_seqs = shape.max_num_seqs;
-  request.max_num_batched_tokens = shape.max_num_batched_tokens;
-  request.kv_memory_bytes = shape.kv_memory_bytes;
-  request.rank_memory_bytes = rank_memory_bytes;
-  return request;
-}
-
 std::string show_bytes(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
 
 // What one sequence of KV needs, against --kv-memory.
@@ -64,7 +51,7 @@ Status check_local_memory(const ShapeFlags& shape, const Preflight& found) {
   needed *= shape.groups;
   if (needed <= available) return ok_status();
   const int64_t weights = found.plan.weight_bytes();
-  PlanRequest a_host = plan_request(shape, available);
+  PlanRequest a_host = plan_request(shape, "cpu", available);
   const std::vector<GroupPlan> cuts = rank_cuts(found.source.config, a_host, kMaxCutRanks);
   const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
   const std::string advice =
@@ -92,7 +79,81 @@ Status check_local_memory(const ShapeFlags& shape, const Preflight& found) {
                  advice);
 }
 
+Status take_hosts(const ShapeFlags& shape, Preflight& found) {
+  ASSIGN_OR_RETURN(found.hosts, read_hostfile(shape.hostfile, shape.num_ranks() * shape.groups));
+  if (shape.worker_host != "127.0.0.1") return ok_status();
+  return invalid("TRI-UP-009",
+                 "with --hostfile the ranks need --worker-host: this host's address, as the other"
+                 " hosts see it");
+}
+
+// On each GPU as many ranks as have to share it. Other hosts answer for themselves at load.
+Status check_gpu_memory(const ShapeFlags& shape, const Preflight& found) {
+  const BackendChoice& gpus = found.backend;
+  if (gpus.num_gpus == 0 || !found.hosts.empty()) return ok_status();
+  const int64_t ranks_a_gpu = gpus.ranks_a_gpu(shape.groups * shape.num_ranks());
+  const int64_t available = gpus.gpu_memory_bytes / ranks_a_gpu;
+  const int64_t least_tokens =
+      shape.max_model_len > 0 ? shape.max_model_len : found.plan.page_tokens;
+  const int64_t needed = std::max(found.plan.needed_bytes(least_tokens),
+                                  found.plan.most_fixed_bytes() + shape.kv_memory_bytes);
+  if (needed <= available) return ok_status();
+  const std::vector<GroupPlan> cuts = rank_cuts(
+      found.source.config, plan_request(shape, "cuda", gpus.gpu_memory_bytes), kMaxCutRanks);
+  const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
+  return invalid("TRI-UP-006",
+                 "a rank needs at least ",
+                 show_bytes(needed),
+                 " of GPU memory (KV for ",
+                 least_tokens,
+                 " tokens), ",
+                 show_bytes(available),
+                 " are there for it",
+                 ranks_a_gpu > 1 ? concat(" (", ranks_a_gpu, " ranks share a GPU)") : "",
+                 fits == cuts.end()
+                     ? concat("; no cut over up to ", kMaxCutRanks, " such GPUs fits")
+                     : concat("; over ",
+                              fits->ranks.size(),
+                              fits->ranks.size() == 1 ? " such GPU" : " such GPUs",
+                              " it fits: -tp ",
+                              fits->tp,
+                              " -pp ",
+                              fits->pp));
+}
+
 }  // namespace
+
+PlanRequest plan_request(const ShapeFlags& shape,
+                         const std::string& backend,
+                         int64_t memory_bytes) {
+  constexpr int64_t kCpuBatchedTokens = 512;
+  constexpr int64_t kCudaBatchedTokens = 8192;
+  PlanRequest request;
+  request.tp = shape.tp;
+  request.pp = shape.pp;
+  request.backend = backend;
+  request.dtype = shape.compute_dtype();
+  request.max_model_len = shape.max_model_len;
+  request.max_num_seqs = shape.max_num_seqs;
+  request.max_num_batched_tokens = shape.max_num_batched_tokens > 0 ? shape.max_num_batched_tokens
+                                   : backend == "cuda"              ? kCudaBatchedTokens
+                                                                    : kCpuBatchedTokens;
+  request.kv_memory_bytes = shape.kv_memory_bytes;
+  request.rank_memory_bytes = memory_bytes;
+  return request;
+}
+
+WorkerLaunch Preflight::launch_of(const ShapeFlags& shape, int group) const {
+  WorkerLaunch launch;
+  launch.group = group;
+  launch.backend = backend.backend;
+  launch.local_ranks = backend.local_ranks;
+  launch.hosts = slots_of_group(hosts, group, shape.num_ranks());
+  if (backend.backend == "cuda") {
+    launch.first_gpu = slots_before_group(hosts, group, shape.num_ranks());
+  }
+  return launch;
+}
 
 StatusOr<Preflight> check_before_launch(const ShapeFlags& shape) {
   RETURN_IF_ERROR(check_shape(shape));
@@ -108,7 +169,9 @@ StatusOr<Preflight> check_before_launch(const ShapeFlags& shape) {
                join(std::vector<std::string>(unexpected.begin(), unexpected.begin() + shown)),
                shown < unexpected.size() ? ", ..." : ""));
   }
-  ASSIGN_OR_RETURN(found.plan, plan_group(found.source.config, plan_request(shape, 0)));
+  ASSIGN_OR_RETURN(found.backend, choose_backend(shape));
+  const PlanRequest request = plan_request(shape, found.backend.backend, 0);
+  ASSIGN_OR_RETURN(found.plan, plan_group(found.source.config, request));
   if (found.source.tokenizer_path) {
     ASSIGN_OR_RETURN(found.tokenizer, Tokenizer::load(*found.source.tokenizer_path));
   }
@@ -120,16 +183,10 @@ StatusOr<Preflight> check_before_launch(const ShapeFlags& shape) {
                    found.source.config.max_positions,
                    "; lower it or leave it out");
   }
-  if (!shape.hostfile.empty()) {
-    ASSIGN_OR_RETURN(found.hosts, read_hostfile(shape.hostfile, shape.num_ranks() * shape.groups));
-    if (shape.worker_host == "127.0.0.1") {
-      return invalid("TRI-UP-009",
-                     "with --hostfile the ranks need --worker-host: this host's address, "
-                     "as the other hosts see it");
-    }
-  }
+  if (!shape.hostfile.empty()) RETURN_IF_ERROR(take_hosts(shape, found));
   RETURN_IF_ERROR(check_kv_memory(shape, found.plan));
-  RETURN_IF_ERROR(check_local_memory(shape, found));
+  RETURN_IF_ERROR(found.backend.backend == "cuda" ? check_gpu_memory(shape, found)
+                                                  : check_local_memory(shape, found));
   return found;
 }
 
@@ -137,13 +194,7 @@ Status check_hosts_answer(const ShapeFlags& shape, const std::vector<HostSlots>&
   std::vector<std::pair<std::string, Process>> questions;
   for (const HostSlots& host : hosts) {
     ProcessOptions options;
-    options.arguments = split(shape.launch_agent, ' ');
-    if (options.arguments.front() == "ssh") {
-      for (const char* extra : {"-o", "BatchMode=yes", "-o", "ConnectTimeout=6"}) {
-        options.arguments.emplace_back(extra);
-      }
-    }
-    options.arguments.push_back(host.host);
+    options.arguments = agent_command(shape.launch_agent, host.host);
     options.arguments.emplace_back("true");
     ASSIGN_OR_RETURN(Process question, Process::start(options));
     questions.emplace_back(host.host, std::move(question));

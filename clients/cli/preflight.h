@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "clients/cli/devices.h"
 #include "clients/cli/launch_command.h"
 #include "clients/cli/shape_flags.h"
 #include "model/model_source.h"
@@ -18,13 +19,21 @@ namespace trireme {
 struct Preflight {
   ModelSource source;
   std::unique_ptr<const Tokenizer> tokenizer;  // null: the model has none
+  BackendChoice backend;
   GroupPlan plan;
   std::vector<HostSlots> hosts;       // empty: this machine
   std::vector<std::string> warnings;  // that do not stop anything
+
+  // What is to be told of a group's launch beside where its plans come from.
+  WorkerLaunch launch_of(const ShapeFlags& shape, int group) const;
   int64_t drawable() const { return tokenizer ? tokenizer->vocabulary_size() : 0; }
 };
 
-// TRI-UP-001..007, TRI-CONF, TRI-LOAD, TRI-TOK, TRI-PLAN: all of them bad input, nothing started.
+// `memory_bytes`: what a rank may use; 0: not known.
+PlanRequest plan_request(const ShapeFlags& shape, const std::string& backend, int64_t memory_bytes);
+
+// TRI-CUDA-002, TRI-UP-001..007, TRI-UP-017, TRI-CONF, TRI-LOAD, TRI-TOK, TRI-PLAN: all of them bad
+// input, nothing started.
 StatusOr<Preflight> check_before_launch(const ShapeFlags& shape);
 
 // TRI-UP-008: a host of the hostfile does not answer within a few seconds (named).

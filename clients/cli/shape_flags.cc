@@ -7,6 +7,15 @@
 
 namespace trireme {
 
+namespace {
+
+std::vector<std::string> dtypes_of(const std::string& backend) {
+  if (backend == "auto") return {"bfloat16", "float16", "float32"};
+  return built_dtypes(backend);
+}
+
+}  // namespace
+
 void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool is_private) {
   const std::string cut = "Cluster";
   const std::string more = "More of the cluster";
@@ -22,22 +31,31 @@ void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool is_private) {
   flags.add("pipeline-parallel-size", &shape.pp, "stages of layers", cut);
   flags.alias("-pp", "pipeline-parallel-size");
   if (!is_private) add_doors(cut);
-  flags.add("dtype", &shape.dtype, "bfloat16, or float32 (exact, slower)", cut);
+  flags.add("dtype", &shape.dtype, "bfloat16, float16 (cuda) or float32 (cpu: exact, slower)", cut);
   flags.add("threads", &shape.threads, "of a rank; 0: cores / ranks on the host", cut);
   flags.add_length("max-model-len", &shape.max_model_len, "longest sequence, e.g. 32k", cut);
   flags.add_size("kv-memory", &shape.kv_memory_bytes, "KV pages of a rank, e.g. 2GiB", cut);
   if (is_private) add_doors(more);
-  flags.add("backend", &shape.backend, "auto or cpu", more);
+  flags.add("backend", &shape.backend, "auto (GPUs, if there are some), cpu or cuda", more);
+  flags.add("invariant",
+            &shape.invariant,
+            "cuda: an answer's bits do not depend on its company (cpu: always)",
+            more);
   flags.add("isa", &shape.isa, "auto, portable, avx2, avx512 or avx512_bf16", more);
   flags.add("quantization", &shape.quantization, "none", more);
   flags.add("kv-cache-dtype", &shape.kv_cache_dtype, "auto: the dtype", more);
   flags.add("max-num-seqs", &shape.max_num_seqs, "sequences that run at once", more);
-  flags.add_length(
-      "max-num-batched-tokens", &shape.max_num_batched_tokens, "tokens of a step (512)", more);
+  flags.add_length("max-num-batched-tokens",
+                   &shape.max_num_batched_tokens,
+                   "tokens of a step; 0: 512 on the CPU, 8192 on CUDA",
+                   more);
   flags.add("enable-prefix-caching", &shape.prefix_caching, "share pages of equal prefixes", more);
   flags.add("hostfile", &shape.hostfile, "hosts and slots, as mpirun reads them", more);
   flags.add("launch-agent", &shape.launch_agent, "program that reaches the other hosts", more);
   flags.add("interface", &shape.interface, "network between the hosts, e.g. eth0", more);
+  flags.add("nccl-interface", &shape.nccl_interface, "network between the GPUs' hosts", more);
+  flags.add("nccl-adapters", &shape.nccl_adapters, "InfiniBand adapters, e.g. mlx5_0", more);
+  flags.add("nccl-infiniband", &shape.nccl_infiniband, "let NCCL use InfiniBand", more);
   flags.add("worker-host", &shape.worker_host, "this host, as the other hosts see it", more);
   flags.add("worker-port", &shape.worker_port, "of the worker door; 0: any free one", more);
   flags.add("insecure", &shape.insecure, "allow the client door off loopback", more);
@@ -60,8 +78,8 @@ Status check_shape(const ShapeFlags& shape) {
     const char* flag;
     const std::string& value;
     std::vector<std::string> built;
-  } choices[] = {{"backend", shape.backend, {"auto", "cpu"}},
-                 {"dtype", shape.dtype, {"bfloat16", "float32"}},
+  } choices[] = {{"backend", shape.backend, {"auto", "cpu", "cuda"}},
+                 {"dtype", shape.dtype, dtypes_of(shape.backend)},
                  {"quantization", shape.quantization, {"none"}},
                  {"kv-cache-dtype", shape.kv_cache_dtype, {"auto"}},
                  {"isa", shape.isa, {"auto", "portable", "avx2", "avx512", "avx512_bf16"}}};
@@ -84,7 +102,7 @@ Status check_shape(const ShapeFlags& shape) {
                 {"threads", shape.threads, 0, 4096},
                 {"max-model-len", shape.max_model_len, 0, 1 << 24},
                 {"max-num-seqs", shape.max_num_seqs, 1, 65536},
-                {"max-num-batched-tokens", shape.max_num_batched_tokens, 1, 1 << 20}};
+                {"max-num-batched-tokens", shape.max_num_batched_tokens, 0, 1 << 20}};
   for (const auto& range : ranges) {
     if (range.value >= range.low && range.value <= range.high) continue;
     return invalid("TRI-UP-002",
@@ -98,6 +116,20 @@ Status check_shape(const ShapeFlags& shape) {
                    range.high);
   }
   return ok_status();
+}
+
+DType ShapeFlags::compute_dtype() const {
+  if (dtype == "float32") return DType::kFloat32;
+  return dtype == "float16" ? DType::kFloat16 : DType::kBFloat16;
+}
+
+std::vector<std::string> built_dtypes(const std::string& backend) {
+  return {"bfloat16", backend == "cuda" ? "float16" : "float32"};
+}
+
+bool has_dtype(const std::string& backend, const std::string& dtype) {
+  const std::vector<std::string> built = built_dtypes(backend);
+  return std::ranges::find(built, dtype) != built.end();
 }
 
 }  // namespace trireme

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/dtype.h"
 #include "base/flags.h"
@@ -21,12 +22,16 @@ struct ShapeFlags {
   std::string hostfile;
   std::string launch_agent = "ssh";  // how mpirun reaches other hosts
   std::string interface;             // of the network between hosts; "": MPI chooses
+  std::string nccl_interface;        // of the network between GPUs; "": NCCL chooses
+  std::string nccl_adapters;
+  bool nccl_infiniband = true;
   int threads = 0;
   std::string isa = "auto";
+  bool invariant = false;     // cuda: the same bits in any company; the CPU's always are
   int64_t max_model_len = 0;  // 0: the model's, or what fits
   int max_num_seqs = 256;
-  int64_t max_num_batched_tokens = 512;
-  int64_t kv_memory_bytes = 0;  // 0: chosen
+  int64_t max_num_batched_tokens = 0;  // 0: the backend's default
+  int64_t kv_memory_bytes = 0;         // 0: chosen
   bool prefix_caching = true;
   std::string served_model_name;
   std::string host = "127.0.0.1";
@@ -40,8 +45,12 @@ struct ShapeFlags {
   bool verbose = false;
 
   int num_ranks() const { return tp * pp; }
-  DType compute_dtype() const { return dtype == "float32" ? DType::kFloat32 : DType::kBFloat16; }
+  DType compute_dtype() const;
 };
+
+// What the two backends compute in, the default first.
+std::vector<std::string> built_dtypes(const std::string& backend);
+bool has_dtype(const std::string& backend, const std::string& dtype);
 
 // `is_private`: of a cluster that the verb brings up for itself; its client door takes any free
 // port.

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/flags.h"
 #include "base/text.h"
+#include "clients/cli/gpu_findings.h"
 #include "clients/cli/launch_command.h"
 #include "clients/cli/machine.h"
 #include "clients/cli/process.h"
@@ -25,15 +26,6 @@ constexpr int kAnswerMs = 8'000;
 constexpr int64_t kFewFiles = 1024;
 constexpr int64_t kLeastSharedBytes = 64 << 20;
 constexpr size_t kLongTemporaryPath = 40;
-
-enum class Grade : uint8_t { kGood, kWarning, kBad };
-
-struct Finding {
-  Grade grade = Grade::kGood;
-  std::string subject;
-  std::string found;
-  std::string fix;  // "": nothing to do
-};
 
 struct Answer {
   int status = -1;  // -1: it could not start, or nothing came in time
@@ -176,11 +168,9 @@ Finding check_port() {
           "a cluster may run already (trireme status), or take another --port"};
 }
 
-Finding check_accelerator() {
-  if (!fs::exists("/dev/nvidia0")) {
-    return {Grade::kGood, "GPU", "none; this build runs on CPUs", ""};
-  }
-  return {Grade::kWarning, "GPU", "there is one", "this build has no CUDA backend and uses CPUs"};
+std::vector<Finding> check_gpus() {
+  return gpu_findings(ask_for_devices({program_folder() + "/trireme-worker"}),
+                      fs::exists("/dev/nvidia0"));
 }
 
 Finding check_name() {
@@ -192,6 +182,17 @@ Finding check_name() {
           "with several hosts MPI needs it: add it to /etc/hosts"};
 }
 
+// The GPUs of a host whose worker is ours; nothing where the build has no CUDA.
+std::vector<Finding> check_gpus_of(const std::string& host, const std::string& agent) {
+  std::vector<std::string> worker = agent_command(agent, host);
+  worker.push_back(program_folder() + "/trireme-worker");
+  const auto report = ask_for_devices(std::move(worker));
+  if (report.ok() && !report->builds("cuda")) return {};
+  std::vector<Finding> findings = gpu_findings(report, /*has_device_file=*/true);
+  for (Finding& finding : findings) finding.subject = concat("host ", host, " ", finding.subject);
+  return findings;
+}
+
 // A host as `up` reaches it, and its copy of the program.
 std::vector<Finding> check_host(const std::string& host, const std::string& agent) {
   const std::string subject = "host " + host;
@@ -199,14 +200,8 @@ std::vector<Finding> check_host(const std::string& host, const std::string& agen
     return {
         {Grade::kBad, subject, "its name does not resolve", "correct it, or add it to /etc/hosts"}};
   }
-  std::vector<std::string> command = split(agent, ' ');
-  if (command.front() == "ssh") {
-    for (const char* extra : {"-o", "BatchMode=yes", "-o", "ConnectTimeout=6"}) {
-      command.emplace_back(extra);
-    }
-  }
+  std::vector<std::string> command = agent_command(agent, host);
   const std::string worker = program_folder() + "/trireme-worker";
-  command.push_back(host);
   command.push_back(concat("date +%s; cksum < ", worker, " 2>/dev/null || echo none"));
   const Answer answer = ask(command);
   if (answer.status != 0) {
@@ -242,6 +237,7 @@ std::vector<Finding> check_host(const std::string& host, const std::string& agen
                         "copy this host's build to it: all ranks must be of one build"});
   } else {
     findings.push_back({Grade::kGood, subject, "has the same trireme-worker", ""});
+    for (const Finding& finding : check_gpus_of(host, agent)) findings.push_back(finding);
   }
   return findings;
 }
@@ -289,7 +285,7 @@ int verb_doctor(Terminal& terminal, const Arguments& arguments) {
   };
   say(check_processor());
   say(check_memory());
-  say(check_accelerator());
+  for (const Finding& finding : check_gpus()) say(finding);
   say(check_program("trireme-coordinator"));
   say(check_program("trireme-worker"));
   say(check_mpirun());

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "clients/cli/shape_flags.h"
+#include "clients/cli/preflight.h"
 #include "clients/cli/verbs.h"
 #include "model/model_source.h"
 #include "model/planner.h"
@@ -25,19 +25,6 @@ std::string cell(std::string text, size_t width) {
 
 std::string bytes_cell(int64_t bytes) { return cell(format_bytes(static_cast<double>(bytes)), 9); }
 
-PlanRequest request_of(const ShapeFlags& shape, int64_t rank_memory_bytes) {
-  PlanRequest request;
-  request.tp = shape.tp;
-  request.pp = shape.pp;
-  request.dtype = shape.compute_dtype();
-  request.max_model_len = shape.max_model_len;
-  request.max_num_seqs = shape.max_num_seqs;
-  request.max_num_batched_tokens = shape.max_num_batched_tokens;
-  request.kv_memory_bytes = shape.kv_memory_bytes;
-  request.rank_memory_bytes = rank_memory_bytes;
-  return request;
-}
-
 int64_t sequences_of(const GroupPlan& plan, int64_t tokens) {
   const int64_t pages = (tokens + plan.page_tokens - 1) / plan.page_tokens;
   return pages > 0 ? plan.pages / pages : 0;
@@ -56,13 +43,16 @@ Json to_json(const GroupPlan& plan) {
                      {"weight_bytes", rank.weight_bytes},
                      {"replicated_bytes", rank.replicated_bytes},
                      {"activation_bytes", rank.activation_bytes},
+                     {"workspace_bytes", rank.workspace_bytes},
                      {"process_bytes", rank.process_bytes},
+                     {"reserve_bytes", rank.reserve_bytes},
                      {"kv_bytes_per_token", rank.page_bytes / plan.page_tokens},
                      {"kv_bytes", plan.pages * rank.page_bytes},
                      {"total_bytes", rank.fixed_bytes() + plan.pages * rank.page_bytes}});
   }
   return {{"tp", plan.tp},
           {"pp", plan.pp},
+          {"backend", plan.backend},
           {"fits", plan.fits},
           {"missing_bytes", std::max<int64_t>(plan.short_bytes, 0)},
           {"weight_bytes", plan.weight_bytes()},
@@ -76,24 +66,39 @@ Json to_json(const GroupPlan& plan) {
           {"ranks", ranks}};
 }
 
+// What the column "other" is.
+void print_other(Terminal& terminal, const std::string& backend, const RankPlan& rank) {
+  const auto show = [](int64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
+  terminal.answer_line(concat("other     ",
+                              backend == "cuda"
+                                  ? concat("workspace ",
+                                           show(rank.workspace_bytes),
+                                           ", reserve for driver, modules and NCCL ",
+                                           show(rank.reserve_bytes))
+                                  : concat("the process with MPI ", show(rank.process_bytes))));
+}
+
 void print_plan(Terminal& terminal,
                 const GroupPlan& plan,
                 int64_t memory_bytes,
                 const std::string& model) {
   terminal.answer_line(terminal.paint_out(
       Style::kBold,
-      "rank  stage  layers    heads/kv    weights  activations   KV/token         KV      total"));
+      "rank  stage  layers    heads/kv    weights  activations      other   KV/token         KV"
+      "      total"));
   for (const RankPlan& rank : plan.ranks) {
     const int64_t kv_bytes = plan.pages * rank.page_bytes;
+    const int64_t other = rank.workspace_bytes + rank.process_bytes + rank.reserve_bytes;
     terminal.answer_line(cell(concat(rank.rank), 4) + cell(concat(rank.stage), 5) +
                          cell(concat(rank.layers.begin, "-", rank.layers.end - 1), 6) +
                          cell(concat(rank.num_heads, "/", rank.num_kv_heads), 9) +
                          bytes_cell(rank.weight_bytes) +
                          cell(format_bytes(static_cast<double>(rank.activation_bytes)), 11) +
-                         bytes_cell(rank.page_bytes / plan.page_tokens) + bytes_cell(kv_bytes) +
-                         bytes_cell(rank.fixed_bytes() + kv_bytes));
+                         bytes_cell(other) + bytes_cell(rank.page_bytes / plan.page_tokens) +
+                         bytes_cell(kv_bytes) + bytes_cell(rank.fixed_bytes() + kv_bytes));
   }
   terminal.answer_line("");
+  print_other(terminal, plan.backend, plan.ranks.front());
   if (!plan.fits) {
     return terminal.answer_line(terminal.paint_out(Style::kBad, "does not fit") +
                                 (memory_bytes > 0
@@ -113,8 +118,14 @@ void print_plan(Terminal& terminal,
   terminal.answer_line("sequences " + sequences);
   terminal.answer_line(concat(
       "wire      ", format_bytes(static_cast<double>(plan.wire_bytes)), " a token from each rank"));
-  terminal.answer_line(
-      concat("start     trireme up --model ", model, " -tp ", plan.tp, " -pp ", plan.pp));
+  terminal.answer_line(concat("start     trireme up --model ",
+                              model,
+                              " -tp ",
+                              plan.tp,
+                              " -pp ",
+                              plan.pp,
+                              " --backend ",
+                              plan.backend));
 }
 
 void print_cuts(Terminal& terminal, const std::vector<GroupPlan>& plans) {
@@ -145,13 +156,22 @@ struct PlanVerb {
   bool json = false;
 
   Status run(Terminal& terminal, bool one_cut) const;
+  StatusOr<std::string> backend_of_plan() const;
 };
+
+// On paper every backend is there; only `auto` looks at this machine.
+StatusOr<std::string> PlanVerb::backend_of_plan() const {
+  if (shape.backend != "auto") return shape.backend;
+  ASSIGN_OR_RETURN(const BackendChoice choice, choose_backend(shape));
+  return choice.backend;
+}
 
 Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
   RETURN_IF_ERROR(check_shape(shape));
   ASSIGN_OR_RETURN(const ModelSource source, open_model(shape.model, shape.weights_seed));
   RETURN_IF_ERROR(check_tensors(TensorTable(source.config), *source.checkpoint).status());
-  const PlanRequest request = request_of(shape, device_memory_bytes);
+  ASSIGN_OR_RETURN(const std::string backend, backend_of_plan());
+  const PlanRequest request = plan_request(shape, backend, device_memory_bytes);
   if (one_cut) {
     ASSIGN_OR_RETURN(const GroupPlan plan, plan_group(source.config, request));
     if (json) {

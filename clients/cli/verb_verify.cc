@@ -17,6 +17,7 @@ struct VerifyVerb {
   std::string expected_path;
   bool localize = false;
   bool json = false;
+  std::string backend;  // that was used
 
   StatusOr<int> run(Terminal& terminal, Interrupts& interrupts);
   void report(Terminal& terminal, const std::vector<SequenceVerdict>& verdicts) const;
@@ -160,7 +161,7 @@ void VerifyVerb::report(Terminal& terminal, const std::vector<SequenceVerdict>& 
   if (json) {
     summary["tp"] = shape.tp;
     summary["pp"] = shape.pp;
-    summary["backend"] = "cpu";
+    summary["backend"] = backend;
     summary["dtype"] = name_of(shape.compute_dtype());
     return terminal.answer_line(summary.dump());
   }
@@ -193,7 +194,8 @@ void VerifyVerb::report(Terminal& terminal, const std::vector<SequenceVerdict>& 
       shape.pp,
       ", ",
       name_of(shape.compute_dtype()),
-      " on cpu"));
+      " on ",
+      backend));
 }
 
 StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
@@ -201,6 +203,7 @@ StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
   if (expected_path.empty()) expected_path = shape.model + "/expected.safetensors";
   ASSIGN_OR_RETURN(auto sequences, read_reference_outputs(expected_path));
   ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(shape));
+  backend = preflight.backend.backend;
   RETURN_IF_ERROR(check_sequences(sequences, preflight.source.config, expected_path));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   ClusterOptions options;

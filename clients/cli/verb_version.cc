@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "clients/cli/devices.h"
+#include "clients/cli/machine.h"
 #include "clients/cli/verbs.h"
 
 namespace trireme {
@@ -12,11 +14,14 @@ int verb_version(Terminal& terminal, const Arguments& arguments) {
   FlagSet flags("trireme version", "prints what this is and how it was built");
   flags.add("json", &json, "one JSON object");
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
+  const auto report = ask_for_devices({program_folder() + "/trireme-worker"});
+  const std::vector<std::string> backends =
+      report.ok() ? report->backends : std::vector<std::string>();
   utsname machine{};
   ::uname(&machine);
   const nlohmann::ordered_json object = {{"version", TRIREME_VERSION},
                                          {"protocol", "trireme.v1"},
-                                         {"backends", {"cpu"}},
+                                         {"backends", backends},
                                          {"compiler", concat("g++ ", __VERSION__)},
                                          {"machine", machine.machine}};
   if (json) {
@@ -24,7 +29,9 @@ int verb_version(Terminal& terminal, const Arguments& arguments) {
     return kDone;
   }
   terminal.answer_line("trireme " TRIREME_VERSION);
-  terminal.answer_line(concat("protocol trireme.v1, backends: cpu, ",
+  terminal.answer_line(concat("protocol trireme.v1, backends: ",
+                              backends.empty() ? "none (no trireme-worker)" : join(backends),
+                              ", ",
                               object["compiler"].get<std::string>(),
                               ", ",
                               machine.machine));

@@ -1,0 +1,142 @@
+#include "clients/cli/devices.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "clients/cli/machine.h"
+#include "clients/cli/process.h"
+
+namespace trireme {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int kAnswerMs = 10'000;  // the first use of a driver may take seconds
+
+Gpu parse_gpu(const Json& json) {
+  Gpu gpu;
+  gpu.name = json.at("name").get<std::string>();
+  gpu.compute_capability = json.at("compute_capability").get<std::string>();
+  gpu.memory_bytes = json.at("memory_bytes").get<int64_t>();
+  gpu.peers = json.at("peers").get<std::vector<int>>();
+  return gpu;
+}
+
+DeviceReport parse(const Json& json) {
+  DeviceReport report;
+  report.backends = json.at("backends").get<std::vector<std::string>>();
+  report.has_nccl = json.value("nccl", false);
+  const Json& cuda = json.at("cuda");
+  if (cuda.contains("error")) {
+    report.cuda_error = cuda["error"].get<std::string>();
+    return report;
+  }
+  report.driver = cuda.at("driver").get<std::string>();
+  report.runtime = cuda.at("runtime").get<std::string>();
+  for (const Json& gpu : cuda.at("devices")) report.gpus.push_back(parse_gpu(gpu));
+  return report;
+}
+
+Status no_dtype(const ShapeFlags& shape, const std::string& backend) {
+  return invalid("TRI-UP-001",
+                 "--dtype ",
+                 shape.dtype,
+                 " is not built on the ",
+                 backend,
+                 " backend; built are: ",
+                 join(built_dtypes(backend)));
+}
+
+// A group on fewer GPUs than it has ranks: threads of one process, which share device memory.
+void share_gpus(const ShapeFlags& shape, BackendChoice& choice) {
+  const int ranks = shape.num_ranks();
+  if (!shape.hostfile.empty() || choice.num_gpus >= ranks) return;
+  choice.local_ranks = ranks;
+  choice.note = concat("backend cuda: ",
+                       ranks,
+                       " ranks share ",
+                       choice.num_gpus,
+                       choice.num_gpus == 1 ? " GPU" : " GPUs",
+                       "; each group is one process (--local-ranks ",
+                       ranks,
+                       ")");
+}
+
+}  // namespace
+
+bool DeviceReport::builds(const std::string& backend) const {
+  return std::ranges::find(backends, backend) != backends.end();
+}
+
+std::optional<DeviceReport> parse_device_report(const std::string& line) {
+  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return std::nullopt;
+  try {
+    return parse(json);
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+StatusOr<DeviceReport> ask_for_devices(std::vector<std::string> worker) {
+  worker.emplace_back("--list-devices");
+  const std::string words = join(worker, " ");
+  ProcessOptions options;
+  options.arguments = std::move(worker);
+  options.environment = {{"TRIREME_CONFIG", ""}};
+  const auto failed = [&](const std::string& why) {
+    return unavailable("TRI-UP-017", "`", words, "` does not say what the machine has: ", why);
+  };
+  auto process = Process::start(options);
+  if (!process.ok()) return failed(message_of(process.status()));
+  const auto status = process->wait_exit(kAnswerMs);
+  std::vector<std::string> out;
+  std::vector<std::string> err;
+  process->read_lines(out, err);
+  if (!status) return failed(concat("nothing within ", kAnswerMs / 1000, " s"));
+  for (const std::string& line : out) {
+    if (const auto report = parse_device_report(line)) return *report;
+  }
+  return failed(err.empty() ? concat("exit status ", *status) : err.back());
+}
+
+int BackendChoice::ranks_a_gpu(int num_ranks) const {
+  return num_gpus == 0 ? num_ranks : (num_ranks + num_gpus - 1) / num_gpus;
+}
+
+StatusOr<BackendChoice> choose_backend(const ShapeFlags& shape,
+                                       const StatusOr<DeviceReport>& report) {
+  BackendChoice choice;
+  const bool has_gpus = report.ok() && !report->gpus.empty();
+  if (shape.backend == "cuda" && !has_gpus && shape.hostfile.empty()) {
+    if (!report.ok()) return report.status();
+    return absl::InvalidArgumentError(report->cuda_error.empty()
+                                          ? "TRI-CUDA-002: there is no GPU; use --backend cpu"
+                                          : report->cuda_error);
+  }
+  const bool takes_gpus =
+      shape.backend == "cuda" || (shape.backend == "auto" && has_gpus && shape.dtype != "float32");
+  if (takes_gpus) {
+    choice.backend = "cuda";
+    choice.note = "backend cuda, a rank a GPU";
+  }
+  if (takes_gpus && has_gpus) {
+    choice.num_gpus = static_cast<int>(report->gpus.size());
+    choice.gpu_memory_bytes =
+        std::ranges::min_element(report->gpus, {}, &Gpu::memory_bytes)->memory_bytes;
+    share_gpus(shape, choice);
+  }
+  if (!has_dtype(choice.backend, shape.dtype)) return no_dtype(shape, choice.backend);
+  return choice;
+}
+
+StatusOr<BackendChoice> choose_backend(const ShapeFlags& shape) {
+  if (shape.backend == "cpu" || (shape.backend == "auto" && shape.dtype == "float32")) {
+    return choose_backend(shape, DeviceReport());
+  }
+  return choose_backend(shape, ask_for_devices({program_folder() + "/trireme-worker"}));
+}
+
+}  // namespace trireme

@@ -1,0 +1,108 @@
+#include "clients/cli/gpu_findings.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/text.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr double kLeastCapability = 8.0;
+
+Finding no_gpu(const DeviceReport& report, bool has_device_file) {
+  if (!report.builds("cuda")) {
+    return has_device_file
+               ? Finding{Grade::kWarning,
+                         "GPU",
+                         "there is one, but this build has no CUDA backend and uses CPUs",
+                         "build it: cmake -DTRIREME_CUDA=ON (needs the CUDA Toolkit 13)"}
+               : Finding{Grade::kGood, "GPU", "none; this build runs on CPUs", ""};
+  }
+  return {has_device_file ? Grade::kBad : Grade::kWarning,
+          "GPU",
+          report.cuda_error.empty() ? "none is seen" : report.cuda_error,
+          has_device_file ? "nvidia-smi has to work here; look at the driver, CUDA_VISIBLE_DEVICES "
+                            "and, in containers, --gpus"
+                          : "install a GPU and its driver, or use --backend cpu"};
+}
+
+Finding driver_of(const DeviceReport& report) {
+  const std::string found =
+      concat("serves CUDA ", report.driver, ", built against ", report.runtime);
+  const bool is_old = std::atof(report.driver.c_str()) < std::atof(report.runtime.c_str());
+  if (!is_old) return {Grade::kGood, "GPU driver", found, ""};
+  const bool same_major = std::atoi(report.driver.c_str()) == std::atoi(report.runtime.c_str());
+  return {same_major ? Grade::kWarning : Grade::kBad,
+          "GPU driver",
+          found,
+          concat("install a driver that serves CUDA ", report.runtime, " or later")};
+}
+
+Finding describe(const Gpu& gpu, size_t index) {
+  Finding finding{Grade::kGood,
+                  concat("GPU ", index),
+                  concat(gpu.name,
+                         ", ",
+                         format_bytes(static_cast<double>(gpu.memory_bytes)),
+                         ", compute capability ",
+                         gpu.compute_capability),
+                  ""};
+  if (std::atof(gpu.compute_capability.c_str()) < kLeastCapability) {
+    finding.grade = Grade::kBad;
+    finding.fix = "8.0 is needed (A100 or later); hide it with CUDA_VISIBLE_DEVICES";
+  }
+  return finding;
+}
+
+Finding peer_access(const std::vector<Gpu>& gpus) {
+  std::vector<std::string> apart;
+  for (size_t a = 0; a < gpus.size(); ++a) {
+    for (size_t b = a + 1; b < gpus.size(); ++b) {
+      const auto found = std::ranges::find(gpus[a].peers, static_cast<int>(b));
+      if (found == gpus[a].peers.end()) apart.push_back(concat(a, "-", b));
+    }
+  }
+  if (apart.empty()) {
+    return {Grade::kGood, "GPU peer access", concat("all ", gpus.size(), " reach one another"), ""};
+  }
+  return {
+      Grade::kWarning,
+      "GPU peer access",
+      concat("not between ", join(apart)),
+      "ranks on these use NCCL through the host, which is slower; `nvidia-smi topo -p2p r` says "
+      "why (PCIe ACS, IOMMU)"};
+}
+
+Finding nccl(const DeviceReport& report) {
+  if (report.has_nccl) {
+    return {Grade::kGood,
+            "NCCL",
+            "there; between hosts it takes the interface of --nccl-interface",
+            ""};
+  }
+  return {Grade::kWarning,
+          "NCCL",
+          "not in this build",
+          "needed between hosts and between GPUs without peer access: install libnccl-dev and "
+          "build again"};
+}
+
+}  // namespace
+
+std::vector<Finding> gpu_findings(const StatusOr<DeviceReport>& report, bool has_device_file) {
+  if (!report.ok()) {
+    return {{Grade::kWarning, "GPU", message_of(report.status()), "run the command by hand"}};
+  }
+  if (report->gpus.empty()) return {no_gpu(*report, has_device_file)};
+  std::vector<Finding> findings = {driver_of(*report)};
+  for (size_t i = 0; i < report->gpus.size(); ++i) {
+    findings.push_back(describe(report->gpus[i], i));
+  }
+  if (report->gpus.size() > 1) findings.push_back(peer_access(report->gpus));
+  findings.push_back(nccl(*report));
+  return findings;
+}
+
+}  // namespace trireme
