@@ -27,10 +27,11 @@ Json to_json(const CudaSurvey& survey) {
 
 }  // namespace
 
-std::string device_list(const StatusOr<CudaSurvey>& survey) {
+std::string device_list(const StatusOr<CudaSurvey>& survey, bool has_nccl) {
   Json list = {{"version", TRIREME_VERSION}, {"backends", {"cpu"}}};
   if (is_built_with_cuda()) list["backends"].push_back("cuda");
   list["cuda"] = survey.ok() ? to_json(*survey) : Json{{"error", message_of(survey.status())}};
+  list["nccl"] = has_nccl;
   return list.dump();
 }
 

@@ -10,6 +10,6 @@
 namespace trireme {
 
 // One JSON object in one line.
-std::string device_list(const StatusOr<CudaSurvey>& survey);
+std::string device_list(const StatusOr<CudaSurvey>& survey, bool has_nccl);
 
 }  // namespace trireme

@@ -13,6 +13,7 @@
 #include "base/flags.h"
 #include "kernels/cuda_backend.h"
 #include "worker/comm/local_group.h"
+#include "worker/comm/nccl_comm.h"
 #include "worker/comm/session.h"
 #include "worker/device_list.h"
 #include "worker/rank.h"
@@ -64,7 +65,8 @@ int run_local_ranks(const WorkerFlags& flags, int num_devices) {
     place.description =
         describe_place(rank, options.tp, options.pp, host, flags.local_ranks) + ", one process";
     place.ranks_on_host = flags.local_ranks;
-    place.device = device_of_rank(flags, rank, /*on_first_host=*/true, num_devices);
+    place.device = device_of_rank(flags, {rank, flags.local_ranks, true}, num_devices);
+    place.ranks_on_device = ranks_on_device(flags, {rank, flags.local_ranks, true}, num_devices);
     place.make_group = [&group, rank] { return std::move(group[rank]); };
     threads.emplace_back([&flags, &status = statuses[rank], place = std::move(place)] {
       status = run_rank(flags, place);
@@ -92,7 +94,9 @@ int run_launched_rank(const WorkerFlags& flags, int num_devices, int* argc, char
   place.host = mine.host();
   place.description = mine.describe(options.tp, options.pp);
   place.ranks_on_host = mine.ranks_on_host();
-  place.device = device_of_rank(flags, mine.local_rank(), mine.is_on_first_host(), num_devices);
+  const HostPlace on_host = {mine.local_rank(), mine.ranks_on_host(), mine.is_on_first_host()};
+  place.device = device_of_rank(flags, on_host, num_devices);
+  place.ranks_on_device = ranks_on_device(flags, on_host, num_devices);
   place.make_group = [&] { return mine.make_group(options.tp, options.pp); };
   return run_rank(flags, place);
 }
@@ -113,7 +117,7 @@ int run(int argc, char** argv) {
   const int rank = launched({"OMPI_COMM_WORLD_RANK", "PMIX_RANK"}).value_or(0);
   if (!flags.ok()) return refuse(flags.status(), rank);
   if (flags->list_devices) {
-    std::printf("%s\n", device_list(survey_cuda()).c_str());
+    std::printf("%s\n", device_list(survey_cuda(), has_nccl()).c_str());
     return 0;
   }
   const WorkerOptions& options = flags->worker;
@@ -124,6 +128,7 @@ int run(int argc, char** argv) {
   const StatusOr<std::string> chosen = choose_backend(*flags, num_devices);
   if (!chosen.ok()) return refuse(chosen.status(), rank);
   if (rank == 0) say(*chosen);
+  if (options.backend == "cuda") set_nccl_environment(flags->nccl);
   if (flags->local_ranks > 1) return run_local_ranks(*flags, num_devices.value_or(0));
   return run_launched_rank(*flags, num_devices.value_or(0), &argc, &argv);
 }

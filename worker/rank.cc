@@ -77,6 +77,7 @@ Status Rank::load() {
   WorkerOptions options = flags_.worker;
   options.ranks_on_host = place_.ranks_on_host;
   options.device = place_.device;
+  options.ranks_on_device = place_.ranks_on_device;
   if (!flags_.trace.empty()) {
     const int before = 1 + flags_.group * flags_.worker.tp *
                                flags_.worker.pp;  // the coordinator's row is the first

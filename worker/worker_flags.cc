@@ -1,6 +1,7 @@
 #include "worker/worker_flags.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/flags.h"
 
@@ -61,9 +62,9 @@ void add_device_flags(FlagSet& set, WorkerFlags& flags) {
           devices);
   set.add("first-device", &flags.first_device, "GPUs of rank 0's host that others have", devices);
   set.add("local-ranks", &flags.local_ranks, "ranks that are threads of this process", devices);
-  set.add("nccl-interface", &flags.nccl_interface, "network of NCCL between hosts: eth0", devices);
-  set.add("nccl-adapters", &flags.nccl_adapters, "InfiniBand adapters of NCCL: mlx5_0", devices);
-  set.add("nccl-infiniband", &flags.nccl_infiniband, "let NCCL use InfiniBand", devices);
+  set.add("nccl-interface", &flags.nccl.interface, "network of NCCL between hosts: eth0", devices);
+  set.add("nccl-adapters", &flags.nccl.adapters, "InfiniBand adapters of NCCL: mlx5_0", devices);
+  set.add("nccl-infiniband", &flags.nccl.infiniband, "let NCCL use InfiniBand", devices);
   set.add("list-devices", &flags.list_devices, "say what this build and machine have (JSON)");
 }
 
@@ -164,10 +165,20 @@ StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& nu
                 worker.invariant ? "" : ", not invariant");
 }
 
-int device_of_rank(const WorkerFlags& flags, int local_rank, bool on_first_host, int num_devices) {
+int device_of_rank(const WorkerFlags& flags, const HostPlace& place, int num_devices) {
   if (flags.device >= 0) return flags.device;
-  const int first = on_first_host ? flags.first_device : 0;
-  return (first + local_rank) % std::max(num_devices, 1);
+  const int first = place.is_first_host ? flags.first_device : 0;
+  return (first + place.local_rank) % std::max(num_devices, 1);
+}
+
+int ranks_on_device(const WorkerFlags& flags, const HostPlace& place, int num_devices) {
+  const int device = device_of_rank(flags, place, num_devices);
+  int count = 0;
+  for (HostPlace other = place; const int rank : std::views::iota(0, place.local_ranks)) {
+    other.local_rank = rank;
+    count += device_of_rank(flags, other, num_devices) == device ? 1 : 0;
+  }
+  return count;
 }
 
 }  // namespace trireme

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "worker/comm/nccl_comm.h"
 #include "worker/worker.h"
 
 namespace trireme {
@@ -25,9 +26,7 @@ struct WorkerFlags {
   int local_ranks = 1;   // ranks that are threads of this process
   int device = -1;       // -1: by the rank's number on its host
   int first_device = 0;  // of the host of rank 0: groups before this one have those below it
-  std::string nccl_interface;
-  std::string nccl_adapters;
-  bool nccl_infiniband = true;
+  NcclSettings nccl;
   bool list_devices = false;
 
   std::string trace;  // each rank writes FILE.rank<N>
@@ -44,8 +43,14 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
 // and `num_devices` is an error, or none is there; TRI-GRP-024: the backend has no such dtype.
 StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& num_devices);
 
-// The device of the rank that is number `local_rank` on its host. Groups that share the first host
-// take its devices in turn.
-int device_of_rank(const WorkerFlags& flags, int local_rank, bool on_first_host, int num_devices);
+struct HostPlace {
+  int local_rank = 0;  // among those of the host
+  int local_ranks = 1;
+  bool is_first_host = true;  // that of rank 0
+};
+// Groups that share the first host take its devices in turn (--first-device).
+int device_of_rank(const WorkerFlags& flags, const HostPlace& place, int num_devices);
+// Ranks of this group on that device.
+int ranks_on_device(const WorkerFlags& flags, const HostPlace& place, int num_devices);
 
 }  // namespace trireme

@@ -62,9 +62,12 @@ constexpr ErrorPage kPages[] = {
      "Some processes did not start, or cannot reach the worker door.",
      "Look at the output of mpirun (--verbose) and at `trireme doctor --hostfile`."},
     {"TRI-GRP-052",
-     "A rank cannot hold a single KV page or slot.",
-     "Too little memory is left after the weights.",
-     "Give it more memory, lower --max-num-batched-tokens, or cut over more ranks."},
+     "A rank announces what makes no group.",
+     "It cannot hold a single KV page or slot, as too little memory is left after the weights; or "
+     "it "
+     "is of another version.",
+     "Give it more memory, lower --max-num-batched-tokens, or cut over more ranks; install one "
+     "release on all hosts."},
     {"TRI-GRP-053",
      "The coordinator was stopped.",
      "The second interrupt, `stop`, or the end of the program that started it.",

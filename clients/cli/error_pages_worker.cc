@@ -5,11 +5,6 @@ namespace trireme {
 namespace {
 
 constexpr ErrorPage kPages[] = {
-    {"TRI-CUDA-002",
-     "No CUDA device can be used.",
-     "The program was built without CUDA, or the driver, the device or the type is missing.",
-     "The message says which; configure with -DTRIREME_CUDA=ON, look at `trireme doctor`, or use "
-     "--backend cpu."},
     {"TRI-CUDA-010",
      "A communicator needs NCCL, and the program is built without it.",
      "Ranks on several hosts, or on devices that cannot see one another's memory.",
@@ -151,7 +146,9 @@ constexpr ErrorPage kPages[] = {
      "Give exactly one; people start a cluster with `trireme up`."},
     {"TRI-GRP-024",
      "A worker was asked for something that is not built.",
-     "A value of --dtype or --isa that this build does not have.",
+     "A value of --backend, --dtype or --isa that this build does not have, or a dtype of the "
+     "other "
+     "backend: float32 is of the CPU, float16 of CUDA.",
      "Use one of those that the message lists."},
     {"TRI-GRP-025",
      "A worker was started without a model.",

@@ -58,6 +58,15 @@ TEST(SlotsOfGroup, GroupsTakeTheSlotsInTheOrderOfTheFile) {
   EXPECT_THAT(slots_of_group({}, 0, 2), IsEmpty());
 }
 
+TEST(SlotsBeforeGroup, AreThoseOfItsFirstHostThatEarlierGroupsHave) {
+  const std::vector<HostSlots> hosts = {{"a", 3}, {"b", 2}, {"c", 4}};
+  EXPECT_EQ(slots_before_group(hosts, 0, 2), 0);
+  EXPECT_EQ(slots_before_group(hosts, 1, 2), 2);
+  EXPECT_EQ(slots_before_group(hosts, 2, 2), 1);
+  EXPECT_EQ(slots_before_group(hosts, 3, 2), 1);
+  EXPECT_EQ(slots_before_group({}, 3, 2), 6) << "all on this machine";
+}
+
 class LaunchCommand : public testing::Test {
  protected:
   LaunchCommand() {
@@ -148,6 +157,47 @@ TEST_F(LaunchCommand, EveryShapeFlagReachesTheWorkers) {
                            "--vocabulary-limit 4000 "}) {
     EXPECT_THAT(line, HasSubstr(part));
   }
+}
+
+TEST_F(LaunchCommand, OnGpusARankHasItsOwn) {
+  launch_.backend = "cuda";
+  launch_.first_gpu = 6;
+  shape_.dtype = "float16";
+  shape_.invariant = true;
+  shape_.nccl_interface = "eth1";
+  shape_.nccl_adapters = "mlx5_0";
+  shape_.nccl_infiniband = false;
+  const std::string line = words(ranks_command(shape_, launch_));
+  for (const char* part : {"mpirun -np 6 ",
+                           "--backend cuda --invariant --first-device 6 ",
+                           "--nccl-interface eth1 --nccl-adapters mlx5_0 --no-nccl-infiniband ",
+                           "--dtype float16 ",
+                           "--max-num-batched-tokens 0 "}) {
+    EXPECT_THAT(line, HasSubstr(part));
+  }
+  EXPECT_THAT(line, Not(HasSubstr("--local-ranks")));
+}
+
+TEST_F(LaunchCommand, OnTheCpuNothingIsSaidOfGpus) {
+  shape_.invariant = true;
+  const std::string line = words(ranks_command(shape_, launch_));
+  EXPECT_THAT(line, HasSubstr("--backend cpu "));
+  for (const char* part : {"invariant", "--first-device", "--nccl"}) {
+    EXPECT_THAT(line, Not(HasSubstr(part)));
+  }
+}
+
+TEST_F(LaunchCommand, RanksThatShareGpusAreOneProcessWithoutMpirun) {
+  launch_.backend = "cuda";
+  launch_.local_ranks = 6;
+  launch_.worker_key = "5ec2e7";
+  const ProcessOptions options = ranks_command(shape_, launch_);
+  EXPECT_THAT(options.arguments.front(), testing::EndsWith("/trireme-worker"));
+  EXPECT_THAT(words(options), HasSubstr("--no-invariant --local-ranks 6 "));
+  EXPECT_THAT(words(options), HasSubstr("--coordinator tcp://10.0.0.1:4000 --group 1 "));
+  EXPECT_THAT(options.environment, Contains(Pair("TRIREME_CONFIG", "")));
+  EXPECT_THAT(options.environment, Contains(Pair("TRIREME_WORKER_KEY", "5ec2e7")));
+  EXPECT_THAT(words(options), Not(HasSubstr("5ec2e7")));
 }
 
 TEST_F(LaunchCommand, TheConfigFileOfTheVerbIsNotReadAgain) {

@@ -196,6 +196,8 @@ TEST(BadInput, ASamplingValueOutOfRange) {
 TEST(BadInput, AValueThatIsNotBuiltListsThoseThatAre) {
   EXPECT_THAT(run_refusal(kDemo, {"--dtype", "float16"}, "TRI-UP-001"),
               HasSubstr("bfloat16, float32"));
+  EXPECT_THAT(run_refusal(kDemo, {"--backend", "cuda", "--dtype", "float32"}, "TRI-UP-001"),
+              HasSubstr("bfloat16, float16"));
   EXPECT_THAT(run_refusal(kDemo, {"--kv-cache-dtype", "fp8"}, "TRI-UP-001"), HasSubstr("auto"));
 }
 

@@ -11,6 +11,7 @@
 #include <zmq.hpp>
 
 #include "base/clock.h"
+#include "kernels/cuda_backend.h"
 #include "proto/step_codec.h"
 #include "tests/cluster/child_process.h"
 #include "tests/cluster/scripted_plans.h"
@@ -32,6 +33,14 @@ std::vector<std::string> worker_command(int ranks, const std::vector<std::string
                                       "--max-num-seqs",
                                       "8"};
   command.insert(command.end(), flags.begin(), flags.end());
+  return command;
+}
+
+// All ranks in one process, without mpirun.
+std::vector<std::string> local_command(int ranks, const std::vector<std::string>& flags) {
+  std::vector<std::string> command = worker_command(ranks, flags);
+  command.erase(command.begin(), command.begin() + 2);
+  for (const auto& word : {std::string("--local-ranks"), concat(ranks)}) command.push_back(word);
   return command;
 }
 
@@ -159,6 +168,47 @@ TEST(WorkerProcess, RunsTheCoordinatorsPlansAndEndsAtItsFence) {
   EXPECT_NE(job.output().find("the test is over"), std::string::npos);
 }
 
+TEST(WorkerProcess, RanksThatAreThreadsOfOneProcessRunTheCoordinatorsPlans) {
+  PlayedCoordinator coordinator;
+  ChildProcess job(
+      local_command(4, {"-tp", "2", "-pp", "2", "--coordinator", coordinator.endpoint()}));
+  const Epochs epochs{7, 2};
+  ASSERT_NO_FATAL_FAILURE(coordinator.start_group(4, epochs)) << job.output();
+  for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(coordinator.pid_of(rank), job.pid());
+  const auto plans = demo_plans(epochs, 6);
+  for (const StepPlan& plan : plans) coordinator.send_all(plan);
+  size_t drawn = 0;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const auto result = coordinator.wait_for<StepResult>(2);
+    ASSERT_TRUE(result.has_value()) << job.output();
+    drawn += result->ids.size();
+  }
+  EXPECT_EQ(drawn, 6u);
+  Fence drained{epochs, "the test is over"};
+  drained.drained = true;
+  coordinator.send_all(drained);
+  ASSERT_TRUE(job.wait_for_end(5'000)) << job.output();
+  EXPECT_EQ(job.status(), 0) << job.output();
+}
+
+TEST(WorkerProcess, OneOfSeveralRanksThatFailsEndsTheProcess) {
+  PlayedCoordinator coordinator;
+  ChildProcess job(local_command(2, {"-tp", "2", "--coordinator", coordinator.endpoint()}));
+  const Epochs epochs{1, 1};
+  ASSERT_NO_FATAL_FAILURE(coordinator.start_group(2, epochs)) << job.output();
+  StepPlan plan;
+  plan.epochs = epochs;
+  plan.step = 1;
+  plan.parts.resize(1);
+  plan.parts[0].decodes = {5};
+  coordinator.send_all(plan);
+  const auto goodbye = coordinator.wait_for<Goodbye>();
+  ASSERT_TRUE(goodbye.has_value()) << job.output();
+  EXPECT_NE(goodbye->cause.find("TRI-STEP-003"), std::string::npos) << goodbye->cause;
+  ASSERT_TRUE(job.wait_for_end(5'000)) << job.output();
+  EXPECT_EQ(job.status(), 3);
+}
+
 TEST(WorkerProcess, ABrokenPlanIsNamedInTheGoodbye) {
   PlayedCoordinator coordinator;
   ChildProcess job(worker_command(2, {"-tp", "2", "--coordinator", coordinator.endpoint()}));
@@ -248,6 +298,8 @@ TEST(WorkerProcess, BadFlagsEndWithStatusTwoAndWords) {
       {{}, "TRI-GRP-023"},
       {{"--bench-step", "repeats=1", "--plans", "x"}, "TRI-GRP-023"},
       {{"--bench-step", "repeats=1", "--dtype", "int4"}, "TRI-GRP-024"},
+      {{"--bench-step", "repeats=1", "--backend", "cpu", "--dtype", "float16"}, "TRI-GRP-024"},
+      {{"--bench-step", "repeats=1", "-tp", "2", "--local-ranks", "3"}, "TRI-GRP-029"},
       {{"--bench-step", "repeats=1", "--quantization", "q4"}, "TRI-GRP-024"},
       {{"--bench-step", "repeats=1", "-tp", "0"}, "TRI-GRP-026"},
       {{"--bench-step", "repeats=1", "surplus"}, "TRI-GRP-027"},
@@ -270,14 +322,25 @@ TEST(WorkerProcess, BadFlagsEndWithStatusTwoAndWords) {
 }
 
 TEST(WorkerProcess, AModelThatIsNotThereIsSaidOnceByTheWholeGroup) {
-  auto command = worker_command(4, {"-tp", "4", "--bench-step", "repeats=1"});
-  *std::ranges::find(command, kDemo) = "/no/such/model";
-  ChildProcess job(command);
-  ASSERT_TRUE(job.wait_for_end(15'000)) << job.output();
+  const std::vector<std::string> flags = {"-tp", "4", "--bench-step", "repeats=1"};
+  for (auto command : {worker_command(4, flags), local_command(4, flags)}) {
+    *std::ranges::find(command, kDemo) = "/no/such/model";
+    ChildProcess job(command);
+    ASSERT_TRUE(job.wait_for_end(15'000)) << job.output();
+    EXPECT_EQ(job.status(), 2) << job.output();
+    const size_t first = job.output().find("TRI-");
+    ASSERT_NE(first, std::string::npos) << job.output();
+    EXPECT_EQ(job.output().find("TRI-", first + 1), std::string::npos) << job.output();
+  }
+}
+
+TEST(WorkerProcess, CudaThatIsNotBuiltIsRefusedBeforeTheStart) {
+  if (is_built_with_cuda()) GTEST_SKIP() << "this build has CUDA";
+  ChildProcess job(local_command(1, {"--backend", "cuda", "--bench-step", "repeats=1"}));
+  ASSERT_TRUE(job.wait_for_end(10'000)) << job.output();
   EXPECT_EQ(job.status(), 2) << job.output();
-  const size_t first = job.output().find("TRI-");
-  ASSERT_NE(first, std::string::npos) << job.output();
-  EXPECT_EQ(job.output().find("TRI-", first + 1), std::string::npos) << job.output();
+  EXPECT_NE(job.output().find("TRI-CUDA-002: this build has no CUDA"), std::string::npos)
+      << job.output();
 }
 
 TEST(WorkerProcess, RunsPlansFromAFile) {

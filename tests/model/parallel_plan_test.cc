@@ -123,6 +123,69 @@ TEST(Planner, MoreMemoryHoldsMoreAndTooLittleSaysHowMuchIsMissing) {
   EXPECT_GT(none.short_bytes, 0);
 }
 
+GroupPlan gpu_plan(const ModelConfig& config, PlanRequest request = {}) {
+  request.backend = "cuda";
+  return plan_group(config, request).value();
+}
+
+TEST(PlannerOnGpus, PagesHave64TokensOfTheStoredHeadWidth) {
+  for (const auto& [head_dim, stored] : {std::pair(16, 64), {64, 64}, {72, 80}, {128, 128}}) {
+    ModelConfig config = shape(4, 8, 4);
+    config.head_dim = head_dim;
+    const GroupPlan plan = gpu_plan(config);
+    EXPECT_EQ(plan.page_tokens, 64);
+    EXPECT_EQ(plan.ranks[0].page_bytes, int64_t{2} * 64 * stored * 2 * 4 * 4) << head_dim;
+  }
+}
+
+TEST(PlannerOnGpus, HeadsBeyondTheKernelsAreRefused) {
+  ModelConfig config = shape(4, 8, 4);
+  config.head_dim = 320;
+  PlanRequest request;
+  request.backend = "cuda";
+  EXPECT_EQ(error_id(plan_group(config, request).status()), "TRI-CUDA-003");
+  request.backend = "cpu";
+  EXPECT_TRUE(plan_group(config, request).ok());
+}
+
+TEST(PlannerOnGpus, WeightsAreTheCpusInBfloat16ButForPaddedColumns) {
+  const ModelConfig config = shape(4, 8, 4);  // all widths are multiples of 64
+  EXPECT_EQ(gpu_plan(config).weight_bytes(), plan_group(config, {}).value().weight_bytes());
+  ModelConfig odd = config;
+  odd.intermediate_size = 500;  // the columns of a layer's down projection
+  EXPECT_EQ(gpu_plan(odd).weight_bytes() - plan_group(odd, {}).value().weight_bytes(),
+            4 * config.hidden_size * 12 * 2);
+}
+
+TEST(PlannerOnGpus, FixedBytesAreWeightsActivationsWorkspaceAndReserve) {
+  const RankPlan rank = gpu_plan(shape(4, 8, 4)).ranks[0];
+  EXPECT_EQ(rank.process_bytes, 0);
+  EXPECT_EQ(rank.workspace_bytes, int64_t{32} << 20);
+  EXPECT_EQ(rank.reserve_bytes, int64_t{512} << 20);
+  EXPECT_EQ(rank.fixed_bytes(),
+            rank.weight_bytes + rank.activation_bytes + rank.workspace_bytes + rank.reserve_bytes);
+}
+
+// Normed, delta and two residuals of the hidden size, qkv, q, attention's output and the gated MLP.
+TEST(PlannerOnGpus, ActivationsAreSixteenBitAMatrix) {
+  const ModelConfig config = shape(4, 8, 4);
+  PlanRequest request;
+  request.max_num_seqs = 1;
+  request.max_num_batched_tokens = 1000;
+  const int64_t once = gpu_plan(config, request).ranks[0].activation_bytes;
+  request.max_num_batched_tokens = 2000;
+  const int64_t twice = gpu_plan(config, request).ranks[0].activation_bytes;
+  const int64_t columns = 4 * 128 + (8 + 2 * 4) * 16 + 128 + 128 + 4 * 128;
+  EXPECT_EQ(twice - once, 1000 * 2 * columns);
+}
+
+TEST(PlannerOnGpus, SumsCrossTheWireInTheComputeDtype) {
+  PlanRequest request;
+  request.tp = 2;
+  const ModelConfig config = shape(4, 8, 4);
+  EXPECT_EQ(2 * gpu_plan(config, request).wire_bytes, plan_group(config, request)->wire_bytes);
+}
+
 TEST(Planner, CutsThatFitComeFirst) {
   PlanRequest request;
   request.rank_memory_bytes = int64_t{1} << 30;

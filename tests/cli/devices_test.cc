@@ -1,0 +1,167 @@
+#include "clients/cli/devices.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/text.h"
+#include "clients/cli/preflight.h"
+
+namespace trireme {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr char kTwoGpus[] =
+    R"({"version": "0.1.0", "backends": ["cpu", "cuda"], "cuda": {"driver": "13.2",)"
+    R"( "runtime": "13.0", "devices": [)"
+    R"({"name": "H", "compute_capability": "9.0", "memory_bytes": 1000000, "peers": [1]},)"
+    R"({"name": "A", "compute_capability": "8.0", "memory_bytes": 900000, "peers": [0]}]},)"
+    R"( "nccl": true})";
+constexpr char kNoCuda[] =
+    R"({"version": "0.1.0", "backends": ["cpu"],)"
+    R"( "cuda": {"error": "TRI-CUDA-002: this build has no CUDA"}, "nccl": false})";
+
+DeviceReport report_of(const char* line) { return parse_device_report(line).value(); }
+
+// A program in place of trireme-worker.
+class FakeWorker : public testing::Test {
+ protected:
+  ~FakeWorker() override { std::filesystem::remove(path_); }
+  StatusOr<DeviceReport> ask(const std::string& script) {
+    std::ofstream(path_) << "#!/bin/sh\n" << script << "\n";
+    std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
+    return ask_for_devices({path_});
+  }
+  const std::string path_ = testing::TempDir() + "fake_worker";
+};
+
+TEST(DeviceReport, IsReadFromTheWorkersLine) {
+  const DeviceReport report = report_of(kTwoGpus);
+  EXPECT_TRUE(report.builds("cuda"));
+  EXPECT_EQ(report.driver, "13.2");
+  EXPECT_EQ(report.runtime, "13.0");
+  EXPECT_TRUE(report.has_nccl);
+  ASSERT_EQ(report.gpus.size(), 2u);
+  EXPECT_EQ(report.gpus[0].name, "H");
+  EXPECT_EQ(report.gpus[1].compute_capability, "8.0");
+  EXPECT_EQ(report.gpus[1].memory_bytes, 900000);
+  EXPECT_THAT(report.gpus[1].peers, ElementsAre(0));
+  EXPECT_FALSE(report_of(kNoCuda).builds("cuda"));
+  EXPECT_EQ(report_of(kNoCuda).cuda_error, "TRI-CUDA-002: this build has no CUDA");
+}
+
+TEST(DeviceReport, AnotherLineIsNone) {
+  for (const char* line : {"",
+                           "hello",
+                           "{}",
+                           "[1]",
+                           R"({"backends": "cpu"})",
+                           R"({"backends": ["cpu"], "cuda": {"driver": 13}})"}) {
+    EXPECT_FALSE(parse_device_report(line).has_value()) << line;
+  }
+}
+
+TEST_F(FakeWorker, IsAskedWithTheFlagAndItsOtherLinesAreSkipped) {
+  const auto report = ask(
+      concat("test \"$1\" = --list-devices || exit 1\necho noise\ncat <<'X'\n", kTwoGpus, "\nX"));
+  ASSERT_TRUE(report.ok()) << message_of(report.status());
+  EXPECT_EQ(report->gpus.size(), 2u);
+}
+
+TEST_F(FakeWorker, ThatCannotAnswerIsNamedWithItsLastWords) {
+  const Status status = ask("echo 'cannot open libfoo.so' >&2; exit 127").status();
+  EXPECT_EQ(error_id(status), "TRI-UP-017");
+  EXPECT_THAT(message_of(status), HasSubstr("fake_worker --list-devices"));
+  EXPECT_THAT(message_of(status), HasSubstr("cannot open libfoo.so"));
+  EXPECT_EQ(error_id(ask_for_devices({"/nowhere/trireme-worker"}).status()), "TRI-UP-017");
+}
+
+class Choice : public testing::Test {
+ protected:
+  Choice() { shape_.tp = 2; }
+  ShapeFlags shape_;
+};
+
+TEST_F(Choice, AutoTakesGpusWhereThereAreSome) {
+  const BackendChoice choice = choose_backend(shape_, report_of(kTwoGpus)).value();
+  EXPECT_EQ(choice.backend, "cuda");
+  EXPECT_EQ(choice.num_gpus, 2);
+  EXPECT_EQ(choice.gpu_memory_bytes, 900000);
+  EXPECT_EQ(choice.local_ranks, 1);
+  EXPECT_EQ(choose_backend(shape_, report_of(kNoCuda))->backend, "cpu");
+  EXPECT_EQ(choose_backend(shape_, unavailable("TRI-UP-017", "x"))->backend, "cpu");
+  shape_.dtype = "float32";
+  EXPECT_EQ(choose_backend(shape_, report_of(kTwoGpus))->backend, "cpu");
+}
+
+TEST_F(Choice, CudaThatCannotBeIsBadInputInTheWorkersWords) {
+  shape_.backend = "cuda";
+  const Status status = choose_backend(shape_, report_of(kNoCuda)).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_EQ(message_of(status), "TRI-CUDA-002: this build has no CUDA");
+  EXPECT_EQ(error_id(choose_backend(shape_, unavailable("TRI-UP-017", "x")).status()),
+            "TRI-UP-017");
+}
+
+TEST_F(Choice, ADtypeThatTheBackendLacksIsRefusedWithThoseItHas) {
+  shape_.dtype = "float16";
+  const Status on_cpu = choose_backend(shape_, report_of(kNoCuda)).status();
+  EXPECT_EQ(error_id(on_cpu), "TRI-UP-001");
+  EXPECT_THAT(message_of(on_cpu), HasSubstr("bfloat16, float32"));
+  EXPECT_EQ(choose_backend(shape_, report_of(kTwoGpus))->backend, "cuda");
+}
+
+TEST_F(Choice, FewerGpusThanRanksAreSharedByOneProcess) {
+  shape_.pp = 2;
+  const BackendChoice choice = choose_backend(shape_, report_of(kTwoGpus)).value();
+  EXPECT_EQ(choice.local_ranks, 4);
+  EXPECT_EQ(choice.ranks_a_gpu(4), 2);
+  EXPECT_THAT(choice.note, HasSubstr("4 ranks share 2 GPUs"));
+  EXPECT_THAT(choice.note, HasSubstr("--local-ranks 4"));
+}
+
+TEST_F(Choice, HostsOfAHostfileAnswerForThemselves) {
+  shape_.backend = "cuda";
+  shape_.pp = 2;
+  shape_.hostfile = "hosts";
+  EXPECT_EQ(choose_backend(shape_, report_of(kNoCuda))->backend, "cuda");
+  EXPECT_EQ(choose_backend(shape_, report_of(kTwoGpus))->local_ranks, 1);
+}
+
+TEST(ShapeOnABackend, WhatIsNotBuiltIsRefusedWithWhatIs) {
+  const struct {
+    const char* backend;
+    const char* dtype;
+    const char* built;
+  } cases[] = {{"tpu", "bfloat16", "auto, cpu, cuda"},
+               {"cuda", "float32", "bfloat16, float16"},
+               {"cpu", "float16", "bfloat16, float32"},
+               {"auto", "fp8", "bfloat16, float16, float32"}};
+  for (const auto& each : cases) {
+    ShapeFlags shape;
+    shape.model = "m";
+    shape.backend = each.backend;
+    shape.dtype = each.dtype;
+    const Status status = check_shape(shape);
+    EXPECT_EQ(error_id(status), "TRI-UP-001") << each.backend << " " << each.dtype;
+    EXPECT_THAT(message_of(status), HasSubstr(concat("built are: ", each.built)));
+  }
+}
+
+TEST(PlanRequestOfAShape, AStepHasMoreTokensOnAGpu) {
+  ShapeFlags shape;
+  EXPECT_EQ(plan_request(shape, "cpu", 0).max_num_batched_tokens, 512);
+  EXPECT_EQ(plan_request(shape, "cuda", 0).max_num_batched_tokens, 8192);
+  shape.max_num_batched_tokens = 64;
+  shape.dtype = "float16";
+  EXPECT_EQ(plan_request(shape, "cuda", 0).max_num_batched_tokens, 64);
+  EXPECT_EQ(plan_request(shape, "cuda", 7).dtype, DType::kFloat16);
+  EXPECT_EQ(plan_request(shape, "cuda", 7).rank_memory_bytes, 7);
+}
+
+}  // namespace
+}  // namespace trireme

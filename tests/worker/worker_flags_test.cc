@@ -1,0 +1,116 @@
+#include "worker/worker_flags.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace trireme {
+namespace {
+
+using testing::HasSubstr;
+
+StatusOr<WorkerFlags> parse(std::vector<std::string> more) {
+  std::vector<std::string> arguments = {"--model", "m", "--bench-step", "prefill=1"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return parse_worker_flags(arguments);
+}
+
+// What a worker that is started so does where it sees `num_devices`.
+StatusOr<WorkerOptions> chosen(std::vector<std::string> more, const StatusOr<int>& num_devices) {
+  ASSIGN_OR_RETURN(WorkerFlags flags, parse(std::move(more)));
+  RETURN_IF_ERROR(choose_backend(flags, num_devices).status());
+  return flags.worker;
+}
+
+TEST(ChooseBackend, AutoTakesAGpuWhereThereIsOne) {
+  EXPECT_EQ(chosen({}, 0)->backend, "cpu");
+  EXPECT_EQ(chosen({}, 2)->backend, "cuda");
+  EXPECT_EQ(chosen({}, unavailable("TRI-CUDA-002", "no driver"))->backend, "cpu");
+  EXPECT_EQ(chosen({"--backend", "cpu"}, 2)->backend, "cpu");
+}
+
+TEST(ChooseBackend, AutoLeavesFloat32ToTheCpu) {
+  EXPECT_EQ(chosen({"--dtype", "float32"}, 2)->backend, "cpu");
+}
+
+TEST(ChooseBackend, SaysWhatItChoseAndWhy) {
+  WorkerFlags flags = parse({}).value();
+  EXPECT_EQ(choose_backend(flags, 1).value(), "backend cuda (auto: 1 GPU), not invariant");
+  flags = parse({"--backend", "cpu"}).value();
+  EXPECT_EQ(choose_backend(flags, 0).value(), "backend cpu");
+}
+
+TEST(ChooseBackend, CudaThatCannotBeSaysWhy) {
+  const Status none = invalid("TRI-CUDA-002", "this build has no CUDA");
+  EXPECT_EQ(chosen({"--backend", "cuda"}, none).status(), none);
+  EXPECT_EQ(error_id(chosen({"--backend", "cuda"}, 0).status()), "TRI-CUDA-002");
+}
+
+TEST(ChooseBackend, ADtypeThatTheBackendLacksNamesThoseItHas) {
+  const Status on_gpu = chosen({"--backend", "cuda", "--dtype", "float32"}, 1).status();
+  EXPECT_EQ(error_id(on_gpu), "TRI-GRP-024");
+  EXPECT_THAT(message_of(on_gpu), HasSubstr("built are: bfloat16, float16"));
+  const Status on_cpu = chosen({"--dtype", "float16"}, 0).status();
+  EXPECT_EQ(error_id(on_cpu), "TRI-GRP-024");
+  EXPECT_THAT(message_of(on_cpu), HasSubstr("built are: bfloat16, float32"));
+  EXPECT_EQ(chosen({"--dtype", "float16"}, 1)->dtype, DType::kFloat16);
+}
+
+TEST(ChooseBackend, AStepHasMoreTokensOnAGpu) {
+  EXPECT_EQ(chosen({}, 0)->max_num_batched_tokens, 512);
+  EXPECT_EQ(chosen({}, 1)->max_num_batched_tokens, 8192);
+  EXPECT_EQ(chosen({"--max-num-batched-tokens", "100"}, 1)->max_num_batched_tokens, 100);
+}
+
+TEST(ChooseBackend, TheCpuIsInvariantAndAGpuIfAsked) {
+  EXPECT_TRUE(chosen({}, 0)->invariant);
+  EXPECT_FALSE(chosen({}, 1)->invariant);
+  EXPECT_TRUE(chosen({"--invariant"}, 1)->invariant);
+}
+
+TEST(WorkerFlags, AnUnknownBackendOrDtypeIsRefusedWithTheKnownOnes) {
+  EXPECT_THAT(message_of(parse({"--backend", "tpu"}).status()), HasSubstr("auto, cpu, cuda"));
+  EXPECT_THAT(message_of(parse({"--dtype", "fp8"}).status()),
+              HasSubstr("bfloat16, float16, float32"));
+}
+
+TEST(WorkerFlags, CountsOutOfRangeAreRefused) {
+  for (const auto& [flag, value] : {std::pair("--local-ranks", "0"),
+                                    {"--device", "-2"},
+                                    {"--first-device", "-1"},
+                                    {"--max-num-batched-tokens", "-1"}}) {
+    EXPECT_FALSE(parse({flag, value}).ok()) << flag;
+  }
+}
+
+TEST(WorkerFlags, DevicesAreListedWithoutAModel) {
+  EXPECT_TRUE(parse_worker_flags({"--list-devices"}).value().list_devices);
+}
+
+TEST(DeviceOfRank, IsTheRanksNumberOnItsHostModuloTheDevices) {
+  const WorkerFlags flags = parse({}).value();
+  for (int rank = 0; rank < 8; ++rank) {
+    EXPECT_EQ(device_of_rank(flags, {rank, 8, true}, 8), rank);
+    EXPECT_EQ(device_of_rank(flags, {rank, 8, true}, 3), rank % 3);
+  }
+  EXPECT_EQ(ranks_on_device(flags, {1, 8, true}, 8), 1);
+  EXPECT_EQ(ranks_on_device(flags, {1, 8, true}, 3), 3);
+  EXPECT_EQ(ranks_on_device(flags, {2, 8, true}, 3), 2);
+  EXPECT_EQ(ranks_on_device(flags, {2, 8, true}, 1), 8);
+}
+
+TEST(DeviceOfRank, GroupsOfOneHostTakeItsDevicesInTurn) {
+  const WorkerFlags flags = parse({"--first-device", "6"}).value();
+  EXPECT_EQ(device_of_rank(flags, {0, 2, true}, 8), 6);
+  EXPECT_EQ(device_of_rank(flags, {1, 2, true}, 8), 7);
+  EXPECT_EQ(device_of_rank(flags, {1, 2, true}, 7), 0);
+  EXPECT_EQ(device_of_rank(flags, {0, 2, false}, 8), 0) << "another host is all the group's";
+}
+
+TEST(DeviceOfRank, IsTheOneThatWasNamed) {
+  const WorkerFlags flags = parse({"--device", "3", "--first-device", "2"}).value();
+  EXPECT_EQ(device_of_rank(flags, {1, 2, true}, 8), 3);
+  EXPECT_EQ(ranks_on_device(flags, {1, 2, true}, 8), 2);
+}
+
+}  // namespace
+}  // namespace trireme
