@@ -310,19 +310,22 @@ int32_t blocks_for(int64_t items, int32_t max_blocks) {
   return static_cast<int32_t>(std::clamp<int64_t>(wanted, 1, max_blocks));
 }
 
-LaunchConfig peer_launch(int32_t blocks) {
+// A block waits for its twins, so none of them may wait for room: the launch is cooperative. On a
+// shared device the ranks' launches must run beside one another, which nothing promises of
+// cooperative ones; there they are small enough for all of them to fit.
+LaunchConfig peer_launch(const PeerView& view, int32_t blocks) {
   LaunchConfig config;
   config.grid = {static_cast<unsigned>(blocks), 1, 1};
   config.block = {kThreads, 1, 1};
   config.shared_bytes = sizeof(BlockState);
-  config.cooperative = true;  // a block waits for its twins: none of them may wait for room
+  config.cooperative = !view.shares_device;
   return config;
 }
 
 template <class E>
 void reduce(CudaQueue& queue, const PeerView& view, std::byte* data, int64_t bytes) {
   const PeerReduceLaunch chosen = choose_peer_reduce(bytes, view.n, view.max_blocks);
-  const LaunchConfig config = peer_launch(chosen.blocks);
+  const LaunchConfig config = peer_launch(view, chosen.blocks);
   if (chosen.is_two_shot) {
     launch(queue, "all_reduce in two shots", reduce_in_two_shots<E>, config, view, data, bytes);
   } else {
@@ -339,7 +342,7 @@ void share(CudaQueue& queue,
            int64_t stride,
            int32_t root) {
   const auto num_words = bytes / static_cast<int64_t>(sizeof(Word));
-  const LaunchConfig config = peer_launch(blocks_for(num_words, view.max_blocks));
+  const LaunchConfig config = peer_launch(view, blocks_for(num_words, view.max_blocks));
   launch(queue,
          root < 0 ? "all_gather" : "broadcast",
          share_words<Word>,

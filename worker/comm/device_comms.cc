@@ -107,6 +107,7 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
   const bool reduces = part.options.reduce_bytes > 0;
   const bool fits = !reduces || control.size() <= kMaxPeers;
   if (reach.is_one_host && reach.is_reachable && fits) {
+    part.options.shares_device = reach.ranks_per_device > 1;
     part.options.max_blocks = std::max(reach.num_blocks / reach.ranks_per_device, 1);
     std::unique_ptr<Comm> large;  // NCCL's sums have no order, and are faster
     if (reduces && !options.in_rank_order && reach.ranks_per_device == 1 && has_nccl()) {
@@ -145,9 +146,13 @@ int64_t device_comm_bytes(int tp, int pp, const DeviceCommOptions& options) {
   return bytes;
 }
 
-// All three are tried whatever becomes of the first: ranks of other stages are in it as well, and
-// would wait for this one.
+// All meet first: one may still have been loading. All three are tried whatever becomes of the
+// first: ranks of other stages are in it as well, and would wait for this one.
 Status use_device_comms(GroupComms& comms, Backend& backend, const DeviceCommOptions& options) {
+  const std::byte mine{};
+  std::vector<std::byte> all(comms.group->size());
+  comms.group->set_deadline(SteadyClock().now_us() + options.meet_limit_us);
+  RETURN_IF_ERROR(share_with_all(*comms.group, std::span(&mine, 1), all));
   const int pp = comms.pipeline->size();
   Status first;
   for (Part& part : parts_of(comms, options, pp)) {

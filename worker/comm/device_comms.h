@@ -18,7 +18,8 @@ struct DeviceCommOptions {
   int64_t exchange_bytes = 1 << 18;    // of a piece of an all_to_all between two ranks
   bool in_rank_order = false;          // --invariant: sums of every size add in rank order
   TimeUs wait_limit_us = 60'000'000;   // of a kernel, should nobody end its wait
-  TimeUs setup_limit_us = 30'000'000;  // of all of this
+  TimeUs meet_limit_us = 600'000'000;  // for the slowest rank to have loaded its weights
+  TimeUs setup_limit_us = 30'000'000;  // from then on, for each communicator
 };
 
 // The device memory that a rank will take, for `plan`: where NCCL serves, at most so much besides
@@ -27,10 +28,11 @@ int64_t device_comm_bytes(int tp, int pp, const DeviceCommOptions& options);
 
 // Collective over the group; after the weights are loaded, on the thread that uses the backend.
 // comms.tensor, comms.pipeline and comms.tokens, where they have more than one rank, become ordered
-// communicators over the backend's memory and keep the host's inside; comms.group stays as it is.
-// Takes all memory now. TRI-CUDA-011: built without CUDA; TRI-CUDA-018: ranks share a device, but
-// cannot use peer memory; others: see PeerComm and make_nccl_comm(). The group is of no use after a
-// failure.
+// communicators over the backend's memory; comms.group stays as it is. Ranks that share a device:
+// no rank may use them before all ranks have made their last allocation, which waits for the
+// device. Takes all memory now. TRI-CUDA-011: built without CUDA; TRI-CUDA-018: ranks share a
+// device, but cannot use peer memory; others: see PeerComm and make_nccl_comm(). The group is of no
+// use after a failure.
 Status use_device_comms(GroupComms& comms, Backend& backend, const DeviceCommOptions& options);
 
 }  // namespace trireme

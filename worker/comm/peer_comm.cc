@@ -158,6 +158,7 @@ void PeerComm::fill_view() {
   const Layout layout(options_, size_);
   view_.n = size_;
   view_.self = rank_;
+  view_.shares_device = options_.shares_device;
   view_.max_blocks = std::clamp(options_.max_blocks, 1, kMaxPeerBlocks);
   view_.half_bytes = align(options_.reduce_bytes);
   for (int rank = 0; rank < size_; ++rank) {

@@ -32,9 +32,10 @@ struct PeerCommOptions {
   std::vector<std::string> peers = {};  // by rank: "rank 3 on node1"
   int64_t reduce_bytes = 1 << 20;       // of the largest piece of a collective; 0: no collectives
   PeerMessages messages = PeerMessages::kNone;
-  int64_t message_bytes = 0;  // of the longest message
-  int32_t depth = 2;          // slots of a ring
-  int32_t max_blocks = 1;     // of a launch; all ranks' launches must fit on the device
+  int64_t message_bytes = 0;   // of the longest message
+  int32_t depth = 2;           // slots of a ring
+  bool shares_device = false;  // with another rank of the communicator
+  int32_t max_blocks = 1;      // of a launch; all ranks' launches must fit on the device
   TimeUs wait_limit_us = 30'000'000;
 };
 
