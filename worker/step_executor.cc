@@ -164,14 +164,12 @@ Status StepExecutor::execute(const StepPlan& plan) {
 }
 
 Status StepExecutor::poll() {
-  for (Comm* comm :
-       {comms_.group.get(), comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
-    comm->poll();
-  }
-  RETURN_IF_ERROR(comm_status());
+  RETURN_IF_ERROR(poll_comms());
   while (!answers_->is_empty() && answers_->oldest_is_done()) RETURN_IF_ERROR(answer_oldest());
   RETURN_IF_ERROR(backend_.status(*lane_->queue));
-  if (answers_->is_empty() || clock_.now_us() < answers_->oldest().deadline_us) return ok_status();
+  if (answers_->is_empty() || clock_.now_us() < answers_->oldest().deadline_us + stages_us()) {
+    return ok_status();
+  }
   return timed_out("TRI-STEP-024",
                    "the device did not finish step ",
                    answers_->oldest().step,
@@ -192,7 +190,7 @@ Status StepExecutor::finish() {
   residuals_->flush();
   token_return_->flush(*lane_->queue, memory_->ids());
   RETURN_IF_ERROR(comm_status());
-  return backend_.wait(*lane_->queue, deadline_us_);
+  return wait_for_device(deadline_us_);
 }
 
 Status StepExecutor::check_plan(const StepPlan& plan) const {
@@ -423,16 +421,40 @@ Status StepExecutor::draw(const StepFrame& frame) {
 
 Status StepExecutor::answer_oldest() {
   if (!answers_->oldest_is_done()) {
-    RETURN_IF_ERROR(backend_.wait(*lane_->queue, answers_->oldest().deadline_us));
+    RETURN_IF_ERROR(wait_for_device(answers_->oldest().deadline_us));
   }
   answers_->answer(slots_, answers() ? &sink_ : nullptr, clock_.now_us());
   return ok_status();
+}
+
+// A device that is late may wait for a peer: its Comm knows which, one of this stage first.
+Status StepExecutor::wait_for_device(TimeUs deadline_us) {
+  Status waited = backend_.wait(*lane_->queue, deadline_us);
+  if (!absl::IsDeadlineExceeded(waited)) return waited;
+  RETURN_IF_ERROR(poll_comms());
+  if (stages_us() == 0) return waited;
+  waited = backend_.wait(*lane_->queue, deadline_us + stages_us());
+  if (!waited.ok()) RETURN_IF_ERROR(poll_comms());
+  return waited;
+}
+
+// How much longer than a step the device may wait for another stage; the host does so elsewhere.
+TimeUs StepExecutor::stages_us() const {
+  return comms_.pipeline->is_ordered() ? limits_.step_timeout_us / 2 : 0;
 }
 
 const int32_t* StepExecutor::put(std::span<const int32_t> values) {
   CHECK(values.size() <= kSmallIds);
   backend_.upload(*lane_->queue, small_.data(), std::as_bytes(values));
   return reinterpret_cast<const int32_t*>(small_.data());
+}
+
+Status StepExecutor::poll_comms() {
+  for (Comm* comm :
+       {comms_.group.get(), comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
+    comm->poll();
+  }
+  return comm_status();
 }
 
 Status StepExecutor::comm_status() const {

@@ -97,6 +97,9 @@ class StepExecutor {
   Status draw(const StepFrame& frame);
   Status answer_oldest();
   const int32_t* put(std::span<const int32_t> values);
+  Status wait_for_device(TimeUs deadline_us);
+  TimeUs stages_us() const;
+  Status poll_comms();
   Status comm_status() const;
   void set_deadline();
   // Ends the span that began at `begin_us` and returns its end.
