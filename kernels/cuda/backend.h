@@ -64,7 +64,8 @@ class CudaBackend final : public Backend {
 
   // At warm-up: times this linear() by our kernels and by cuBLASLt, once for all layers of a shape
   // (`weights`: some of them, so that none stays in L2); from then on linear() takes the faster for
-  // row counts of this bucket (matmul_table.h). Nothing under options.invariant or without cuBLASLt.
+  // row counts of this bucket (matmul_table.h). Does nothing under options.invariant or without
+  // cuBLASLt.
   void tune_linear(Queue& queue,
                    Workspace& workspace,
                    Tensor x,

@@ -38,11 +38,11 @@ struct StreamShared {
   float sums[kStreamWarps][T::kTokens][T::kPitch];
 };
 
-// What a lane has loaded: strips x halves of 32 columns x rows or tokens lane / 4 + 8 i.
+// What a lane has loaded: (strips x) halves of 32 columns x rows or tokens lane / 4 + 8 i.
 template <class T>
 using Weights = uint4[T::kStrips][2][2 * T::kRowMmas];
 template <class T>
-using Inputs = uint4[T::kStrips][2][T::kTokenMmas];
+using Inputs = uint4[2][T::kTokenMmas];
 
 template <class T>
 __device__ __forceinline__ void load_weight(const LinearTask& task,
@@ -85,15 +85,11 @@ template <class T>
 __device__ __forceinline__ void load_x(const LinearTask& task, int32_t strip, Inputs<T>& loaded) {
   const int lane = threadIdx.x % 32;
 #pragma unroll
-  for (int s = 0; s < T::kStrips; ++s) {
-    if (strip + s * kStreamWarps >= task.num_strips) continue;
+  for (int half = 0; half < 2; ++half) {
+    const int32_t column = strip * kStripColumns + 32 * half + lane % 4 * 8;
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const int32_t column = (strip + s * kStreamWarps) * kStripColumns + 32 * half + lane % 4 * 8;
-#pragma unroll
-      for (int j = 0; j < T::kTokenMmas; ++j) {
-        loaded[s][half][j] = load_columns(task, lane / 4 + 8 * j, column);
-      }
+    for (int j = 0; j < T::kTokenMmas; ++j) {
+      loaded[half][j] = load_columns(task, lane / 4 + 8 * j, column);
     }
   }
 }
@@ -113,15 +109,18 @@ __device__ __forceinline__ void copy(const Weights<T>& from, Weights<T>& to) {
 template <class T>
 using Sums = float[T::kRowMmas][T::kTokenMmas][4];
 
+// sums += W x^T over the strips whose weights are there; x comes from L1 and L2 meanwhile.
 template <class E, class T>
 __device__ __forceinline__ void multiply(const LinearTask& task,
-                                         int32_t strip,
+                                         int32_t first_strip,
                                          const Weights<T>& weights,
-                                         const Inputs<T>& inputs,
                                          Sums<T>& sums) {
 #pragma unroll
   for (int s = 0; s < T::kStrips; ++s) {
-    if (strip + s * kStreamWarps >= task.num_strips) continue;
+    const int32_t strip = first_strip + s * kStreamWarps;
+    if (strip >= task.num_strips) continue;
+    Inputs<T> inputs;
+    load_x<T>(task, strip, inputs);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
 #pragma unroll
@@ -132,7 +131,7 @@ __device__ __forceinline__ void multiply(const LinearTask& task,
         const uint32_t second[4] = {upper.z, lower.z, upper.w, lower.w};
 #pragma unroll
         for (int j = 0; j < T::kTokenMmas; ++j) {
-          const uint4 x = inputs[s][half][j];
+          const uint4 x = inputs[half][j];
           const uint32_t low[2] = {x.x, x.y};
           const uint32_t high[2] = {x.z, x.w};
           mma_16x8x16<E>(sums[i][j], first, low);
@@ -189,9 +188,7 @@ __global__ void __launch_bounds__(kThreads, 2) linear_stream(LinearTask task) {
   for (int32_t strip = warp; strip < task.num_strips; strip += kStride) {
     Weights<T> next;
     load_weight<T>(task, weight, strip + kStride, next);
-    Inputs<T> inputs;  // from L1 and L2, while the weights above are on their way
-    load_x<T>(task, strip, inputs);
-    multiply<E, T>(task, strip, now, inputs, sums);
+    multiply<E, T>(task, strip, now, sums);
     copy<T>(next, now);
   }
 #pragma unroll
