@@ -55,6 +55,8 @@ TEST_P(Linear, EqualsTheProductInDouble) {
                              Shape{17, 129, 64},
                              Shape{40, 33, 255},
                              Shape{3, 700, 256},
+                             Shape{5, 17, 2100},
+                             Shape{11, 700, 1100},
                              Shape{129, 17, 1000},
                              Shape{300, 129, 64}}) {
     const Matrix x = random_matrix(input(), shape.rows, shape.k, 1);
