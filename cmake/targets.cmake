@@ -37,7 +37,7 @@ function(trireme_cuda_library name)
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   set(host -Wall -Wextra -ffp-contract=off)
-  set(device --expt-relaxed-constexpr --fmad=false
+  set(device --expt-relaxed-constexpr --fmad=false -Xptxas=-v
     -gencode=arch=compute_80,code=sm_80
     -gencode=arch=compute_90a,code=sm_90a
     -gencode=arch=compute_90,code=compute_90)
@@ -47,6 +47,11 @@ function(trireme_cuda_library name)
   endif()
   target_compile_options(${name} PRIVATE
     "$<$<COMPILE_LANGUAGE:CXX>:${host}>" "$<$<COMPILE_LANGUAGE:CUDA>:${device}>")
+  # No ccache here: it sees the text for one architecture only. CUDA's runtime is linked statically
+  # and finds the driver by itself, so that programs start without one.
+  set_target_properties(${name} PROPERTIES
+    CUDA_COMPILER_LAUNCHER ${PROJECT_SOURCE_DIR}/cmake/compile_cuda.sh
+    CUDA_RUNTIME_LIBRARY Static)
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
 endfunction()
 

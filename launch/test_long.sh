@@ -1,6 +1,6 @@
 #!/bin/bash
-# What takes long: sanitizers, the long tests and clang-tidy, each with a budget of its own, at
-# most 55 minutes in all on two cores. `test_long.sh asan long` runs those parts only.
+# What takes long: sanitizers, the long tests, clang-tidy and the CUDA build, each with a budget of
+# its own, at most 67 minutes in all on two cores. `test_long.sh asan long` runs those parts only.
 # Ends with `N passed, N failed, N skipped`; exit 1 if anything failed or nothing ran.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . launch/build.sh
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(asan tsan long lint)
+[ $# -gt 0 ] || parts=(asan tsan long lint cuda)
 totals=${TRIREME_TEST_TOTALS:-build/test-totals-long.txt}
 mkdir -p "$(dirname "$totals")"
 [ -n "${TRIREME_TEST_TOTALS:-}" ] || rm -f "$totals"
@@ -71,6 +71,27 @@ part_lint() {
   configure build -DTRIREME_BUILD_TESTS=ON >/dev/null && build build trireme_messages ||
     { lost lint "the build failed"; return; }
   python3 launch/lint.py --build build --seconds 900 --totals "$totals"
+}
+
+# The programs and the op tests with the CUDA backend, for two architectures; the kernels' budgets;
+# what was built starts on a machine without a driver. TRIREME_NVCC names a compiler that is not in
+# PATH.
+part_cuda() {
+  local nvcc=${TRIREME_NVCC:-$(command -v nvcc)}
+  if [ -z "$nvcc" ]; then
+    echo "skipped cuda: no nvcc is installed here (CUDA Toolkit 13)"
+    echo "0 0 1 cuda" >>"$totals"
+    return
+  fi
+  configure build-cuda -DCMAKE_BUILD_TYPE=Release -DTRIREME_CUDA=ON -DTRIREME_BUILD_TESTS=ON \
+    -DTRIREME_BUILD_BENCHMARKS=ON -DTRIREME_WERROR="$(warnings_as_errors)" \
+    -DCMAKE_CUDA_COMPILER="$nvcc" >/dev/null ||
+    { lost cuda "cannot be configured"; return; }
+  export -f build build_jobs
+  timeout --kill-after=30 660 bash -c 'build "$@"' _ build-cuda cuda_programs ||
+    { lost cuda "the build failed or took more than 660 s"; return; }
+  python3 launch/cuda_budget.py build-cuda --totals "$totals"
+  run_tests cuda build-cuda 60 --tests-regex '^cuda/'
 }
 
 install_missing long || lost packages "not all are there"

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Holds every CUDA kernel to its budget of registers and shared memory, for each architecture.
+
+cuda_budget.py BUILD [--table FILE] [--write] [--totals FILE]
+    BUILD is a folder built with TRIREME_CUDA=ON: beside each object lies what `ptxas -v` said
+    (cmake/compile_cuda.sh). A kernel fails that spills, has a stack frame, takes more registers or
+    static shared memory than its line of the table, or has no line; so does a line without a
+    kernel, and an attention table of more than 24 instances. --write makes the table anew.
+    Each kernel and architecture counts as one test.
+
+Another nvcc than the table's gives other counts of registers: these are then not compared, and the
+closing lines say so.
+"""
+
+import argparse
+import csv
+import os
+import re
+import subprocess
+import sys
+
+ARCHITECTURES = ("sm_80", "sm_90a")
+FIELDS = ("registers", "shared_bytes")
+TABLE = "tests/data/cuda_budgets.csv"
+MAX_ATTENTION_INSTANCES = 24
+ATTENTION_SOURCES = ("attention_decode.cu", "attention_prefill.cu")
+
+COMPILING = re.compile(r"Compiling entry function '(\S+)' for '(\w+)'")
+FRAME = re.compile(
+    r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
+)
+USED = re.compile(r"Used (\d+) registers")
+SHARED = re.compile(r"(\d+) bytes smem")
+
+
+def parse_log(text):
+    """{(architecture, mangled kernel): {registers, shared_bytes, stack_bytes, spill_bytes}}"""
+    kernels = {}
+    current = None
+    for line in text.split("\n"):
+        if found := COMPILING.search(line):
+            current = kernels.setdefault((found.group(2), found.group(1)), {})
+        elif current is None:
+            continue
+        elif found := FRAME.search(line):
+            stack, stores, loads = (int(number) for number in found.groups())
+            current.update(stack_bytes=stack, spill_bytes=stores + loads)
+        elif found := USED.search(line):
+            shared = SHARED.search(line)
+            current.update(
+                registers=int(found.group(1)), shared_bytes=int(shared.group(1)) if shared else 0
+            )
+            current = None
+    return kernels
+
+
+def readable(mangled):
+    """Names as in the source, without namespaces and parameters: `add_norm<Bf16, 4>`."""
+    if not mangled:
+        return []
+    done = subprocess.run(
+        ["c++filt"], input="\n".join(mangled), capture_output=True, text=True, check=True
+    )
+    names = []
+    for name in done.stdout.split("\n")[: len(mangled)]:
+        name = re.sub(r"\((anonymous namespace|[\w:]+)\)(::)?", "", name)
+        name = re.sub(r"\btrireme::(cuda::)?|^void ", "", name)
+        names.append(re.sub(r"\(.*$", "", name))
+    return names
+
+
+def read_build(folder):
+    """{(source, kernel): {architecture: counts}}"""
+    built = {}
+    for place, _, files in sorted(os.walk(folder)):
+        for file in sorted(files):
+            if not file.endswith(".cu.o.ptxas"):
+                continue
+            with open(os.path.join(place, file), encoding="utf-8") as log:
+                kernels = parse_log(log.read())
+            source = file[: -len(".o.ptxas")]
+            names = readable([mangled for _, mangled in kernels])
+            for name, ((architecture, _), counts) in zip(names, kernels.items()):
+                per_kernel = built.setdefault((source, name), {})
+                if architecture in per_kernel:
+                    raise SystemExit(f"{source}: two kernels are called {name}")
+                per_kernel[architecture] = counts
+    return built
+
+
+def nvcc_release():
+    said = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, check=True).stdout
+    return re.search(r"release ([\d.]+)", said).group(1)
+
+
+def read_table(path):
+    """(nvcc's release, {(source, kernel): {architecture: counts}})"""
+    with open(path, encoding="utf-8", newline="") as file:
+        release = file.readline().removeprefix("# nvcc").strip()
+        table = {}
+        for row in csv.DictReader(file):
+            table[(row["source"], row["kernel"])] = {
+                architecture: {
+                    field: int(row[f"{architecture} {field}"]) for field in FIELDS
+                }
+                for architecture in ARCHITECTURES
+            }
+    return release, table
+
+
+def write_table(path, release, built):
+    columns = [f"{architecture} {field}" for architecture in ARCHITECTURES for field in FIELDS]
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        file.write(f"# nvcc {release}\n")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["source", *columns, "kernel"])
+        for (source, kernel), counts in sorted(built.items()):
+            numbers = [counts[arch][field] for arch in ARCHITECTURES for field in FIELDS]
+            writer.writerow([source, *numbers, kernel])
+
+
+def faults_of(counts, budget, compares_registers):
+    """What is wrong with one kernel on one architecture, in words."""
+    if counts is None:
+        return ["is not built"]
+    faults = []
+    if counts.get("spill_bytes", 0):
+        faults.append(f"spills {counts['spill_bytes']} bytes")
+    if counts.get("stack_bytes", 0):
+        faults.append(f"has a stack frame of {counts['stack_bytes']} bytes")
+    if budget is None:
+        return faults + ["has no line in the table (--write makes one)"]
+    for field in FIELDS:
+        if field == "registers" and not compares_registers:
+            continue
+        if counts[field] > budget[field]:
+            faults.append(f"takes {counts[field]} {field}, its budget is {budget[field]}")
+    return faults
+
+
+def check(built, table, compares_registers=True):
+    """[(architecture, source, kernel, faults)] of all that is built or in the table."""
+    lines = []
+    for architecture in ARCHITECTURES:
+        for key in sorted(set(built) | set(table)):
+            counts = built.get(key, {}).get(architecture)
+            budget = table.get(key, {}).get(architecture)
+            lines.append((architecture, *key, faults_of(counts, budget, compares_registers)))
+        instances = sum(
+            1
+            for (source, _), counts in built.items()
+            if source in ATTENTION_SOURCES and architecture in counts
+        )
+        words = f"{instances} instances, at most {MAX_ATTENTION_INSTANCES} are allowed"
+        faults = [words] if instances > MAX_ATTENTION_INSTANCES else []
+        lines.append((architecture, "attention", "the table of instances", faults))
+    return lines
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--table", default=TABLE)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--totals")
+    parser.add_argument("build")
+    options = parser.parse_args(arguments)
+    built = read_build(options.build)
+    if not built:
+        print(f"FAILED {options.build} holds no kernel: was it built with TRIREME_CUDA=ON?")
+        return 1
+    release = nvcc_release()
+    if options.write:
+        write_table(options.table, release, built)
+    table_release, table = read_table(options.table)
+    same_release = table_release == release
+    lines = check(built, table, same_release)
+    failed = [line for line in lines if line[3]]
+    for architecture, source, kernel, faults in failed:
+        print(f"FAILED {architecture} {source} {kernel}: {'; '.join(faults)}")
+    if not same_release:
+        print(f"registers are not compared: the table is of nvcc {table_release}, not {release}")
+    if options.totals:
+        with open(options.totals, "a", encoding="utf-8") as file:
+            file.write(f"{len(lines) - len(failed)} {len(failed)} 0 cuda budgets\n")
+    print(f"cuda budgets: {len(lines) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
