@@ -9,7 +9,10 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "launch"))
 import cuda_budget  # noqa: E402
 
-KERNEL = "_ZN7trireme4cuda44_GLOBAL__N__1fdc8295_11_add_norm_cu_633b17728norm_rowINS0_4Fp16ELi1EEEvi"
+KERNEL = (
+    "_ZN7trireme4cuda44_GLOBAL__N__1fdc8295_11_add_norm_cu_633b1772"
+    "8norm_rowINS0_4Fp16ELi1EEEvi"
+)
 KEY = ("add_norm.cu", "norm_row<Fp16, 1>")
 
 
