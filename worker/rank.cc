@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/flags.h"
+#include "model/planner.h"
 #include "worker/load_lines.h"
 #include "worker/plan_file.h"
 #include "worker/step_bench.h"
@@ -106,7 +107,45 @@ Status Rank::load() {
                       " (",
                       worker_->backend_info().device,
                       ")"));
+  say_memory();
   return ok_status();
+}
+
+// What the device's memory went to, beside what `trireme plan` says of this rank.
+void Rank::say_memory() const {
+  if (worker_->options().backend != "cuda") return;
+  PlanRequest request;
+  request.tp = flags_.worker.tp;
+  request.pp = flags_.worker.pp;
+  request.backend = "cuda";
+  request.dtype = flags_.worker.dtype;
+  request.max_model_len = worker_->max_model_len();
+  request.max_num_seqs = flags_.worker.max_num_seqs;
+  request.max_num_batched_tokens = flags_.worker.max_num_batched_tokens;
+  const auto plan = plan_group(source_->config, request);
+  if (!plan.ok()) return;
+  const RankPlan& planned = plan->ranks[comms_->rank];
+  const MemoryUse& found = worker_->memory_use();
+  const auto bytes = [](int64_t count) { return format_bytes(static_cast<double>(count)); };
+  const std::string line = concat("memory: weights ",
+                                  bytes(found.weights),
+                                  " (planned ",
+                                  bytes(planned.weight_bytes),
+                                  "), communicators ",
+                                  bytes(found.communicators),
+                                  ", a step's buffers ",
+                                  bytes(found.step),
+                                  " (planned ",
+                                  bytes(planned.activation_bytes + planned.workspace_bytes),
+                                  "), KV pages ",
+                                  bytes(found.pages),
+                                  " (planned ",
+                                  bytes(worker_->num_pages() * planned.page_bytes),
+                                  " for the group's ",
+                                  worker_->num_pages(),
+                                  "), reserve ",
+                                  bytes(planned.reserve_bytes));
+  std::fprintf(stderr, "rank %d: %s\n", place_.rank, line.c_str());
 }
 
 Status Rank::serve() {

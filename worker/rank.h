@@ -40,6 +40,7 @@ class Rank {
   Status open_source();
   Status first_failure(const Status& own);
   Status load();
+  void say_memory() const;
   Status serve();
   Status run_file();
   RankHello hello() const;

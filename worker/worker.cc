@@ -86,11 +86,15 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
   std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, cut));
   comms.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   RETURN_IF_ERROR(worker->make_backend());
+  const int64_t free_bytes = worker->backend_->available_bytes();
   ASSIGN_OR_RETURN(
       ModelWeights weights,
       load_weights(
           source.config, *source.checkpoint, *worker->shard_, *worker->backend_, load_progress));
+  const int64_t loaded_bytes = worker->backend_->available_bytes();
   RETURN_IF_ERROR(worker->make_comms());
+  worker->memory_.weights = free_bytes - loaded_bytes;
+  worker->memory_.communicators = loaded_bytes - worker->backend_->available_bytes();
   ASSIGN_OR_RETURN(ShardModel model,
                    ShardModel::make(source.config,
                                     *worker->shard_,
@@ -189,6 +193,8 @@ Status Worker::make_cache() {
       KvCache cache,
       KvCache::make(*backend_, *shard_, static_cast<int32_t>(source_.config.head_dim), request));
   cache_ = std::make_unique<KvCache>(std::move(cache));
+  memory_.step = request.reserved_bytes;
+  memory_.pages = cache_->bytes();
   ASSIGN_OR_RETURN(num_pages_,
                    agree_on_smallest(*comms_.group, progress_, cache_->pages().num_pages));
   const int64_t fits = num_pages_ * cache_->pages().layout.page_tokens;

@@ -41,6 +41,14 @@ struct WorkerOptions {
   Trace* trace = nullptr;  // spans of each step, if wanted
 };
 
+// What a rank's device memory went to, in bytes, as found by asking the device before and after.
+struct MemoryUse {
+  int64_t weights = 0;
+  int64_t communicators = 0;
+  int64_t step = 0;  // what a step's buffers will take
+  int64_t pages = 0;
+};
+
 class Worker {
  public:
   // What can be refused before anything is loaded. TRI-PLAN-...; TRI-GRP-007: a length over the
@@ -65,6 +73,7 @@ class Worker {
   int64_t num_pages() const { return num_pages_; }  // the fewest of any rank
   int32_t max_model_len() const { return max_model_len_; }
   int num_threads() const { return num_threads_; }
+  const MemoryUse& memory_use() const { return memory_; }
   // Sizes of the steps that the backend records; empty: it records none.
   std::vector<int32_t> token_buckets() const { return buckets_up_to(max_tokens()); }
   std::vector<int32_t> row_buckets() const { return buckets_up_to(options_.max_num_seqs); }
@@ -103,6 +112,7 @@ class Worker {
   std::unique_ptr<ShardModel> model_;
   std::unique_ptr<KvCache> cache_;
   std::unique_ptr<StepExecutor> executor_;
+  MemoryUse memory_;  // of CUDA
   int num_threads_ = 1;
   int64_t num_pages_ = 0;
   int32_t max_model_len_ = 0;
