@@ -215,6 +215,15 @@ class OpTest : public testing::TestWithParam<BackendCase> {
   int64_t used_ = 0;
 };
 
+// The CPU's tiers alone.
+inline std::vector<BackendCase> cpu_cases() {
+  std::vector<BackendCase> cases;
+  for (const BackendCase& some : backend_cases()) {
+    if (!some.is_cuda()) cases.push_back(some);
+  }
+  return cases;
+}
+
 inline auto all_backends() { return testing::ValuesIn(backend_cases()); }
 inline std::string case_name(const testing::TestParamInfo<BackendCase>& info) {
   return info.param.name();
