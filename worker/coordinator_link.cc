@@ -96,6 +96,7 @@ class CoordinatorLink::Control {
   void heartbeat(TimeUs now_us);
   void watch(TimeUs now_us);
   void read_monitor();
+  Status connection_lost() const;
   void read_frames();
   void handle(CoordinatorMessage& message);
   void send_queued();
@@ -122,6 +123,7 @@ class CoordinatorLink::Control {
   std::string pending_;  // a frame that the socket did not take yet
   bool pending_is_goodbye_ = false;
   bool connected_ = false;
+  bool lost_ = false;  // the connection was there, and is gone
   TimeUs opened_us_ = 0;
   TimeUs next_beat_us_ = 0;
   bool started_ = false;
@@ -133,7 +135,9 @@ class CoordinatorLink::Control {
 Status CoordinatorLink::Control::connect() {
   set(dealer_, ZMQ_ROUTING_ID, make_identity());
   set(dealer_, ZMQ_LINGER, static_cast<int>(kGoodbyeUs / 1000));
-  set(dealer_, ZMQ_IMMEDIATE, 1);
+  // With 1 a connection that goes takes with it what has come and was not read yet: the fence of a
+  // drained group among it.
+  set(dealer_, ZMQ_IMMEDIATE, 0);
   set(dealer_, ZMQ_SNDHWM, 1000);
   set(dealer_, ZMQ_RCVHWM, 1000);
   set(dealer_, ZMQ_RECONNECT_IVL, kReconnectMs);
@@ -178,8 +182,9 @@ void CoordinatorLink::Control::run() {
     zmq_poll(items.data(), static_cast<int>(items.size()), kTickMs);
     uint64_t count = 0;
     [[maybe_unused]] const ssize_t taken = ::read(wake_fd_, &count, sizeof count);
-    read_frames();
     read_monitor();
+    read_frames();  // what came before the connection went, a drained group's fence above all
+    if (lost_ && !drained_) leave(connection_lost());
     send_queued();
     const TimeUs now_us = clock_.now_us();
     heartbeat(now_us);
@@ -238,14 +243,16 @@ void CoordinatorLink::Control::read_monitor() {
                     " refuses this rank's key; start the ranks with the TRIREME_WORKER_KEY of"
                     " this launch"));
     }
-    if (what == ZMQ_EVENT_DISCONNECTED && connected_ && !drained_) {
-      leave(unavailable("TRI-GRP-013",
-                        "the connection to the coordinator at ",
-                        options_.endpoint,
-                        " is lost, and with it this group's life; it is started again by whoever"
-                        " started it"));
-    }
+    if (what == ZMQ_EVENT_DISCONNECTED && connected_) lost_ = true;
   }
+}
+
+Status CoordinatorLink::Control::connection_lost() const {
+  return unavailable("TRI-GRP-013",
+                     "the connection to the coordinator at ",
+                     options_.endpoint,
+                     " is lost, and with it this group's life; it is started again by whoever"
+                     " started it");
 }
 
 void CoordinatorLink::Control::read_frames() {

@@ -456,7 +456,11 @@ Status Cluster::join_traces() {
     }
   }
   std::error_code error;
-  std::erase_if(parts, [&](const std::string& part) { return !fs::exists(part, error); });
+  std::erase_if(parts, [&](const std::string& part) {
+    const bool is_missing = !fs::exists(part, error);
+    if (is_missing) terminal_.warn(concat(part, " was not written; the trace lacks its spans"));
+    return is_missing;
+  });
   RETURN_IF_ERROR(trireme::join_traces(parts, options_.shape.trace));
   for (const std::string& part : parts) fs::remove(part, error);
   return ok_status();
