@@ -206,8 +206,9 @@ TEST_P(Attention, AShortChunkBehindALongContextEqualsItsDefinition) {
 TEST_P(Attention, LayersShareAPlan) {
   const AttentionSpec spec = spec_of({4, 2, 64});
   make_slots(spec.shape, 900);
-  const std::vector<Segment> segments = {{0, 899, 1}, {1, 700, 40}, {2, 3, 1}};
-  fill_before(segments, spec);
+  std::vector<Segment> segments = {{0, 899, 1}, {1, 300, 200}};
+  for (int32_t i = 0; i < 9; ++i) segments.push_back({2, 20 * i, 1});  // more than blocks
+  finish({{0, 0, 900}, {1, 0, 500}, {2, 0, 300}}, slots_, plain(spec.shape));
   const Matrix q = finish(segments, slots_, plain(spec.shape));
   reset();
   const BatchView batch = batch_of(segments);
@@ -220,6 +221,7 @@ TEST_P(Attention, LayersShareAPlan) {
     get(placed, out);
   }
   expect_definition(spec, segments[0], outs[0], 0);
+  expect_definition(spec, segments[1], outs[0], 1, 17);
   for (int64_t row = 0; row < q.rows(); ++row) {
     ASSERT_TRUE(outs[1].same_row(row, outs[0], row));
     ASSERT_TRUE(outs[2].same_row(row, outs[0], row));
@@ -283,7 +285,8 @@ TEST_P(Attention, ARowHasTheSameBitsHoweverItsPromptIsCut) {
 
 // A long prompt in chunks of any size, alone or beside others, in pages in any order: the same bits
 // (D1). A chunk of 512 is taken in many strips of rows, a chunk of 1 in one. Chunks of one row are
-// taken around the edges of pages and cuts.
+// taken around the edges of pages and cuts. fp32 and fp16 outputs show a sum in another order; bf16
+// rounds nearly all of that away.
 TEST_P(Attention, ARowHasTheSameBitsWhereverItsPagesLieAndHoweverLongTheChunk) {
   if (!GetParam().is_invariant()) GTEST_SKIP() << "the fast mode does not promise it";
   constexpr int32_t kTokens = 700;
