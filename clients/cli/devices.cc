@@ -52,7 +52,7 @@ Status no_dtype(const ShapeFlags& shape, const std::string& backend) {
 // A group on fewer GPUs than it has ranks: threads of one process, which share device memory.
 void share_gpus(const ShapeFlags& shape, BackendChoice& choice) {
   const int ranks = shape.num_ranks();
-  if (!shape.hostfile.empty() || choice.num_gpus >= ranks) return;
+  if (choice.num_gpus >= ranks) return;
   choice.local_ranks = ranks;
   choice.note = concat("backend cuda: ",
                        ranks,
@@ -62,6 +62,22 @@ void share_gpus(const ShapeFlags& shape, BackendChoice& choice) {
                        "; each group is one process (--local-ranks ",
                        ranks,
                        ")");
+}
+
+// Each group takes for KV what it finds free on its GPUs.
+Status check_groups_share(const ShapeFlags& shape, int num_gpus) {
+  const int ranks = shape.groups * shape.num_ranks();
+  if (shape.groups == 1 || ranks <= num_gpus || shape.kv_memory_bytes > 0) return ok_status();
+  return invalid("TRI-UP-018",
+                 "--groups ",
+                 shape.groups,
+                 " of ",
+                 shape.num_ranks(),
+                 " ranks share ",
+                 num_gpus,
+                 num_gpus == 1 ? " GPU" : " GPUs",
+                 ", where the first would take all memory; say how much KV a rank may hold"
+                 " (--kv-memory), or start fewer groups");
 }
 
 }  // namespace
@@ -126,7 +142,10 @@ StatusOr<BackendChoice> choose_backend(const ShapeFlags& shape,
     choice.num_gpus = static_cast<int>(report->gpus.size());
     choice.gpu_memory_bytes =
         std::ranges::min_element(report->gpus, {}, &Gpu::memory_bytes)->memory_bytes;
-    share_gpus(shape, choice);
+    if (shape.hostfile.empty()) {
+      RETURN_IF_ERROR(check_groups_share(shape, choice.num_gpus));
+      share_gpus(shape, choice);
+    }
   }
   if (!has_dtype(choice.backend, shape.dtype)) return no_dtype(shape, choice.backend);
   return choice;

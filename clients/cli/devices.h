@@ -51,7 +51,8 @@ struct BackendChoice {
 
 // `report`: of this machine. `auto` takes GPUs where there are some and the dtype allows. Hosts of
 // a hostfile answer for themselves when they start. TRI-CUDA-002: cuda was asked for and cannot be
-// here; TRI-UP-001: the backend has no such dtype; TRI-UP-017.
+// here; TRI-UP-001: the backend has no such dtype; TRI-UP-017; TRI-UP-018: groups share GPUs and
+// nothing says how much each may take.
 StatusOr<BackendChoice> choose_backend(const ShapeFlags& shape,
                                        const StatusOr<DeviceReport>& report);
 // The same, asking this machine's worker where it matters.

@@ -32,8 +32,8 @@ struct Preflight {
 // `memory_bytes`: what a rank may use; 0: not known.
 PlanRequest plan_request(const ShapeFlags& shape, const std::string& backend, int64_t memory_bytes);
 
-// TRI-CUDA-002, TRI-UP-001..007, TRI-UP-017, TRI-CONF, TRI-LOAD, TRI-TOK, TRI-PLAN: all of them bad
-// input, nothing started.
+// TRI-CUDA-002, TRI-UP-001..007, TRI-UP-017, TRI-UP-018, TRI-CONF, TRI-LOAD, TRI-TOK, TRI-PLAN: all
+// of them bad input, nothing started.
 StatusOr<Preflight> check_before_launch(const ShapeFlags& shape);
 
 // TRI-UP-008: a host of the hostfile does not answer within a few seconds (named).

@@ -124,6 +124,16 @@ TEST_F(Choice, FewerGpusThanRanksAreSharedByOneProcess) {
   EXPECT_THAT(choice.note, HasSubstr("--local-ranks 4"));
 }
 
+TEST_F(Choice, GroupsThatShareGpusSayHowMuchEachMayTake) {
+  shape_.groups = 2;
+  EXPECT_EQ(error_id(choose_backend(shape_, report_of(kTwoGpus)).status()), "TRI-UP-018");
+  shape_.kv_memory_bytes = 1000;
+  EXPECT_EQ(choose_backend(shape_, report_of(kTwoGpus))->local_ranks, 1);
+  shape_.kv_memory_bytes = 0;
+  shape_.tp = 1;
+  EXPECT_TRUE(choose_backend(shape_, report_of(kTwoGpus)).ok()) << "a GPU each";
+}
+
 TEST_F(Choice, HostsOfAHostfileAnswerForThemselves) {
   shape_.backend = "cuda";
   shape_.pp = 2;

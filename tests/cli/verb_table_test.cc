@@ -80,6 +80,7 @@ TEST_F(CommandLine, ShapeFlagsAreTheSameEverywhere) {
                              "pipeline-parallel-size, -pp",
                              "groups",
                              "backend",
+                             "invariant",
                              "hostfile",
                              "threads",
                              "dtype",
