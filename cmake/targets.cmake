@@ -145,3 +145,12 @@ function(trireme_script_test name)
   set_tests_properties(${name} PROPERTIES
     LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
+
+# trireme_command_library(NAME FOLDER file...): what starts the programs of a folder in tests.
+function(trireme_command_library name folder)
+  add_library(${name} STATIC ${ARGN})
+  trireme_compile_options(${name})
+  target_compile_definitions(${name} PRIVATE TRIREME_BIN_DIR="${folder}")
+  target_link_libraries(${name} PUBLIC trireme_cli GTest::gtest GTest::gmock
+    nlohmann_json::nlohmann_json)
+endfunction()
