@@ -65,7 +65,8 @@ Worker::Worker(const WorkerOptions& options,
       shard_(std::make_unique<ShardSpec>(source.config, cut_, comms.rank)) {}
 
 Status Worker::check(const WorkerOptions& options, const ModelSource& source) {
-  RETURN_IF_ERROR(ParallelPlan::make(source.config, options.tp, options.pp).status());
+  RETURN_IF_ERROR(
+      ParallelPlan::make(source.config, options.tp, options.pp, options.backend).status());
   if (options.max_model_len <= source.config.max_positions) return ok_status();
   return invalid("TRI-GRP-007",
                  "--max-model-len is ",
@@ -82,7 +83,7 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
                                                const LoadProgress& load_progress) {
   RETURN_IF_ERROR(check(options, source));
   ASSIGN_OR_RETURN(const ParallelPlan cut,
-                   ParallelPlan::make(source.config, options.tp, options.pp));
+                   ParallelPlan::make(source.config, options.tp, options.pp, options.backend));
   std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, cut));
   comms.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   RETURN_IF_ERROR(worker->make_backend());

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -15,6 +16,8 @@ using nlohmann::json;
 using testing::HasSubstr;
 
 const std::string kModel = TRIREME_SOURCE_DIR "/tests/data/golden/models/llama-gqa";
+
+const std::string kDemo = TRIREME_SOURCE_DIR "/models/demo";
 
 CommandResult run_on_gpu(std::vector<std::string> arguments) {
   for (const char* word : {"--model", kModel.c_str(), "--backend", "cuda", "--max-num-seqs", "4"}) {
@@ -45,6 +48,45 @@ TEST(EmulatedCluster, VerifyPassesInFloat16OverAPipeline) {
   EXPECT_EQ(verdict["dtype"], "float16");
 }
 
+TEST(EmulatedCluster, UpAnswersAndDrains) {
+  RunningTrireme up({"up",
+                     "--model",
+                     kDemo,
+                     "--backend",
+                     "cuda",
+                     "-tp",
+                     "2",
+                     "-pp",
+                     "2",
+                     "--max-num-seqs",
+                     "8",
+                     "--max-num-batched-tokens",
+                     "64",
+                     "--kv-memory",
+                     "8MiB",
+                     "--port",
+                     "0",
+                     "--json"});
+  const std::string ready = up.wait_for("\"ready\"", 60'000);
+  ASSERT_NE(ready, "") << up.text();
+  const std::string endpoint = json::parse(ready)["endpoint"];
+  const CommandResult run = run_trireme({"run",
+                                         "--endpoint",
+                                         endpoint,
+                                         "--prompt",
+                                         "A ship",
+                                         "--max-tokens",
+                                         "8",
+                                         "--ignore-eos",
+                                         "--json"});
+  ASSERT_EQ(run.status, 0) << run.err << up.text();
+  EXPECT_EQ(json::parse(run.out)["token_ids"].size(), 8u);
+  up.signal(SIGINT);
+  const CommandResult ended = up.finish();
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("bfloat16 on cuda (sm_90a)"));
+}
+
 TEST(EmulatedCluster, ABenchSaysWhatItRanOn) {
   const CommandResult result = run_on_gpu({"bench",
                                            "step",
@@ -62,6 +104,31 @@ TEST(EmulatedCluster, ABenchSaysWhatItRanOn) {
   ASSERT_GE(lines.size(), 2u) << result.out;
   EXPECT_EQ(json::parse(lines[0])["backend"], "cuda");
   EXPECT_THAT(json::parse(lines[0])["device"].get<std::string>(), HasSubstr("emulated device 0"));
+}
+
+// On the CPU the leaves of a sum allow 1, 2, 4 and 8 only.
+TEST(EmulatedCluster, ATensorCutIsAnyThatDividesTheHeads) {
+  std::ifstream file(kDemo + "/config.json");
+  json config = json::parse(file);
+  config["num_attention_heads"] = 6;
+  config["num_key_value_heads"] = 3;
+  config["head_dim"] = 64;
+  config["hidden_size"] = 6 * 64;
+  TemporaryFolder folder;
+  const std::string path = folder.path() + "/config.json";
+  std::ofstream(path) << config.dump();
+  std::vector<std::string> arguments = {"bench", "step", "--model", "dummy:" + path, "-tp", "3"};
+  for (const char* word : {"--prefill", "16", "--decode", "2", "--batch", "1", "--repeats", "1"}) {
+    arguments.emplace_back(word);
+  }
+  for (const char* word : {"--max-num-seqs", "4", "--max-num-batched-tokens", "32", "--json"}) {
+    arguments.emplace_back(word);
+  }
+  const CommandResult result = run_trireme(arguments, 100'000);
+  ASSERT_EQ(result.status, 0) << result.out << result.err;
+  EXPECT_EQ(json::parse(split(result.out, '\n').at(0))["tp"], 3);
+  arguments.insert(arguments.end(), {"--backend", "cpu"});
+  EXPECT_THAT(run_trireme(arguments).err, HasSubstr("TRI-PLAN-001"));
 }
 
 TEST(EmulatedCluster, WhatDoesNotFitTheGpuIsRefusedBeforeTheStart) {
