@@ -14,6 +14,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -230,6 +231,19 @@ class Backend {
                       const Weight& weight,
                       const Epilogue& epilogue,
                       Tensor out) = 0;
+
+  // At warm-up: tries the ways of this linear() on weights of one shape, and takes the fastest for
+  // such steps from then on. Waits for the device. Where there is but one way nothing happens.
+  virtual void tune_linear(Queue& queue,
+                           Workspace& workspace,
+                           Tensor x,
+                           std::span<const Weight* const> weights,
+                           const Epilogue& epilogue,
+                           Tensor out) = 0;
+  // What tune_linear() found, for the other ranks: all of a group take the same ways. load_tuning:
+  // false if the bytes are of another device or library; then nothing is known.
+  virtual std::string save_tuning() = 0;
+  virtual bool load_tuning(std::string_view bytes) = 0;
 
   // qkv [tokens, (heads + 2 kv_heads) head_dim] wide type: norms and rotates q and k, writes k and
   // v of each row to its page, q to `q` [tokens, heads * head_dim] wide type.

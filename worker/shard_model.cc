@@ -155,6 +155,42 @@ void ShardModel::head(
   progress.bump();
 }
 
+void ShardModel::tune(Lane& lane, int64_t max_tokens) const {
+  if (weights_.layers.empty()) return;
+  constexpr size_t kMostLayers = 8;  // weights of several layers, so that none stays in a cache
+  const size_t num_layers = std::min(weights_.layers.size(), kMostLayers);
+  const LayerWeights& first = weights_.layers[0];
+  const struct {
+    std::unique_ptr<Weight> LayerWeights::*weight;
+    Tensor x;
+    Epilogue epilogue;
+    Tensor out;
+  } matmuls[] = {
+      {&LayerWeights::qkv, lane.normed, {.bias = first.qkv_bias}, lane.qkv},
+      {&LayerWeights::output, lane.context, {}, lane.delta},
+      {&LayerWeights::gate_up,
+       lane.normed,
+       {.bias = first.gate_up_bias, .activation = Activation::kSiluGate},
+       lane.gated},
+      {&LayerWeights::down, lane.gated, {}, lane.delta},
+  };
+  for (const auto& matmul : matmuls) {
+    std::vector<const Weight*> weights;
+    for (size_t i = 0; i < num_layers; ++i) {
+      weights.push_back((weights_.layers[i].*matmul.weight).get());
+    }
+    for (int64_t rows = 1; rows < 2 * max_tokens; rows *= 2) {
+      const int64_t used = std::min(rows, max_tokens);
+      backend_->tune_linear(*lane.queue,
+                            lane.workspace,
+                            matmul.x.first_rows(used),
+                            weights,
+                            matmul.epilogue,
+                            matmul.out.first_rows(used));
+    }
+  }
+}
+
 Norm ShardModel::norm(Vector weight) const {
   Norm norm;
   norm.kind = config_->norm == ConfigNorm::kLayer ? NormKind::kLayer : NormKind::kRms;

@@ -134,6 +134,22 @@ Status StepExecutor::allocate() {
   return ok_status();
 }
 
+Status StepExecutor::warm_up(std::span<const int32_t> sizes) {
+  StepPlan plan;
+  plan.parts.emplace_back();
+  for (const int32_t size : sizes) {
+    set_deadline();
+    plan.graph_key = {size, size, true};
+    RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], 0, slots_, *memory_));
+    PendingStep& pending = answers_->begin(plan, clock_.now_us(), deadline_us_);
+    RETURN_IF_ERROR(run_tokens(plan, pending));
+    RETURN_IF_ERROR(backend_.wait(*lane_->queue, deadline_us_));
+    RETURN_IF_ERROR(comm_status());
+    answers_->answer(slots_, nullptr, clock_.now_us());
+  }
+  return ok_status();
+}
+
 Status StepExecutor::execute(const StepPlan& plan) {
   if (answers_->is_full()) RETURN_IF_ERROR(answer_oldest());
   const TimeUs start_us = clock_.now_us();

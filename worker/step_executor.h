@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "base/status.h"
 #include "base/trace.h"
@@ -53,6 +54,12 @@ class StepExecutor {
                                         const ParallelPlan& cut,
                                         const StepLimits& limits,
                                         const GroupComms& comms);
+
+  // Finds the fastest ways of this rank's matmuls.
+  void tune() { model_.tune(*lane_, limits_.max_tokens); }
+  // Records the steps of decodes alone of these sizes, by running each with nothing but padding.
+  // Collective over the group, before its first plan.
+  Status warm_up(std::span<const int32_t> sizes);
 
   // TRI-STEP-...: the plan breaks the protocol. TRI-GRP-...: a peer is lost.
   Status execute(const StepPlan& plan);

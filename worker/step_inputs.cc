@@ -65,6 +65,7 @@ Status StepInputs::fill(
             batch_.num_tokens);
   batch_.num_segments = num_segments_;
   write_draws(slots, memory);
+  record_.table_changes[0] = 0;
   if (batch_.num_tokens > 0) write_changes(queue, slots);
   return ok_status();
 }

@@ -114,7 +114,39 @@ Status Worker::start(int64_t num_pages, ResultSink& sink) {
       executor_,
       StepExecutor::make(
           *backend_, *model_, cut_, *cache_, num_pages, limits, comms_, progress_, sink));
-  return ok_status();
+  return backend_->records_steps() ? warm_up() : ok_status();
+}
+
+// Before the first step: the ways of the matmuls, as rank 0 finds them, and the recorded steps.
+Status Worker::warm_up() {
+  // Once a rank of a device may wait for a peer nobody allocates there: all have their memory now.
+  RETURN_IF_ERROR(agree_on_smallest(*comms_.group, progress_, 0).status());
+  progress_.enter(Phase::kWarming);
+  std::string ways;
+  if (comms_.rank == 0) {
+    executor_->tune();
+    ways = backend_->save_tuning();
+  }
+  NoQueue queue;
+  int64_t size = static_cast<int64_t>(ways.size());
+  comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
+  progress_.enter(Phase::kWaitStage);
+  comms_.group->broadcast(queue, std::as_writable_bytes(std::span(&size, 1)), 0);
+  ways.resize(size);
+  if (size > 0) comms_.group->broadcast(queue, std::as_writable_bytes(std::span(ways)), 0);
+  RETURN_IF_ERROR(comms_.group->status());
+  progress_.enter(Phase::kWarming);
+  if (size > 0 && !backend_->load_tuning(ways)) {
+    return invalid("TRI-CUDA-009",
+                   "rank ",
+                   comms_.rank,
+                   " cannot use the matmul choices of rank 0: its device or its cuBLASLt is"
+                   " another; give a group devices and libraries of one kind");
+  }
+  std::vector<int32_t> sizes = token_buckets();
+  const std::vector<int32_t> rows = row_buckets();
+  std::erase_if(sizes, [&](int32_t size) { return !std::ranges::binary_search(rows, size); });
+  return executor_->warm_up(sizes);
 }
 
 StepLimits Worker::step_limits(int64_t max_model_len) const {

@@ -90,6 +90,7 @@ class Worker {
   Status make_cpu_backend_of_group();
   Status make_comms();
   Status make_cache();
+  Status warm_up();
   StepLimits step_limits(int64_t max_model_len) const;
   bool is_cuda() const { return options_.backend == "cuda"; }
   int64_t longest_wanted() const {  // sequences; fewer tokens may fit

@@ -5,6 +5,10 @@ namespace trireme {
 namespace {
 
 constexpr ErrorPage kPages[] = {
+    {"TRI-CUDA-009",
+     "A rank cannot use the matmul choices of the group's first rank.",
+     "The devices of the group, or their cuBLASLt libraries, are of different kinds.",
+     "Give a group devices and libraries of one kind; `trireme doctor` lists them by host."},
     {"TRI-CUDA-010",
      "A communicator needs NCCL, and the program is built without it.",
      "Ranks on several hosts, or on devices that cannot see one another's memory.",

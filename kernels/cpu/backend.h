@@ -56,6 +56,14 @@ class CpuBackend final : public Backend {
               const Weight& weight,
               const Epilogue& epilogue,
               Tensor out) override;
+  void tune_linear(Queue&,
+                   Workspace&,
+                   Tensor,
+                   std::span<const Weight* const>,
+                   const Epilogue&,
+                   Tensor) override {}
+  std::string save_tuning() override { return {}; }
+  bool load_tuning(std::string_view) override { return true; }
   void qkv_finish(Queue& queue,
                   const BatchView& batch,
                   Tensor qkv,

@@ -62,20 +62,17 @@ class CudaBackend final : public Backend {
               const Epilogue& epilogue,
               Tensor out) override;
 
-  // At warm-up: times this linear() by our kernels and by cuBLASLt, once for all layers of a shape
-  // (`weights`: some of them, so that none stays in L2); from then on linear() takes the faster for
-  // row counts of this bucket (matmul_table.h). Does nothing under options.invariant or without
-  // cuBLASLt.
+  // Times our kernels against cuBLASLt, once for all layers of a shape (`weights`: some of them, so
+  // that none stays in L2); linear() takes the faster for row counts of this bucket
+  // (matmul_table.h). Does nothing under options.invariant or without cuBLASLt.
   void tune_linear(Queue& queue,
                    Workspace& workspace,
                    Tensor x,
                    std::span<const Weight* const> weights,
                    const Epilogue& epilogue,
-                   Tensor out);
-  // What was found, for the other ranks and for a file; empty: nothing to share. load: false if the
-  // bytes are not of this device and library, then nothing is known.
-  std::string save_matmul_table();
-  bool load_matmul_table(std::string_view bytes);
+                   Tensor out) override;
+  std::string save_tuning() override;
+  bool load_tuning(std::string_view bytes) override;
 
   // qkv_finish.cu
   void qkv_finish(Queue& queue,

@@ -180,11 +180,11 @@ void CudaBackend::tune_linear(Queue& queue,
   cublaslt_->choose(stream, calls, own, finish);
 }
 
-std::string CudaBackend::save_matmul_table() {
+std::string CudaBackend::save_tuning() {
   return start_rival() ? cublaslt_->table().save() : std::string();
 }
 
-bool CudaBackend::load_matmul_table(std::string_view bytes) {
+bool CudaBackend::load_tuning(std::string_view bytes) {
   return start_rival() && cublaslt_->table().load(bytes);
 }
 

@@ -4,30 +4,12 @@
 
 #include <algorithm>
 
+#include "model/step_buckets.h"
 #include "tests/worker/rank_threads.h"
 #include "worker/comm/local_group.h"
 
 namespace trireme {
 namespace {
-
-// The smallest bucket of design 3.6 that holds `count`.
-int32_t bucket_of(int32_t count) {
-  for (const int32_t bucket : {1, 2, 4, 8, 16, 24, 32, 48, 64}) {
-    if (count <= bucket) return bucket;
-  }
-  return (count + 31) / 32 * 32;
-}
-
-void name_key(StepPlan& plan) {
-  const StepPart& part = plan.parts[0];
-  auto tokens = static_cast<int32_t>(part.decodes.size());
-  auto rows = tokens;
-  for (const Chunk& chunk : part.chunks) {
-    tokens += static_cast<int32_t>(chunk.ids.size());
-    rows += chunk.sample ? 1 : 0;
-  }
-  plan.graph_key = {bucket_of(tokens), bucket_of(rows), part.chunks.empty()};
-}
 
 Status run_rank(const LocalRun& run,
                 GroupComms& comms,
@@ -54,6 +36,19 @@ Status run_rank(const LocalRun& run,
 }
 
 }  // namespace
+
+void name_key(StepPlan& plan) {
+  constexpr int32_t kMost = 512;
+  const StepPart& part = plan.parts[0];
+  auto tokens = static_cast<int32_t>(part.decodes.size());
+  auto rows = tokens;
+  for (const Chunk& chunk : part.chunks) {
+    tokens += static_cast<int32_t>(chunk.ids.size());
+    rows += chunk.sample ? 1 : 0;
+  }
+  plan.graph_key =
+      graph_key_of(step_buckets(kMost), step_buckets(kMost), tokens, rows, part.chunks.empty());
+}
 
 Outcome run_local_group(const LocalRun& run, const std::vector<ScriptedRequest>& requests) {
   const int size = run.cut.tp * run.cut.pp;

@@ -19,6 +19,9 @@ struct LocalRun {
   bool records = false;        // plans name graph keys
 };
 
+// Names the graph key of a plan, as the coordinator does.
+void name_key(StepPlan& plan);
+
 // Loads the model on every rank and runs the requests as one script; slot i is request i. Anything
 // that fails, fails the test.
 Outcome run_local_group(const LocalRun& run, const std::vector<ScriptedRequest>& requests);
