@@ -82,7 +82,7 @@ Finding nccl(const DeviceReport& report) {
             "there; between hosts it takes the interface of --nccl-interface",
             ""};
   }
-  return {Grade::kWarning,
+  return {report.gpus.size() > 1 ? Grade::kWarning : Grade::kGood,
           "NCCL",
           "not in this build",
           "needed between hosts and between GPUs without peer access: install libnccl-dev and "

@@ -28,7 +28,7 @@ const Finding& about(const std::vector<Finding>& findings, const std::string& su
   for (const Finding& finding : findings) {
     if (finding.subject == subject) return finding;
   }
-  static const Finding kNone{Grade::kBad, "nothing was found", "", ""};
+  static const Finding kNone{Grade::kBad, "", "nothing was found", ""};
   return kNone;
 }
 
@@ -60,6 +60,15 @@ TEST(GpuFindings, WhatIsMissingHasAFix) {
     if (finding.grade == Grade::kGood) continue;
     EXPECT_THAT(finding.fix, Not(IsEmpty())) << finding.subject;
   }
+}
+
+TEST(GpuFindings, OneGpuDoesWithoutNcclUntilThereIsAnotherHost) {
+  DeviceReport report = machine();
+  report.gpus.resize(1);
+  report.has_nccl = false;
+  const auto findings = gpu_findings(report, true);
+  EXPECT_EQ(about(findings, "NCCL").grade, Grade::kGood);
+  EXPECT_EQ(about(findings, "GPU peer access").found, "nothing was found");
 }
 
 TEST(GpuFindings, AnOlderDriverOfTheSameMajorVersionIsAWarning) {
