@@ -64,6 +64,7 @@ TEST(SlotsBeforeGroup, AreThoseOfItsFirstHostThatEarlierGroupsHave) {
   EXPECT_EQ(slots_before_group(hosts, 1, 2), 2);
   EXPECT_EQ(slots_before_group(hosts, 2, 2), 1);
   EXPECT_EQ(slots_before_group(hosts, 3, 2), 1);
+  EXPECT_EQ(slots_before_group(hosts, 1, 3), 0) << "the first host is full";
   EXPECT_EQ(slots_before_group({}, 3, 2), 6) << "all on this machine";
 }
 
