@@ -48,13 +48,6 @@ class StepExecutor {
                                                       Progress& progress,
                                                       ResultSink& sink);
 
-  // The device memory that an executor of these limits takes, found by taking and returning it.
-  static StatusOr<int64_t> memory_bytes(Backend& backend,
-                                        const ShardModel& model,
-                                        const ParallelPlan& cut,
-                                        const StepLimits& limits,
-                                        const GroupComms& comms);
-
   // Finds the fastest ways of this rank's matmuls.
   void tune() { model_.tune(*lane_, limits_.max_tokens); }
   // Records the steps of decodes alone of these sizes, by running each with nothing but padding.

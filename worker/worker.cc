@@ -10,6 +10,7 @@
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
 #include "worker/comm/device_comms.h"
+#include "worker/step_memory.h"
 
 namespace trireme {
 namespace {
@@ -218,9 +219,9 @@ Status Worker::make_cache() {
   request.may_shorten = options_.max_model_len == 0;
   request.ranks_on_device = is_cuda() ? options_.ranks_on_device : options_.ranks_on_host;
   if (is_cuda()) {
-    ASSIGN_OR_RETURN(request.reserved_bytes,
-                     StepExecutor::memory_bytes(
-                         *backend_, *model_, cut_, step_limits(request.max_model_len), comms_));
+    ASSIGN_OR_RETURN(
+        request.reserved_bytes,
+        step_memory_bytes(*backend_, *model_, cut_, step_limits(request.max_model_len), comms_));
   }
   ASSIGN_OR_RETURN(
       KvCache cache,
