@@ -46,6 +46,9 @@ class StepBench {
   // One prompt in chunks, or `decode` steps of `batch` sequences; then the slots are closed.
   Status run_prefill();
   Status run_decode(int32_t batch, double* seconds);
+  Status open_sequences(int32_t first, int32_t batch, int32_t cohorts);
+  // Tokens of a sequence that stand before what is drawn.
+  int32_t prompt() const { return std::max(spec_.context, 1); }
   void print(const char* kind, int32_t batch, int64_t tokens, std::vector<double> seconds) const;
 
   Status check_fits() const;
@@ -112,17 +115,37 @@ Status StepBench::run_prefill() {
   return ok_status();
 }
 
-// Each sequence starts from one token. The batch is dealt into a cohort a stage, so that all
-// stages work at once.
+// Opens a cohort's sequences and computes what they start from, in steps of as many tokens as fit.
+Status StepBench::open_sequences(int32_t first, int32_t batch, int32_t cohorts) {
+  const int32_t most = worker_.options().max_num_batched_tokens;
+  StepPart part;
+  int32_t room = most;
+  for (SlotId slot = first; slot < batch; slot += cohorts) {
+    open(part, slot, prompt() + spec_.decode);
+    for (int32_t start = 0; start < prompt();) {
+      if (room == 0) {
+        RETURN_IF_ERROR(execute(std::exchange(part, {}), 0));
+        room = most;
+      }
+      Chunk chunk;
+      chunk.slot = slot;
+      chunk.start = start;
+      const int32_t count = std::min(room, prompt() - start);
+      for (int32_t i = 0; i < count; ++i) chunk.ids.push_back(make_id());
+      start += count;
+      room -= count;
+      chunk.sample = start == prompt();
+      part.chunks.push_back(std::move(chunk));
+    }
+  }
+  return execute(std::move(part), 0);
+}
+
+// The batch is dealt into a cohort a stage, so that all stages work at once.
 Status StepBench::run_decode(int32_t batch, double* seconds) {
   const int32_t cohorts = std::min(batch, static_cast<int32_t>(worker_.cut().pp()));
   for (int32_t cohort = 0; cohort < cohorts; ++cohort) {
-    StepPart part;
-    for (SlotId slot = cohort; slot < batch; slot += cohorts) {
-      open(part, slot, spec_.decode + 1);
-      part.chunks.push_back({.slot = slot, .start = 0, .sample = true, .ids = {make_id()}});
-    }
-    RETURN_IF_ERROR(execute(std::move(part), 0));
+    RETURN_IF_ERROR(open_sequences(cohort, batch, cohorts));
   }
   RETURN_IF_ERROR(barrier());
   const double start_s = now_s();
@@ -146,14 +169,16 @@ void StepBench::print(const char* kind,
   std::ranges::sort(seconds);
   const double median = seconds[seconds.size() / 2];
   const BackendInfo info = worker_.backend_info();
+  const int32_t context = std::string(kind) == "decode" ? spec_.context : 0;
   std::printf(
-      "{\"kind\": \"%s\", \"batch\": %d, \"tokens\": %lld, \"context\": 0, "
+      "{\"kind\": \"%s\", \"batch\": %d, \"tokens\": %lld, \"context\": %d, "
       "\"seconds_median\": %.6f, \"seconds_min\": %.6f, \"tokens_per_second\": %.2f, "
       "\"repeats\": %zu, \"tp\": %d, \"pp\": %d, \"threads\": %d, \"dtype\": \"%s\", "
       "\"quantization\": \"none\", \"backend\": \"%s\", \"device\": \"%s\"}\n",
       kind,
       batch,
       static_cast<long long>(tokens),
+      context,
       median,
       seconds.front(),
       static_cast<double>(tokens) / median,
@@ -169,7 +194,7 @@ void StepBench::print(const char* kind,
 
 Status StepBench::check_fits() const {
   const int32_t most = *std::ranges::max_element(spec_.batch);
-  const int32_t longest = std::max(spec_.prefill + 1, spec_.decode + 2);
+  const int32_t longest = std::max(spec_.prefill + 1, prompt() + spec_.decode + 1);
   if (longest > worker_.max_model_len() || most > worker_.options().max_num_seqs) {
     return invalid("TRI-GRP-012",
                    "--bench-step asks for ",
@@ -181,14 +206,14 @@ Status StepBench::check_fits() const {
                    " and --max-num-seqs ",
                    worker_.options().max_num_seqs);
   }
-  const int64_t pages_a_sequence = (spec_.decode + 1 + page_tokens_ - 1) / page_tokens_;
+  const int64_t pages_a_sequence = (prompt() + spec_.decode + page_tokens_ - 1) / page_tokens_;
   if (pages_a_sequence * most > worker_.num_pages()) {
     return invalid("TRI-GRP-012",
                    "--bench-step needs ",
                    pages_a_sequence * most,
                    " KV pages, this group has ",
                    worker_.num_pages(),
-                   "; raise --kv-memory or lower batch or decode");
+                   "; raise --kv-memory or lower batch, context or decode");
   }
   return ok_status();
 }
@@ -256,6 +281,8 @@ StatusOr<StepBenchSpec> parse_step_bench(const std::string& text) {
       ASSIGN_OR_RETURN(spec.prefill, parse_count(value));
     } else if (key == "decode") {
       ASSIGN_OR_RETURN(spec.decode, parse_count(value));
+    } else if (key == "context") {
+      ASSIGN_OR_RETURN(spec.context, parse_count(value));
     } else if (key == "repeats") {
       ASSIGN_OR_RETURN(spec.repeats, parse_count(value));
     } else if (key == "batch") {
@@ -266,7 +293,7 @@ StatusOr<StepBenchSpec> parse_step_bench(const std::string& text) {
       }
     } else {
       return invalid("TRI-GRP-011",
-                     "--bench-step knows prefill, decode, batch and repeats, not '",
+                     "--bench-step knows prefill, decode, context, batch and repeats, not '",
                      key,
                      "'; write prefill=512,decode=128,batch=1:4:16,repeats=5");
     }

@@ -27,6 +27,7 @@ struct StepBenchOptions {
   ShapeFlags shape;
   int64_t prefill = 512;
   int64_t decode = 128;
+  int64_t context = 0;
   std::vector<int64_t> batch = {1, 4, 16, 32};
   int repeats = 5;
   std::string save;
@@ -144,7 +145,9 @@ Status check_lengths(const StepBenchOptions& options, int64_t max_positions) {
     const char* flag;
     int64_t tokens;
     int64_t more;  // the tokens around them: drawn at the end, known at the start
-  } lengths[] = {{"prefill", options.prefill, 1}, {"decode", options.decode, 2}};
+  } lengths[] = {{"prefill", options.prefill, 1},
+                 {"decode", options.decode, 2},
+                 {"context", options.context, options.decode + 1}};
   for (const auto& length : lengths) {
     if (length.tokens + length.more <= longest) continue;
     return invalid("TRI-BENCH-003",
@@ -186,6 +189,8 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
                              options.prefill,
                              ",decode=",
                              options.decode,
+                             ",context=",
+                             options.context,
                              ",batch=",
                              join(options.batch, ":"),
                              ",repeats=",
@@ -207,6 +212,7 @@ int bench_step(Terminal& terminal, const Arguments& arguments) {
   const char* group = "Bench";
   flags.add_length("prefill", &options.prefill, "tokens of one prompt; 0: none", group);
   flags.add_length("decode", &options.decode, "tokens drawn for each sequence", group);
+  flags.add_length("context", &options.context, "tokens of each before those, not timed", group);
   flags.add_list("batch", &options.batch, "sequences that decode together: 1,4,16,32", group);
   flags.add("repeats", &options.repeats, "of each measurement", group);
   flags.add("save", &options.save, "folder for the results, read by bench report", group);

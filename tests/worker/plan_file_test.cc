@@ -68,10 +68,11 @@ TEST_F(PlanFile, AMissingFileIsNamed) {
 }
 
 TEST(StepBenchSpec, IsReadFromItsText) {
-  const auto spec = parse_step_bench("prefill=64,decode=0,batch=1:4:16,repeats=2");
+  const auto spec = parse_step_bench("prefill=64,decode=0,context=9,batch=1:4:16,repeats=2");
   ASSERT_TRUE(spec.ok()) << message_of(spec.status());
   EXPECT_EQ(spec->prefill, 64);
   EXPECT_EQ(spec->decode, 0);
+  EXPECT_EQ(spec->context, 9);
   EXPECT_EQ(spec->batch, (std::vector<int32_t>{1, 4, 16}));
   EXPECT_EQ(spec->repeats, 2);
   for (const char* bad : {"prefil=1", "prefill=x", "batch=1:-2", "prefill=99999999", "prefill"}) {
