@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/test_data.h"
 #include "tests/tolerance.h"
 
 namespace trireme {
@@ -16,7 +17,7 @@ uint32_t hexadecimal(const nlohmann::json& text) {
 }
 
 TEST(Draw, PhiloxGivesThePublishedWords) {
-  std::ifstream file(TRIREME_TEST_DATA "/golden/sampling/philox4x32_10.json");
+  std::ifstream file(test_data() + "/golden/sampling/philox4x32_10.json");
   const nlohmann::json lines = nlohmann::json::parse(file);
   ASSERT_GT(lines.size(), 3u);
   for (const auto& line : lines) {

@@ -5,6 +5,7 @@
 #include "kernels/cpu/filter.h"
 #include "kernels/draw.h"
 #include "tests/kernels/sample_fixture.h"
+#include "tests/test_data.h"
 
 namespace trireme {
 namespace {
@@ -35,7 +36,7 @@ std::vector<T> tensor_values(const std::string& file, const std::string& name) {
 }
 
 std::vector<GoldenCase> golden_cases() {
-  const std::string folder = TRIREME_TEST_DATA "/golden/sampling/";
+  const std::string folder = test_data() + "/golden/sampling/";
   std::ifstream json_file(folder + "sampling.json"), tensor_file(folder + "sampling.safetensors");
   const std::string bytes{std::istreambuf_iterator<char>(tensor_file), {}};
   std::vector<GoldenCase> cases;
