@@ -233,6 +233,9 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrMultiProcessorCount:
       *value = properties.multiProcessorCount;
       return cudaSuccess;
+    case cudaDevAttrL2CacheSize:
+      *value = 0;
+      return cudaSuccess;
     case cudaDevAttrComputeCapabilityMajor:
       *value = properties.major;
       return cudaSuccess;
