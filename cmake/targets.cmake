@@ -37,7 +37,8 @@ function(trireme_cuda_library name)
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   set(host -Wall -Wextra -ffp-contract=off)
-  set(device --expt-relaxed-constexpr --fmad=false -Xptxas=-v
+  # Small device code: a quarter of the bytes, unpacked once by any driver of CUDA 13.
+  set(device --expt-relaxed-constexpr --fmad=false -Xptxas=-v --compress-mode=size
     -gencode=arch=compute_80,code=sm_80
     -gencode=arch=compute_90a,code=sm_90a
     -gencode=arch=compute_90,code=compute_90)

@@ -1,0 +1,80 @@
+# Sourced by the scripts of a bundle, with TRIREME_BUNDLE naming its folder: finds the machine's
+# CUDA libraries and sets what programs of the bundle need. Run (`sh environment.sh`), it says what
+# it found. Shell variables of the caller are left alone, except those that are exported here.
+#
+# The machine's own libraries come from the toolkit, the distribution or the `nvidia` folders of a
+# Python environment, whichever has them first; CUDAToolkit_ROOT and TRIREME_PYTHON name others.
+
+# Folders that may hold CUDA's libraries, in the order in which they are looked at.
+trireme_library_folders() {
+  for root in "${CUDAToolkit_ROOT:-}" "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda \
+    /usr/local/cuda-13*; do
+    [ -z "$root" ] || printf '%s\n' "$root/lib64" "$root/targets/x86_64-linux/lib" "$root/lib"
+  done
+  printf '%s\n' "${LD_LIBRARY_PATH:-}" | tr ':' '\n'
+  ldconfig=$(command -v ldconfig || echo /sbin/ldconfig)
+  "$ldconfig" -p 2>/dev/null | sed -n 's|.*x86-64.* => \(.*\)/[^/]*$|\1|p' | sort -u
+  python=${TRIREME_PYTHON:-$(command -v python3)}
+  if [ -n "$python" ]; then
+    "$python" -c 'import glob, sys
+for path in sys.path:
+    for folder in sorted(glob.glob(glob.escape(path) + "/nvidia/*/lib")):
+        print(folder)' 2>/dev/null
+  fi
+  for root in "${VIRTUAL_ENV:-}" "${CONDA_PREFIX:-}" "${HOME:-}/.local" /usr /usr/local /opt/*; do
+    [ -z "$root" ] || printf '%s\n' "$root"/lib/python3*/*-packages/nvidia/*/lib
+  done
+}
+
+# The first folder with the library, or nothing.
+trireme_folder_of() {
+  trireme_library_folders | while IFS= read -r folder; do
+    [ -n "$folder" ] && [ -e "$folder/$1" ] || continue
+    printf '%s\n' "$folder"
+    break
+  done
+}
+
+# Words for people about one library: its soname, where it is.
+trireme_say_library() {
+  if [ -n "$2" ]; then
+    echo "$1: $(readlink -f "$2/$1")"
+  else
+    echo "$1: not found; $3"
+  fi
+}
+
+trireme_set_environment() {
+  bundle=$1
+  cublas=$(trireme_folder_of libcublasLt.so.13)
+  nccl=$(trireme_folder_of libnccl.so.2)
+  TRIREME_FOUND="$(trireme_say_library libcublasLt.so.13 "$cublas" \
+    "matrix products are our own kernels' alone")
+$(trireme_say_library libnccl.so.2 "$nccl" "several GPUs reach each other on one host only")
+$(trireme_say_library libcuda.so.1 "$(trireme_folder_of libcuda.so.1)" \
+    "no driver, no GPU: --backend cpu")"
+  # Only programs of the bundle get these: its C++ library may be older than the machine's.
+  TRIREME_LIBRARIES=$bundle/lib${cublas:+:$cublas}${nccl:+:$nccl}
+  [ -n "$cublas" ] || TRIREME_LIBRARIES=$TRIREME_LIBRARIES:$bundle/lib/absent/cublasLt
+  [ -n "$nccl" ] || TRIREME_LIBRARIES=$TRIREME_LIBRARIES:$bundle/lib/absent/nccl
+  export TRIREME_FOUND TRIREME_LIBRARIES
+}
+
+trireme_run() {
+  export LD_LIBRARY_PATH="$TRIREME_LIBRARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  export PATH="$TRIREME_BUNDLE/bin:${PATH:-/usr/bin:/bin}"
+  export TRIREME_TEST_DATA="$TRIREME_BUNDLE/tests/data"
+  # Where Open MPI and PMIx look for themselves.
+  export OPAL_PREFIX="$TRIREME_BUNDLE" OPAL_BINDIR="$TRIREME_BUNDLE/bin"
+  export OPAL_LIBDIR="$TRIREME_BUNDLE/lib" OPAL_PKGLIBDIR="$TRIREME_BUNDLE/lib/openmpi"
+  export OPAL_PKGDATADIR="$TRIREME_BUNDLE/share/openmpi" OPAL_SYSCONFDIR="$TRIREME_BUNDLE/etc"
+  export OMPI_MCA_mca_base_component_path="$TRIREME_BUNDLE/lib/openmpi"
+  export PMIX_MCA_mca_base_component_path="$TRIREME_BUNDLE/lib/pmix"
+  export PMIX_INSTALL_PREFIX="$TRIREME_BUNDLE"
+  exec "$@"
+}
+
+[ -n "${TRIREME_BUNDLE:-}" ] || TRIREME_BUNDLE=$(cd "$(dirname "$0")" && pwd)
+export TRIREME_BUNDLE
+[ -n "${TRIREME_LIBRARIES:-}" ] || trireme_set_environment "$TRIREME_BUNDLE"
+case $0 in *environment.sh) printf '%s\n' "$TRIREME_FOUND" ;; esac

@@ -1,0 +1,63 @@
+#!/bin/bash
+# bundle_test.sh BUILD: a bundle is at most 60 MiB and runs from another folder, with an empty
+# environment and, where mount namespaces can be made, without this machine's Open MPI and CUDA: a
+# cluster of four CPU ranks answers, doctor runs, tests of the ops and run_all.sh say that they
+# skip.
+set -euo pipefail
+build=$(realpath "${1:?usage: bundle_test.sh BUILD}")
+[ -x "$build/bin/trireme-cuda-bench" ] || { echo "skipped: gpu_programs is not built"; exit 77; }
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+launch/bundle.sh "$build" "$folder/bundle.tar.gz"
+mkdir "$folder/some where"
+tar -C "$folder/some where" -xzf "$folder/bundle.tar.gz"
+bundle="$folder/some where/trireme-bundle"
+
+# What a plain machine does not have is hidden behind empty folders.
+hide='for place in /usr/lib/x86_64-linux-gnu/openmpi /usr/lib/x86_64-linux-gnu/pmix2 \
+  /usr/share/openmpi /etc/openmpi /usr/local; do
+  [ ! -d "$place" ] || mount -t tmpfs none "$place"
+done
+for library in /usr/lib/x86_64-linux-gnu/lib{mpi,open-pal,open-rte,zmq,protobuf,absl_base}.so*; do
+  [ ! -f "$library" ] || mount --bind /dev/null "$library"
+done
+exec env -i HOME=/ PATH=/usr/bin:/bin "$@"'
+hides=0
+if unshare --mount true 2>/dev/null; then
+  hides=1
+  plain() { unshare --mount bash -c "$hide" _ "$@"; }
+else
+  echo "mount namespaces cannot be made here: only the environment is empty"
+  plain() { env -i HOME=/ PATH=/usr/bin:/bin "$@"; }
+fi
+# expect STATUS WORDS PROGRAM ARGUMENTS...
+expect() {
+  local wanted=$1 words=$2 said status=0
+  shift 2
+  said=$(cd / && plain timeout 100 "$@" 2>&1) || status=$?
+  [ "$status" = "$wanted" ] || fail "$*: status $status, not $wanted: $said"
+  grep -qF -- "$words" <<<"$said" || fail "$*: does not say \"$words\": $said"
+}
+
+plain "$bundle/with_bundle.sh" ldd "$bundle/bin/trireme-worker" "$bundle/bin/mpirun" >"$folder/ldd"
+! grep "not found" "$folder/ldd" || fail "libraries are missing"
+expect 0 "libcublasLt.so.13: " sh "$bundle/environment.sh"
+if [ $hides = 1 ]; then  # a Python environment is the only place that has the library
+  site="$folder/venv/lib/python3.11/site-packages/nvidia/nccl/lib"
+  mkdir -p "$site" && touch "$site/libnccl.so.2"
+  expect 0 "libnccl.so.2: $site/libnccl.so.2" env VIRTUAL_ENV="$folder/venv" \
+    sh "$bundle/environment.sh"
+fi
+expect 0 "" "$bundle/trireme" run --model "$bundle/models/demo" -tp 2 -pp 2 --backend cpu \
+  --prompt "fn main() {" --max-tokens 8 --temperature 0
+expect 0 "passed" "$bundle/trireme" verify --backend cpu -tp 2 \
+  --model "$bundle/tests/data/golden/models/llama-gqa"
+expect 0 "worker" "$bundle/trireme" doctor
+expect 0 "PASSED" "$bundle/with_bundle.sh" "$bundle/tests/draw_test" --gtest_brief=0
+if [ ! -e /dev/nvidia0 ]; then
+  expect 77 "" "$bundle/with_bundle.sh" "$bundle/tests/norm_test" --gtest_filter='*cuda*'
+  expect 77 "skipped: " "$bundle/run_all.sh" "$folder/results"
+fi
+echo "passed: $(du -m "$folder/bundle.tar.gz" | cut -f1) MiB"
