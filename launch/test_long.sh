@@ -84,14 +84,13 @@ part_cuda() {
     return
   fi
   configure build-cuda -DCMAKE_BUILD_TYPE=Release -DTRIREME_CUDA=ON -DTRIREME_BUILD_TESTS=ON \
-    -DTRIREME_BUILD_BENCHMARKS=ON -DTRIREME_WERROR="$(warnings_as_errors)" \
-    -DCMAKE_CUDA_COMPILER="$nvcc" >/dev/null ||
+    -DTRIREME_WERROR="$(warnings_as_errors)" -DCMAKE_CUDA_COMPILER="$nvcc" >/dev/null ||
     { lost cuda "cannot be configured"; return; }
   export -f build build_jobs
-  timeout --kill-after=30 660 bash -c 'build "$@"' _ build-cuda cuda_programs ||
-    { lost cuda "the build failed or took more than 660 s"; return; }
+  timeout --kill-after=30 540 bash -c 'build "$@"' _ build-cuda gpu_programs ||
+    { lost cuda "the build failed or took more than 540 s"; return; }
   python3 launch/cuda_budget.py build-cuda --totals "$totals"
-  run_tests cuda build-cuda 60 --tests-regex '^cuda/'
+  run_tests cuda build-cuda 180 --tests-regex '^cuda/'
 }
 
 install_missing long || lost packages "not all are there"

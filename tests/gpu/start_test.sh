@@ -1,0 +1,26 @@
+#!/bin/bash
+# start_test.sh BUILD: programs built with TRIREME_CUDA=ON start on a machine without a GPU or a
+# driver, and say that there is none. Exit 77 where there is a GPU.
+set -euo pipefail
+build=${1:?usage: start_test.sh BUILD}
+[ ! -e /dev/nvidia0 ] || { echo "skipped: there is a GPU here"; exit 77; }
+
+fail() { echo "FAILED: $*" >&2; exit 1; }
+# expect STATUS WORDS PROGRAM ARGUMENTS...
+expect() {
+  local wanted=$1 words=$2 said status=0
+  shift 2
+  said=$("$@" 2>&1) || status=$?
+  [ "$status" = "$wanted" ] || fail "$*: status $status, not $wanted: $said"
+  grep -qF -- "$words" <<<"$said" || fail "$*: does not say \"$words\": $said"
+}
+
+! ldd "$build/bin/trireme-worker" | grep -E 'libcuda\.|libcudart' || fail "a driver is linked"
+expect 0 "trireme-worker" "$build/bin/trireme-worker" --help
+expect 0 '"cuda"' "$build/bin/trireme-worker" --list-devices
+expect 2 "TRI-CUDA-002" "$build/bin/trireme-worker" --backend cuda --model models/demo --plans x
+expect 77 "no CUDA device" "$build/bin/trireme-cuda-bench"
+expect 77 "" "$build/tests/norm_test" --gtest_filter='*cuda*' --gtest_output=
+"$build/bin/trireme" doctor --json >"$build/doctor.json" || true
+grep -q '"subject":"GPU' "$build/doctor.json" || fail "doctor says nothing of GPUs"
+echo "passed"
