@@ -1,6 +1,7 @@
 #include "coordinator/worker_set.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "coordinator/group_agreement.h"
@@ -17,7 +18,8 @@ bool is_waiting(Phase phase) {
          phase == Phase::kIdle;
 }
 
-double seconds(TimeUs us) { return static_cast<double>(us / 100'000) / 10; }
+// To a tenth.
+double seconds(TimeUs us) { return std::floor(static_cast<double>(us) * 1e-5) / 10; }
 
 }  // namespace
 

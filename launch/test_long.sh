@@ -47,7 +47,7 @@ sanitized() {
 part_asan() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
-  sanitized asan address 840 480 single_process_tests \
+  sanitized asan address 1000 600 single_process_tests \
     --label-exclude '^(cluster|long)$' --exclude-regex '^tools/'
 }
 

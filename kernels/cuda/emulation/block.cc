@@ -86,7 +86,7 @@ void Block::in_order(Visit visit) {
     const int lanes = lanes_of(warp);
     for (size_t l = 0; l < kWarpLanes; ++l) {
       const int lane = lane_order_[(l + lane_turn) % kWarpLanes];
-      if (lane < lanes) visit(threads_[static_cast<size_t>(warp * kWarpLanes + lane)]);
+      if (lane < lanes) visit(threads_[size_t{kWarpLanes} * warp + lane]);
     }
   }
 }
@@ -220,7 +220,7 @@ void Block::release_warp(int warp) {
   warps_[static_cast<size_t>(warp)].arrived = 0;
   const bool at_front = order_ != Order::kRandom || random_.below(4) != 0;
   const int lanes = lanes_of(warp);
-  Thread* first = &threads_[static_cast<size_t>(warp * kWarpLanes)];
+  Thread* first = &threads_[size_t{kWarpLanes} * warp];
   for (size_t i = 0; i < kWarpLanes; ++i) {
     const int lane = lane_order_[at_front ? kWarpLanes - 1 - i : i];
     if (lane >= lanes) continue;

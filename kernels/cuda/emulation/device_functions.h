@@ -10,6 +10,8 @@
 #include "kernels/cuda/emulation/block.h"
 #include "kernels/cuda/emulation/vector_types.h"
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are CUDA's
+
 #define __global__
 #define __device__
 #define __host__
@@ -235,3 +237,5 @@ constexpr long long min(long long a, long long b) { return b < a ? b : a; }
 constexpr long long max(long long a, long long b) { return a < b ? b : a; }
 inline float min(float a, float b) { return std::fmin(a, b); }
 inline float max(float a, float b) { return std::fmax(a, b); }
+
+// NOLINTEND(bugprone-reserved-identifier)
