@@ -79,9 +79,7 @@ CudaBackend::CudaBackend(const CudaBackendOptions& options, const cudaDeviceProp
       architecture_(architecture_of(properties)),
       num_blocks_(properties.multiProcessorCount) {}
 
-CudaBackend::~CudaBackend() {
-  for (const auto& [key, graph] : graphs_) cudaGraphExecDestroy(graph);
-}
+CudaBackend::~CudaBackend() { forget_steps(); }
 
 BackendInfo CudaBackend::info() const { return {"cuda", architecture_, device_name_}; }
 

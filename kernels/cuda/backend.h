@@ -48,6 +48,7 @@ class CudaBackend final : public Backend {
   Status status(Queue& queue) override;
   void order(Queue& later, Queue& earlier) override;
   void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) override;
+  void forget_steps() override;
 
   // pack.cu
   StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,

@@ -35,4 +35,11 @@ void CudaBackend::run(Queue& queue, const StepKey& key, const std::function<void
   stream.check(cudaGraphLaunch(found->second, stream.stream()), "the launch of a step");
 }
 
+void CudaBackend::forget_steps() {
+  for (const auto& [key, graph] : graphs_) {
+    if (graph != nullptr) cudaGraphExecDestroy(graph);
+  }
+  graphs_.clear();
+}
+
 }  // namespace trireme::cuda

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 
 #include "kernels/cuda/emulation/control.h"
 #include "tests/cluster/local_workers.h"
@@ -19,27 +20,40 @@ class NoResults final : public ResultSink {
   int64_t count = 0;
 };
 
-TEST(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
-  auto source = open_model(TRIREME_SOURCE_DIR "/tests/data/golden/models/llama-gqa");
-  ASSERT_TRUE(source.ok()) << message_of(source.status());
-  const auto group = make_local_group(1, 1, "here");
-  WorkerOptions options;
-  options.backend = "cuda";
-  options.max_num_seqs = 4;
-  options.max_num_batched_tokens = 32;
-  Progress progress;
-  NoResults sink;
-  const auto worker = Worker::make(options, *source, *group[0], progress, nullptr);
-  ASSERT_TRUE(worker.ok()) << message_of(worker.status());
-  ASSERT_TRUE((*worker)->start((*worker)->num_pages(), sink).ok());
+// One rank on one emulated device.
+class StepCalls : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto opened = open_model(TRIREME_SOURCE_DIR "/tests/data/golden/models/llama-gqa");
+    ASSERT_TRUE(opened.ok()) << message_of(opened.status());
+    source_ = std::make_unique<ModelSource>(std::move(opened).value());
+    WorkerOptions options;
+    options.backend = "cuda";
+    options.max_num_seqs = 4;
+    options.max_num_batched_tokens = 32;
+    auto made = Worker::make(options, *source_, *group_[0], progress_, nullptr);
+    ASSERT_TRUE(made.ok()) << message_of(made.status());
+    worker_ = std::move(made).value();
+    start();
+  }
+  void start() { ASSERT_TRUE(worker_->start(worker_->num_pages(), sink_).ok()); }
+  StepExecutor& executor() { return worker_->executor(); }
 
+  const std::vector<std::unique_ptr<GroupComms>> group_ = make_local_group(1, 1, "here");
+  std::unique_ptr<ModelSource> source_;
+  Progress progress_;
+  NoResults sink_;
+  std::unique_ptr<Worker> worker_;
+};
+
+TEST_F(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
   std::vector<ScriptedRequest> requests(3);
   for (ScriptedRequest& request : requests) {
     request.prompt.assign(5, 7);
     request.new_tokens = 30;
   }
   ScriptLimits limits;
-  limits.page_tokens = (*worker)->kv_layout().page_tokens;
+  limits.page_tokens = worker_->kv_layout().page_tokens;
   std::vector<StepPlan> plans = plan_requests(requests, limits, 1);
   constexpr size_t kFirst = 3;  // the prompts are in by then
   constexpr size_t kSteps = 20;
@@ -47,10 +61,10 @@ TEST(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
   for (size_t i = 0; i < kFirst + kSteps; ++i) {
     name_key(plans[i]);
     if (i == kFirst) {
-      ASSERT_TRUE((*worker)->executor().drain().ok());
+      ASSERT_TRUE(executor().drain().ok());
       emulation::start_recording();
     }
-    ASSERT_TRUE((*worker)->executor().execute(plans[i]).ok());
+    ASSERT_TRUE(executor().execute(plans[i]).ok());
   }
   std::map<std::string, size_t> calls;
   for (const emulation::Call& call : emulation::stop_recording()) {
@@ -58,12 +72,25 @@ TEST(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
     EXPECT_FALSE(emulation::allocates(call)) << call.name;
     EXPECT_FALSE(emulation::synchronizes(call)) << call.name;
   }
-  ASSERT_TRUE((*worker)->executor().finish().ok());
-  EXPECT_EQ(sink.count, static_cast<int64_t>(kFirst + kSteps));
+  ASSERT_TRUE(executor().finish().ok());
+  EXPECT_EQ(sink_.count, static_cast<int64_t>(kFirst + kSteps));
   EXPECT_EQ(calls["cudaGraphLaunch"], kSteps);
   EXPECT_EQ(calls["cudaMemcpyAsync"], kSteps);  // the step's record
   EXPECT_EQ(calls["cudaLaunchKernelEx"], 0u);
   EXPECT_EQ(calls["cudaStreamBeginCapture"], 0u);  // warm-up has them all
+}
+
+// What was recorded reads and writes the memory of the executor that is gone.
+TEST_F(StepCalls, ANewExecutorRecordsItsOwnSteps) {
+  ASSERT_TRUE(executor().finish().ok());
+  emulation::start_recording();
+  start();
+  size_t recorded = 0;
+  for (const emulation::Call& call : emulation::stop_recording()) {
+    recorded += call.name == "cudaStreamBeginCapture" ? 1 : 0;
+  }
+  EXPECT_EQ(recorded, 3u);  // 1, 2 and 4 decodes
+  ASSERT_TRUE(executor().finish().ok());
 }
 
 }  // namespace
