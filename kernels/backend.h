@@ -70,6 +70,7 @@ struct Epilogue {
 struct BatchView {
   int32_t num_tokens = 0;
   int32_t num_segments = 0;
+  bool is_mixed = false;  // some segment may have more rows than one, whatever the counts say
   const int32_t* token_ids = nullptr;
   const int32_t* positions = nullptr;
   const int32_t* slots = nullptr;

@@ -20,7 +20,8 @@ StatusOr<KvCache> KvCache::make(Backend& backend,
 
   const int64_t page_tokens = pages.layout.page_tokens;
   const int64_t pages_a_sequence = (request.max_model_len + page_tokens - 1) / page_tokens;
-  const int64_t given = backend.cache_bytes() / std::max(request.ranks_on_device, 1);
+  const int64_t all = request.given_bytes < 0 ? backend.cache_bytes() : request.given_bytes;
+  const int64_t given = all / std::max(request.ranks_on_device, 1);
   const int64_t share = std::max<int64_t>(given - request.reserved_bytes, 0);
   const int64_t budget = request.memory_bytes > 0 ? request.memory_bytes : share;
   const int64_t wanted = request.memory_bytes > 0 ? budget / pages.page_stride

@@ -12,6 +12,7 @@ struct KvCacheRequest {
   int64_t max_num_seqs = 0;
   int64_t max_model_len = 0;
   bool may_shorten = false;    // fewer tokens than max_model_len may fit
+  int64_t given_bytes = -1;    // what the backend gives to caches; below 0: ask it now
   int64_t reserved_bytes = 0;  // what this rank will still allocate
   int ranks_on_device = 1;     // that share its memory
 };

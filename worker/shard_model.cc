@@ -51,6 +51,7 @@ StatusOr<ShardModel> ShardModel::make(const ModelConfig& config,
                             model.heads_.head_dim});
     model.rope_tables_.push_back(std::move(buffer));
   }
+  RETURN_IF_ERROR(backend.wait(*queue, 0));
   return model;
 }
 
@@ -155,7 +156,7 @@ void ShardModel::head(
   progress.bump();
 }
 
-void ShardModel::tune(Lane& lane, int64_t max_tokens) const {
+void ShardModel::tune(Lane& lane, int64_t max_tokens, Progress& progress) const {
   if (weights_.layers.empty()) return;
   constexpr size_t kMostLayers = 8;  // weights of several layers, so that none stays in a cache
   const size_t num_layers = std::min(weights_.layers.size(), kMostLayers);
@@ -187,6 +188,7 @@ void ShardModel::tune(Lane& lane, int64_t max_tokens) const {
                             weights,
                             matmul.epilogue,
                             matmul.out.first_rows(used));
+      progress.bump();
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "worker/comm/patience.h"
 #include "worker/step_memory.h"
 
 namespace trireme {
@@ -99,7 +100,9 @@ Status StepExecutor::allocate() {
 Status StepExecutor::warm_up(std::span<const int32_t> sizes) {
   StepPlan plan;
   plan.parts.emplace_back();
-  for (const int32_t size : sizes) {
+  std::vector<int32_t> runs;
+  for (const int32_t size : sizes) runs.insert(runs.end(), 2, size);  // the second is recorded
+  for (const int32_t size : runs) {
     set_deadline();
     plan.graph_key = {size, size, true};
     RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], 0, slots_, *memory_));
@@ -148,6 +151,7 @@ Status StepExecutor::poll() {
   if (answers_->is_empty() || clock_.now_us() < answers_->oldest().deadline_us + stages_us()) {
     return ok_status();
   }
+  RETURN_IF_ERROR(blame_peer());
   return timed_out("TRI-STEP-024",
                    "the device did not finish step ",
                    answers_->oldest().step,
@@ -280,7 +284,7 @@ Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending) {
   const TimeUs begin_us = clock_.now_us();
   note_draws(pending);
   const StepKey key = step_key(plan, pending);
-  if (key.num_tokens > 0) inputs_->pad(key.num_tokens, key.num_rows);
+  if (key.num_tokens > 0) inputs_->pad(key.num_tokens, key.num_rows, key.is_mixed);
   inputs_->send(queue);
   progress_.enter(Phase::kWaitStage);
   const Tensor residual = residuals_->begin_step(queue, inputs_->batch().num_tokens);
@@ -398,8 +402,13 @@ Status StepExecutor::draw(const StepFrame& frame) {
 }
 
 Status StepExecutor::answer_oldest() {
-  if (!answers_->oldest_is_done()) {
+  // The oldest step alone: waiting for the queue's end would leave the device without work.
+  Patience patience(clock_, answers_->oldest().deadline_us);
+  while (!answers_->oldest_is_done()) {
+    RETURN_IF_ERROR(backend_.status(*lane_->queue));
+    if (patience.wait()) continue;
     RETURN_IF_ERROR(wait_for_device(answers_->oldest().deadline_us));
+    break;
   }
   answers_->answer(slots_, answers() ? &sink_ : nullptr, clock_.now_us());
   return ok_status();
@@ -410,10 +419,17 @@ Status StepExecutor::wait_for_device(TimeUs deadline_us) {
   Status waited = backend_.wait(*lane_->queue, deadline_us);
   if (!absl::IsDeadlineExceeded(waited)) return waited;
   RETURN_IF_ERROR(poll_comms());
-  if (stages_us() == 0) return waited;
-  waited = backend_.wait(*lane_->queue, deadline_us + stages_us());
-  if (!waited.ok()) RETURN_IF_ERROR(poll_comms());
+  if (stages_us() > 0) waited = backend_.wait(*lane_->queue, deadline_us + stages_us());
+  if (!waited.ok()) RETURN_IF_ERROR(blame_peer());
   return waited;
+}
+
+// The step that is late is the oldest; the Comms' deadlines have moved on with later ones.
+Status StepExecutor::blame_peer() {
+  for (Comm* comm : {comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
+    comm->set_deadline(clock_.now_us());
+  }
+  return poll_comms();
 }
 
 // How much longer than a step the device may wait for another stage; the host does so elsewhere.

@@ -49,7 +49,7 @@ class StepExecutor {
                                                       ResultSink& sink);
 
   // Finds the fastest ways of this rank's matmuls.
-  void tune() { model_.tune(*lane_, limits_.max_tokens); }
+  void tune() { model_.tune(*lane_, limits_.max_tokens, progress_); }
   // Records the steps of decodes alone of these sizes, by running each with nothing but padding.
   // Collective over the group, before its first plan.
   Status warm_up(std::span<const int32_t> sizes);
@@ -97,6 +97,7 @@ class StepExecutor {
   Status draw(const StepFrame& frame);
   Status answer_oldest();
   const int32_t* put(std::span<const int32_t> values);
+  Status blame_peer();
   Status wait_for_device(TimeUs deadline_us);
   TimeUs stages_us() const;
   Status poll_comms();

@@ -102,7 +102,8 @@ Status StepInputs::add_rows(const StepPart& part, SlotTable& slots) {
     const auto count = static_cast<int32_t>(chunk.ids.size());
     RETURN_IF_ERROR(add_segment(chunk.slot, chunk.start, count));
     const bool keeps = slots.keeps_history(chunk.slot) && !slots[chunk.slot].failed;
-    keeps_history_ = keeps_history_ || keeps;
+    // A matter of the request alone, so that every stage says the same.
+    keeps_history_ = keeps_history_ || slots[chunk.slot].sampling.needs_history();
     for (int32_t i = 0; i < count; ++i) {
       record_.token_ids[row + i] = chunk.ids[i] < 0 ? kNoToken : chunk.ids[i];
       record_.places[row + i] = keeps ? chunk.start + i : -1;
@@ -170,7 +171,7 @@ void StepInputs::write_changes(Queue& queue, SlotTable& slots) {
   slots.clear_changes();
 }
 
-void StepInputs::pad(int32_t num_tokens, int32_t num_rows) {
+void StepInputs::pad(int32_t num_tokens, int32_t num_rows, bool is_mixed) {
   for (int32_t row = batch_.num_tokens; row < num_tokens; ++row) {
     record_.token_ids[row] = 0;
     record_.positions[row] = 0;
@@ -184,6 +185,7 @@ void StepInputs::pad(int32_t num_tokens, int32_t num_rows) {
     record_.sampling[row] = {};
     record_.sampling[row].temperature = 0;
   }
+  batch_.is_mixed = is_mixed;
   batch_.num_tokens = num_tokens;
   batch_.num_segments = std::min(num_tokens, limits_.max_slots);
 }
@@ -198,6 +200,7 @@ int32_t StepInputs::row_of(SlotId slot, int32_t position) const {
 
 void StepInputs::clear() {
   batch_.num_tokens = 0;
+  batch_.is_mixed = false;
   num_segments_ = 0;
   num_by_shard_ = 0;
   is_mixed_ = false;

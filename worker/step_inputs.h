@@ -39,7 +39,7 @@ class StepInputs {
   Status fill(
       Queue& queue, const StepPart& part, int64_t step, SlotTable& slots, const SlotMemory& memory);
   // Pads the step that was filled, to `num_tokens` rows and `num_rows` sampled ones.
-  void pad(int32_t num_tokens, int32_t num_rows);
+  void pad(int32_t num_tokens, int32_t num_rows, bool is_mixed);
   // Copies the record to the device, ahead of what `queue` gets from now on.
   void send(Queue& queue);
   // Enqueues what brings the record to its turn: the ops after it read this step.

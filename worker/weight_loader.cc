@@ -80,6 +80,7 @@ StatusOr<ModelWeights> WeightLoader::load() {
     }
   }
   check_complete();
+  RETURN_IF_ERROR(backend_.wait(*queue_, 0));
   return std::move(weights_);
 }
 

@@ -120,10 +120,15 @@ Status Worker::start(int64_t num_pages, ResultSink& sink) {
   return backend_->records_steps() ? warm_up() : ok_status();
 }
 
+Status Worker::meet() {
+  comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
+  return agree_on_smallest(*comms_.group, progress_, 0).status();
+}
+
 // Before the first step: the ways of the matmuls, as rank 0 finds them, and the recorded steps.
 Status Worker::warm_up() {
   // Once a rank of a device may wait for a peer nobody allocates there: all have their memory now.
-  RETURN_IF_ERROR(agree_on_smallest(*comms_.group, progress_, 0).status());
+  RETURN_IF_ERROR(meet());
   progress_.enter(Phase::kWarming);
   std::string ways;
   if (comms_.rank == 0) {
@@ -149,6 +154,7 @@ Status Worker::warm_up() {
   std::vector<int32_t> sizes = token_buckets();
   const std::vector<int32_t> rows = row_buckets();
   std::erase_if(sizes, [&](int32_t size) { return !std::ranges::binary_search(rows, size); });
+  RETURN_IF_ERROR(meet());  // cuBLASLt has its memory, too
   return executor_->warm_up(sizes);
 }
 
@@ -213,6 +219,23 @@ Status Worker::make_cpu_backend_of_group() {
   return ok_status();
 }
 
+// Ranks may share a device, whose free memory is then everybody's: they measure in turns, and
+// nobody keeps anything before all have.
+Status Worker::measure_memory(KvCacheRequest& request) {
+  Status measured;
+  for (int turn = 0; turn < comms_.group->size(); ++turn) {
+    if (turn == comms_.rank) {
+      const auto bytes =
+          step_memory_bytes(*backend_, *model_, cut_, step_limits(request.max_model_len), comms_);
+      measured = bytes.status();
+      request.reserved_bytes = bytes.value_or(0);
+      request.given_bytes = backend_->cache_bytes();
+    }
+    RETURN_IF_ERROR(meet());
+  }
+  return measured;
+}
+
 Status Worker::make_cache() {
   KvCacheRequest request;
   request.memory_bytes = options_.kv_memory_bytes;
@@ -220,11 +243,7 @@ Status Worker::make_cache() {
   request.max_model_len = longest_wanted();
   request.may_shorten = options_.max_model_len == 0;
   request.ranks_on_device = is_cuda() ? options_.ranks_on_device : options_.ranks_on_host;
-  if (is_cuda()) {
-    ASSIGN_OR_RETURN(
-        request.reserved_bytes,
-        step_memory_bytes(*backend_, *model_, cut_, step_limits(request.max_model_len), comms_));
-  }
+  if (is_cuda()) RETURN_IF_ERROR(measure_memory(request));
   ASSIGN_OR_RETURN(
       KvCache cache,
       KvCache::make(*backend_, *shard_, static_cast<int32_t>(source_.config.head_dim), request));

@@ -91,6 +91,8 @@ class Worker {
   Status make_comms();
   Status make_cache();
   Status warm_up();
+  Status meet();  // waits until all ranks of the group are here
+  Status measure_memory(KvCacheRequest& request);
   StepLimits step_limits(int64_t max_model_len) const;
   bool is_cuda() const { return options_.backend == "cuda"; }
   int64_t longest_wanted() const {  // sequences; fewer tokens may fit

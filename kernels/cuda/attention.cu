@@ -105,7 +105,7 @@ void CudaBackend::attention(Queue& queue,
 
   const int32_t width = stored_dim(shape.head_dim);
   const int32_t blocks = stream.num_blocks();
-  if (has_prefill(batch.num_tokens, batch.num_segments)) {
+  if (has_prefill(batch)) {
     launch_prefill(stream, work, width, is_bf16(), blocks * blocks_per_sm(kPrefillKernel, width));
   }
   launch_decode(stream, work, width, is_bf16(), blocks * blocks_per_sm(kDecodeKernel, width));

@@ -247,7 +247,7 @@ PlanArguments plan_arguments(const BatchView& batch,
   a.max_partials = max_partials(width);
   a.blocks[kPrefillKernel] = num_blocks * blocks_per_sm(kPrefillKernel, width);
   a.blocks[kDecodeKernel] = num_blocks * blocks_per_sm(kDecodeKernel, width);
-  a.has_prefill = has_prefill(batch.num_tokens, batch.num_segments);
+  a.has_prefill = has_prefill(batch);
   a.is_invariant = is_invariant;
   return a;
 }

@@ -119,9 +119,10 @@ struct PlanArguments {
   int32_t is_invariant = 0;
 };
 
-// One row a segment (a decode-only step) is the decode kernel's alone.
-inline bool has_prefill(int32_t num_tokens, int32_t num_segments) {
-  return num_tokens > num_segments;
+// One row a segment (a decode-only step) is the decode kernel's alone. A padded mixed step may have
+// as many segments, most of them empty, as rows.
+inline bool has_prefill(const BatchView& batch) {
+  return batch.is_mixed || batch.num_tokens > batch.num_segments;
 }
 // Blocks of a launch, for each SM of the budget: what its registers and shared memory hold at once.
 constexpr int32_t blocks_per_sm(AttentionKernel kernel, int32_t stored_dim) {

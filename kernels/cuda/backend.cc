@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "kernels/cuda/attention_launch.h"
 #include "kernels/cuda/page_image.h"
 
 namespace trireme {
@@ -22,9 +23,10 @@ StatusOr<std::unique_ptr<Backend>> make_cuda_backend(const CudaBackendOptions& o
 namespace cuda {
 namespace {
 
-// Kernels are built for sm_80 and for sm_90a; a device takes the better one that it can run.
+// Kernels are built for sm_80 and for sm_90a, and as PTX for later devices.
 std::string architecture_of(const cudaDeviceProp& properties) {
-  return properties.major == 9 && properties.minor == 0 ? "sm_90a" : "sm_80";
+  if (properties.major == 9 && properties.minor == 0) return "sm_90a";
+  return properties.major == 8 ? "sm_80" : "compute_90";
 }
 
 Status no_device(const CudaBackendOptions& options, const std::string& why) {
@@ -63,6 +65,15 @@ StatusOr<std::unique_ptr<Backend>> CudaBackend::make(const CudaBackendOptions& o
                             ".",
                             properties.minor,
                             ", 8.0 is needed"));
+  }
+  if (static_cast<int64_t>(properties.sharedMemPerBlockOptin) < most_attention_bytes()) {
+    return no_device(options,
+                     concat(properties.name,
+                            " gives a block ",
+                            properties.sharedMemPerBlockOptin,
+                            " bytes of shared memory, attention needs ",
+                            most_attention_bytes(),
+                            "; A100, H100 and later data-center devices have them"));
   }
   std::unique_ptr<CudaBackend> backend(new CudaBackend(options, properties));
   for (const auto prepare : {prepare_linear, prepare_attention, prepare_sampling}) {

@@ -182,7 +182,11 @@ class CudaBackend final : public Backend {
   const std::string architecture_;  // "sm_90a"
   const int32_t num_blocks_;        // a new queue's budget: all SMs
   Staging staging_;
-  std::map<StepKey, cudaGraphExec_t> graphs_;
+  struct Recording {
+    cudaGraphExec_t graph = nullptr;
+    bool is_tried = false;
+  };
+  std::map<StepKey, Recording> graphs_;  // of the keys seen so far
   std::unique_ptr<WeightStream> weight_stream_;  // from the first pack() on
   std::unique_ptr<CublasLt> cublaslt_;           // from the first tune_linear() on
 };

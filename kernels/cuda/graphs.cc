@@ -3,8 +3,7 @@
 namespace trireme::cuda {
 namespace {
 
-// What `enqueue` puts on the queue's stream, ready to be launched; null after a failure, which the
-// queue keeps.
+// What `enqueue` puts on the queue's stream, ready to be launched; null if it cannot be made.
 cudaGraphExec_t record(CudaQueue& queue, const std::function<void()>& enqueue) {
   // Only this thread's calls are watched: other ranks of the process may allocate meanwhile.
   queue.check(cudaStreamBeginCapture(queue.stream(), cudaStreamCaptureModeThreadLocal),
@@ -15,29 +14,46 @@ cudaGraphExec_t record(CudaQueue& queue, const std::function<void()>& enqueue) {
   queue.check(cudaStreamEndCapture(queue.stream(), &graph), "the end of a recording");
   if (graph == nullptr) return nullptr;
   cudaGraphExec_t ready = nullptr;
-  queue.check(cudaGraphInstantiate(&ready, graph, 0), "the making of a graph");
+  if (cudaGraphInstantiate(&ready, graph, 0) != cudaSuccess) {
+    cudaGetLastError();  // too little memory for a graph leaves the device usable
+    ready = nullptr;
+  }
   cudaGraphDestroy(graph);
   return ready;
 }
 
+// A graph of a large model takes some MiB, out of the reserve beside the KV cache.
+constexpr size_t kMostGraphs = 64;
+
 }  // namespace
 
-// No node is ever updated: what changes from step to step is read on the device.
+// No node is ever updated: what changes from step to step is read on the device. A key's first step
+// runs as it is, so that whatever a library loads late is not loaded inside a recording. A step
+// that is not recorded, for want of memory or of room, runs as well, padding and all.
 void CudaBackend::run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) {
   CudaQueue& stream = cuda_queue(queue);
-  if (key.num_tokens == 0) {
+  auto found = graphs_.find(key);
+  const bool is_first = found == graphs_.end();
+  if (key.num_tokens == 0 || is_first) {
+    if (key.num_tokens > 0 && graphs_.size() < kMostGraphs) graphs_.emplace(key, Recording{});
     enqueue();
     return;
   }
-  const auto [found, is_new] = graphs_.try_emplace(key, nullptr);
-  if (is_new) found->second = record(stream, enqueue);
-  if (found->second == nullptr || !stream.is_usable()) return;
-  stream.check(cudaGraphLaunch(found->second, stream.stream()), "the launch of a step");
+  Recording& recording = found->second;
+  if (!recording.is_tried) recording.graph = record(stream, enqueue);
+  recording.is_tried = true;
+  if (recording.graph == nullptr) {
+    enqueue();
+    return;
+  }
+  if (stream.is_usable()) {
+    stream.check(cudaGraphLaunch(recording.graph, stream.stream()), "the launch of a step");
+  }
 }
 
 void CudaBackend::forget_steps() {
-  for (const auto& [key, graph] : graphs_) {
-    if (graph != nullptr) cudaGraphExecDestroy(graph);
+  for (const auto& [key, recording] : graphs_) {
+    if (recording.graph != nullptr) cudaGraphExecDestroy(recording.graph);
   }
   graphs_.clear();
 }

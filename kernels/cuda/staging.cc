@@ -1,9 +1,29 @@
 #include "kernels/cuda/staging.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
+
+#include "base/clock.h"
 
 namespace trireme::cuda {
+namespace {
+
+cudaError_t wait_for(cudaEvent_t event) {
+  constexpr TimeUs kMostUs = 60'000'000;
+  constexpr auto kPause = std::chrono::microseconds(20);
+  SteadyClock clock;
+  const TimeUs end_us = clock.now_us() + kMostUs;
+  cudaError_t state = cudaEventQuery(event);
+  while (state == cudaErrorNotReady && clock.now_us() < end_us) {
+    std::this_thread::sleep_for(kPause);
+    state = cudaEventQuery(event);
+  }
+  return state;  // still not ready: the queue has failed
+}
+
+}  // namespace
 
 Staging::~Staging() {
   for (cudaEvent_t event : copied_) {
@@ -29,7 +49,8 @@ void Staging::copy(CudaQueue& queue, std::byte* device, std::span<const std::byt
     const size_t piece = next_++ % kNumPieces;
     const size_t count = std::min<size_t>(host.size(), kPieceBytes);
     std::byte* const pinned = memory_ + piece * kPieceBytes;
-    queue.check(cudaEventSynchronize(copied_[piece]), "upload");
+    queue.check(wait_for(copied_[piece]), "upload");
+    if (!queue.is_usable()) return;  // the piece may still be read
     std::memcpy(pinned, host.data(), count);
     queue.check(cudaMemcpyAsync(device, pinned, count, cudaMemcpyHostToDevice, queue.stream()),
                 "upload");

@@ -22,12 +22,13 @@ class Staging {
   Staging& operator=(const Staging&) = delete;
 
   cudaError_t open();
-  // Larger values go piece by piece, and wait for a piece of the ring where all are on their way.
+  // Larger values go piece by piece, and wait for a piece of the ring where all are on their way,
+  // at most for a minute.
   void copy(CudaQueue& queue, std::byte* device, std::span<const std::byte> host);
 
  private:
-  static constexpr int64_t kPieceBytes = 256 << 10;
-  static constexpr size_t kNumPieces = 16;  // 4 MiB: the opens of many requests at once
+  static constexpr int64_t kPieceBytes = 16 << 10;
+  static constexpr size_t kNumPieces = 256;  // 4 MiB: the opens of many requests at once
 
   std::byte* memory_ = nullptr;
   std::array<cudaEvent_t, kNumPieces> copied_ = {};

@@ -77,6 +77,15 @@ TEST(RecordedSteps, DrawTheTokensOfPlainOnes) {
   }
 }
 
+// Without --kv-memory: the ranks of a device share what it has left.
+TEST(SharedDevice, FourRanksMeasureTheirMemoryInTurnsAndServe) {
+  LocalRun run = run_of({"tests/data/golden/models/llama-gqa", {2, 2}});
+  run.shares_device = true;
+  run.options.ranks_on_device = 4;
+  const GoldenCase golden(run.model, run.options.dtype);
+  golden.check(run_local_group(run, golden.requests()));
+}
+
 // D1: logits are the same bits alone, in company, and in chunks.
 TEST(Invariant, LogitsAreTheSameBitsInAnyCompanyAndChunks) {
   LocalRun run = run_of({"tests/data/golden/models/qwen3-qk-norm", {1, 1}});

@@ -278,8 +278,12 @@ TEST(AttentionPlan, SizesFitTheirMemory) {
   const PlanView view = plan_view({memory.data()}, 5);
   const auto* end = reinterpret_cast<const std::byte*>(view.ends[kDecodeKernel] + 5);
   EXPECT_LE(end - memory.data(), plan_bytes(5));
-  EXPECT_TRUE(has_prefill(9, 8));
-  EXPECT_FALSE(has_prefill(8, 8)) << "a decode-only step has no prefill launch";
+  BatchView batch{.num_tokens = 9, .num_segments = 8};
+  EXPECT_TRUE(has_prefill(batch));
+  batch.num_tokens = 8;
+  EXPECT_FALSE(has_prefill(batch)) << "a decode-only step has no prefill launch";
+  batch.is_mixed = true;
+  EXPECT_TRUE(has_prefill(batch)) << "padded to as many rows as segments";
 }
 
 TEST(AttentionPlan, InstancesAreListedOnce) {
