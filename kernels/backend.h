@@ -123,6 +123,7 @@ struct StepKey {
   int32_t num_rows = 0;   // sampled
   bool is_mixed = false;  // has segments of more than one row
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 that clang-tidy 14 sees is of the comparison
   auto operator<=>(const StepKey&) const = default;
 };
 

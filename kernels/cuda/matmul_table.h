@@ -18,6 +18,7 @@ struct MatmulShape {
   int32_t k = 0;
   bool out_is_fp32 = false;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 that clang-tidy 14 sees is of the comparison
   auto operator<=>(const MatmulShape&) const = default;
 };
 

@@ -208,6 +208,7 @@ bool has_come(uint32_t word, uint32_t value, unsigned flags) {
 CUresult cuStreamWriteValue32(CUstream stream, CUdeviceptr address, cuuint32_t value, unsigned) {
   if (enter("cuStreamWriteValue32", stream, 4) != cudaSuccess) return CUDA_ERROR_UNKNOWN;
   if (address == 0 || address % 4 != 0) return CUDA_ERROR_INVALID_VALUE;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address is a number in this interface
   auto* word = reinterpret_cast<uint32_t*>(address);
   Task task;
   task.name = "write a value";
@@ -221,6 +222,7 @@ CUresult cuStreamWaitValue32(CUstream stream,
                              unsigned flags) {
   if (enter("cuStreamWaitValue32", stream, 4) != cudaSuccess) return CUDA_ERROR_UNKNOWN;
   if (address == 0 || address % 4 != 0) return CUDA_ERROR_INVALID_VALUE;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address is a number in this interface
   const auto* word = reinterpret_cast<const uint32_t*>(address);
   Task task;
   task.name = "wait for a value";
