@@ -149,6 +149,7 @@ StatusOr<PeerArena> PeerArena::open(Buffer memory,
   Status status;
   for (int rank = 0; rank < control.size() && status.ok(); ++rank) {
     const Facts& peer = all[rank];
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a thread's pointer came as a number
     void* address = reinterpret_cast<void*>(peer.address);
     if (error == cudaSuccess) error = enable_access(own, peer);
     if (!is_same_host(own, peer)) {
