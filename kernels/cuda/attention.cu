@@ -1,6 +1,8 @@
 // Attention of the contract: the planner once a step and class, then two launches a layer, prefill
 // and decode, each of which finds its units in the plan (attention_plan.h). See the kernels' files
 // for formula, layout and bounds.
+#include <algorithm>
+
 #include <cmath>
 #include <limits>
 
@@ -39,6 +41,14 @@ void check_shapes(const AttentionSpec& spec, const KvPages& pages) {
 }
 
 }  // namespace
+
+int64_t most_attention_bytes() {
+  int64_t most = 0;
+  for (const AttentionInstance& instance : kAttentionInstances) {
+    most = std::max<int64_t>(most, instance.shared_bytes);
+  }
+  return most;
+}
 
 cudaError_t prepare_attention() {
   const cudaError_t error = prepare_prefill();

@@ -42,15 +42,6 @@ constexpr int32_t listed_shared_bytes(AttentionKernel kernel, int32_t stored_dim
   return 0;
 }
 
-// What a device must give a block: all instances are loaded, whichever model is served.
-constexpr int32_t most_attention_bytes() {
-  int32_t most = 0;
-  for (const AttentionInstance& instance : kAttentionInstances) {
-    if (instance.shared_bytes > most) most = instance.shared_bytes;
-  }
-  return most;
-}
-
 // action.operator()<kDim>() for the instance of a stored width.
 template <class Action>
 auto for_width(int32_t stored_dim, Action&& action) {

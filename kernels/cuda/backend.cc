@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "base/text.h"
-#include "kernels/cuda/attention_launch.h"
 #include "kernels/cuda/page_image.h"
 
 namespace trireme {

@@ -186,7 +186,7 @@ class CudaBackend final : public Backend {
     cudaGraphExec_t graph = nullptr;
     bool is_tried = false;
   };
-  std::map<StepKey, Recording> graphs_;  // of the keys seen so far
+  std::map<StepKey, Recording> graphs_;          // of the keys seen so far
   std::unique_ptr<WeightStream> weight_stream_;  // from the first pack() on
   std::unique_ptr<CublasLt> cublaslt_;           // from the first tune_linear() on
 };
@@ -196,6 +196,10 @@ class CudaBackend final : public Backend {
 cudaError_t prepare_linear();
 cudaError_t prepare_attention();
 cudaError_t prepare_sampling();
+
+// Shared memory that a device must give a block: all instances of attention are loaded, whichever
+// model is served.
+int64_t most_attention_bytes();
 
 // The scratch of each op, from the workspace's start (bytes), for at most these sizes.
 int64_t linear_workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n);
