@@ -2,7 +2,6 @@
 // and decode, each of which finds its units in the plan (attention_plan.h). See the kernels' files
 // for formula, layout and bounds.
 #include <algorithm>
-
 #include <cmath>
 #include <limits>
 
