@@ -110,9 +110,8 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
 
 Status Worker::start(int64_t num_pages, ResultSink& sink) {
   CHECK(num_pages > 0 && num_pages <= cache_->pages().num_pages);
+  CHECK_THAT(executor_ == nullptr || !backend_->records_steps(), "a device's rank starts once");
   const StepLimits limits = step_limits(max_model_len_);
-  backend_->forget_steps();
-  executor_.reset();  // its memory first: the new one's was counted once
   ASSIGN_OR_RETURN(
       executor_,
       StepExecutor::make(

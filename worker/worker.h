@@ -61,7 +61,8 @@ class Worker {
                                                 Progress& progress,
                                                 const LoadProgress& load_progress);
 
-  // Makes the executor of a new epoch, over as many pages as the group agreed on.
+  // Makes the executor of a new epoch, over as many pages as the group agreed on. Once where the
+  // backend records steps: a rank lives for one epoch there.
   Status start(int64_t num_pages, ResultSink& sink);
 
   StepExecutor& executor() { return *executor_; }

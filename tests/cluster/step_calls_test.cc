@@ -80,18 +80,5 @@ TEST_F(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
   EXPECT_EQ(calls["cudaStreamBeginCapture"], 0u);  // warm-up has them all
 }
 
-// What was recorded reads and writes the memory of the executor that is gone.
-TEST_F(StepCalls, ANewExecutorRecordsItsOwnSteps) {
-  ASSERT_TRUE(executor().finish().ok());
-  emulation::start_recording();
-  start();
-  size_t recorded = 0;
-  for (const emulation::Call& call : emulation::stop_recording()) {
-    recorded += call.name == "cudaStreamBeginCapture" ? 1 : 0;
-  }
-  EXPECT_EQ(recorded, 3u);  // 1, 2 and 4 decodes
-  ASSERT_TRUE(executor().finish().ok());
-}
-
 }  // namespace
 }  // namespace trireme
