@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <thread>
 
 #include "tests/cuda_emulation/emulated.h"
 
@@ -120,6 +121,25 @@ TEST(Graph, AForkThatIsNotJoinedIsAnError) {
   cudaGraph_t graph = nullptr;
   EXPECT_EQ(cudaStreamEndCapture(stream.get(), &graph), cudaErrorStreamCaptureUnjoined);
   EXPECT_EQ(graph, nullptr);
+}
+
+// The default stream waits for blocking streams, which one that records cannot be waited for.
+TEST(Graph, TheDefaultStreamIsRefusedOnlyWhileABlockingStreamRecords) {
+  const DeviceArray<uint32_t> word(1);
+  const uint32_t value = 7;
+  for (const unsigned flags : {cudaStreamNonBlocking, cudaStreamDefault}) {
+    cudaStream_t stream = nullptr;
+    ASSERT_EQ(cudaStreamCreateWithFlags(&stream, flags), cudaSuccess);
+    ASSERT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    cudaError_t error = cudaSuccess;
+    std::thread([&] { error = cudaMemcpy(word.data(), &value, 4, cudaMemcpyHostToDevice); }).join();
+    EXPECT_EQ(error, flags == cudaStreamNonBlocking ? cudaSuccess : cudaErrorStreamCaptureImplicit);
+    cudaGraph_t graph = nullptr;
+    EXPECT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+    EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+    EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+  }
+  EXPECT_EQ(word.read()[0], 7u);
 }
 
 TEST(Graph, AllocationAndSynchronisationAreRefusedInACapture) {

@@ -82,10 +82,11 @@ std::vector<WorkPtr> dependencies_of(Runtime& runtime, const CUstream_st& stream
   return before;
 }
 
-bool is_capturing_elsewhere(Runtime& runtime) {
-  return std::any_of(runtime.captures.begin(), runtime.captures.end(), [](const auto& weak) {
-    const auto graph = weak.lock();
-    return graph != nullptr && graph->mode != cudaStreamCaptureModeRelaxed;
+// The default stream would have to wait for what a blocking stream of its device only records;
+// non-blocking streams record beside it, on any thread.
+bool would_wait_for_a_capture(Runtime& runtime, const CUstream_st& shared) {
+  return std::any_of(runtime.streams.begin(), runtime.streams.end(), [&](const auto* stream) {
+    return stream->is_blocking && stream->device == shared.device && stream->capture != nullptr;
   });
 }
 
@@ -101,7 +102,7 @@ cudaError_t submit(cudaStream_t stream, Task task) {
     return cudaSuccess;
   }
   const auto& shared = runtime.default_streams[static_cast<size_t>(stream->device)];
-  if (stream == shared.get() && is_capturing_elsewhere(runtime)) {
+  if (stream == shared.get() && would_wait_for_a_capture(runtime, *shared)) {
     return result(cudaErrorStreamCaptureImplicit);
   }
   const std::vector<WorkPtr> before = dependencies_of(runtime, *stream);
