@@ -1,7 +1,6 @@
 #include "worker/worker_flags.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "base/flags.h"
 
@@ -174,8 +173,8 @@ int device_of_rank(const WorkerFlags& flags, const HostPlace& place, int num_dev
 int ranks_on_device(const WorkerFlags& flags, const HostPlace& place, int num_devices) {
   const int device = device_of_rank(flags, place, num_devices);
   int count = 0;
-  for (HostPlace other = place; const int rank : std::views::iota(0, place.local_ranks)) {
-    other.local_rank = rank;
+  HostPlace other = place;
+  for (other.local_rank = 0; other.local_rank < place.local_ranks; ++other.local_rank) {
     count += device_of_rank(flags, other, num_devices) == device ? 1 : 0;
   }
   return count;
