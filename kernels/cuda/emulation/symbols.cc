@@ -8,6 +8,8 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <mutex>
 #include <vector>
 
 namespace trireme::emulation {
@@ -52,12 +54,17 @@ std::string demangled(const std::string& name) {
 }  // namespace
 
 std::string symbol_name(const void* function) {
+  static std::mutex mutex;
+  static std::map<const void*, std::string> known;  // the program is large, and kernels are few
+  const std::lock_guard lock(mutex);
+  const auto [found, is_new] = known.try_emplace(function);
+  if (!is_new) return found->second;
   uintptr_t base = 0;
   dl_iterate_phdr(main_program_base, &base);
   std::ifstream stream("/proc/self/exe", std::ios::binary);
   const std::vector<char> file{std::istreambuf_iterator<char>(stream), {}};
   const std::string name = mangled_name(file, reinterpret_cast<uintptr_t>(function) - base);
-  return name.empty() ? "?" : demangled(name);
+  return found->second = name.empty() ? "?" : demangled(name);
 }
 
 }  // namespace trireme::emulation
