@@ -29,6 +29,7 @@ struct EngineOptions {
   int32_t max_batched_tokens = 0;  // of a step; 0: as many as the group takes
   int32_t max_waiting_requests = 4096;
   int64_t max_waiting_bytes = 256ll << 20;
+  int64_t max_kept_bytes = 64ll << 20;  // of requests with a key that are over
   std::string cache_salt;  // model version, adapter and principal salt go into page keys
 };
 

@@ -9,11 +9,20 @@ namespace trireme {
 
 namespace {
 
-constexpr size_t kMaxKept = 1024;        // answers of keyed requests
+constexpr size_t kMaxKept = 1024;        // requests with a key that are over
 constexpr int64_t kRequestBytes = 4096;  // what a waiting request takes besides its prompt
 
 int64_t bytes_of(const SubmitRequest& submit) {
   return kRequestBytes + 4 * static_cast<int64_t>(submit.prompt.size());
+}
+
+int64_t kept_bytes_of(const Request& request) {
+  size_t bytes = kRequestBytes;
+  for (const auto& sequence : request.sequences) {
+    const size_t last_text = sequence->ending ? sequence->ending->text.size() : 0;
+    bytes += sequence->ids.size() * sizeof(TokenId) + sequence->text.size() + last_text;
+  }
+  return static_cast<int64_t>(bytes);
 }
 
 }  // namespace
@@ -345,9 +354,14 @@ void Engine::State::forget_if_over(Request* request) {
   }
   request->is_kept = true;
   kept_.push_back(request->id);
-  if (kept_.size() <= kMaxKept) return;
+  kept_bytes_ += kept_bytes_of(*request);
+  while (kept_.size() > kMaxKept || kept_bytes_ > options_.max_kept_bytes) forget_oldest_kept();
+}
+
+void Engine::State::forget_oldest_kept() {
   const auto oldest = requests_.find(kept_.front());
   kept_.pop_front();
+  kept_bytes_ -= kept_bytes_of(*oldest->second);
   keys_.erase({oldest->second->submit.principal, oldest->second->submit.idempotency_key});
   requests_.erase(oldest);
 }

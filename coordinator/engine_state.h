@@ -75,6 +75,7 @@ class Engine::State {
   // Ends one answer and says so. The sequence keeps slot and pages until no plan names it.
   void finish(Sequence& sequence, FinishReason reason, effect::Finish details);
   void forget_if_over(Request* request);
+  void forget_oldest_kept();
 
   // --- engine_groups.cc
   void handle(event::GroupReady& event);
@@ -140,6 +141,7 @@ class Engine::State {
   std::map<RequestId, std::unique_ptr<Request>> requests_;
   std::map<std::pair<std::string, std::string>, RequestId> keys_;  // (principal, idempotency key)
   std::deque<RequestId> kept_;  // keyed requests that are over, the oldest first
+  int64_t kept_bytes_ = 0;      // of them, bounded
   std::set<std::pair<TimeUs, RequestId>> deadlines_;
   std::set<std::pair<TimeUs, RequestId>> unread_;  // requests without credit, and since when
   std::deque<Sequence*> waiting_;                  // by arrival

@@ -126,8 +126,9 @@ void AnswerPrinter::print_figures(TimeUs duration_us) {
   } else {
     std::snprintf(text,
                   sizeof text,
-                  "%zu answers, %lld tokens in %s, %.0f tokens/s",
+                  "%zu %s, %lld tokens in %s, %.0f tokens/s",
                   num_done_,
+                  num_done_ == 1 ? "answer" : "answers",
                   static_cast<long long>(output_tokens_),
                   format_seconds(seconds).c_str(),
                   static_cast<double>(output_tokens_) / std::max(seconds, 1e-6));

@@ -363,6 +363,25 @@ TEST(Engine, AKnownKeyNamesTheSameAnswer) {
   EXPECT_NE(cluster.request(first).id, cluster.request(other).id);
 }
 
+TEST(Engine, KeptAnswersAreBoundedByTheirBytes) {
+  EngineOptions options = options_of();
+  options.max_kept_bytes = 10'000;  // two of these
+  SimulatedCluster cluster(options, 1);
+  cluster.add_group(shape_of());
+  std::vector<SubmitRequest> submits(3, prompt_of(9, 20));
+  std::vector<int> numbers;
+  for (size_t i = 0; i < submits.size(); ++i) {
+    submits[i].idempotency_key = concat("key ", i);
+    numbers.push_back(cluster.submit(submits[i]));
+    cluster.run();
+  }
+  for (const size_t i : {2, 1, 0}) {  // the oldest is forgotten, and runs anew
+    const int again = cluster.submit(submits[i]);
+    cluster.run();
+    EXPECT_EQ(cluster.request(again).id == cluster.request(numbers[i]).id, i > 0) << i;
+  }
+}
+
 // Every stream ends: the one that hears nothing more is told so, choice by choice.
 TEST(Engine, ARepeatedKeyEndsTheStreamThatItTakesOver) {
   SimulatedCluster cluster(options_of(), 1);
