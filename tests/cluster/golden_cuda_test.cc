@@ -77,6 +77,27 @@ TEST(RecordedSteps, DrawTheTokensOfPlainOnes) {
   }
 }
 
+// A step that keeps a prompt for penalties is none of the recorded ones, whatever its key.
+TEST(RecordedSteps, LeaveStepsWithPenaltiesPlain) {
+  std::vector<ScriptedRequest> requests = plain_requests(64);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    requests[i].prompt.resize(5);
+    requests[i].start_step = static_cast<int32_t>(3 * i);  // the first two record the third's key
+    requests[i].new_tokens = i == 2 ? 12 : 2;
+    requests[i].sampling.temperature = 0;
+  }
+  requests[2].sampling.repetition_penalty = 1000;
+  for (const Cut cut : {Cut{2, 1}, Cut{1, 2}}) {
+    LocalRun run = run_of({"tests/data/golden/models/llama-gqa", cut});
+    run.options.invariant = true;
+    const Outcome plain = run_local_group(run, requests);
+    run.records = true;
+    const Outcome recorded = run_local_group(run, requests);
+    EXPECT_EQ(plain.tokens.size(), 3u);
+    EXPECT_EQ(recorded.tokens, plain.tokens) << "tp " << cut.tp << " pp " << cut.pp;
+  }
+}
+
 // Without --kv-memory: the ranks of a device share what it has left.
 TEST(SharedDevice, FourRanksMeasureTheirMemoryInTurnsAndServe) {
   LocalRun run = run_of({"tests/data/golden/models/llama-gqa", {2, 2}});
