@@ -247,7 +247,7 @@ TEST(WorkerProcess, ACoordinatorThatIsNotThereIsNamed) {
 TEST(WorkerProcess, AStoppedRankIsNamedByItsPeersWithinTheDeadline) {
   PlayedCoordinator coordinator;
   ChildProcess job(worker_command(
-      4, {"-tp", "2", "-pp", "2", "--coordinator", coordinator.endpoint(), "--step-timeout", "2"}));
+      4, {"-tp", "2", "-pp", "2", "--coordinator", coordinator.endpoint(), "--step-timeout", "4"}));
   const Epochs epochs{1, 1};
   ASSERT_NO_FATAL_FAILURE(coordinator.start_group(4, epochs)) << job.output();
   const auto plans = demo_plans(epochs, 6);
