@@ -38,14 +38,15 @@ void attention(benchmark::State& state, const CpuBackendOptions& options, const 
     visible += positions.back() + 1;
     if (token % shape.count == shape.count - 1) starts.push_back(token + 1);
   }
-  const BatchView batch = {tokens,
-                           shape.segments,
-                           nullptr,
-                           positions.data(),
-                           slots.data(),
-                           starts.data(),
-                           table.data(),
-                           slot_pages};
+  BatchView batch;
+  batch.num_tokens = tokens;
+  batch.num_segments = shape.segments;
+  batch.is_mixed = shape.count > 1;
+  batch.positions = positions.data();
+  batch.slots = slots.data();
+  batch.segment_starts = starts.data();
+  batch.page_table = table.data();
+  batch.page_table_stride = slot_pages;
   const int64_t width = int64_t{heads.num_heads} * heads.head_dim;
   const Buffer q_memory = bench.memory(tokens * width * 4);
   const Buffer out_memory = bench.memory(tokens * width * 4);

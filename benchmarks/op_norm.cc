@@ -39,8 +39,15 @@ void qkv_finish(benchmark::State& state, const CpuBackendOptions& options, int32
   for (int32_t i = 0; i < rows; ++i) positions.push_back(i);
   for (int32_t i = 0; i < 16; ++i) table.push_back(i);
   const int32_t starts[] = {0, rows};
-  const BatchView batch = {
-      rows, 1, nullptr, positions.data(), slots.data(), starts, table.data(), 16};
+  BatchView batch;
+  batch.num_tokens = rows;
+  batch.num_segments = 1;
+  batch.is_mixed = rows > 1;
+  batch.positions = positions.data();
+  batch.slots = slots.data();
+  batch.segment_starts = starts;
+  batch.page_table = table.data();
+  batch.page_table_stride = 16;
   const int64_t columns = 48 * 64;
   const Buffer qkv_memory = bench.memory(rows * columns * 4);
   const Buffer q_memory = bench.memory(rows * columns * 4);
