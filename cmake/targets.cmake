@@ -147,6 +147,24 @@ function(trireme_script_test name)
     LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
 
+# trireme_broken_kernel(NAME KERNEL.cu WORDS OTHERS TEST.cc FILTER target...): the test's program
+# over a copy of the kernel that has OTHERS in place of WORDS; it must be red.
+function(trireme_broken_kernel name kernel words others test filter)
+  set(replace ${PROJECT_SOURCE_DIR}/tests/cuda_emulation/replace_words.sh)
+  set(whole ${PROJECT_SOURCE_DIR}/kernels/cuda/${kernel})
+  set(broken ${CMAKE_CURRENT_BINARY_DIR}/${name}.cu)
+  add_custom_command(OUTPUT ${broken}
+    COMMAND ${replace} ${whole} ${broken} ${words} ${others}
+    DEPENDS ${whole} ${replace} VERBATIM)
+  set_source_files_properties(${broken} PROPERTIES LANGUAGE CXX)
+  add_executable(${name} ${PROJECT_SOURCE_DIR}/tests/${test} ${broken})
+  trireme_compile_options(${name})
+  target_link_libraries(${name} PRIVATE ${ARGN} trireme_test_main)
+  trireme_test_group(cuda_emulation/${name} "" "")
+  trireme_script_test(cuda_emulation/${name} COMMAND
+    tests/cuda_emulation/expect_red.sh $<TARGET_FILE:${name}> "--gtest_filter=${filter}")
+endfunction()
+
 # trireme_command_library(NAME FOLDER file...): what starts the programs of a folder in tests.
 function(trireme_command_library name folder)
   add_library(${name} STATIC ${ARGN})

@@ -175,6 +175,18 @@ __device__ __forceinline__ void store_release_system(uint32_t* word, uint32_t va
 __device__ __forceinline__ void store_release_system(uint64_t* word, uint64_t value) {
   asm volatile("st.release.sys.global.u64 [%0], %1;" ::"l"(word), "l"(value) : "memory");
 }
+// Plain stores to memory that other GPUs or the host read, and plain loads of it. Others see a
+// store once this thread, or one that has met it at a barrier of the block, releases (the functions
+// above,
+// __threadfence_system()), or once the kernel has ended; other blocks of this rank no sooner.
+template <class T>
+__device__ __forceinline__ void store_peer(T* to, const T& value) {
+  *to = value;
+}
+template <class T>
+__device__ __forceinline__ T load_peer(const T* from) {
+  return *from;
+}
 // Words that other blocks of this launch read and write.
 __device__ __forceinline__ uint32_t add_acquire_release(uint32_t* word, uint32_t value) {
   uint32_t before;

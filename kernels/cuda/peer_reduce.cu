@@ -182,7 +182,8 @@ __device__ __forceinline__ uint4 sum_of_peers(const PeerView& view, int64_t half
 #pragma unroll
   for (int32_t rank = 0; rank < kMaxPeers; ++rank) {
     if (rank < view.n) {
-      packs[rank] = *reinterpret_cast<const uint4*>(view.buffers[rank] + half + index * kPackBytes);
+      packs[rank] =
+          load_peer(reinterpret_cast<const uint4*>(view.buffers[rank] + half + index * kPackBytes));
     }
   }
   float sums[Pack<E>::kCount];
@@ -208,7 +209,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   const int64_t num_packs = (bytes + kPackBytes - 1) / kPackBytes;
   std::byte* const own = view.buffers[view.self] + half;
   for (int64_t i = first_index(); i < num_packs; i += index_step()) {
-    *reinterpret_cast<uint4*>(own + i * kPackBytes) = load_pack(data, i, bytes);
+    store_peer(reinterpret_cast<uint4*>(own + i * kPackBytes), load_pack(data, i, bytes));
   }
   if (!meet(view, state, 0, PeerOperation::kAllReduce)) return;
   for (int64_t i = first_index(); i < num_packs; i += index_step()) {
@@ -231,7 +232,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   for (int64_t i = first_index(); i < part; i += index_step()) {
 #pragma unroll 1
     for (int64_t pack = i; pack < num_packs; pack += part) {
-      *reinterpret_cast<uint4*>(own + pack * kPackBytes) = load_pack(data, pack, bytes);
+      store_peer(reinterpret_cast<uint4*>(own + pack * kPackBytes), load_pack(data, pack, bytes));
     }
   }
   if (!meet(view, state, 0, PeerOperation::kAllReduce)) return;
@@ -240,7 +241,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     const int64_t pack = view.self * part + i;
     if (pack >= num_packs) break;
     const uint4 sum = sum_of_peers<E>(view, half, pack);
-    *reinterpret_cast<uint4*>(own + pack * kPackBytes) = sum;
+    store_peer(reinterpret_cast<uint4*>(own + pack * kPackBytes), sum);
     store_pack(data, pack, bytes, sum);
   }
   if (!meet(view, state, 1, PeerOperation::kAllReduce)) return;
@@ -252,7 +253,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       if (rank >= view.n || rank == view.self || pack >= num_packs) continue;
       const auto* sum =
           reinterpret_cast<const uint4*>(view.buffers[rank] + half + pack * kPackBytes);
-      store_pack(data, pack, bytes, *sum);
+      store_pack(data, pack, bytes, load_peer(sum));
     }
   }
   end_turn(view, state);
@@ -272,7 +273,9 @@ __global__ void __launch_bounds__(kThreads) share_words(const __grid_constant__ 
   auto* const own = reinterpret_cast<Word*>(view.buffers[view.self] + half);
   if (root < 0 || root == view.self) {
     const auto* const words = reinterpret_cast<const Word*>(local);
-    for (int64_t i = first_index(); i < num_words; i += index_step()) own[i] = words[i];
+    for (int64_t i = first_index(); i < num_words; i += index_step()) {
+      store_peer(own + i, words[i]);
+    }
   }
   if (!meet(view, state, 0, root < 0 ? PeerOperation::kAllGather : PeerOperation::kBroadcast)) {
     return;
@@ -282,7 +285,9 @@ __global__ void __launch_bounds__(kThreads) share_words(const __grid_constant__ 
     if (rank >= view.n || (root >= 0 && (rank != root || root == view.self))) continue;
     const auto* const from = reinterpret_cast<const Word*>(view.buffers[rank] + half);
     auto* const to = reinterpret_cast<Word*>(all + (root < 0 ? rank * stride : 0));
-    for (int64_t i = first_index(); i < num_words; i += index_step()) to[i] = from[i];
+    for (int64_t i = first_index(); i < num_words; i += index_step()) {
+      to[i] = load_peer(from + i);
+    }
   }
   end_turn(view, state);
 }

@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kThreads)
   dependency_wait();
   const uint64_t step = *results.step;
   std::byte* entry = entry_of(results, step);
-  copy_bytes(entry, from, bytes, {static_cast<int64_t>(threadIdx.x), kThreads});
+  copy_bytes<Readers::kPeers>(entry, from, bytes, {static_cast<int64_t>(threadIdx.x), kThreads});
   __syncthreads();
   if (threadIdx.x != 0) return;
   auto* flag = reinterpret_cast<uint64_t*>(entry + results.entry_bytes - kFlagBytes);

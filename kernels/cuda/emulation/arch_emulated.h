@@ -104,10 +104,23 @@ inline uint32_t load_acquire_system(const uint32_t* word) {
   return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 inline void store_release_system(uint32_t* word, uint32_t value) {
+  emulation::running_block().release_stores();
   __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 inline void store_release_system(uint64_t* word, uint64_t value) {
+  emulation::running_block().release_stores();
   __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+template <class T>
+void store_peer(T* to, const T& value) {
+  static_assert(sizeof(T) <= emulation::DelayedStores::kMostBytes);
+  emulation::running_block().store_peer(to, &value, sizeof(T));
+}
+template <class T>
+T load_peer(const T* from) {
+  T value;
+  emulation::running_block().load_peer(from, &value, sizeof(T));
+  return value;
 }
 inline uint32_t add_acquire_release(uint32_t* word, uint32_t value) {
   return __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);

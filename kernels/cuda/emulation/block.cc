@@ -185,6 +185,7 @@ void Block::barrier(int id, int num_expected) {
   idle_spins_ = 0;
   if (++barrier.arrived == num_expected) {
     barrier.arrived = 0;
+    if (num_expected == num_threads()) delayed_stores_.order();
     in_order([&](Thread& thread) {
       if (thread.wait != Wait::kBarrier || thread.barrier != id) return;
       thread.wait = Wait::kNothing;

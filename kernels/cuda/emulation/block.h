@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/emulation/delayed_stores.h"
 #include "kernels/cuda/emulation/fiber.h"
 #include "kernels/cuda/emulation/random.h"
 #include "kernels/cuda/emulation/vector_types.h"
@@ -85,6 +86,8 @@ class Block {
   Result run(Fiber& runner, bool preempts);
   void meet_dependency();
   bool has_called_dependency_wait() const { return has_called_dependency_wait_; }
+  // Of a block that has ended: what others may not see yet.
+  DelayedStores& delayed_stores() { return delayed_stores_; }
   // Ends the process with a report of what each lane waits for.
   [[noreturn]] void fail_waiting(const std::string& words) const { fail(words + '\n' + waiters()); }
 
@@ -98,6 +101,9 @@ class Block {
   void start_copy(const AsyncCopy& copy);
   void end_copy_group();
   void finish_copies(int pending_groups);
+  void store_peer(void* to, const void* value, size_t bytes);
+  void load_peer(const void* from, void* value, size_t bytes) const;
+  void release_stores();
 
   // Prints what was done wrong, by whom, and ends the process.
   [[noreturn]] void fail(const std::string& words) const;
@@ -164,6 +170,8 @@ class Block {
 
   std::byte* shared_region_ = nullptr;  // ends at a page without access
   std::byte* shared_ = nullptr;
+
+  DelayedStores delayed_stores_;
 };
 
 }  // namespace trireme::emulation

@@ -1,4 +1,4 @@
-// A block's shared memory and the copies under way into it.
+// A block's shared memory, the copies under way into it, and its stores to peers' memory.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -114,5 +114,17 @@ void Block::finish_copies(int pending_groups) {
                          self.copy_groups.begin() + static_cast<ptrdiff_t>(finished));
   for (size_t& end : self.copy_groups) end -= count;
 }
+
+void Block::store_peer(void* to, const void* value, size_t bytes) {
+  if (reinterpret_cast<uintptr_t>(to) % bytes != 0) fail("store_peer: the address is not aligned");
+  delayed_stores_.add(to, value, bytes, current_thread->linear, random_);
+}
+
+void Block::load_peer(const void* from, void* value, size_t bytes) const {
+  if (reinterpret_cast<uintptr_t>(from) % bytes != 0) fail("load_peer: the address is not aligned");
+  delayed_stores_.read(from, value, bytes);
+}
+
+void Block::release_stores() { delayed_stores_.release(current_thread->linear, random_); }
 
 }  // namespace trireme::emulation

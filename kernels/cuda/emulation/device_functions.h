@@ -79,7 +79,10 @@ inline void __syncwarp(unsigned mask = 0xffffffffu) {
 }
 inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline void __threadfence_system() {
+  ::trireme::emulation::running_block().release_stores();
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
 inline void __nanosleep(unsigned) { ::trireme::emulation::running_block().spin(); }
 inline void __trap() { ::trireme::emulation::running_block().fail("__trap()"); }
 

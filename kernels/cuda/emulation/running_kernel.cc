@@ -39,6 +39,7 @@ void RunningKernel::retire(std::unique_ptr<Block> block) {
   if (++num_ended_ == order_.size() && kernel_->overlaps && !has_waited_) {
     block->fail("launched to overlap its predecessor, and no thread called dependency_wait()");
   }
+  delayed_stores_.take(block->delayed_stores());
   pool_.idle_blocks.push_back(std::move(block));
 }
 
@@ -93,6 +94,7 @@ void RunningKernel::run(Fiber& runner, const Yield& yield) {
       spin(yield);
     }
   }
+  delayed_stores_.release_all(random_);
 }
 
 }  // namespace trireme::emulation

@@ -48,7 +48,8 @@ class RunningKernel {
   size_t most_at_once_ = 1;
   size_t num_ended_ = 0;
   bool is_dependency_met_ = false;
-  bool has_waited_ = false;  // a thread called dependency_wait()
+  DelayedStores delayed_stores_;  // of blocks that have ended
+  bool has_waited_ = false;       // a thread called dependency_wait()
   std::chrono::steady_clock::time_point last_progress_;
   std::vector<std::unique_ptr<Block>> running_;
 };
