@@ -26,7 +26,7 @@ struct PeerTurn {
 struct PeerView {
   int32_t n = 0;
   int32_t self = 0;
-  bool shares_device = false;              // several ranks, on one device
+  bool shares_device = false;              // a device has several ranks of the group
   int32_t max_blocks = 0;                  // of a launch; the same on every rank
   int64_t half_bytes = 0;                  // a buffer has two halves, used in turn
   std::byte* buffers[kMaxPeers] = {};      // by rank

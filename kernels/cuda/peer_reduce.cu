@@ -315,9 +315,9 @@ int32_t blocks_for(int64_t items, int32_t max_blocks) {
   return static_cast<int32_t>(std::clamp<int64_t>(wanted, 1, max_blocks));
 }
 
-// A block waits for its twins, so none of them may wait for room: the launch is cooperative. On a
-// shared device the ranks' launches must run beside one another, which nothing promises of
-// cooperative ones; there they are small enough for all of them to fit.
+// A block waits for its twins, so none of them may wait for room: the launch is cooperative. Where
+// ranks share a device, of this communicator or of others, their launches must run beside one
+// another, which nothing promises of cooperative ones; there all of them fit at once.
 LaunchConfig peer_launch(const PeerView& view, int32_t blocks) {
   LaunchConfig config;
   config.grid = {static_cast<unsigned>(blocks), 1, 1};

@@ -96,6 +96,36 @@ TEST(DeviceComms, RanksOfOneDeviceUsePeerMemory) {
       });
 }
 
+// Two stages of two ranks, on one device or on two: a device's ranks add in two communicators,
+// whose kernels wait there at once.
+TEST(DeviceComms, SumsOfAllRanksOfADeviceFitThereTogether) {
+  for (const int num_devices : {1, 2}) {
+    run_group(
+        2,
+        2,
+        [&](int rank) { return rank % num_devices; },
+        [&](Member& member) {
+          const PeerView view = member.comms.tensor->peers();
+          EXPECT_TRUE(view.shares_device);  // plain launches: cooperative ones may wait
+          const int ranks_of_a_device = 4 / num_devices;
+          EXPECT_EQ(view.max_blocks, emulation::settings().num_multiprocessors / ranks_of_a_device);
+          expect_sums(member, 2);
+        });
+  }
+}
+
+TEST(DeviceComms, ARankWithADeviceOfItsOwnHasAllOfIt) {
+  run_group(
+      2,
+      2,
+      [](int rank) { return rank; },
+      [](Member& member) {
+        const PeerView view = member.comms.tensor->peers();
+        EXPECT_FALSE(view.shares_device);
+        EXPECT_EQ(view.max_blocks, emulation::settings().num_multiprocessors);
+      });
+}
+
 TEST(DeviceComms, IdsComeBackFromTheLastStage) {
   run_group(
       1,

@@ -97,6 +97,13 @@ StatusOr<std::unique_ptr<Comm>> connect_nccl(const Part& part,
   return make_nccl_comm(nccl, std::move(scratch), control);
 }
 
+// The kernels of all ranks of a device may wait at once, whatever their communicators, so all their
+// blocks must have room there together.
+void share_device(Part& part, const DeviceShare& share) {
+  part.options.shares_device = share.ranks_per_device > 1;
+  part.options.max_blocks = std::max(share.num_multiprocessors / share.ranks_per_device, 1);
+}
+
 // Every rank finds the same, so all go one way.
 Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, int rank) {
   Comm& control = **part.comm;
@@ -107,10 +114,8 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
   const bool reduces = part.options.reduce_bytes > 0;
   const bool fits = !reduces || control.size() <= kMaxPeers;
   if (reach.is_one_host && reach.is_reachable && fits) {
-    part.options.shares_device = reach.ranks_per_device > 1;
-    part.options.max_blocks = std::max(reach.num_blocks / reach.ranks_per_device, 1);
     std::unique_ptr<Comm> large;  // NCCL's sums have no order, and are faster
-    if (reduces && !options.in_rank_order && reach.ranks_per_device == 1 && has_nccl()) {
+    if (reduces && !options.in_rank_order && !part.options.shares_device && has_nccl()) {
       ASSIGN_OR_RETURN(large, connect_nccl(part, backend, options));
     }
     return use_peer_memory(part, backend, std::move(large));
@@ -153,9 +158,11 @@ Status use_device_comms(GroupComms& comms, Backend& backend, const DeviceCommOpt
   std::vector<std::byte> all(comms.group->size());
   comms.group->set_deadline(SteadyClock().now_us() + options.meet_limit_us);
   RETURN_IF_ERROR(share_with_all(*comms.group, std::span(&mine, 1), all));
+  ASSIGN_OR_RETURN(const DeviceShare share, survey_devices(*comms.group));
   const int pp = comms.pipeline->size();
   Status first;
   for (Part& part : parts_of(comms, options, pp)) {
+    share_device(part, share);
     const Status status = replace(part, backend, options, comms.rank);
     if (first.ok()) first = status;
   }

@@ -63,6 +63,15 @@ bool is_same_device(const Facts& a, const Facts& b) {
   return is_same_host(a, b) && std::ranges::equal(a.bus, b.bus);
 }
 
+int32_t most_on_a_device(const std::vector<Facts>& ranks) {
+  std::map<std::tuple<std::string, int32_t, int32_t, int32_t>, int32_t> devices;
+  int32_t most = 1;
+  for (const Facts& rank : ranks) {
+    most = std::max(most, ++devices[{rank.host, rank.bus[0], rank.bus[1], rank.bus[2]}]);
+  }
+  return most;
+}
+
 // The number that a peer's device has in this process; -1 where it is hidden from it.
 int local_device(const Facts& own, const Facts& peer) {
   if (own.process == peer.process) return peer.device;
@@ -118,19 +127,24 @@ StatusOr<PeerReach> survey_peers(Comm& control) {
   Facts own;
   const cudaError_t error = find_facts(own);
   ASSIGN_OR_RETURN(const std::vector<Facts> all, gather_values(control, own));
-  PeerReach reach{.is_one_host = true, .num_blocks = own.num_multiprocessors};
-  std::map<std::tuple<std::string, int32_t, int32_t, int32_t>, int32_t> devices;
+  PeerReach reach{.is_one_host = true, .ranks_per_device = most_on_a_device(all)};
   uint8_t reaches = error == cudaSuccess;
   for (const Facts& peer : all) {
     reach.is_one_host = reach.is_one_host && is_same_host(own, peer);
-    reach.num_blocks = std::min(reach.num_blocks, peer.num_multiprocessors);
-    reach.ranks_per_device = std::max(
-        reach.ranks_per_device, ++devices[{peer.host, peer.bus[0], peer.bus[1], peer.bus[2]}]);
     reaches = reaches && can_reach(own, peer);
   }
   ASSIGN_OR_RETURN(const std::vector<uint8_t> reached, gather_values(control, reaches));
   reach.is_reachable = std::ranges::count(reached, 0) == 0;
   return reach;
+}
+
+StatusOr<DeviceShare> survey_devices(Comm& group) {
+  Facts own;
+  find_facts(own);  // what fails here fails again where each communicator says so
+  ASSIGN_OR_RETURN(const std::vector<Facts> all, gather_values(group, own));
+  const auto smallest = std::ranges::min_element(all, {}, &Facts::num_multiprocessors);
+  return DeviceShare{.ranks_per_device = most_on_a_device(all),
+                     .num_multiprocessors = smallest->num_multiprocessors};
 }
 
 StatusOr<PeerArena> PeerArena::open(Buffer memory,

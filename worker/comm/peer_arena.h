@@ -19,11 +19,18 @@ namespace trireme {
 struct PeerReach {
   bool is_one_host = false;
   bool is_reachable = false;     // every rank can read the device of every other
-  int32_t ranks_per_device = 1;  // at most
-  int32_t num_blocks = 1;        // multiprocessors of the smallest device
+  int32_t ranks_per_device = 1;  // of the communicator, at most
 };
 // Collective. Asks about the calling thread's current device.
 StatusOr<PeerReach> survey_peers(Comm& control);
+
+// What a group's kernels that wait for one another share: the same on every rank.
+struct DeviceShare {
+  int32_t ranks_per_device = 1;     // of all communicators of the group together, at most
+  int32_t num_multiprocessors = 1;  // of the smallest device
+};
+// Collective over the group.
+StatusOr<DeviceShare> survey_devices(Comm& group);
 
 class PeerArena {
  public:

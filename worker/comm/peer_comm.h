@@ -34,8 +34,8 @@ struct PeerCommOptions {
   PeerMessages messages = PeerMessages::kNone;
   int64_t message_bytes = 0;   // of the longest message
   int32_t depth = 2;           // slots of a ring
-  bool shares_device = false;  // with another rank of the communicator
-  int32_t max_blocks = 1;      // of a launch; all ranks' launches must fit on the device
+  bool shares_device = false;  // a device has several ranks of the group
+  int32_t max_blocks = 1;      // of a launch; those of all ranks of a device must fit there
   TimeUs wait_limit_us = 30'000'000;
 };
 
