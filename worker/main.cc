@@ -15,6 +15,7 @@
 #include "worker/comm/local_group.h"
 #include "worker/comm/nccl_comm.h"
 #include "worker/comm/session.h"
+#include "worker/comm/time_guard.h"
 #include "worker/device_list.h"
 #include "worker/rank.h"
 #include "worker/worker_flags.h"
@@ -41,15 +42,18 @@ std::optional<int> launched(std::initializer_list<const char*> names) {
   return std::nullopt;
 }
 
-// To its end, orderly or refused; a rank that fails ends the process. Returns the exit status, 0
-// for a rank that another one's words have refused.
+// To its end, orderly or refused, in bounded time; a rank that fails ends the process. Returns the
+// exit status, 0 for a rank that another one's words have refused.
 int run_rank(const WorkerFlags& flags, const RankPlace& place) {
   prctl(PR_SET_TIMERSLACK, 1000);  // a wait of 50 us must not take 100
-  Rank rank(flags, place);
-  const Status status = rank.run();
-  if (status.ok()) return 0;
-  if (rank.refused()) return refuse(status, absl::IsCancelled(status) ? 1 : 0);
-  leave_group(status);  // peers may wait for this rank: no orderly end
+  auto rank = std::make_unique<Rank>(flags, place);
+  const Status status = rank->run();
+  const bool is_refused = rank->refused();
+  if (!status.ok() && !is_refused) leave_group(status);  // peers may wait for this rank
+  // Memory and queues of a device end once their work has, which may wait for a dead peer.
+  const TimeGuard guard(concat("the end of rank ", place.rank));
+  rank.reset();
+  return is_refused ? refuse(status, absl::IsCancelled(status) ? 1 : 0) : 0;
 }
 
 int run_local_ranks(const WorkerFlags& flags, int num_devices) {

@@ -58,8 +58,9 @@ constexpr ErrorPage kPages[] = {
      "An MPI without thread support, or one that is not Open MPI 4.1 or later.",
      "Install the distribution's openmpi-bin and libopenmpi-dev and build against them."},
     {"TRI-GRP-003",
-     "A start or an end of MPI hung.",
-     "A rank died in between, or hosts cannot reach each other on the ports of MPI.",
+     "The start of MPI hung, or the end of a rank.",
+     "A rank died in between, so that MPI or a device waits for it, or hosts cannot reach each "
+     "other on the ports of MPI.",
      "Look at the other ranks' last lines; open the network between the hosts, or name the "
      "right one with --interface."},
     {"TRI-GRP-004",

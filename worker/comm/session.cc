@@ -3,51 +3,16 @@
 #include <mpi.h>
 #include <unistd.h>
 
-#include <condition_variable>
 #include <cstdio>
-#include <mutex>
 #include <set>
-#include <thread>
 
 #include "base/text.h"
 #include "worker/comm/mpi_comm.h"
 #include "worker/comm/solo_comm.h"
+#include "worker/comm/time_guard.h"
 
 namespace trireme {
 namespace {
-
-constexpr auto kSetupDeadline = std::chrono::seconds(20);
-
-// MPI's setup calls have no nonblocking form: this ends the process if one of them hangs.
-class SetupGuard {
- public:
-  explicit SetupGuard(std::string what) : thread_([this, what = std::move(what)] { run(what); }) {}
-  ~SetupGuard() {
-    {
-      std::lock_guard lock(mutex_);
-      done_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-  }
-
- private:
-  void run(const std::string& what) {
-    std::unique_lock lock(mutex_);
-    if (changed_.wait_for(lock, kSetupDeadline, [this] { return done_; })) return;
-    leave_group(timed_out("TRI-GRP-003",
-                          what,
-                          " did not end within ",
-                          kSetupDeadline.count(),
-                          " s: a peer died or cannot be reached; look at the other ranks' last"
-                          " lines and at the network between the hosts"));
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool done_ = false;
-  std::thread thread_;
-};
 
 std::string mpi_host_name() {
   char name[MPI_MAX_PROCESSOR_NAME] = {};
@@ -113,7 +78,7 @@ GroupComms solo_group() {
 }
 
 StatusOr<std::unique_ptr<Session>> Session::start(int* argc, char*** argv) {
-  SetupGuard guard("the start of MPI");
+  TimeGuard guard("the start of MPI");
   int provided = MPI_THREAD_SINGLE;
   if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS ||
       provided < MPI_THREAD_FUNNELED) {
@@ -132,7 +97,7 @@ StatusOr<std::unique_ptr<Session>> Session::start(int* argc, char*** argv) {
 }
 
 Session::~Session() {
-  SetupGuard guard("the end of MPI");
+  TimeGuard guard("the end of MPI");
   MPI_Finalize();
 }
 
@@ -157,7 +122,7 @@ Status Session::check_size(int tp, int pp) const {
 }
 
 std::unique_ptr<GroupComms> Session::make_group(int tp, int pp) {
-  SetupGuard guard("the making of communicators");
+  TimeGuard guard("the making of communicators");
   const bool member = rank_ < tp * pp;
   auto comms = std::make_unique<GroupComms>();
   comms->rank = rank_;
