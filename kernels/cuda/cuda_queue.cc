@@ -8,6 +8,12 @@ CudaQueue::~CudaQueue() {
   cudaStreamDestroy(stream_);
 }
 
+bool CudaQueue::has_work() const {
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  if (!is_usable() || cudaStreamIsCapturing(stream_, &capture) != cudaSuccess) return false;
+  return capture == cudaStreamCaptureStatusNone && cudaStreamQuery(stream_) == cudaErrorNotReady;
+}
+
 void CudaQueue::check(cudaError_t error, const char* operation) {
   if (error == cudaSuccess || !failure_.ok()) return;
   failure_ = unavailable("TRI-CUDA-001",

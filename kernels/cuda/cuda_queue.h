@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/status.h"
@@ -30,11 +31,18 @@ class CudaQueue final : public Queue {
   // Keeps the first error, named with `operation` (TRI-CUDA-001).
   void check(cudaError_t error, const char* operation);
 
+  // Something that was enqueued is not done. A queue that records or has failed cannot be asked.
+  bool has_work() const;
+  // For who looks at the queue later: empty once it is gone.
+  std::weak_ptr<CudaQueue> watch() const { return alive_; }
+
  private:
   cudaStream_t stream_;
   cudaEvent_t event_;
   int32_t num_blocks_;
   Status failure_;
+  // Never shared: what watch() hands out must know of this object's end.
+  const std::shared_ptr<CudaQueue> alive_{this, [](CudaQueue*) {}};
 };
 
 inline CudaQueue& cuda_queue(Queue& queue) { return static_cast<CudaQueue&>(queue); }

@@ -52,11 +52,13 @@ void name_key(StepPlan& plan) {
 
 Outcome run_local_group(const LocalRun& run, const std::vector<ScriptedRequest>& requests) {
   const int size = run.cut.tp * run.cut.pp;
-  const auto group = make_local_group(run.cut.tp, run.cut.pp, "here");
+  auto group = make_local_group(run.cut.tp, run.cut.pp, "here");
   std::vector<OutcomeFrames> frames(size);
   std::vector<Status> ended(size);
-  run_ranks(size,
-            [&](int rank) { ended[rank] = run_rank(run, *group[rank], requests, frames[rank]); });
+  run_ranks(size, [&](int rank) {
+    ended[rank] = run_rank(run, *group[rank], requests, frames[rank]);
+    group[rank].reset();  // ranks meet before they free what they share
+  });
   Outcome outcome;
   for (int rank = 0; rank < size; ++rank) {
     EXPECT_TRUE(ended[rank].ok()) << "rank " << rank << ": " << message_of(ended[rank]);

@@ -38,12 +38,15 @@ PeerCommOptions small_options(int size) {
   return options;
 }
 
-// Runs `body` on every rank.
-void run_peers(int size, const PeerCommOptions& options, const std::function<void(Rank&)>& body) {
+// Runs `body` on every rank; where options.process is given, as processes of the numbers from it
+// on.
+void run_peers(int size, PeerCommOptions options, const std::function<void(Rank&)>& body) {
   auto controls = LocalComm::make("the control", rank_names(size));
   std::vector<std::unique_ptr<PeerComm>> comms(size);
-  run_ranks(size, [&](int rank) {
+  const bool are_processes = options.process != 0;
+  run_ranks(size, [&, options](int rank) mutable {
     ASSERT_EQ(cudaSetDevice(rank), cudaSuccess);
+    if (are_processes) options.process += rank;
     auto made = PeerComm::make(options,
                                device_buffer(PeerComm::arena_bytes(options, rank, size)),
                                shared_buffer(PeerComm::shared_bytes(size)),
@@ -367,6 +370,52 @@ TEST(PeerComm, AnIdleQueuePastTheDeadlineIsNoFailure) {
     rank.comm.poll();
     EXPECT_TRUE(rank.comm.status().ok()) << message_of(rank.comm.status());
   });
+}
+
+// The emulated device ends the process where memory is freed that somebody has open.
+TEST(PeerComm, ProcessesFreeTheirMemoryOnceAllPeersHaveClosedIt) {
+  PeerCommOptions options = small_options(8);
+  options.process = 100;
+  for (int round = 0; round < 5; ++round) {
+    emulation::start_recording();
+    run_peers(8, options, [](Rank& rank) { expect_sum<Fp32>(rank, 9); });
+    const auto calls = emulation::stop_recording();
+    EXPECT_EQ(
+        std::ranges::count(calls, std::string("cudaIpcCloseMemHandle"), &emulation::Call::name),
+        8 * 7);
+  }
+}
+
+TEST(PeerComm, AQueueThatIsGoneIsNotAskedWhetherItIsLate) {
+  run_peers(2, small_options(2), [](Rank& rank) {
+    const Buffer data = device_buffer(16);
+    rank.comm.all_reduce(*device_queue(), data.as(DType::kFloat32, 1, 4));
+    rank.comm.set_deadline(SteadyClock().now_us() - 1);
+    rank.comm.poll();
+    EXPECT_TRUE(rank.comm.status().ok()) << message_of(rank.comm.status());
+  });
+}
+
+// Nobody has looked at the deadline; rank 1 neither sends nor comes to the meeting.
+TEST(PeerComm, TheEndDoesNotWaitForAMessageOfADeadPeer) {
+  const PeerCommOptions options = small_options(2);
+  auto controls = LocalComm::make("the control", rank_names(2));
+  std::vector<std::unique_ptr<PeerComm>> comms(2);
+  run_ranks(2, [&](int rank) {
+    ASSERT_EQ(cudaSetDevice(rank), cudaSuccess);
+    auto made = PeerComm::make(options,
+                               device_buffer(PeerComm::arena_bytes(options, rank, 2)),
+                               shared_buffer(PeerComm::shared_bytes(2)),
+                               std::move(controls[rank]));
+    ASSERT_TRUE(made.ok()) << message_of(made.status());
+    comms[rank] = std::move(made).value();
+  });
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+  const auto queue = device_queue();
+  const Buffer data = device_buffer(64);
+  comms[0]->receive(*queue, std::span(data.data(), 64), 1, 0);
+  comms[0].reset();
+  EXPECT_EQ(cudaStreamSynchronize(queue->stream()), cudaSuccess);
 }
 
 TEST(PeerComm, MemoryThatCannotBeSeenIsNamedOnEveryRank) {

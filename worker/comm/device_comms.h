@@ -1,6 +1,7 @@
 // Moves a group's communicators to device memory: peer memory where all ranks of a communicator
-// share a host and their devices see one another, NCCL elsewhere. Ranks of a communicator that share
-// a device always use peer memory. Built without CUDA this is a stub that says so (no_device_comms.cc).
+// share a host and their devices see one another, NCCL elsewhere. Ranks of a communicator that
+// share a device always use peer memory. Built without CUDA this is a stub that says so
+// (no_device_comms.cc).
 #pragma once
 
 #include <cstdint>

@@ -73,17 +73,17 @@ class NcclComm final : public Comm {
   using Stream = Handle<cudaStream_t, cudaStreamDestroy>;
   struct Sending {
     Event event;  // it has left
-    cuda::CudaQueue* queue = nullptr;
+    std::weak_ptr<cuda::CudaQueue> queue;
     bool in_use = false;
   };
 
   Status connect(const ncclUniqueId& id);
-  bool begin(Queue& queue, const char* operation);
+  cuda::CudaQueue* begin(Queue& queue, const char* operation);
   void check(ncclResult_t result);
   ncclResult_t settle(TimeUs limit_us);
   void add_gathered(cuda::CudaQueue& queue, Tensor tensor);
   void end_group(ncclResult_t first);
-  bool is_late();
+  bool is_late() const;
   Status failed(ncclResult_t result) const;
 
   const NcclCommOptions options_;
@@ -97,7 +97,7 @@ class NcclComm final : public Comm {
   Stream side_;                    // sends
   Event before_;                   // what a send waits for
   std::vector<Sending> sendings_;  // by ticket - 1; ticket 0: a receive
-  cuda::CudaQueue* last_queue_ = nullptr;
+  std::weak_ptr<cuda::CudaQueue> last_queue_;
   const char* operation_ = "set-up";  // the last one
 };
 
@@ -169,10 +169,12 @@ ncclResult_t NcclComm::settle(TimeUs limit_us) {
   return state;
 }
 
-bool NcclComm::begin(Queue& queue, const char* operation) {
-  last_queue_ = &cuda::cuda_queue(queue);
+// The queue, or null where nothing is to be done any more.
+cuda::CudaQueue* NcclComm::begin(Queue& queue, const char* operation) {
+  cuda::CudaQueue& used = cuda::cuda_queue(queue);
+  last_queue_ = used.watch();
   operation_ = operation;
-  return status_.ok() && last_queue_->is_usable();
+  return status_.ok() && used.is_usable() ? &used : nullptr;
 }
 
 // The first call between two ranks connects them, in the background.
@@ -188,8 +190,8 @@ void NcclComm::end_group(ncclResult_t first) {
 
 void NcclComm::all_reduce(Queue& queue, Tensor tensor) {
   CHECK(tensor.row_stride == tensor.columns || tensor.rows <= 1);
-  if (!begin(queue, "all_reduce") || tensor.bytes() == 0) return;
-  cuda::CudaQueue& stream = *last_queue_;
+  cuda::CudaQueue* const stream = begin(queue, "all_reduce");
+  if (stream == nullptr || tensor.bytes() == 0) return;
   const int64_t width = size_of(tensor.dtype);
   if (options_.piece_bytes == 0) {
     check(ncclAllReduce(tensor.data,
@@ -198,12 +200,12 @@ void NcclComm::all_reduce(Queue& queue, Tensor tensor) {
                         type_of(tensor.dtype),
                         ncclSum,
                         comm_,
-                        stream.stream()));
+                        stream->stream()));
     return;
   }
   for (int64_t begin = 0; begin < tensor.bytes() && status_.ok(); begin += options_.piece_bytes) {
     const int64_t bytes = std::min(options_.piece_bytes, tensor.bytes() - begin);
-    add_gathered(stream, Tensor(tensor.data + begin, tensor.dtype, 1, bytes / width));
+    add_gathered(*stream, Tensor(tensor.data + begin, tensor.dtype, 1, bytes / width));
   }
 }
 
@@ -231,9 +233,9 @@ void NcclComm::all_gather(Queue& queue,
                           std::span<const std::byte> local,
                           std::span<std::byte> all) {
   CHECK(all.size() == local.size() * size_);
-  if (!begin(queue, "all_gather") || local.empty()) return;
-  check(ncclAllGather(
-      local.data(), all.data(), local.size(), ncclUint8, comm_, last_queue_->stream()));
+  const cuda::CudaQueue* const stream = begin(queue, "all_gather");
+  if (stream == nullptr || local.empty()) return;
+  check(ncclAllGather(local.data(), all.data(), local.size(), ncclUint8, comm_, stream->stream()));
 }
 
 void NcclComm::all_to_all(Queue& queue,
@@ -241,8 +243,9 @@ void NcclComm::all_to_all(Queue& queue,
                           std::span<const int64_t> send_offsets,
                           std::span<std::byte> receive,
                           std::span<const int64_t> receive_offsets) {
-  if (!begin(queue, "all_to_all")) return;
-  const cudaStream_t stream = last_queue_->stream();
+  const cuda::CudaQueue* const used = begin(queue, "all_to_all");
+  if (used == nullptr) return;
+  const cudaStream_t stream = used->stream();
   ncclResult_t first = ncclGroupStart();
   const auto note = [&](ncclResult_t result) {
     if (first == ncclSuccess) first = result;
@@ -262,21 +265,23 @@ void NcclComm::all_to_all(Queue& queue,
 }
 
 void NcclComm::broadcast(Queue& queue, std::span<std::byte> bytes, int root) {
-  if (!begin(queue, "broadcast") || bytes.empty()) return;
+  const cuda::CudaQueue* const stream = begin(queue, "broadcast");
+  if (stream == nullptr || bytes.empty()) return;
   check(ncclBroadcast(
-      bytes.data(), bytes.data(), bytes.size(), ncclUint8, root, comm_, last_queue_->stream()));
+      bytes.data(), bytes.data(), bytes.size(), ncclUint8, root, comm_, stream->stream()));
 }
 
 Ticket NcclComm::send(Queue& queue, std::span<const std::byte> bytes, int to, int) {
-  if (!begin(queue, "send") || bytes.empty()) return 0;
-  cuda::CudaQueue& stream = *last_queue_;
+  cuda::CudaQueue* const used = begin(queue, "send");
+  if (used == nullptr || bytes.empty()) return 0;
+  cuda::CudaQueue& stream = *used;
   auto free = std::ranges::find_if(sendings_, [](const auto& entry) { return !entry.in_use; });
   if (free == sendings_.end()) {
     cudaEvent_t event = nullptr;
     stream.check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "send");
-    free = sendings_.insert(sendings_.end(), Sending{.event = Event(event)});
+    free = sendings_.insert(sendings_.end(), Sending{.event = Event(event), .queue = {}});
   }
-  free->queue = &stream;
+  free->queue = stream.watch();
   free->in_use = true;
   stream.check(cudaEventRecord(before_.get(), stream.stream()), "send");
   stream.check(cudaStreamWaitEvent(side_.get(), before_.get(), 0), "send");
@@ -286,16 +291,18 @@ Ticket NcclComm::send(Queue& queue, std::span<const std::byte> bytes, int to, in
 }
 
 Ticket NcclComm::receive(Queue& queue, std::span<std::byte> bytes, int from, int) {
-  if (!begin(queue, "receive") || bytes.empty()) return 0;
-  check(ncclRecv(bytes.data(), bytes.size(), ncclUint8, from, comm_, last_queue_->stream()));
+  const cuda::CudaQueue* const stream = begin(queue, "receive");
+  if (stream == nullptr || bytes.empty()) return 0;
+  check(ncclRecv(bytes.data(), bytes.size(), ncclUint8, from, comm_, stream->stream()));
   return 0;
 }
 
 void NcclComm::complete(Ticket ticket) {
   if (ticket == 0) return;
   Sending& sending = sendings_[ticket - 1];
-  sending.queue->check(cudaStreamWaitEvent(sending.queue->stream(), sending.event.get(), 0),
-                       "send");
+  if (const auto queue = sending.queue.lock()) {
+    queue->check(cudaStreamWaitEvent(queue->stream(), sending.event.get(), 0), "send");
+  }
   sending.in_use = false;
 }
 
@@ -319,15 +326,10 @@ void NcclComm::poll() {
                       " their last lines, then start the group again");
 }
 
-// Something that was enqueued is not done. A queue that records cannot be asked.
-bool NcclComm::is_late() {
-  if (last_queue_ == nullptr || !last_queue_->is_usable()) return false;
-  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-  const cudaStream_t stream = last_queue_->stream();
-  if (cudaStreamIsCapturing(stream, &capture) != cudaSuccess) return false;
-  if (capture != cudaStreamCaptureStatusNone) return false;
-  return cudaStreamQuery(stream) == cudaErrorNotReady ||
-         cudaStreamQuery(side_.get()) == cudaErrorNotReady;
+bool NcclComm::is_late() const {
+  const auto queue = last_queue_.lock();
+  if (queue != nullptr && queue->has_work()) return true;
+  return cudaStreamQuery(side_.get()) == cudaErrorNotReady;
 }
 
 Status NcclComm::failed(ncclResult_t result) const {

@@ -149,9 +149,11 @@ StatusOr<DeviceShare> survey_devices(Comm& group) {
 
 StatusOr<PeerArena> PeerArena::open(Buffer memory,
                                     Comm& control,
-                                    const std::vector<std::string>& peers) {
+                                    const std::vector<std::string>& peers,
+                                    uint64_t process) {
   Facts own;
   cudaError_t error = find_facts(own);
+  if (process != 0) own.process = process;
   own.address = reinterpret_cast<uint64_t>(memory.data());
   // Threads of one process need no handle, and not every device gives one.
   const cudaError_t handle_error = cudaIpcGetMemHandle(&own.handle, memory.data());
@@ -181,8 +183,9 @@ StatusOr<PeerArena> PeerArena::open(Buffer memory,
   return arena;
 }
 
-PeerArena::~PeerArena() {
+void PeerArena::close() {
   for (void* const address : opened_) cudaIpcCloseMemHandle(address);
+  opened_.clear();
 }
 
 }  // namespace trireme

@@ -1,7 +1,7 @@
 // Device memory of each rank that all ranks of a communicator see: plain pointers among threads of
 // one process, cudaIpc handles among processes of one host. Set up once, by all ranks together,
-// over a host communicator; used by the rank's thread. Closes what it opened; its own memory must
-// outlive the peers' use of it.
+// over a host communicator; used by the rank's thread. A rank's memory may go when all have called
+// close(): freed while another process has it open, it is undefined what either does.
 #pragma once
 
 #include <cstddef>
@@ -36,12 +36,17 @@ class PeerArena {
  public:
   // Collective. `memory` is an allocation of its own of this rank's device; `peers` are names for
   // errors. TRI-CUDA-012: this rank cannot see another's memory; says which, where and why.
-  // TRI-CUDA-016: another rank has failed.
+  // TRI-CUDA-016: another rank has failed. `process`: ranks of unequal numbers reach one another
+  // by handles; 0: the number of this process, drawn at random.
   static StatusOr<PeerArena> open(Buffer memory,
                                   Comm& control,
-                                  const std::vector<std::string>& peers);
+                                  const std::vector<std::string>& peers,
+                                  uint64_t process = 0);
   PeerArena(PeerArena&&) = default;
-  ~PeerArena();
+  ~PeerArena() { close(); }
+
+  // Closes what it opened: nothing of this rank's may use the peers' memory from now on.
+  void close();
 
   int64_t bytes() const { return memory_.bytes(); }
   std::byte* own() const { return memory_.data(); }

@@ -13,8 +13,9 @@ namespace trireme {
 namespace {
 
 constexpr TimeUs kFirstDeadlineUs = 20'000'000;  // until the caller sets one
-constexpr TimeUs kEndUs = 500'000;     // for a small copy beside the queue, or for all ranks to end
-constexpr TimeUs kReportUs = 100'000;  // for a kernel that was told to end
+constexpr TimeUs kMeetUs = 2'000'000;            // for all ranks to end
+constexpr TimeUs kSideUs = 500'000;              // for a small copy beside the queue
+constexpr TimeUs kReportUs = 100'000;            // for a kernel that was told to end
 constexpr int64_t kAlignment = 256;
 
 int64_t align(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
@@ -92,7 +93,8 @@ StatusOr<std::unique_ptr<PeerComm>> PeerComm::make(const PeerCommOptions& option
   CHECK(options.reduce_bytes % 16 == 0 && (options.reduce_bytes == 0 || size <= kMaxPeers));
   CHECK(arena.bytes() >= arena_bytes(options, control->rank(), size));
   CHECK(shared.bytes() >= shared_bytes(size));
-  ASSIGN_OR_RETURN(PeerArena opened, PeerArena::open(std::move(arena), *control, options.peers));
+  ASSIGN_OR_RETURN(PeerArena opened,
+                   PeerArena::open(std::move(arena), *control, options.peers, options.process));
   std::unique_ptr<PeerComm> comm(
       new PeerComm(options, std::move(opened), std::move(shared), std::move(control)));
   RETURN_IF_ERROR(agree(*comm->control_, comm->open_driver(), options.peers));
@@ -115,13 +117,16 @@ PeerComm::PeerComm(const PeerCommOptions& options,
   deadline_us_ = clock_.now_us() + kFirstDeadlineUs;
 }
 
-// The peers' last writes to this arena must be through before it goes: all meet here.
+// Memory goes once the peers' last writes to it are through and they have closed it: all close,
+// then meet. After a failure nobody is waited for, and nothing of this rank's may wait for a peer.
 PeerComm::~PeerComm() {
+  arena_.close();
   if (!status().ok()) return;
   const std::byte mine{1};
   std::vector<std::byte> all(size_);
-  control_->set_deadline(clock_.now_us() + kEndUs);
-  share_with_all(*control_, std::span(&mine, 1), all).IgnoreError();
+  control_->set_deadline(clock_.now_us() + kMeetUs);
+  const Status met = share_with_all(*control_, std::span(&mine, 1), all);
+  if (!met.ok() && is_late()) give_up();
 }
 
 Status PeerComm::open_driver() {
@@ -188,8 +193,9 @@ Status PeerComm::status() const {
 }
 
 cuda::CudaQueue& PeerComm::use(Queue& queue) {
-  last_queue_ = &cuda::cuda_queue(queue);
-  return *last_queue_;
+  cuda::CudaQueue& used = cuda::cuda_queue(queue);
+  last_queue_ = used.watch();
+  return used;
 }
 
 void PeerComm::all_reduce(Queue& queue, Tensor tensor) {
@@ -350,14 +356,9 @@ void PeerComm::poll() {
   if (large_) large_->poll();
 }
 
-// Something that was enqueued is not done. A queue that records cannot be asked.
-bool PeerComm::is_late() {
-  if (last_queue_ == nullptr || !last_queue_->is_usable()) return false;
-  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-  const cudaStream_t stream = last_queue_->stream();
-  if (cudaStreamIsCapturing(stream, &capture) != cudaSuccess) return false;
-  if (capture != cudaStreamCaptureStatusNone) return false;
-  return cudaStreamQuery(stream) == cudaErrorNotReady;
+bool PeerComm::is_late() const {
+  const auto queue = last_queue_.lock();
+  return queue != nullptr && queue->has_work();
 }
 
 // Ends all that waits, and finds out for whom. If nothing waits for a peer, the device itself is
@@ -411,7 +412,7 @@ void PeerComm::release_waits() {
 }
 
 bool PeerComm::finish_side_copies() {
-  Patience patience(clock_, clock_.now_us() + kEndUs);
+  Patience patience(clock_, clock_.now_us() + kSideUs);
   cudaError_t state = cudaErrorNotReady;
   while ((state = cudaStreamQuery(side_.get())) == cudaErrorNotReady && patience.wait()) {
   }

@@ -7,6 +7,7 @@
 // another comes after it by Backend::order(). All work waits on the device, so a peer that does not
 // come shows only past the deadline: poll() then ends the waits, and status() names the peer. A
 // kernel's wait also ends by itself after `wait_limit_us`.
+// A rank's queues have ended, or do no more for the Comm, when it goes.
 // Messages are never recorded in a graph (their turn is the host's), collectives may be.
 #pragma once
 
@@ -37,6 +38,7 @@ struct PeerCommOptions {
   bool shares_device = false;  // a device has several ranks of the group
   int32_t max_blocks = 1;      // of a launch; those of all ranks of a device must fit there
   TimeUs wait_limit_us = 30'000'000;
+  uint64_t process = 0;  // see PeerArena::open()
 };
 
 // What poll() found out about a message: which peer is behind.
@@ -109,7 +111,7 @@ class PeerComm final : public Comm {
   void write_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value);
   void wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value);
 
-  bool is_late();
+  bool is_late() const;
   void give_up();
   LateMessage late_message();
   void release_waits();
@@ -130,7 +132,7 @@ class PeerComm final : public Comm {
   SteadyClock clock_;
   TimeUs deadline_us_ = 0;
   Status status_;
-  cuda::CudaQueue* last_queue_ = nullptr;
+  std::weak_ptr<cuda::CudaQueue> last_queue_;
   std::vector<uint32_t> sent_;      // messages, by peer
   std::vector<uint32_t> received_;  // by peer
 };

@@ -73,6 +73,17 @@ void check_guard(const std::byte* data, size_t bytes) {
   }
 }
 
+// CUDA leaves it open what happens to a process that still has the memory.
+void check_closed(const void* data, const Allocation& allocation) {
+  if (allocation.num_imports == 0) return;
+  std::fprintf(stderr,
+               "emulated CUDA: %zu bytes at %p: freed while %d have it open\n",
+               allocation.bytes,
+               data,
+               allocation.num_imports);
+  std::abort();
+}
+
 // The allocation that holds the address, or null.
 const Allocation* find(Runtime& runtime, const void* pointer, size_t* offset) {
   const auto* at = static_cast<const std::byte*>(pointer);
@@ -111,6 +122,7 @@ cudaError_t release(void* pointer, MemoryKind kind) {
       found->second.is_registered) {
     return result(cudaErrorInvalidValue);
   }
+  check_closed(pointer, found->second);
   const Allocation allocation = found->second;
   while (!runtime.device(allocation.device).is_idle()) {
     runtime.begin_all();
@@ -311,6 +323,19 @@ struct IpcHandle {
   void* pointer;
 };
 
+// `change` more processes have the memory open; gives its address.
+cudaError_t count_import(void* memory, int change, void** pointer) {
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  const auto found = runtime.allocations.find(static_cast<std::byte*>(memory));
+  if (found == runtime.allocations.end() || found->second.num_imports + change < 0) {
+    return result(cudaErrorInvalidValue);
+  }
+  found->second.num_imports += change;
+  *pointer = memory;
+  return cudaSuccess;
+}
+
 }  // namespace
 
 cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* pointer) {
@@ -327,8 +352,10 @@ cudaError_t cudaIpcOpenMemHandle(void** pointer, cudaIpcMemHandle_t handle, unsi
   IpcHandle content;
   std::memcpy(&content, &handle, sizeof(content));
   if (content.process != getpid()) return result(cudaErrorNotSupported);
-  *pointer = content.pointer;
-  return cudaSuccess;
+  return count_import(content.pointer, 1, pointer);
 }
 
-cudaError_t cudaIpcCloseMemHandle(void*) { return enter("cudaIpcCloseMemHandle"); }
+cudaError_t cudaIpcCloseMemHandle(void* pointer) {
+  if (const cudaError_t error = enter("cudaIpcCloseMemHandle")) return error;
+  return count_import(pointer, -1, &pointer);
+}

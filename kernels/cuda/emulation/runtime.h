@@ -65,6 +65,7 @@ struct Allocation {
   int device;
   size_t bytes;
   bool is_registered = false;  // memory of the caller
+  int num_imports = 0;         // by cudaIpcOpenMemHandle
 };
 
 struct Runtime {
