@@ -27,11 +27,12 @@ Json to_json(const CudaSurvey& survey) {
 
 }  // namespace
 
-std::string device_list(const StatusOr<CudaSurvey>& survey, bool has_nccl) {
+std::string device_list(const StatusOr<CudaSurvey>& survey, const StatusOr<NcclLibrary>& nccl) {
   Json list = {{"version", TRIREME_VERSION}, {"backends", {"cpu"}}};
   if (is_built_with_cuda()) list["backends"].push_back("cuda");
   list["cuda"] = survey.ok() ? to_json(*survey) : Json{{"error", message_of(survey.status())}};
-  list["nccl"] = has_nccl;
+  list["nccl"] = nccl.ok() ? Json{{"version", nccl->version}, {"path", nccl->path}}
+                           : Json{{"error", message_of(nccl.status())}};
   return list.dump();
 }
 

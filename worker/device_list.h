@@ -6,10 +6,11 @@
 
 #include "base/status.h"
 #include "kernels/cuda_backend.h"
+#include "worker/comm/nccl_comm.h"
 
 namespace trireme {
 
 // One JSON object in one line.
-std::string device_list(const StatusOr<CudaSurvey>& survey, bool has_nccl);
+std::string device_list(const StatusOr<CudaSurvey>& survey, const StatusOr<NcclLibrary>& nccl);
 
 }  // namespace trireme

@@ -121,7 +121,7 @@ int run(int argc, char** argv) {
   const int rank = launched({"OMPI_COMM_WORLD_RANK", "PMIX_RANK"}).value_or(0);
   if (!flags.ok()) return refuse(flags.status(), rank);
   if (flags->list_devices) {
-    std::printf("%s\n", device_list(survey_cuda(), has_nccl()).c_str());
+    std::printf("%s\n", device_list(survey_cuda(), nccl_library()).c_str());
     return 0;
   }
   const WorkerOptions& options = flags->worker;

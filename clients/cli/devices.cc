@@ -27,7 +27,10 @@ Gpu parse_gpu(const Json& json) {
 DeviceReport parse(const Json& json) {
   DeviceReport report;
   report.backends = json.at("backends").get<std::vector<std::string>>();
-  report.has_nccl = json.value("nccl", false);
+  const Json& nccl = json.at("nccl");
+  report.nccl_error = nccl.value("error", "");
+  report.nccl_version = nccl.value("version", "");
+  report.nccl_path = nccl.value("path", "");
   const Json& cuda = json.at("cuda");
   if (cuda.contains("error")) {
     report.cuda_error = cuda["error"].get<std::string>();

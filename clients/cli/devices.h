@@ -25,7 +25,9 @@ struct DeviceReport {
   std::string driver;                 // the newest CUDA that it serves: "13.0"
   std::string runtime;                // that the program was built against
   std::vector<Gpu> gpus;
-  bool has_nccl = false;
+  std::string nccl_error;    // "TRI-...": why there is no NCCL; "": there is
+  std::string nccl_version;  // "2.28.3"
+  std::string nccl_path;
 
   bool builds(const std::string& backend) const;
 };

@@ -10,9 +10,10 @@ constexpr ErrorPage kPages[] = {
      "The devices of the group, or their cuBLASLt libraries, are of different kinds.",
      "Give a group devices and libraries of one kind; `trireme doctor` lists them by host."},
     {"TRI-CUDA-010",
-     "A communicator needs NCCL, and the program is built without it.",
+     "A communicator needs NCCL, and there is none: not in the program, or not on the machine.",
      "Ranks on several hosts, or on devices that cannot see one another's memory.",
-     "Build with -DTRIREME_CUDA=ON where nccl.h and libnccl are installed, or place all ranks on "
+     "Build with -DTRIREME_CUDA=ON where nccl.h and libnccl are installed (a bundle finds "
+     "libnccl.so.2 by itself, `trireme doctor` says where), or place all ranks on "
      "devices of one host that see one another."},
     {"TRI-CUDA-011",
      "Ranks cannot share device memory: built without CUDA.",

@@ -75,18 +75,23 @@ Finding peer_access(const std::vector<Gpu>& gpus) {
       "why (PCIe ACS, IOMMU)"};
 }
 
+// NCCL takes ports from the kernel alone, so there is no flag for them.
 Finding nccl(const DeviceReport& report) {
-  if (report.has_nccl) {
+  if (report.nccl_error.empty()) {
     return {Grade::kGood,
             "NCCL",
-            "there; between hosts it takes the interface of --nccl-interface",
+            concat(report.nccl_version,
+                   ", ",
+                   report.nccl_path,
+                   "; between hosts it takes the interface of --nccl-interface, and ports of the "
+                   "kernel's choice (sysctl net.ipv4.ip_local_port_range), which must be open"),
             ""};
   }
   return {report.gpus.size() > 1 ? Grade::kWarning : Grade::kGood,
           "NCCL",
-          "not in this build",
-          "needed between hosts and between GPUs without peer access: install libnccl-dev and "
-          "build again"};
+          report.nccl_error,
+          "needed between hosts and between GPUs without peer access: install libnccl2 (to build: "
+          "libnccl-dev)"};
 }
 
 }  // namespace

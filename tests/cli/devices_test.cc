@@ -20,10 +20,11 @@ constexpr char kTwoGpus[] =
     R"( "runtime": "13.0", "devices": [)"
     R"({"name": "H", "compute_capability": "9.0", "memory_bytes": 1000000, "peers": [1]},)"
     R"({"name": "A", "compute_capability": "8.0", "memory_bytes": 900000, "peers": [0]}]},)"
-    R"( "nccl": true})";
+    R"( "nccl": {"version": "2.28.3", "path": "/lib/libnccl.so.2"}})";
 constexpr char kNoCuda[] =
     R"({"version": "0.1.0", "backends": ["cpu"],)"
-    R"( "cuda": {"error": "TRI-CUDA-002: this build has no CUDA"}, "nccl": false})";
+    R"( "cuda": {"error": "TRI-CUDA-002: this build has no CUDA"},)"
+    R"( "nccl": {"error": "TRI-CUDA-010: why"}})";
 
 DeviceReport report_of(const char* line) { return parse_device_report(line).value(); }
 
@@ -44,7 +45,10 @@ TEST(DeviceReport, IsReadFromTheWorkersLine) {
   EXPECT_TRUE(report.builds("cuda"));
   EXPECT_EQ(report.driver, "13.2");
   EXPECT_EQ(report.runtime, "13.0");
-  EXPECT_TRUE(report.has_nccl);
+  EXPECT_EQ(report.nccl_version, "2.28.3");
+  EXPECT_EQ(report.nccl_path, "/lib/libnccl.so.2");
+  EXPECT_EQ(report.nccl_error, "");
+  EXPECT_EQ(report_of(kNoCuda).nccl_error, "TRI-CUDA-010: why");
   ASSERT_EQ(report.gpus.size(), 2u);
   EXPECT_EQ(report.gpus[0].name, "H");
   EXPECT_EQ(report.gpus[1].compute_capability, "8.0");

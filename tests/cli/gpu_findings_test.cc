@@ -20,7 +20,8 @@ DeviceReport machine() {
   report.driver = "13.1";
   report.runtime = "13.0";
   report.gpus = {gpu_of("9.0", {1}), gpu_of("9.0", {0})};
-  report.has_nccl = true;
+  report.nccl_version = "2.28.3";
+  report.nccl_path = "/lib/libnccl.so.2";
   return report;
 }
 
@@ -40,13 +41,17 @@ TEST(GpuFindings, AWholeMachineHasNothingToFix) {
     EXPECT_THAT(finding.fix, IsEmpty()) << finding.subject;
   }
   EXPECT_EQ(about(findings, "GPU 1").found, "Some GPU, 80.0 GiB, compute capability 9.0");
+  EXPECT_EQ(about(findings, "GPU driver").found, "serves CUDA 13.1, built against 13.0");
+  EXPECT_THAT(about(findings, "NCCL").found, HasSubstr("2.28.3, /lib/libnccl.so.2; "));
+  EXPECT_THAT(about(findings, "NCCL").found, HasSubstr("--nccl-interface"));
+  EXPECT_THAT(about(findings, "NCCL").found, HasSubstr("ip_local_port_range"));
 }
 
 TEST(GpuFindings, WhatIsMissingHasAFix) {
   DeviceReport report = machine();
   report.driver = "12.4";
   report.gpus = {gpu_of("7.5", {}), gpu_of("9.0", {})};
-  report.has_nccl = false;
+  report.nccl_error = "TRI-CUDA-010: none is here";
   const auto findings = gpu_findings(report, true);
   EXPECT_EQ(about(findings, "GPU driver").grade, Grade::kBad);
   EXPECT_THAT(about(findings, "GPU driver").fix, HasSubstr("13.0"));
@@ -56,6 +61,7 @@ TEST(GpuFindings, WhatIsMissingHasAFix) {
   EXPECT_EQ(about(findings, "GPU peer access").grade, Grade::kWarning);
   EXPECT_THAT(about(findings, "GPU peer access").found, HasSubstr("0-1"));
   EXPECT_EQ(about(findings, "NCCL").grade, Grade::kWarning);
+  EXPECT_EQ(about(findings, "NCCL").found, "TRI-CUDA-010: none is here");
   for (const Finding& finding : findings) {
     if (finding.grade == Grade::kGood) continue;
     EXPECT_THAT(finding.fix, Not(IsEmpty())) << finding.subject;
@@ -65,7 +71,7 @@ TEST(GpuFindings, WhatIsMissingHasAFix) {
 TEST(GpuFindings, OneGpuDoesWithoutNcclUntilThereIsAnotherHost) {
   DeviceReport report = machine();
   report.gpus.resize(1);
-  report.has_nccl = false;
+  report.nccl_error = "TRI-CUDA-010: none is here";
   const auto findings = gpu_findings(report, true);
   EXPECT_EQ(about(findings, "NCCL").grade, Grade::kGood);
   EXPECT_EQ(about(findings, "GPU peer access").found, "nothing was found");

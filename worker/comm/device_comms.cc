@@ -115,7 +115,7 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
   const bool fits = !reduces || control.size() <= kMaxPeers;
   if (reach.is_one_host && reach.is_reachable && fits) {
     std::unique_ptr<Comm> large;  // NCCL's sums have no order, and are faster
-    if (reduces && !options.in_rank_order && !part.options.shares_device && has_nccl()) {
+    if (reduces && !options.in_rank_order && !part.options.shares_device && nccl_library().ok()) {
       ASSIGN_OR_RETURN(large, connect_nccl(part, backend, options));
     }
     return use_peer_memory(part, backend, std::move(large));

@@ -1,10 +1,12 @@
 #include "worker/comm/nccl_comm.h"
 
 #include <cuda_runtime.h>
+#include <dlfcn.h>
 #include <nccl.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <utility>
 
@@ -354,7 +356,20 @@ void set_nccl_environment(const NcclSettings& settings) {
   if (!settings.infiniband) setenv("NCCL_IB_DISABLE", "1", 1);
 }
 
-bool has_nccl() { return true; }
+StatusOr<NcclLibrary> nccl_library() {
+  int number = 0;
+  if (ncclGetVersion(&number) != ncclSuccess) {
+    return invalid("TRI-CUDA-010", "this program finds no NCCL (libnccl.so.2) on this machine");
+  }
+  NcclLibrary library;
+  library.version = concat(number / 10000, ".", number / 100 % 100, ".", number % 100);
+  Dl_info found = {};
+  if (dladdr(dlsym(RTLD_DEFAULT, "ncclGetVersion"), &found) != 0 && found.dli_fname != nullptr) {
+    std::error_code error;
+    library.path = std::filesystem::weakly_canonical(found.dli_fname, error).string();
+  }
+  return library;
+}
 
 int64_t nccl_scratch_bytes(const NcclCommOptions& options, int size) {
   return options.piece_bytes * size;

@@ -34,7 +34,14 @@ struct NcclCommOptions {
   TimeUs setup_limit_us = 30'000'000;
 };
 
-bool has_nccl();
+struct NcclLibrary {
+  std::string version;  // "2.28.3"
+  std::string path;
+};
+// The one that this process has loaded. TRI-CUDA-010: built without NCCL, or none is on this
+// machine and what stands in for it answers.
+StatusOr<NcclLibrary> nccl_library();
+
 // Device memory that sums in rank order need.
 int64_t nccl_scratch_bytes(const NcclCommOptions& options, int size);
 // Collective, over the host communicator `control`, which serves the set-up only; for the calling

@@ -5,7 +5,9 @@ namespace trireme {
 
 void set_nccl_environment(const NcclSettings&) {}
 
-bool has_nccl() { return false; }
+StatusOr<NcclLibrary> nccl_library() {
+  return invalid("TRI-CUDA-010", "this program is built without NCCL");
+}
 
 int64_t nccl_scratch_bytes(const NcclCommOptions&, int) { return 0; }
 
