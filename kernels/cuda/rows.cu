@@ -17,7 +17,7 @@ namespace {
 constexpr int32_t kThreads = 256;
 constexpr int64_t kBlockBytes = kThreads * 16 * 4;  // four loads of 16 bytes in flight a thread
 
-// Blocks along x that share a row of so many bytes.
+// Blocks that share a row of so many bytes.
 unsigned blocks_of(int64_t bytes) {
   return static_cast<unsigned>(std::clamp<int64_t>((bytes + kBlockBytes - 1) / kBlockBytes, 1, 64));
 }
@@ -26,6 +26,12 @@ unsigned blocks_of(int64_t bytes) {
 __device__ __forceinline__ CopyShare share_along_x() {
   return {static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x,
           static_cast<int64_t>(gridDim.x) * kThreads};
+}
+
+// Rows of a step lie along x, which alone has room for any number of them.
+__device__ __forceinline__ CopyShare share_along_y() {
+  return {static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x,
+          static_cast<int64_t>(gridDim.y) * kThreads};
 }
 
 struct GatherTask {
@@ -39,12 +45,12 @@ struct GatherTask {
 
 __global__ void __launch_bounds__(kThreads) gather_row(GatherTask task) {
   dependency_wait();
-  const int64_t row = blockIdx.y;
+  const int64_t row = blockIdx.x;
   const int64_t from = task.rows == nullptr ? row : task.rows[row];
   copy_bytes(task.out + row * task.out_stride,
              from < 0 ? nullptr : task.in + from * task.in_stride,
              task.row_bytes,
-             share_along_x());
+             share_along_y());
 }
 
 struct AddTask {
@@ -58,10 +64,10 @@ struct AddTask {
 
 __global__ void __launch_bounds__(kThreads) add_row(AddTask task) {
   dependency_wait();
-  const int64_t row = blockIdx.y;
+  const int64_t row = blockIdx.x;
   float* to = task.accumulator + row * task.accumulator_stride;
   const float* from = task.other + row * task.other_stride;
-  const CopyShare share = share_along_x();
+  const CopyShare share = share_along_y();
   const int64_t whole = task.is_aligned ? task.columns / 4 : 0;
 #pragma unroll 4
   for (int64_t i = share.index; i < whole; i += share.count) {
@@ -137,10 +143,10 @@ unsigned blocks_of_threads(int32_t count) {
   return static_cast<unsigned>((count + kThreads - 1) / kThreads);
 }
 
-LaunchConfig blocks(unsigned x, int64_t y = 1, int64_t z = 1) {
-  CHECK(y <= 65535 && z <= 65535);
+LaunchConfig blocks(int64_t x, int64_t y = 1, int64_t z = 1) {
+  CHECK(x < int64_t{1} << 31 && y <= 65535 && z <= 65535);
   LaunchConfig config;
-  config.grid = {x, static_cast<unsigned>(y), static_cast<unsigned>(z)};
+  config.grid = {static_cast<unsigned>(x), static_cast<unsigned>(y), static_cast<unsigned>(z)};
   config.block.x = kThreads;
   return config;
 }
@@ -157,7 +163,7 @@ void CudaBackend::gather_rows(Queue& queue, Tensor in, const int32_t* rows, Tens
   task.out = out.data;
   task.out_stride = out.row_stride * unit;
   task.row_bytes = in.columns * unit;
-  const LaunchConfig config = blocks(blocks_of(task.row_bytes), out.rows);
+  const LaunchConfig config = blocks(out.rows, blocks_of(task.row_bytes));
   launch(cuda_queue(queue), "gather_rows", gather_row, config, task);
 }
 
@@ -174,7 +180,7 @@ void CudaBackend::add(Queue& queue, Tensor accumulator, Tensor other) {
   task.other_stride = other.row_stride;
   task.columns = accumulator.columns;
   task.is_aligned = alignment % 16 == 0;
-  const LaunchConfig config = blocks(blocks_of(4 * task.columns), accumulator.rows);
+  const LaunchConfig config = blocks(accumulator.rows, blocks_of(4 * task.columns));
   launch(cuda_queue(queue), "add", add_row, config, task);
 }
 

@@ -34,6 +34,19 @@ TEST_P(Rows, WithoutAListRowsKeepTheirPlaces) {
   for (int64_t i = 0; i < 3; ++i) EXPECT_TRUE(out.same_row(i, in, i));
 }
 
+// Only one direction of a grid has more than 65,535 blocks.
+TEST_P(Rows, AnyNumberOfRowsIsGathered) {
+  constexpr int64_t kRows = 70'001;
+  const Matrix in = random_matrix(DType::kFloat32, kRows, 1, 2);
+  std::vector<int32_t> rows(kRows);
+  for (int64_t i = 0; i < kRows; ++i) rows[i] = static_cast<int32_t>(kRows - 1 - i);
+  Matrix out(DType::kFloat32, kRows, 1);
+  const Tensor placed = put(out);
+  backend->gather_rows(*queue, put(in), put(rows), placed);
+  get(placed, out);
+  for (int64_t i = 0; i < kRows; ++i) ASSERT_EQ(out.at(i, 0), in.at(kRows - 1 - i, 0)) << i;
+}
+
 TEST_P(Rows, GatheringNothingWritesNothing) {
   Matrix out(DType::kFloat32, 0, 17);
   const Tensor placed = put(out);
