@@ -154,7 +154,8 @@ void StepInputs::write_draws(const SlotTable& slots, const SlotMemory& memory) {
   }
 }
 
-// What does not fit into the record goes by itself, in the queue's order.
+// What does not fit into the record goes by itself, in the queue's order: in one piece, from the
+// first such entry to the last, as the whole table stands where this step wants it.
 void StepInputs::write_changes(Queue& queue, SlotTable& slots) {
   const std::span<const int32_t> changes = slots.changes();
   const size_t fits = std::min<size_t>(changes.size(), limits_.max_changes);
@@ -163,10 +164,11 @@ void StepInputs::write_changes(Queue& queue, SlotTable& slots) {
     record_.table_changes[1 + 2 * i] = changes[i];
     record_.table_changes[2 + 2 * i] = slots.page_table()[changes[i]];
   }
-  for (const int32_t index : changes.subspan(fits)) {
+  if (fits < changes.size()) {
+    const auto [first, last] = std::ranges::minmax(changes.subspan(fits));
     backend_->upload(queue,
-                     page_table_.data() + int64_t{index} * 4,
-                     std::as_bytes(slots.page_table().subspan(index, 1)));
+                     page_table_.data() + int64_t{first} * 4,
+                     std::as_bytes(slots.page_table().subspan(first, last - first + 1)));
   }
   slots.clear_changes();
 }
