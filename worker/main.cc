@@ -128,12 +128,7 @@ int run(int argc, char** argv) {
   const int num_launched = launched({"OMPI_COMM_WORLD_SIZE"}).value_or(rank + 1);
   const Status local = check_local_ranks(options.tp, options.pp, flags->local_ranks, num_launched);
   if (!local.ok()) return refuse(local, rank);
-  // Ranks that share a device wait for one another: none may wait in another's hardware queue, and
-  // no kernel may be loaded late, behind one that waits.
-  if (flags->local_ranks > 1) {
-    setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
-    setenv("CUDA_MODULE_LOADING", "EAGER", 0);
-  }
+  set_cuda_environment(*flags);
   const StatusOr<int> num_devices = options.backend == "cpu" ? 0 : count_devices();
   const StatusOr<std::string> chosen = choose_backend(*flags, num_devices);
   if (!chosen.ok()) return refuse(chosen.status(), rank);

@@ -1,6 +1,7 @@
 #include "worker/worker_flags.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/flags.h"
 
@@ -162,6 +163,14 @@ StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& nu
                 worker.backend,
                 is_auto ? concat(" (auto: ", count, count == 1 ? " GPU)" : " GPUs)") : "",
                 worker.invariant ? "" : ", not invariant");
+}
+
+// No kernel is loaded late: not behind one that waits for a peer, not into memory that was counted
+// for pages. Ranks that share a device wait for one another: none may wait in another's hardware
+// queue.
+void set_cuda_environment(const WorkerFlags& flags) {
+  setenv("CUDA_MODULE_LOADING", "EAGER", 0);
+  if (flags.local_ranks > 1) setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
 }
 
 int device_of_rank(const WorkerFlags& flags, const HostPlace& place, int num_devices) {

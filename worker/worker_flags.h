@@ -43,6 +43,10 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
 // and `num_devices` is an error, or none is there; TRI-GRP-024: the backend has no such dtype.
 StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& num_devices);
 
+// What the driver reads when CUDA is first called: before that, and before other threads. What the
+// user has set stays.
+void set_cuda_environment(const WorkerFlags& flags);
+
 struct HostPlace {
   int local_rank = 0;  // among those of the host
   int local_ranks = 1;

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
+#include "base/flags.h"
+
 namespace trireme {
 namespace {
 
@@ -84,6 +88,20 @@ TEST(WorkerFlags, CountsOutOfRangeAreRefused) {
 
 TEST(WorkerFlags, DevicesAreListedWithoutAModel) {
   EXPECT_TRUE(parse_worker_flags({"--list-devices"}).value().list_devices);
+}
+
+TEST(CudaEnvironment, LoadsKernelsBeforeTheyAreUsedWhateverTheKindOfRank) {
+  for (const char* ranks : {"1", "4"}) {
+    unsetenv("CUDA_MODULE_LOADING");
+    unsetenv("CUDA_DEVICE_MAX_CONNECTIONS");
+    set_cuda_environment(parse({"--local-ranks", ranks, "-tp", ranks}).value());
+    EXPECT_EQ(environment("CUDA_MODULE_LOADING"), "EAGER");
+    EXPECT_EQ(environment("CUDA_DEVICE_MAX_CONNECTIONS").has_value(), std::string(ranks) == "4");
+  }
+  setenv("CUDA_MODULE_LOADING", "LAZY", 1);
+  set_cuda_environment(parse({}).value());
+  EXPECT_EQ(environment("CUDA_MODULE_LOADING"), "LAZY") << "the user's";
+  unsetenv("CUDA_MODULE_LOADING");
 }
 
 TEST(DeviceOfRank, IsTheRanksNumberOnItsHostModuloTheDevices) {
