@@ -194,8 +194,6 @@ class Backend {
   // Enqueues what `enqueue` enqueues, or replays what it enqueued for an equal key before. An empty
   // key is never recorded.
   virtual void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) = 0;
-  // The memory that recorded steps use is about to go: nothing recorded is replayed any more.
-  virtual void forget_steps() = 0;
 
   // to = the input ring's entry in turn.
   virtual void take_entry(Queue& queue, const StepRing& inputs, std::byte* to) = 0;

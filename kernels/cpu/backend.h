@@ -36,7 +36,6 @@ class CpuBackend final : public Backend {
   Status status(Queue& queue) override;
   void order(Queue& later, Queue& earlier) override;
   void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) override;
-  void forget_steps() override {}
   void take_entry(Queue& queue, const StepRing& inputs, std::byte* to) override;
   void post(Queue& queue, const std::byte* from, int64_t bytes, const StepRing& results) override;
 

@@ -89,7 +89,7 @@ CudaBackend::CudaBackend(const CudaBackendOptions& options, const cudaDeviceProp
       architecture_(architecture_of(properties)),
       num_blocks_(properties.multiProcessorCount) {}
 
-CudaBackend::~CudaBackend() { forget_steps(); }
+CudaBackend::~CudaBackend() = default;
 
 BackendInfo CudaBackend::info() const { return {"cuda", architecture_, device_name_}; }
 

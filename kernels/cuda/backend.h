@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/cuda_memory.h"
+#include "base/handle.h"
 #include "kernels/backend.h"
 #include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/cuda_queue.h"
@@ -48,7 +49,6 @@ class CudaBackend final : public Backend {
   Status status(Queue& queue) override;
   void order(Queue& later, Queue& earlier) override;
   void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) override;
-  void forget_steps() override;
 
   // pack.cu
   StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
@@ -182,13 +182,14 @@ class CudaBackend final : public Backend {
   const std::string architecture_;  // "sm_90a"
   const int32_t num_blocks_;        // a new queue's budget: all SMs
   Staging staging_;
-  struct Recording {
-    cudaGraphExec_t graph = nullptr;
-    bool is_tried = false;
-  };
-  std::map<StepKey, Recording> graphs_;          // of the keys seen so far
   std::unique_ptr<WeightStream> weight_stream_;  // from the first pack() on
   std::unique_ptr<CublasLt> cublaslt_;           // from the first tune_linear() on
+  using RecordedStep = Handle<cudaGraphExec_t, cudaGraphExecDestroy>;
+  struct Recording {
+    RecordedStep graph;
+    bool is_tried = false;
+  };
+  std::map<StepKey, Recording> graphs_;  // of the keys seen so far; goes first
 };
 
 // What kernels with much shared memory ask for at start; loads their modules. Each in its op's

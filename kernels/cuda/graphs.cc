@@ -35,27 +35,20 @@ void CudaBackend::run(Queue& queue, const StepKey& key, const std::function<void
   auto found = graphs_.find(key);
   const bool is_first = found == graphs_.end();
   if (key.num_tokens == 0 || is_first) {
-    if (key.num_tokens > 0 && graphs_.size() < kMostGraphs) graphs_.emplace(key, Recording{});
+    if (key.num_tokens > 0 && graphs_.size() < kMostGraphs) graphs_.try_emplace(key);
     enqueue();
     return;
   }
   Recording& recording = found->second;
-  if (!recording.is_tried) recording.graph = record(stream, enqueue);
+  if (!recording.is_tried) recording.graph = RecordedStep(record(stream, enqueue));
   recording.is_tried = true;
-  if (recording.graph == nullptr) {
+  if (!recording.graph) {
     enqueue();
     return;
   }
   if (stream.is_usable()) {
-    stream.check(cudaGraphLaunch(recording.graph, stream.stream()), "the launch of a step");
+    stream.check(cudaGraphLaunch(recording.graph.get(), stream.stream()), "the launch of a step");
   }
-}
-
-void CudaBackend::forget_steps() {
-  for (const auto& [key, recording] : graphs_) {
-    if (recording.graph != nullptr) cudaGraphExecDestroy(recording.graph);
-  }
-  graphs_.clear();
 }
 
 }  // namespace trireme::cuda
