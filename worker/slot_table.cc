@@ -5,6 +5,22 @@
 #include <utility>
 
 namespace trireme {
+namespace {
+
+// What the request alone says of its draws.
+SamplingRow wishes_of(const SamplingParams& sampling) {
+  SamplingRow row;
+  row.temperature = sampling.temperature;
+  row.top_k = sampling.top_k;
+  row.top_p = sampling.top_p;
+  row.min_p = sampling.min_p;
+  row.repetition_penalty = sampling.repetition_penalty;
+  row.presence_penalty = sampling.presence_penalty;
+  row.frequency_penalty = sampling.frequency_penalty;
+  return row;
+}
+
+}  // namespace
 
 SlotTable::SlotTable(const SlotLimits& limits)
     : limits_(limits),
@@ -164,16 +180,10 @@ SamplingRow SlotTable::sampling_row(SlotId id, const SlotMemory& memory) const {
   SamplingRow row;
   row.temperature = 0;
   if (slot.failed) return row;
+  row = wishes_of(sampling);
   row.seed = slot.seed;
   row.choice = slot.choice;
   row.token_index = slot.num_emitted;
-  row.temperature = sampling.temperature;
-  row.top_k = sampling.top_k;
-  row.top_p = sampling.top_p;
-  row.min_p = sampling.min_p;
-  row.repetition_penalty = sampling.repetition_penalty;
-  row.presence_penalty = sampling.presence_penalty;
-  row.frequency_penalty = sampling.frequency_penalty;
   if (sampling.needs_history()) {
     row.history = memory.history(id);
     row.num_history = slot.computed;
@@ -191,8 +201,7 @@ SamplingRow SlotTable::sampling_row(SlotId id, const SlotMemory& memory) const {
 
 bool SlotTable::draws_whole(SlotId id) const {
   const SamplingParams& sampling = slots_[id].sampling;
-  const bool filters = sampling.top_k > 0 || sampling.top_p < 1 || sampling.min_p > 0;
-  return (sampling.temperature > 0 && filters) || sampling.num_logprobs >= 0;
+  return wishes_of(sampling).needs_whole_row() || sampling.num_logprobs >= 0;
 }
 
 Status SlotTable::check_open(SlotId slot, const char* what) const {
