@@ -1,0 +1,20 @@
+// What a Comm over host memory promises, whatever carries its messages: each case is run by every
+// rank of a communicator of four.
+#pragma once
+
+#include <ostream>
+#include <vector>
+
+#include "worker/comm/comm.h"
+
+namespace trireme {
+
+struct CommCase {
+  const char* name;
+  void (*run)(Comm& comm, Queue& queue);
+};
+inline void PrintTo(const CommCase& test, std::ostream* out) { *out << test.name; }
+
+const std::vector<CommCase>& comm_cases();
+
+}  // namespace trireme
