@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "clients/cli/launch_command.h"
 #include "clients/cli/machine.h"
 #include "clients/cli/process.h"
 
@@ -13,7 +15,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kAnswerMs = 10'000;  // the first use of a driver may take seconds
+constexpr TimeUs kAnswerUs = 10'000'000;  // the first use of a driver may take seconds
 
 Gpu parse_gpu(const Json& json) {
   Gpu gpu;
@@ -83,6 +85,69 @@ Status check_groups_share(const ShapeFlags& shape, int num_gpus) {
                  " (--kv-memory), or start fewer groups");
 }
 
+// A worker that is asked what its machine has; it runs until its answer is wanted.
+class Question {
+ public:
+  explicit Question(std::vector<std::string> worker) {
+    worker.emplace_back("--list-devices");
+    words_ = join(worker, " ");
+    ProcessOptions options;
+    options.arguments = std::move(worker);
+    options.environment = {{"TRIREME_CONFIG", ""}};
+    process_ = Process::start(options);
+  }
+
+  StatusOr<DeviceReport> answer(TimeUs deadline_us) {
+    if (!process_.ok()) return failed(message_of(process_.status()));
+    const TimeUs left_us = std::max<TimeUs>(deadline_us - SteadyClock().now_us(), 0);
+    const auto status = process_->wait_exit(static_cast<int>(left_us / 1000));
+    std::vector<std::string> out;
+    std::vector<std::string> err;
+    process_->read_lines(out, err);
+    if (!status) return failed(concat("nothing within ", kAnswerUs / 1'000'000, " s"));
+    for (const std::string& line : out) {
+      if (const auto report = parse_device_report(line)) return *report;
+    }
+    return failed(err.empty() ? concat("exit status ", *status) : err.back());
+  }
+
+ private:
+  Status failed(const std::string& why) const {
+    return unavailable("TRI-UP-017", "`", words_, "` does not say what the machine has: ", why);
+  }
+
+  std::string words_;  // for people
+  StatusOr<Process> process_ = Process();
+};
+
+// `auto` over the hosts of a hostfile, asked all at once: GPUs if each of them has some. The
+// machine that asks may have none.
+StatusOr<BackendChoice> choose_for_hosts(const ShapeFlags& shape) {
+  ASSIGN_OR_RETURN(const auto hosts,
+                   read_hostfile(shape.hostfile, shape.num_ranks() * shape.groups));
+  std::vector<Question> questions;
+  for (const HostSlots& host : hosts) {
+    std::vector<std::string> worker = agent_command(shape.launch_agent, host.host);
+    worker.push_back(program_folder() + "/trireme-worker");
+    questions.emplace_back(std::move(worker));
+  }
+  const TimeUs deadline_us = SteadyClock().now_us() + kAnswerUs;
+  DeviceReport some;  // of a host with GPUs
+  std::vector<std::string> without;
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    const auto report = questions[i].answer(deadline_us);
+    if (report.ok() && !report->gpus.empty()) {
+      some = *report;
+    } else {
+      without.push_back(hosts[i].host);
+    }
+  }
+  if (without.empty() || some.gpus.empty()) return choose_backend(shape, some);
+  ASSIGN_OR_RETURN(BackendChoice choice, choose_backend(shape, DeviceReport()));
+  choice.note = concat("backend cpu: no GPU is seen on ", join(without));
+  return choice;
+}
+
 }  // namespace
 
 bool DeviceReport::builds(const std::string& backend) const {
@@ -100,25 +165,8 @@ std::optional<DeviceReport> parse_device_report(const std::string& line) {
 }
 
 StatusOr<DeviceReport> ask_for_devices(std::vector<std::string> worker) {
-  worker.emplace_back("--list-devices");
-  const std::string words = join(worker, " ");
-  ProcessOptions options;
-  options.arguments = std::move(worker);
-  options.environment = {{"TRIREME_CONFIG", ""}};
-  const auto failed = [&](const std::string& why) {
-    return unavailable("TRI-UP-017", "`", words, "` does not say what the machine has: ", why);
-  };
-  auto process = Process::start(options);
-  if (!process.ok()) return failed(message_of(process.status()));
-  const auto status = process->wait_exit(kAnswerMs);
-  std::vector<std::string> out;
-  std::vector<std::string> err;
-  process->read_lines(out, err);
-  if (!status) return failed(concat("nothing within ", kAnswerMs / 1000, " s"));
-  for (const std::string& line : out) {
-    if (const auto report = parse_device_report(line)) return *report;
-  }
-  return failed(err.empty() ? concat("exit status ", *status) : err.back());
+  Question question(std::move(worker));
+  return question.answer(SteadyClock().now_us() + kAnswerUs);
 }
 
 int BackendChoice::ranks_a_gpu(int num_ranks) const {
@@ -158,6 +206,7 @@ StatusOr<BackendChoice> choose_backend(const ShapeFlags& shape) {
   if (shape.backend == "cpu" || (shape.backend == "auto" && shape.dtype == "float32")) {
     return choose_backend(shape, DeviceReport());
   }
+  if (shape.backend == "auto" && !shape.hostfile.empty()) return choose_for_hosts(shape);
   return choose_backend(shape, ask_for_devices({program_folder() + "/trireme-worker"}));
 }
 

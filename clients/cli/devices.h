@@ -57,7 +57,8 @@ struct BackendChoice {
 // nothing says how much each may take.
 StatusOr<BackendChoice> choose_backend(const ShapeFlags& shape,
                                        const StatusOr<DeviceReport>& report);
-// The same, asking this machine's worker where it matters.
+// The same, asking this machine's worker where it matters; for `auto` with a hostfile those of its
+// hosts, through the launch agent: GPUs where all of them have some. TRI-UP-004: no such hostfile.
 StatusOr<BackendChoice> choose_backend(const ShapeFlags& shape);
 
 }  // namespace trireme

@@ -21,10 +21,9 @@ constexpr char kTwoGpus[] =
     R"({"name": "H", "compute_capability": "9.0", "memory_bytes": 1000000, "peers": [1]},)"
     R"({"name": "A", "compute_capability": "8.0", "memory_bytes": 900000, "peers": [0]}]},)"
     R"( "nccl": {"version": "2.28.3", "path": "/lib/libnccl.so.2"}})";
-constexpr char kNoCuda[] =
-    R"({"version": "0.1.0", "backends": ["cpu"],)"
-    R"( "cuda": {"error": "TRI-CUDA-002: this build has no CUDA"},)"
-    R"( "nccl": {"error": "TRI-CUDA-010: why"}})";
+constexpr char kNoCuda[] = R"({"version": "0.1.0", "backends": ["cpu"],)"
+                           R"( "cuda": {"error": "TRI-CUDA-002: this build has no CUDA"},)"
+                           R"( "nccl": {"error": "TRI-CUDA-010: why"}})";
 
 DeviceReport report_of(const char* line) { return parse_device_report(line).value(); }
 
@@ -144,6 +143,48 @@ TEST_F(Choice, HostsOfAHostfileAnswerForThemselves) {
   shape_.hostfile = "hosts";
   EXPECT_EQ(choose_backend(shape_, report_of(kNoCuda))->backend, "cuda");
   EXPECT_EQ(choose_backend(shape_, report_of(kTwoGpus))->local_ranks, 1);
+}
+
+// A program in place of ssh: HOST WORKER --list-devices.
+class Hosts : public FakeWorker {
+ protected:
+  Hosts() {
+    std::ofstream(path_) << "#!/bin/sh\ncase $1 in\ngpu*) cat <<'X'\n"
+                         << kTwoGpus << "\nX\n;;\ncpu*) cat <<'X'\n"
+                         << kNoCuda << "\nX\n;;\n*) exit 1;;\nesac\n";
+    std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
+    shape_.tp = 2;
+    shape_.launch_agent = path_;
+    shape_.hostfile = path_ + "_hosts";
+  }
+  ~Hosts() override { std::filesystem::remove(shape_.hostfile); }
+
+  StatusOr<BackendChoice> choose(const std::string& hosts) {
+    std::ofstream(shape_.hostfile) << hosts;
+    return choose_backend(shape_);
+  }
+  ShapeFlags shape_;
+};
+
+TEST_F(Hosts, AutoTakesGpusWhereEveryHostHasSome) {
+  EXPECT_EQ(choose("gpu1\ngpu2\n")->backend, "cuda");
+  EXPECT_EQ(choose("gpu1\ngpu2\n")->local_ranks, 1);
+  EXPECT_EQ(choose("cpu1\ncpu2\n")->backend, "cpu");
+  EXPECT_EQ(choose("cpu1\ncpu2\n")->note, "");
+  shape_.backend = "cuda";  // they answer for themselves when they start
+  EXPECT_EQ(choose("cpu1\ncpu2\n")->backend, "cuda");
+}
+
+TEST_F(Hosts, OneWithoutGpusOrWithoutAnAnswerIsNamedAndAllUseCpus) {
+  for (const char* other : {"cpu2", "silent"}) {
+    const BackendChoice choice = choose(concat("gpu1\n", other, "\n")).value();
+    EXPECT_EQ(choice.backend, "cpu");
+    EXPECT_EQ(choice.note, concat("backend cpu: no GPU is seen on ", other));
+  }
+}
+
+TEST_F(Hosts, AHostfileThatIsNoneIsRefused) {
+  EXPECT_EQ(error_id(choose("").status()), "TRI-UP-004");
 }
 
 TEST(ShapeOnABackend, WhatIsNotBuiltIsRefusedWithWhatIs) {
