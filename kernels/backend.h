@@ -79,6 +79,16 @@ struct BatchView {
   int32_t page_table_stride = 0;
 };
 
+// What becomes of a matmul's output: `delta` is added to the residual, which is normed, as by
+// add_norm().
+struct NormedSum {
+  Tensor delta;  // also written; means nothing to others afterwards
+  Tensor residual;
+  Vector bias;  // added to the residual with it; empty: none
+  Norm norm;
+  Tensor out;  // without data: only added
+};
+
 // Rotation of q and k by position: interleaving none, dimension i pairs with i + rotary_dim / 2.
 // table [max_positions, rotary_dim / 2, 2] = cos, sin, the attention factor multiplied in.
 struct Rope {
@@ -101,6 +111,16 @@ struct QkvSpec {
   Vector k_norm;
   float norm_epsilon = 1e-5f;
   float norm_weight_offset = 0;
+};
+
+// What becomes of the q/k/v matmul's output: as by qkv_finish().
+struct QkvTarget {
+  BatchView batch;
+  Tensor qkv;  // also written; means nothing to others afterwards
+  QkvSpec spec;
+  KvPages pages;
+  int32_t layer = 0;
+  Tensor q;
 };
 
 struct AttentionSpec {
@@ -233,6 +253,25 @@ class Backend {
                       const Weight& weight,
                       const Epilogue& epilogue,
                       Tensor out) = 0;
+
+  // linear() to sum.delta, then add_norm() of it: the same bits, where a device can in one launch.
+  virtual void linear_add_norm(
+      Queue& queue, Workspace& workspace, Tensor x, const Weight& weight, const NormedSum& sum) {
+    linear(queue, workspace, x, weight, {}, sum.delta);
+    add_norm(queue, sum.residual, &sum.delta, sum.bias, sum.norm, sum.out);
+  }
+
+  // linear() to target.qkv, then qkv_finish() of it: the same bits, where a device can in one
+  // launch.
+  virtual void linear_qkv(Queue& queue,
+                          Workspace& workspace,
+                          Tensor x,
+                          const Weight& weight,
+                          Vector bias,
+                          const QkvTarget& target) {
+    linear(queue, workspace, x, weight, {.bias = bias}, target.qkv);
+    qkv_finish(queue, target.batch, target.qkv, target.spec, target.pages, target.layer, target.q);
+  }
 
   // At warm-up: tries the ways of this linear() on weights of one shape, and takes the fastest for
   // such steps from then on. Waits for the device. Where there is but one way nothing happens.

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/arch.h"
+#include "kernels/cuda/arrival.h"
 #include "kernels/cuda/attention_plan.h"
 #include "kernels/cuda/attention_tile.h"
 
@@ -319,25 +320,13 @@ __device__ __forceinline__ Partial<kDim>* slots_of(const AttentionWork& work, co
   return reinterpret_cast<Partial<kDim>*>(work.partials) + slot;
 }
 
-// Whether this block is the last of the tile's splits to arrive; what the others wrote before is
-// then visible. The whole block calls it. `word` is shared memory.
+// Whether this block is the last of the tile's splits to arrive (arrival.h).
 __device__ __forceinline__ bool arrives_last(const AttentionWork& work,
                                              const Unit& unit,
                                              int32_t* word) {
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    const int32_t tile = unit.head * unit.share.tiles + unit.tile;
-    uint32_t* counter = work.plan.counters + unit.share.first_counter + tile;
-    const bool is_last =
-        add_acquire_release(counter, 1) == static_cast<uint32_t>(unit.share.splits - 1);
-    if (is_last) *counter = 0;
-    *word = is_last;
-  }
-  __syncthreads();
-  const bool is_last = *word != 0;
-  if (is_last) __threadfence();
-  return is_last;
+  const int32_t tile = unit.head * unit.share.tiles + unit.tile;
+  return arrives_last(
+      work.plan.counters + unit.share.first_counter + tile, unit.share.splits, word);
 }
 
 // Folds the tile's partials in slot order and writes its rows; by the block that arrived last.

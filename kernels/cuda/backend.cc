@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "base/check.h"
 #include "base/text.h"
@@ -122,7 +123,10 @@ std::unique_ptr<Queue> CudaBackend::make_queue() {
   cudaEvent_t event = nullptr;
   cudaError_t error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   if (error == cudaSuccess) error = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
-  auto queue = std::make_unique<CudaQueue>(stream, event, num_blocks_);
+  auto counters = allocate(kArrivalCounters * int64_t{sizeof(uint32_t)}, "a queue's counters");
+  if (error == cudaSuccess && !counters.ok()) error = cudaErrorMemoryAllocation;
+  Buffer words = counters.ok() ? std::move(counters).value() : Buffer();
+  auto queue = std::make_unique<CudaQueue>(stream, event, num_blocks_, std::move(words));
   queue->check(error, "the making of a queue");
   return queue;
 }

@@ -63,6 +63,20 @@ class CudaBackend final : public Backend {
               const Epilogue& epilogue,
               Tensor out) override;
 
+  // Few rows in the fast mode: one launch of the stream kernel with a tail (linear_tail.h).
+  // cuBLASLt is not asked for up to kMaxNormRows rows.
+  void linear_add_norm(Queue& queue,
+                       Workspace& workspace,
+                       Tensor x,
+                       const Weight& weight,
+                       const NormedSum& sum) override;
+  void linear_qkv(Queue& queue,
+                  Workspace& workspace,
+                  Tensor x,
+                  const Weight& weight,
+                  Vector bias,
+                  const QkvTarget& target) override;
+
   // Times our kernels against cuBLASLt, once for all layers of a shape (`weights`: some of them, so
   // that none stays in L2); linear() takes the faster for row counts of this bucket
   // (matmul_table.h). Does nothing under options.invariant or without cuBLASLt.

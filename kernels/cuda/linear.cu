@@ -3,7 +3,9 @@
 //   tiles (linear_tile.cu): any number of rows, and all rows under --invariant; where they would
 //   not
 //     fill the queue's blocks K is cut into chunks, whose sums linear_finish.cu adds in order;
-//   cuBLASLt (cublaslt.h): fast mode, shapes for which it has been timed and found faster.
+//   cuBLASLt (cublaslt.h): fast mode, shapes for which it has been timed and found faster, but for
+//     up to kMaxNormRows rows only where it takes no launch more than we do.
+// With few rows the stream kernel also does what follows: linear_add_norm, linear_qkv.
 // What a row's bits depend on: linear_launch.h.
 
 #include <algorithm>
@@ -14,6 +16,8 @@
 #include "base/check.h"
 #include "kernels/cuda/backend.h"
 #include "kernels/cuda/linear_kernels.h"
+#include "kernels/cuda/norm_row.h"
+#include "kernels/cuda/qkv_head.h"
 
 namespace trireme::cuda {
 
@@ -68,6 +72,17 @@ void check_shapes(const Tensor& x,
   CHECK(x.row_stride % 8 == 0 && reinterpret_cast<uintptr_t>(x.data) % 16 == 0);
 }
 
+LinearShape shape_of(const LinearTask& task, const CudaWeight& weight) {
+  return {task.rows, narrow_count(packed_rows(weight)), task.k};
+}
+
+void set_launch(LinearTask& task, const LinearLaunch& launch) {
+  task.row_tiles = launch.row_tiles;
+  task.token_tiles = launch.token_tiles;
+  task.chunk_strips = launch.chunk_strips;
+  task.split_k = launch.split_k;
+}
+
 void enqueue_own(CudaQueue& queue,
                  const Workspace& workspace,
                  LinearTask task,
@@ -76,16 +91,18 @@ void enqueue_own(CudaQueue& queue,
                  bool is_bf16) {
   CHECK(workspace.bytes >= partial_bytes(shape, launch));
   task.partials = reinterpret_cast<float*>(workspace.data);
-  task.row_tiles = launch.row_tiles;
-  task.token_tiles = launch.token_tiles;
-  task.chunk_strips = launch.chunk_strips;
-  task.split_k = launch.split_k;
+  set_launch(task, launch);
   if (launch.streams) return launch_linear_stream(queue, launch, task, is_bf16);
   launch_linear_tile(queue, launch, task, is_bf16);
   if (launch.split_k > 1) launch_linear_finish(queue, task, is_bf16);
 }
 
 bool needs_finish(const LinearTask& task) { return task.is_gated || task.bias != nullptr; }
+
+// A step of few rows is mostly launches: the number of its graph's nodes is not left to a timing.
+bool may_take_rival(const LinearTask& task) {
+  return task.rows > kMaxNormRows || !needs_finish(task);
+}
 
 // The same matmul for cuBLASLt: straight to `out`, or, where an epilogue has to follow, to the
 // workspace as one partial sum. Nothing where that does not fit.
@@ -105,6 +122,13 @@ std::optional<MatmulCall> rival_call(const LinearTask& task, const Workspace& wo
   call.out_stride = is_staged ? task.padded_n : task.out_stride;
   call.scratch = {workspace.data + staged_bytes, workspace.bytes - staged_bytes};
   return call;
+}
+
+// Whether cuBLASLt was found faster, where that counts more than a launch less.
+bool is_rival_better(const CublasLt* library, const LinearTask& task, const Workspace& workspace) {
+  if (library == nullptr || task.rows <= kMaxNormRows) return false;
+  const auto call = rival_call(task, workspace);
+  return call.has_value() && library->table().find(call->shape) != nullptr;
 }
 
 void finish_rival(CudaQueue& queue, const Workspace& workspace, LinearTask task, bool is_bf16) {
@@ -137,11 +161,53 @@ void CudaBackend::linear(Queue& queue,
   check_shapes(x, packed, epilogue, out, options_.dtype);
   CudaQueue& stream = cuda_queue(queue);
   const LinearTask task = make_task(x, packed, epilogue, out);
-  const LinearShape shape = {task.rows, narrow_count(packed_rows(packed)), task.k};
+  const LinearShape shape = shape_of(task, packed);
   const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), options_.invariant);
   if (launch.num_tiles() == 0) return;
-  if (cublaslt_ != nullptr && enqueue_rival(*cublaslt_, stream, workspace, task, is_bf16())) return;
+  if (cublaslt_ != nullptr && may_take_rival(task) &&
+      enqueue_rival(*cublaslt_, stream, workspace, task, is_bf16())) {
+    return;
+  }
   enqueue_own(stream, workspace, task, shape, launch, is_bf16());
+}
+
+void CudaBackend::linear_add_norm(
+    Queue& queue, Workspace& workspace, Tensor x, const Weight& weight, const NormedSum& sum) {
+  const auto& packed = static_cast<const CudaWeight&>(weight);
+  CudaQueue& stream = cuda_queue(queue);
+  LinearTask task = make_task(x, packed, {}, sum.delta);
+  const LinearShape shape = shape_of(task, packed);
+  const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), options_.invariant);
+  if (stream.counters() == nullptr || !takes_norm(shape, launch)) {
+    return Backend::linear_add_norm(queue, workspace, x, weight, sum);
+  }
+  check_shapes(x, packed, {}, sum.delta, options_.dtype);
+  set_launch(task, launch);
+  const NormTask norm =
+      norm_task(sum.residual, &sum.delta, sum.bias, sum.norm, sum.out, options_.dtype);
+  launch_linear_norm(stream, launch, task, norm, is_bf16());
+}
+
+void CudaBackend::linear_qkv(Queue& queue,
+                             Workspace& workspace,
+                             Tensor x,
+                             const Weight& weight,
+                             Vector bias,
+                             const QkvTarget& target) {
+  const auto& packed = static_cast<const CudaWeight&>(weight);
+  CudaQueue& stream = cuda_queue(queue);
+  LinearTask task = make_task(x, packed, {.bias = bias}, target.qkv);
+  const LinearShape shape = shape_of(task, packed);
+  const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), options_.invariant);
+  if (stream.counters() == nullptr || !takes_heads(shape, launch, target.spec.shape.head_dim) ||
+      is_rival_better(cublaslt_.get(), task, workspace)) {
+    return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
+  }
+  check_shapes(x, packed, {.bias = bias}, target.qkv, options_.dtype);
+  set_launch(task, launch);
+  const HeadWork work = head_work(
+      target.batch, target.qkv, target.spec, target.pages, target.layer, target.q, options_.dtype);
+  launch_linear_heads(stream, launch, task, work, is_bf16());
 }
 
 bool CudaBackend::start_rival() {
@@ -170,8 +236,8 @@ void CudaBackend::tune_linear(Queue& queue,
     if (!call) return;
     calls.push_back(*call);
   }
-  const auto& first = static_cast<const CudaWeight&>(*weights[0]);
-  const LinearShape shape = {tasks[0].rows, narrow_count(packed_rows(first)), tasks[0].k};
+  if (!may_take_rival(tasks[0])) return;
+  const LinearShape shape = shape_of(tasks[0], static_cast<const CudaWeight&>(*weights[0]));
   const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), false);
   const auto own = [&](size_t i) {
     enqueue_own(stream, workspace, tasks[i], shape, launch, is_bf16());

@@ -13,6 +13,10 @@
 //   stream, 8 x 32            256    96 / 103         9216  2
 //   stream, 16 x 16           256   114 / 115        10240  2
 //   stream, 16 x 32           256   116 / 118        18432  2
+//     with a norm             256    96 /  96         5120  2
+//     with heads              256    97 /  98         8196  2
+//   stream, 8 x 32, norm      256    96 / 103         9216  2
+//     with heads              256   101 / 105         9216  2
 //   finish                    128    48 /  48            0  -
 // 98304 bytes fit every GPU from sm_80 on (99 KiB a block), and twice an SM of sm_90.
 #pragma once
@@ -22,6 +26,9 @@
 #include "kernels/cuda/linear_output.h"
 
 namespace trireme::cuda {
+
+struct NormTask;  // norm_row.h
+struct HeadWork;  // qkv_head.h
 
 // linear_tile.cu: the ring of shared tiles, any number of rows.
 void launch_linear_tile(CudaQueue& queue,
@@ -35,6 +42,18 @@ void launch_linear_stream(CudaQueue& queue,
                           const LinearLaunch& launch,
                           const LinearTask& task,
                           bool is_bf16);
+
+// The same for few rows (takes_norm, takes_heads), and what follows (linear_tail.h).
+void launch_linear_norm(CudaQueue& queue,
+                        const LinearLaunch& launch,
+                        const LinearTask& task,
+                        const NormTask& norm,
+                        bool is_bf16);
+void launch_linear_heads(CudaQueue& queue,
+                         const LinearLaunch& launch,
+                         const LinearTask& task,
+                         const HeadWork& work,
+                         bool is_bf16);
 
 // linear_finish.cu: adds task.split_k partial sums in order, then the epilogue.
 void launch_linear_finish(CudaQueue& queue, const LinearTask& task, bool is_bf16);

@@ -66,6 +66,15 @@ int64_t partial_bytes(const LinearShape& shape, const LinearLaunch& launch) {
   return launch.split_k * shape.rows * padded_n * int64_t{sizeof(float)};
 }
 
+bool takes_norm(const LinearShape& shape, const LinearLaunch& launch) {
+  return launch.streams && shape.rows <= kMaxNormRows && shape.n <= kMaxNormWidth;
+}
+
+bool takes_heads(const LinearShape& shape, const LinearLaunch& launch, int32_t head_dim) {
+  return launch.streams && shape.rows <= kMaxHeadRows && head_dim > 0 &&
+         head_dim % launch.tile_rows == 0 && shape.n / head_dim <= kMaxTailHeads;
+}
+
 LinearLaunch choose_linear(const LinearShape& shape, int32_t num_blocks, bool invariant) {
   if (shape.rows <= 0 || shape.n <= 0) return {};
   if (invariant) return choose_invariant(shape);

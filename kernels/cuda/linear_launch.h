@@ -28,6 +28,14 @@ constexpr int64_t kPartialBytes = kCudaScratchBytes;  // of chunks' sums: they s
 // share both their rows of W and of x in L2.
 constexpr int32_t kGroupedTokenTiles = 8;
 
+// Tails of the stream kernel (linear_tail.h): for so few rows that they end sooner than a launch of
+// their own would. One block norms row after row, and a row takes it about half as long as a launch
+// with its pause (an estimate, not yet measured). A head has a warp for each of eight rows at once.
+constexpr int32_t kMaxNormRows = 2;
+constexpr int32_t kMaxHeadRows = kStreamWarps;
+constexpr int32_t kMaxNormWidth = 8192;  // a row of that width stays in a block's registers
+constexpr int32_t kMaxTailHeads = 512;   // each has a counter; the most of a model known is 144
+
 struct LinearShape {
   int32_t rows = 0;  // tokens
   int32_t n = 0;     // packed rows of W, gaps between gate and up included
@@ -65,6 +73,10 @@ constexpr TilePlace place_of_block(int32_t index, int32_t row_tiles, int32_t tok
 
 // No rows: no tiles. `num_blocks` is the queue's budget, one block an SM.
 LinearLaunch choose_linear(const LinearShape& shape, int32_t num_blocks, bool invariant);
+
+// Whether the launch may have a tail that norms its rows, or one that finishes its heads.
+bool takes_norm(const LinearShape& shape, const LinearLaunch& launch);
+bool takes_heads(const LinearShape& shape, const LinearLaunch& launch, int32_t head_dim);
 
 // Bytes of the chunks' sums: fp32 [split_k][rows][n padded to kTileRows]; 0 where nothing is split.
 int64_t partial_bytes(const LinearShape& shape, const LinearLaunch& launch);

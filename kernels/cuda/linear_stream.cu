@@ -9,18 +9,23 @@
 // x is at most half as many bytes again; blocks of one SM read the same strips of it at about the
 // same time, so L1 serves most of it. With mma a second to sixteenth row costs no instruction more
 // than the first, which a form with fmaf would pay for each.
+// A launch may have a tail (linear_tail.h): the norm or the heads that follow the matmul.
 // Bound: bytes of W. Share of peak: not yet measured.
+
+#include <type_traits>
 
 #include "base/check.h"
 #include "kernels/cuda/arch.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/linear_kernels.h"
+#include "kernels/cuda/linear_tail.h"
 
 namespace trireme::cuda {
 
 namespace {
 
 constexpr int kThreads = 32 * kStreamWarps;
+static_assert(kMaxTailHeads <= kArrivalCounters);
 
 // row_mmas x 16 rows of W, token_mmas x 8 tokens.
 template <int row_mmas, int token_mmas>
@@ -34,8 +39,13 @@ struct StreamTile {
 };
 
 template <class T>
-struct StreamShared {
-  float sums[kStreamWarps][T::kTokens][T::kPitch];
+using WarpSums = float[kStreamWarps][T::kTokens][T::kPitch];
+
+// The tail begins when the block's sums have been read.
+template <class T, class Tail>
+union StreamShared {
+  WarpSums<T> sums;
+  typename Tail::Shared tail;
 };
 
 // What a lane has loaded: (strips x) halves of 32 columns x rows or tokens lane / 4 + 8 i.
@@ -146,27 +156,28 @@ __device__ __forceinline__ void multiply(const LinearTask& task,
 template <class E, class T>
 __device__ __forceinline__ void finish_block(const LinearTask& task,
                                              int32_t first_row,
-                                             StreamShared<T>& shared) {
+                                             WarpSums<T>& sums) {
   const int unit = unit_rows(task);
   const int units = T::kRows / unit;
   for (int index = threadIdx.x; index < T::kTokens * units; index += kThreads) {
     const int token = index / units;
     const int row = index % units * unit;
     if (token >= task.rows) continue;
-    float* total = &shared.sums[0][token][row];
+    float* total = &sums[0][token][row];
     for (int i = 0; i < unit; ++i) {
       float sum = 0;
 #pragma unroll
-      for (int warp = 0; warp < kStreamWarps; ++warp) sum += shared.sums[warp][token][row + i];
+      for (int warp = 0; warp < kStreamWarps; ++warp) sum += sums[warp][token][row + i];
       total[i] = sum;  // only this thread reads it
     }
     finish_unit<E>(task, token, first_row + row, total);
   }
 }
 
-template <class E, class T>
-__global__ void __launch_bounds__(kThreads, 2) linear_stream(LinearTask task) {
-  StreamShared<T>& shared = shared_memory<StreamShared<T>>();
+template <class E, class T, class Tail>
+__global__ void __launch_bounds__(kThreads, 2)
+    linear_stream(LinearTask task, const __grid_constant__ Tail tail) {
+  auto& shared = shared_memory<StreamShared<T, Tail>>();
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   const int32_t first_row = static_cast<int32_t>(blockIdx.x) * T::kRows;
@@ -203,21 +214,37 @@ __global__ void __launch_bounds__(kThreads, 2) linear_stream(LinearTask task) {
     }
   }
   __syncthreads();
-  finish_block<E, T>(task, first_row, shared);
+  finish_block<E, T>(task, first_row, shared.sums);
+  if constexpr (!std::is_same_v<Tail, NoTail>) {
+    tail.template run<E>(task, first_row, T::kRows, shared.tail);
+  }
 }
 
-template <class T>
+template <class T, class Tail>
 void launch_tile(CudaQueue& queue,
                  const LinearLaunch& launch,
                  const LinearTask& task,
+                 const Tail& tail,
                  bool is_bf16) {
   CHECK(launch.tile_rows == T::kRows && launch.tile_tokens == T::kTokens);
   LaunchConfig config;
   config.grid = {static_cast<unsigned>(launch.num_tiles()), 1, 1};
   config.block = {kThreads, 1, 1};
-  config.shared_bytes = sizeof(StreamShared<T>);
-  const auto kernel = is_bf16 ? linear_stream<Bf16, T> : linear_stream<Fp16, T>;
-  cuda::launch(queue, "linear_stream", kernel, config, task);
+  config.shared_bytes = sizeof(StreamShared<T, Tail>);
+  const auto kernel = is_bf16 ? linear_stream<Bf16, T, Tail> : linear_stream<Fp16, T, Tail>;
+  cuda::launch(queue, "linear_stream", kernel, config, task, tail);
+}
+
+// Up to eight rows of x.
+template <class Tail>
+void launch_narrow(CudaQueue& queue,
+                   const LinearLaunch& launch,
+                   const LinearTask& task,
+                   const Tail& tail,
+                   bool is_bf16) {
+  CHECK(task.split_k == 1);
+  return launch.tile_rows == 32 ? launch_tile<StreamTile<2, 1>>(queue, launch, task, tail, is_bf16)
+                                : launch_tile<StreamTile<1, 1>>(queue, launch, task, tail, is_bf16);
 }
 
 }  // namespace
@@ -227,13 +254,32 @@ void launch_linear_stream(CudaQueue& queue,
                           const LinearTask& task,
                           bool is_bf16) {
   CHECK(task.split_k == 1 && task.rows <= kMaxStreamRows);
-  const bool is_wide = launch.tile_rows == 32;
-  if (task.rows <= 8) {
-    return is_wide ? launch_tile<StreamTile<2, 1>>(queue, launch, task, is_bf16)
-                   : launch_tile<StreamTile<1, 1>>(queue, launch, task, is_bf16);
-  }
-  return is_wide ? launch_tile<StreamTile<2, 2>>(queue, launch, task, is_bf16)
-                 : launch_tile<StreamTile<1, 2>>(queue, launch, task, is_bf16);
+  if (task.rows <= 8) return launch_narrow(queue, launch, task, NoTail{}, is_bf16);
+  return launch.tile_rows == 32
+             ? launch_tile<StreamTile<2, 2>>(queue, launch, task, NoTail{}, is_bf16)
+             : launch_tile<StreamTile<1, 2>>(queue, launch, task, NoTail{}, is_bf16);
+}
+
+void launch_linear_norm(CudaQueue& queue,
+                        const LinearLaunch& launch,
+                        const LinearTask& task,
+                        const NormTask& norm,
+                        bool is_bf16) {
+  const NormShape shape = norm_shape(norm.width, norm.rows);
+  CHECK(norm.rows == task.rows && norm.width == task.columns && task.rows <= kMaxNormRows);
+  CHECK(shape.threads <= kThreads && shape.chunks > 0 && queue.counters() != nullptr);
+  const NormTail tail = {norm, shape.threads, queue.counters()};
+  launch_narrow(queue, launch, task, tail, is_bf16);
+}
+
+void launch_linear_heads(CudaQueue& queue,
+                         const LinearLaunch& launch,
+                         const LinearTask& task,
+                         const HeadWork& work,
+                         bool is_bf16) {
+  CHECK(work.num_tokens == task.rows && task.rows <= kMaxHeadRows);
+  CHECK(work.head_dim % launch.tile_rows == 0 && queue.counters() != nullptr);
+  launch_narrow(queue, launch, task, HeadTail{work, queue.counters()}, is_bf16);
 }
 
 }  // namespace trireme::cuda

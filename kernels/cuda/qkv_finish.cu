@@ -10,7 +10,7 @@
 #include "kernels/cuda/arch.h"
 #include "kernels/cuda/backend.h"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/page_image.h"
+#include "kernels/cuda/qkv_head.h"
 
 namespace trireme::cuda {
 
@@ -18,142 +18,14 @@ namespace {
 
 constexpr int32_t kWarps = 8;
 constexpr int32_t kThreads = 32 * kWarps;
-constexpr int32_t kMaxPairs = kMaxHeadDim / 2 / 32;  // of a lane
 
 struct FinishLayout {
   float head[kWarps][kMaxHeadDim];
 };
 
-struct FinishWork {
-  const int32_t* positions;
-  const int32_t* slots;
-  const int32_t* page_table;
-  int32_t page_table_stride;
-  int32_t num_tokens;
-  int32_t num_heads;
-  int32_t num_kv_heads;
-  int32_t head_dim;
-  int32_t stored_dim;
-  const uint16_t* qkv;
-  int64_t qkv_stride;
-  uint16_t* q;
-  int64_t q_stride;
-  unsigned char* kv;  // this layer's, of page 0 and head 0
-  int64_t page_stride;
-  int64_t head_stride;
-  const float* table;
-  int32_t rotary_dim;
-  const float* q_norm;
-  const float* k_norm;
-  float epsilon;
-  float weight_offset;
-};
-
-__device__ __forceinline__ float warp_sum(float value) {
-  for (int32_t distance = 16; distance > 0; distance /= 2) {
-    value += __shfl_xor_sync(0xffffffffu, value, distance);
-  }
-  return value;
-}
-
-// One head's values into fp32 of shared memory, normed if there is a weight.
-template <class E>
-__device__ __forceinline__ void take_head(const FinishWork& work,
-                                          const uint16_t* from,
-                                          const float* weight,
-                                          float* head) {
-  const int32_t lane = threadIdx.x % 32;
-  const auto* pairs = reinterpret_cast<const uint32_t*>(from);
-  float2 x[kMaxPairs];
-  float squares = 0;
-#pragma unroll
-  for (int i = 0; i < kMaxPairs; ++i) {
-    const int32_t pair = lane + 32 * i;
-    x[i] = 2 * pair < work.head_dim ? unpack2<E>(pairs[pair]) : float2{0, 0};
-    squares += x[i].x * x[i].x + x[i].y * x[i].y;
-  }
-  float scale = 1;
-  if (weight != nullptr) {
-    scale = 1.0f / sqrtf(warp_sum(squares) / static_cast<float>(work.head_dim) + work.epsilon);
-  }
-#pragma unroll
-  for (int i = 0; i < kMaxPairs; ++i) {
-    const int32_t column = 2 * (lane + 32 * i);
-    if (column >= work.head_dim) continue;
-    if (weight != nullptr) {
-      x[i].x = x[i].x * scale * (weight[column] + work.weight_offset);
-      x[i].y = x[i].y * scale * (weight[column + 1] + work.weight_offset);
-    }
-    head[column] = x[i].x;
-    head[column + 1] = x[i].y;
-  }
-  __syncwarp();
-}
-
-__device__ __forceinline__ void rotate(const FinishWork& work, int32_t position, float* head) {
-  const int32_t half = work.rotary_dim / 2;
-  const float* angles = work.table + static_cast<int64_t>(position) * work.rotary_dim;
-  for (int32_t i = threadIdx.x % 32; i < half; i += 32) {
-    const float cosine = angles[2 * i], sine = angles[2 * i + 1];
-    const float first = head[i], second = head[i + half];
-    head[i] = first * cosine - second * sine;
-    head[i + half] = second * cosine + first * sine;
-  }
-  __syncwarp();
-}
-
-// `head` as a row of a page's K or V block.
-template <class E>
-__device__ __forceinline__ void store_row(const FinishWork& work,
-                                          const float* head,
-                                          unsigned char* block,
-                                          int32_t token) {
-  const int32_t chunk = threadIdx.x % 32;
-  if (8 * chunk >= work.stored_dim) return;
-  uint32_t words[4];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const int32_t column = 8 * chunk + 2 * i;
-    words[i] = column < work.head_dim ? pack2<E>(head[column], head[column + 1]) : 0;
-  }
-  const int32_t offset = chunk_offset(token, chunk, swizzle_unit(work.stored_dim));
-  *reinterpret_cast<uint4*>(block + offset) = {words[0], words[1], words[2], words[3]};
-}
-
-// `index` counts the row's q heads, then its k heads, then its v heads.
-template <class E>
-__device__ __forceinline__ void finish_head(const FinishWork& work,
-                                            int64_t token,
-                                            int32_t index,
-                                            float* head) {
-  const int32_t slot = work.slots[token];
-  if (slot < 0) return;
-  const int32_t position = work.positions[token];
-  const bool is_q = index < work.num_heads;
-  const bool is_v = index >= work.num_heads + work.num_kv_heads;
-  const float* weight = is_q ? work.q_norm : is_v ? nullptr : work.k_norm;
-  const uint16_t* from =
-      work.qkv + token * work.qkv_stride + static_cast<int64_t>(index) * work.head_dim;
-  take_head<E>(work, from, weight, head);
-  if (!is_v && work.rotary_dim > 0) rotate(work, position, head);
-  if (is_q) {
-    uint16_t* to = work.q + token * work.q_stride + static_cast<int64_t>(index) * work.head_dim;
-    for (int32_t pair = threadIdx.x % 32; 2 * pair < work.head_dim; pair += 32) {
-      reinterpret_cast<uint32_t*>(to)[pair] = pack2<E>(head[2 * pair], head[2 * pair + 1]);
-    }
-    return;
-  }
-  const int32_t kv_head = index - work.num_heads - (is_v ? work.num_kv_heads : 0);
-  const int32_t page =
-      work.page_table[static_cast<int64_t>(slot) * work.page_table_stride + position / kPageTokens];
-  unsigned char* block = work.kv + page * work.page_stride + kv_head * work.head_stride +
-                         (is_v ? work.head_stride / 2 : 0);
-  store_row<E>(work, head, block, position % kPageTokens);
-}
-
 template <class E>
 __global__ void __launch_bounds__(kThreads)
-    qkv_finish_kernel(const __grid_constant__ FinishWork work) {
+    qkv_finish_kernel(const __grid_constant__ HeadWork work) {
   FinishLayout& shared = shared_memory<FinishLayout>();
   dependency_wait();
   const int32_t warp = threadIdx.x / 32;
@@ -165,25 +37,25 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void CudaBackend::qkv_finish(Queue& queue,
-                             const BatchView& batch,
-                             Tensor qkv,
-                             const QkvSpec& spec,
-                             const KvPages& pages,
-                             int32_t layer,
-                             Tensor q) {
+HeadWork head_work(const BatchView& batch,
+                   const Tensor& qkv,
+                   const QkvSpec& spec,
+                   const KvPages& pages,
+                   int32_t layer,
+                   const Tensor& q,
+                   DType type) {
   const HeadShape& shape = spec.shape;
   const int64_t heads = shape.num_heads + 2 * shape.num_kv_heads;
   const int32_t width = stored_dim(shape.head_dim);
   CHECK(shape.head_dim > 0 && shape.head_dim % 2 == 0 && shape.head_dim <= kMaxHeadDim);
-  CHECK(qkv.dtype == options_.dtype && q.dtype == options_.dtype);
+  CHECK(qkv.dtype == type && q.dtype == type);
   CHECK(qkv.columns == heads * shape.head_dim && qkv.row_stride % 2 == 0);
   CHECK(q.columns == int64_t{shape.num_heads} * shape.head_dim && q.row_stride % 2 == 0);
   CHECK(spec.rope.rotary_dim <= shape.head_dim && spec.rope.rotary_dim % 2 == 0);
   CHECK(pages.layout.page_tokens == kPageTokens && pages.num_heads == shape.num_kv_heads);
   CHECK(pages.head_stride >= int64_t{4} * kPageTokens * width && pages.head_stride % 32 == 0);
 
-  FinishWork work;
+  HeadWork work;
   work.positions = batch.positions;
   work.slots = batch.slots;
   work.page_table = batch.page_table;
@@ -206,7 +78,18 @@ void CudaBackend::qkv_finish(Queue& queue,
   work.k_norm = spec.k_norm.data;
   work.epsilon = spec.norm_epsilon;
   work.weight_offset = spec.norm_weight_offset;
+  return work;
+}
 
+void CudaBackend::qkv_finish(Queue& queue,
+                             const BatchView& batch,
+                             Tensor qkv,
+                             const QkvSpec& spec,
+                             const KvPages& pages,
+                             int32_t layer,
+                             Tensor q) {
+  const HeadWork work = head_work(batch, qkv, spec, pages, layer, q, options_.dtype);
+  const int64_t heads = spec.shape.num_heads + 2 * spec.shape.num_kv_heads;
   const int64_t units = batch.num_tokens * heads;
   LaunchConfig config;
   config.grid = dim3(static_cast<unsigned>((units + kWarps - 1) / kWarps));

@@ -108,6 +108,37 @@ TEST(LinearLaunch, FewRowsStreamAndManyUseWideTiles) {
   EXPECT_EQ(cut.num_tiles() * cut.split_k, 256);
 }
 
+// The 200 nodes of a step rest on it: no launch of its own for norms, rope and pages.
+TEST(LinearLaunch, AStepOfOneTokenOfLlama8BHasTails) {
+  for (const int32_t blocks : {108, 114, 132}) {  // A100, H100 PCIe, H100 and H200
+    for (const int32_t k : {4096, 14336}) {
+      const LinearShape shape = {1, 4096, k};
+      EXPECT_TRUE(takes_norm(shape, choose_linear(shape, blocks, false)));
+      EXPECT_FALSE(takes_norm(shape, choose_linear(shape, blocks, true)));
+    }
+    const LinearShape qkv = {1, 6144, 4096};
+    EXPECT_TRUE(takes_heads(qkv, choose_linear(qkv, blocks, false), 128));
+    EXPECT_FALSE(takes_heads(qkv, choose_linear(qkv, blocks, true), 128));
+  }
+}
+
+TEST(LinearLaunch, ATailTakesFewRowsAndWholeHeads) {
+  const auto norm = [](const LinearShape& shape) {
+    return takes_norm(shape, choose_linear(shape, 132, false));
+  };
+  EXPECT_TRUE(norm({kMaxNormRows, kMaxNormWidth, 64}));
+  EXPECT_FALSE(norm({kMaxNormRows + 1, kMaxNormWidth, 64}));
+  EXPECT_FALSE(norm({1, kMaxNormWidth + 8, 64}));
+  const auto heads = [](const LinearShape& shape, int32_t head_dim) {
+    return takes_heads(shape, choose_linear(shape, 132, false), head_dim);
+  };
+  EXPECT_TRUE(heads({kMaxHeadRows, 1600, 64}, 80));   // tiles of 16 rows
+  EXPECT_FALSE(heads({kMaxHeadRows, 8000, 64}, 80));  // of 32: a head ends inside one
+  EXPECT_FALSE(heads({kMaxHeadRows + 1, 1600, 64}, 80));
+  EXPECT_TRUE(heads({1, kMaxTailHeads * 64, 64}, 64));
+  EXPECT_FALSE(heads({1, (kMaxTailHeads + 1) * 64, 64}, 64));
+}
+
 TEST(LinearLaunch, NoRowsAreNoTiles) {
   for (const bool invariant : {false, true}) {
     EXPECT_EQ(choose_linear({0, 4096, 4096}, 132, invariant).num_tiles(), 0);

@@ -1,0 +1,62 @@
+// What follows a matmul in the launch of the stream kernel: where the next op needs the outputs of
+// several blocks, the block of them that arrives last does it. Its bits are those of the op's own
+// launch, as the code is (norm_row.h, qkv_head.h) and what it reads: outputs rounded and stored.
+// What that saves: a launch, and the pause between two of a graph. For device code alone.
+#pragma once
+
+#include "kernels/cuda/arrival.h"
+#include "kernels/cuda/linear_launch.h"
+#include "kernels/cuda/linear_output.h"
+#include "kernels/cuda/norm_row.h"
+#include "kernels/cuda/qkv_head.h"
+
+namespace trireme::cuda {
+
+struct NoTail {
+  struct Shared {};
+};
+
+// The outputs are the delta of a norm; one block of the grid adds and norms all rows.
+struct NormTail {
+  NormTask norm;
+  int32_t threads = 0;  // of a row
+  uint32_t* counter = nullptr;
+
+  struct Shared {
+    int32_t word;
+    NormShared rows[kMaxNormRows];
+  };
+
+  template <class E>
+  __device__ __forceinline__ void run(const LinearTask& task, int32_t, int32_t, Shared& s) const {
+    if (!arrives_last(counter, task.row_tiles, &s.word)) return;
+#pragma unroll
+    for (int row = 0; row < kMaxNormRows; ++row) {
+      if (row < norm.rows) norm_row<E, kMaxNormChunks>(norm, row, threads, s.rows[row]);
+    }
+  }
+};
+
+// The outputs are heads of q, k and v; of the blocks of a head one finishes it, a warp a row.
+struct HeadTail {
+  HeadWork work;
+  uint32_t* counters = nullptr;  // by head
+
+  struct Shared {
+    int32_t word;
+    float heads[kMaxHeadRows][kMaxHeadDim];
+  };
+
+  template <class E>
+  __device__ __forceinline__ void run(const LinearTask& task,
+                                      int32_t first_row,
+                                      int32_t tile_rows,
+                                      Shared& s) const {
+    const int32_t head = first_row / work.head_dim;
+    if (!arrives_last(counters + head, work.head_dim / tile_rows, &s.word)) return;
+    const int32_t row = static_cast<int32_t>(threadIdx.x) / 32;
+    if (row < task.rows) finish_head<E>(work, row, head, s.heads[row]);
+  }
+};
+
+}  // namespace trireme::cuda
