@@ -85,22 +85,22 @@ void ShardModel::run_layers(Lane& lane,
         queue, batch, attention_spec(class_layer_[i]), pages, lane.attention_plans[i]);
   }
   const int64_t first_layer = shard_->layers().begin;
-  const Tensor* pending = nullptr;  // the MLP output that the next norm adds to the residual
-  Vector pending_bias;
   if (first_layer == 0 && tap.wants(0)) tap.take(0, residual);
+  if (weights_.layers.empty()) return;
 
+  backend_->add_norm(queue, residual, nullptr, {}, norm(weights_.layers[0].attention_norm), normed);
+  progress.bump();
   for (size_t local = 0; local < weights_.layers.size(); ++local) {
     const LayerWeights& weights = weights_.layers[local];
     const int64_t layer = first_layer + static_cast<int64_t>(local);
     const auto cache_layer = static_cast<int32_t>(local);
 
-    backend_->add_norm(
-        queue, residual, pending, pending_bias, norm(weights.attention_norm), normed);
-    progress.bump();
-    if (local > 0 && tap.wants(layer)) tap.take(layer, residual);
-    backend_->linear(queue, workspace, normed, *weights.qkv, {.bias = weights.qkv_bias}, qkv);
-    progress.bump();
-    backend_->qkv_finish(queue, batch, qkv, qkv_spec(layer), pages, cache_layer, query);
+    backend_->linear_qkv(queue,
+                         workspace,
+                         normed,
+                         *weights.qkv,
+                         weights.qkv_bias,
+                         {batch, qkv, qkv_spec(layer), pages, cache_layer, query});
     progress.bump();
     backend_->attention(queue,
                         workspace,
@@ -112,13 +112,11 @@ void ShardModel::run_layers(Lane& lane,
                         cache_layer,
                         context);
     progress.bump();
-    backend_->linear(queue, workspace, context, *weights.output, {}, delta);
-    progress.bump();
-    add_over_ranks(lane, delta, progress);
-
-    backend_->add_norm(
-        queue, residual, &delta, weights.output_bias, norm(weights.mlp_norm), normed);
-    progress.bump();
+    add_to_residual(lane,
+                    context,
+                    *weights.output,
+                    {delta, residual, weights.output_bias, norm(weights.mlp_norm), normed},
+                    progress);
     backend_->linear(queue,
                      workspace,
                      normed,
@@ -126,19 +124,31 @@ void ShardModel::run_layers(Lane& lane,
                      {.bias = weights.gate_up_bias, .activation = Activation::kSiluGate},
                      gated);
     progress.bump();
-    backend_->linear(queue, workspace, gated, *weights.down, {}, delta);
-    progress.bump();
-    add_over_ranks(lane, delta, progress);
+    NormedSum sum = {delta, residual, weights.down_bias, {}, {}};
+    if (local + 1 < weights_.layers.size()) {
+      sum.norm = norm(weights_.layers[local + 1].attention_norm);
+      sum.out = normed;
+    }
+    add_to_residual(lane, gated, *weights.down, sum, progress);
     lane.comm->poll();  // a residual on its way to the next stage moves on
-    pending = &delta;
-    pending_bias = weights.down_bias;
+    if (layer + 1 < config_->num_layers && tap.wants(layer + 1)) tap.take(layer + 1, residual);
   }
+}
 
-  backend_->add_norm(queue, residual, pending, pending_bias, {}, {});
+// The product of a row-split weight, summed over the ranks, to the residual; then the next norm.
+void ShardModel::add_to_residual(
+    Lane& lane, Tensor x, const Weight& weight, const NormedSum& sum, Progress& progress) const {
+  Queue& queue = *lane.queue;
+  if (lane.comm->size() == 1) {
+    backend_->linear_add_norm(queue, lane.workspace, x, weight, sum);
+    progress.bump();
+    return;
+  }
+  backend_->linear(queue, lane.workspace, x, weight, {}, sum.delta);
   progress.bump();
-  const int64_t last_layer = shard_->layers().end;
-  const bool last_of_model = last_layer == config_->num_layers;
-  if (!last_of_model && tap.wants(last_layer)) tap.take(last_layer, residual);
+  add_over_ranks(lane, sum.delta, progress);
+  backend_->add_norm(queue, sum.residual, &sum.delta, sum.bias, sum.norm, sum.out);
+  progress.bump();
 }
 
 void ShardModel::final_norm(Lane& lane, Tensor residual, const int32_t* rows, Tensor out) const {

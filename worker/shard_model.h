@@ -62,6 +62,8 @@ class ShardModel {
              const ShardSpec& shard,
              Backend& backend,
              ModelWeights weights);
+  void add_to_residual(
+      Lane& lane, Tensor x, const Weight& weight, const NormedSum& sum, Progress& progress) const;
   Norm norm(Vector weight) const;
   QkvSpec qkv_spec(int64_t layer) const;
   AttentionSpec attention_spec(int64_t layer) const;

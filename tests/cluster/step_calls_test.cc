@@ -1,10 +1,13 @@
 // What a recorded step asks of the CUDA runtime: a copy, an order between queues and one launch;
-// no memory, no wait, and after warm-up no recording.
+// no memory, no wait, and after warm-up no recording. And what the device launches for it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
 #include <map>
 #include <memory>
+#include <string>
 
 #include "kernels/cuda/emulation/control.h"
 #include "tests/cluster/local_workers.h"
@@ -23,21 +26,34 @@ class NoResults final : public ResultSink {
 // One rank on one emulated device.
 class StepCalls : public testing::Test {
  protected:
-  void SetUp() override {
-    auto opened = open_model(TRIREME_SOURCE_DIR "/tests/data/golden/models/llama-gqa");
+  void make(const std::string& model, int32_t max_num_seqs) {
+    auto opened = open_model(model);
     ASSERT_TRUE(opened.ok()) << message_of(opened.status());
     source_ = std::make_unique<ModelSource>(std::move(opened).value());
     WorkerOptions options;
     options.backend = "cuda";
-    options.max_num_seqs = 4;
+    options.max_num_seqs = max_num_seqs;
     options.max_num_batched_tokens = 32;
     auto made = Worker::make(options, *source_, *group_[0], progress_, nullptr);
     ASSERT_TRUE(made.ok()) << message_of(made.status());
     worker_ = std::move(made).value();
-    start();
   }
   void start() { ASSERT_TRUE(worker_->start(worker_->num_pages(), sink_).ok()); }
   StepExecutor& executor() { return worker_->executor(); }
+  // What warm-up records for its one size of steps, by kernel.
+  std::map<std::string, size_t> recorded_nodes() {
+    emulation::start_recording();
+    start();
+    std::map<std::string, size_t> nodes;
+    size_t graphs = 0;
+    for (const emulation::Call& call : emulation::stop_recording()) {
+      graphs += call.name == "cudaStreamEndCapture" ? 1 : 0;
+      const bool is_node = call.is_captured && call.name != "cudaStreamEndCapture";
+      if (is_node) ++nodes[call.name + " " + call.detail];
+    }
+    EXPECT_EQ(graphs, 1u);
+    return nodes;
+  }
 
   const std::vector<std::unique_ptr<GroupComms>> group_ = make_local_group(1, 1, "here");
   std::unique_ptr<ModelSource> source_;
@@ -47,6 +63,8 @@ class StepCalls : public testing::Test {
 };
 
 TEST_F(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
+  make(TRIREME_SOURCE_DIR "/tests/data/golden/models/llama-gqa", 4);
+  start();
   std::vector<ScriptedRequest> requests(3);
   for (ScriptedRequest& request : requests) {
     request.prompt.assign(5, 7);
@@ -78,6 +96,26 @@ TEST_F(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
   EXPECT_EQ(calls["cudaMemcpyAsync"], kSteps);  // the step's record
   EXPECT_EQ(calls["cudaLaunchKernelEx"], 0u);
   EXPECT_EQ(calls["cudaStreamBeginCapture"], 0u);  // warm-up has them all
+}
+
+// The layers of Llama 3.1 8B, each tiny: launches do not follow from widths, as linear_launch_test
+// shows for the true ones.
+TEST_F(StepCalls, ADecodeStepOfThirtyTwoLayersHasAtMostTwoHundredNodes) {
+  const std::string config = testing::TempDir() + "/thirty-two-layers.json";
+  std::ofstream(config) << R"({"model_type": "llama", "vocab_size": 320, "hidden_size": 64,
+    "intermediate_size": 128, "num_hidden_layers": 32, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 256,
+    "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "tie_word_embeddings": false,
+    "torch_dtype": "bfloat16"})";
+  make("dummy:" + config, 1);
+  size_t total = 0;
+  for (const auto& [name, count] : recorded_nodes()) {
+    total += count;
+    std::printf("%4zu %s\n", count, name.c_str());
+  }
+  std::printf("%4zu nodes in all\n", total);
+  EXPECT_GT(total, 32u);
+  EXPECT_LE(total, 200u);
 }
 
 }  // namespace
