@@ -150,6 +150,36 @@ void add_linear(CudaBench& bench, const Matmul& matmul) {
   }
 }
 
+// A matmul and the norm behind it, in one launch and in two.
+void add_linear_norm(CudaBench& bench, int64_t rows, int64_t n, int64_t k) {
+  CudaBench::Case both;
+  both.shape = concat(rows, "x", n, "x", k);
+  both.bytes = 2.0 * static_cast<double>(n * k + rows * (k + 3 * n));
+  both.flops = 2.0 * static_cast<double>(rows * n * k);
+  both.num_sets = bench.sets_past_cache(2.0 * static_cast<double>(n * k), 4);
+  std::vector<const Weight*> weights;
+  for (int i = 0; i < both.num_sets; ++i) {
+    weights.push_back(bench.random_weight(n, k, WeightLayout::kRows));
+  }
+  const Tensor x = bench.random(bench.dtype(), rows, k, 0.01f);
+  NormedSum sum;
+  sum.delta = bench.random(bench.dtype(), rows, n);
+  sum.residual = bench.random(bench.dtype(), rows, n);
+  sum.norm.weight = {bench.put(std::vector<float>(n, 0.5f)), n};
+  sum.out = bench.random(bench.dtype(), rows, n);
+  both.op = "linear_add_norm";
+  both.enqueue = [&bench, weights, x, sum](int set) {
+    bench.backend().linear_add_norm(bench.queue(), bench.workspace(), x, *weights[set], sum);
+  };
+  bench.add(both);
+  both.op = "linear_then_add_norm";
+  both.enqueue = [&bench, weights, x, sum](int set) {
+    bench.backend().Backend::linear_add_norm(
+        bench.queue(), bench.workspace(), x, *weights[set], sum);
+  };
+  bench.add(both);
+}
+
 void add_norm_case(CudaBench& bench, int64_t rows, int64_t width) {
   const double row_bytes = 4.0 * static_cast<double>(rows * width * size_of(bench.dtype()));
   const int num_sets = bench.sets_past_cache(row_bytes, 8);
@@ -261,7 +291,12 @@ void add_attention_cases(CudaBench& bench) {
 
 void add_linear_cases(CudaBench& bench) {
   if (bench.options().tiny) {
+    add_linear_norm(bench, 2, 128, 64);
     return add_linear(bench, {"gate_up", 256, 128, Activation::kSiluGate, {1, 20}});
+  }
+  for (const int64_t rows : {1, 2}) {
+    add_linear_norm(bench, rows, kHidden, kHidden);
+    add_linear_norm(bench, rows, kHidden, 14336);
   }
   const std::vector<int64_t> rows = {1, 8, 32, 128, 512, 8192};
   for (const Matmul& matmul : {Matmul{"qkv", 6144, kHidden, Activation::kNone, rows},

@@ -12,6 +12,8 @@ OPS = {
     "read",
     "linear",
     "linear_tuned",
+    "linear_add_norm",
+    "linear_then_add_norm",
     "attention_decode",
     "attention_prefill",
     "add_norm",
