@@ -64,6 +64,49 @@ TEST(Launch, MoreSharedMemoryThanAllowedIsRefused) {
   stream.wait();
 }
 
+TEST(Launch, NoMoreSharedMemoryThanTheDeviceHasCanBeAllowed) {
+  const ScopedSettings restore;
+  Settings small = settings();
+  small.limits = kLimitsOfSm86;
+  const auto* function = reinterpret_cast<const void*>(nothing);
+  constexpr auto kMost = cudaFuncAttributeMaxDynamicSharedMemorySize;
+  constexpr int kBytes = 120 << 10;
+  ASSERT_EQ(cudaFuncSetAttribute(function, kMost, kBytes), cudaSuccess);
+  set_settings(small);
+  cudaDeviceProp properties;
+  ASSERT_EQ(cudaGetDeviceProperties(&properties, 0), cudaSuccess);
+  EXPECT_EQ(properties.sharedMemPerBlockOptin, 99u << 10);
+  EXPECT_EQ(properties.major * 10 + properties.minor, 86);
+  const Stream stream;
+  EXPECT_EQ(cudaFuncSetAttribute(function, kMost, kBytes), cudaErrorInvalidValue);
+  EXPECT_EQ(launch(stream.get(), {.shared_bytes = kBytes}, nothing), cudaErrorInvalidValue);
+  EXPECT_EQ(launch(stream.get(), {.shared_bytes = 99 << 10}, nothing), cudaSuccess);
+  stream.wait();
+}
+
+TEST(Launch, AMultiprocessorHoldsWhatItsMemoryAndThreadsAllow) {
+  const ScopedSettings restore;
+  Settings now = settings();
+  now.limits = {9, 0, 227 << 10, 228 << 10, 2048, 100};
+  set_settings(now);
+  const auto* function = reinterpret_cast<const void*>(nothing);
+  cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, 113 << 10);
+  const auto blocks = [&](int threads, size_t shared_bytes) {
+    int count = -1;
+    EXPECT_EQ(
+        cudaOccupancyMaxActiveBlocksPerMultiprocessor(&count, function, threads, shared_bytes),
+        cudaSuccess);
+    return count;
+  };
+  EXPECT_EQ(blocks(128, 0), 16) << "by threads";
+  EXPECT_EQ(blocks(128, 56 << 10), 4) << "with 1 KB of each block for the driver";
+  EXPECT_EQ(blocks(128, 113 << 10), 2);
+  EXPECT_EQ(blocks(128, 114 << 10), 0) << "more than the function is allowed";
+  now.limits.most_blocks = 3;
+  set_settings(now);
+  EXPECT_EQ(blocks(128, 0), 3);
+}
+
 TEST(Launch, ACooperativeGridOfMoreBlocksThanRunAtOnceIsRefused) {
   const Stream stream;
   const auto most = static_cast<unsigned>(settings().num_multiprocessors);

@@ -23,6 +23,9 @@ Settings initial_settings() {
              "TRIREME_EMULATION_ORDER is forward, reverse or random");
   if (order == "forward") settings.order = Order::kForward;
   if (order == "reverse") settings.order = Order::kReverse;
+  const std::string device = environment("TRIREME_EMULATION_DEVICE").value_or("sm_90");
+  CHECK_THAT(device == "sm_86" || device == "sm_90", "TRIREME_EMULATION_DEVICE is sm_86 or sm_90");
+  if (device == "sm_86") settings.limits = kLimitsOfSm86;
   return settings;
 }
 

@@ -1,6 +1,6 @@
 // What a test may set and ask of the emulated devices. Settings are the process's: set them while
-// no work is enqueued. First values come from the environment: TRIREME_EMULATION_SEED and
-// TRIREME_EMULATION_ORDER (forward, reverse, random).
+// no work is enqueued. First values come from the environment: TRIREME_EMULATION_SEED,
+// TRIREME_EMULATION_ORDER (forward, reverse, random) and TRIREME_EMULATION_DEVICE (sm_86, sm_90).
 #pragma once
 
 #include <cuda_runtime.h>
@@ -13,6 +13,19 @@
 
 namespace trireme::emulation {
 
+// What a device gives: its blocks by shared memory and threads, as a real one; for registers, which
+// the emulation has not, `most_blocks` stands. First the figures of an H200.
+struct Limits {
+  int major = 9;  // of the compute capability
+  int minor = 0;
+  int64_t shared_bytes_per_block = 227 * 1024;
+  int64_t shared_bytes_per_multiprocessor = 228 * 1024;
+  int threads_per_multiprocessor = 2048;
+  int most_blocks = 2;  // of a multiprocessor
+};
+// A10, A40, RTX 3090; L4, L40S and RTX 4090 (sm_89) have the same memory.
+constexpr Limits kLimitsOfSm86 = {8, 6, 99 * 1024, 100 * 1024, 1536, 2};
+
 struct Settings {
   uint64_t seed = 1;
   Order order = Order::kRandom;
@@ -22,6 +35,7 @@ struct Settings {
   int blocks_in_flight = 1;  // blocks of a launch that run interleaved from the start
   bool overlaps = true;      // run a programmatic launch's first part ahead
   int spin_limit_s = 60;     // a kernel that does nothing but spin for so long ends the process
+  Limits limits;
   int linger_us = 100;  // a device begins when the host waits or has enqueued nothing for so long
 };
 

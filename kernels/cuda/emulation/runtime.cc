@@ -16,8 +16,8 @@ struct ThreadState {
 thread_local ThreadState thread_state;
 
 constexpr int kMostDevices = 64;
-constexpr size_t kSharedBytes = 48 * 1024;
-constexpr size_t kMostSharedBytes = 227 * 1024;
+constexpr size_t kSharedBytes = 48 * 1024;      // without cudaFuncSetAttribute
+constexpr int64_t kReservedSharedBytes = 1024;  // of each block, by the driver
 
 void stop_devices() {
   for (const auto& device : Runtime::instance().devices) device->stop();
@@ -155,7 +155,8 @@ size_t shared_limit_of(const void* function) {
   Runtime& runtime = Runtime::instance();
   const std::lock_guard lock(runtime.mutex);
   const auto found = runtime.shared_limits.find(function);
-  return found == runtime.shared_limits.end() ? kSharedBytes : static_cast<size_t>(found->second);
+  const int64_t allowed = found == runtime.shared_limits.end() ? kSharedBytes : found->second;
+  return static_cast<size_t>(std::min(allowed, settings().limits.shared_bytes_per_block));
 }
 
 }  // namespace
@@ -217,12 +218,13 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (device < 0 || device >= settings().num_devices) return result(cudaErrorInvalidDevice);
   *properties = {};
   std::snprintf(properties->name, sizeof(properties->name), "emulated device %d", device);
-  properties->major = 9;
-  properties->minor = 0;
+  const trireme::emulation::Limits limits = settings().limits;
+  properties->major = limits.major;
+  properties->minor = limits.minor;
   properties->multiProcessorCount = settings().num_multiprocessors;
   properties->totalGlobalMem = static_cast<size_t>(settings().device_bytes);
   properties->sharedMemPerBlock = trireme::emulation::kSharedBytes;
-  properties->sharedMemPerBlockOptin = trireme::emulation::kMostSharedBytes;
+  properties->sharedMemPerBlockOptin = static_cast<size_t>(limits.shared_bytes_per_block);
   properties->pciBusID = device + 1;
   return cudaSuccess;
 }
@@ -280,12 +282,33 @@ cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(ve
 cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribute, int value) {
   if (const cudaError_t error = enter("cudaFuncSetAttribute", nullptr, value)) return error;
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-  if (value < 0 || static_cast<size_t>(value) > trireme::emulation::kMostSharedBytes) {
+  if (value < 0 || value > settings().limits.shared_bytes_per_block) {
     return result(cudaErrorInvalidValue);
   }
   Runtime& runtime = Runtime::instance();
   const std::lock_guard lock(runtime.mutex);
   runtime.shared_limits[function] = value;
+  return cudaSuccess;
+}
+
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks,
+                                                          const void* function,
+                                                          int threads,
+                                                          size_t shared_bytes) {
+  const auto bytes = static_cast<int64_t>(shared_bytes);
+  if (const cudaError_t error =
+          enter("cudaOccupancyMaxActiveBlocksPerMultiprocessor", nullptr, bytes)) {
+    return error;
+  }
+  if (threads <= 0 || threads > 1024) return result(cudaErrorInvalidValue);
+  const trireme::emulation::Limits limits = settings().limits;
+  const int64_t by_shared =
+      limits.shared_bytes_per_multiprocessor / (bytes + trireme::emulation::kReservedSharedBytes);
+  const int64_t by_threads = limits.threads_per_multiprocessor / threads;
+  const bool is_allowed = shared_bytes <= trireme::emulation::shared_limit_of(function);
+  *blocks = is_allowed
+                ? static_cast<int>(std::min({by_shared, by_threads, int64_t{limits.most_blocks}}))
+                : 0;
   return cudaSuccess;
 }
 
