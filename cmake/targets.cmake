@@ -91,12 +91,14 @@ function(trireme_test_group path label ranks)
 endfunction()
 
 # trireme_test(folder/name_test LINK target... [RANKS n] [LABEL label] [TIMEOUT s]
-#              [NEEDS program...])
+#              [NEEDS program...] [VARIANT name ENVIRONMENT NAME=value...])
 # builds tests/folder/name_test.cc into one GTest program and one ctest entry. With RANKS it runs
 # under mpirun. LABEL is `unit` unless said; `cluster` entries start processes and run one at a
-# time; `long` entries run in launch/test_long.sh only.
+# time; `long` entries run in launch/test_long.sh only. A VARIANT is another entry of a program that
+# is there already.
 function(trireme_test path)
-  cmake_parse_arguments(ARG "" "RANKS;LABEL;TIMEOUT" "LINK;SOURCES;NEEDS" ${ARGN})
+  cmake_parse_arguments(ARG "" "RANKS;LABEL;TIMEOUT;VARIANT" "LINK;SOURCES;NEEDS;ENVIRONMENT"
+    ${ARGN})
   get_filename_component(name ${path} NAME)
   if(NOT TARGET ${name})
     add_executable(${name} ${PROJECT_SOURCE_DIR}/tests/${path}.cc ${ARG_SOURCES})
@@ -118,6 +120,9 @@ function(trireme_test path)
     set(entry ${path}.np${ARG_RANKS})
     set(command ${PROJECT_SOURCE_DIR}/launch/mpirun_local.sh ${ARG_RANKS} $<TARGET_FILE:${name}>)
   endif()
+  if(ARG_VARIANT)
+    set(entry ${entry}.${ARG_VARIANT})
+  endif()
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
@@ -127,7 +132,8 @@ function(trireme_test path)
   add_test(NAME ${entry} COMMAND ${command})
   set_tests_properties(${entry} PROPERTIES
     LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
-    ENVIRONMENT "GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${entry}.xml")
+    ENVIRONMENT
+      "GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${entry}.xml;${ARG_ENVIRONMENT}")
   if(ARG_LABEL STREQUAL "cluster")
     set_tests_properties(${entry} PROPERTIES RUN_SERIAL ON)
   endif()

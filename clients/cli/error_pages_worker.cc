@@ -182,7 +182,8 @@ constexpr ErrorPage kPages[] = {
     {"TRI-CUDA-002",
      "No GPU can be used.",
      "The program was built without CUDA, there is no driver or device, CUDA_VISIBLE_DEVICES hides "
-     "it, or it is older than compute capability 8.0.",
+     "it, it is older than compute capability 8.0, or it gives a block less than 99 KiB of shared "
+     "memory.",
      "`trireme doctor` says what is there. Build with -DTRIREME_CUDA=ON, or use --backend cpu."},
     {"TRI-CUDA-003",
      "The GPU backend has no kernels for this.",

@@ -51,7 +51,7 @@ Finding describe(const Gpu& gpu, size_t index) {
                   ""};
   if (std::atof(gpu.compute_capability.c_str()) < kLeastCapability) {
     finding.grade = Grade::kBad;
-    finding.fix = "8.0 is needed (A100 or later); hide it with CUDA_VISIBLE_DEVICES";
+    finding.fix = "8.0 is needed (Ampere, Ada, Hopper or later); hide it with CUDA_VISIBLE_DEVICES";
   }
   return finding;
 }

@@ -1,7 +1,6 @@
 // Attention of the contract: the planner once a step and class, then two launches a layer, prefill
 // and decode, each of which finds its units in the plan (attention_plan.h). See the kernels' files
 // for formula, layout and bounds.
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -41,17 +40,12 @@ void check_shapes(const AttentionSpec& spec, const KvPages& pages) {
 
 }  // namespace
 
-int64_t most_attention_bytes() {
-  int64_t most = 0;
-  for (const AttentionInstance& instance : kAttentionInstances) {
-    most = std::max<int64_t>(most, instance.shared_bytes);
-  }
-  return most;
-}
-
-cudaError_t prepare_attention() {
-  const cudaError_t error = prepare_prefill();
-  return error != cudaSuccess ? error : prepare_decode();
+cudaError_t prepare_attention(bool is_bf16,
+                              bool is_invariant,
+                              int64_t shared_limit,
+                              AttentionFits& fits) {
+  const cudaError_t error = prepare_prefill(is_bf16, is_invariant, shared_limit, fits);
+  return error != cudaSuccess ? error : prepare_decode(is_bf16, is_invariant, shared_limit, fits);
 }
 
 int64_t attention_workspace_bytes(int64_t, int64_t) { return kPartialBytes; }
@@ -67,9 +61,10 @@ void CudaBackend::plan_attention(Queue& queue,
                                  const AttentionPlan& plan) {
   check_shapes(spec, pages);
   CudaQueue& stream = cuda_queue(queue);
+  const auto& fits = attention_fits_.of(stored_dim(spec.shape.head_dim));
   launch_planner(stream,
                  plan_view(plan, batch.num_segments),
-                 plan_arguments(batch, spec, stream.num_blocks(), options_.invariant));
+                 plan_arguments(batch, spec, fits, stream.num_blocks(), options_.invariant));
 }
 
 void CudaBackend::attention(Queue& queue,
@@ -90,7 +85,7 @@ void CudaBackend::attention(Queue& queue,
   if (batch.num_segments == 0) return;
   CudaQueue& stream = cuda_queue(queue);
 
-  AttentionWork work;
+  AttentionWork work = {};
   work.plan = plan_view(plan, batch.num_segments);
   work.positions = batch.positions;
   work.slots = batch.slots;
@@ -113,11 +108,15 @@ void CudaBackend::attention(Queue& queue,
   work.is_invariant = options_.invariant;
 
   const int32_t width = stored_dim(shape.head_dim);
-  const int32_t blocks = stream.num_blocks();
-  if (has_prefill(batch)) {
-    launch_prefill(stream, work, width, is_bf16(), blocks * blocks_per_sm(kPrefillKernel, width));
+  const auto& fits = attention_fits_.of(width);
+  const AttentionFit& prefill = fits[kPrefillKernel];
+  if (prefill.run_bytes > 0) {
+    const int64_t bytes = int64_t{launch_blocks(prefill, stream.num_blocks())} * prefill.run_bytes;
+    work.runs = reinterpret_cast<float4*>(workspace.data + kPartialBytes - bytes);
   }
-  launch_decode(stream, work, width, is_bf16(), blocks * blocks_per_sm(kDecodeKernel, width));
+  work.has_short_ring = fits[kDecodeKernel].is_lean;
+  if (has_prefill(batch)) launch_prefill(stream, work, width, is_bf16(), prefill);
+  launch_decode(stream, work, width, is_bf16(), fits[kDecodeKernel]);
 }
 
 }  // namespace trireme::cuda

@@ -8,7 +8,8 @@
 // tokens; the block that has a tile's first cut folds cut after cut, the others leave a partial for
 // each.
 //
-// Bound: bytes, 4 dim a token and KV head; three quarters or more of 128 KiB of ring are under way.
+// Bound: bytes, 4 dim a token and KV head; three quarters or more of 128 KiB of ring are under way,
+// where a block has only 99 KiB at least half of 64.
 // Share of peak: not yet measured.
 #include "kernels/cuda/attention_launch.h"
 #include "kernels/cuda/launch.h"
@@ -21,21 +22,56 @@ constexpr int32_t kStageTokens = 16;
 constexpr int32_t kRingBytes = 32768;                              // of a warp
 constexpr int32_t kStagesOfPage = 2 * kPageTokens / kStageTokens;  // K, then V
 
+// The warps' rings come behind it.
 template <int kDim>
 struct DecodeLayout {
-  static constexpr int32_t kStageBytes = kStageTokens * row_bytes<kDim>();
-  static constexpr int32_t kStages = kRingBytes / kStageBytes;
-
-  // A warp's ring; between rounds its first bytes hold the warp's partial.
-  alignas(128) unsigned char rings[kAttentionWarps][kStages][kStageBytes];
-  unsigned char queries[kTileRows * row_bytes<kDim>()];
+  alignas(128) unsigned char queries[kTileRows * row_bytes<kDim>()];
   Partial<kDim> run;  // of the rounds before
   int32_t positions[kTileRows];
   Unit unit;
   int32_t word[4];
+};
 
-  __device__ Partial<kDim>& part(int32_t warp) {
-    return reinterpret_cast<Partial<kDim>&>(rings[warp]);
+// A warp's ring; between rounds its first bytes hold the warp's partial. The short one is for
+// devices that do not give a block the whole of it.
+template <int kDim>
+struct DecodeRing {
+  static constexpr int32_t kStageBytes = kStageTokens * row_bytes<kDim>();
+  static constexpr int32_t kStages = kRingBytes / kStageBytes;
+  static constexpr int32_t kShortStages =
+      (kLeastSharedBytes - sizeof(DecodeLayout<kDim>)) / (kAttentionWarps * kStageBytes);
+  static_assert(kShortStages >= 2 && kShortStages < kStages);
+
+  // From one warp's ring to the next.
+  static constexpr int32_t pitch(int32_t stages) {
+    constexpr int32_t kPartBytes = (sizeof(Partial<kDim>) + 127) / 128 * 128;
+    return stages * kStageBytes > kPartBytes ? stages * kStageBytes : kPartBytes;
+  }
+  static constexpr int32_t block_bytes(int32_t stages) {
+    return sizeof(DecodeLayout<kDim>) + kAttentionWarps * pitch(stages);
+  }
+
+  static __device__ __forceinline__ int32_t stages(const AttentionWork& work) {
+    return work.has_short_ring ? kShortStages : kStages;
+  }
+  static __device__ __forceinline__ unsigned char* of_warp(const AttentionWork& work,
+                                                           DecodeLayout<kDim>& shared,
+                                                           int32_t warp) {
+    const int32_t bytes = work.has_short_ring ? pitch(kShortStages) : pitch(kStages);
+    return reinterpret_cast<unsigned char*>(&shared + 1) + warp * bytes;
+  }
+  static __device__ __forceinline__ Partial<kDim>& part(const AttentionWork& work,
+                                                        DecodeLayout<kDim>& shared,
+                                                        int32_t warp) {
+    return *reinterpret_cast<Partial<kDim>*>(of_warp(work, shared, warp));
+  }
+  // Until the oldest of the stages under way is there.
+  static __device__ __forceinline__ void wait(const AttentionWork& work) {
+    if (work.has_short_ring) {
+      copy_async_wait<kShortStages - 2>();
+    } else {
+      copy_async_wait<kStages - 2>();
+    }
   }
 };
 
@@ -49,7 +85,7 @@ struct PageList {
 // Brings the stages of a warp's pages into its ring, one a call.
 template <int kDim>
 struct StageLoader {
-  using Layout = DecodeLayout<kDim>;
+  using Ring = DecodeRing<kDim>;
   const AttentionWork& work;
   const Unit& unit;
   unsigned char* ring;
@@ -80,11 +116,11 @@ struct StageLoader {
       if (part == 0) page += list.step;
     }
     copy_async_commit();
-    slot = slot + 1 == Layout::kStages ? 0 : slot + 1;
+    slot = slot + 1 == Ring::stages(work) ? 0 : slot + 1;
   }
-  // With kStages loads ahead of the reader the slot to be filled next is the one to be read.
+  // With a ring of loads ahead of the reader the slot to be filled next is the one to be read.
   __device__ __forceinline__ const unsigned char* oldest() const {
-    return ring + slot * Layout::kStageBytes;
+    return ring + slot * Ring::kStageBytes;
   }
 
  private:
@@ -94,10 +130,10 @@ struct StageLoader {
     const int32_t first_token = part % (kStagesOfPage / 2) * kStageTokens;
     const unsigned char* from = block + first_token * kUnit;
     if (part >= kStagesOfPage / 2) from += work.v_offset;
-    unsigned char* to = ring + slot * Layout::kStageBytes;
+    unsigned char* to = ring + slot * Ring::kStageBytes;
     const int32_t tokens = unit.context - page * kPageTokens - first_token;
 #pragma unroll 4
-    for (int j = 0; j < Layout::kStageBytes / 16 / 32; ++j) {
+    for (int j = 0; j < Ring::kStageBytes / 16 / 32; ++j) {
       const int32_t chunk = threadIdx.x % 32 + j * 32;
       const int32_t in_unit = chunk % kUnitChunks;
       const int32_t token = in_unit * 16 / kUnit;
@@ -155,13 +191,14 @@ __device__ __forceinline__ void attend_pages(const AttentionWork& work,
                                              DecodeLayout<kDim>& shared,
                                              const QueryOperands<kDim>& queries,
                                              RowState<kDim, 1>& state) {
-  using Layout = DecodeLayout<kDim>;
+  using Ring = DecodeRing<kDim>;
   const int32_t window = work.rule.window;
   const int32_t first = position_of(work, unit, 0), last = position_of(work, unit, kTileRows - 1);
-  StageLoader<kDim> loader(work, unit, shared.rings[threadIdx.x / 32][0], list);
-  for (int i = 0; i < Layout::kStages - 1; ++i) loader.load();
+  unsigned char* ring = Ring::of_warp(work, shared, static_cast<int32_t>(threadIdx.x / 32));
+  StageLoader<kDim> loader(work, unit, ring, list);
+  for (int i = 0; i < Ring::stages(work) - 1; ++i) loader.load();
   const auto next_stage = [&] {
-    copy_async_wait<Layout::kStages - 2>();
+    Ring::wait(work);
     __syncwarp();
     loader.load();
     return loader.oldest();
@@ -207,13 +244,15 @@ __device__ __forceinline__ PageList pages_of_warp(const AttentionWork& work,
 
 // The warps' partials join what the rounds before left.
 template <int kDim>
-__device__ __forceinline__ void fold_round(DecodeLayout<kDim>& shared) {
+__device__ __forceinline__ void fold_round(const AttentionWork& work, DecodeLayout<kDim>& shared) {
   __syncthreads();
   FoldState<kDim> state;
   state.clear();
   state.fold(shared.run);
 #pragma unroll 1
-  for (int32_t warp = 0; warp < kAttentionWarps; ++warp) state.fold(shared.part(warp));
+  for (int32_t warp = 0; warp < kAttentionWarps; ++warp) {
+    state.fold(DecodeRing<kDim>::part(work, shared, warp));
+  }
   __syncthreads();
   state.store(shared.run);
 }
@@ -254,8 +293,9 @@ __device__ __forceinline__ void attend_unit(const AttentionWork& work,
       }
       continue;
     }
-    write_partial(shared.part(threadIdx.x / 32), state, 0, kTileRows);
-    fold_round(shared);
+    const auto warp = static_cast<int32_t>(threadIdx.x / 32);
+    write_partial(DecodeRing<kDim>::part(work, shared, warp), state, 0, kTileRows);
+    fold_round(work, shared);
   }
   if (!folds) return;
   __syncthreads();
@@ -291,27 +331,36 @@ __global__ void __launch_bounds__(kAttentionThreads, 1)
 
 }  // namespace
 
-cudaError_t prepare_decode() {
+cudaError_t prepare_decode(bool is_bf16,
+                           bool is_invariant,
+                           int64_t shared_limit,
+                           AttentionFits& fits) {
   cudaError_t error = cudaSuccess;
-  for (const int32_t width : {64, 80, 96, 128, 256}) {
+  for (const int32_t width : kAttentionWidths) {
     const cudaError_t failed = for_width(width, [&]<int kDim>() {
-      constexpr int64_t kBytes = sizeof(DecodeLayout<kDim>);
-      static_assert(kBytes == listed_shared_bytes(kDecodeKernel, kDim));
-      const cudaError_t first = allow_shared_memory(decode_kernel<Bf16, kDim>, kBytes);
-      return first != cudaSuccess ? first : allow_shared_memory(decode_kernel<Fp16, kDim>, kBytes);
+      using Ring = DecodeRing<kDim>;
+      constexpr AttentionInstance kListed = listed_instance(kDecodeKernel, kDim);
+      static_assert(Ring::block_bytes(Ring::kStages) == kListed.shared_bytes);
+      static_assert(Ring::block_bytes(Ring::kShortStages) == kListed.lean_bytes);
+      static_assert(kListed.lean_bytes <= kLeastSharedBytes);
+      const auto kernel = is_bf16 ? decode_kernel<Bf16, kDim> : decode_kernel<Fp16, kDim>;
+      return prepare_instance(kernel, kListed, is_invariant, shared_limit, fits);
     });
     if (error == cudaSuccess) error = failed;
   }
   return error;
 }
 
-void launch_decode(
-    CudaQueue& queue, const AttentionWork& work, int32_t stored_dim, bool is_bf16, int32_t blocks) {
+void launch_decode(CudaQueue& queue,
+                   const AttentionWork& work,
+                   int32_t stored_dim,
+                   bool is_bf16,
+                   const AttentionFit& fit) {
   LaunchConfig config;
-  config.grid = dim3(static_cast<unsigned>(blocks));
+  config.grid = dim3(static_cast<unsigned>(launch_blocks(fit, queue.num_blocks())));
   config.block = dim3(kAttentionThreads);
+  config.shared_bytes = fit.shared_bytes;
   for_width(stored_dim, [&]<int kDim>() {
-    config.shared_bytes = sizeof(DecodeLayout<kDim>);
     launch(queue,
            "attention_decode",
            is_bf16 ? decode_kernel<Bf16, kDim> : decode_kernel<Fp16, kDim>,

@@ -233,6 +233,7 @@ __global__ void __launch_bounds__(kPlannerThreads) plan_kernel(PlanArguments a, 
 
 PlanArguments plan_arguments(const BatchView& batch,
                              const AttentionSpec& spec,
+                             const AttentionFit (&fits)[2],
                              int32_t num_blocks,
                              bool is_invariant) {
   const int32_t width = stored_dim(spec.shape.head_dim);
@@ -244,9 +245,10 @@ PlanArguments plan_arguments(const BatchView& batch,
   a.num_kv_heads = spec.shape.num_kv_heads;
   a.window = spec.window;
   a.prefill_rows = prefill_rows(width);
-  a.max_partials = max_partials(width);
-  a.blocks[kPrefillKernel] = num_blocks * blocks_per_sm(kPrefillKernel, width);
-  a.blocks[kDecodeKernel] = num_blocks * blocks_per_sm(kDecodeKernel, width);
+  a.blocks[kPrefillKernel] = launch_blocks(fits[kPrefillKernel], num_blocks);
+  a.blocks[kDecodeKernel] = launch_blocks(fits[kDecodeKernel], num_blocks);
+  const int64_t run_bytes = int64_t{a.blocks[kPrefillKernel]} * fits[kPrefillKernel].run_bytes;
+  a.max_partials = max_partials(width, run_bytes);
   a.has_prefill = has_prefill(batch);
   a.is_invariant = is_invariant;
   return a;

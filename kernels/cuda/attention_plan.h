@@ -23,6 +23,7 @@
 
 #include "kernels/backend.h"
 #include "kernels/cuda/cuda_queue.h"
+#include "kernels/cuda/device_fit.h"
 #include "kernels/cuda/page_image.h"
 
 namespace trireme::cuda {
@@ -45,15 +46,25 @@ constexpr int32_t prefill_rows(int32_t stored_dim) { return stored_dim <= 128 ? 
 constexpr int64_t partial_bytes(int32_t stored_dim) {
   return int64_t{kTileRows} * (stored_dim + 2) * 4;
 }
+// The O of a prefill block's rows.
+constexpr int32_t run_bytes(int32_t stored_dim) {
+  return prefill_rows(stored_dim) * stored_dim * 4;
+}
 // All partials of a launch. At width 128 these are 4,032 tiles, 30 a block of a large GPU.
 constexpr int64_t kPartialBytes = int64_t{32} << 20;
-constexpr int32_t max_partials(int32_t stored_dim) {
-  return static_cast<int32_t>(kPartialBytes / partial_bytes(stored_dim));
+
+// Blocks of a launch. Those with a run leave half of the workspace to partials.
+constexpr int32_t launch_blocks(const AttentionFit& fit, int32_t num_blocks) {
+  const int64_t blocks = int64_t{num_blocks} * fit.blocks_per_sm;
+  const int64_t most = fit.run_bytes > 0 ? kPartialBytes / 2 / fit.run_bytes : blocks;
+  return static_cast<int32_t>(blocks < most ? blocks : most);
+}
+// The partials that the workspace holds beside `runs` bytes of prefill blocks.
+constexpr int32_t max_partials(int32_t stored_dim, int64_t runs) {
+  return static_cast<int32_t>((kPartialBytes - runs) / partial_bytes(stored_dim));
 }
 // Split tiles of a step, all KV heads and both kernels: each has a counter of arrivals.
 constexpr int32_t kMaxSplitTiles = 4096;
-
-enum AttentionKernel : int32_t { kPrefillKernel = 0, kDecodeKernel = 1 };
 
 // What the planner says of a segment.
 struct SegmentShare {
@@ -124,13 +135,11 @@ struct PlanArguments {
 inline bool has_prefill(const BatchView& batch) {
   return batch.is_mixed || batch.num_tokens > batch.num_segments;
 }
-// Blocks of a launch, for each SM of the budget: what its registers and shared memory hold at once.
-constexpr int32_t blocks_per_sm(AttentionKernel kernel, int32_t stored_dim) {
-  return kernel == kPrefillKernel && stored_dim <= 128 ? 2 : 1;
-}
 
+// `fits`: by kernel, of the spec's width.
 PlanArguments plan_arguments(const BatchView& batch,
                              const AttentionSpec& spec,
+                             const AttentionFit (&fits)[2],
                              int32_t num_blocks,
                              bool is_invariant);
 void launch_planner(CudaQueue& queue, const PlanView& plan, const PlanArguments& arguments);

@@ -5,7 +5,9 @@
 // 16 bytes at a time; q stays in shared memory and is read with K, since O and the scores of two
 // tiles fill the registers. Tokens behind the context arrive as zeros: their weights are zero, and
 // zero times what an unwritten page holds need not be. A warp passes over pages that none of its
-// rows sees; a page before every row's window is never read.
+// rows sees; a page before every row's window is never read. In the invariant mode O of the cuts
+// done is kept in shared memory or, where a block has only 99 KiB, in the workspace: one more read
+// and write of it a cut, at most as many bytes as the cut's K and V.
 //
 // Bound: flops, 4 dim a (row, token) pair; shared memory gives a fragment of K or V to two
 // products. Share of peak: not yet measured.
@@ -15,6 +17,9 @@
 namespace trireme::cuda {
 
 namespace {
+
+// Blocks an SM that ptxas leaves registers for, of sm_90 with its 228 KiB; launches ask the device.
+constexpr int32_t promised_blocks(int32_t stored_dim) { return stored_dim <= 128 ? 2 : 1; }
 
 template <int kDim>
 struct PrefillLayout {
@@ -30,16 +35,31 @@ struct PrefillLayout {
   int32_t word[4];
 };
 
-// With what came before the last cut: O as each lane holds it, m and l by row.
+// With the run, what came before the last cut: m and l by row. O as each lane holds it comes
+// behind, or lies in the workspace where the device has no room for it.
 template <int kDim>
-struct PrefillFoldLayout {
-  static constexpr int32_t kTiles = PrefillLayout<kDim>::kTiles;
-
+struct PrefillRunLayout {
   PrefillLayout<kDim> tile;
-  float4 o[kTiles * kDim / 8][kAttentionThreads];
   float m[PrefillLayout<kDim>::kRows];
   float l[PrefillLayout<kDim>::kRows];
 };
+template <int kDim>
+struct PrefillFoldLayout {
+  static constexpr int32_t kFragments = PrefillLayout<kDim>::kTiles * kDim / 8;  // of a lane
+
+  PrefillRunLayout<kDim> run;
+  float4 o[kFragments * kAttentionThreads];
+};
+
+// This thread's fragment 0 of O of the run; the next ones are kAttentionThreads apart.
+template <int kDim>
+__device__ __forceinline__ float4* run_of_thread(const AttentionWork& work) {
+  using Layout = PrefillFoldLayout<kDim>;
+  float4* o = work.runs == nullptr
+                  ? shared_memory<Layout>().o
+                  : work.runs + int64_t{blockIdx.x} * (Layout::kFragments * kAttentionThreads);
+  return o + threadIdx.x;
+}
 
 // Block `index` of the unit's sequence K, V, K, V, ... into the ring. One group of copies, empty
 // behind the end.
@@ -116,8 +136,10 @@ __device__ __forceinline__ int32_t lane_row(int t) {
 
 // The state since the last cut joins what came before, and starts anew. By whole warps.
 template <int kDim, int kTiles>
-__device__ __forceinline__ void fold_cut(PrefillFoldLayout<kDim>& run,
+__device__ __forceinline__ void fold_cut(const AttentionWork& work,
+                                         PrefillRunLayout<kDim>& run,
                                          RowState<kDim, kTiles>& state) {
+  float4* run_o = run_of_thread<kDim>(work);
 #pragma unroll
   for (int t = 0; t < kTiles; ++t) {
     float* m = run.m + lane_row<kTiles>(t);
@@ -135,7 +157,7 @@ __device__ __forceinline__ void fold_cut(PrefillFoldLayout<kDim>& run,
     }
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
-      float4& o = run.o[t * (kDim / 8) + n][threadIdx.x];
+      float4& o = run_o[(t * (kDim / 8) + n) * kAttentionThreads];
       const auto& own = state.o[t][n];
       o = {folded(o.x, own[0], low),
            folded(o.y, own[1], low),
@@ -147,18 +169,23 @@ __device__ __forceinline__ void fold_cut(PrefillFoldLayout<kDim>& run,
 }
 
 template <int kDim>
-__device__ __forceinline__ void clear_run(PrefillFoldLayout<kDim>& run) {
+__device__ __forceinline__ void clear_run(const AttentionWork& work, PrefillRunLayout<kDim>& run) {
   const int32_t thread = threadIdx.x;
+  float4* run_o = run_of_thread<kDim>(work);
   if (thread < PrefillLayout<kDim>::kRows) {
     run.m[thread] = negative_infinity();
     run.l[thread] = 0;
   }
-  for (int n = 0; n < PrefillLayout<kDim>::kTiles * kDim / 8; ++n) run.o[n][thread] = {0, 0, 0, 0};
+  for (int n = 0; n < PrefillFoldLayout<kDim>::kFragments; ++n) {
+    run_o[n * kAttentionThreads] = {0, 0, 0, 0};
+  }
 }
 
 template <int kDim, int kTiles>
-__device__ __forceinline__ void take_run(const PrefillFoldLayout<kDim>& run,
+__device__ __forceinline__ void take_run(const AttentionWork& work,
+                                         const PrefillRunLayout<kDim>& run,
                                          RowState<kDim, kTiles>& state) {
+  const float4* run_o = run_of_thread<kDim>(work);
   __syncwarp();
 #pragma unroll
   for (int t = 0; t < kTiles; ++t) {
@@ -166,7 +193,7 @@ __device__ __forceinline__ void take_run(const PrefillFoldLayout<kDim>& run,
     state.l[t][1] = run.l[lane_row<kTiles>(t) + 8];
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
-      const float4 o = run.o[t * (kDim / 8) + n][threadIdx.x];
+      const float4 o = run_o[(t * (kDim / 8) + n) * kAttentionThreads];
       state.o[t][n][0] = o.x;
       state.o[t][n][1] = o.y;
       state.o[t][n][2] = o.z;
@@ -217,7 +244,7 @@ __device__ __forceinline__ void attend_unit(const AttentionWork& work,
     }
     const bool ends_cut = (page + 1) % kCutPages == 0 || page + 1 == unit.end_page;
     if (work.is_invariant && ends_cut) {
-      fold_cut(shared_memory<PrefillFoldLayout<kDim>>(), state);
+      fold_cut(work, shared_memory<PrefillRunLayout<kDim>>(), state);
     }
   }
 }
@@ -230,7 +257,7 @@ __device__ __forceinline__ void finish_unit(const AttentionWork& work,
   constexpr int32_t kParts = PrefillLayout<kDim>::kRows / kTileRows;
   const int32_t warp = threadIdx.x / 32;
   if (work.is_invariant) {
-    take_run(shared_memory<PrefillFoldLayout<kDim>>(), state);
+    take_run(work, shared_memory<PrefillRunLayout<kDim>>(), state);
   } else {
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
@@ -256,7 +283,7 @@ __device__ __forceinline__ void finish_unit(const AttentionWork& work,
 }
 
 template <class E, int kDim>
-__global__ void __launch_bounds__(kAttentionThreads, blocks_per_sm(kPrefillKernel, kDim))
+__global__ void __launch_bounds__(kAttentionThreads, promised_blocks(kDim))
     prefill_kernel(const __grid_constant__ AttentionWork work) {
   using Layout = PrefillLayout<kDim>;
   Layout& shared = shared_memory<Layout>();
@@ -268,7 +295,7 @@ __global__ void __launch_bounds__(kAttentionThreads, blocks_per_sm(kPrefillKerne
     take_unit(work, kPrefillKernel, Layout::kRows, index, shared.unit);
     for (int32_t i = 0; i < Layout::kBlocks - 1; ++i) load_block(work, unit, shared, i);
     load_queries<kDim, Layout::kRows>(work, unit, shared.queries, shared.positions);
-    if (work.is_invariant) clear_run(shared_memory<PrefillFoldLayout<kDim>>());
+    if (work.is_invariant) clear_run(work, shared_memory<PrefillRunLayout<kDim>>());
     RowState<kDim, Layout::kTiles> state;
     state.clear();
     attend_unit<E>(work, unit, shared, state);
@@ -279,28 +306,36 @@ __global__ void __launch_bounds__(kAttentionThreads, blocks_per_sm(kPrefillKerne
 
 }  // namespace
 
-cudaError_t prepare_prefill() {
+cudaError_t prepare_prefill(bool is_bf16,
+                            bool is_invariant,
+                            int64_t shared_limit,
+                            AttentionFits& fits) {
   cudaError_t error = cudaSuccess;
-  for (const int32_t width : {64, 80, 96, 128, 256}) {
+  for (const int32_t width : kAttentionWidths) {
     const cudaError_t failed = for_width(width, [&]<int kDim>() {
-      constexpr int64_t kBytes = sizeof(PrefillFoldLayout<kDim>);
-      static_assert(kBytes == listed_shared_bytes(kPrefillKernel, kDim));
-      const cudaError_t first = allow_shared_memory(prefill_kernel<Bf16, kDim>, kBytes);
-      return first != cudaSuccess ? first : allow_shared_memory(prefill_kernel<Fp16, kDim>, kBytes);
+      constexpr AttentionInstance kListed = listed_instance(kPrefillKernel, kDim);
+      static_assert(sizeof(PrefillFoldLayout<kDim>) == kListed.shared_bytes);
+      static_assert(sizeof(PrefillRunLayout<kDim>) == kListed.lean_bytes);
+      static_assert(sizeof(PrefillLayout<kDim>) == choose_fit(kListed, false, 0).shared_bytes);
+      static_assert(kListed.lean_bytes <= kLeastSharedBytes);
+      const auto kernel = is_bf16 ? prefill_kernel<Bf16, kDim> : prefill_kernel<Fp16, kDim>;
+      return prepare_instance(kernel, kListed, is_invariant, shared_limit, fits);
     });
     if (error == cudaSuccess) error = failed;
   }
   return error;
 }
 
-void launch_prefill(
-    CudaQueue& queue, const AttentionWork& work, int32_t stored_dim, bool is_bf16, int32_t blocks) {
+void launch_prefill(CudaQueue& queue,
+                    const AttentionWork& work,
+                    int32_t stored_dim,
+                    bool is_bf16,
+                    const AttentionFit& fit) {
   LaunchConfig config;
-  config.grid = dim3(static_cast<unsigned>(blocks));
+  config.grid = dim3(static_cast<unsigned>(launch_blocks(fit, queue.num_blocks())));
   config.block = dim3(kAttentionThreads);
+  config.shared_bytes = fit.shared_bytes;
   for_width(stored_dim, [&]<int kDim>() {
-    config.shared_bytes =
-        work.is_invariant ? sizeof(PrefillFoldLayout<kDim>) : sizeof(PrefillLayout<kDim>);
     launch(queue,
            "attention_prefill",
            is_bf16 ? prefill_kernel<Bf16, kDim> : prefill_kernel<Fp16, kDim>,

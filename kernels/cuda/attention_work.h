@@ -30,6 +30,8 @@ struct AttentionWork {
   int64_t head_stride;
   int64_t v_offset;
   unsigned char* partials;
+  float4* runs;            // null: a prefill block keeps its run in shared memory
+  int32_t has_short_ring;  // a decode block
   ScoreRule rule;
   int32_t is_invariant;
 };

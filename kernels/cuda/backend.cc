@@ -23,10 +23,11 @@ StatusOr<std::unique_ptr<Backend>> make_cuda_backend(const CudaBackendOptions& o
 namespace cuda {
 namespace {
 
-// Kernels are built for sm_80 and for sm_90a, and as PTX for later devices.
+// The device's own, whichever code it runs (sm_80's on all of sm_8x, sm_90a's, PTX on later ones):
+// tensor cores of two architectures may add in another order.
 std::string architecture_of(const cudaDeviceProp& properties) {
-  if (properties.major == 9 && properties.minor == 0) return "sm_90a";
-  return properties.major == 8 ? "sm_80" : "compute_90";
+  const bool is_hopper = properties.major == 9 && properties.minor == 0;
+  return concat("sm_", properties.major, properties.minor, is_hopper ? "a" : "");
 }
 
 Status no_device(const CudaBackendOptions& options, const std::string& why) {
@@ -66,19 +67,18 @@ StatusOr<std::unique_ptr<Backend>> CudaBackend::make(const CudaBackendOptions& o
                             properties.minor,
                             ", 8.0 is needed"));
   }
-  if (static_cast<int64_t>(properties.sharedMemPerBlockOptin) < most_attention_bytes()) {
+  const auto shared_limit = static_cast<int64_t>(properties.sharedMemPerBlockOptin);
+  if (shared_limit < kLeastSharedBytes) {
     return no_device(options,
                      concat(properties.name,
                             " gives a block ",
-                            properties.sharedMemPerBlockOptin,
-                            " bytes of shared memory, attention needs ",
-                            most_attention_bytes(),
-                            "; A100, H100 and later data-center devices have them"));
+                            shared_limit,
+                            " bytes of shared memory, ",
+                            kLeastSharedBytes,
+                            " are needed"));
   }
   std::unique_ptr<CudaBackend> backend(new CudaBackend(options, properties));
-  for (const auto prepare : {prepare_linear, prepare_attention, prepare_sampling}) {
-    if (error == cudaSuccess) error = prepare();
-  }
+  error = backend->prepare_kernels(shared_limit);
   if (error == cudaSuccess) error = backend->staging_.open();
   if (error != cudaSuccess) return no_device(options, cudaGetErrorString(error));
   return backend;
@@ -89,6 +89,13 @@ CudaBackend::CudaBackend(const CudaBackendOptions& options, const cudaDeviceProp
       device_name_(properties.name),
       architecture_(architecture_of(properties)),
       num_blocks_(properties.multiProcessorCount) {}
+
+cudaError_t CudaBackend::prepare_kernels(int64_t shared_limit) {
+  cudaError_t error = prepare_linear(is_bf16(), tile_residency_);
+  if (error != cudaSuccess) return error;
+  error = prepare_attention(is_bf16(), options_.invariant, shared_limit, attention_fits_);
+  return error != cudaSuccess ? error : prepare_sampling();
+}
 
 CudaBackend::~CudaBackend() = default;
 

@@ -17,6 +17,7 @@
 #include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/cuda_queue.h"
 #include "kernels/cuda/cuda_weight.h"
+#include "kernels/cuda/device_fit.h"
 #include "kernels/cuda/staging.h"
 #include "kernels/cuda/weight_stream.h"
 #include "kernels/cuda_backend.h"
@@ -189,12 +190,17 @@ class CudaBackend final : public Backend {
   CudaBackend(const CudaBackendOptions& options, const cudaDeviceProp& properties);
 
   bool is_bf16() const { return options_.dtype == DType::kBFloat16; }
+  // How the kernels run on this device, which gives a block `shared_limit` bytes of shared memory.
+  cudaError_t prepare_kernels(int64_t shared_limit);
   bool start_rival();
 
   const CudaBackendOptions options_;
   const std::string device_name_;
   const std::string architecture_;  // "sm_90a"
   const int32_t num_blocks_;        // a new queue's budget: all SMs
+  // device_fit.h
+  TileResidency tile_residency_;
+  AttentionFits attention_fits_;
   Staging staging_;
   std::unique_ptr<WeightStream> weight_stream_;  // from the first pack() on
   std::unique_ptr<CublasLt> cublaslt_;           // from the first tune_linear() on
@@ -206,15 +212,14 @@ class CudaBackend final : public Backend {
   std::map<StepKey, Recording> graphs_;  // of the keys seen so far; goes first
 };
 
-// What kernels with much shared memory ask for at start; loads their modules. Each in its op's
-// file.
-cudaError_t prepare_linear();
-cudaError_t prepare_attention();
+// What kernels with much shared memory ask for at start, and how many of their blocks the device
+// holds; loads their modules. Each in its op's file.
+cudaError_t prepare_linear(bool is_bf16, TileResidency& resident);
+cudaError_t prepare_attention(bool is_bf16,
+                              bool is_invariant,
+                              int64_t shared_limit,
+                              AttentionFits& fits);
 cudaError_t prepare_sampling();
-
-// Shared memory that a device must give a block: all instances of attention are loaded, whichever
-// model is served.
-int64_t most_attention_bytes();
 
 // The scratch of each op, from the workspace's start (bytes), for at most these sizes.
 int64_t linear_workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n);

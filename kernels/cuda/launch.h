@@ -16,9 +16,9 @@ struct LaunchConfig {
   dim3 grid = {1, 1, 1};
   dim3 block = {1, 1, 1};
   int64_t shared_bytes = 0;
-  int32_t cluster = 1;    // blocks of a cluster along x
+  int32_t cluster = 1;  // blocks of a cluster along x
   bool overlaps = false;  // programmatic launch: may start before its predecessor has ended
-  int32_t priority = 0;   // lower runs first; 0: the queue's own
+  int32_t priority = 0;  // lower runs first; 0: the queue's own
   bool cooperative =
       false;  // all blocks run at once, or the launch fails: they may wait for others
 };
@@ -69,6 +69,21 @@ cudaError_t allow_shared_memory(void (*kernel)(Parameters...), int64_t bytes) {
   return cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                               cudaFuncAttributeMaxDynamicSharedMemorySize,
                               static_cast<int>(bytes));
+}
+
+// `blocks`: how many of `kernel` an SM of this device holds at once, by registers, threads and
+// shared memory; asked once when the backend is made, after allow_shared_memory(). Less than one is
+// an error.
+template <class... Parameters>
+cudaError_t ask_resident_blocks(void (*kernel)(Parameters...),
+                                int32_t threads,
+                                int64_t shared_bytes,
+                                int32_t& blocks) {
+  int count = 0;
+  const cudaError_t error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(
+      &count, reinterpret_cast<const void*>(kernel), threads, static_cast<size_t>(shared_bytes));
+  blocks = count;
+  return error == cudaSuccess && count < 1 ? cudaErrorInvalidConfiguration : error;
 }
 
 }  // namespace trireme::cuda

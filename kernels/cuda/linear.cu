@@ -162,7 +162,8 @@ void CudaBackend::linear(Queue& queue,
   CudaQueue& stream = cuda_queue(queue);
   const LinearTask task = make_task(x, packed, epilogue, out);
   const LinearShape shape = shape_of(task, packed);
-  const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), options_.invariant);
+  const LinearLaunch launch =
+      choose_linear(shape, {stream.num_blocks(), tile_residency_}, options_.invariant);
   if (launch.num_tiles() == 0) return;
   if (cublaslt_ != nullptr && may_take_rival(task) &&
       enqueue_rival(*cublaslt_, stream, workspace, task, is_bf16())) {
@@ -177,7 +178,8 @@ void CudaBackend::linear_add_norm(
   CudaQueue& stream = cuda_queue(queue);
   LinearTask task = make_task(x, packed, {}, sum.delta);
   const LinearShape shape = shape_of(task, packed);
-  const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), options_.invariant);
+  const LinearLaunch launch =
+      choose_linear(shape, {stream.num_blocks(), tile_residency_}, options_.invariant);
   if (stream.counters() == nullptr || !takes_norm(shape, launch)) {
     return Backend::linear_add_norm(queue, workspace, x, weight, sum);
   }
@@ -198,7 +200,8 @@ void CudaBackend::linear_qkv(Queue& queue,
   CudaQueue& stream = cuda_queue(queue);
   LinearTask task = make_task(x, packed, {.bias = bias}, target.qkv);
   const LinearShape shape = shape_of(task, packed);
-  const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), options_.invariant);
+  const LinearLaunch launch =
+      choose_linear(shape, {stream.num_blocks(), tile_residency_}, options_.invariant);
   if (stream.counters() == nullptr || !takes_heads(shape, launch, target.spec.shape.head_dim) ||
       is_rival_better(cublaslt_.get(), task, workspace)) {
     return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
@@ -238,7 +241,7 @@ void CudaBackend::tune_linear(Queue& queue,
   }
   if (!may_take_rival(tasks[0])) return;
   const LinearShape shape = shape_of(tasks[0], static_cast<const CudaWeight&>(*weights[0]));
-  const LinearLaunch launch = choose_linear(shape, stream.num_blocks(), false);
+  const LinearLaunch launch = choose_linear(shape, {stream.num_blocks(), tile_residency_}, false);
   const auto own = [&](size_t i) {
     enqueue_own(stream, workspace, tasks[i], shape, launch, is_bf16());
   };
@@ -254,7 +257,9 @@ bool CudaBackend::load_tuning(std::string_view bytes) {
   return start_rival() && cublaslt_->table().load(bytes);
 }
 
-cudaError_t prepare_linear() { return prepare_linear_tile(); }
+cudaError_t prepare_linear(bool is_bf16, TileResidency& resident) {
+  return prepare_linear_tile(is_bf16, resident);
+}
 
 int64_t linear_workspace_bytes(int64_t max_rows, int64_t, int64_t max_n) {
   const int64_t sums = kMaxSplit * max_rows * pad_to(max_n, kRowPad) * int64_t{sizeof(float)};

@@ -18,7 +18,8 @@
 //   stream, 8 x 32, norm      256    96 / 103         9216  2
 //     with heads              256   101 / 105         9216  2
 //   finish                    128    48 /  48            0  -
-// 98304 bytes fit every GPU from sm_80 on (99 KiB a block), and twice an SM of sm_90.
+// 98304 bytes fit every GPU from sm_80 on (kLeastSharedBytes), and twice an SM of sm_90. How many
+// an SM holds is asked at start.
 #pragma once
 
 #include "kernels/cuda/cuda_queue.h"
@@ -35,7 +36,7 @@ void launch_linear_tile(CudaQueue& queue,
                         const LinearLaunch& launch,
                         const LinearTask& task,
                         bool is_bf16);
-cudaError_t prepare_linear_tile();
+cudaError_t prepare_linear_tile(bool is_bf16, TileResidency& resident);
 
 // linear_stream.cu: up to kMaxStreamRows rows, at the rate of memory.
 void launch_linear_stream(CudaQueue& queue,

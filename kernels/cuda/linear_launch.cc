@@ -6,8 +6,6 @@ namespace trireme::cuda {
 
 namespace {
 
-// Blocks an SM holds at once: tiles of up to 128 tokens leave room for a second one.
-constexpr int32_t kResident = 2;
 // Blocks that the cut of the invariant mode aims at: two an SM of the largest GPUs of sm_80 to
 // sm_90a (108 to 132 SMs). A constant, as the budget must not change the bits.
 constexpr int32_t kInvariantBlocks = 256;
@@ -35,6 +33,11 @@ void set_chunks(LinearLaunch& launch, int32_t strips, int32_t chunks) {
   chunks = std::clamp(std::min(chunks, strips / kMinChunkStrips), 1, kMaxSplit);
   launch.chunk_strips = ceil_div(strips, chunks);
   launch.split_k = ceil_div(strips, launch.chunk_strips);
+}
+
+// Blocks that run at once.
+int32_t slots_of(const LinearBudget& budget, const LinearLaunch& launch) {
+  return budget.resident.of(launch.tile_tokens) * budget.num_blocks;
 }
 
 LinearLaunch choose_stream(const LinearShape& shape, int32_t num_blocks) {
@@ -75,21 +78,20 @@ bool takes_heads(const LinearShape& shape, const LinearLaunch& launch, int32_t h
          head_dim % launch.tile_rows == 0 && shape.n / head_dim <= kMaxTailHeads;
 }
 
-LinearLaunch choose_linear(const LinearShape& shape, int32_t num_blocks, bool invariant) {
+LinearLaunch choose_linear(const LinearShape& shape, const LinearBudget& budget, bool invariant) {
   if (shape.rows <= 0 || shape.n <= 0) return {};
   if (invariant) return choose_invariant(shape);
-  if (shape.rows <= kMaxStreamRows) return choose_stream(shape, num_blocks);
+  if (shape.rows <= kMaxStreamRows) return choose_stream(shape, budget.num_blocks);
 
   LinearLaunch launch;
   set_tile(launch, shape, fitting_tokens(shape.rows));
   if (shape.rows > 128) {
     LinearLaunch wide;
     set_tile(wide, shape, 256);
-    if (wide.num_tiles() >= num_blocks) launch = wide;
+    if (wide.num_tiles() >= slots_of(budget, wide)) launch = wide;
   }
   const int32_t strips = ceil_div(shape.k, kStripColumns);
-  const int32_t slots = launch.tile_tokens == 256 ? num_blocks : kResident * num_blocks;
-  set_chunks(launch, strips, slots / launch.num_tiles());
+  set_chunks(launch, strips, slots_of(budget, launch) / launch.num_tiles());
   if (partial_bytes(shape, launch) > kPartialBytes) set_chunks(launch, strips, 1);
   return launch;
 }

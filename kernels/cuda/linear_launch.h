@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "base/cuda_memory.h"
+#include "kernels/cuda/device_fit.h"
 
 namespace trireme::cuda {
 
@@ -40,6 +41,13 @@ struct LinearShape {
   int32_t rows = 0;  // tokens
   int32_t n = 0;     // packed rows of W, gaps between gate and up included
   int32_t k = 0;
+};
+
+// What a launch may fill: the queue's budget of SMs, and the blocks of each tile that one of them
+// holds at once (prepare_linear() asks the device).
+struct LinearBudget {
+  int32_t num_blocks = 1;
+  TileResidency resident = {};
 };
 
 struct LinearLaunch {
@@ -71,8 +79,8 @@ constexpr TilePlace place_of_block(int32_t index, int32_t row_tiles, int32_t tok
   return {inside / width, first + inside % width};
 }
 
-// No rows: no tiles. `num_blocks` is the queue's budget, one block an SM.
-LinearLaunch choose_linear(const LinearShape& shape, int32_t num_blocks, bool invariant);
+// No rows: no tiles. The invariant mode does not look at the budget.
+LinearLaunch choose_linear(const LinearShape& shape, const LinearBudget& budget, bool invariant);
 
 // Whether the launch may have a tail that norms its rows, or one that finishes its heads.
 bool takes_norm(const LinearShape& shape, const LinearLaunch& launch);

@@ -301,10 +301,13 @@ void with_tile(const LinearLaunch& launch, const Action& action) {
 }
 
 template <class T>
-cudaError_t allow_tile() {
-  const cudaError_t error = allow_shared_memory(linear_tile<Bf16, T>, sizeof(TileShared<T>));
+cudaError_t prepare_tile(bool is_bf16, TileResidency& resident) {
+  constexpr int64_t kBytes = sizeof(TileShared<T>);
+  static_assert(kBytes <= kLeastSharedBytes);
+  const auto kernel = is_bf16 ? linear_tile<Bf16, T> : linear_tile<Fp16, T>;
+  const cudaError_t error = allow_shared_memory(kernel, kBytes);
   if (error != cudaSuccess) return error;
-  return allow_shared_memory(linear_tile<Fp16, T>, sizeof(TileShared<T>));
+  return ask_resident_blocks(kernel, T::kThreads, kBytes, resident.of(T::kTokens));
 }
 
 }  // namespace
@@ -326,15 +329,15 @@ void launch_linear_tile(CudaQueue& queue,
   });
 }
 
-cudaError_t prepare_linear_tile() {
-  for (const auto allow : {allow_tile<Tile8>,
-                           allow_tile<Tile16>,
-                           allow_tile<Tile32>,
-                           allow_tile<Tile64>,
-                           allow_tile<Tile128>,
-                           allow_tile<Tile128Folded>,
-                           allow_tile<Tile256>}) {
-    const cudaError_t error = allow();
+cudaError_t prepare_linear_tile(bool is_bf16, TileResidency& resident) {
+  for (const auto prepare : {prepare_tile<Tile8>,
+                             prepare_tile<Tile16>,
+                             prepare_tile<Tile32>,
+                             prepare_tile<Tile64>,
+                             prepare_tile<Tile128Folded>,  // whose blocks are those of Tile128 next
+                             prepare_tile<Tile128>,
+                             prepare_tile<Tile256>}) {
+    const cudaError_t error = prepare(is_bf16, resident);
     if (error != cudaSuccess) return error;
   }
   return cudaSuccess;

@@ -47,6 +47,14 @@ TEST(GpuFindings, AWholeMachineHasNothingToFix) {
   EXPECT_THAT(about(findings, "NCCL").found, HasSubstr("ip_local_port_range"));
 }
 
+TEST(GpuFindings, EveryGpuFromCapabilityEightOnServes) {
+  for (const char* capability : {"8.0", "8.6", "8.7", "8.9", "9.0", "12.0"}) {
+    DeviceReport report = machine();
+    report.gpus = {gpu_of(capability, {})};
+    EXPECT_EQ(about(gpu_findings(report, true), "GPU 0").grade, Grade::kGood) << capability;
+  }
+}
+
 TEST(GpuFindings, WhatIsMissingHasAFix) {
   DeviceReport report = machine();
   report.driver = "12.4";

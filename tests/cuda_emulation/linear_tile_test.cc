@@ -43,7 +43,8 @@ class LinearTile : public testing::TestWithParam<bool> {
         weight_(padded_weight()),
         out_(size_t{kRows} * kColumns),
         partials_(size_t{kStrips} * kRows * kPaddedN) {
-    EXPECT_EQ(prepare_linear_tile(), cudaSuccess);
+    TileResidency resident;
+    EXPECT_EQ(prepare_linear_tile(GetParam(), resident), cudaSuccess);
     cudaStream_t stream = nullptr;
     cudaEvent_t event = nullptr;
     EXPECT_EQ(cudaStreamCreate(&stream), cudaSuccess);

@@ -59,6 +59,7 @@ struct PlanCase {
   AttentionSpec spec;
   int32_t num_blocks = 6;
   bool is_invariant = false;
+  AttentionFit fits[2] = {{.blocks_per_sm = 2}, {.blocks_per_sm = 1}};  // by kernel
 };
 
 struct Planned {
@@ -115,10 +116,9 @@ Planned plan_of(const PlanCase& plan_case) {
   work.group = shape.num_heads / shape.num_kv_heads;
   work.rule.window = plan_case.spec.window > 0 ? plan_case.spec.window : 0x7fffffff;
   work.is_invariant = plan_case.is_invariant;
-  launch_planner(
-      *queue,
-      work.plan,
-      plan_arguments(batch, plan_case.spec, plan_case.num_blocks, plan_case.is_invariant));
+  const PlanArguments arguments = plan_arguments(
+      batch, plan_case.spec, plan_case.fits, plan_case.num_blocks, plan_case.is_invariant);
+  launch_planner(*queue, work.plan, arguments);
   Planned planned;
   cudaDeviceSynchronize();
   cudaMemcpy(&planned.header, work.plan.header, sizeof(planned.header), cudaMemcpyDeviceToHost);
@@ -147,6 +147,10 @@ PlanCase random_case(uint32_t seed) {
   const int32_t budgets[] = {1, 6, 132};
   plan_case.num_blocks = budgets[below(3)];
   plan_case.is_invariant = below(2) == 0;
+  for (AttentionFit& fit : plan_case.fits) fit.blocks_per_sm = 1 + below(3);
+  if (plan_case.is_invariant && below(2) == 0) {
+    plan_case.fits[kPrefillKernel].run_bytes = run_bytes(stored_dim(plan_case.spec.shape.head_dim));
+  }
   return plan_case;
 }
 
@@ -208,7 +212,10 @@ void expect_own_slots(const PlanCase& plan_case, const Planned& planned) {
     }
   }
   if (slots.empty()) return;
-  EXPECT_LT(*slots.rbegin(), max_partials(stored_dim(plan_case.spec.shape.head_dim)));
+  const AttentionFit& prefill = plan_case.fits[kPrefillKernel];
+  const int64_t runs = int64_t{launch_blocks(prefill, plan_case.num_blocks)} * prefill.run_bytes;
+  const int32_t width = stored_dim(plan_case.spec.shape.head_dim);
+  EXPECT_LE((*slots.rbegin() + 1) * partial_bytes(width), kPartialBytes - runs);
   EXPECT_LT(*counters.rbegin(), kMaxSplitTiles);
 }
 
@@ -236,16 +243,19 @@ TEST(AttentionPlan, InvariantUnitsEndAtCutsOfAbsolutePositions) {
   }
 }
 
-TEST(AttentionPlan, OneLongContextFillsTheBudget) {
+TEST(AttentionPlan, OneLongContextFillsTheBlocksThatTheDeviceHolds) {
   for (const bool is_invariant : {false, true}) {
-    PlanCase plan_case;
-    plan_case.segments = {{65535, 1}};
-    plan_case.spec.shape = {32, 8, 128};
-    plan_case.num_blocks = 132;
-    plan_case.is_invariant = is_invariant;
-    const size_t units = plan_of(plan_case).units[kDecodeKernel].size();
-    EXPECT_GE(units, 100u);
-    EXPECT_LE(units, 132u) << "a second wave";
+    for (const int32_t resident : {1, 2, 3}) {
+      PlanCase plan_case;
+      plan_case.segments = {{131071, 1}};
+      plan_case.spec.shape = {32, 8, 128};
+      plan_case.num_blocks = 132;
+      plan_case.is_invariant = is_invariant;
+      plan_case.fits[kDecodeKernel].blocks_per_sm = resident;
+      const auto units = static_cast<int32_t>(plan_of(plan_case).units[kDecodeKernel].size());
+      EXPECT_GE(units, resident * 100);
+      EXPECT_LE(units, resident * 132) << "another wave";
+    }
   }
 }
 
@@ -260,18 +270,28 @@ TEST(AttentionPlan, ManyRequestsAreNotSplit) {
 }
 
 TEST(AttentionPlan, AChunkTooSmallForTheDeviceIsSplit) {
-  PlanCase plan_case;
-  plan_case.segments = {{16384, 64}};
-  plan_case.spec.shape = {8, 2, 128};
-  plan_case.num_blocks = 132;
-  const auto units = plan_of(plan_case).units[kPrefillKernel];
-  EXPECT_GE(units.size(), 120u);
-  EXPECT_LE(units.size(), 264u) << "two blocks an SM";
+  for (const int32_t resident : {1, 2}) {
+    PlanCase plan_case;
+    plan_case.segments = {{32768, 64}};
+    plan_case.spec.shape = {8, 2, 128};
+    plan_case.num_blocks = 132;
+    plan_case.fits[kPrefillKernel].blocks_per_sm = resident;
+    const auto units = static_cast<int32_t>(plan_of(plan_case).units[kPrefillKernel].size());
+    EXPECT_GE(units, resident * 120);
+    EXPECT_LE(units, resident * 132);
+  }
 }
 
 TEST(AttentionPlan, SizesFitTheirMemory) {
   for (const int32_t width : {64, 80, 96, 128, 256}) {
-    EXPECT_LE(max_partials(width) * partial_bytes(width), kPartialBytes);
+    EXPECT_LE(max_partials(width, 0) * partial_bytes(width), kPartialBytes);
+    for (const int32_t num_blocks : {1, 142, 5000}) {
+      const AttentionFit fit = {.run_bytes = run_bytes(width), .blocks_per_sm = 2};
+      const int64_t runs = int64_t{launch_blocks(fit, num_blocks)} * fit.run_bytes;
+      EXPECT_GE(runs, fit.run_bytes);
+      EXPECT_LE(runs + max_partials(width, runs) * partial_bytes(width), kPartialBytes);
+      EXPECT_GE(max_partials(width, runs), max_partials(width, 0) / 2);
+    }
     EXPECT_EQ(prefill_rows(width) % (kTileRows * kAttentionWarps), 0);
   }
   std::vector<std::byte> memory(static_cast<size_t>(plan_bytes(5)));
@@ -292,8 +312,24 @@ TEST(AttentionPlan, InstancesAreListedOnce) {
     EXPECT_TRUE(listed.emplace(instance.kernel, instance.stored_dim, instance.is_bf16).second);
     EXPECT_LE(instance.registers, 255);
     EXPECT_LE(instance.shared_bytes, 163 * 1024) << "sm_80";
+    EXPECT_LE(instance.lean_bytes, kLeastSharedBytes);
   }
   EXPECT_LE(listed.size(), 24u);
+}
+
+TEST(AttentionPlan, TheFitIsTheLargestThatTheDeviceHasRoomFor) {
+  for (const AttentionInstance& instance : kAttentionInstances) {
+    for (const int64_t limit : {99, 100, 163, 227}) {
+      for (const bool is_invariant : {false, true}) {
+        const AttentionFit fit = choose_fit(instance, is_invariant, limit * 1024);
+        ASSERT_LE(fit.shared_bytes, limit * 1024);
+        const bool is_prefill = instance.kernel == kPrefillKernel;
+        const bool has_room = instance.shared_bytes <= limit * 1024;
+        EXPECT_EQ(fit.is_lean, !has_room || (is_prefill && !is_invariant));
+        EXPECT_EQ(fit.run_bytes > 0, is_prefill && is_invariant && !has_room);
+      }
+    }
+  }
 }
 
 }  // namespace

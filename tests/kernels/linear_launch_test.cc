@@ -11,6 +11,9 @@ constexpr int64_t kRowPad = 128;
 
 int64_t padded(int64_t n) { return (n + kRowPad - 1) / kRowPad * kRowPad; }
 
+// Two blocks an SM of every tile but the largest, as ptxas is asked to leave room for.
+LinearBudget budget_of(int32_t num_blocks) { return {num_blocks, {{2, 2, 2, 2, 2, 1}}}; }
+
 std::vector<LinearShape> shapes() {
   std::vector<LinearShape> all;
   for (const int32_t rows : {1, 7, 8, 9, 16, 17, 40, 64, 65, 129, 300, 512, 2048, 8192}) {
@@ -27,7 +30,7 @@ void for_each_launch(const Check& check) {
   for (const bool invariant : {false, true}) {
     for (const int32_t blocks : {1, 16, 108, 132}) {
       for (const LinearShape& shape : shapes()) {
-        const LinearLaunch launch = choose_linear(shape, blocks, invariant);
+        const LinearLaunch launch = choose_linear(shape, budget_of(blocks), invariant);
         SCOPED_TRACE(testing::Message() << shape.rows << " x " << shape.n << " x " << shape.k
                                         << ", " << blocks << " blocks, invariant " << invariant);
         check(shape, launch);
@@ -90,9 +93,9 @@ TEST(LinearLaunch, PartialSumsFitTheirBound) {
 // What D1 rests on: the cut of K knows neither rows nor budget, and the stream kernel stays away.
 TEST(LinearLaunch, TheInvariantCutDependsOnTheWeightAlone) {
   for (const LinearShape& shape : shapes()) {
-    const LinearLaunch one = choose_linear({1, shape.n, shape.k}, 132, true);
+    const LinearLaunch one = choose_linear({1, shape.n, shape.k}, budget_of(132), true);
     for (const int32_t blocks : {1, 132}) {
-      const LinearLaunch launch = choose_linear(shape, blocks, true);
+      const LinearLaunch launch = choose_linear(shape, {blocks, {{blocks, 2, 3, 1, 4, 1}}}, true);
       ASSERT_EQ(launch.chunk_strips, one.chunk_strips);
       ASSERT_TRUE(!launch.streams && launch.folds && launch.tile_tokens <= 128);
     }
@@ -100,12 +103,28 @@ TEST(LinearLaunch, TheInvariantCutDependsOnTheWeightAlone) {
 }
 
 TEST(LinearLaunch, FewRowsStreamAndManyUseWideTiles) {
-  EXPECT_TRUE(choose_linear({16, 4096, 4096}, 132, false).streams);
-  EXPECT_FALSE(choose_linear({17, 4096, 4096}, 132, false).streams);
-  EXPECT_EQ(choose_linear({8192, 4096, 4096}, 132, false).tile_tokens, 256);
-  // 32 tiles on 132 SMs: K is cut so that the blocks fill them twice.
-  const LinearLaunch cut = choose_linear({32, 4096, 4096}, 132, false);
-  EXPECT_EQ(cut.num_tiles() * cut.split_k, 256);
+  const LinearBudget budget = budget_of(132);
+  EXPECT_TRUE(choose_linear({16, 4096, 4096}, budget, false).streams);
+  EXPECT_FALSE(choose_linear({17, 4096, 4096}, budget, false).streams);
+  EXPECT_EQ(choose_linear({8192, 4096, 4096}, budget, false).tile_tokens, 256);
+}
+
+// 32 tiles on 132 SMs: K is cut so that the blocks fill what the SMs hold.
+TEST(LinearLaunch, TheFastCutFillsTheBlocksThatTheDeviceHolds) {
+  for (const int32_t resident : {1, 2, 3}) {
+    LinearBudget budget = {132, {}};
+    budget.resident.of(32) = resident;
+    const LinearLaunch cut = choose_linear({32, 4096, 4096}, budget, false);
+    EXPECT_LE(cut.num_tiles() * cut.split_k, resident * 132);
+    EXPECT_GT(cut.num_tiles() * cut.split_k, (resident - 1) * 132);
+  }
+}
+
+TEST(LinearLaunch, WideTilesAreTakenWhereTheyFillTheBlocksThatTheDeviceHolds) {
+  LinearBudget budget = {128, {}};
+  EXPECT_EQ(choose_linear({1024, 4096, 4096}, budget, false).tile_tokens, 256) << "128 tiles";
+  budget.resident.of(256) = 2;
+  EXPECT_EQ(choose_linear({1024, 4096, 4096}, budget, false).tile_tokens, 128);
 }
 
 // The 200 nodes of a step rest on it: no launch of its own for norms, rope and pages.
@@ -113,24 +132,24 @@ TEST(LinearLaunch, AStepOfOneTokenOfLlama8BHasTails) {
   for (const int32_t blocks : {108, 114, 132}) {  // A100, H100 PCIe, H100 and H200
     for (const int32_t k : {4096, 14336}) {
       const LinearShape shape = {1, 4096, k};
-      EXPECT_TRUE(takes_norm(shape, choose_linear(shape, blocks, false)));
-      EXPECT_FALSE(takes_norm(shape, choose_linear(shape, blocks, true)));
+      EXPECT_TRUE(takes_norm(shape, choose_linear(shape, budget_of(blocks), false)));
+      EXPECT_FALSE(takes_norm(shape, choose_linear(shape, budget_of(blocks), true)));
     }
     const LinearShape qkv = {1, 6144, 4096};
-    EXPECT_TRUE(takes_heads(qkv, choose_linear(qkv, blocks, false), 128));
-    EXPECT_FALSE(takes_heads(qkv, choose_linear(qkv, blocks, true), 128));
+    EXPECT_TRUE(takes_heads(qkv, choose_linear(qkv, budget_of(blocks), false), 128));
+    EXPECT_FALSE(takes_heads(qkv, choose_linear(qkv, budget_of(blocks), true), 128));
   }
 }
 
 TEST(LinearLaunch, ATailTakesFewRowsAndWholeHeads) {
   const auto norm = [](const LinearShape& shape) {
-    return takes_norm(shape, choose_linear(shape, 132, false));
+    return takes_norm(shape, choose_linear(shape, budget_of(132), false));
   };
   EXPECT_TRUE(norm({kMaxNormRows, kMaxNormWidth, 64}));
   EXPECT_FALSE(norm({kMaxNormRows + 1, kMaxNormWidth, 64}));
   EXPECT_FALSE(norm({1, kMaxNormWidth + 8, 64}));
   const auto heads = [](const LinearShape& shape, int32_t head_dim) {
-    return takes_heads(shape, choose_linear(shape, 132, false), head_dim);
+    return takes_heads(shape, choose_linear(shape, budget_of(132), false), head_dim);
   };
   EXPECT_TRUE(heads({kMaxHeadRows, 1600, 64}, 80));   // tiles of 16 rows
   EXPECT_FALSE(heads({kMaxHeadRows, 8000, 64}, 80));  // of 32: a head ends inside one
@@ -141,8 +160,8 @@ TEST(LinearLaunch, ATailTakesFewRowsAndWholeHeads) {
 
 TEST(LinearLaunch, NoRowsAreNoTiles) {
   for (const bool invariant : {false, true}) {
-    EXPECT_EQ(choose_linear({0, 4096, 4096}, 132, invariant).num_tiles(), 0);
-    EXPECT_EQ(choose_linear({5, 0, 64}, 132, invariant).num_tiles(), 0);
+    EXPECT_EQ(choose_linear({0, 4096, 4096}, budget_of(132), invariant).num_tiles(), 0);
+    EXPECT_EQ(choose_linear({5, 0, 64}, budget_of(132), invariant).num_tiles(), 0);
   }
 }
 
