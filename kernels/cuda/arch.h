@@ -211,7 +211,7 @@ __device__ __forceinline__ void dependency_wait() {
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
-// From here on the successor may start.
+// From here on the successor may start. For programmatic launches, which are off (launch.h).
 __device__ __forceinline__ void dependency_release() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");

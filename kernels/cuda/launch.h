@@ -17,7 +17,9 @@ struct LaunchConfig {
   dim3 block = {1, 1, 1};
   int64_t shared_bytes = 0;
   int32_t cluster = 1;  // blocks of a cluster along x
-  bool overlaps = false;  // programmatic launch: may start before its predecessor has ended
+  // Programmatic launch: may start before its predecessor has ended. No op sets it and no kernel
+  // calls dependency_release(): what it wins is not measured.
+  bool overlaps = false;
   int32_t priority = 0;  // lower runs first; 0: the queue's own
   bool cooperative =
       false;  // all blocks run at once, or the launch fails: they may wait for others
