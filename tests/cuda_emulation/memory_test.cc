@@ -1,3 +1,5 @@
+#include <cuda.h>
+
 #include <cstring>
 
 #include "tests/cuda_emulation/emulated.h"
@@ -25,6 +27,40 @@ TEST(Memory, ADeviceHasAsManyBytesAsItSays) {
   EXPECT_EQ(allocated_bytes(0), 700 << 10);
   EXPECT_EQ(cudaFree(first), cudaSuccess);
   EXPECT_EQ(allocated_bytes(0), 0);
+}
+
+// As the driver does it: addresses, then memory behind their start, then neither.
+TEST(Memory, ReservedAddressesCountOnlyTheMemoryBehindThem) {
+  constexpr size_t kUnit = 2 << 20;
+  CUmemAllocationProp properties = {};
+  size_t unit = 0;
+  cuMemGetAllocationGranularity(&unit, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM);
+  ASSERT_EQ(unit, kUnit);
+  CUdeviceptr address = 0;
+  EXPECT_EQ(cuMemAddressReserve(&address, kUnit + 1, 0, 0, 0), CUDA_ERROR_INVALID_VALUE);
+  ASSERT_EQ(cuMemAddressReserve(&address, 3 * kUnit, 0, 0, 0), CUDA_SUCCESS);
+  EXPECT_EQ(allocated_bytes(0), 0);
+  auto* const at = reinterpret_cast<char*>(address);
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(*at = 1, "");
+
+  CUmemGenericAllocationHandle memory = 0;
+  ASSERT_EQ(cuMemCreate(&memory, kUnit, &properties, 0), CUDA_SUCCESS);
+  EXPECT_EQ(allocated_bytes(0), static_cast<int64_t>(kUnit));
+  EXPECT_EQ(cuMemMap(address + 3 * kUnit, kUnit, 0, memory, 0), CUDA_ERROR_INVALID_VALUE);
+  ASSERT_EQ(cuMemMap(address, kUnit, 0, memory, 0), CUDA_SUCCESS);
+  EXPECT_EQ(cuMemRelease(memory), CUDA_SUCCESS);  // the mapping holds it
+  EXPECT_EQ(allocated_bytes(0), static_cast<int64_t>(kUnit));
+  const CUmemAccessDesc access = {{}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+  ASSERT_EQ(cuMemSetAccess(address, kUnit, &access, 1), CUDA_SUCCESS);
+  EXPECT_EQ(cudaMemset(at, 5, kUnit), cudaSuccess);
+  EXPECT_EQ(cudaMemset(at, 5, kUnit + 1), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaFree(at), cudaErrorInvalidValue);
+  EXPECT_EQ(at[kUnit - 1], 5);
+  EXPECT_EQ(cuMemUnmap(address, kUnit), CUDA_SUCCESS);
+  EXPECT_EQ(allocated_bytes(0), 0);
+  EXPECT_EQ(cuMemAddressFree(address, 3 * kUnit), CUDA_SUCCESS);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidValue);
 }
 
 TEST(Memory, NewMemoryIsPoisoned) {

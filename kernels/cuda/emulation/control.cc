@@ -81,7 +81,7 @@ std::vector<Call> stop_recording() {
 }
 
 bool allocates(const Call& call) {
-  constexpr std::array<std::string_view, 17> kNames = {
+  constexpr std::array<std::string_view, 19> kNames = {
       "cudaMalloc",
       "cudaFree",
       "cudaHostAlloc",
@@ -99,6 +99,8 @@ bool allocates(const Call& call) {
       "cudaIpcOpenMemHandle",
       "cudaIpcCloseMemHandle",
       "cudaFuncSetAttribute",
+      "cuMemCreate",
+      "cuMemUnmap",
   };
   return is_one_of(call.name, kNames);
 }

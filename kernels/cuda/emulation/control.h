@@ -32,6 +32,7 @@ struct Settings {
   int num_devices = 8;
   int num_multiprocessors = 6;  // of each device; so many blocks may wait for one another
   int64_t device_bytes = int64_t{1} << 30;
+  int64_t graph_bytes = 0;   // that a graph takes of its device from its instantiation on
   int blocks_in_flight = 1;  // blocks of a launch that run interleaved from the start
   bool overlaps = true;      // run a programmatic launch's first part ahead
   int spin_limit_s = 60;     // a kernel that does nothing but spin for so long ends the process
@@ -65,7 +66,7 @@ bool synchronizes(const Call& call);
 // The call `name` fails with `error`, after `skip` calls that do not; once.
 void fail_call(const std::string& name, cudaError_t error, int skip = 0);
 
-// Bytes that cudaMalloc has given out and not taken back on a device.
+// Bytes of a device that are in use: by cudaMalloc and cuMemCreate, and by graphs.
 int64_t allocated_bytes(int device);
 
 }  // namespace trireme::emulation

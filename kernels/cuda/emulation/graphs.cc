@@ -86,7 +86,17 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t*
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   if (const cudaError_t error = enter("cudaGraphInstantiate")) return error;
-  *exec = new CUgraphExec_st{graph->graph, nullptr};
+  *exec = nullptr;
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  const int device = trireme::emulation::current_device();
+  const int64_t bytes = trireme::emulation::settings().graph_bytes;
+  int64_t& allocated = runtime.allocated[static_cast<size_t>(device)];
+  if (bytes > trireme::emulation::settings().device_bytes - allocated) {
+    return result(cudaErrorMemoryAllocation);
+  }
+  allocated += bytes;
+  *exec = new CUgraphExec_st{graph->graph, device, bytes, nullptr};
   return cudaSuccess;
 }
 
@@ -142,6 +152,9 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
   if (const cudaError_t error = enter("cudaGraphExecDestroy")) return error;
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  runtime.allocated[static_cast<size_t>(exec->device)] -= exec->bytes;
   delete exec;
   return cudaSuccess;
 }

@@ -54,6 +54,8 @@ struct CUgraph_st {
 
 struct CUgraphExec_st {
   std::shared_ptr<const trireme::emulation::Graph> graph;
+  int device = 0;  // whose memory it takes
+  int64_t bytes = 0;
   trireme::emulation::WorkPtr last;  // a graph does not overlap itself
 };
 
@@ -68,6 +70,14 @@ struct Allocation {
   int num_imports = 0;         // by cudaIpcOpenMemHandle
 };
 
+// Memory behind reserved addresses.
+struct Physical {
+  int device;
+  size_t bytes;
+  const std::byte* mapped = nullptr;  // where; null: nowhere
+  bool is_released = false;
+};
+
 struct Runtime {
   static Runtime& instance();
 
@@ -77,7 +87,10 @@ struct Runtime {
   std::vector<std::unique_ptr<CUstream_st>> default_streams;  // by device
   std::vector<CUstream_st*> streams;
   std::map<const std::byte*, Allocation> allocations;
-  std::vector<int64_t> allocated;  // bytes, by device
+  std::vector<int64_t> allocated;                   // bytes, by device
+  std::map<const std::byte*, size_t> reserved;      // addresses without memory
+  std::map<unsigned long long, Physical> physical;  // by handle
+  unsigned long long last_physical = 0;
   std::vector<std::weak_ptr<Graph>> captures;
   std::map<const void*, int> shared_limits;  // by kernel
 

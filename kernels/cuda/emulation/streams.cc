@@ -2,7 +2,6 @@
 #include <cuda.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/cuda/emulation/runtime.h"
 
@@ -230,22 +229,4 @@ CUresult cuStreamWaitValue32(CUstream stream,
     return has_come(__atomic_load_n(word, __ATOMIC_ACQUIRE), value, flags);
   };
   return submit_word(stream, std::move(task));
-}
-
-cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol,
-                                             void** function,
-                                             unsigned,
-                                             unsigned long long,
-                                             cudaDriverEntryPointQueryResult* found) {
-  *function = nullptr;
-  if (std::strcmp(symbol, "cuStreamWriteValue32") == 0) {
-    *function = reinterpret_cast<void*>(&cuStreamWriteValue32);
-  } else if (std::strcmp(symbol, "cuStreamWaitValue32") == 0) {
-    *function = reinterpret_cast<void*>(&cuStreamWaitValue32);
-  }
-  if (found != nullptr) {
-    *found =
-        *function != nullptr ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
-  }
-  return cudaSuccess;
 }
