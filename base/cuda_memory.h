@@ -9,10 +9,17 @@ namespace trireme {
 constexpr int32_t kCudaPageTokens = 64;          // of a page of KV cache
 constexpr int32_t kCudaRowAlignment = 8;         // elements of an activation's row: 16 bytes
 constexpr int64_t kCudaColumnPad = 64;           // of a packed weight's rows, in elements
+constexpr int64_t kCudaRowPad = 128;             // of a packed weight, in rows
 constexpr int64_t kCudaScratchBytes = 32 << 20;  // of a lane; sums of chunks should stay in L2
-// Kept out of every plan: local memory and printf buffers of modules, the driver's own needs, and
-// what NCCL takes when it first sends.
-constexpr int64_t kCudaReserveBytes = int64_t{512} << 20;
+constexpr int64_t kCudaReduceBytes = 1 << 20;    // of the largest piece of a sum over ranks
+constexpr int64_t kCudaExchangeBytes = 1 << 18;  // of a piece of an all_to_all between two ranks
+constexpr int64_t kCudaPeerWordBytes = 5 << 10;  // of a communicator: flags, turns, messages
+// Planned for what a device loses to its context, modules, graphs and libraries; a rank measures it
+// when all of them are there, and takes its pages then. No GPU has shown the number yet.
+constexpr int64_t kCudaModuleBytes = int64_t{448} << 20;
+// Left free when pages are taken: what the driver needs for its own, and what NCCL takes when a
+// connection first sends.
+constexpr int64_t kCudaReserveBytes = int64_t{64} << 20;
 
 // Elements of a stored row of K or V: those of the attention kernels' instance which takes this
 // head_dim, or 0 if none does.

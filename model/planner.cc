@@ -1,8 +1,11 @@
 #include "model/planner.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "base/cuda_memory.h"
+#include "model/device_plan.h"
 #include "model/shard_spec.h"
 #include "model/tensor_table.h"
 
@@ -11,7 +14,6 @@ namespace trireme {
 namespace {
 
 constexpr int64_t kCpuPageTokens = 32;
-constexpr int64_t kSlotBytes = int64_t{4} * (2 * 4096 + 256 + 1);  // biases and banned ids
 constexpr int64_t kProcessBytes = int64_t{48} << 20;  // measured: an idle rank on Open MPI 4.1
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -21,6 +23,32 @@ int64_t bytes_of(const TensorEntry& entry, const TensorSlice& slice, const PlanR
   if (entry.is_vector || entry.rows == 1) return slice.rows.size() * slice.columns.size() * 4;
   const int64_t pad = request.backend == "cuda" ? kCudaColumnPad : 1;
   return slice.rows.size() * round_up(slice.columns.size(), pad) * size_of(request.dtype);
+}
+
+// On a GPU q, k and v are one weight, and so are gate and up.
+TensorRole weight_of(TensorRole role) {
+  if (role == TensorRole::kKey || role == TensorRole::kValue) return TensorRole::kQuery;
+  return role == TensorRole::kUp ? TensorRole::kGate : role;
+}
+
+// The rows by which a GPU pads its weights.
+int64_t padding_bytes(const TensorTable& table,
+                      const ShardSpec& shard,
+                      const PlanRequest& request) {
+  std::map<std::pair<int64_t, TensorRole>, TensorSlice> weights;  // by layer and role
+  for (const TensorEntry& entry : table.entries()) {
+    if (!shard.holds(entry) || entry.is_vector || entry.rows == 1) continue;
+    const TensorSlice slice = shard.slice(entry);
+    TensorSlice& weight = weights[{entry.layer, weight_of(entry.role)}];
+    weight.columns = slice.columns;
+    weight.rows.end += slice.rows.size();
+  }
+  int64_t bytes = 0;
+  for (const auto& [key, weight] : weights) {
+    const int64_t rows = round_up(weight.rows.size(), kCudaRowPad) - weight.rows.size();
+    bytes += rows * round_up(weight.columns.size(), kCudaColumnPad) * size_of(request.dtype);
+  }
+  return bytes;
 }
 
 void add_weights(const ModelConfig& config,
@@ -34,6 +62,7 @@ void add_weights(const ModelConfig& config,
     rank.weight_bytes += bytes;
     if (entry.cut == TensorCut::kReplicate) rank.replicated_bytes += bytes;
   }
+  if (request.backend == "cuda") rank.weight_bytes += padding_bytes(table, shard, request);
 }
 
 // The buffers of a step: inputs, the residual between stages, and the widest of the matmuls.
@@ -56,37 +85,12 @@ int64_t activation_bytes(const ModelConfig& config,
   return bytes;
 }
 
-// The same on a GPU, where all of it is in the compute dtype but for logits and slots.
-int64_t gpu_activation_bytes(const ModelConfig& config,
-                             const ShardSpec& shard,
-                             const PlanRequest& request) {
-  const int64_t tokens = std::max(request.max_num_batched_tokens, request.max_num_seqs);
-  const int64_t query = shard.num_heads() * config.head_dim;
-  const int64_t qkv = query + 2 * shard.num_kv_heads() * config.head_dim;
-  const int64_t residuals = request.pp > 1 ? request.pp + 2 : 2;
-  int64_t columns = 0;
-  for (const int64_t width : {qkv, query, query, shard.mlp_columns().size()}) {
-    columns += round_up(width, kCudaRowAlignment);
-  }
-  columns += (2 + residuals) * round_up(config.hidden_size, kCudaRowAlignment);
-  int64_t bytes = tokens * columns * size_of(request.dtype);
-  if (shard.has_head()) {
-    const int64_t length = request.max_model_len > 0 ? request.max_model_len : config.max_positions;
-    bytes += request.max_num_seqs * (4 * shard.vocabulary().size() + 4 * length + kSlotBytes +
-                                     2 * config.hidden_size * size_of(request.dtype));
-  }
-  return bytes;
-}
-
 void add_work(const ModelConfig& config,
               const ShardSpec& shard,
               const PlanRequest& request,
               RankPlan& rank) {
   if (request.backend == "cuda") {
-    rank.activation_bytes = gpu_activation_bytes(config, shard, request);
-    rank.workspace_bytes = kCudaScratchBytes;
-    rank.reserve_bytes = kCudaReserveBytes;
-    return;
+    return plan_device(config, shard, request, rank);
   }
   rank.activation_bytes = activation_bytes(config, shard, request);
   rank.process_bytes = kProcessBytes;

@@ -35,15 +35,18 @@ struct RankPlan {
   int64_t num_heads = 0;
   int64_t num_kv_heads = 0;
   int64_t weight_bytes = 0;
-  int64_t replicated_bytes = 0;  // of them: held by every rank of the stage
-  int64_t activation_bytes = 0;
-  int64_t workspace_bytes = 0;  // scratch of the ops, where it is not among the activations
-  int64_t process_bytes = 0;    // cpu: program, MPI and socket buffers
-  int64_t reserve_bytes = 0;    // cuda: left to the driver, modules and NCCL
-  int64_t page_bytes = 0;       // of KV, page_tokens tokens
-  int64_t max_pages = 0;        // that fit this rank
+  int64_t replicated_bytes = 0;    // of them: held by every rank of the stage
+  int64_t communicator_bytes = 0;  // cuda: peer memory
+  int64_t activation_bytes = 0;    // all buffers of a step
+  int64_t workspace_bytes = 0;     // scratch of the ops, where it is not among the activations
+  int64_t process_bytes = 0;       // cpu: program, MPI and socket buffers
+  int64_t module_bytes = 0;        // cuda: context, modules, graphs and libraries
+  int64_t reserve_bytes = 0;       // cuda: left to the driver and NCCL
+  int64_t page_bytes = 0;          // of KV, page_tokens tokens
+  int64_t max_pages = 0;           // that fit this rank
   int64_t fixed_bytes() const {
-    return weight_bytes + activation_bytes + workspace_bytes + process_bytes + reserve_bytes;
+    return weight_bytes + communicator_bytes + activation_bytes + workspace_bytes + process_bytes +
+           module_bytes + reserve_bytes;
   }
 };
 

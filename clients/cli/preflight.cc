@@ -92,8 +92,9 @@ Status check_gpu_memory(const ShapeFlags& shape, const Preflight& found) {
   const BackendChoice& gpus = found.backend;
   if (gpus.num_gpus == 0 || !found.hosts.empty()) return ok_status();
   const int64_t ranks_a_gpu = gpus.ranks_a_gpu(shape.groups * shape.num_ranks());
-  const int64_t reserve = found.plan.ranks.front().reserve_bytes;  // of a GPU, whoever shares it
-  const int64_t available = (gpus.gpu_memory_bytes - reserve) / ranks_a_gpu + reserve;
+  const RankPlan& rank = found.plan.ranks.front();
+  const int64_t once = rank.module_bytes + rank.reserve_bytes;  // of a GPU, whoever shares it
+  const int64_t available = (gpus.gpu_memory_bytes - once) / ranks_a_gpu + once;
   const int64_t least_tokens =
       shape.max_model_len > 0 ? shape.max_model_len : found.plan.page_tokens;
   const int64_t needed = std::max(found.plan.needed_bytes(least_tokens),

@@ -42,9 +42,11 @@ Json to_json(const GroupPlan& plan) {
                      {"kv_heads", rank.num_kv_heads},
                      {"weight_bytes", rank.weight_bytes},
                      {"replicated_bytes", rank.replicated_bytes},
+                     {"communicator_bytes", rank.communicator_bytes},
                      {"activation_bytes", rank.activation_bytes},
                      {"workspace_bytes", rank.workspace_bytes},
                      {"process_bytes", rank.process_bytes},
+                     {"module_bytes", rank.module_bytes},
                      {"reserve_bytes", rank.reserve_bytes},
                      {"kv_bytes_per_token", rank.page_bytes / plan.page_tokens},
                      {"kv_bytes", plan.pages * rank.page_bytes},
@@ -73,7 +75,11 @@ void print_other(Terminal& terminal, const std::string& backend, const RankPlan&
                               backend == "cuda"
                                   ? concat("workspace ",
                                            show(rank.workspace_bytes),
-                                           ", reserve for driver, modules and NCCL ",
+                                           ", communicators ",
+                                           show(rank.communicator_bytes),
+                                           ", context, modules and graphs ",
+                                           show(rank.module_bytes),
+                                           ", reserve ",
                                            show(rank.reserve_bytes))
                                   : concat("the process with MPI ", show(rank.process_bytes))));
 }
@@ -88,7 +94,7 @@ void print_plan(Terminal& terminal,
       "      total"));
   for (const RankPlan& rank : plan.ranks) {
     const int64_t kv_bytes = plan.pages * rank.page_bytes;
-    const int64_t other = rank.workspace_bytes + rank.process_bytes + rank.reserve_bytes;
+    const int64_t other = rank.fixed_bytes() - rank.weight_bytes - rank.activation_bytes;
     terminal.answer_line(cell(concat(rank.rank), 4) + cell(concat(rank.stage), 5) +
                          cell(concat(rank.layers.begin, "-", rank.layers.end - 1), 6) +
                          cell(concat(rank.num_heads, "/", rank.num_kv_heads), 9) +

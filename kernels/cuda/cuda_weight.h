@@ -12,7 +12,7 @@
 
 namespace trireme::cuda {
 
-constexpr int64_t kRowPad = 128;
+constexpr int64_t kRowPad = kCudaRowPad;
 constexpr int64_t kColumnPad = kCudaColumnPad;
 
 constexpr int64_t pad_to(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }

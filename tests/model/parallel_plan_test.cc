@@ -148,25 +148,34 @@ TEST(PlannerOnGpus, HeadsBeyondTheKernelsAreRefused) {
   EXPECT_TRUE(plan_group(config, request).ok());
 }
 
-TEST(PlannerOnGpus, WeightsAreTheCpusInBfloat16ButForPaddedColumns) {
-  const ModelConfig config = shape(4, 8, 4);  // all widths are multiples of 64
+TEST(PlannerOnGpus, WeightsAreTheCpusInBfloat16ButForPaddedRowsAndColumns) {
+  const ModelConfig config = shape(4, 8, 4, 384);  // rows by 128, columns by 64
   EXPECT_EQ(gpu_plan(config).weight_bytes(), plan_group(config, {}).value().weight_bytes());
   ModelConfig odd = config;
-  odd.intermediate_size = 500;  // the columns of a layer's down projection
+  // The columns of a layer's down projection, and the rows of gate and up, which are one weight.
+  odd.intermediate_size = 500;
   EXPECT_EQ(gpu_plan(odd).weight_bytes() - plan_group(odd, {}).value().weight_bytes(),
-            4 * config.hidden_size * 12 * 2);
+            4 * config.hidden_size * (12 + 24) * 2);
+  ModelConfig few = config;
+  few.vocabulary_size = 300;  // embedding and head
+  EXPECT_EQ(gpu_plan(few).weight_bytes(), gpu_plan(config).weight_bytes());
 }
 
-TEST(PlannerOnGpus, FixedBytesAreWeightsActivationsWorkspaceAndReserve) {
-  const RankPlan rank = gpu_plan(shape(4, 8, 4)).ranks[0];
+TEST(PlannerOnGpus, FixedBytesAreAllButPages) {
+  PlanRequest request;
+  request.tp = 2;
+  const RankPlan rank = gpu_plan(shape(4, 8, 4), request).ranks[0];
   EXPECT_EQ(rank.process_bytes, 0);
   EXPECT_EQ(rank.workspace_bytes, int64_t{32} << 20);
-  EXPECT_EQ(rank.reserve_bytes, int64_t{512} << 20);
+  EXPECT_EQ(rank.module_bytes + rank.reserve_bytes, int64_t{512} << 20);
+  EXPECT_GE(rank.communicator_bytes, int64_t{3} << 20);  // two pieces of sums, 2 x 2 of exchanges
   EXPECT_EQ(rank.fixed_bytes(),
-            rank.weight_bytes + rank.activation_bytes + rank.workspace_bytes + rank.reserve_bytes);
+            rank.weight_bytes + rank.communicator_bytes + rank.activation_bytes +
+                rank.workspace_bytes + rank.module_bytes + rank.reserve_bytes);
 }
 
-// Normed, delta and two residuals of the hidden size, qkv, q, attention's output and the gated MLP.
+// Normed, delta and two residuals of the hidden size, qkv, q, attention's output and the gated MLP;
+// in each of five records 16 bytes a token, and 8 for a change in the page table every 64.
 TEST(PlannerOnGpus, ActivationsAreSixteenBitAMatrix) {
   const ModelConfig config = shape(4, 8, 4);
   PlanRequest request;
@@ -176,7 +185,7 @@ TEST(PlannerOnGpus, ActivationsAreSixteenBitAMatrix) {
   request.max_num_batched_tokens = 2000;
   const int64_t twice = gpu_plan(config, request).ranks[0].activation_bytes;
   const int64_t columns = 4 * 128 + (8 + 2 * 4) * 16 + 128 + 128 + 4 * 128;
-  EXPECT_EQ(twice - once, 1000 * 2 * columns);
+  EXPECT_EQ(twice - once, 1000 * (2 * columns + 5 * 16) + 5 * 8 * (2000 / 64 - 1000 / 64));
 }
 
 TEST(PlannerOnGpus, SumsCrossTheWireInTheComputeDtype) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "base/cuda_memory.h"
 #include "base/status.h"
 #include "kernels/backend.h"
 #include "worker/comm/session.h"
@@ -13,14 +14,14 @@
 namespace trireme {
 
 struct DeviceCommOptions {
-  int64_t residual_bytes = 0;          // of the largest step: max_tokens x hidden_size x element
-  int64_t token_bytes = 0;             // drawn ids of a step: max_slots x 4
-  int64_t reduce_bytes = 1 << 20;      // of the largest piece of a sum
-  int64_t exchange_bytes = 1 << 18;    // of a piece of an all_to_all between two ranks
-  bool in_rank_order = false;          // --invariant: sums of every size add in rank order
-  TimeUs wait_limit_us = 60'000'000;   // of a kernel, should nobody end its wait
-  TimeUs meet_limit_us = 600'000'000;  // for the slowest rank to have loaded its weights
-  TimeUs setup_limit_us = 30'000'000;  // from then on, for each communicator
+  int64_t residual_bytes = 0;  // of the largest step: max_tokens x hidden_size x element
+  int64_t token_bytes = 0;     // drawn ids of a step: max_slots x 4
+  int64_t reduce_bytes = kCudaReduceBytes;      // of the largest piece of a sum
+  int64_t exchange_bytes = kCudaExchangeBytes;  // of a piece of an all_to_all between two ranks
+  bool in_rank_order = false;                   // --invariant: sums of every size add in rank order
+  TimeUs wait_limit_us = 60'000'000;            // of a kernel, should nobody end its wait
+  TimeUs meet_limit_us = 600'000'000;           // for the slowest rank to have loaded its weights
+  TimeUs setup_limit_us = 30'000'000;           // from then on, for each communicator
 };
 
 // The device memory that a rank will take, for `plan`: where NCCL serves, at most so much besides

@@ -1,0 +1,119 @@
+#include "model/device_plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/cuda_memory.h"
+#include "model/sampling_params.h"
+
+namespace trireme {
+namespace {
+
+constexpr int64_t kHeadRows = 64;               // of a pass of the head
+constexpr int64_t kWholeRows = 16;              // of the rows that are drawn whole, a pass
+constexpr int64_t kSlotWords = 2 * 4096 + 256;  // of a slot: biases with their ids, banned ids
+constexpr int64_t kSamplingBytes = 104;         // of a sampled row's parameters
+constexpr int64_t kLogprobBytes = 8;
+constexpr int64_t kDrawBytes = 8;
+constexpr int64_t kAttentionPlanBytes = 4 * 4096 + 64;  // and so many a segment:
+constexpr int64_t kSegmentBytes = 56;
+
+int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+// The numbers that all of a step's buffers follow from.
+struct StepShape {
+  StepShape(const ModelConfig& config, const ShardSpec& shard, const PlanRequest& request)
+      : tokens(std::max(request.max_num_batched_tokens, request.max_num_seqs)),
+        slots(request.max_num_seqs),
+        length(request.max_model_len > 0 ? request.max_model_len : config.max_positions),
+        pages_a_slot((length + kCudaPageTokens - 1) / kCudaPageTokens),
+        element(size_of(request.dtype)),
+        hidden_bytes(round_up(config.hidden_size, kCudaRowAlignment) * element),
+        tp(request.tp),
+        pp(request.pp),
+        draws(shard.has_head()) {}
+
+  const int64_t tokens;
+  const int64_t slots;
+  const int64_t length;
+  const int64_t pages_a_slot;
+  const int64_t element;
+  const int64_t hidden_bytes;  // of a row
+  const int64_t tp;
+  const int64_t pp;
+  const bool draws;
+};
+
+// Matrices of a lane, residuals on their way between stages, and the recorded steps' own.
+int64_t matrix_bytes(const ModelConfig& config, const ShardSpec& shard, const StepShape& step) {
+  const int64_t query = shard.num_heads() * config.head_dim;
+  const int64_t qkv = query + 2 * shard.num_kv_heads() * config.head_dim;
+  int64_t row = 2 * step.hidden_bytes;  // normed and delta
+  for (const int64_t width : {qkv, query, query, shard.mlp_columns().size()}) {
+    row += round_up(width, kCudaRowAlignment) * step.element;
+  }
+  const int64_t residuals = (step.pp > 1 ? step.pp + 1 : 1) + 1;
+  return step.tokens * (row + residuals * step.hidden_bytes) + 2 * kHeadRows * step.hidden_bytes;
+}
+
+// Records of steps under way, the page table, the attention plans.
+int64_t record_bytes(const ModelConfig& config, const StepShape& step) {
+  const int64_t changes = 2 * step.slots + step.tokens / kCudaPageTokens + step.pages_a_slot;
+  const int64_t record =
+      4 * (4 * step.tokens + 4 * step.slots + 2 * changes) + step.slots * kSamplingBytes;
+  const int64_t entries = step.pp + 4;
+  const int64_t table = 4 * step.slots * step.pages_a_slot;
+  const std::set<int32_t> windows(config.layer_window.begin(), config.layer_window.end());
+  const int64_t plan = kAttentionPlanBytes + step.slots * kSegmentBytes;
+  return entries * record + table + static_cast<int64_t>(windows.size()) * plan;
+}
+
+// What is kept of slots, ids on their way back to the first stage, logits and draws.
+int64_t sampling_bytes(const ModelConfig& config, const ShardSpec& shard, const StepShape& step) {
+  int64_t bytes = 4 * step.slots;
+  if (step.pp > 1) bytes += (step.pp + 2) * 2 * 4 * round_up(step.slots, 64);
+  if (!step.draws) return bytes;
+  bytes += 4 * step.slots * (step.length + 1 + kSlotWords);
+  bytes += 4 * (kHeadRows * shard.vocabulary().size() + 3 * kWholeRows * config.vocabulary_size);
+  const int64_t rows = std::max(step.slots, kHeadRows);
+  const int64_t passes = (rows + kWholeRows - 1) / kWholeRows;
+  bytes += rows * (kDrawBytes * (1 + step.tp) + 4);
+  return bytes + passes * (kWholeRows + step.tp) * (1 + kMaxLogprobs) * kLogprobBytes;
+}
+
+int64_t rope_bytes(const ModelConfig& config, const StepShape& step) {
+  return static_cast<int64_t>(config.ropes.size()) * step.length * config.head_dim * 4;
+}
+
+// Peer memory: sums and exchanges of a stage, residuals from the stage before, ids from the last.
+// Between hosts NCCL takes its own instead.
+int64_t communicator_bytes(const StepShape& step, const RankPlan& rank) {
+  const auto ring = [](int64_t depth, int64_t bytes) { return depth * round_up(bytes, 256); };
+  int64_t bytes = 0;
+  if (step.tp > 1) {
+    bytes += kCudaPeerWordBytes + 2 * kCudaReduceBytes + step.tp * ring(2, kCudaExchangeBytes);
+  }
+  if (step.pp > 1) {
+    bytes += 2 * kCudaPeerWordBytes;
+    if (rank.stage > 0) bytes += ring(step.pp + 1, step.tokens * step.hidden_bytes);
+    if (rank.stage == 0) bytes += ring(step.pp + 2, 4 * step.slots);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void plan_device(const ModelConfig& config,
+                 const ShardSpec& shard,
+                 const PlanRequest& request,
+                 RankPlan& rank) {
+  const StepShape step(config, shard, request);
+  rank.communicator_bytes = communicator_bytes(step, rank);
+  rank.activation_bytes = matrix_bytes(config, shard, step) + record_bytes(config, step) +
+                          sampling_bytes(config, shard, step) + rope_bytes(config, step);
+  rank.workspace_bytes = kCudaScratchBytes;
+  rank.module_bytes = kCudaModuleBytes;
+  rank.reserve_bytes = kCudaReserveBytes;
+}
+
+}  // namespace trireme
