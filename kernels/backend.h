@@ -20,6 +20,7 @@
 #include "base/status.h"
 #include "kernels/buffer.h"
 #include "kernels/kv_layout.h"
+#include "kernels/reserved_memory.h"
 #include "kernels/sampling_row.h"
 #include "kernels/tensor.h"
 #include "kernels/weight.h"
@@ -167,6 +168,14 @@ struct BackendInfo {
   std::string name;    // "cpu", "cuda"
   std::string isa;     // "avx512_bf16", "sm_90a"; equal over a group
   std::string device;  // for people: the processor's or the GPU's name
+  std::string place;   // which GPU of its host, equal where ranks share one; empty: the host
+};
+
+// Of a device: what it has, what nobody uses, and what this backend took (others' is not in it).
+struct DeviceMemory {
+  int64_t total = 0;
+  int64_t free = 0;
+  int64_t taken = 0;  // by allocate() and pack(), in all
 };
 
 class Backend {
@@ -181,9 +190,12 @@ class Backend {
   // --- memory -----------------------------------------------------------------------------------
   // Zeroed memory of the device; TRI-MEM-001 names `what`, the bytes asked for and what is left.
   virtual StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) = 0;
-  virtual int64_t available_bytes() const = 0;
-  // What a KV cache may take of them: all of a device's own memory, a part of the host's.
+  virtual DeviceMemory device_memory() const = 0;
+  // What KV caches may take of what is free: a device's all but for a reserve, half of the host's.
   virtual int64_t cache_bytes() const = 0;
+  // At least so many addresses of the device, and no memory yet; it outlives them.
+  virtual StatusOr<std::unique_ptr<ReservedMemory>> reserve(int64_t bytes,
+                                                            const std::string& what) = 0;
   // Zeroed memory of the host that the device reads and writes at the same address.
   virtual StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) = 0;
   // The host bytes are taken before the call returns.

@@ -111,7 +111,7 @@ Status Rank::load() {
   return ok_status();
 }
 
-// What the device's memory went to, beside what `trireme plan` says of this rank.
+// What the device's memory went to, in this order, beside what `trireme plan` says of this rank.
 void Rank::say_memory() const {
   if (worker_->options().backend != "cuda") return;
   PlanRequest request;
@@ -119,33 +119,34 @@ void Rank::say_memory() const {
   request.pp = flags_.worker.pp;
   request.backend = "cuda";
   request.dtype = flags_.worker.dtype;
-  request.max_model_len = worker_->max_model_len();
+  request.max_model_len = flags_.worker.max_model_len;
   request.max_num_seqs = flags_.worker.max_num_seqs;
   request.max_num_batched_tokens = flags_.worker.max_num_batched_tokens;
   const auto plan = plan_group(source_->config, request);
   if (!plan.ok()) return;
   const RankPlan& planned = plan->ranks[comms_->rank];
   const MemoryUse& found = worker_->memory_use();
+  const struct {
+    const char* what;
+    int64_t found;
+    int64_t planned;
+  } lines[] = {
+      {"weights", found.weights, planned.weight_bytes},
+      {"communicators", found.communicators, planned.communicator_bytes},
+      {"a step's buffers", found.step, planned.activation_bytes + planned.workspace_bytes},
+      {"context, modules and graphs", found.modules, planned.module_bytes},
+      {"KV pages", found.pages, worker_->num_pages() * planned.page_bytes},
+      {"reserve", found.reserve, planned.reserve_bytes},
+  };
   const auto bytes = [](int64_t count) { return format_bytes(static_cast<double>(count)); };
-  const std::string line = concat("memory: weights ",
-                                  bytes(found.weights),
-                                  " (planned ",
-                                  bytes(planned.weight_bytes),
-                                  "), communicators ",
-                                  bytes(found.communicators),
-                                  ", a step's buffers ",
-                                  bytes(found.step),
-                                  " (planned ",
-                                  bytes(planned.activation_bytes + planned.workspace_bytes),
-                                  "), KV pages ",
-                                  bytes(found.pages),
-                                  " (planned ",
-                                  bytes(worker_->num_pages() * planned.page_bytes),
-                                  " for the group's ",
-                                  worker_->num_pages(),
-                                  "), reserve ",
-                                  bytes(planned.reserve_bytes));
-  std::fprintf(stderr, "rank %d: %s\n", place_.rank, line.c_str());
+  for (const auto& line : lines) {
+    std::fprintf(stderr,
+                 "rank %d: memory: %s %s (planned %s)\n",
+                 place_.rank,
+                 line.what,
+                 bytes(line.found).c_str(),
+                 bytes(line.planned).c_str());
+  }
 }
 
 Status Rank::serve() {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "base/check.h"
+
 namespace trireme {
 namespace {
 
@@ -28,6 +30,12 @@ SlotTable::SlotTable(const SlotLimits& limits)
       slots_(limits.max_slots),
       page_table_(static_cast<size_t>(limits.max_slots) * stride_) {
   changes_.reserve(page_table_.size());
+}
+
+void SlotTable::limit(int32_t num_pages, int32_t max_model_len) {
+  CHECK(max_model_len <= limits_.max_model_len);
+  limits_.num_pages = num_pages;
+  limits_.max_model_len = max_model_len;
 }
 
 Status SlotTable::close(SlotId slot) {

@@ -45,6 +45,9 @@ struct Slot {
 class SlotTable {
  public:
   explicit SlotTable(const SlotLimits& limits);
+  // Before the first plan: how many pages there are, and how long a sequence may be with them (at
+  // most as long as before).
+  void limit(int32_t num_pages, int32_t max_model_len);
 
   // --- the parts of a plan, in this order -------------------------------------------------------
   Status close(SlotId slot);
@@ -90,7 +93,7 @@ class SlotTable {
   void check_ids(SlotId slot, std::span<const TokenId> ids, const char* what);
   void check_sampling(SlotId slot, const SamplingParams& sampling);
 
-  const SlotLimits limits_;
+  SlotLimits limits_;
   const int32_t stride_;  // page ids of one slot
   std::vector<Slot> slots_;
   std::vector<int32_t> page_table_;  // [max_slots, stride_]

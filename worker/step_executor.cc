@@ -5,13 +5,12 @@
 
 #include "base/check.h"
 #include "worker/comm/patience.h"
-#include "worker/step_memory.h"
+#include "worker/step_sizes.h"
 
 namespace trireme {
 namespace {
 
-constexpr size_t kSmallIds = 512;       // of a short list for the device
-constexpr int32_t kMostRecorded = 512;  // tokens; above, launches cost little beside the work
+constexpr size_t kSmallIds = 512;  // of a short list for the device
 
 }  // namespace
 
@@ -19,11 +18,9 @@ StepExecutor::StepExecutor(Backend& backend,
                            const ShardModel& model,
                            const ParallelPlan& cut,
                            const KvCache& cache,
-                           int64_t num_pages,
                            const StepLimits& limits,
                            GroupComms& comms,
-                           Progress& progress,
-                           ResultSink& sink)
+                           Progress& progress)
     : backend_(backend),
       model_(model),
       cut_(cut),
@@ -31,11 +28,9 @@ StepExecutor::StepExecutor(Backend& backend,
       limits_(limits),
       comms_(comms),
       progress_(progress),
-      sink_(sink),
       slots_({.max_slots = limits.max_slots,
               .max_model_len = limits.max_model_len,
               .page_tokens = cache.pages().layout.page_tokens,
-              .num_pages = static_cast<int32_t>(num_pages),
               .vocabulary = static_cast<int32_t>(model.config().vocabulary_size),
               .draws = comms.stage == cut.pp() - 1}) {}
 
@@ -43,13 +38,11 @@ StatusOr<std::unique_ptr<StepExecutor>> StepExecutor::make(Backend& backend,
                                                            const ShardModel& model,
                                                            const ParallelPlan& cut,
                                                            const KvCache& cache,
-                                                           int64_t num_pages,
                                                            const StepLimits& limits,
                                                            GroupComms& comms,
-                                                           Progress& progress,
-                                                           ResultSink& sink) {
+                                                           Progress& progress) {
   std::unique_ptr<StepExecutor> executor(
-      new StepExecutor(backend, model, cut, cache, num_pages, limits, comms, progress, sink));
+      new StepExecutor(backend, model, cut, cache, limits, comms, progress));
   RETURN_IF_ERROR(executor->allocate());
   return executor;
 }
@@ -90,29 +83,40 @@ Status StepExecutor::allocate() {
       recorded_residual_,
       lane_->add_matrix(backend_, backend_.types().residual, limits_.max_tokens, hidden));
   ASSIGN_OR_RETURN(small_, backend_.allocate(kSmallIds * 4, "short lists"));
-  ASSIGN_OR_RETURN(StepProbes probes,
-                   StepProbes::make(backend_, model_, comms_.tensor_index, sink_));
+  ASSIGN_OR_RETURN(StepProbes probes, StepProbes::make(backend_, model_, comms_.tensor_index));
   probes_ = std::make_unique<StepProbes>(std::move(probes));
   copy_list_.reserve(kSmallIds);
   return ok_status();
 }
 
-Status StepExecutor::warm_up(std::span<const int32_t> sizes) {
-  StepPlan plan;
-  plan.parts.emplace_back();
-  std::vector<int32_t> runs;
-  for (const int32_t size : sizes) runs.insert(runs.end(), 2, size);  // the second is recorded
-  for (const int32_t size : runs) {
-    set_deadline();
-    plan.graph_key = {size, size, true};
-    RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], 0, slots_, *memory_));
-    PendingStep& pending = answers_->begin(plan, clock_.now_us(), deadline_us_);
-    RETURN_IF_ERROR(run_tokens(plan, pending));
-    RETURN_IF_ERROR(backend_.wait(*lane_->queue, deadline_us_));
-    RETURN_IF_ERROR(comm_status());
-    answers_->answer(slots_, nullptr, clock_.now_us());
+Status StepExecutor::warm_up() {
+  if (limits_.recorded.keys().empty()) return ok_status();
+  // Once: what libraries take for the largest step, they take now.
+  const int32_t most_rows = limits_.recorded.keys().back().num_rows;
+  RETURN_IF_ERROR(run_padding({limits_.max_tokens, most_rows, true}));
+  for (const StepKey& key : limits_.recorded.keys()) {
+    for (int run = 0; run < 2; ++run) RETURN_IF_ERROR(run_padding(key));  // the second is recorded
   }
   return ok_status();
+}
+
+Status StepExecutor::run_padding(const StepKey& key) {
+  StepPlan plan;
+  plan.parts.emplace_back();
+  set_deadline();
+  RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], 0, slots_, *memory_));
+  PendingStep& pending = answers_->begin(plan, clock_.now_us(), deadline_us_);
+  RETURN_IF_ERROR(run_tokens(plan, pending, key));
+  RETURN_IF_ERROR(backend_.wait(*lane_->queue, deadline_us_));
+  RETURN_IF_ERROR(comm_status());
+  answers_->answer(slots_, nullptr, clock_.now_us());
+  return ok_status();
+}
+
+void StepExecutor::begin(int64_t num_pages, int32_t max_model_len, ResultSink& sink) {
+  slots_.limit(static_cast<int32_t>(num_pages), max_model_len);
+  sink_ = &sink;
+  probes_->begin(sink);
 }
 
 Status StepExecutor::execute(const StepPlan& plan) {
@@ -133,7 +137,10 @@ Status StepExecutor::execute(const StepPlan& plan) {
   RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], plan.step, slots_, *memory_));
   RETURN_IF_ERROR(check_asked(plan.parts[0]));
   PendingStep& pending = answers_->begin(plan, start_us, deadline_us_);
-  if (inputs_->batch().num_tokens > 0) RETURN_IF_ERROR(run_tokens(plan, pending));
+  if (inputs_->batch().num_tokens > 0) {
+    note_draws(pending);
+    RETURN_IF_ERROR(run_tokens(plan, pending, step_key(plan, pending)));
+  }
   RETURN_IF_ERROR(comm_status());
   pending.waited_us = waited_us_;
   pending.failures.assign(slots_.failures().begin(), slots_.failures().end());
@@ -279,11 +286,9 @@ Status StepExecutor::check_asked(const StepPart& part) {
   return probes_->check(part, *inputs_);
 }
 
-Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending) {
+Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending, const StepKey& key) {
   Queue& queue = *lane_->queue;
   const TimeUs begin_us = clock_.now_us();
-  note_draws(pending);
-  const StepKey key = step_key(plan, pending);
   if (key.num_tokens > 0) inputs_->pad(key.num_tokens, key.num_rows, key.is_mixed);
   inputs_->send(queue);
   progress_.enter(Phase::kWaitStage);
@@ -326,9 +331,8 @@ StepKey StepExecutor::step_key(const StepPlan& plan, const PendingStep& pending)
                     named.row_bucket >= static_cast<int32_t>(pending.rows.size()) &&
                     named.row_bucket <= limits_.max_slots;
   const bool is_plain = part.scores.empty() && part.probes.empty() && pending.whole().empty() &&
-                        !inputs_->keeps_history() && named.token_bucket <= kMostRecorded;
-  if (!backend_.records_steps() || !fits || !is_plain) return {};
-  return {named.token_bucket, named.row_bucket, !named.decode_only};
+                        !inputs_->keeps_history();
+  return fits && is_plain ? limits_.recorded.key_for(named) : StepKey();
 }
 
 // All of a step between its stage's ends.
@@ -410,7 +414,7 @@ Status StepExecutor::answer_oldest() {
     RETURN_IF_ERROR(wait_for_device(answers_->oldest().deadline_us));
     break;
   }
-  answers_->answer(slots_, answers() ? &sink_ : nullptr, clock_.now_us());
+  answers_->answer(slots_, answers() ? sink_ : nullptr, clock_.now_us());
   return ok_status();
 }
 

@@ -16,6 +16,7 @@
 #include "worker/comm/session.h"
 #include "worker/kv_cache.h"
 #include "worker/progress.h"
+#include "worker/recorded_steps.h"
 #include "worker/result_sink.h"
 #include "worker/sampler.h"
 #include "worker/shard_model.h"
@@ -33,26 +34,28 @@ struct StepLimits {
   int64_t drawable = 0;  // ids at or above it are never drawn
   TimeUs step_timeout_us = 30'000'000;
   Trace* trace = nullptr;  // spans of each step, if wanted
+  RecordedSteps recorded;  // by warm_up(); none where the backend records nothing
 };
 
 class StepExecutor {
  public:
-  // `num_pages`: what the group agreed on, at most the cache's. All references outlive this.
+  // Takes all of its memory. The cache's pages may still lack theirs. All references outlive this.
   static StatusOr<std::unique_ptr<StepExecutor>> make(Backend& backend,
                                                       const ShardModel& model,
                                                       const ParallelPlan& cut,
                                                       const KvCache& cache,
-                                                      int64_t num_pages,
                                                       const StepLimits& limits,
                                                       GroupComms& comms,
-                                                      Progress& progress,
-                                                      ResultSink& sink);
+                                                      Progress& progress);
 
   // Finds the fastest ways of this rank's matmuls.
   void tune() { model_.tune(*lane_, limits_.max_tokens, progress_); }
-  // Records the steps of decodes alone of these sizes, by running each with nothing but padding.
-  // Collective over the group, before its first plan.
-  Status warm_up(std::span<const int32_t> sizes);
+  // Records the steps of limits.recorded, by running each with nothing but padding, which touches
+  // no page; runs the largest step as well. Collective over the group, before begin().
+  Status warm_up();
+  // Before the first plan: the pages and the length of a sequence that the group agreed on, at most
+  // the cache's and limits.max_model_len. `sink` outlives this.
+  void begin(int64_t num_pages, int32_t max_model_len, ResultSink& sink);
 
   // TRI-STEP-...: the plan breaks the protocol. TRI-GRP-...: a peer is lost.
   Status execute(const StepPlan& plan);
@@ -71,11 +74,9 @@ class StepExecutor {
                const ShardModel& model,
                const ParallelPlan& cut,
                const KvCache& cache,
-               int64_t num_pages,
                const StepLimits& limits,
                GroupComms& comms,
-               Progress& progress,
-               ResultSink& sink);
+               Progress& progress);
   // What the ops of one step share.
   struct StepFrame {
     const StepPlan& plan;
@@ -90,7 +91,8 @@ class StepExecutor {
   Status update_slots(const StepPlan& plan);
   Status copy_pages(const StepPart& part);
   Status check_asked(const StepPart& part);
-  Status run_tokens(const StepPlan& plan, PendingStep& pending);
+  Status run_padding(const StepKey& key);
+  Status run_tokens(const StepPlan& plan, PendingStep& pending, const StepKey& key);
   StepKey step_key(const StepPlan& plan, const PendingStep& pending) const;
   void enqueue_step(StepFrame& frame);
   void note_draws(PendingStep& pending) const;
@@ -116,7 +118,7 @@ class StepExecutor {
   const StepLimits limits_;
   GroupComms& comms_;
   Progress& progress_;
-  ResultSink& sink_;
+  ResultSink* sink_ = nullptr;  // from begin() on
   SteadyClock clock_;
 
   SlotTable slots_;

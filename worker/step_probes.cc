@@ -5,11 +5,8 @@
 
 namespace trireme {
 
-StatusOr<StepProbes> StepProbes::make(Backend& backend,
-                                      const ShardModel& model,
-                                      int tensor_index,
-                                      ResultSink& sink) {
-  StepProbes probes(backend, model, tensor_index, sink);
+StatusOr<StepProbes> StepProbes::make(Backend& backend, const ShardModel& model, int tensor_index) {
+  StepProbes probes(backend, model, tensor_index);
   const int64_t bytes = (model.config().hidden_size + 1) * 4;
   ASSIGN_OR_RETURN(probes.memory_, backend.allocate(bytes, "a probed row"));
   return probes;

@@ -24,10 +24,9 @@ struct ProbedStep {
 
 class StepProbes {
  public:
-  static StatusOr<StepProbes> make(Backend& backend,
-                                   const ShardModel& model,
-                                   int tensor_index,
-                                   ResultSink& sink);
+  static StatusOr<StepProbes> make(Backend& backend, const ShardModel& model, int tensor_index);
+  // Who is told, from the first plan on.
+  void begin(ResultSink& sink) { sink_ = &sink; }
 
   // TRI-STEP-022: a probe of what the step does not compute.
   Status check(const StepPart& part, const StepInputs& inputs) const;
@@ -39,15 +38,15 @@ class StepProbes {
   Status take_logits(const ProbedStep& step, Tensor residual, Sampler& sampler, Progress& progress);
 
  private:
-  StepProbes(Backend& backend, const ShardModel& model, int tensor_index, ResultSink& sink)
-      : backend_(&backend), model_(&model), tensor_index_(tensor_index), sink_(&sink) {}
+  StepProbes(Backend& backend, const ShardModel& model, int tensor_index)
+      : backend_(&backend), model_(&model), tensor_index_(tensor_index) {}
   Status take_normed(const ProbedStep& step, const ProbeRequest& request, Tensor residual);
   void tell(const StepPlan& plan, const ProbeRequest& request, std::span<const float> values);
 
   Backend* backend_;
   const ShardModel* model_;
   int tensor_index_;
-  ResultSink* sink_;
+  ResultSink* sink_ = nullptr;
   Buffer memory_;  // device memory: a row of hidden values in fp32, then one row's number
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <functional>
 #include <thread>
 #include <utility>
 
@@ -10,7 +11,6 @@
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
 #include "worker/comm/device_comms.h"
-#include "worker/step_memory.h"
 
 namespace trireme {
 namespace {
@@ -88,35 +88,42 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
   std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, cut));
   comms.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   RETURN_IF_ERROR(worker->make_backend());
-  const int64_t free_bytes = worker->backend_->available_bytes();
+  RETURN_IF_ERROR(worker->load(source, load_progress));
+  RETURN_IF_ERROR(worker->reserve_cache());
+  if (worker->backend_->records_steps()) RETURN_IF_ERROR(worker->warm_up());
+  RETURN_IF_ERROR(worker->fill_cache());
+  return worker;
+}
+
+Status Worker::load(ModelSource& source, const LoadProgress& load_progress) {
   ASSIGN_OR_RETURN(
       ModelWeights weights,
-      load_weights(
-          source.config, *source.checkpoint, *worker->shard_, *worker->backend_, load_progress));
-  const int64_t loaded_bytes = worker->backend_->available_bytes();
-  RETURN_IF_ERROR(worker->make_comms());
-  worker->memory_.weights = free_bytes - loaded_bytes;
-  worker->memory_.communicators = loaded_bytes - worker->backend_->available_bytes();
-  ASSIGN_OR_RETURN(ShardModel model,
-                   ShardModel::make(source.config,
-                                    *worker->shard_,
-                                    *worker->backend_,
-                                    std::move(weights),
-                                    worker->longest_wanted()));
-  worker->model_ = std::make_unique<ShardModel>(std::move(model));
-  RETURN_IF_ERROR(worker->make_cache());
-  return worker;
+      load_weights(source.config, *source.checkpoint, *shard_, *backend_, load_progress));
+  memory_.weights = taken_since(0);
+  RETURN_IF_ERROR(make_comms());
+  memory_.communicators = taken_since(memory_.weights);
+  ASSIGN_OR_RETURN(
+      ShardModel model,
+      ShardModel::make(source.config, *shard_, *backend_, std::move(weights), longest_wanted()));
+  model_ = std::make_unique<ShardModel>(std::move(model));
+  return ok_status();
+}
+
+Status Worker::make_executor(int64_t max_model_len) {
+  ASSIGN_OR_RETURN(
+      executor_,
+      StepExecutor::make(
+          *backend_, *model_, cut_, *cache_, step_limits(max_model_len), comms_, progress_));
+  return ok_status();
 }
 
 Status Worker::start(int64_t num_pages, ResultSink& sink) {
   CHECK(num_pages > 0 && num_pages <= cache_->pages().num_pages);
-  CHECK_THAT(executor_ == nullptr || !backend_->records_steps(), "a device's rank starts once");
-  const StepLimits limits = step_limits(max_model_len_);
-  ASSIGN_OR_RETURN(
-      executor_,
-      StepExecutor::make(
-          *backend_, *model_, cut_, *cache_, num_pages, limits, comms_, progress_, sink));
-  return backend_->records_steps() ? warm_up() : ok_status();
+  CHECK_THAT(!is_started_ || !backend_->records_steps(), "a device's rank starts once");
+  is_started_ = true;
+  if (!backend_->records_steps()) RETURN_IF_ERROR(make_executor(max_model_len_));
+  executor_->begin(num_pages, max_model_len_, sink);
+  return ok_status();
 }
 
 Status Worker::meet() {
@@ -124,10 +131,19 @@ Status Worker::meet() {
   return agree_on_smallest(*comms_.group, progress_, 0).status();
 }
 
-// Before the first step: the ways of the matmuls, as rank 0 finds them, and the recorded steps.
+// What a step needs besides pages, all before these: buffers, the ways of the matmuls, recordings.
 Status Worker::warm_up() {
+  RETURN_IF_ERROR(make_executor(longest_wanted()));
+  memory_.step = taken_since(memory_.weights + memory_.communicators);
   // Once a rank of a device may wait for a peer nobody allocates there: all have their memory now.
   RETURN_IF_ERROR(meet());
+  RETURN_IF_ERROR(share_tuning());
+  RETURN_IF_ERROR(meet());  // cuBLASLt has its memory, too
+  return executor_->warm_up();
+}
+
+// The ways of the matmuls, as rank 0 finds them.
+Status Worker::share_tuning() {
   progress_.enter(Phase::kWarming);
   std::string ways;
   if (comms_.rank == 0) {
@@ -143,18 +159,12 @@ Status Worker::warm_up() {
   if (size > 0) comms_.group->broadcast(queue, std::as_writable_bytes(std::span(ways)), 0);
   RETURN_IF_ERROR(comms_.group->status());
   progress_.enter(Phase::kWarming);
-  if (size > 0 && !backend_->load_tuning(ways)) {
-    return invalid("TRI-CUDA-009",
-                   "rank ",
-                   comms_.rank,
-                   " cannot use the matmul choices of rank 0: its device or its cuBLASLt is"
-                   " another; give a group devices and libraries of one kind");
-  }
-  std::vector<int32_t> sizes = token_buckets();
-  const std::vector<int32_t> rows = row_buckets();
-  std::erase_if(sizes, [&](int32_t size) { return !std::ranges::binary_search(rows, size); });
-  RETURN_IF_ERROR(meet());  // cuBLASLt has its memory, too
-  return executor_->warm_up(sizes);
+  if (size == 0 || backend_->load_tuning(ways)) return ok_status();
+  return invalid("TRI-CUDA-009",
+                 "rank ",
+                 comms_.rank,
+                 " cannot use the matmul choices of rank 0: its device or its cuBLASLt is"
+                 " another; give a group devices and libraries of one kind");
 }
 
 StepLimits Worker::step_limits(int64_t max_model_len) const {
@@ -166,6 +176,7 @@ StepLimits Worker::step_limits(int64_t max_model_len) const {
   if (options_.drawable > 0) limits.drawable = std::min(options_.drawable, limits.drawable);
   limits.step_timeout_us = options_.step_timeout_us;
   limits.trace = options_.trace;
+  limits.recorded = RecordedSteps(token_buckets(), row_buckets());
   return limits;
 }
 
@@ -218,41 +229,62 @@ Status Worker::make_cpu_backend_of_group() {
   return ok_status();
 }
 
-// Ranks may share a device, whose free memory is then everybody's: they measure in turns, and
-// nobody keeps anything before all have.
-Status Worker::measure_memory(KvCacheRequest& request) {
-  Status measured;
-  for (int turn = 0; turn < comms_.group->size(); ++turn) {
-    if (turn == comms_.rank) {
-      const auto bytes =
-          step_memory_bytes(*backend_, *model_, cut_, step_limits(request.max_model_len), comms_);
-      measured = bytes.status();
-      request.reserved_bytes = bytes.value_or(0);
-      request.given_bytes = backend_->cache_bytes();
-    }
-    RETURN_IF_ERROR(meet());
-  }
-  return measured;
-}
-
-Status Worker::make_cache() {
+Status Worker::reserve_cache() {
   KvCacheRequest request;
   request.memory_bytes = options_.kv_memory_bytes;
   request.max_num_seqs = options_.max_num_seqs;
   request.max_model_len = longest_wanted();
   request.may_shorten = options_.max_model_len == 0;
   request.ranks_on_device = is_cuda() ? options_.ranks_on_device : options_.ranks_on_host;
-  if (is_cuda()) RETURN_IF_ERROR(measure_memory(request));
   ASSIGN_OR_RETURN(
       KvCache cache,
-      KvCache::make(*backend_, *shard_, static_cast<int32_t>(source_.config.head_dim), request));
+      KvCache::reserve(*backend_, *shard_, static_cast<int32_t>(source_.config.head_dim), request));
   cache_ = std::make_unique<KvCache>(std::move(cache));
-  memory_.step = request.reserved_bytes;
+  return ok_status();
+}
+
+// Ranks may share a device, whose free memory is then everybody's: all have taken all else when
+// they look at it, and nobody takes pages before all have looked.
+Status Worker::fill_cache() {
+  if (is_cuda()) RETURN_IF_ERROR(meet());
+  const int64_t given_bytes = backend_->cache_bytes();
+  if (is_cuda()) RETURN_IF_ERROR(count_memory());
+  RETURN_IF_ERROR(cache_->fill(given_bytes));
   memory_.pages = cache_->bytes();
   ASSIGN_OR_RETURN(num_pages_,
                    agree_on_smallest(*comms_.group, progress_, cache_->pages().num_pages));
   const int64_t fits = num_pages_ * cache_->pages().layout.page_tokens;
-  max_model_len_ = static_cast<int32_t>(std::min(request.max_model_len, fits));
+  max_model_len_ = static_cast<int32_t>(std::min(longest_wanted(), fits));
+  return ok_status();
+}
+
+// What the device lost besides what the ranks on it asked for. Every rank has looked at the device
+// when this returns.
+Status Worker::count_memory() {
+  struct Share {
+    uint64_t device = 0;
+    int64_t taken = 0;
+  };
+  const DeviceMemory memory = backend_->device_memory();
+  const std::string place = this_host() + " " + backend_->info().place;
+  const Share own = {std::hash<std::string>()(place), memory.taken};
+  std::vector<Share> all(comms_.group->size());
+  NoQueue queue;
+  comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
+  progress_.enter(Phase::kWaitStage);
+  comms_.group->all_gather(
+      queue, std::as_bytes(std::span(&own, 1)), std::as_writable_bytes(std::span(all)));
+  RETURN_IF_ERROR(comms_.group->status());
+  progress_.enter(Phase::kWarming);
+  int64_t lost = memory.total - memory.free;
+  int64_t sharers = 0;
+  for (const Share& share : all) {
+    if (share.device != own.device) continue;
+    lost -= share.taken;
+    ++sharers;
+  }
+  memory_.modules = lost / sharers;
+  memory_.reserve = memory.free - backend_->cache_bytes();
   return ok_status();
 }
 

@@ -41,12 +41,15 @@ struct WorkerOptions {
   Trace* trace = nullptr;  // spans of each step, if wanted
 };
 
-// What a rank's device memory went to, in bytes, as found by asking the device before and after.
+// What a rank's device memory went to, in bytes, in the order in which it was taken: what this rank
+// asked for, and its part of what the device lost besides to all ranks that share it.
 struct MemoryUse {
   int64_t weights = 0;
   int64_t communicators = 0;
-  int64_t step = 0;  // what a step's buffers will take
+  int64_t step = 0;     // a step's buffers and workspaces
+  int64_t modules = 0;  // context, modules, graphs, libraries; what other processes hold is in it
   int64_t pages = 0;
+  int64_t reserve = 0;  // left to the device
 };
 
 class Worker {
@@ -54,15 +57,17 @@ class Worker {
   // What can be refused before anything is loaded. TRI-PLAN-...; TRI-GRP-007: a length over the
   // model's.
   static Status check(const WorkerOptions& options, const ModelSource& source);
-  // Loads this rank's shard. `source` and `comms` outlive the worker. Collective over the group.
+  // Takes all of this rank's memory: shard, communicators, and where the backend records steps
+  // their buffers and recordings, so that KV gets what is left. `source` and `comms` outlive the
+  // worker. Collective over the group.
   static StatusOr<std::unique_ptr<Worker>> make(const WorkerOptions& options,
                                                 ModelSource& source,
                                                 GroupComms& comms,
                                                 Progress& progress,
                                                 const LoadProgress& load_progress);
 
-  // Makes the executor of a new epoch, over as many pages as the group agreed on. Once where the
-  // backend records steps: a rank lives for one epoch there.
+  // Begins an epoch over as many pages as the group agreed on. Once where the backend records
+  // steps: a rank lives for one epoch there.
   Status start(int64_t num_pages, ResultSink& sink);
 
   StepExecutor& executor() { return *executor_; }
@@ -90,10 +95,15 @@ class Worker {
   Status make_backend();
   Status make_cpu_backend_of_group();
   Status make_comms();
-  Status make_cache();
+  Status load(ModelSource& source, const LoadProgress& load_progress);
+  Status make_executor(int64_t max_model_len);
+  Status share_tuning();
   Status warm_up();
+  Status reserve_cache();
+  Status fill_cache();
+  Status count_memory();
   Status meet();  // waits until all ranks of the group are here
-  Status measure_memory(KvCacheRequest& request);
+  int64_t taken_since(int64_t before) const { return backend_->device_memory().taken - before; }
   StepLimits step_limits(int64_t max_model_len) const;
   bool is_cuda() const { return options_.backend == "cuda"; }
   int64_t longest_wanted() const {  // sequences; fewer tokens may fit
@@ -120,6 +130,7 @@ class Worker {
   int num_threads_ = 1;
   int64_t num_pages_ = 0;
   int32_t max_model_len_ = 0;
+  bool is_started_ = false;
 };
 
 // The cores this process may use: its affinity, cut by the cgroup's quota.

@@ -50,6 +50,10 @@ constexpr ErrorPage kPages[] = {
      "The communicator spans hosts, or devices that do not see one another; NCCL refuses ranks "
      "that share a device.",
      "Give each rank a device of its own, or place all ranks on one host."},
+    {"TRI-CUDA-019",
+     "The KV cache gets no addresses of its device.",
+     "A driver that is too old, or a device without virtual memory management.",
+     "A driver for CUDA 13 or later is needed; look at nvidia-smi -q."},
     {"TRI-GRP-001",
      "The launcher started another number of ranks than the cut has.",
      "mpirun -np (or srun -n) is not tp x pp.",

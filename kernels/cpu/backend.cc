@@ -71,7 +71,7 @@ CpuBackend::CpuBackend(const CpuBackendOptions& options, const TierOps& tier)
   CHECK(dtype_ == DType::kBFloat16 || dtype_ == DType::kFloat32);
 }
 
-BackendInfo CpuBackend::info() const { return {"cpu", tier_.name, processor_name()}; }
+BackendInfo CpuBackend::info() const { return {"cpu", tier_.name, processor_name(), ""}; }
 
 ActivationTypes CpuBackend::types() const { return {DType::kFloat32, dtype_, DType::kFloat32}; }
 
@@ -88,21 +88,28 @@ StatusOr<Buffer> CpuBackend::allocate(int64_t bytes, const std::string& what) {
   return allocate_memory(bytes, what);
 }
 
-int64_t CpuBackend::available_bytes() const { return available_memory(); }
+// The host's memory is everybody's: what others take of it shows in what is free.
+DeviceMemory CpuBackend::device_memory() const {
+  const int64_t free = available_memory();
+  return {.total = free, .free = free, .taken = 0};
+}
 
 StatusOr<Buffer> CpuBackend::allocate_shared(int64_t bytes, const std::string& what) {
   return allocate_memory(bytes, what);
 }
 
-int64_t CpuBackend::cache_bytes() const { return available_bytes() / 2; }
+int64_t CpuBackend::cache_bytes() const { return available_memory() / 2; }
+
+// Nothing is recorded here: addresses come with their memory.
+StatusOr<std::unique_ptr<ReservedMemory>> CpuBackend::reserve(int64_t, const std::string& what) {
+  return std::make_unique<HostReservedMemory>(what);
+}
 
 void CpuBackend::upload(Queue&, std::byte* device, std::span<const std::byte> host) {
   std::copy(host.begin(), host.end(), device);
 }
 
-void CpuBackend::upload_shared(Queue& queue,
-                               std::byte* device,
-                               std::span<const std::byte> shared) {
+void CpuBackend::upload_shared(Queue& queue, std::byte* device, std::span<const std::byte> shared) {
   upload(queue, device, shared);
 }
 

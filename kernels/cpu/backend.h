@@ -21,8 +21,10 @@ class CpuBackend final : public Backend {
   KvLayout kv_layout(int32_t head_dim) const override;
 
   StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) override;
-  int64_t available_bytes() const override;
+  DeviceMemory device_memory() const override;
   int64_t cache_bytes() const override;
+  StatusOr<std::unique_ptr<ReservedMemory>> reserve(int64_t bytes,
+                                                    const std::string& what) override;
   StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) override;
   void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override;
   void upload_shared(Queue& queue, std::byte* device, std::span<const std::byte> shared) override;

@@ -65,6 +65,11 @@ StatusOr<Buffer> allocate_memory(int64_t bytes, const std::string& what) {
   return Buffer(begin + head, bytes, unmap);
 }
 
+Status HostReservedMemory::fill(int64_t bytes) {
+  ASSIGN_OR_RETURN(memory_, allocate_memory(bytes, what_));
+  return ok_status();
+}
+
 int64_t available_memory() {
   int64_t available = std::numeric_limits<int64_t>::max();
   std::ifstream meminfo("/proc/meminfo");

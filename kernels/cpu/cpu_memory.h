@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include "base/status.h"
 #include "kernels/buffer.h"
+#include "kernels/reserved_memory.h"
 
 namespace trireme {
 
@@ -13,5 +16,19 @@ StatusOr<Buffer> allocate_memory(int64_t bytes, const std::string& what);
 
 // What this process may still take: the machine's, or the control group's if that is less.
 int64_t available_memory();
+
+// Has its addresses once it has its memory.
+class HostReservedMemory final : public ReservedMemory {
+ public:
+  explicit HostReservedMemory(std::string what) : what_(std::move(what)) {}
+
+  std::byte* data() const override { return memory_.data(); }
+  int64_t unit() const override { return 1; }
+  Status fill(int64_t bytes) override;
+
+ private:
+  const std::string what_;
+  Buffer memory_;
+};
 
 }  // namespace trireme

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <thread>
 #include <utility>
 
@@ -28,6 +29,17 @@ namespace {
 std::string architecture_of(const cudaDeviceProp& properties) {
   const bool is_hopper = properties.major == 9 && properties.minor == 0;
   return concat("sm_", properties.major, properties.minor, is_hopper ? "a" : "");
+}
+
+std::string place_of(const cudaDeviceProp& properties) {
+  char text[40];
+  std::snprintf(text,
+                sizeof text,
+                "%04x:%02x:%02x",
+                properties.pciDomainID,
+                properties.pciBusID,
+                properties.pciDeviceID);
+  return text;
 }
 
 Status no_device(const CudaBackendOptions& options, const std::string& why) {
@@ -88,6 +100,7 @@ CudaBackend::CudaBackend(const CudaBackendOptions& options, const cudaDeviceProp
     : options_(options),
       device_name_(properties.name),
       architecture_(architecture_of(properties)),
+      place_(place_of(properties)),
       num_blocks_(properties.multiProcessorCount) {}
 
 cudaError_t CudaBackend::prepare_kernels(int64_t shared_limit) {
@@ -99,7 +112,7 @@ cudaError_t CudaBackend::prepare_kernels(int64_t shared_limit) {
 
 CudaBackend::~CudaBackend() = default;
 
-BackendInfo CudaBackend::info() const { return {"cuda", architecture_, device_name_}; }
+BackendInfo CudaBackend::info() const { return {"cuda", architecture_, device_name_, place_}; }
 
 ActivationTypes CudaBackend::types() const {
   return {.residual = options_.dtype,

@@ -38,8 +38,10 @@ class CudaBackend final : public Backend {
 
   // backend.cc, memory.cc, graphs.cc
   StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) override;
-  int64_t available_bytes() const override;
+  DeviceMemory device_memory() const override;
   int64_t cache_bytes() const override;
+  StatusOr<std::unique_ptr<ReservedMemory>> reserve(int64_t bytes,
+                                                    const std::string& what) override;
   StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) override;
   void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override;
   void upload_shared(Queue& queue, std::byte* device, std::span<const std::byte> shared) override;
@@ -197,10 +199,12 @@ class CudaBackend final : public Backend {
   const CudaBackendOptions options_;
   const std::string device_name_;
   const std::string architecture_;  // "sm_90a"
+  const std::string place_;         // "0000:17:00"
   const int32_t num_blocks_;        // a new queue's budget: all SMs
   // device_fit.h
   TileResidency tile_residency_;
   AttentionFits attention_fits_;
+  int64_t taken_bytes_ = 0;
   Staging staging_;
   std::unique_ptr<WeightStream> weight_stream_;  // from the first pack() on
   std::unique_ptr<CublasLt> cublaslt_;           // from the first tune_linear() on
@@ -211,6 +215,9 @@ class CudaBackend final : public Backend {
   };
   std::map<StepKey, Recording> graphs_;  // of the keys seen so far; goes first
 };
+
+// TRI-MEM-001: the device does not give `what` so many bytes.
+Status no_device_memory(int64_t bytes, const std::string& what, const std::string& why);
 
 // What kernels with much shared memory ask for at start, and how many of their blocks the device
 // holds; loads their modules. Each in its op's file.

@@ -22,20 +22,18 @@ cudaGraphExec_t record(CudaQueue& queue, const std::function<void()>& enqueue) {
   return ready;
 }
 
-// A graph of a large model takes some MiB, out of the reserve beside the KV cache.
-constexpr size_t kMostGraphs = 64;
-
 }  // namespace
 
 // No node is ever updated: what changes from step to step is read on the device. A key's first step
 // runs as it is, so that whatever a library loads late is not loaded inside a recording. A step
-// that is not recorded, for want of memory or of room, runs as well, padding and all.
+// that is not recorded, for want of memory, runs as well, padding and all. Which keys there are is
+// the caller's to bound (worker/recorded_steps.h).
 void CudaBackend::run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) {
   CudaQueue& stream = cuda_queue(queue);
   auto found = graphs_.find(key);
   const bool is_first = found == graphs_.end();
   if (key.num_tokens == 0 || is_first) {
-    if (key.num_tokens > 0 && graphs_.size() < kMostGraphs) graphs_.try_emplace(key);
+    if (key.num_tokens > 0) graphs_.try_emplace(key);
     enqueue();
     return;
   }

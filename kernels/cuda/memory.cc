@@ -4,20 +4,25 @@
 #include "base/cuda_memory.h"
 #include "base/text.h"
 #include "kernels/cuda/backend.h"
+#include "kernels/cuda/reserved_memory.h"
 
 namespace trireme::cuda {
 namespace {
 
-int64_t free_bytes() {
+DeviceMemory memory_of_device() {
   size_t free = 0;
   size_t total = 0;
-  return cudaMemGetInfo(&free, &total) == cudaSuccess ? static_cast<int64_t>(free) : 0;
+  if (cudaMemGetInfo(&free, &total) != cudaSuccess) return {};
+  return {.total = static_cast<int64_t>(total), .free = static_cast<int64_t>(free)};
 }
 
 void release_device(std::byte* data, int64_t) { cudaFree(data); }
 void release_shared(std::byte* data, int64_t) { cudaFreeHost(data); }
 
-Status no_memory(int64_t bytes, const std::string& what, const char* where, cudaError_t error) {
+Status no_memory(int64_t bytes,
+                 const std::string& what,
+                 const char* where,
+                 const std::string& why) {
   return exhausted("TRI-MEM-001",
                    what,
                    " needs ",
@@ -25,25 +30,30 @@ Status no_memory(int64_t bytes, const std::string& what, const char* where, cuda
                    " of ",
                    where,
                    ", which the device does not give (",
-                   cudaGetErrorString(error),
+                   why,
                    "; free on the device: ",
-                   format_bytes(static_cast<double>(free_bytes())),
+                   format_bytes(static_cast<double>(memory_of_device().free)),
                    "); use more ranks, a smaller --max-num-batched-tokens, or less --kv-memory");
 }
 
 }  // namespace
+
+Status no_device_memory(int64_t bytes, const std::string& what, const std::string& why) {
+  return no_memory(bytes, what, "device memory", why);
+}
 
 StatusOr<Buffer> CudaBackend::allocate(int64_t bytes, const std::string& what) {
   void* data = nullptr;
   cudaError_t error = cudaMalloc(&data, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
   if (error != cudaSuccess) {
     cudaGetLastError();  // an allocation that fails leaves the device usable
-    return no_memory(bytes, what, "device memory", error);
+    return no_device_memory(bytes, what, cudaGetErrorString(error));
   }
+  taken_bytes_ += std::max<int64_t>(bytes, 1);
   Buffer buffer(static_cast<std::byte*>(data), bytes, release_device);
   error = cudaMemset(data, 0, static_cast<size_t>(bytes));
   if (error == cudaSuccess) error = cudaDeviceSynchronize();  // queues do not wait for a memset
-  if (error != cudaSuccess) return no_memory(bytes, what, "device memory", error);
+  if (error != cudaSuccess) return no_device_memory(bytes, what, cudaGetErrorString(error));
   return buffer;
 }
 
@@ -54,17 +64,26 @@ StatusOr<Buffer> CudaBackend::allocate_shared(int64_t bytes, const std::string& 
                                           cudaHostAllocMapped | cudaHostAllocPortable);
   if (error != cudaSuccess) {
     cudaGetLastError();
-    return no_memory(bytes, what, "pinned host memory", error);
+    return no_memory(bytes, what, "pinned host memory", cudaGetErrorString(error));
   }
   std::memset(data, 0, static_cast<size_t>(bytes));
   return Buffer(static_cast<std::byte*>(data), bytes, release_shared);
 }
 
-int64_t CudaBackend::available_bytes() const {
-  return std::max<int64_t>(0, free_bytes() - kCudaReserveBytes);
+DeviceMemory CudaBackend::device_memory() const {
+  DeviceMemory memory = memory_of_device();
+  memory.taken = taken_bytes_;
+  return memory;
 }
 
-int64_t CudaBackend::cache_bytes() const { return available_bytes(); }
+int64_t CudaBackend::cache_bytes() const {
+  return std::max<int64_t>(0, memory_of_device().free - kCudaReserveBytes);
+}
+
+StatusOr<std::unique_ptr<ReservedMemory>> CudaBackend::reserve(int64_t bytes,
+                                                               const std::string& what) {
+  return CudaReservedMemory::make(options_.device, bytes, what);
+}
 
 void CudaBackend::upload(Queue& queue, std::byte* device, std::span<const std::byte> host) {
   staging_.copy(cuda_queue(queue), device, host);

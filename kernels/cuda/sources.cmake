@@ -22,6 +22,7 @@ set(trireme_cuda_sources
   pack.cu
   peer_reduce.cu
   qkv_finish.cu
+  reserved_memory.cc
   rows.cu
   sample.cu
   staging.cc

@@ -23,6 +23,7 @@ Status run_rank(const LocalRun& run,
   Progress progress;
   ASSIGN_OR_RETURN(const auto worker, Worker::make(options, source, comms, progress, nullptr));
   RETURN_IF_ERROR(worker->start(worker->num_pages(), frames));
+  if (run.inspect) run.inspect(comms.rank, *worker);
   ScriptLimits limits;
   limits.page_tokens = worker->kv_layout().page_tokens;
   limits.num_layers = static_cast<int32_t>(source.config.num_layers);
@@ -32,7 +33,9 @@ Status run_rank(const LocalRun& run,
     if (run.records) name_key(plan);
     RETURN_IF_ERROR(worker->executor().execute(plan));
   }
-  return worker->executor().finish();
+  const Status finished = worker->executor().finish();
+  if (run.inspect) run.inspect(comms.rank, *worker);
+  return finished;
 }
 
 }  // namespace

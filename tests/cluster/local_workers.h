@@ -2,6 +2,7 @@
 // emulated (or shared real) device.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct LocalRun {
   WorkerOptions options;
   bool shares_device = false;  // all ranks on device 0
   bool records = false;        // plans name graph keys
+  // Called by every rank before its first step and after its last.
+  using Inspect = std::function<void(int rank, const Worker& worker)>;
+  Inspect inspect;
 };
 
 // Names the graph key of a plan, as the coordinator does.

@@ -23,13 +23,44 @@ TEST_P(BackendMemory, IsZeroedAndHoldsWhatIsUploaded) {
   }
 }
 
+TEST_P(BackendMemory, ReservedAddressesGetZeroedMemoryAndKeepStanding) {
+  const int64_t free_bytes = backend->device_memory().free;
+  const auto reserved = backend->reserve(int64_t{9} << 20, "a test").value();
+  const std::byte* const before = reserved->data();
+  if (backend->records_steps()) {
+    EXPECT_EQ(backend->device_memory().free, free_bytes);
+  }
+  constexpr int64_t kBytes = (int64_t{5} << 20) + 1;
+  ASSERT_TRUE(reserved->fill(kBytes).ok());
+  if (backend->records_steps()) {
+    EXPECT_EQ(reserved->data(), before);
+    EXPECT_LE(backend->device_memory().free, free_bytes - kBytes);
+  }
+  std::vector<std::byte> host(kBytes, std::byte{1});
+  backend->download(*queue, host, reserved->data());
+  ASSERT_TRUE(backend->wait(*queue, 0).ok());
+  EXPECT_EQ(host, std::vector<std::byte>(kBytes));
+  host[kBytes - 1] = std::byte{7};
+  backend->upload(*queue, reserved->data(), host);
+  backend->download(*queue, std::span(host).first(1), reserved->data() + kBytes - 1);
+  ASSERT_TRUE(backend->wait(*queue, 0).ok());
+  EXPECT_EQ(host[0], std::byte{7});
+}
+
+TEST_P(BackendMemory, ReservedAddressesWithoutMemoryEnoughAreRefusedByName) {
+  const auto reserved = backend->reserve(int64_t{1} << 42, "the KV cache").value();
+  const Status refused = reserved->fill(int64_t{1} << 42);
+  EXPECT_EQ(error_id(refused), "TRI-MEM-001");
+  EXPECT_NE(message_of(refused).find("the KV cache"), std::string::npos);
+}
+
 TEST_P(BackendMemory, MoreThanThereIsIsRefusedByName) {
   const auto refused = backend->allocate(int64_t{1} << 50, "the KV cache");
   ASSERT_FALSE(refused.ok());
   const std::string message(refused.status().message());
   EXPECT_NE(message.find("TRI-MEM-001"), std::string::npos) << message;
   EXPECT_NE(message.find("the KV cache"), std::string::npos) << message;
-  EXPECT_GT(backend->available_bytes(), 0);
+  EXPECT_GT(backend->device_memory().free, 0);
 }
 
 TEST_P(BackendMemory, SharedMemoryIsZeroedAndHasOneAddress) {

@@ -1,0 +1,166 @@
+// What the ranks of a group take of emulated devices: line by line what the planner says, each rank
+// its own, and of a small device all but the reserve.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/cuda_memory.h"
+#include "kernels/cuda/emulation/control.h"
+#include "model/planner.h"
+#include "tests/cluster/local_workers.h"
+
+namespace trireme {
+namespace {
+
+constexpr int64_t kUnit = 2 << 20;  // in which a device gives memory to reserved addresses
+constexpr int64_t kGraphBytes = 128 << 10;
+
+int64_t whole_units(int64_t bytes) { return (bytes + kUnit - 1) / kUnit * kUnit; }
+
+class DeviceMemory : public testing::Test {
+ protected:
+  void SetUp() override {
+    emulation::Settings small = before_;
+    small.graph_bytes = kGraphBytes;
+    emulation::set_settings(small);
+  }
+  void TearDown() override { emulation::set_settings(before_); }
+
+  static void set_device_bytes(int64_t bytes) {
+    emulation::Settings settings = emulation::settings();
+    settings.device_bytes = bytes;
+    emulation::set_settings(settings);
+  }
+  static int64_t device_bytes() { return emulation::settings().device_bytes; }
+
+  // Sequences enough for more KV than there is.
+  static LocalRun run_of(const std::string& model, Cut cut) {
+    LocalRun run;
+    run.model = std::string(TRIREME_SOURCE_DIR "/tests/data/golden/models/") + model;
+    run.cut = cut;
+    run.records = true;
+    run.options.backend = "cuda";
+    run.options.max_num_seqs = 64;
+    run.options.max_num_batched_tokens = 64;
+    return run;
+  }
+
+  // Chunks, decodes and draws from the whole row: recorded steps and plain ones.
+  static std::vector<ScriptedRequest> requests() {
+    std::vector<ScriptedRequest> requests(3);
+    for (size_t i = 0; i < requests.size(); ++i) {
+      requests[i].prompt.assign(5 + 40 * i, static_cast<TokenId>(7 + i));
+      requests[i].new_tokens = 4;
+    }
+    requests[1].sampling.top_p = 0.5f;
+    return requests;
+  }
+
+  // What every rank says it took, after its last step; `on_rank`: at its start and its end.
+  static std::vector<MemoryUse> uses_of(LocalRun run, const LocalRun::Inspect& on_rank = {}) {
+    std::vector<MemoryUse> uses(run.cut.tp * run.cut.pp);
+    run.inspect = [&](int rank, const Worker& worker) {
+      uses[rank] = worker.memory_use();
+      if (on_rank) on_rank(rank, worker);
+    };
+    run_local_group(run, requests());
+    return uses;
+  }
+
+  const emulation::Settings before_ = emulation::settings();
+};
+
+TEST_F(DeviceMemory, OfASmallDeviceIsFilledToTheReserveAndNeverOver) {
+  set_device_bytes(int64_t{192} << 20);
+  const int64_t most = device_bytes() - kCudaReserveBytes;
+  int calls = 0;
+  const auto uses = uses_of(run_of("llama-gqa", {1, 1}), [&](int, const Worker& worker) {
+    const int64_t page_bytes = worker.memory_use().pages / worker.num_pages();
+    EXPECT_LE(emulation::allocated_bytes(0), most);
+    EXPECT_GT(emulation::allocated_bytes(0), most - kUnit - page_bytes);
+    ++calls;
+  });
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(uses[0].reserve, kCudaReserveBytes);
+  EXPECT_GT(uses[0].modules, 0);
+  EXPECT_EQ(uses[0].modules % kGraphBytes, 0);
+}
+
+// Each counts what it asked for itself, and its part of the rest.
+TEST_F(DeviceMemory, OfRanksThatShareADeviceIsCountedOnce) {
+  set_device_bytes(int64_t{320} << 20);
+  LocalRun run = run_of("llama-gqa", {2, 2});
+  run.shares_device = true;
+  run.options.ranks_on_device = 4;
+  const int64_t most = device_bytes() - kCudaReserveBytes;
+  std::mutex mutex;
+  int64_t allocated = 0;
+  const auto uses = uses_of(run, [&](int, const Worker&) {
+    const std::lock_guard lock(mutex);
+    allocated = std::max(allocated, emulation::allocated_bytes(0));
+  });
+  int64_t sum = 0;
+  for (const MemoryUse& use : uses) {
+    EXPECT_EQ(use.modules, uses[0].modules);
+    sum += use.weights + use.communicators + use.step + use.modules + whole_units(use.pages);
+  }
+  EXPECT_EQ(sum, allocated);
+  EXPECT_LE(allocated, most);
+  EXPECT_GT(allocated, most - 4 * (kUnit + (int64_t{1} << 18)));
+}
+
+struct PlannedCase {
+  std::string model;
+  Cut cut;
+};
+
+class PlannedMemory : public DeviceMemory, public testing::WithParamInterface<PlannedCase> {};
+
+// The planner counts the same arrays: 1% and 4 KiB are for their alignment.
+TEST_P(PlannedMemory, IsWhatEachRankTakesLineByLine) {
+  const LocalRun run = run_of(GetParam().model, GetParam().cut);
+  const auto source = open_model(run.model);
+  ASSERT_TRUE(source.ok()) << message_of(source.status());
+  PlanRequest request;
+  request.tp = run.cut.tp;
+  request.pp = run.cut.pp;
+  request.backend = "cuda";
+  request.max_num_seqs = run.options.max_num_seqs;
+  request.max_num_batched_tokens = run.options.max_num_batched_tokens;
+  const auto plan = plan_group(source->config, request);
+  ASSERT_TRUE(plan.ok()) << message_of(plan.status());
+  const auto near = [](int64_t found, int64_t planned) {
+    return std::abs(found - planned) <= planned / 100 + 4096;
+  };
+  const std::vector<MemoryUse> uses = uses_of(run);
+  for (const RankPlan& planned : plan->ranks) {
+    const MemoryUse& use = uses[planned.rank];
+    SCOPED_TRACE(concat("rank ", planned.rank));
+    EXPECT_PRED2(near, use.weights, planned.weight_bytes);
+    EXPECT_PRED2(near, use.communicators, planned.communicator_bytes);
+    EXPECT_PRED2(near, use.step - planned.workspace_bytes, planned.activation_bytes);
+    EXPECT_LE(use.modules, planned.module_bytes);
+    EXPECT_EQ(use.reserve, planned.reserve_bytes);
+    EXPECT_EQ(use.pages % planned.page_bytes, 0);
+  }
+}
+
+std::string name_of_case(const testing::TestParamInfo<PlannedCase>& info) {
+  std::string name = info.param.model;
+  std::ranges::replace(name, '-', '_');
+  return concat(name, "_tp", info.param.cut.tp, "_pp", info.param.cut.pp);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cuts,
+                         PlannedMemory,
+                         testing::Values(PlannedCase{"llama-gqa", {1, 1}},
+                                         PlannedCase{"llama-gqa", {2, 1}},
+                                         PlannedCase{"llama-gqa", {2, 2}},
+                                         PlannedCase{"qwen2-tied", {2, 1}},
+                                         PlannedCase{"qwen2-tied", {1, 2}},
+                                         PlannedCase{"qwen3-qk-norm", {1, 2}}),
+                         name_of_case);
+
+}  // namespace
+}  // namespace trireme

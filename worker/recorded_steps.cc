@@ -1,0 +1,47 @@
+#include "worker/recorded_steps.h"
+
+#include <algorithm>
+
+namespace trireme {
+namespace {
+
+// Rows of the head's passes (Sampler::kHeadRows is 64); more than one pass costs as much again.
+constexpr int32_t kPasses[] = {64, 128, 256, 512};
+
+// The sampled rows of the mixed steps of `num_tokens` tokens: the most that such a step can have
+// where one pass of the head holds them, whole passes above.
+std::vector<int32_t> rows_of_mixed(int32_t num_tokens, std::span<const int32_t> row_buckets) {
+  std::vector<int32_t> rows;
+  for (const int32_t row : row_buckets) {
+    if (row > num_tokens) break;
+    const bool is_last = row == row_buckets.back();
+    const bool is_pass = std::ranges::find(kPasses, row) != std::end(kPasses);
+    if (row <= kPasses[0]) rows.assign(1, row);
+    if (row > kPasses[0] && (is_pass || is_last)) rows.push_back(row);
+  }
+  return rows;
+}
+
+}  // namespace
+
+RecordedSteps::RecordedSteps(std::span<const int32_t> token_buckets,
+                             std::span<const int32_t> row_buckets) {
+  for (const int32_t size : token_buckets) {
+    if (std::ranges::binary_search(row_buckets, size)) keys_.push_back({size, size, false});
+  }
+  for (const int32_t size : token_buckets) {
+    for (const int32_t rows : rows_of_mixed(size, row_buckets)) keys_.push_back({size, rows, true});
+  }
+}
+
+StepKey RecordedSteps::key_for(const GraphKey& named) const {
+  const auto serves = [&](const StepKey& key) {
+    return key.num_tokens == named.token_bucket && key.num_rows >= named.row_bucket &&
+           key.is_mixed != named.decode_only;
+  };
+  if (named.token_bucket == 0) return {};
+  const auto found = std::ranges::find_if(keys_, serves);  // rows ascend
+  return found == keys_.end() ? StepKey() : *found;
+}
+
+}  // namespace trireme
