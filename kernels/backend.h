@@ -286,7 +286,8 @@ class Backend {
   }
 
   // At warm-up: tries the ways of this linear() on weights of one shape, and takes the fastest for
-  // such steps from then on. Waits for the device. Where there is but one way nothing happens.
+  // such steps from then on. Waits for the device. Nothing happens where there is but one way, or
+  // where the fastest is known.
   virtual void tune_linear(Queue& queue,
                            Workspace& workspace,
                            Tensor x,
@@ -297,6 +298,8 @@ class Backend {
   // false if the bytes are of another device or library; then nothing is known.
   virtual std::string save_tuning() = 0;
   virtual bool load_tuning(std::string_view bytes) = 0;
+  // A name for a file of such bytes, of this device and library alone; empty: there are no ways.
+  virtual std::string tuning_name() = 0;
 
   // qkv [tokens, (heads + 2 kv_heads) head_dim] wide type: norms and rotates q and k, writes k and
   // v of each row to its page, q to `q` [tokens, heads * head_dim] wide type.

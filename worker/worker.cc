@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <fstream>
 #include <functional>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
 #include "worker/comm/device_comms.h"
+#include "worker/kept_file.h"
 
 namespace trireme {
 namespace {
@@ -142,14 +144,35 @@ Status Worker::warm_up() {
   return executor_->warm_up();
 }
 
-// The ways of the matmuls, as rank 0 finds them.
+// The ways of the matmuls: those that an earlier start has kept, and what it has not, measured now.
+// A file that cannot be used or written costs time alone.
+std::string Worker::tune() {
+  const std::string name = backend_->tuning_name();
+  if (name.empty()) return {};
+  const KeptFile file(options_.cache_folder, name);
+  const std::string kept = file.read();
+  if (!kept.empty() && !backend_->load_tuning(kept)) {
+    std::fprintf(stderr,
+                 "rank %d: the matmul choices in %s are damaged or of another device; they are"
+                 " measured anew\n",
+                 comms_.rank,
+                 file.path().c_str());
+  }
+  executor_->tune();
+  std::string ways = backend_->save_tuning();
+  if (ways == kept) return ways;
+  const Status written = file.write(ways);
+  if (!written.ok()) {
+    std::fprintf(stderr, "rank %d: %s\n", comms_.rank, message_of(written).c_str());
+  }
+  return ways;
+}
+
+// As rank 0 finds them.
 Status Worker::share_tuning() {
   progress_.enter(Phase::kWarming);
   std::string ways;
-  if (comms_.rank == 0) {
-    executor_->tune();
-    ways = backend_->save_tuning();
-  }
+  if (comms_.rank == 0) ways = tune();
   NoQueue queue;
   int64_t size = static_cast<int64_t>(ways.size());
   comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);

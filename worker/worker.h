@@ -34,7 +34,8 @@ struct WorkerOptions {
   int32_t max_num_batched_tokens = 512;
   int64_t max_model_len = 0;  // 0: the model's, or what fits
   int64_t kv_memory_bytes = 0;
-  int64_t drawable = 0;  // the tokenizer's size; 0: the model's vocabulary
+  int64_t drawable = 0;      // the tokenizer's size; 0: the model's vocabulary
+  std::string cache_folder;  // for what is measured once of a device; empty: nothing is kept
   int ranks_on_host = 1;
   int ranks_on_device = 1;  // CUDA: that share this rank's device
   TimeUs step_timeout_us = 30'000'000;
@@ -97,6 +98,7 @@ class Worker {
   Status make_comms();
   Status load(ModelSource& source, const LoadProgress& load_progress);
   Status make_executor(int64_t max_model_len);
+  std::string tune();
   Status share_tuning();
   Status warm_up();
   Status reserve_cache();

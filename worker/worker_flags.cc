@@ -70,6 +70,13 @@ void add_device_flags(FlagSet& set, WorkerFlags& flags) {
 
 }  // namespace
 
+// Where the user's caches are; without a home nothing is kept.
+static std::string default_cache_folder() {
+  if (const auto caches = environment("XDG_CACHE_HOME")) return *caches + "/trireme";
+  const auto home = environment("HOME");
+  return home ? *home + "/.cache/trireme" : "none";
+}
+
 StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& arguments) {
   WorkerFlags flags;
   WorkerOptions& worker = flags.worker;
@@ -80,6 +87,7 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
   std::string kv_dtype = "auto";
 
   worker.backend = "auto";
+  flags.cache_dir = default_cache_folder();
   FlagSet set("trireme-worker", "one rank of a group; started by mpirun");
   const std::string model = "Model";
   set.add("model", &flags.model, "folder of the checkpoint, or dummy:SHAPE", model);
@@ -110,6 +118,10 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
                  &worker.drawable,
                  "ids from here on are never drawn (the tokenizer's size); 0: none",
                  limits);
+  set.add("cache-dir",
+          &flags.cache_dir,
+          "for what is measured once of a device; none: nothing is kept",
+          limits);
   set.add("step-timeout", &step_timeout_s, "seconds that a step may take", limits);
   const std::string plans = "Plans";
   set.add("coordinator", &flags.coordinator, "tcp://HOST:PORT of its worker door", plans);
@@ -130,6 +142,7 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
   worker.max_num_batched_tokens =
       static_cast<int32_t>(std::min<int64_t>(max_num_batched_tokens, int64_t{1} << 20));
   worker.step_timeout_us = std::max(step_timeout_s, 1) * TimeUs{1'000'000};
+  worker.cache_folder = flags.cache_dir == "none" ? "" : flags.cache_dir;
   ASSIGN_OR_RETURN(worker.dtype, dtype_of(dtype));
   RETURN_IF_ERROR(check_built(flags, quantization, kv_dtype));
   return flags;

@@ -29,6 +29,7 @@ struct WorkerFlags {
   NcclSettings nccl;
   bool list_devices = false;
 
+  std::string cache_dir;  // "none": nothing is kept
   std::string trace;  // each rank writes FILE.rank<N>
   bool help = false;
   std::string help_text;

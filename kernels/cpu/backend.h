@@ -66,6 +66,7 @@ class CpuBackend final : public Backend {
                    Tensor) override {}
   std::string save_tuning() override { return {}; }
   bool load_tuning(std::string_view) override { return true; }
+  std::string tuning_name() override { return {}; }
   void qkv_finish(Queue& queue,
                   const BatchView& batch,
                   Tensor qkv,

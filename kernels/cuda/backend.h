@@ -82,7 +82,8 @@ class CudaBackend final : public Backend {
 
   // Times our kernels against cuBLASLt, once for all layers of a shape (`weights`: some of them, so
   // that none stays in L2); linear() takes the faster for row counts of this bucket
-  // (matmul_table.h). Does nothing under options.invariant or without cuBLASLt.
+  // (matmul_table.h). A bucket that is known is not timed again. Does nothing under
+  // options.invariant or without cuBLASLt.
   void tune_linear(Queue& queue,
                    Workspace& workspace,
                    Tensor x,
@@ -91,6 +92,7 @@ class CudaBackend final : public Backend {
                    Tensor out) override;
   std::string save_tuning() override;
   bool load_tuning(std::string_view bytes) override;
+  std::string tuning_name() override;
 
   // qkv_finish.cu
   void qkv_finish(Queue& queue,

@@ -239,7 +239,8 @@ void CudaBackend::tune_linear(Queue& queue,
     if (!call) return;
     calls.push_back(*call);
   }
-  if (!may_take_rival(tasks[0])) return;
+  if (calls.empty() || !may_take_rival(tasks[0])) return;
+  if (cublaslt_->table().knows(calls[0].shape)) return;
   const LinearShape shape = shape_of(tasks[0], static_cast<const CudaWeight&>(*weights[0]));
   const LinearLaunch launch = choose_linear(shape, {stream.num_blocks(), tile_residency_}, false);
   const auto own = [&](size_t i) {
@@ -251,6 +252,10 @@ void CudaBackend::tune_linear(Queue& queue,
 
 std::string CudaBackend::save_tuning() {
   return start_rival() ? cublaslt_->table().save() : std::string();
+}
+
+std::string CudaBackend::tuning_name() {
+  return start_rival() ? cublaslt_->table().file_name() : std::string();
 }
 
 bool CudaBackend::load_tuning(std::string_view bytes) {

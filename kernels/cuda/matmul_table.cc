@@ -6,11 +6,14 @@
 #include <optional>
 #include <sstream>
 
+#include "base/text.h"
+
 namespace trireme::cuda {
 
 namespace {
 
-constexpr const char* kTitle = "trireme matmul table 1";
+constexpr const char* kTitle = "trireme matmul table 2";
+constexpr const char* kEnd = "end";
 
 MatmulShape bucketed(MatmulShape shape) {
   shape.rows = bucket_of_rows(shape.rows);
@@ -32,6 +35,17 @@ std::string line_of(const MatmulShape& shape, const MatmulChoice& choice) {
     size += std::snprintf(
         text + size, sizeof text - size, " %016llx", static_cast<unsigned long long>(word));
   }
+  return text;
+}
+
+// With a digest of all before it (FNV-1a, 64 bits), so that damage is seen wherever it is.
+std::string end_line(std::string_view before) {
+  uint64_t digest = 0xcbf29ce484222325;
+  for (const char c : before) {
+    digest = (digest ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "%s %016llx", kEnd, static_cast<unsigned long long>(digest));
   return text;
 }
 
@@ -57,7 +71,7 @@ std::optional<Entry> parse_line(const std::string& line) {
   in >> shape.rows >> shape.n >> shape.k >> out_is_fp32 >> choice.time_us >> choice.own_time_us;
   if (!in || shape.rows < 1 || shape.n < 1 || shape.k < 1) return std::nullopt;
   if (out_is_fp32 != 0 && out_is_fp32 != 1) return std::nullopt;
-  if (!(choice.time_us > 0 && choice.time_us < choice.own_time_us)) return std::nullopt;
+  if (!(choice.time_us >= 0 && choice.time_us < choice.own_time_us)) return std::nullopt;
   shape.out_is_fp32 = out_is_fp32 == 1;
   std::string word;
   for (uint64_t& value : choice.algorithm) {
@@ -81,22 +95,25 @@ int32_t bucket_of_rows(int32_t rows) {
 }
 
 void MatmulTable::note(const MatmulShape& shape, const MatmulChoice& choice) {
-  if (choice.time_us > 0 && choice.time_us < choice.own_time_us) {
-    choices_[bucketed(shape)] = choice;
-  } else {
-    choices_.erase(bucketed(shape));
-  }
+  const bool is_faster = choice.time_us > 0 && choice.time_us < choice.own_time_us;
+  MatmulChoice own;
+  own.own_time_us = choice.own_time_us;
+  choices_[bucketed(shape)] = is_faster ? choice : own;
+}
+
+bool MatmulTable::knows(const MatmulShape& shape) const {
+  return choices_.contains(bucketed(shape));
 }
 
 const MatmulChoice* MatmulTable::find(const MatmulShape& shape) const {
   const auto found = choices_.find(bucketed(shape));
-  return found == choices_.end() ? nullptr : &found->second;
+  return found == choices_.end() || found->second.time_us == 0 ? nullptr : &found->second;
 }
 
 std::string MatmulTable::save() const {
   std::string text = std::string(kTitle) + "\n" + key_ + "\n";
   for (const auto& [shape, choice] : choices_) text += line_of(shape, choice) + "\n";
-  return text + "end\n";
+  return text + end_line(text) + "\n";
 }
 
 bool MatmulTable::load(std::string_view bytes) {
@@ -106,12 +123,13 @@ bool MatmulTable::load(std::string_view bytes) {
   if (!std::getline(in, line) || line != kTitle) return false;
   if (!std::getline(in, line) || line != key_) return false;
   std::map<MatmulShape, MatmulChoice> loaded;
-  while (std::getline(in, line) && line != "end") {
+  while (std::getline(in, line) && !line.starts_with(kEnd)) {
     const auto entry = parse_line(line);
     if (!entry) return false;
     loaded[bucketed(entry->shape)] = entry->choice;
   }
-  if (line != "end") return false;
+  const size_t end = bytes.find(concat("\n", kEnd));
+  if (end == std::string_view::npos || line != end_line(bytes.substr(0, end + 1))) return false;
   choices_ = std::move(loaded);
   return true;
 }

@@ -1,6 +1,7 @@
 // For which matmuls cuBLASLt is faster than our own kernels on this device, and by which of its
-// algorithms: chosen by timing at one rank, sent to the others as bytes, kept in a file.
-// A value; owned by CublasLt. Invariant: every entry was measured faster than our own.
+// algorithms: chosen by timing at one rank, sent to the others as bytes, kept in a file. Shapes at
+// which our own won are remembered as well, so that they are not timed again.
+// A value; owned by CublasLt. Invariant: every choice that find() gives was measured faster.
 #pragma once
 
 #include <array>
@@ -24,7 +25,7 @@ struct MatmulShape {
 
 struct MatmulChoice {
   std::array<uint64_t, 8> algorithm = {};  // the library's own record of it
-  float time_us = 0;
+  float time_us = 0;                       // 0: our own is faster
   float own_time_us = 0;
 
   bool operator==(const MatmulChoice&) const = default;
@@ -35,11 +36,14 @@ class MatmulTable {
   // `key` names device, type and library version: a table of another key means nothing here.
   explicit MatmulTable(std::string key) : key_(std::move(key)) {}
 
-  // Keeps the choice for the shape's bucket of rows if it is faster than our own; else forgets it.
+  // Keeps the choice for the shape's bucket of rows if it is faster than our own; else that it is
+  // not.
   void note(const MatmulShape& shape, const MatmulChoice& choice);
+  // Whether the shape's bucket has been timed.
+  bool knows(const MatmulShape& shape) const;
   // Null: our own kernel.
   const MatmulChoice* find(const MatmulShape& shape) const;
-  size_t size() const { return choices_.size(); }
+  size_t size() const { return choices_.size(); }  // shapes that have been timed
 
   // docs/formats.md. load() replaces all entries; false, with nothing left in the table, if the
   // bytes are damaged or of another key.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace trireme::cuda {
 namespace {
 
@@ -17,11 +19,24 @@ MatmulTable filled() {
 TEST(MatmulTable, KeepsOnlyWhatIsFaster) {
   MatmulTable table(kKey);
   table.note({64, 128, 128, false}, {{1}, 10, 9});
-  EXPECT_EQ(table.size(), 0u);
+  EXPECT_EQ(table.find({64, 128, 128, false}), nullptr);
   table.note({64, 128, 128, false}, {{1}, 8, 9});
-  EXPECT_EQ(table.size(), 1u);
+  EXPECT_NE(table.find({64, 128, 128, false}), nullptr);
   table.note({64, 128, 128, false}, {{1}, 9, 9});
-  EXPECT_EQ(table.size(), 0u);
+  EXPECT_EQ(table.find({64, 128, 128, false}), nullptr);
+}
+
+TEST(MatmulTable, KnowsWhatWasTimedWhoeverWasFaster) {
+  MatmulTable table(kKey);
+  EXPECT_FALSE(table.knows({64, 128, 128, false}));
+  table.note({64, 128, 128, false}, {{1}, std::numeric_limits<float>::infinity(), 9});
+  table.note({8, 128, 128, false}, {{1}, 8, 9});
+  MatmulTable loaded(kKey);
+  ASSERT_TRUE(loaded.load(table.save()));
+  for (const int32_t rows : {5, 8, 49, 64}) EXPECT_TRUE(loaded.knows({rows, 128, 128, false}));
+  EXPECT_FALSE(loaded.knows({65, 128, 128, false}));
+  EXPECT_EQ(loaded.find({64, 128, 128, false}), nullptr);
+  EXPECT_NE(loaded.find({8, 128, 128, false}), nullptr);
 }
 
 TEST(MatmulTable, RowsOfABucketShareAChoice) {
@@ -55,6 +70,11 @@ TEST(MatmulTable, RefusesAnotherKeyAndEveryCutOrDamage) {
   for (size_t size = 0; size + 1 < bytes.size(); ++size) {
     ASSERT_FALSE(table.load(bytes.substr(0, size))) << size;
     ASSERT_EQ(table.size(), 0u);
+  }
+  for (size_t at = 0; at + 1 < bytes.size(); ++at) {
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    ASSERT_FALSE(table.load(damaged)) << at;
   }
   for (const char* line : {"0 1 1 0 1 2", "1 1 1 2 1 2", "1 1 1 0 2 1", "1 1 1 0 nan 1", "x"}) {
     std::string damaged = bytes;
