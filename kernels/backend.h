@@ -210,6 +210,12 @@ class Backend {
   // Packs host tensors (bf16, fp16 or fp32, [n_i, k]) into one matmul weight in the backend's type.
   virtual StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
                                                  const WeightSpec& spec) = 0;
+  // Rows [first, first + count) of a kRows weight as a weight of their own, in the other's memory,
+  // which outlives it and has at least kSpareRows. Null: this backend's layout has no such parts.
+  static constexpr int64_t kSpareRows = 128;
+  virtual std::unique_ptr<Weight> rows_of(const Weight& weight,
+                                          int64_t first,
+                                          int64_t count) const = 0;
   // The bytes that pack() will take on the device, without any data.
   virtual int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const = 0;
 

@@ -22,6 +22,8 @@ enum class WeightLayout : uint8_t {
 struct WeightSpec {
   WeightLayout layout = WeightLayout::kRows;
   std::vector<int64_t> leaf_ends;
+  // Zero rows behind it: a kernel may read so far past a part of it (Backend::rows_of).
+  int64_t spare_rows = 0;
 };
 
 // What the backend packed. n and k are the logical sizes (kGateUp: n counts gate and up).

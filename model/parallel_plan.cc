@@ -96,6 +96,7 @@ StatusOr<ParallelPlan> ParallelPlan::make(const ModelConfig& config,
   ParallelPlan plan;
   plan.tp_ = tp;
   plan.pp_ = pp;
+  plan.replicates_embedding_ = backend == "cuda";
   int64_t begin = 0;
   for (const int64_t size : stage_sizes(weigh(config), config.num_layers, pp)) {
     plan.layers_.push_back({begin, begin + size});

@@ -38,6 +38,8 @@ class ParallelPlan {
   bool is_first_stage(int stage) const { return stage == 0; }
   bool is_last_stage(int stage) const { return stage == pp_ - 1; }
   LayerRange layers(int stage) const { return layers_[stage]; }
+  // Every rank of the first stage has the whole embedding (CUDA), or its rows of it.
+  bool replicates_embedding() const { return replicates_embedding_; }
   // The first rank of the last stage: the one that answers the coordinator.
   int answering_rank() const { return rank_of(pp_ - 1, 0); }
 
@@ -45,6 +47,7 @@ class ParallelPlan {
   ParallelPlan() = default;
   int tp_ = 1;
   int pp_ = 1;
+  bool replicates_embedding_ = false;
   std::vector<LayerRange> layers_;
 };
 

@@ -32,7 +32,8 @@ TensorRole weight_of(TensorRole role) {
 }
 
 // The rows by which a GPU pads its weights.
-int64_t padding_bytes(const TensorTable& table,
+int64_t padding_bytes(const ModelConfig& config,
+                      const TensorTable& table,
                       const ShardSpec& shard,
                       const PlanRequest& request) {
   std::map<std::pair<int64_t, TensorRole>, TensorSlice> weights;  // by layer and role
@@ -45,7 +46,10 @@ int64_t padding_bytes(const TensorTable& table,
   }
   int64_t bytes = 0;
   for (const auto& [key, weight] : weights) {
-    const int64_t rows = round_up(weight.rows.size(), kCudaRowPad) - weight.rows.size();
+    const bool has_part = key.second == TensorRole::kEmbedding && config.tied_embeddings &&
+                          shard.has_head() && weight.rows.size() != shard.vocabulary().size();
+    const int64_t spare = has_part ? kCudaRowPad : 0;  // a tied head reads past its part
+    const int64_t rows = round_up(weight.rows.size() + spare, kCudaRowPad) - weight.rows.size();
     bytes += rows * round_up(weight.columns.size(), kCudaColumnPad) * size_of(request.dtype);
   }
   return bytes;
@@ -60,9 +64,11 @@ void add_weights(const ModelConfig& config,
     if (!shard.holds(entry)) continue;
     const int64_t bytes = bytes_of(entry, shard.slice(entry), request);
     rank.weight_bytes += bytes;
-    if (entry.cut == TensorCut::kReplicate) rank.replicated_bytes += bytes;
+    const bool is_whole = entry.role == TensorRole::kEmbedding && shard.has_embedding() &&
+                          shard.embedding_rows().size() == config.vocabulary_size;
+    if (entry.cut == TensorCut::kReplicate || is_whole) rank.replicated_bytes += bytes;
   }
-  if (request.backend == "cuda") rank.weight_bytes += padding_bytes(table, shard, request);
+  if (request.backend == "cuda") rank.weight_bytes += padding_bytes(config, table, shard, request);
 }
 
 // The buffers of a step: inputs, the residual between stages, and the widest of the matmuls.
@@ -125,7 +131,7 @@ void count_pages(const ModelConfig& config, const PlanRequest& request, GroupPla
 }
 
 // Two sums a layer by recursive doubling, and the residual to the next stage; in fp32 on the CPU,
-// in the compute dtype on GPUs.
+// where the embedding is summed too, in the compute dtype on GPUs.
 int64_t wire_bytes_a_token(const ModelConfig& config,
                            const PlanRequest& request,
                            const GroupPlan& plan) {
@@ -135,7 +141,8 @@ int64_t wire_bytes_a_token(const ModelConfig& config,
   for (const RankPlan& rank : plan.ranks) layers = std::max(layers, rank.layers.size());
   const int64_t unit = request.backend == "cuda" ? size_of(request.dtype) : 4;
   const int64_t row = unit * config.hidden_size;
-  return row * (rounds * (2 * layers + 1) + (plan.pp > 1 ? 1 : 0));
+  const int64_t sums = 2 * layers + (request.backend == "cuda" ? 0 : 1);
+  return row * (rounds * sums + (plan.pp > 1 ? 1 : 0));
 }
 
 }  // namespace

@@ -67,6 +67,10 @@ IndexRange ShardSpec::vocabulary_of(int tensor_index) const {
 
 IndexRange ShardSpec::vocabulary() const { return vocabulary_of(tensor_index_); }
 
+IndexRange ShardSpec::embedding_rows() const {
+  return plan_.replicates_embedding() ? IndexRange{0, config_.vocabulary_size} : vocabulary();
+}
+
 int64_t ShardSpec::max_local_vocabulary() const {
   return (config_.vocabulary_size + plan_.tp() - 1) / plan_.tp();
 }
@@ -106,7 +110,8 @@ TensorSlice ShardSpec::slice(const TensorEntry& entry) const {
     case TensorCut::kReplicate:
       break;
     case TensorCut::kVocabularyRows:
-      slice.rows = vocabulary();
+      slice.rows = entry.role == TensorRole::kEmbedding && has_embedding() ? embedding_rows()
+                                                                           : vocabulary();
       break;
     case TensorCut::kHeadRows:
       slice.rows = scaled(heads(), config_.head_dim);

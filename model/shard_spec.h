@@ -33,7 +33,7 @@ class ShardSpec {
 
   // Whether this rank holds any of `entry` (its stage runs that layer, embedding, head). With tied
   // embeddings and pp > 1 the embedding tensor is held by the first stage and, as head, by the
-  // last.
+  // last: there each rank has its vocabulary alone, whatever the first stage has.
   bool holds(const TensorEntry& entry) const;
   TensorSlice slice(const TensorEntry& entry) const;
 
@@ -46,6 +46,7 @@ class ShardSpec {
   IndexRange vocabulary() const;
   IndexRange vocabulary_of(int tensor_index) const;  // of another rank of the stage
   int64_t max_local_vocabulary() const;              // the largest part of the stage's ranks
+  IndexRange embedding_rows() const;  // of a rank of the first stage
   bool has_embedding() const;
   bool has_head() const;
 

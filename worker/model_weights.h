@@ -25,13 +25,13 @@ struct LayerWeights {
 };
 
 struct ModelWeights {
-  std::unique_ptr<Weight> embedding;  // local vocabulary rows; first stage, or the tied head
-  std::unique_ptr<Weight> untied_head;
+  std::unique_ptr<Weight> embedding;  // ShardSpec's rows; first stage, or the tied head
+  std::unique_ptr<Weight> own_head;   // untied, or the part of a whole tied embedding
   std::vector<LayerWeights> layers;  // this stage's
   Vector final_norm;
   std::vector<Buffer> vectors;  // what the Vectors above point into
 
-  const Weight& head() const { return untied_head ? *untied_head : *embedding; }
+  const Weight& head() const { return own_head ? *own_head : *embedding; }
 };
 
 }  // namespace trireme

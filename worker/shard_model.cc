@@ -59,8 +59,10 @@ void ShardModel::embed(Lane& lane,
                        const BatchView& batch,
                        Tensor residual,
                        Progress& progress) const {
-  backend_->embed(*lane.queue, batch, *weights_.embedding, shard_->vocabulary().begin, residual);
+  const IndexRange rows = shard_->embedding_rows();
+  backend_->embed(*lane.queue, batch, *weights_.embedding, rows.begin, residual);
   progress.bump();
+  if (rows.size() == config_->vocabulary_size) return;
   add_over_ranks(lane, residual, progress);  // one rank has the row, the others add zeros
 }
 

@@ -39,6 +39,7 @@ class WeightLoader {
   StatusOr<ModelWeights> load();
 
  private:
+  Status load_embedding(bool is_head);
   StatusOr<LayerWeights> load_layer(int64_t layer);
   StatusOr<std::unique_ptr<Weight>> matrix(std::initializer_list<TensorRole> roles,
                                            int64_t layer,
@@ -67,7 +68,7 @@ StatusOr<ModelWeights> WeightLoader::load() {
   const bool tied_here =
       config_.tied_embeddings && shard_.has_head();  // the head is the embedding's matrix
   if (shard_.has_embedding() || tied_here) {
-    ASSIGN_OR_RETURN(weights_.embedding, matrix({TensorRole::kEmbedding}, -1, WeightLayout::kRows));
+    RETURN_IF_ERROR(load_embedding(tied_here));
   }
   for (int64_t layer = shard_.layers().begin; layer < shard_.layers().end; ++layer) {
     ASSIGN_OR_RETURN(LayerWeights loaded, load_layer(layer));
@@ -76,7 +77,7 @@ StatusOr<ModelWeights> WeightLoader::load() {
   if (shard_.has_head()) {
     ASSIGN_OR_RETURN(weights_.final_norm, vector({TensorRole::kFinalNorm}, -1));
     if (!config_.tied_embeddings) {
-      ASSIGN_OR_RETURN(weights_.untied_head, matrix({TensorRole::kHead}, -1, WeightLayout::kRows));
+      ASSIGN_OR_RETURN(weights_.own_head, matrix({TensorRole::kHead}, -1, WeightLayout::kRows));
     }
   }
   check_complete();
@@ -100,6 +101,25 @@ StatusOr<LayerWeights> WeightLoader::load_layer(int64_t layer) {
   ASSIGN_OR_RETURN(out.down, matrix({kDown}, layer, WeightLayout::kRows));
   ASSIGN_OR_RETURN(out.down_bias, vector({kDownBias}, layer));
   return out;
+}
+
+// As the head, a whole table serves by its part: in place where the backend can, else once more.
+Status WeightLoader::load_embedding(bool is_head) {
+  const TensorEntry& entry = *table_.find(TensorRole::kEmbedding);
+  ASSIGN_OR_RETURN(const HostTensor table, read(entry));
+  const IndexRange part = shard_.vocabulary();
+  const bool is_cut = is_head && table.slice.rows != part;
+  WeightSpec spec;
+  if (is_cut) spec.spare_rows = Backend::kSpareRows;
+  ASSIGN_OR_RETURN(weights_.embedding, backend_.pack(std::span(&table.view, 1), spec));
+  if (!is_cut) return ok_status();
+  weights_.own_head = backend_.rows_of(*weights_.embedding, part.begin, part.size());
+  if (weights_.own_head != nullptr) return ok_status();
+  Tensor rows = table.view;
+  rows.data += part.begin * rows.row_stride * size_of(rows.dtype);
+  rows.rows = part.size();
+  ASSIGN_OR_RETURN(weights_.own_head, backend_.pack(std::span(&rows, 1), {}));
+  return ok_status();
 }
 
 StatusOr<std::unique_ptr<Weight>> WeightLoader::matrix(std::initializer_list<TensorRole> roles,

@@ -31,6 +31,9 @@ class CpuBackend final : public Backend {
   void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override;
   StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
                                          const WeightSpec& spec) override;
+  std::unique_ptr<Weight> rows_of(const Weight&, int64_t, int64_t) const override {
+    return nullptr;  // tiles of rows, which begin where they begin
+  }
   int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const override;
   int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const override;
   std::unique_ptr<Queue> make_queue() override;

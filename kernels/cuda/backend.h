@@ -56,6 +56,9 @@ class CudaBackend final : public Backend {
   // pack.cu
   StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
                                          const WeightSpec& spec) override;
+  std::unique_ptr<Weight> rows_of(const Weight& weight,
+                                  int64_t first,
+                                  int64_t count) const override;
   int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const override;
 
   // linear.cu

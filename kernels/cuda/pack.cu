@@ -110,8 +110,22 @@ StatusOr<std::unique_ptr<Weight>> CudaBackend::pack(std::span<const Tensor> part
   return StatusOr<std::unique_ptr<Weight>>(std::move(weight));
 }
 
-int64_t CudaBackend::packed_bytes(int64_t n, int64_t k, const WeightSpec&) const {
-  return pad_to(n, kRowPad) * pad_to(k, kColumnPad) * int64_t{sizeof(uint16_t)};
+// A part's last tile may read up to kRowPad - 1 rows past it: others' rows, or the spare ones.
+std::unique_ptr<Weight> CudaBackend::rows_of(const Weight& weight,
+                                             int64_t first,
+                                             int64_t count) const {
+  static_assert(kSpareRows >= kRowPad);
+  const auto& whole = static_cast<const CudaWeight&>(weight);
+  const int64_t row_bytes = whole.padded_k() * int64_t{sizeof(uint16_t)};
+  CHECK(whole.layout() == WeightLayout::kRows && first >= 0 && first + count <= whole.n());
+  CHECK((first + pad_to(count, kRowPad)) * row_bytes <= whole.bytes());
+  auto* const data = reinterpret_cast<std::byte*>(const_cast<uint16_t*>(whole.data()));
+  Buffer part(data + first * row_bytes, count * row_bytes, [](std::byte*, int64_t) {});
+  return std::make_unique<CudaWeight>(std::move(part), count, whole.k(), WeightLayout::kRows);
+}
+
+int64_t CudaBackend::packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const {
+  return pad_to(n + spec.spare_rows, kRowPad) * pad_to(k, kColumnPad) * int64_t{sizeof(uint16_t)};
 }
 
 }  // namespace trireme::cuda

@@ -45,6 +45,26 @@ class Linear : public OpTest {
   }
 };
 
+// The last rows of a weight, and some that begin in no tile: what stands behind them is not theirs.
+TEST_P(Linear, RowsOfAWeightAreAWeight) {
+  const Matrix w = random_matrix(input(), 300, 129, 1);
+  const Tensor whole_part = w.view();
+  WeightSpec spec;
+  spec.spare_rows = Backend::kSpareRows;
+  const auto whole = backend->pack(std::span(&whole_part, 1), spec).value();
+  for (const auto& [first, count] : {std::pair{0, 100}, {100, 100}, {171, 129}, {299, 1}}) {
+    const auto part = backend->rows_of(*whole, first, count);
+    if (part == nullptr) continue;  // this backend has none
+    EXPECT_EQ(part->n(), count);
+    Matrix rows(input(), count, 129);
+    for (int64_t j = 0; j < count; ++j) {
+      for (int64_t k = 0; k < 129; ++k) rows.set(j, k, w.at(first + j, k));
+    }
+    const Matrix x = random_matrix(input(), 17, 129, 2);
+    expect_product(x, rows, nullptr, run(x, *part, {}, DType::kFloat32, count));
+  }
+}
+
 // Tails of every kind: rows, columns and sums that fill no tile, one of the mma's steps of k,
 // several.
 TEST_P(Linear, EqualsTheProductInDouble) {

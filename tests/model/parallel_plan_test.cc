@@ -188,11 +188,29 @@ TEST(PlannerOnGpus, ActivationsAreSixteenBitAMatrix) {
   EXPECT_EQ(twice - once, 1000 * (2 * columns + 5 * 16) + 5 * 8 * (2000 / 64 - 1000 / 64));
 }
 
-TEST(PlannerOnGpus, SumsCrossTheWireInTheComputeDtype) {
+TEST(PlannerOnGpus, SumsCrossTheWireInTheComputeDtypeAndTheEmbeddingNotAtAll) {
   PlanRequest request;
   request.tp = 2;
   const ModelConfig config = shape(4, 8, 4);
-  EXPECT_EQ(2 * gpu_plan(config, request).wire_bytes, plan_group(config, request)->wire_bytes);
+  const int64_t cpu_sums = 2 * config.num_layers + 1;
+  EXPECT_EQ(2 * gpu_plan(config, request).wire_bytes * cpu_sums,
+            plan_group(config, request)->wire_bytes * (cpu_sums - 1));
+}
+
+TEST(PlannerOnGpus, EveryRankOfTheFirstStageHasTheWholeEmbedding) {
+  ModelConfig config = shape(4, 8, 4, 512);
+  PlanRequest request;
+  request.tp = 2;
+  request.pp = 2;
+  const int64_t table = 512 * config.hidden_size * 2;
+  const auto bytes = [&](int rank) { return gpu_plan(config, request).ranks[rank].weight_bytes; };
+  const int64_t untied = bytes(0) - table;  // layers alone
+  EXPECT_EQ(bytes(2) - untied, table / 2 + config.hidden_size * 4);  // head, final norm
+  config.tied_embeddings = true;  // the last stage has its part, as head
+  EXPECT_EQ(bytes(0) - untied, table);
+  EXPECT_EQ(bytes(2) - untied, table / 2 + config.hidden_size * 4);
+  request.pp = 1;  // once, and spare rows
+  EXPECT_EQ(bytes(0) - 2 * untied, table + 128 * config.hidden_size * 2 + config.hidden_size * 4);
 }
 
 TEST(Planner, CutsThatFitComeFirst) {
