@@ -143,7 +143,8 @@ std::unique_ptr<Queue> CudaBackend::make_queue() {
   cudaEvent_t event = nullptr;
   cudaError_t error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   if (error == cudaSuccess) error = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
-  auto counters = allocate(kArrivalCounters * int64_t{sizeof(uint32_t)}, "a queue's counters");
+  const int64_t counter_bytes = kArrivalCounters * int64_t{sizeof(uint32_t)};
+  auto counters = allocate_device(counter_bytes, "a queue's counters");
   if (error == cudaSuccess && !counters.ok()) error = cudaErrorMemoryAllocation;
   Buffer words = counters.ok() ? std::move(counters).value() : Buffer();
   auto queue = std::make_unique<CudaQueue>(stream, event, num_blocks_, std::move(words));

@@ -223,6 +223,8 @@ class CudaBackend final : public Backend {
 
 // TRI-MEM-001: the device does not give `what` so many bytes.
 Status no_device_memory(int64_t bytes, const std::string& what, const std::string& why);
+// Zeroed memory of the device that does not count as taken by the backend's user.
+StatusOr<Buffer> allocate_device(int64_t bytes, const std::string& what);
 
 // What kernels with much shared memory ask for at start, and how many of their blocks the device
 // holds; loads their modules. Each in its op's file.

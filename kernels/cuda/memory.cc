@@ -42,18 +42,23 @@ Status no_device_memory(int64_t bytes, const std::string& what, const std::strin
   return no_memory(bytes, what, "device memory", why);
 }
 
-StatusOr<Buffer> CudaBackend::allocate(int64_t bytes, const std::string& what) {
+StatusOr<Buffer> allocate_device(int64_t bytes, const std::string& what) {
   void* data = nullptr;
   cudaError_t error = cudaMalloc(&data, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
   if (error != cudaSuccess) {
     cudaGetLastError();  // an allocation that fails leaves the device usable
     return no_device_memory(bytes, what, cudaGetErrorString(error));
   }
-  taken_bytes_ += std::max<int64_t>(bytes, 1);
   Buffer buffer(static_cast<std::byte*>(data), bytes, release_device);
   error = cudaMemset(data, 0, static_cast<size_t>(bytes));
   if (error == cudaSuccess) error = cudaDeviceSynchronize();  // queues do not wait for a memset
   if (error != cudaSuccess) return no_device_memory(bytes, what, cudaGetErrorString(error));
+  return buffer;
+}
+
+StatusOr<Buffer> CudaBackend::allocate(int64_t bytes, const std::string& what) {
+  StatusOr<Buffer> buffer = allocate_device(bytes, what);
+  if (buffer.ok()) taken_bytes_ += std::max<int64_t>(bytes, 1);
   return buffer;
 }
 

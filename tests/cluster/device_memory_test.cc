@@ -84,7 +84,7 @@ TEST_F(DeviceMemory, OfASmallDeviceIsFilledToTheReserveAndNeverOver) {
   EXPECT_EQ(calls, 2);
   EXPECT_EQ(uses[0].reserve, kCudaReserveBytes);
   EXPECT_GT(uses[0].modules, 0);
-  EXPECT_EQ(uses[0].modules % kGraphBytes, 0);
+  EXPECT_LT(uses[0].modules % kGraphBytes, 16 << 10) << "and the counters of queues";
 }
 
 // Each counts what it asked for itself, and its part of the rest.
