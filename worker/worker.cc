@@ -289,6 +289,7 @@ Status Worker::count_memory() {
     int64_t taken = 0;
   };
   const DeviceMemory memory = backend_->device_memory();
+  memory_.reserve = memory.free - backend_->cache_bytes();
   const std::string place = this_host() + " " + backend_->info().place;
   const Share own = {std::hash<std::string>()(place), memory.taken};
   std::vector<Share> all(comms_.group->size());
@@ -307,7 +308,6 @@ Status Worker::count_memory() {
     ++sharers;
   }
   memory_.modules = lost / sharers;
-  memory_.reserve = memory.free - backend_->cache_bytes();
   return ok_status();
 }
 

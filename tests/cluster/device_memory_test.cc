@@ -103,6 +103,7 @@ TEST_F(DeviceMemory, OfRanksThatShareADeviceIsCountedOnce) {
   int64_t sum = 0;
   for (const MemoryUse& use : uses) {
     EXPECT_EQ(use.modules, uses[0].modules);
+    EXPECT_EQ(use.reserve, kCudaReserveBytes);
     sum += use.weights + use.communicators + use.step + use.modules + whole_units(use.pages);
   }
   EXPECT_EQ(sum, allocated);
