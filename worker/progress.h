@@ -20,6 +20,11 @@ struct Progress {
     phase.store(next, std::memory_order_relaxed);
     bump();
   }
+  // At what a step is made of, or warm-up's steps before the first, which may take as long as
+  // loading: libraries and devices do there what they do once.
+  void work() {
+    enter(step.load(std::memory_order_relaxed) > 0 ? Phase::kCompute : Phase::kWarming);
+  }
   void bump() { operations.fetch_add(1, std::memory_order_relaxed); }
 };
 

@@ -12,7 +12,7 @@ void add_over_ranks(Lane& lane, Tensor tensor, Progress& progress) {
   if (lane.comm->size() == 1) return;
   progress.enter(Phase::kWaitTensor);
   lane.comm->all_reduce(*lane.queue, tensor.with_gaps());
-  progress.enter(Phase::kCompute);
+  progress.work();
 }
 
 }  // namespace

@@ -132,7 +132,7 @@ Status StepExecutor::execute(const StepPlan& plan) {
     waited_us_ += mark("wait ids", start_us) - start_us;
     RETURN_IF_ERROR(comm_status());
   }
-  progress_.enter(Phase::kCompute);
+  progress_.work();
   RETURN_IF_ERROR(update_slots(plan));
   RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], plan.step, slots_, *memory_));
   RETURN_IF_ERROR(check_asked(plan.parts[0]));
@@ -296,7 +296,7 @@ Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending, cons
   const TimeUs now_us = is_first() ? clock_.now_us() : mark("receive", begin_us);
   waited_us_ += now_us - begin_us;
   RETURN_IF_ERROR(comm_status());
-  progress_.enter(Phase::kCompute);
+  progress_.work();
 
   StepFrame frame{plan, pending, key, residual, {}};
   // A recorded step has one residual, whichever buffer of the ring is in turn.

@@ -40,6 +40,18 @@ TEST(Watchdog, LoadingMayStandStillLonger) {
   EXPECT_FALSE(watchdog.check(progress, 21 * kSecond).ok());
 }
 
+TEST(Watchdog, WorkBeforeTheFirstStepHasTheTimeOfLoading) {
+  for (const int64_t step : {0, 1}) {
+    Watchdog watchdog({});
+    Progress progress;
+    progress.step = step;
+    progress.work();
+    EXPECT_TRUE(watchdog.check(progress, 0).ok());
+    EXPECT_EQ(watchdog.check(progress, 20 * kSecond).ok(), step == 0);
+    EXPECT_FALSE(watchdog.check(progress, 21 * kSecond).ok());
+  }
+}
+
 TEST(Watchdog, WaitingForAnotherRankIsNoHang) {
   for (const Phase phase :
        {Phase::kWaitStage, Phase::kWaitIds, Phase::kWaitTensor, Phase::kIdle, Phase::kWaitStart}) {
