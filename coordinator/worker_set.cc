@@ -386,9 +386,7 @@ void WorkerSet::forgive(TimeUs gap_us) {
 
 void WorkerSet::check_loading(Turn& turn, Group& group) {
   for (const auto& [index, rank] : group.ranks) {
-    // For another rank, which has a deadline of its own and is blamed itself, or for us.
-    const bool waits = rank.phase == Phase::kWaitStage ||
-                       (rank.phase == Phase::kWaitStart && group.state == State::kGathering);
+    const bool waits = rank.phase == Phase::kWaitStart && group.state == State::kGathering;
     const TimeUs since = waits || rank.started ? rank.heard_us : rank.progress_us;
     if (turn.now_us - since <= options_.load_hang_us) continue;
     lose(turn,

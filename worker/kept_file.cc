@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -41,12 +42,15 @@ Status KeptFile::write(std::string_view bytes) const {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error) return refused(path_, error.message());
-  const std::string fresh = concat(path_, ".", getpid());  // ranks that write are processes
-  std::ofstream file(fresh, std::ios::binary | std::ios::trunc);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  if (file) std::filesystem::rename(fresh, path_, error);
-  if (file && !error) return ok_status();
+  if (bytes.size() > kMostBytes) return refused(path_, "it would be larger than any that is read");
+  std::string fresh = path_ + ".XXXXXX";  // its own, whatever else writes into the folder
+  const int descriptor = mkstemp(fresh.data());
+  if (descriptor < 0) return refused(path_, std::strerror(errno));
+  const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+  const bool is_whole = written == static_cast<ssize_t>(bytes.size());
+  const bool is_closed = close(descriptor) == 0;
+  if (is_whole && is_closed) std::filesystem::rename(fresh, path_, error);
+  if (is_whole && is_closed && !error) return ok_status();
   const std::string why = error ? error.message() : std::string(std::strerror(errno));
   std::filesystem::remove(fresh, error);
   return refused(path_, why);

@@ -122,6 +122,9 @@ void Rank::say_memory() const {
   request.max_model_len = flags_.worker.max_model_len;
   request.max_num_seqs = flags_.worker.max_num_seqs;
   request.max_num_batched_tokens = flags_.worker.max_num_batched_tokens;
+  request.kv_memory_bytes = flags_.worker.kv_memory_bytes;
+  request.rank_memory_bytes =
+      worker_->backend().device_memory().total / std::max(worker_->options().ranks_on_device, 1);
   const auto plan = plan_group(source_->config, request);
   if (!plan.ok()) return;
   const RankPlan& planned = plan->ranks[comms_->rank];
@@ -135,7 +138,7 @@ void Rank::say_memory() const {
       {"communicators", found.communicators, planned.communicator_bytes},
       {"a step's buffers", found.step, planned.activation_bytes + planned.workspace_bytes},
       {"context, modules and graphs", found.modules, planned.module_bytes},
-      {"KV pages", found.pages, worker_->num_pages() * planned.page_bytes},
+      {"KV pages", found.pages, plan->pages * planned.page_bytes},
       {"reserve", found.reserve, planned.reserve_bytes},
   };
   const auto bytes = [](int64_t count) { return format_bytes(static_cast<double>(count)); };

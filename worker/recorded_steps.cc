@@ -9,12 +9,12 @@ namespace {
 constexpr int32_t kPasses[] = {64, 128, 256, 512};
 
 // The sampled rows of the mixed steps of `num_tokens` tokens: the most that such a step can have
-// where one pass of the head holds them, whole passes above.
+// where one pass of the head holds them; whole passes above, and the most.
 std::vector<int32_t> rows_of_mixed(int32_t num_tokens, std::span<const int32_t> row_buckets) {
   std::vector<int32_t> rows;
-  for (const int32_t row : row_buckets) {
-    if (row > num_tokens) break;
-    const bool is_last = row == row_buckets.back();
+  for (size_t i = 0; i < row_buckets.size() && row_buckets[i] <= num_tokens; ++i) {
+    const int32_t row = row_buckets[i];
+    const bool is_last = i + 1 == row_buckets.size() || row_buckets[i + 1] > num_tokens;
     const bool is_pass = std::ranges::find(kPasses, row) != std::end(kPasses);
     if (row <= kPasses[0]) rows.assign(1, row);
     if (row > kPasses[0] && (is_pass || is_last)) rows.push_back(row);

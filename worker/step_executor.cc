@@ -107,9 +107,11 @@ Status StepExecutor::run_padding(const StepKey& key) {
   RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], 0, slots_, *memory_));
   PendingStep& pending = answers_->begin(plan, clock_.now_us(), deadline_us_);
   RETURN_IF_ERROR(run_tokens(plan, pending, key));
-  RETURN_IF_ERROR(backend_.wait(*lane_->queue, deadline_us_));
+  progress_.enter(Phase::kWaitStage);  // the device may wait for a peer
+  RETURN_IF_ERROR(wait_for_device(deadline_us_));
   RETURN_IF_ERROR(comm_status());
   answers_->answer(slots_, nullptr, clock_.now_us());
+  progress_.work();
   return ok_status();
 }
 

@@ -9,9 +9,11 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
 #include "worker/comm/device_comms.h"
+#include "worker/group_terms.h"
 #include "worker/kept_file.h"
 
 namespace trireme {
@@ -90,11 +92,28 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
   std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, cut));
   comms.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   RETURN_IF_ERROR(worker->make_backend());
+  if (worker->backend_->records_steps()) RETURN_IF_ERROR(worker->agree());
   RETURN_IF_ERROR(worker->load(source, load_progress));
   RETURN_IF_ERROR(worker->reserve_cache());
   if (worker->backend_->records_steps()) RETURN_IF_ERROR(worker->warm_up());
   RETURN_IF_ERROR(worker->fill_cache());
   return worker;
+}
+
+// They warm up together before the coordinator has heard of them.
+Status Worker::agree() {
+  progress_.enter(Phase::kWaitStage);
+  RETURN_IF_ERROR(agree_on_terms(*comms_.group,
+                                 {{"fingerprint", source_.checkpoint->fingerprint()},
+                                  {"backend", backend_->info().name},
+                                  {"isa", backend_->info().isa},
+                                  {"dtype", std::string(name_of(options_.dtype))},
+                                  {"invariant", options_.invariant ? "on" : "off"},
+                                  {"max_slots", concat(options_.max_num_seqs)},
+                                  {"max_batched_tokens", concat(options_.max_num_batched_tokens)},
+                                  {"max_model_len", concat(longest_wanted())}}));
+  progress_.enter(Phase::kLoading);
+  return ok_status();
 }
 
 Status Worker::load(ModelSource& source, const LoadProgress& load_progress) {
@@ -270,6 +289,7 @@ Status Worker::reserve_cache() {
 // they look at it, and nobody takes pages before all have looked.
 Status Worker::fill_cache() {
   if (is_cuda()) RETURN_IF_ERROR(meet());
+  comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);  // from here on
   const int64_t given_bytes = backend_->cache_bytes();
   if (is_cuda()) RETURN_IF_ERROR(count_memory());
   RETURN_IF_ERROR(cache_->fill(given_bytes));

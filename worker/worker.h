@@ -94,6 +94,7 @@ class Worker {
          Progress& progress,
          const ParallelPlan& cut);
   Status make_backend();
+  Status agree();
   Status make_cpu_backend_of_group();
   Status make_comms();
   Status load(ModelSource& source, const LoadProgress& load_progress);

@@ -68,14 +68,15 @@ void add_device_flags(FlagSet& set, WorkerFlags& flags) {
   set.add("list-devices", &flags.list_devices, "say what this build and machine have (JSON)");
 }
 
-}  // namespace
-
-// Where the user's caches are; without a home nothing is kept.
-static std::string default_cache_folder() {
-  if (const auto caches = environment("XDG_CACHE_HOME")) return *caches + "/trireme";
-  const auto home = environment("HOME");
-  return home ? *home + "/.cache/trireme" : "none";
+// Where the user's caches are; without a home nothing is kept. Set to nothing is not set.
+std::string default_cache_folder() {
+  const std::string caches = environment("XDG_CACHE_HOME").value_or("");
+  if (!caches.empty()) return caches + "/trireme";
+  const std::string home = environment("HOME").value_or("");
+  return home.empty() ? "none" : home + "/.cache/trireme";
 }
+
+}  // namespace
 
 StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& arguments) {
   WorkerFlags flags;

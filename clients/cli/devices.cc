@@ -15,7 +15,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr TimeUs kAnswerUs = 10'000'000;  // the first use of a driver may take seconds
+constexpr TimeUs kAnswerUs = 10'000'000;      // the first use of a driver may take seconds
+constexpr TimeUs kHostsAnswerUs = 6'000'000;  // hosts are looked for again afterwards, for 8 s
 
 Gpu parse_gpu(const Json& json) {
   Gpu gpu;
@@ -131,7 +132,7 @@ StatusOr<BackendChoice> choose_for_hosts(const ShapeFlags& shape) {
     worker.push_back(program_folder() + "/trireme-worker");
     questions.emplace_back(std::move(worker));
   }
-  const TimeUs deadline_us = SteadyClock().now_us() + kAnswerUs;
+  const TimeUs deadline_us = SteadyClock().now_us() + kHostsAnswerUs;
   DeviceReport some;  // of a host with GPUs
   std::vector<std::string> without;
   for (size_t i = 0; i < hosts.size(); ++i) {
@@ -139,7 +140,8 @@ StatusOr<BackendChoice> choose_for_hosts(const ShapeFlags& shape) {
     if (report.ok() && !report->gpus.empty()) {
       some = *report;
     } else {
-      without.push_back(hosts[i].host);
+      const std::string why = report.ok() ? "" : concat(" (", message_of(report.status()), ")");
+      without.push_back(hosts[i].host + why);
     }
   }
   if (without.empty() || some.gpus.empty()) return choose_backend(shape, some);

@@ -179,8 +179,8 @@ bool is_aligned(const MatmulCall& call) {
 std::unique_ptr<CublasLt> CublasLt::make(bool is_bf16, const std::string& device) {
   cublasLtHandle_t handle = nullptr;
   if (cublasLtCreate(&handle) != CUBLAS_STATUS_SUCCESS) return nullptr;
-  const std::string key = device + (is_bf16 ? " bfloat16" : " float16") + " cublaslt " +
-                          std::to_string(cublasLtGetVersion());
+  const std::string key = TRIREME_VERSION " " + device + (is_bf16 ? " bfloat16" : " float16") +
+                          " cublaslt " + std::to_string(cublasLtGetVersion());
   return std::unique_ptr<CublasLt>(new CublasLt(handle, is_bf16, key));
 }
 

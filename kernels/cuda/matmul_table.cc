@@ -1,5 +1,6 @@
 #include "kernels/cuda/matmul_table.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cstdio>
@@ -106,7 +107,12 @@ bool MatmulTable::knows(const MatmulShape& shape) const {
 }
 
 const MatmulChoice* MatmulTable::find(const MatmulShape& shape) const {
-  const auto found = choices_.find(bucketed(shape));
+  const auto serves = [&](const auto& entry) {
+    const MatmulShape& timed = entry.first;
+    return timed.n == shape.n && timed.k == shape.k && timed.out_is_fp32 == shape.out_is_fp32;
+  };
+  auto found = choices_.lower_bound({bucket_of_rows(shape.rows), 0, 0, false});
+  found = std::find_if(found, choices_.end(), serves);  // rows ascend
   return found == choices_.end() || found->second.time_us == 0 ? nullptr : &found->second;
 }
 

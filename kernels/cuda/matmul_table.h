@@ -41,7 +41,7 @@ class MatmulTable {
   void note(const MatmulShape& shape, const MatmulChoice& choice);
   // Whether the shape's bucket has been timed.
   bool knows(const MatmulShape& shape) const;
-  // Null: our own kernel.
+  // The choice of the bucket, or of the next larger one that was timed. Null: our own kernel.
   const MatmulChoice* find(const MatmulShape& shape) const;
   size_t size() const { return choices_.size(); }  // shapes that have been timed
 
@@ -57,8 +57,7 @@ class MatmulTable {
   std::map<MatmulShape, MatmulChoice> choices_;
 };
 
-// The row counts that are timed: those of a step's graphs up to 512, then every 512. Others use the
-// choice of the next one.
+// The row counts that are told apart: those of a step's graphs up to 512, then every 512.
 int32_t bucket_of_rows(int32_t rows);
 
 }  // namespace trireme::cuda

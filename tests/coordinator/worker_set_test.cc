@@ -313,28 +313,6 @@ TEST_F(WorkerSetTest, LoadingMayStandStillForTwentySecondsNotLonger) {
   EXPECT_FALSE(losses()[0].was_ready);
 }
 
-// A rank may wait as long as another one loads, or finds the ways of its matmuls.
-TEST_F(WorkerSetTest, ARankThatWaitsWhileAnotherLoadsIsNotBlamed) {
-  TimeUs waited = 0;
-  const auto wait = [&](TimeUs for_us, bool loads) {
-    for (const TimeUs end = waited + for_us; losses().empty() && waited < end;) {
-      waited += kSecond / 4;
-      now_us_ += kSecond / 4;
-      const uint64_t progress = loads ? static_cast<uint64_t>(waited) : 0;
-      for (int rank = 0; rank < 3; ++rank) {
-        beat(static_cast<PeerId>(rank), rank, Phase::kWaitStage, 1);
-      }
-      beat(3, 3, Phase::kLoading, progress);
-      set_->tick(now_us_, output_);
-    }
-  };
-  wait(60 * kSecond, true);
-  EXPECT_TRUE(losses().empty()) << message_of(losses()[0].cause);
-  wait(21 * kSecond, false);
-  ASSERT_EQ(losses().size(), 1u);
-  EXPECT_EQ(losses()[0].rank, 3) << message_of(losses()[0].cause);
-}
-
 TEST_F(WorkerSetTest, RanksThatNeverComeAreMissedAfterTwentySeconds) {
   for (int i = 0; i < 4 * 21; ++i) {
     now_us_ += kSecond / 4;

@@ -43,7 +43,8 @@ TEST(MatmulTable, RowsOfABucketShareAChoice) {
   const MatmulTable table = filled();
   ASSERT_NE(table.find({500, 4096, 4096, false}), nullptr);
   EXPECT_EQ(table.find({500, 4096, 4096, false}), table.find({512, 4096, 4096, false}));
-  EXPECT_EQ(table.find({480, 4096, 4096, false}), nullptr);
+  EXPECT_EQ(table.find({480, 4096, 4096, false}), table.find({512, 4096, 4096, false}));
+  EXPECT_EQ(table.find({513, 4096, 4096, false}), nullptr);
   EXPECT_EQ(table.find({512, 4096, 4096, true}), nullptr);
   EXPECT_EQ(bucket_of_rows(1), 1);
   EXPECT_EQ(bucket_of_rows(3), 4);

@@ -18,7 +18,7 @@ TEST(RecordedSteps, AreFewAndEachStandsOnce) {
   for (const int32_t max_slots : {1, 8, 100, 256, 512}) {
     const RecordedSteps steps = recorded(8192, max_slots);
     std::vector<StepKey> keys(steps.keys().begin(), steps.keys().end());
-    EXPECT_LE(keys.size(), 72u) << max_slots;
+    EXPECT_LE(keys.size(), 84u) << max_slots;
     std::ranges::sort(keys);
     EXPECT_EQ(std::ranges::adjacent_find(keys), keys.end());
     for (const StepKey& key : keys) {
@@ -37,12 +37,6 @@ TEST(RecordedSteps, ServeEveryPlanWithABucketByRowsEnough) {
       if (num_rows > num_tokens) continue;
       const GraphKey named = graph_key_of(tokens, rows, num_tokens, num_rows, false);
       const StepKey key = steps.key_for(named);
-      ASSERT_EQ(key.num_tokens > 0, key.num_rows > 0);
-      if (key.num_tokens == 0) {  // more rows than whole passes of so few tokens
-        EXPECT_GT(num_rows, 64);
-        EXPECT_GT(2 * num_rows, num_tokens);
-        continue;
-      }
       EXPECT_EQ(key.num_tokens, named.token_bucket);
       EXPECT_GE(key.num_rows, named.row_bucket);
       EXPECT_LE(key.num_rows, std::max(64, 2 * named.row_bucket));

@@ -136,21 +136,6 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
 
 }  // namespace
 
-int64_t device_comm_bytes(int tp, int pp, const DeviceCommOptions& options) {
-  GroupComms none;
-  const std::array<Part, 3> parts = parts_of(none, options, pp);
-  int64_t bytes = 0;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const int size = i == 0 ? tp : pp;
-    int64_t most = 0;
-    for (int rank = 0; rank < size && size > 1; ++rank) {
-      most = std::max(most, PeerComm::arena_bytes(parts[i].options, rank, size));
-    }
-    bytes += most;
-  }
-  return bytes;
-}
-
 // All meet first: one may still have been loading. All three are tried whatever becomes of the
 // first: ranks of other stages are in it as well, and would wait for this one.
 Status use_device_comms(GroupComms& comms, Backend& backend, const DeviceCommOptions& options) {

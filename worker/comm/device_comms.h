@@ -24,10 +24,6 @@ struct DeviceCommOptions {
   TimeUs setup_limit_us = 30'000'000;           // from then on, for each communicator
 };
 
-// The device memory that a rank will take, for `plan`: where NCCL serves, at most so much besides
-// what NCCL itself takes.
-int64_t device_comm_bytes(int tp, int pp, const DeviceCommOptions& options);
-
 // Collective over the group; after the weights are loaded, on the thread that uses the backend.
 // comms.tensor, comms.pipeline and comms.tokens, where they have more than one rank, become ordered
 // communicators over the backend's memory; comms.group stays as it is. Ranks that share a device:

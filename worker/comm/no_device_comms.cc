@@ -3,8 +3,6 @@
 
 namespace trireme {
 
-int64_t device_comm_bytes(int, int, const DeviceCommOptions&) { return 0; }
-
 Status use_device_comms(GroupComms&, Backend&, const DeviceCommOptions&) {
   return invalid("TRI-CUDA-011",
                  "ranks cannot share device memory: this program is built without CUDA; build it"
