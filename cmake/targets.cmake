@@ -36,6 +36,8 @@ function(trireme_cuda_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE
+    $<$<COMPILE_LANGUAGE:CXX>:TRIREME_VERSION="${PROJECT_VERSION}">)
   set(host -Wall -Wextra -ffp-contract=off)
   # Small device code: a quarter of the bytes, unpacked once by any driver of CUDA 13.
   set(device --expt-relaxed-constexpr --fmad=false -Xptxas=-v --compress-mode=size

@@ -17,7 +17,7 @@ class KeptFile {
       : folder_(std::move(folder)), path_(folder_ + "/" + name) {}
 
   const std::string& path() const { return path_; }
-  // Its bytes; none where it is not there, cannot be read, or is larger than any that was written.
+  // Its bytes; none where it is not there, cannot be read, or is larger than what write() takes.
   std::string read() const;
   // Makes the folder if need be. TRI-CUDA-020: the system refuses; what stood there still does.
   Status write(std::string_view bytes) const;

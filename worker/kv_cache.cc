@@ -31,8 +31,7 @@ StatusOr<KvCache> KvCache::reserve(Backend& backend,
 }
 
 Status KvCache::fill(int64_t given_bytes) {
-  const int64_t share = given_bytes / std::max(request_.ranks_on_device, 1);
-  const int64_t units = std::max<int64_t>(share, 0) / memory_->unit() * memory_->unit();
+  const int64_t units = std::max<int64_t>(given_bytes, 0) / memory_->unit() * memory_->unit();
   const int64_t budget = request_.memory_bytes > 0 ? request_.memory_bytes : units;
   const int64_t num_pages = std::min(reserved_pages_, budget / pages_.page_stride);
   if (num_pages < (request_.may_shorten ? 1 : pages_a_sequence())) {

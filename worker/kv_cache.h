@@ -16,7 +16,6 @@ struct KvCacheRequest {
   int64_t max_num_seqs = 0;
   int64_t max_model_len = 0;
   bool may_shorten = false;  // fewer tokens than max_model_len may fit
-  int ranks_on_device = 1;   // that share its memory
 };
 
 class KvCache {
@@ -27,9 +26,8 @@ class KvCache {
                                    const ShardSpec& shard,
                                    int32_t head_dim,
                                    const KvCacheRequest& request);
-  // Memory for as many of these pages as fit into this rank's part of `given_bytes` (what the
-  // backend gives to caches), or into memory_bytes; once. TRI-MEM-002: too little for one sequence
-  // of the maximal length.
+  // Memory for as many of these pages as fit into `given_bytes`, or into memory_bytes; once.
+  // TRI-MEM-002: too little for one sequence of the maximal length.
   Status fill(int64_t given_bytes);
 
   // `num_pages` is 0 until they have memory.

@@ -69,8 +69,7 @@ int run_local_ranks(const WorkerFlags& flags, int num_devices) {
     place.description =
         describe_place(rank, options.tp, options.pp, host, flags.local_ranks) + ", one process";
     place.ranks_on_host = flags.local_ranks;
-    place.device = device_of_rank(flags, {rank, flags.local_ranks, true}, num_devices);
-    place.ranks_on_device = ranks_on_device(flags, {rank, flags.local_ranks, true}, num_devices);
+    place.device = device_of_rank(flags, {rank, true}, num_devices);
     place.make_group = [&group, rank] { return std::move(group[rank]); };
     threads.emplace_back([&flags, &status = statuses[rank], place = std::move(place)] {
       status = run_rank(flags, place);
@@ -98,9 +97,8 @@ int run_launched_rank(const WorkerFlags& flags, int num_devices, int* argc, char
   place.host = mine.host();
   place.description = mine.describe(options.tp, options.pp);
   place.ranks_on_host = mine.ranks_on_host();
-  const HostPlace on_host = {mine.local_rank(), mine.ranks_on_host(), mine.is_on_first_host()};
+  const HostPlace on_host = {mine.local_rank(), mine.is_on_first_host()};
   place.device = device_of_rank(flags, on_host, num_devices);
-  place.ranks_on_device = ranks_on_device(flags, on_host, num_devices);
   place.make_group = [&] { return mine.make_group(options.tp, options.pp); };
   return run_rank(flags, place);
 }

@@ -78,7 +78,6 @@ Status Rank::load() {
   WorkerOptions options = flags_.worker;
   options.ranks_on_host = place_.ranks_on_host;
   options.device = place_.device;
-  options.ranks_on_device = place_.ranks_on_device;
   if (!flags_.trace.empty()) {
     const int before = 1 + flags_.group * flags_.worker.tp *
                                flags_.worker.pp;  // the coordinator's row is the first
@@ -124,7 +123,7 @@ void Rank::say_memory() const {
   request.max_num_batched_tokens = flags_.worker.max_num_batched_tokens;
   request.kv_memory_bytes = flags_.worker.kv_memory_bytes;
   request.rank_memory_bytes =
-      worker_->backend().device_memory().total / std::max(worker_->options().ranks_on_device, 1);
+      worker_->backend().device_memory().total / worker_->memory_use().sharers;
   const auto plan = plan_group(source_->config, request);
   if (!plan.ok()) return;
   const RankPlan& planned = plan->ranks[comms_->rank];

@@ -22,7 +22,6 @@ struct RankPlace {
   std::string host;
   std::string description;  // for people
   int ranks_on_host = 1;
-  int ranks_on_device = 1;
   int device = 0;                                           // of CUDA
   std::function<std::unique_ptr<GroupComms>()> make_group;  // collective
 };

@@ -156,7 +156,8 @@ Status Worker::meet() {
 Status Worker::warm_up() {
   RETURN_IF_ERROR(make_executor(longest_wanted()));
   memory_.step = taken_since(memory_.weights + memory_.communicators);
-  // Once a rank of a device may wait for a peer nobody allocates there: all have their memory now.
+  // Once a rank of a device may wait for a peer, an allocation there might wait for it in turn: all
+  // have theirs now, but for what recordings take.
   RETURN_IF_ERROR(meet());
   RETURN_IF_ERROR(share_tuning());
   RETURN_IF_ERROR(meet());  // cuBLASLt has its memory, too
@@ -277,7 +278,6 @@ Status Worker::reserve_cache() {
   request.max_num_seqs = options_.max_num_seqs;
   request.max_model_len = longest_wanted();
   request.may_shorten = options_.max_model_len == 0;
-  request.ranks_on_device = is_cuda() ? options_.ranks_on_device : options_.ranks_on_host;
   ASSIGN_OR_RETURN(
       KvCache cache,
       KvCache::reserve(*backend_, *shard_, static_cast<int32_t>(source_.config.head_dim), request));
@@ -292,7 +292,8 @@ Status Worker::fill_cache() {
   comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);  // from here on
   const int64_t given_bytes = backend_->cache_bytes();
   if (is_cuda()) RETURN_IF_ERROR(count_memory());
-  RETURN_IF_ERROR(cache_->fill(given_bytes));
+  const int sharers = is_cuda() ? memory_.sharers : std::max(options_.ranks_on_host, 1);
+  RETURN_IF_ERROR(cache_->fill(given_bytes / sharers));
   memory_.pages = cache_->bytes();
   ASSIGN_OR_RETURN(num_pages_,
                    agree_on_smallest(*comms_.group, progress_, cache_->pages().num_pages));
@@ -321,13 +322,13 @@ Status Worker::count_memory() {
   RETURN_IF_ERROR(comms_.group->status());
   progress_.enter(Phase::kWarming);
   int64_t lost = memory.total - memory.free;
-  int64_t sharers = 0;
+  memory_.sharers = 0;
   for (const Share& share : all) {
     if (share.device != own.device) continue;
     lost -= share.taken;
-    ++sharers;
+    ++memory_.sharers;
   }
-  memory_.modules = lost / sharers;
+  memory_.modules = lost / memory_.sharers;
   return ok_status();
 }
 

@@ -37,7 +37,6 @@ struct WorkerOptions {
   int64_t drawable = 0;      // the tokenizer's size; 0: the model's vocabulary
   std::string cache_folder;  // for what is measured once of a device; empty: nothing is kept
   int ranks_on_host = 1;
-  int ranks_on_device = 1;  // CUDA: that share this rank's device
   TimeUs step_timeout_us = 30'000'000;
   Trace* trace = nullptr;  // spans of each step, if wanted
 };
@@ -49,6 +48,7 @@ struct MemoryUse {
   int64_t communicators = 0;
   int64_t step = 0;     // a step's buffers and workspaces
   int64_t modules = 0;  // context, modules, graphs, libraries; what other processes hold is in it
+  int sharers = 1;  // ranks of the group on this device
   int64_t pages = 0;
   int64_t reserve = 0;  // left to the device
 };

@@ -193,14 +193,4 @@ int device_of_rank(const WorkerFlags& flags, const HostPlace& place, int num_dev
   return (first + place.local_rank) % std::max(num_devices, 1);
 }
 
-int ranks_on_device(const WorkerFlags& flags, const HostPlace& place, int num_devices) {
-  const int device = device_of_rank(flags, place, num_devices);
-  int count = 0;
-  HostPlace other = place;
-  for (other.local_rank = 0; other.local_rank < place.local_ranks; ++other.local_rank) {
-    count += device_of_rank(flags, other, num_devices) == device ? 1 : 0;
-  }
-  return count;
-}
-
 }  // namespace trireme

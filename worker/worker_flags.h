@@ -50,12 +50,9 @@ void set_cuda_environment(const WorkerFlags& flags);
 
 struct HostPlace {
   int local_rank = 0;  // among those of the host
-  int local_ranks = 1;
   bool is_first_host = true;  // that of rank 0
 };
 // Groups that share the first host take its devices in turn (--first-device).
 int device_of_rank(const WorkerFlags& flags, const HostPlace& place, int num_devices);
-// Ranks of this group on that device.
-int ranks_on_device(const WorkerFlags& flags, const HostPlace& place, int num_devices);
 
 }  // namespace trireme

@@ -176,9 +176,9 @@ __device__ __forceinline__ void store_release_system(uint64_t* word, uint64_t va
   asm volatile("st.release.sys.global.u64 [%0], %1;" ::"l"(word), "l"(value) : "memory");
 }
 // Plain stores to memory that other GPUs or the host read, and plain loads of it. Others see a
-// store once this thread, or one that has met it at a barrier of the block, releases (the functions
-// above,
-// __threadfence_system()), or once the kernel has ended; other blocks of this rank no sooner.
+// store once this thread, or one that has met it at a barrier of the block, releases (by the
+// functions above or __threadfence_system()), or once the kernel has ended; other blocks of this
+// rank no sooner.
 template <class T>
 __device__ __forceinline__ void store_peer(T* to, const T& value) {
   *to = value;

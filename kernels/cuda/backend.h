@@ -216,6 +216,7 @@ class CudaBackend final : public Backend {
   using RecordedStep = Handle<cudaGraphExec_t, cudaGraphExecDestroy>;
   struct Recording {
     RecordedStep graph;
+    const Queue* queue = nullptr;  // whose counters it uses
     bool is_tried = false;
   };
   std::map<StepKey, Recording> graphs_;  // of the keys seen so far; goes first

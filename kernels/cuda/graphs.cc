@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "kernels/cuda/backend.h"
 
 namespace trireme::cuda {
@@ -33,11 +34,12 @@ void CudaBackend::run(Queue& queue, const StepKey& key, const std::function<void
   auto found = graphs_.find(key);
   const bool is_first = found == graphs_.end();
   if (key.num_tokens == 0 || is_first) {
-    if (key.num_tokens > 0) graphs_.try_emplace(key);
+    if (key.num_tokens > 0) graphs_[key].queue = &queue;
     enqueue();
     return;
   }
   Recording& recording = found->second;
+  CHECK_THAT(recording.queue == &queue, "a recorded step belongs to its queue");
   if (!recording.is_tried) recording.graph = RecordedStep(record(stream, enqueue));
   recording.is_tried = true;
   if (!recording.graph) {

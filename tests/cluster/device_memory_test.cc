@@ -92,7 +92,6 @@ TEST_F(DeviceMemory, OfRanksThatShareADeviceIsCountedOnce) {
   set_device_bytes(int64_t{320} << 20);
   LocalRun run = run_of("llama-gqa", {2, 2});
   run.shares_device = true;
-  run.options.ranks_on_device = 4;
   const int64_t most = device_bytes() - kCudaReserveBytes;
   std::mutex mutex;
   int64_t allocated = 0;

@@ -102,7 +102,6 @@ TEST(RecordedSteps, LeaveStepsWithPenaltiesPlain) {
 TEST(SharedDevice, FourRanksMeasureTheirMemoryInTurnsAndServe) {
   LocalRun run = run_of({"tests/data/golden/models/llama-gqa", {2, 2}});
   run.shares_device = true;
-  run.options.ranks_on_device = 4;
   const GoldenCase golden(run.model, run.options.dtype);
   golden.check(run_local_group(run, golden.requests()));
 }

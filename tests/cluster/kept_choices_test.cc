@@ -61,7 +61,6 @@ class KeptChoices : public testing::Test {
     run.cut = cut;
     run.options.backend = "cuda";
     run.shares_device = true;  // emulated devices have names of their own
-    run.options.ranks_on_device = cut.tp;
     run.options.max_num_seqs = 4;
     run.options.max_num_batched_tokens = max_tokens;
     run.options.cache_folder = folder.empty() ? folder_ : folder;

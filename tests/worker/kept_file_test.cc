@@ -60,9 +60,13 @@ TEST_F(KeptFiles, InNoFolderOrOverOneAreRefusedByName) {
   EXPECT_EQ(num_files(), 1u);  // no part of it is left
 }
 
-TEST_F(KeptFiles, LargerThanAnyThatWasWrittenAreNotRead) {
+TEST_F(KeptFiles, LargerThanAnyThatIsKeptAreNeitherWrittenNorRead) {
   const KeptFile file(folder_, "name.txt");
-  ASSERT_TRUE(file.write(std::string((1 << 20) + 1, 'x')).ok());
+  ASSERT_TRUE(file.write(std::string(1 << 20, 'x')).ok());
+  EXPECT_EQ(file.read().size(), size_t{1} << 20);
+  EXPECT_EQ(error_id(file.write(std::string((1 << 20) + 1, 'y'))), "TRI-CUDA-020");
+  EXPECT_EQ(file.read(), std::string(1 << 20, 'x')) << "what stood there still does";
+  std::ofstream(file.path(), std::ios::app) << "more";
   EXPECT_EQ(file.read(), "");
 }
 

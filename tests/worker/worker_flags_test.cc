@@ -107,27 +107,22 @@ TEST(CudaEnvironment, LoadsKernelsBeforeTheyAreUsedWhateverTheKindOfRank) {
 TEST(DeviceOfRank, IsTheRanksNumberOnItsHostModuloTheDevices) {
   const WorkerFlags flags = parse({}).value();
   for (int rank = 0; rank < 8; ++rank) {
-    EXPECT_EQ(device_of_rank(flags, {rank, 8, true}, 8), rank);
-    EXPECT_EQ(device_of_rank(flags, {rank, 8, true}, 3), rank % 3);
+    EXPECT_EQ(device_of_rank(flags, {rank, true}, 8), rank);
+    EXPECT_EQ(device_of_rank(flags, {rank, true}, 3), rank % 3);
   }
-  EXPECT_EQ(ranks_on_device(flags, {1, 8, true}, 8), 1);
-  EXPECT_EQ(ranks_on_device(flags, {1, 8, true}, 3), 3);
-  EXPECT_EQ(ranks_on_device(flags, {2, 8, true}, 3), 2);
-  EXPECT_EQ(ranks_on_device(flags, {2, 8, true}, 1), 8);
 }
 
 TEST(DeviceOfRank, GroupsOfOneHostTakeItsDevicesInTurn) {
   const WorkerFlags flags = parse({"--first-device", "6"}).value();
-  EXPECT_EQ(device_of_rank(flags, {0, 2, true}, 8), 6);
-  EXPECT_EQ(device_of_rank(flags, {1, 2, true}, 8), 7);
-  EXPECT_EQ(device_of_rank(flags, {1, 2, true}, 7), 0);
-  EXPECT_EQ(device_of_rank(flags, {0, 2, false}, 8), 0) << "another host is all the group's";
+  EXPECT_EQ(device_of_rank(flags, {0, true}, 8), 6);
+  EXPECT_EQ(device_of_rank(flags, {1, true}, 8), 7);
+  EXPECT_EQ(device_of_rank(flags, {1, true}, 7), 0);
+  EXPECT_EQ(device_of_rank(flags, {0, false}, 8), 0) << "another host is all the group's";
 }
 
 TEST(DeviceOfRank, IsTheOneThatWasNamed) {
   const WorkerFlags flags = parse({"--device", "3", "--first-device", "2"}).value();
-  EXPECT_EQ(device_of_rank(flags, {1, 2, true}, 8), 3);
-  EXPECT_EQ(ranks_on_device(flags, {1, 2, true}, 8), 2);
+  EXPECT_EQ(device_of_rank(flags, {1, true}, 8), 3);
 }
 
 }  // namespace

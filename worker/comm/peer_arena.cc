@@ -90,7 +90,7 @@ bool can_reach(const Facts& own, const Facts& peer) {
   if (!is_same_host(own, peer)) return false;
   if (is_same_device(own, peer)) return true;
   const int device = local_device(own, peer);
-  if (device < 0) return own.process != peer.process;  // the opening of its memory will tell
+  if (device < 0) return false;  // hidden from this process: its memory cannot be opened
   int can = 0;
   return cudaDeviceCanAccessPeer(&can, own.device, device) == cudaSuccess && can != 0;
 }

@@ -13,7 +13,7 @@ namespace trireme {
 namespace {
 
 constexpr TimeUs kFirstDeadlineUs = 20'000'000;  // until the caller sets one
-constexpr TimeUs kMeetUs = 2'000'000;            // for all ranks to end
+constexpr TimeUs kMeetUs = 5'000'000;            // for all ranks to end
 constexpr TimeUs kSideUs = 500'000;              // for a small copy beside the queue
 constexpr TimeUs kReportUs = 100'000;            // for a kernel that was told to end
 constexpr int64_t kAlignment = 256;

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <set>
+#include <span>
 
 #include "base/text.h"
 #include "worker/comm/mpi_comm.h"
@@ -67,6 +68,21 @@ std::unique_ptr<Comm> split(int color,
 }
 
 }  // namespace
+
+void exchange_first_messages(GroupComms& comms, Queue& queue, std::byte* memory) {
+  Comm& tensor = *comms.tensor;
+  if (tensor.size() > 1) {
+    std::vector<int64_t> offsets;
+    for (int rank = 0; rank <= tensor.size(); ++rank) offsets.push_back(rank * 16);
+    const auto bytes = static_cast<size_t>(offsets.back());
+    tensor.all_to_all(queue, std::span(memory, bytes), offsets, {memory + bytes, bytes}, offsets);
+  }
+  Comm& tokens = *comms.tokens;
+  const int last = tokens.size() - 1;
+  const std::span<std::byte> id(memory, sizeof(int32_t));
+  if (last > 0 && tokens.rank() == last) tokens.complete(tokens.send(queue, id, 0, 0));
+  if (last > 0 && tokens.rank() == 0) tokens.complete(tokens.receive(queue, id, last, 0));
+}
 
 GroupComms solo_group() {
   GroupComms comms;

@@ -23,6 +23,12 @@ struct GroupComms {
   std::unique_ptr<Comm> tokens;    // the same ranks: drawn ids go back to stage 0
 };
 
+// One small message of each kind that comes besides a step's sums and residuals: between the ranks
+// of a stage (whole rows of logits), and from the last stage to the first (drawn ids). `memory`:
+// kFirstMessageBytes a rank of the stage, of the device; complete with the queue.
+constexpr int64_t kFirstMessageBytes = 32;
+void exchange_first_messages(GroupComms& comms, Queue& queue, std::byte* memory);
+
 // The group of one rank, without MPI.
 GroupComms solo_group();
 
