@@ -161,7 +161,8 @@ CUresult cuMemUnmap(CUdeviceptr address, size_t bytes) {
     runtime.done.wait(lock);
   }
   runtime.allocations.erase(at);
-  mmap(at, bytes, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  constexpr int kFlags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  if (mmap(at, bytes, PROT_NONE, kFlags, -1, 0) == MAP_FAILED) return CUDA_ERROR_UNKNOWN;
   runtime.physical[handle].mapped = nullptr;
   drop_if_unused(runtime, handle);
   return CUDA_SUCCESS;
