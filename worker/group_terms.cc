@@ -4,13 +4,10 @@
 #include <cstring>
 #include <span>
 
-#include "base/check.h"
-#include "base/text.h"
+#include "worker/comm/control.h"
 
 namespace trireme {
 namespace {
-
-class NoQueue final : public Queue {};
 
 constexpr size_t kTermBytes = 80;  // of a value, cut off there
 using Value = std::array<char, kTermBytes>;
@@ -24,9 +21,8 @@ Status agree_on_terms(Comm& comm, const GroupTerms& terms) {
     terms[i].second.copy(own[i].data(), kTermBytes - 1);
   }
   std::vector<Value> all(own.size() * comm.size());
-  NoQueue queue;
-  comm.all_gather(queue, std::as_bytes(std::span(own)), std::as_writable_bytes(std::span(all)));
-  RETURN_IF_ERROR(comm.status());
+  RETURN_IF_ERROR(
+      share_with_all(comm, std::as_bytes(std::span(own)), std::as_writable_bytes(std::span(all))));
   for (int rank = 1; rank < comm.size(); ++rank) {
     for (size_t i = 0; i < terms.size(); ++i) {
       const Value& other = all[rank * terms.size() + i];

@@ -27,7 +27,7 @@ struct LayerWeights {
 struct ModelWeights {
   std::unique_ptr<Weight> embedding;  // ShardSpec's rows; first stage, or the tied head
   std::unique_ptr<Weight> own_head;   // untied, or the part of a whole tied embedding
-  std::vector<LayerWeights> layers;  // this stage's
+  std::vector<LayerWeights> layers;   // this stage's
   Vector final_norm;
   std::vector<Buffer> vectors;  // what the Vectors above point into
 

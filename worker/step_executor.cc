@@ -100,7 +100,8 @@ Status StepExecutor::warm_up() {
   // Padding draws nothing: what a library takes at the first of these messages, it takes now.
   set_deadline();
   progress_.enter(Phase::kWaitStage);
-  exchange_first_messages(comms_, *lane_->queue, lane_->workspace.data);
+  const Workspace& memory = lane_->workspace;
+  exchange_first_messages(comms_, *lane_->queue, {memory.data, static_cast<size_t>(memory.bytes)});
   RETURN_IF_ERROR(wait_for_device(deadline_us_));
   progress_.work();
   return comm_status();

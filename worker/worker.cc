@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
+#include "worker/comm/control.h"
 #include "worker/comm/device_comms.h"
 #include "worker/group_terms.h"
 #include "worker/kept_file.h"
@@ -22,18 +23,13 @@ namespace {
 // Tiers from the poorest to the richest; a group uses the poorest of its ranks'.
 constexpr std::array<const char*, 4> kTiers = {"portable", "avx2", "avx512", "avx512_bf16"};
 
-class NoQueue final : public Queue {};
-
 // The smallest of the ranks' values.
 StatusOr<int64_t> agree_on_smallest(Comm& comm, Progress& progress, int64_t value) {
-  NoQueue queue;
   progress.enter(Phase::kWaitStage);  // the others may load longer
-  std::vector<int64_t> all(comm.size());
-  comm.all_gather(
-      queue, std::as_bytes(std::span(&value, 1)), std::as_writable_bytes(std::span(all)));
+  const StatusOr<std::vector<int64_t>> all = gather_values(comm, value);
   progress.enter(Phase::kLoading);
-  RETURN_IF_ERROR(comm.status());
-  return *std::ranges::min_element(all);
+  RETURN_IF_ERROR(all.status());
+  return *std::ranges::min_element(*all);
 }
 
 int64_t tier_index(const std::string& isa) {
@@ -193,14 +189,14 @@ Status Worker::share_tuning() {
   progress_.enter(Phase::kWarming);
   std::string ways;
   if (comms_.rank == 0) ways = tune();
-  NoQueue queue;
   int64_t size = static_cast<int64_t>(ways.size());
   comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   progress_.enter(Phase::kWaitStage);
-  comms_.group->broadcast(queue, std::as_writable_bytes(std::span(&size, 1)), 0);
+  RETURN_IF_ERROR(share_from_first(*comms_.group, std::as_writable_bytes(std::span(&size, 1))));
   ways.resize(size);
-  if (size > 0) comms_.group->broadcast(queue, std::as_writable_bytes(std::span(ways)), 0);
-  RETURN_IF_ERROR(comms_.group->status());
+  if (size > 0) {
+    RETURN_IF_ERROR(share_from_first(*comms_.group, std::as_writable_bytes(std::span(ways))));
+  }
   progress_.enter(Phase::kWarming);
   if (size == 0 || backend_->load_tuning(ways)) return ok_status();
   return invalid("TRI-CUDA-009",
@@ -313,13 +309,8 @@ Status Worker::count_memory() {
   memory_.reserve = memory.free - backend_->cache_bytes();
   const std::string place = this_host() + " " + backend_->info().place;
   const Share own = {std::hash<std::string>()(place), memory.taken};
-  std::vector<Share> all(comms_.group->size());
-  NoQueue queue;
-  comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   progress_.enter(Phase::kWaitStage);
-  comms_.group->all_gather(
-      queue, std::as_bytes(std::span(&own, 1)), std::as_writable_bytes(std::span(all)));
-  RETURN_IF_ERROR(comms_.group->status());
+  ASSIGN_OR_RETURN(const std::vector<Share> all, gather_values(*comms_.group, own));
   progress_.enter(Phase::kWarming);
   int64_t lost = memory.total - memory.free;
   memory_.sharers = 0;

@@ -48,9 +48,9 @@ struct MemoryUse {
   int64_t communicators = 0;
   int64_t step = 0;     // a step's buffers and workspaces
   int64_t modules = 0;  // context, modules, graphs, libraries; what other processes hold is in it
-  int sharers = 1;  // ranks of the group on this device
   int64_t pages = 0;
   int64_t reserve = 0;  // left to the device
+  int sharers = 1;      // ranks of the group on this device, not bytes
 };
 
 class Worker {

@@ -30,7 +30,7 @@ struct WorkerFlags {
   bool list_devices = false;
 
   std::string cache_dir;  // "none": nothing is kept
-  std::string trace;  // each rank writes FILE.rank<N>
+  std::string trace;      // each rank writes FILE.rank<N>
   bool help = false;
   std::string help_text;
 };
@@ -49,7 +49,7 @@ StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& nu
 void set_cuda_environment(const WorkerFlags& flags);
 
 struct HostPlace {
-  int local_rank = 0;  // among those of the host
+  int local_rank = 0;         // among those of the host
   bool is_first_host = true;  // that of rank 0
 };
 // Groups that share the first host take its devices in turn (--first-device).

@@ -24,6 +24,9 @@
 
 namespace trireme::cuda {
 
+struct LinearLaunch;
+struct LinearShape;
+
 constexpr int32_t kRowAlignment = kCudaRowAlignment;
 
 class CudaBackend final : public Backend {
@@ -199,6 +202,7 @@ class CudaBackend final : public Backend {
   bool is_bf16() const { return options_.dtype == DType::kBFloat16; }
   // How the kernels run on this device, which gives a block `shared_limit` bytes of shared memory.
   cudaError_t prepare_kernels(int64_t shared_limit);
+  LinearLaunch choose_launch(const CudaQueue& queue, const LinearShape& shape) const;
   bool start_rival();
 
   const CudaBackendOptions options_;

@@ -151,6 +151,10 @@ bool enqueue_rival(const CublasLt& library,
 
 }  // namespace
 
+LinearLaunch CudaBackend::choose_launch(const CudaQueue& queue, const LinearShape& shape) const {
+  return choose_linear(shape, {queue.num_blocks(), tile_residency_}, options_.invariant);
+}
+
 void CudaBackend::linear(Queue& queue,
                          Workspace& workspace,
                          Tensor x,
@@ -162,8 +166,7 @@ void CudaBackend::linear(Queue& queue,
   CudaQueue& stream = cuda_queue(queue);
   const LinearTask task = make_task(x, packed, epilogue, out);
   const LinearShape shape = shape_of(task, packed);
-  const LinearLaunch launch =
-      choose_linear(shape, {stream.num_blocks(), tile_residency_}, options_.invariant);
+  const LinearLaunch launch = choose_launch(stream, shape);
   if (launch.num_tiles() == 0) return;
   if (cublaslt_ != nullptr && may_take_rival(task) &&
       enqueue_rival(*cublaslt_, stream, workspace, task, is_bf16())) {
@@ -178,8 +181,7 @@ void CudaBackend::linear_add_norm(
   CudaQueue& stream = cuda_queue(queue);
   LinearTask task = make_task(x, packed, {}, sum.delta);
   const LinearShape shape = shape_of(task, packed);
-  const LinearLaunch launch =
-      choose_linear(shape, {stream.num_blocks(), tile_residency_}, options_.invariant);
+  const LinearLaunch launch = choose_launch(stream, shape);
   if (stream.counters() == nullptr || !takes_norm(shape, launch)) {
     return Backend::linear_add_norm(queue, workspace, x, weight, sum);
   }
@@ -200,8 +202,7 @@ void CudaBackend::linear_qkv(Queue& queue,
   CudaQueue& stream = cuda_queue(queue);
   LinearTask task = make_task(x, packed, {.bias = bias}, target.qkv);
   const LinearShape shape = shape_of(task, packed);
-  const LinearLaunch launch =
-      choose_linear(shape, {stream.num_blocks(), tile_residency_}, options_.invariant);
+  const LinearLaunch launch = choose_launch(stream, shape);
   if (stream.counters() == nullptr || !takes_heads(shape, launch, target.spec.shape.head_dim) ||
       is_rival_better(cublaslt_.get(), task, workspace)) {
     return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
@@ -242,7 +243,7 @@ void CudaBackend::tune_linear(Queue& queue,
   if (calls.empty() || !may_take_rival(tasks[0])) return;
   if (cublaslt_->table().knows(calls[0].shape)) return;
   const LinearShape shape = shape_of(tasks[0], static_cast<const CudaWeight&>(*weights[0]));
-  const LinearLaunch launch = choose_linear(shape, {stream.num_blocks(), tile_residency_}, false);
+  const LinearLaunch launch = choose_launch(stream, shape);
   const auto own = [&](size_t i) {
     enqueue_own(stream, workspace, tasks[i], shape, launch, is_bf16());
   };

@@ -1,5 +1,5 @@
-// What ranks tell one another over a host communicator while device communicators are set up.
-// Collective; each ends by the communicator's deadline.
+// What ranks tell one another over a host communicator before they serve. Collective; each ends by
+// the communicator's deadline.
 #pragma once
 
 #include <span>

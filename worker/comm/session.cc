@@ -5,8 +5,8 @@
 
 #include <cstdio>
 #include <set>
-#include <span>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "worker/comm/mpi_comm.h"
 #include "worker/comm/solo_comm.h"
@@ -69,17 +69,19 @@ std::unique_ptr<Comm> split(int color,
 
 }  // namespace
 
-void exchange_first_messages(GroupComms& comms, Queue& queue, std::byte* memory) {
+void exchange_first_messages(GroupComms& comms, Queue& queue, std::span<std::byte> memory) {
+  constexpr int64_t kPieceBytes = 16;
   Comm& tensor = *comms.tensor;
+  std::vector<int64_t> offsets;
+  for (int rank = 0; rank <= tensor.size(); ++rank) offsets.push_back(rank * kPieceBytes);
+  const auto bytes = static_cast<size_t>(offsets.back());
+  CHECK(memory.size() >= 2 * bytes);
   if (tensor.size() > 1) {
-    std::vector<int64_t> offsets;
-    for (int rank = 0; rank <= tensor.size(); ++rank) offsets.push_back(rank * 16);
-    const auto bytes = static_cast<size_t>(offsets.back());
-    tensor.all_to_all(queue, std::span(memory, bytes), offsets, {memory + bytes, bytes}, offsets);
+    tensor.all_to_all(queue, memory.first(bytes), offsets, memory.subspan(bytes, bytes), offsets);
   }
   Comm& tokens = *comms.tokens;
   const int last = tokens.size() - 1;
-  const std::span<std::byte> id(memory, sizeof(int32_t));
+  const std::span<std::byte> id = memory.first(sizeof(int32_t));
   if (last > 0 && tokens.rank() == last) tokens.complete(tokens.send(queue, id, 0, 0));
   if (last > 0 && tokens.rank() == 0) tokens.complete(tokens.receive(queue, id, last, 0));
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,9 @@ struct GroupComms {
 };
 
 // One small message of each kind that comes besides a step's sums and residuals: between the ranks
-// of a stage (whole rows of logits), and from the last stage to the first (drawn ids). `memory`:
-// kFirstMessageBytes a rank of the stage, of the device; complete with the queue.
-constexpr int64_t kFirstMessageBytes = 32;
-void exchange_first_messages(GroupComms& comms, Queue& queue, std::byte* memory);
+// of a stage (whole rows of logits), and from the last stage to the first (drawn ids). `memory`: 32
+// bytes a rank of the stage, of the device; the queue's work uses it.
+void exchange_first_messages(GroupComms& comms, Queue& queue, std::span<std::byte> memory);
 
 // The group of one rank, without MPI.
 GroupComms solo_group();
