@@ -46,6 +46,19 @@ static size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+std::string format_seconds(double seconds) {
+  const int64_t whole = std::llround(seconds);
+  if (whole >= 3600) return concat(whole / 3600, " h ", whole % 3600 / 60, " min");
+  if (whole >= 60) return concat(whole / 60, " min ", whole % 60, " s");
+  char text[32];
+  if (seconds < 0.9995) {
+    std::snprintf(text, sizeof text, "%.0f ms", seconds * 1e3);
+    return text;
+  }
+  std::snprintf(text, sizeof text, seconds < 10 ? "%.1f s" : "%.0f s", seconds);
+  return text;
+}
+
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
   size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;

@@ -47,6 +47,9 @@ std::vector<std::string> split(std::string_view text, char separator);
 // "17.1 MiB": three digits and the binary unit.
 std::string format_bytes(double bytes);
 
+// "130 ms", "4.2 s", "3 min 20 s".
+std::string format_seconds(double seconds);
+
 // The candidate with the smallest edit distance to `word`, or "" if none is near (a third of it).
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 

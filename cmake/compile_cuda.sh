@@ -1,6 +1,6 @@
 #!/bin/sh
 # compile_cuda.sh COMPILER ARGUMENTS... -o OBJECT: runs nvcc, which is asked for `ptxas -v`, and
-# keeps what ptxas says of each kernel in OBJECT.ptxas, for launch/cuda_budget.py. The rest of what
+# keeps what ptxas says of each kernel in OBJECT.ptxas, for tools/cuda_budget.py. The rest of what
 # the compiler says is shown.
 set -u
 

@@ -96,7 +96,7 @@ endfunction()
 #              [NEEDS program...] [VARIANT name ENVIRONMENT NAME=value...])
 # builds tests/folder/name_test.cc into one GTest program and one ctest entry. With RANKS it runs
 # under mpirun. LABEL is `unit` unless said; `cluster` entries start processes and run one at a
-# time; `long` entries run in launch/test_long.sh only. A VARIANT is another entry of a program that
+# time; `long` entries run in tools/test_long.sh only. A VARIANT is another entry of a program that
 # is there already.
 function(trireme_test path)
   cmake_parse_arguments(ARG "" "RANKS;LABEL;TIMEOUT;VARIANT" "LINK;SOURCES;NEEDS;ENVIRONMENT"

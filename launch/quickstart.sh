@@ -3,8 +3,8 @@
 # coordinator and an mpirun of four CPU ranks (tensor 2 x pipeline 2), which end with the answer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. launch/packages.sh
-. launch/build.sh
+. tools/packages.sh
+. tools/build.sh
 
 say() { printf '%s\n' "quickstart: $*" >&2; }
 

@@ -4,8 +4,8 @@
 # Ends with `N passed, N failed, N skipped`; exit 1 if a test failed or none ran.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. launch/packages.sh
-. launch/build.sh
+. tools/packages.sh
+. tools/build.sh
 
 folder=build
 results=$folder/test-results
@@ -25,4 +25,4 @@ rm -rf $results
 mkdir -p $results
 ctest --test-dir $folder --parallel "$(nproc)" --label-exclude '^long$' --output-on-failure \
   --output-junit "$PWD/$results/entries.junit" "$@" || true
-python3 launch/count_tests.py --name "$name" --totals "$totals" $results
+python3 tools/count_tests.py --name "$name" --totals "$totals" $results

@@ -1,13 +1,11 @@
 #!/usr/bin/env python3
-"""The budget of CUDA kernels can fail: each fault of launch/cuda_budget.py is shown here."""
+"""The budget of CUDA kernels can fail: each fault of tools/cuda_budget.py is shown here."""
 
 import os
-import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "launch"))
-import cuda_budget  # noqa: E402
+import cuda_budget
 
 KERNEL = (
     "_ZN7trireme4cuda44_GLOBAL__N__1fdc8295_11_add_norm_cu_633b1772"

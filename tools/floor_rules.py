@@ -12,7 +12,8 @@ FLOORS = {
     "proto": ("base", "model"),
     "worker": ("base", "model", "kernels", "proto"),
     "coordinator": ("base", "model", "proto"),
-    "clients": ("base", "model", "proto"),
+    "launch": ("base", "model"),
+    "clients": ("base", "model", "proto", "launch"),
     "tests": FOLDERS,
     "benchmarks": FOLDERS + ("tests",),  # their fakes
 }

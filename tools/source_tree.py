@@ -6,8 +6,8 @@ from functools import cached_property
 
 from cpp_scan import Scan, split_comments
 
-FOLDERS = ("base", "model", "kernels", "proto", "worker", "coordinator", "clients")
-ROOMS = FOLDERS + ("tests", "benchmarks", "launch", "tools", "cmake", "docs", ".ci")
+FOLDERS = ("base", "model", "kernels", "proto", "worker", "coordinator", "launch", "clients")
+ROOMS = FOLDERS + ("tests", "benchmarks", "tools", "cmake", "docs", ".ci")
 CPP = (".h", ".cc", ".cu", ".cuh")
 MARK = re.compile(r"tidy: (table|generated)\b")
 

@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 constexpr int kPollMs = 100;
 
 struct ServeBenchOptions {
-  ShapeFlags shape;
+  ClusterFlags shape;
   std::string endpoint;
   int64_t input_len = 128;
   int64_t output_len = 64;
@@ -289,7 +289,7 @@ int bench_serve(Terminal& terminal, const Arguments& arguments) {
   flags.add("seed", &options.seed, "of prompts and arrivals", group);
   flags.add("save", &options.save, "folder for the results, read by bench report", group);
   flags.add("json", &options.json, "a line a point, as JSON", group);
-  add_shape_flags(flags, options.shape, /*is_private=*/true);
+  add_cluster_flags(flags, options.shape, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   Interrupts interrupts;
   const StatusOr<int> done = sweep(options, terminal, interrupts);

@@ -6,11 +6,11 @@
 
 #include "base/text.h"
 #include "clients/cli/bench_parts.h"
-#include "clients/cli/launch_command.h"
-#include "clients/cli/mpirun_words.h"
-#include "clients/cli/preflight.h"
-#include "clients/cli/process.h"
 #include "clients/cli/saved_results.h"
+#include "launch/command_lines.h"
+#include "launch/mpirun_output.h"
+#include "launch/preflight.h"
+#include "launch/process.h"
 
 namespace trireme {
 
@@ -24,7 +24,7 @@ constexpr size_t kTailLines = 200;
 constexpr int64_t kMostSequences = 65536;
 
 struct StepBenchOptions {
-  ShapeFlags shape;
+  ClusterFlags shape;
   int64_t prefill = 512;
   int64_t decode = 128;
   int64_t context = 0;
@@ -217,7 +217,7 @@ int bench_step(Terminal& terminal, const Arguments& arguments) {
   flags.add("repeats", &options.repeats, "of each measurement", group);
   flags.add("save", &options.save, "folder for the results, read by bench report", group);
   flags.add("json", &options.json, "a line a measurement, as JSON", group);
-  add_shape_flags(flags, options.shape, /*is_private=*/true);
+  add_cluster_flags(flags, options.shape, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   Interrupts interrupts;
   const StatusOr<int> done = measure(options, terminal, interrupts);

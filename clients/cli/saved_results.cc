@@ -7,9 +7,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/host_info.h"
 #include "base/text.h"
 #include "clients/cli/json_lines.h"
-#include "clients/cli/machine.h"
 
 namespace trireme {
 
@@ -56,7 +56,7 @@ StatusOr<SavedRun> read_run(const std::string& path) {
 
 }  // namespace
 
-Json describe_run(const std::string& kind, const ShapeFlags& shape) {
+Json describe_run(const std::string& kind, const ClusterFlags& shape) {
   return {{"kind", kind},
           {"time", now_text()},
           {"version", TRIREME_VERSION},

@@ -19,7 +19,8 @@ StatusOr<std::unique_ptr<Session>> Session::bring_up(ClusterOptions options,
                                                      Interrupts& interrupts) {
   options.is_private = true;
   std::unique_ptr<Session> session(new Session(terminal, interrupts));
-  ASSIGN_OR_RETURN(session->cluster_, Cluster::start(options, preflight, terminal, interrupts));
+  ASSIGN_OR_RETURN(session->cluster_,
+                   Cluster::start(options, preflight, session->launch_display_, interrupts));
   RETURN_IF_ERROR(session->cluster_->wait_until_ready());
   ASSIGN_OR_RETURN(session->client_,
                    Client::connect(session->cluster_->endpoint(), kConnectTimeout));

@@ -10,8 +10,9 @@
 
 #include "base/status.h"
 #include "clients/cli/answers.h"
-#include "clients/cli/cluster.h"
+#include "clients/cli/launch_display.h"
 #include "clients/cpp/client.h"
+#include "launch/cluster.h"
 
 namespace trireme {
 
@@ -39,10 +40,10 @@ class Session {
 
  private:
   Session(Terminal& terminal, Interrupts& interrupts)
-      : terminal_(terminal), interrupts_(interrupts) {}
+      : launch_display_(terminal), interrupts_(interrupts) {}
   Status learn_model();
 
-  Terminal& terminal_;
+  LaunchDisplay launch_display_;
   Interrupts& interrupts_;
   std::unique_ptr<Cluster> cluster_;  // null: it runs elsewhere
   std::unique_ptr<Client> client_;

@@ -26,11 +26,6 @@ std::string paint(bool color, Style style, const std::string& text) {
 
 }  // namespace
 
-int exit_status_of(const Status& status) {
-  if (status.ok()) return kDone;
-  return status.code() == absl::StatusCode::kInvalidArgument ? kBadInput : kNoCluster;
-}
-
 Terminal::Terminal(std::FILE* out, std::FILE* err) : out_(out), err_(err) {
   out_is_terminal_ = ::isatty(::fileno(out)) == 1;
   err_is_terminal_ = ::isatty(::fileno(err)) == 1;
@@ -96,19 +91,6 @@ std::string Terminal::paint_err(Style style, const std::string& text) const {
 std::string bar_cells(double fraction, int width) {
   const int full = static_cast<int>(std::lround(std::clamp(fraction, 0.0, 1.0) * width));
   return concat("[", std::string(full, '#'), std::string(width - full, '-'), "]");
-}
-
-std::string format_seconds(double seconds) {
-  const int64_t whole = std::llround(seconds);
-  if (whole >= 3600) return concat(whole / 3600, " h ", whole % 3600 / 60, " min");
-  if (whole >= 60) return concat(whole / 60, " min ", whole % 60, " s");
-  char text[32];
-  if (seconds < 0.9995) {
-    std::snprintf(text, sizeof text, "%.0f ms", seconds * 1e3);
-    return text;
-  }
-  std::snprintf(text, sizeof text, seconds < 10 ? "%.1f s" : "%.0f s", seconds);
-  return text;
 }
 
 ProgressBar::ProgressBar(Terminal& terminal, Clock& clock, std::string label, Unit unit)

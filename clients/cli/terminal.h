@@ -7,21 +7,10 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/exit_status.h"
 #include "base/status.h"
 
 namespace trireme {
-
-// Exit statuses of every verb (docs/operations.md).
-enum ExitStatus : int {
-  kDone = 0,
-  kAnswerIsNo = 1,  // the work was done: a mismatch, a failed request
-  kBadInput = 2,    // usage, configuration or input; nothing was started
-  kNoCluster = 3,   // a cluster could not be reached or started
-  kInterrupted = 130,
-};
-
-// kBadInput for what the caller must change, kNoCluster for what the world did not do.
-int exit_status_of(const Status& status);
 
 enum class Style : uint8_t { kPlain, kBold, kDim, kGood, kBad, kWarning };
 
@@ -88,7 +77,5 @@ class ProgressBar {
 
 // "[########------------]" of `width` cells.
 std::string bar_cells(double fraction, int width);
-// "130 ms", "4.2 s", "3 min 20 s".
-std::string format_seconds(double seconds);
 
 }  // namespace trireme

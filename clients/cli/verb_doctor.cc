@@ -9,12 +9,12 @@
 
 #include "base/clock.h"
 #include "base/flags.h"
+#include "base/host_info.h"
 #include "base/text.h"
-#include "clients/cli/gpu_findings.h"
-#include "clients/cli/launch_command.h"
-#include "clients/cli/machine.h"
-#include "clients/cli/process.h"
 #include "clients/cli/verbs.h"
+#include "launch/command_lines.h"
+#include "launch/gpu_findings.h"
+#include "launch/process.h"
 
 namespace trireme {
 
@@ -127,7 +127,7 @@ Finding check_mpirun() {
             "Open MPI 4.1 or later is needed: apt-get install openmpi-bin"};
   }
   WorkerLaunch launch;
-  ShapeFlags shape;
+  ClusterFlags shape;
   ProcessOptions command = mpirun_command(shape, launch);
   // The launch that `up` makes, with another program.
   const auto program = std::ranges::find_if(

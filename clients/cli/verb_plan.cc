@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "clients/cli/preflight.h"
 #include "clients/cli/verbs.h"
+#include "launch/preflight.h"
 #include "model/model_source.h"
 #include "model/planner.h"
 #include "model/tensor_table.h"
@@ -156,7 +156,7 @@ void print_cuts(Terminal& terminal, const std::vector<GroupPlan>& plans) {
 }
 
 struct PlanVerb {
-  ShapeFlags shape;
+  ClusterFlags shape;
   int devices = 0;
   int64_t device_memory_bytes = 0;
   bool json = false;
@@ -209,7 +209,7 @@ int verb_plan(Terminal& terminal, const Arguments& arguments) {
   flags.add_size(
       "device-memory", &verb.device_memory_bytes, "what one rank may use, e.g. 24GiB", "Plan");
   flags.add("json", &verb.json, "JSON, a line a cut", "Plan");
-  add_shape_flags(flags, verb.shape, /*is_private=*/true);
+  add_cluster_flags(flags, verb.shape, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   const bool one_cut = flags.origin("tensor-parallel-size") != Origin::kDefault ||
                        flags.origin("pipeline-parallel-size") != Origin::kDefault;

@@ -16,7 +16,7 @@ constexpr int32_t kDefaultMaxTokens = 256;
 constexpr int kPollMs = 100;
 
 struct RunOptions {
-  ShapeFlags shape;
+  ClusterFlags shape;
   std::string endpoint;
   std::string prompt;
   bool prompt_given = false;
@@ -228,7 +228,7 @@ int verb_run(Terminal& terminal, const Arguments& arguments) {
   flags.add("as-completed", &options.as_completed, "not in the order of the prompts", group);
   flags.add("special", &options.special, "begin with the model's own tokens (BOS)", group);
   add_sampling_flags(flags, options.defaults.sampling);
-  add_shape_flags(flags, options.shape, /*is_private=*/true);
+  add_cluster_flags(flags, options.shape, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments, &rest)) return *over;
   for (const std::string& word : rest) {
     if (word == "-") {

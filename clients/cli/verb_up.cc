@@ -1,8 +1,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "clients/cli/cluster.h"
+#include "clients/cli/launch_display.h"
 #include "clients/cli/verbs.h"
+#include "launch/cluster.h"
 
 namespace trireme {
 
@@ -18,7 +19,19 @@ struct UpVerb {
 
   StatusOr<int> run(Terminal& terminal, Interrupts& interrupts) const;
   void announce(Terminal& terminal, const Cluster& cluster) const;
-  void tell(Terminal& terminal, const CoordinatorEvent& event) const;
+};
+
+// Losses and returns of groups as JSON lines, for programs that supervise a cluster.
+class EventPrinter : public LaunchDisplay {
+ public:
+  EventPrinter(Terminal& terminal, bool json)
+      : LaunchDisplay(terminal), terminal_(terminal), json_(json) {}
+
+  void on_event(const CoordinatorEvent& event) override;
+
+ private:
+  Terminal& terminal_;
+  const bool json_;
 };
 
 void UpVerb::announce(Terminal& terminal, const Cluster& cluster) const {
@@ -28,9 +41,8 @@ void UpVerb::announce(Terminal& terminal, const Cluster& cluster) const {
   terminal.answer_line(line.dump());
 }
 
-// Losses and returns of groups, for programs that look after a cluster.
-void UpVerb::tell(Terminal& terminal, const CoordinatorEvent& event) const {
-  if (!json || (event.kind != Kind::kGroupReady && event.kind != Kind::kGroupLost)) return;
+void EventPrinter::on_event(const CoordinatorEvent& event) {
+  if (!json_ || (event.kind != Kind::kGroupReady && event.kind != Kind::kGroupLost)) return;
   nlohmann::ordered_json line = {
       {"event", event.kind == Kind::kGroupReady ? "group_ready" : "group_lost"},
       {"group", event.group}};
@@ -40,14 +52,14 @@ void UpVerb::tell(Terminal& terminal, const CoordinatorEvent& event) const {
     line["id"] = event.id;
     line["cause"] = event.text;
   }
-  terminal.answer_line(line.dump());
+  terminal_.answer_line(line.dump());
 }
 
 StatusOr<int> UpVerb::run(Terminal& terminal, Interrupts& interrupts) const {
   ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(options.shape));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
-  ASSIGN_OR_RETURN(const auto cluster, Cluster::start(options, preflight, terminal, interrupts));
-  cluster->set_listener([&](const CoordinatorEvent& event) { tell(terminal, event); });
+  EventPrinter printer(terminal, json);
+  ASSIGN_OR_RETURN(const auto cluster, Cluster::start(options, preflight, printer, interrupts));
   RETURN_IF_ERROR(cluster->wait_until_ready());
   announce(terminal, *cluster);
   while (interrupts.count() == 0) RETURN_IF_ERROR(cluster->pump(kPumpMs));
@@ -62,7 +74,7 @@ int verb_up(Terminal& terminal, const Arguments& arguments) {
   UpVerb verb;
   FlagSet flags("trireme up", "runs a cluster in the foreground until Ctrl-C");
   flags.add("json", &verb.json, "events as JSON lines", "Cluster");
-  add_shape_flags(flags, verb.options.shape, /*is_private=*/false);
+  add_cluster_flags(flags, verb.options.shape, /*is_private=*/false);
   flags.add("allow-probes",
             &verb.options.allow_probes,
             "clients may read logits and hidden states (verify does)",

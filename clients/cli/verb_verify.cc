@@ -13,7 +13,7 @@ namespace {
 constexpr int kPollMs = 100;
 
 struct VerifyVerb {
-  ShapeFlags shape;
+  ClusterFlags shape;
   std::string expected_path;
   bool localize = false;
   bool json = false;
@@ -234,7 +234,7 @@ int verb_verify(Terminal& terminal, const Arguments& arguments) {
   flags.add("expected", &verb.expected_path, "FILE (MODEL/expected.safetensors)", group);
   flags.add("localize", &verb.localize, "name the first layer that differs", group);
   flags.add("json", &verb.json, "the verdict as JSON", group);
-  add_shape_flags(flags, verb.shape, /*is_private=*/true);
+  add_cluster_flags(flags, verb.shape, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   Interrupts interrupts;
   const StatusOr<int> done = verb.run(terminal, interrupts);

@@ -2,10 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/host_info.h"
 #include "base/text.h"
-#include "clients/cli/devices.h"
-#include "clients/cli/machine.h"
 #include "clients/cli/verbs.h"
+#include "launch/device_report.h"
 
 namespace trireme {
 

@@ -87,7 +87,7 @@ TEST(NiceTicks, AreRoundAndReachTheGreatest) {
 }
 
 SavedRun run_of(const std::string& model, double rate) {
-  ShapeFlags shape;
+  ClusterFlags shape;
   shape.model = model;
   shape.tp = 2;
   LoadFigures figures = figures_of({answer_of({10, 20})}, 1'000'000, {});

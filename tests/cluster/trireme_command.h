@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "clients/cli/process.h"
+#include "launch/process.h"
 
 namespace trireme {
 

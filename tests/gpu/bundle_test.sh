@@ -10,7 +10,7 @@ fail() { echo "FAILED: $*" >&2; exit 1; }
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-launch/bundle.sh "$build" "$folder/bundle.tar.gz"
+tools/bundle.sh "$build" "$folder/bundle.tar.gz"
 mkdir "$folder/some where"
 tar -C "$folder/some where" -xzf "$folder/bundle.tar.gz"
 bundle="$folder/some where/trireme-bundle"

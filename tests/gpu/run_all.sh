@@ -1,12 +1,12 @@
 #!/bin/bash
-# run_all.sh [FOLDER]: proves Trireme on this machine's GPUs, from a bundle (launch/bundle.sh), in
+# run_all.sh [FOLDER]: proves Trireme on this machine's GPUs, from a bundle (tools/bundle.sh), in
 # under 9 minutes. FOLDER (results) gets results.json, run_all.log and what the parts write. Clocks
 # and other settings of the GPU stay as they are. Exit 0: every part passed or was skipped; 1: one
 # failed (the others have run all the same); 77: there is no GPU, and nothing has run.
 set -uo pipefail
 TRIREME_BUNDLE=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 if [ ! -e "$TRIREME_BUNDLE/environment.sh" ]; then
-  echo "run_all.sh: this is not a bundle; make one: launch/bundle.sh" >&2
+  echo "run_all.sh: this is not a bundle; make one: tools/bundle.sh" >&2
   exit 2
 fi
 . "$TRIREME_BUNDLE/environment.sh"

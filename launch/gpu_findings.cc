@@ -1,4 +1,4 @@
-#include "clients/cli/gpu_findings.h"
+#include "launch/gpu_findings.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "clients/cli/launch_command.h"
+#include "launch/command_lines.h"
 
 #include <unistd.h>
 
@@ -9,8 +9,8 @@
 #include <sstream>
 
 #include "base/flags.h"
+#include "base/host_info.h"
 #include "base/text.h"
-#include "clients/cli/machine.h"
 
 namespace trireme {
 
@@ -35,7 +35,7 @@ void add(std::vector<std::string>& arguments, std::initializer_list<std::string>
   arguments.insert(arguments.end(), more);
 }
 
-void add_gpu_arguments(const ShapeFlags& shape,
+void add_gpu_arguments(const ClusterFlags& shape,
                        const WorkerLaunch& launch,
                        std::vector<std::string>& arguments) {
   add(arguments, {shape.invariant ? "--invariant" : "--no-invariant"});
@@ -46,7 +46,7 @@ void add_gpu_arguments(const ShapeFlags& shape,
   if (!shape.nccl_infiniband) add(arguments, {"--no-nccl-infiniband"});
 }
 
-void add_worker_arguments(const ShapeFlags& shape,
+void add_worker_arguments(const ClusterFlags& shape,
                           const WorkerLaunch& launch,
                           std::vector<std::string>& arguments) {
   add(arguments, {program_folder() + "/trireme-worker", "--model", shape.model});
@@ -145,7 +145,7 @@ std::vector<std::string> agent_command(const std::string& agent, const std::stri
   return command;
 }
 
-ProcessOptions ranks_command(const ShapeFlags& shape, const WorkerLaunch& launch) {
+ProcessOptions ranks_command(const ClusterFlags& shape, const WorkerLaunch& launch) {
   if (launch.local_ranks <= 1) return mpirun_command(shape, launch);
   ProcessOptions options;
   options.death_signal = SIGTERM;
@@ -157,7 +157,7 @@ ProcessOptions ranks_command(const ShapeFlags& shape, const WorkerLaunch& launch
   return options;
 }
 
-ProcessOptions mpirun_command(const ShapeFlags& shape, const WorkerLaunch& launch) {
+ProcessOptions mpirun_command(const ClusterFlags& shape, const WorkerLaunch& launch) {
   ProcessOptions options;
   options.death_signal = SIGTERM;
   std::vector<std::string>& arguments = options.arguments;
@@ -197,7 +197,7 @@ ProcessOptions mpirun_command(const ShapeFlags& shape, const WorkerLaunch& launc
   return options;
 }
 
-ProcessOptions coordinator_command(const ShapeFlags& shape, const CoordinatorLaunch& launch) {
+ProcessOptions coordinator_command(const ClusterFlags& shape, const CoordinatorLaunch& launch) {
   ProcessOptions options;
   options.pipe_stdin = true;
   options.death_signal = SIGKILL;

@@ -1,4 +1,4 @@
-#include "clients/cli/machine.h"
+#include "base/host_info.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/status.h"
-#include "clients/cli/devices.h"
-#include "clients/cli/launch_command.h"
-#include "clients/cli/shape_flags.h"
+#include "launch/cluster_flags.h"
+#include "launch/command_lines.h"
+#include "launch/device_report.h"
 #include "model/model_source.h"
 #include "model/planner.h"
 #include "model/tokenizer/tokenizer.h"
@@ -25,18 +25,20 @@ struct Preflight {
   std::vector<std::string> warnings;  // that do not stop anything
 
   // What is to be told of a group's launch beside where its plans come from.
-  WorkerLaunch launch_of(const ShapeFlags& shape, int group) const;
+  WorkerLaunch launch_of(const ClusterFlags& shape, int group) const;
   int64_t drawable() const { return tokenizer ? tokenizer->vocabulary_size() : 0; }
 };
 
 // `memory_bytes`: what a rank may use; 0: not known.
-PlanRequest plan_request(const ShapeFlags& shape, const std::string& backend, int64_t memory_bytes);
+PlanRequest plan_request(const ClusterFlags& shape,
+                         const std::string& backend,
+                         int64_t memory_bytes);
 
 // TRI-CUDA-002, TRI-UP-001..007, TRI-UP-017, TRI-UP-018, TRI-CONF, TRI-LOAD, TRI-TOK, TRI-PLAN: all
 // of them bad input, nothing started.
-StatusOr<Preflight> check_before_launch(const ShapeFlags& shape);
+StatusOr<Preflight> check_before_launch(const ClusterFlags& shape);
 
 // TRI-UP-008: a host of the hostfile does not answer within a few seconds (named).
-Status check_hosts_answer(const ShapeFlags& shape, const std::vector<HostSlots>& hosts);
+Status check_hosts_answer(const ClusterFlags& shape, const std::vector<HostSlots>& hosts);
 
 }  // namespace trireme

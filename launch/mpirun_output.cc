@@ -1,4 +1,4 @@
-#include "clients/cli/mpirun_words.h"
+#include "launch/mpirun_output.h"
 
 #include <regex>
 

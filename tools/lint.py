@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-FOLDERS = ("base", "model", "kernels", "proto", "worker", "coordinator", "clients")
+FOLDERS = ("base", "model", "kernels", "proto", "worker", "coordinator", "launch", "clients")
 # g++ flags that clang does not know, and warnings that are g++'s business.
 EXTRA = ("--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-error")
 

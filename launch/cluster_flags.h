@@ -10,7 +10,7 @@
 
 namespace trireme {
 
-struct ShapeFlags {
+struct ClusterFlags {
   std::string model;
   int tp = 1;
   int pp = 1;
@@ -54,10 +54,10 @@ bool has_dtype(const std::string& backend, const std::string& dtype);
 
 // `is_private`: of a cluster that the verb brings up for itself; its client door takes any free
 // port.
-void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool is_private);
+void add_cluster_flags(FlagSet& flags, ClusterFlags& shape, bool is_private);
 
 // TRI-UP-001: a value that is not built yet (names those that are); TRI-UP-002: out of range;
 // TRI-UP-003: no --model.
-Status check_shape(const ShapeFlags& shape);
+Status check_shape(const ClusterFlags& shape);
 
 }  // namespace trireme

@@ -1,11 +1,11 @@
-#include "clients/cli/preflight.h"
+#include "launch/preflight.h"
 
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/host_info.h"
 #include "base/text.h"
-#include "clients/cli/machine.h"
-#include "clients/cli/process.h"
+#include "launch/process.h"
 #include "model/tensor_table.h"
 
 namespace trireme {
@@ -19,7 +19,7 @@ constexpr int kHostAnswerMs = 8'000;
 std::string show_bytes(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
 
 // What one sequence of KV needs, against --kv-memory.
-Status check_kv_memory(const ShapeFlags& shape, const GroupPlan& plan) {
+Status check_kv_memory(const ClusterFlags& shape, const GroupPlan& plan) {
   if (shape.kv_memory_bytes == 0) return ok_status();
   const int64_t tokens = shape.max_model_len > 0 ? shape.max_model_len : plan.page_tokens;
   int64_t needed = 0;
@@ -38,7 +38,7 @@ Status check_kv_memory(const ShapeFlags& shape, const GroupPlan& plan) {
 }
 
 // The ranks on this machine share its memory. Other hosts answer for themselves at load.
-Status check_local_memory(const ShapeFlags& shape, const Preflight& found) {
+Status check_local_memory(const ClusterFlags& shape, const Preflight& found) {
   const int64_t available = usable_memory_bytes();
   if (available < 0 || !found.hosts.empty()) return ok_status();
   const int64_t least_tokens =
@@ -79,7 +79,7 @@ Status check_local_memory(const ShapeFlags& shape, const Preflight& found) {
                  advice);
 }
 
-Status take_hosts(const ShapeFlags& shape, Preflight& found) {
+Status take_hosts(const ClusterFlags& shape, Preflight& found) {
   ASSIGN_OR_RETURN(found.hosts, read_hostfile(shape.hostfile, shape.num_ranks() * shape.groups));
   if (shape.worker_host != "127.0.0.1") return ok_status();
   return invalid("TRI-UP-009",
@@ -88,7 +88,7 @@ Status take_hosts(const ShapeFlags& shape, Preflight& found) {
 }
 
 // On each GPU as many ranks as have to share it. Other hosts answer for themselves at load.
-Status check_gpu_memory(const ShapeFlags& shape, const Preflight& found) {
+Status check_gpu_memory(const ClusterFlags& shape, const Preflight& found) {
   const BackendChoice& gpus = found.backend;
   if (gpus.num_gpus == 0 || !found.hosts.empty()) return ok_status();
   const int64_t ranks_a_gpu = gpus.ranks_a_gpu(shape.groups * shape.num_ranks());
@@ -125,7 +125,7 @@ Status check_gpu_memory(const ShapeFlags& shape, const Preflight& found) {
 
 }  // namespace
 
-PlanRequest plan_request(const ShapeFlags& shape,
+PlanRequest plan_request(const ClusterFlags& shape,
                          const std::string& backend,
                          int64_t memory_bytes) {
   constexpr int64_t kCpuBatchedTokens = 512;
@@ -145,7 +145,7 @@ PlanRequest plan_request(const ShapeFlags& shape,
   return request;
 }
 
-WorkerLaunch Preflight::launch_of(const ShapeFlags& shape, int group) const {
+WorkerLaunch Preflight::launch_of(const ClusterFlags& shape, int group) const {
   WorkerLaunch launch;
   launch.group = group;
   launch.backend = backend.backend;
@@ -157,7 +157,7 @@ WorkerLaunch Preflight::launch_of(const ShapeFlags& shape, int group) const {
   return launch;
 }
 
-StatusOr<Preflight> check_before_launch(const ShapeFlags& shape) {
+StatusOr<Preflight> check_before_launch(const ClusterFlags& shape) {
   RETURN_IF_ERROR(check_shape(shape));
   Preflight found;
   ASSIGN_OR_RETURN(found.source, open_model(shape.model, shape.weights_seed));
@@ -192,7 +192,7 @@ StatusOr<Preflight> check_before_launch(const ShapeFlags& shape) {
   return found;
 }
 
-Status check_hosts_answer(const ShapeFlags& shape, const std::vector<HostSlots>& hosts) {
+Status check_hosts_answer(const ClusterFlags& shape, const std::vector<HostSlots>& hosts) {
   std::vector<std::pair<std::string, Process>> questions;
   for (const HostSlots& host : hosts) {
     ProcessOptions options;

@@ -1,4 +1,4 @@
-#include "clients/cli/process.h"
+#include "launch/process.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,16 +12,16 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "clients/cli/coordinator_events.h"
-#include "clients/cli/group_supervisor.h"
-#include "clients/cli/preflight.h"
-#include "clients/cli/process.h"
-#include "clients/cli/terminal.h"
+#include "launch/coordinator_events.h"
+#include "launch/group_supervisor.h"
+#include "launch/launch_listener.h"
+#include "launch/preflight.h"
+#include "launch/process.h"
 
 namespace trireme {
 
 struct ClusterOptions {
-  ShapeFlags shape;
+  ClusterFlags shape;
   bool is_private = false;  // for one job; without --state it has a temporary folder
   bool allow_probes = false;
   bool limit_vocabulary = true;  // never draw ids beyond the tokenizer
@@ -31,10 +30,10 @@ struct ClusterOptions {
 class Cluster {
  public:
   // Starts the coordinator and waits for its doors. TRI-UP-010: the coordinator cannot start (its
-  // own message follows), TRI-UP-008 and TRI-UP-020.
+  // own message follows), TRI-UP-008 and TRI-UP-020. The references outlive the cluster.
   static StatusOr<std::unique_ptr<Cluster>> start(const ClusterOptions& options,
                                                   const Preflight& preflight,
-                                                  Terminal& terminal,
+                                                  LaunchListener& listener,
                                                   Interrupts& interrupts);
   ~Cluster();
 
@@ -52,11 +51,6 @@ class Cluster {
   Status drain();
   void stop();
 
-  // What `up` tells the world beside stderr; called inside pump().
-  void set_listener(std::function<void(const CoordinatorEvent&)> listener) {
-    listener_ = std::move(listener);
-  }
-
  private:
   struct Group {
     Process process;
@@ -73,7 +67,7 @@ class Cluster {
 
   Cluster(const ClusterOptions& options,
           const Preflight& preflight,
-          Terminal& terminal,
+          LaunchListener& listener,
           Interrupts& interrupts);
   Status make_state_folder();
   Status start_coordinator();
@@ -97,7 +91,7 @@ class Cluster {
 
   const ClusterOptions options_;
   const Preflight& preflight_;
-  Terminal& terminal_;
+  LaunchListener& listener_;
   Interrupts& interrupts_;
   SteadyClock clock_;
   std::string state_;
@@ -114,8 +108,6 @@ class Cluster {
   std::vector<Group> groups_;
   std::vector<Retired> retired_;
   std::optional<Status> failure_;  // before the first ready
-  std::unique_ptr<ProgressBar> bar_;
-  std::function<void(const CoordinatorEvent&)> listener_;
 };
 
 }  // namespace trireme

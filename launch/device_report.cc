@@ -1,13 +1,13 @@
-#include "clients/cli/devices.h"
+#include "launch/device_report.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "base/host_info.h"
 #include "base/text.h"
-#include "clients/cli/launch_command.h"
-#include "clients/cli/machine.h"
-#include "clients/cli/process.h"
+#include "launch/command_lines.h"
+#include "launch/process.h"
 
 namespace trireme {
 
@@ -45,7 +45,7 @@ DeviceReport parse(const Json& json) {
   return report;
 }
 
-Status no_dtype(const ShapeFlags& shape, const std::string& backend) {
+Status no_dtype(const ClusterFlags& shape, const std::string& backend) {
   return invalid("TRI-UP-001",
                  "--dtype ",
                  shape.dtype,
@@ -56,7 +56,7 @@ Status no_dtype(const ShapeFlags& shape, const std::string& backend) {
 }
 
 // A group on fewer GPUs than it has ranks: threads of one process, which share device memory.
-void share_gpus(const ShapeFlags& shape, BackendChoice& choice) {
+void share_gpus(const ClusterFlags& shape, BackendChoice& choice) {
   const int ranks = shape.num_ranks();
   if (choice.num_gpus >= ranks) return;
   choice.local_ranks = ranks;
@@ -71,7 +71,7 @@ void share_gpus(const ShapeFlags& shape, BackendChoice& choice) {
 }
 
 // Each group takes for KV what it finds free on its GPUs.
-Status check_groups_share(const ShapeFlags& shape, int num_gpus) {
+Status check_groups_share(const ClusterFlags& shape, int num_gpus) {
   const int ranks = shape.groups * shape.num_ranks();
   if (shape.groups == 1 || ranks <= num_gpus || shape.kv_memory_bytes > 0) return ok_status();
   return invalid("TRI-UP-018",
@@ -123,7 +123,7 @@ class Question {
 
 // `auto` over the hosts of a hostfile, asked all at once: GPUs if each of them has some. The
 // machine that asks may have none.
-StatusOr<BackendChoice> choose_for_hosts(const ShapeFlags& shape) {
+StatusOr<BackendChoice> choose_for_hosts(const ClusterFlags& shape) {
   ASSIGN_OR_RETURN(const auto hosts,
                    read_hostfile(shape.hostfile, shape.num_ranks() * shape.groups));
   std::vector<Question> questions;
@@ -175,7 +175,7 @@ int BackendChoice::ranks_a_gpu(int num_ranks) const {
   return num_gpus == 0 ? num_ranks : (num_ranks + num_gpus - 1) / num_gpus;
 }
 
-StatusOr<BackendChoice> choose_backend(const ShapeFlags& shape,
+StatusOr<BackendChoice> choose_backend(const ClusterFlags& shape,
                                        const StatusOr<DeviceReport>& report) {
   BackendChoice choice;
   const bool has_gpus = report.ok() && !report->gpus.empty();
@@ -204,7 +204,7 @@ StatusOr<BackendChoice> choose_backend(const ShapeFlags& shape,
   return choice;
 }
 
-StatusOr<BackendChoice> choose_backend(const ShapeFlags& shape) {
+StatusOr<BackendChoice> choose_backend(const ClusterFlags& shape) {
   if (shape.backend == "cpu" || (shape.backend == "auto" && shape.dtype == "float32")) {
     return choose_backend(shape, DeviceReport());
   }

@@ -1,4 +1,4 @@
-#include "clients/cli/cluster.h"
+#include "launch/cluster.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -8,10 +8,11 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/exit_status.h"
 #include "base/flags.h"
 #include "base/text.h"
 #include "base/trace.h"
-#include "clients/cli/mpirun_words.h"
+#include "launch/mpirun_output.h"
 
 namespace trireme {
 
@@ -42,24 +43,24 @@ std::string describe(const CoordinatorEvent& lost) {
 
 Cluster::Cluster(const ClusterOptions& options,
                  const Preflight& preflight,
-                 Terminal& terminal,
+                 LaunchListener& listener,
                  Interrupts& interrupts)
     : options_(options),
       preflight_(preflight),
-      terminal_(terminal),
+      listener_(listener),
       interrupts_(interrupts),
       supervisor_(options.shape.groups),
       groups_(options.shape.groups) {}
 
 StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
                                                   const Preflight& preflight,
-                                                  Terminal& terminal,
+                                                  LaunchListener& listener,
                                                   Interrupts& interrupts) {
   if (!preflight.hosts.empty()) {
     RETURN_IF_ERROR(check_hosts_answer(options.shape, preflight.hosts));
   }
-  if (!preflight.backend.note.empty()) terminal.note(preflight.backend.note);
-  std::unique_ptr<Cluster> cluster(new Cluster(options, preflight, terminal, interrupts));
+  if (!preflight.backend.note.empty()) listener.note(preflight.backend.note);
+  std::unique_ptr<Cluster> cluster(new Cluster(options, preflight, listener, interrupts));
   RETURN_IF_ERROR(cluster->make_state_folder());
   RETURN_IF_ERROR(cluster->start_coordinator());
   RETURN_IF_ERROR(cluster->wait_for_doors());
@@ -166,16 +167,16 @@ Status Cluster::launch(int index) {
 }
 
 Status Cluster::wait_until_ready() {
-  bar_ = std::make_unique<ProgressBar>(terminal_, clock_, "loading", ProgressBar::Unit::kBytes);
-  while (!was_ready_) {
-    RETURN_IF_ERROR(pump(kMaxPollMs));
-    if (failure_) return *failure_;
-    if (interrupts_.count() > 0) {
-      return unavailable("TRI-UP-013", "interrupted while the groups were starting");
+  Status status = ok_status();
+  while (status.ok() && !was_ready_) {
+    status = pump(kMaxPollMs);
+    if (status.ok() && failure_) status = *failure_;
+    if (status.ok() && interrupts_.count() > 0) {
+      status = unavailable("TRI-UP-013", "interrupted while the groups were starting");
     }
   }
-  bar_.reset();
-  return ok_status();
+  listener_.progress_ended();
+  return status;
 }
 
 Status Cluster::pump(int timeout_ms) {
@@ -210,7 +211,7 @@ void Cluster::read_coordinator() {
   std::vector<std::string> err;
   coordinator_.read_lines(out, err);
   for (const std::string& line : err) {
-    if (options_.shape.verbose) terminal_.note("coordinator | " + line);
+    if (options_.shape.verbose) listener_.note("coordinator | " + line);
     coordinator_tail_.push_back(line);
     if (coordinator_tail_.size() > kTailLines) coordinator_tail_.erase(coordinator_tail_.begin());
   }
@@ -220,7 +221,7 @@ void Cluster::read_coordinator() {
 }
 
 void Cluster::keep_line(Group& group, int index, const std::string& line) {
-  if (options_.shape.verbose) terminal_.note(concat("group ", index, " | ", line));
+  if (options_.shape.verbose) listener_.note(concat("group ", index, " | ", line));
   group.tail.push_back(line);
   if (group.tail.size() > kTailLines) group.tail.pop_front();
 }
@@ -251,7 +252,7 @@ void Cluster::check_silent_groups() {
       return;
     }
     const TimeUs delay_us = supervisor_.on_lost(static_cast<int>(i), now_us);
-    terminal_.warn(concat("group ",
+    listener_.warn(concat("group ",
                           i,
                           " did not start: ",
                           ended ? cause_in_output(group.tail) : "no rank came",
@@ -304,7 +305,7 @@ void Cluster::on_event(const CoordinatorEvent& event) {
       groups_[event.group].rank_seen = true;
       break;
     case Kind::kLoading:
-      if (bar_) bar_->update(event.loaded_bytes, event.total_bytes);
+      if (!was_ready_) listener_.progress(event.loaded_bytes, event.total_bytes);
       break;
     case Kind::kGroupReady:
       on_ready(event);
@@ -321,7 +322,7 @@ void Cluster::on_event(const CoordinatorEvent& event) {
     default:
       break;
   }
-  if (listener_) listener_(event);
+  listener_.on_event(event);
 }
 
 void Cluster::on_ready(const CoordinatorEvent& event) {
@@ -330,7 +331,7 @@ void Cluster::on_ready(const CoordinatorEvent& event) {
       static_cast<double>(clock_.now_us() - groups_[event.group].launched_us) * 1e-6;
   const std::string length = concat("sequences up to ", event.max_model_len, " tokens");
   if (!options_.is_private || was_ready_) {
-    terminal_.note(concat("group ",
+    listener_.note(concat("group ",
                           event.group,
                           " ready after ",
                           format_seconds(seconds),
@@ -349,11 +350,11 @@ void Cluster::on_ready(const CoordinatorEvent& event) {
                           " tokens, ",
                           length));
   }
-  const ShapeFlags& shape = options_.shape;
+  const ClusterFlags& shape = options_.shape;
   const int64_t asked =
       shape.max_model_len > 0 ? shape.max_model_len : preflight_.source.config.max_positions;
   if (asked > event.max_model_len) {
-    terminal_.warn(concat(length, ", lowered from ", asked, ": more KV does not fit"));
+    listener_.warn(concat(length, ", lowered from ", asked, ": more KV does not fit"));
   }
   if (supervisor_.all_ready()) was_ready_ = true;
 }
@@ -366,7 +367,7 @@ void Cluster::on_lost(const CoordinatorEvent& event) {
     return;
   }
   const TimeUs delay_us = supervisor_.on_lost(event.group, clock_.now_us());
-  terminal_.warn(concat("group ",
+  listener_.warn(concat("group ",
                         event.group,
                         " is lost, ",
                         describe(event),
@@ -458,7 +459,7 @@ Status Cluster::join_traces() {
   std::error_code error;
   std::erase_if(parts, [&](const std::string& part) {
     const bool is_missing = !fs::exists(part, error);
-    if (is_missing) terminal_.warn(concat(part, " was not written; the trace lacks its spans"));
+    if (is_missing) listener_.warn(concat(part, " was not written; the trace lacks its spans"));
     return is_missing;
   });
   RETURN_IF_ERROR(trireme::join_traces(parts, options_.shape.trace));

@@ -1,4 +1,4 @@
-#include "clients/cli/launch_command.h"
+#include "launch/command_lines.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -81,7 +81,7 @@ class LaunchCommand : public testing::Test {
     return join(options.arguments, " ") + " ";
   }
 
-  ShapeFlags shape_;
+  ClusterFlags shape_;
   WorkerLaunch launch_;
 };
 
@@ -238,9 +238,9 @@ TEST_F(LaunchCommand, TheCoordinatorIsToldItsDoorsAndObeysItsParent) {
     EXPECT_THAT(words(options), HasSubstr(part));
   }
   EXPECT_TRUE(options.pipe_stdin);
-  EXPECT_THAT(words(coordinator_command(ShapeFlags(), CoordinatorLaunch())),
+  EXPECT_THAT(words(coordinator_command(ClusterFlags(), CoordinatorLaunch())),
               HasSubstr("--enable-prefix-caching --no-insecure --no-allow-probes "));
-  EXPECT_THAT(words(coordinator_command(ShapeFlags(), CoordinatorLaunch())),
+  EXPECT_THAT(words(coordinator_command(ClusterFlags(), CoordinatorLaunch())),
               Not(testing::AnyOf(HasSubstr("--insecure"), HasSubstr("--allow-probes"))));
 }
 

@@ -1,4 +1,4 @@
-#include "clients/cli/group_supervisor.h"
+#include "launch/group_supervisor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

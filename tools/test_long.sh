@@ -4,8 +4,8 @@
 # Ends with `N passed, N failed, N skipped`; exit 1 if anything failed or nothing ran.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-. launch/packages.sh
-. launch/build.sh
+. tools/packages.sh
+. tools/build.sh
 
 parts=("$@")
 [ $# -gt 0 ] || parts=(asan tsan long lint cuda)
@@ -28,7 +28,7 @@ run_tests() {
   mkdir -p "$results"
   timeout --kill-after=30 "$seconds" ctest --test-dir "$folder" --parallel "$(nproc)" \
     --output-on-failure --output-junit "$PWD/$results/entries.junit" "$@"
-  python3 launch/count_tests.py --name "$part" --totals "$totals" "$results"
+  python3 tools/count_tests.py --name "$part" --totals "$totals" "$results"
 }
 
 # sanitized PART SANITIZER BUILD-SECONDS TEST-SECONDS "TARGETS" CTEST-OPTION...
@@ -70,7 +70,7 @@ part_long() {
 part_lint() {
   configure build -DTRIREME_BUILD_TESTS=ON >/dev/null && build build trireme_messages ||
     { lost lint "the build failed"; return; }
-  python3 launch/lint.py --build build --seconds 900 --totals "$totals"
+  python3 tools/lint.py --build build --seconds 900 --totals "$totals"
 }
 
 # The programs and the op tests with the CUDA backend, for two architectures; the kernels' budgets;
@@ -89,7 +89,7 @@ part_cuda() {
   export -f build build_jobs
   timeout --kill-after=30 540 bash -c 'build "$@"' _ build-cuda gpu_programs ||
     { lost cuda "the build failed or took more than 540 s"; return; }
-  python3 launch/cuda_budget.py build-cuda --totals "$totals"
+  python3 tools/cuda_budget.py build-cuda --totals "$totals"
   run_tests cuda build-cuda 180 --tests-regex '^cuda/'
 }
 
@@ -100,4 +100,4 @@ for part in "${parts[@]}"; do
   "part_$part"
   echo "test_long.sh: $part took $((SECONDS - begin)) s"
 done
-python3 launch/count_tests.py --name "${TRIREME_TEST_NAME:-}" --sum "$totals"
+python3 tools/count_tests.py --name "${TRIREME_TEST_NAME:-}" --sum "$totals"

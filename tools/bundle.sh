@@ -88,7 +88,7 @@ find "$root" -type f \( -name "*.so*" -o -perm -u+x \) -exec strip --strip-unnee
   2>/dev/null ||
   true
 
-cp launch/bundle/environment.sh launch/bundle/with_bundle.sh launch/bundle/trireme "$root/"
+cp tools/bundle/environment.sh tools/bundle/with_bundle.sh tools/bundle/trireme "$root/"
 cp tests/gpu/run_all.sh tests/gpu/run_all.py tests/gpu/torch_rival.py "$root/"
 mkdir "$root/tests/data/golden"
 cp -r tests/data/golden/{models,sampling} "$root/tests/data/golden/"

@@ -1,4 +1,4 @@
-#include "clients/cli/coordinator_events.h"
+#include "launch/coordinator_events.h"
 
 #include <nlohmann/json.hpp>
 #include <utility>

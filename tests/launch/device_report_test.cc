@@ -1,4 +1,4 @@
-#include "clients/cli/devices.h"
+#include "launch/device_report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "base/text.h"
-#include "clients/cli/preflight.h"
+#include "launch/preflight.h"
 
 namespace trireme {
 namespace {
@@ -86,7 +86,7 @@ TEST_F(FakeWorker, ThatCannotAnswerIsNamedWithItsLastWords) {
 class Choice : public testing::Test {
  protected:
   Choice() { shape_.tp = 2; }
-  ShapeFlags shape_;
+  ClusterFlags shape_;
 };
 
 TEST_F(Choice, AutoTakesGpusWhereThereAreSome) {
@@ -163,7 +163,7 @@ class Hosts : public FakeWorker {
     std::ofstream(shape_.hostfile) << hosts;
     return choose_backend(shape_);
   }
-  ShapeFlags shape_;
+  ClusterFlags shape_;
 };
 
 TEST_F(Hosts, AutoTakesGpusWhereEveryHostHasSome) {
@@ -199,7 +199,7 @@ TEST(ShapeOnABackend, WhatIsNotBuiltIsRefusedWithWhatIs) {
                {"cpu", "float16", "bfloat16, float32"},
                {"auto", "fp8", "bfloat16, float16, float32"}};
   for (const auto& each : cases) {
-    ShapeFlags shape;
+    ClusterFlags shape;
     shape.model = "m";
     shape.backend = each.backend;
     shape.dtype = each.dtype;
@@ -210,7 +210,7 @@ TEST(ShapeOnABackend, WhatIsNotBuiltIsRefusedWithWhatIs) {
 }
 
 TEST(PlanRequestOfAShape, AStepHasMoreTokensOnAGpu) {
-  ShapeFlags shape;
+  ClusterFlags shape;
   EXPECT_EQ(plan_request(shape, "cpu", 0).max_num_batched_tokens, 512);
   EXPECT_EQ(plan_request(shape, "cuda", 0).max_num_batched_tokens, 8192);
   shape.max_num_batched_tokens = 64;

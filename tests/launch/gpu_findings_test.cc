@@ -1,4 +1,4 @@
-#include "clients/cli/gpu_findings.h"
+#include "launch/gpu_findings.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

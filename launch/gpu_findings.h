@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "clients/cli/devices.h"
+#include "launch/device_report.h"
 
 namespace trireme {
 

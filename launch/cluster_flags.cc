@@ -1,4 +1,4 @@
-#include "clients/cli/shape_flags.h"
+#include "launch/cluster_flags.h"
 
 #include <algorithm>
 #include <vector>
@@ -16,7 +16,7 @@ std::vector<std::string> dtypes_of(const std::string& backend) {
 
 }  // namespace
 
-void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool is_private) {
+void add_cluster_flags(FlagSet& flags, ClusterFlags& shape, bool is_private) {
   const std::string cut = "Cluster";
   const std::string more = "More of the cluster";
   if (is_private) shape.port = 0;
@@ -70,7 +70,7 @@ void add_shape_flags(FlagSet& flags, ShapeFlags& shape, bool is_private) {
   flags.add("verbose", &shape.verbose, "show every line that coordinator and ranks print", more);
 }
 
-Status check_shape(const ShapeFlags& shape) {
+Status check_shape(const ClusterFlags& shape) {
   if (shape.model.empty()) {
     return invalid("TRI-UP-003", "--model is missing; name a model's folder, or dummy:SHAPE");
   }
@@ -118,7 +118,7 @@ Status check_shape(const ShapeFlags& shape) {
   return ok_status();
 }
 
-DType ShapeFlags::compute_dtype() const {
+DType ClusterFlags::compute_dtype() const {
   if (dtype == "float32") return DType::kFloat32;
   return dtype == "float16" ? DType::kFloat16 : DType::kBFloat16;
 }
