@@ -1,5 +1,5 @@
 // Errors of the world: a Status whose message starts with a stable id, one line, what was tried
-// and what to do: "TRI-LOAD-007: ...". Every id has a page in clients/cli/error_pages.cc
+// and what to do: "TRI-LOAD-007: ...". Every id has a page in clients/cli/explain/error_pages.cc
 // (checked by tools/tidy.py). Broken promises of ours are CHECKs (base/check.h).
 #pragma once
 

@@ -194,15 +194,15 @@ CASES = {
     "error_pages": (
         [
             {
-                "clients/cli/error_pages.cc": '"TRI-ARGS-001"',
+                "clients/cli/explain/error_pages.cc": '"TRI-ARGS-001"',
                 "base/a.cc": 'x("TRI-ARGS-001"); y("TRI-ARGS-002");\n',
             },
-            {"clients/cli/error_pages.cc": '"TRI-ARGS-001"', "base/a.cc": "// TRI-ARGS-001\n"},
+            {"clients/cli/explain/error_pages.cc": '"TRI-ARGS-001"', "base/a.cc": "// TRI-ARGS-001\n"},
         ],
         [
             {"base/a.cc": 'x("TRI-ARGS-002");\n'},
             {
-                "clients/cli/error_pages.cc": '"TRI-ARGS-001"',
+                "clients/cli/explain/error_pages.cc": '"TRI-ARGS-001"',
                 "clients/cli/error_pages_net.cc": '"TRI-NET-001"',
                 "base/a.cc": 'x("TRI-ARGS-001"); y("TRI-NET-001");\n',
                 "tests/a.cc": '"TRI-TEST-001"',

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "clients/cli/checkpoint_writer.h"
 #include "clients/cli/verbs.h"
 #include "model/model_source.h"
+#include "model/random_checkpoint.h"
 #include "model/tensor_table.h"
 
 namespace trireme {

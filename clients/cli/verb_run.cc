@@ -2,10 +2,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "clients/cli/client_session.h"
 #include "clients/cli/json_lines.h"
 #include "clients/cli/prompts.h"
 #include "clients/cli/sampling_flags.h"
-#include "clients/cli/session.h"
 #include "clients/cli/verbs.h"
 
 namespace trireme {
@@ -160,7 +160,9 @@ StatusOr<std::vector<Prompt>> gather_prompts(const RunOptions& options) {
   return std::vector<Prompt>{std::move(prompt)};
 }
 
-Status answer_all(Session& session, const std::vector<Prompt>& prompts, AnswerPrinter& printer) {
+Status answer_all(ClientSession& session,
+                  const std::vector<Prompt>& prompts,
+                  AnswerPrinter& printer) {
   RequestRunner runner(session);
   size_t next = 0;
   Status status;
@@ -182,7 +184,7 @@ StatusOr<int> run_prompts(const RunOptions& options, Terminal& terminal, Interru
                    "give either --model (a cluster of its own) or --endpoint (a running one)");
   }
   ASSIGN_OR_RETURN(const std::vector<Prompt> prompts, gather_prompts(options));
-  std::unique_ptr<Session> session;
+  std::unique_ptr<ClientSession> session;
   Preflight preflight;
   if (options.endpoint.empty()) {
     ASSIGN_OR_RETURN(preflight, check_before_launch(options.shape));
@@ -194,9 +196,9 @@ StatusOr<int> run_prompts(const RunOptions& options, Terminal& terminal, Interru
     for (const std::string& warning : preflight.warnings) terminal.warn(warning);
     ClusterOptions cluster;
     cluster.shape = options.shape;
-    ASSIGN_OR_RETURN(session, Session::bring_up(cluster, preflight, terminal, interrupts));
+    ASSIGN_OR_RETURN(session, ClientSession::bring_up(cluster, preflight, terminal, interrupts));
   } else {
-    ASSIGN_OR_RETURN(session, Session::connect(options.endpoint, terminal, interrupts));
+    ASSIGN_OR_RETURN(session, ClientSession::connect(options.endpoint, terminal, interrupts));
   }
   size_t num_answers = 0;
   for (const Prompt& prompt : prompts) {

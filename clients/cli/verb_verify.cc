@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "clients/cli/session.h"
+#include "clients/cli/client_session.h"
 #include "clients/cli/verbs.h"
 #include "clients/cli/verdict.h"
 
@@ -118,7 +118,7 @@ Status check_sequences(const std::vector<ReferenceSequence>& sequences,
   return ok_status();
 }
 
-StatusOr<std::vector<SequenceVerdict>> compare(Session& session,
+StatusOr<std::vector<SequenceVerdict>> compare(ClientSession& session,
                                                const std::vector<ReferenceSequence>& sequences,
                                                bool localize,
                                                DType compute,
@@ -210,7 +210,8 @@ StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
   options.shape = shape;
   options.allow_probes = true;
   options.limit_vocabulary = false;
-  ASSIGN_OR_RETURN(const auto session, Session::bring_up(options, preflight, terminal, interrupts));
+  ASSIGN_OR_RETURN(const auto session,
+                   ClientSession::bring_up(options, preflight, terminal, interrupts));
   const int64_t longest = session->model().max_model_len;
   if (const size_t dropped = drop_beyond(sequences, longest); dropped > 0) {
     terminal.warn(concat(

@@ -8,10 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "clients/cli/load_figures.h"
-#include "clients/cli/report_page.h"
-#include "clients/cli/saved_results.h"
-#include "clients/cli/svg_plot.h"
+#include "clients/cli/bench/load_figures.h"
+#include "clients/cli/bench/report_page.h"
+#include "clients/cli/bench/saved_results.h"
+#include "clients/cli/bench/svg_plot.h"
 
 namespace trireme {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/text.h"
-#include "clients/cli/error_pages.h"
+#include "clients/cli/explain/error_pages.h"
 #include "clients/cli/verbs.h"
 
 namespace trireme {

@@ -1,4 +1,4 @@
-#include "clients/cli/checkpoint_writer.h"
+#include "model/random_checkpoint.h"
 
 #include <algorithm>
 #include <cerrno>

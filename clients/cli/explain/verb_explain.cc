@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "clients/cli/error_pages.h"
+#include "clients/cli/explain/error_pages.h"
 #include "clients/cli/verbs.h"
 
 namespace trireme {

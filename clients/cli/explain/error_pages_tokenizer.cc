@@ -1,4 +1,4 @@
-#include "clients/cli/error_pages.h"
+#include "clients/cli/explain/error_pages.h"
 
 namespace trireme {
 

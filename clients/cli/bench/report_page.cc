@@ -1,4 +1,4 @@
-#include "clients/cli/report_page.h"
+#include "clients/cli/bench/report_page.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/text.h"
-#include "clients/cli/svg_plot.h"
+#include "clients/cli/bench/svg_plot.h"
 
 namespace trireme {
 

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "clients/cli/bench_parts.h"
-#include "clients/cli/saved_results.h"
+#include "clients/cli/bench/bench_parts.h"
+#include "clients/cli/bench/saved_results.h"
 #include "launch/command_lines.h"
 #include "launch/mpirun_output.h"
 #include "launch/preflight.h"

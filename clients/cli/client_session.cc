@@ -1,4 +1,4 @@
-#include "clients/cli/session.h"
+#include "clients/cli/client_session.h"
 
 #include <algorithm>
 
@@ -13,12 +13,12 @@ constexpr int kSliceMs = 20;  // between two looks at the children while answers
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Session>> Session::bring_up(ClusterOptions options,
-                                                     const Preflight& preflight,
-                                                     Terminal& terminal,
-                                                     Interrupts& interrupts) {
+StatusOr<std::unique_ptr<ClientSession>> ClientSession::bring_up(ClusterOptions options,
+                                                                 const Preflight& preflight,
+                                                                 Terminal& terminal,
+                                                                 Interrupts& interrupts) {
   options.is_private = true;
-  std::unique_ptr<Session> session(new Session(terminal, interrupts));
+  std::unique_ptr<ClientSession> session(new ClientSession(terminal, interrupts));
   ASSIGN_OR_RETURN(session->cluster_,
                    Cluster::start(options, preflight, session->launch_display_, interrupts));
   RETURN_IF_ERROR(session->cluster_->wait_until_ready());
@@ -28,10 +28,10 @@ StatusOr<std::unique_ptr<Session>> Session::bring_up(ClusterOptions options,
   return session;
 }
 
-StatusOr<std::unique_ptr<Session>> Session::connect(const std::string& endpoint,
-                                                    Terminal& terminal,
-                                                    Interrupts& interrupts) {
-  std::unique_ptr<Session> session(new Session(terminal, interrupts));
+StatusOr<std::unique_ptr<ClientSession>> ClientSession::connect(const std::string& endpoint,
+                                                                Terminal& terminal,
+                                                                Interrupts& interrupts) {
+  std::unique_ptr<ClientSession> session(new ClientSession(terminal, interrupts));
   ASSIGN_OR_RETURN(session->client_, Client::connect(endpoint, kConnectTimeout));
   RETURN_IF_ERROR(session->learn_model());
   if (session->model_.ready_groups == 0) {
@@ -45,13 +45,13 @@ StatusOr<std::unique_ptr<Session>> Session::connect(const std::string& endpoint,
   return session;
 }
 
-Status Session::learn_model() {
+Status ClientSession::learn_model() {
   ASSIGN_OR_RETURN(const std::vector<door::ModelInfo> models, client_->models(kConnectTimeout));
   if (!models.empty()) model_ = models.front();
   return ok_status();
 }
 
-StatusOr<std::vector<ClientEvent>> Session::poll(int timeout_ms) {
+StatusOr<std::vector<ClientEvent>> ClientSession::poll(int timeout_ms) {
   if (interrupts_.count() > 0) return unavailable("TRI-UP-013", "interrupted");
   if (cluster_) {
     RETURN_IF_ERROR(cluster_->pump(0));
@@ -60,12 +60,12 @@ StatusOr<std::vector<ClientEvent>> Session::poll(int timeout_ms) {
   return client_->poll(std::chrono::milliseconds(timeout_ms));
 }
 
-Status Session::close() {
+Status ClientSession::close() {
   client_.reset();
   return cluster_ ? cluster_->drain() : ok_status();
 }
 
-RequestRunner::RequestRunner(Session& session) : session_(session) {
+RequestRunner::RequestRunner(ClientSession& session) : session_(session) {
   window_ =
       static_cast<size_t>(std::max<int32_t>(1, session.client().welcome().limits.max_in_flight));
 }

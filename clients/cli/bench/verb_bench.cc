@@ -1,5 +1,5 @@
 #include "base/text.h"
-#include "clients/cli/bench_parts.h"
+#include "clients/cli/bench/bench_parts.h"
 #include "clients/cli/verbs.h"
 
 namespace trireme {

@@ -1,4 +1,4 @@
-#include "clients/cli/saved_results.h"
+#include "clients/cli/bench/saved_results.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,8 +1,8 @@
 #include <fstream>
 
 #include "base/text.h"
-#include "clients/cli/bench_parts.h"
-#include "clients/cli/report_page.h"
+#include "clients/cli/bench/bench_parts.h"
+#include "clients/cli/bench/report_page.h"
 
 namespace trireme {
 

@@ -1,4 +1,4 @@
-#include "clients/cli/load_figures.h"
+#include "clients/cli/bench/load_figures.h"
 
 #include <algorithm>
 #include <cmath>

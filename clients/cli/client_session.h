@@ -16,17 +16,17 @@
 
 namespace trireme {
 
-class Session {
+class ClientSession {
  public:
   // Brings a private cluster up; waits until it can answer. Errors of Cluster.
-  static StatusOr<std::unique_ptr<Session>> bring_up(ClusterOptions options,
-                                                     const Preflight& preflight,
-                                                     Terminal& terminal,
-                                                     Interrupts& interrupts);
+  static StatusOr<std::unique_ptr<ClientSession>> bring_up(ClusterOptions options,
+                                                           const Preflight& preflight,
+                                                           Terminal& terminal,
+                                                           Interrupts& interrupts);
   // TRI-NET-032, TRI-NET-033; TRI-RUN-029: the cluster there has no group that can answer.
-  static StatusOr<std::unique_ptr<Session>> connect(const std::string& endpoint,
-                                                    Terminal& terminal,
-                                                    Interrupts& interrupts);
+  static StatusOr<std::unique_ptr<ClientSession>> connect(const std::string& endpoint,
+                                                          Terminal& terminal,
+                                                          Interrupts& interrupts);
 
   Client& client() { return *client_; }
   const door::ModelInfo& model() const { return model_; }
@@ -39,7 +39,7 @@ class Session {
   Status close();
 
  private:
-  Session(Terminal& terminal, Interrupts& interrupts)
+  ClientSession(Terminal& terminal, Interrupts& interrupts)
       : launch_display_(terminal), interrupts_(interrupts) {}
   Status learn_model();
 
@@ -61,7 +61,7 @@ class AnswerListener {
 // Sends requests, so many at a time, and hands over each answer that is complete.
 class RequestRunner {
  public:
-  explicit RequestRunner(Session& session);
+  explicit RequestRunner(ClientSession& session);
 
   // Requests that may be under way at once; 0: what the door allows.
   void set_window(size_t window) { window_ = window; }
@@ -79,7 +79,7 @@ class RequestRunner {
   std::vector<Answer> abandon(const Status& status) { return book_.abandon(status); }
 
  private:
-  Session& session_;
+  ClientSession& session_;
   SteadyClock clock_;
   AnswerBook book_;
   size_t window_;

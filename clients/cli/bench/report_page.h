@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "clients/cli/saved_results.h"
+#include "clients/cli/bench/saved_results.h"
 
 namespace trireme {
 

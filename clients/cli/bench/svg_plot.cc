@@ -1,4 +1,4 @@
-#include "clients/cli/svg_plot.h"
+#include "clients/cli/bench/svg_plot.h"
 
 #include <algorithm>
 #include <cmath>

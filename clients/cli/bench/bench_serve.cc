@@ -4,11 +4,11 @@
 #include <random>
 
 #include "base/text.h"
-#include "clients/cli/bench_parts.h"
-#include "clients/cli/load_figures.h"
+#include "clients/cli/bench/bench_parts.h"
+#include "clients/cli/bench/load_figures.h"
+#include "clients/cli/bench/saved_results.h"
+#include "clients/cli/client_session.h"
 #include "clients/cli/prompts.h"
-#include "clients/cli/saved_results.h"
-#include "clients/cli/session.h"
 
 namespace trireme {
 
@@ -52,7 +52,7 @@ class Collector final : public AnswerListener {
 class ServeBench {
  public:
   ServeBench(const ServeBenchOptions& options,
-             Session& session,
+             ClientSession& session,
              const std::vector<Prompt>& dataset,
              Terminal& terminal)
       : options_(options),
@@ -69,7 +69,7 @@ class ServeBench {
   int64_t requests_of(const LoadPoint& point) const;
 
   const ServeBenchOptions& options_;
-  Session& session_;
+  ClientSession& session_;
   const std::vector<Prompt>& dataset_;
   Terminal& terminal_;
   std::mt19937_64 random_;
@@ -207,16 +207,16 @@ Status check_lengths(const ServeBenchOptions& options, int64_t longest) {
                  " tokens of a sequence; lower one of them");
 }
 
-StatusOr<std::unique_ptr<Session>> open_session(const ServeBenchOptions& options,
-                                                Preflight& preflight,
-                                                Terminal& terminal,
-                                                Interrupts& interrupts) {
+StatusOr<std::unique_ptr<ClientSession>> open_session(const ServeBenchOptions& options,
+                                                      Preflight& preflight,
+                                                      Terminal& terminal,
+                                                      Interrupts& interrupts) {
   if (options.shape.model.empty() == options.endpoint.empty()) {
     return invalid("TRI-BENCH-003",
                    "give either --model (a cluster of its own) or --endpoint (a running one)");
   }
   if (!options.endpoint.empty()) {
-    return Session::connect(options.endpoint, terminal, interrupts);
+    return ClientSession::connect(options.endpoint, terminal, interrupts);
   }
   ASSIGN_OR_RETURN(preflight, check_before_launch(options.shape));
   RETURN_IF_ERROR(check_lengths(options,
@@ -226,7 +226,7 @@ StatusOr<std::unique_ptr<Session>> open_session(const ServeBenchOptions& options
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   ClusterOptions cluster;
   cluster.shape = options.shape;
-  return Session::bring_up(cluster, preflight, terminal, interrupts);
+  return ClientSession::bring_up(cluster, preflight, terminal, interrupts);
 }
 
 StatusOr<int> sweep(const ServeBenchOptions& options, Terminal& terminal, Interrupts& interrupts) {
