@@ -136,7 +136,8 @@ def error_pages(tree, report):
     """Every id in the sources has a page, and every page an id that can still happen."""
     pages = [f for f in tree.cpp("clients") if re.match(r"error_pages\w*\.cc$", f.name)]
     if not pages:
-        report("clients/cli/explain/error_pages.cc", 1, "is not there yet: ids unchecked", warning=True)
+        words = "is not there yet: ids unchecked"
+        report("clients/cli/explain/error_pages.cc", 1, words, warning=True)
         return
     explained = {name for page in pages for name in ERROR_ID.findall(page.text)}
     used = {}

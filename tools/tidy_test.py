@@ -197,7 +197,10 @@ CASES = {
                 "clients/cli/explain/error_pages.cc": '"TRI-ARGS-001"',
                 "base/a.cc": 'x("TRI-ARGS-001"); y("TRI-ARGS-002");\n',
             },
-            {"clients/cli/explain/error_pages.cc": '"TRI-ARGS-001"', "base/a.cc": "// TRI-ARGS-001\n"},
+            {
+                "clients/cli/explain/error_pages.cc": '"TRI-ARGS-001"',
+                "base/a.cc": "// TRI-ARGS-001\n",
+            },
         ],
         [
             {"base/a.cc": 'x("TRI-ARGS-002");\n'},

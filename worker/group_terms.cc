@@ -4,7 +4,7 @@
 #include <cstring>
 #include <span>
 
-#include "worker/comm/control.h"
+#include "worker/comm/host_collectives.h"
 
 namespace trireme {
 namespace {

@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "base/flags.h"
+#include "base/host_info.h"
 #include "kernels/cuda_backend.h"
+#include "worker/comm/exit_rank.h"
 #include "worker/comm/local_group.h"
+#include "worker/comm/mpi_session.h"
 #include "worker/comm/nccl_comm.h"
-#include "worker/comm/session.h"
 #include "worker/comm/time_guard.h"
 #include "worker/device_list.h"
 #include "worker/rank.h"
@@ -49,7 +51,7 @@ int run_rank(const WorkerFlags& flags, const RankPlace& place) {
   auto rank = std::make_unique<Rank>(flags, place);
   const Status status = rank->run();
   const bool is_refused = rank->refused();
-  if (!status.ok() && !is_refused) leave_group(status);  // peers may wait for this rank
+  if (!status.ok() && !is_refused) exit_rank(status);  // peers may wait for this rank
   // Memory and queues of a device end once their work has, which may wait for a dead peer.
   const TimeGuard guard(concat("the end of rank ", place.rank));
   rank.reset();
@@ -58,7 +60,7 @@ int run_rank(const WorkerFlags& flags, const RankPlace& place) {
 
 int run_local_ranks(const WorkerFlags& flags, int num_devices) {
   const WorkerOptions& options = flags.worker;
-  const std::string host = this_host();
+  const std::string host = host_name();
   auto group = make_local_group(options.tp, options.pp, host);
   std::vector<int> statuses(group.size());
   std::vector<std::thread> threads;
@@ -84,12 +86,12 @@ int run_local_ranks(const WorkerFlags& flags, int num_devices) {
 
 int run_launched_rank(const WorkerFlags& flags, int num_devices, int* argc, char*** argv) {
   const WorkerOptions& options = flags.worker;
-  auto session = Session::start(argc, argv);
+  auto session = MpiSession::start(argc, argv);
   if (!session.ok()) {
     say(message_of(session.status()));
     return kFailed;
   }
-  Session& mine = **session;
+  MpiSession& mine = **session;
   const Status size = mine.check_size(options.tp, options.pp);
   if (!size.ok()) return refuse(size, mine.rank());
   RankPlace place;

@@ -8,10 +8,10 @@
 
 #include "base/flags.h"
 #include "model/planner.h"
-#include "worker/load_lines.h"
-#include "worker/plan_file.h"
+#include "worker/control/plan_file.h"
+#include "worker/load_report.h"
+#include "worker/step/step_loop.h"
 #include "worker/step_bench.h"
-#include "worker/step_loop.h"
 
 namespace trireme {
 namespace {
@@ -86,7 +86,7 @@ Status Rank::load() {
         before + comms_->rank);
     options.trace = trace_.get();
   }
-  LoadLines lines(place_.rank);
+  LoadReport lines(place_.rank);
   const auto on_progress = [&](int64_t done, int64_t total) {
     progress_.load_bytes = done;
     progress_.load_total_bytes = total;

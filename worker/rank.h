@@ -9,8 +9,8 @@
 
 #include "base/trace.h"
 #include "model/model_source.h"
-#include "worker/comm/session.h"
-#include "worker/coordinator_link.h"
+#include "worker/comm/group_comms.h"
+#include "worker/control/coordinator_link.h"
 #include "worker/worker.h"
 #include "worker/worker_flags.h"
 

@@ -9,13 +9,14 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/host_info.h"
 #include "base/text.h"
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
-#include "worker/comm/control.h"
 #include "worker/comm/device_comms.h"
+#include "worker/comm/host_collectives.h"
 #include "worker/group_terms.h"
-#include "worker/kept_file.h"
+#include "worker/tuning_cache.h"
 
 namespace trireme {
 namespace {
@@ -165,7 +166,7 @@ Status Worker::warm_up() {
 std::string Worker::tune() {
   const std::string name = backend_->tuning_name();
   if (name.empty()) return {};
-  const KeptFile file(options_.cache_folder, name);
+  const TuningCache file(options_.cache_folder, name);
   const std::string kept = file.read();
   if (!kept.empty() && !backend_->load_tuning(kept)) {
     std::fprintf(stderr,
@@ -215,7 +216,7 @@ StepLimits Worker::step_limits(int64_t max_model_len) const {
   if (options_.drawable > 0) limits.drawable = std::min(options_.drawable, limits.drawable);
   limits.step_timeout_us = options_.step_timeout_us;
   limits.trace = options_.trace;
-  limits.recorded = RecordedSteps(token_buckets(), row_buckets());
+  limits.recorded = CapturedSteps(token_buckets(), row_buckets());
   return limits;
 }
 
@@ -307,7 +308,7 @@ Status Worker::count_memory() {
   };
   const DeviceMemory memory = backend_->device_memory();
   memory_.reserve = memory.free - backend_->cache_bytes();
-  const std::string place = this_host() + " " + backend_->info().place;
+  const std::string place = host_name() + " " + backend_->info().place;
   const Share own = {std::hash<std::string>()(place), memory.taken};
   progress_.enter(Phase::kWaitStage);
   ASSIGN_OR_RETURN(const std::vector<Share> all, gather_values(*comms_.group, own));

@@ -13,11 +13,11 @@
 #include "model/parallel_plan.h"
 #include "model/shard_spec.h"
 #include "model/step_buckets.h"
-#include "worker/comm/session.h"
-#include "worker/kv_cache.h"
-#include "worker/shard_model.h"
-#include "worker/step_executor.h"
-#include "worker/weight_loader.h"
+#include "worker/comm/group_comms.h"
+#include "worker/forward/kv_cache.h"
+#include "worker/forward/shard_model.h"
+#include "worker/forward/weight_loader.h"
+#include "worker/step/step_executor.h"
 
 namespace trireme {
 

@@ -28,7 +28,7 @@ cudaGraphExec_t record(CudaQueue& queue, const std::function<void()>& enqueue) {
 // No node is ever updated: what changes from step to step is read on the device. A key's first step
 // runs as it is, so that whatever a library loads late is not loaded inside a recording. A step
 // that is not recorded, for want of memory, runs as well, padding and all. Which keys there are is
-// the caller's to bound (worker/recorded_steps.h).
+// the caller's to bound (worker/step/captured_steps.h).
 void CudaBackend::run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) {
   CudaQueue& stream = cuda_queue(queue);
   auto found = graphs_.find(key);

@@ -65,7 +65,7 @@ std::vector<ScriptedRequest> plain_requests(int32_t chunk) {
   return requests;
 }
 
-TEST(RecordedSteps, DrawTheTokensOfPlainOnes) {
+TEST(CapturedSteps, DrawTheTokensOfPlainOnes) {
   for (const Cut cut : {Cut{1, 1}, Cut{2, 1}, Cut{1, 2}}) {
     LocalRun run = run_of({"tests/data/golden/models/llama-gqa", cut});
     run.options.invariant = true;  // a padded batch has other company
@@ -78,7 +78,7 @@ TEST(RecordedSteps, DrawTheTokensOfPlainOnes) {
 }
 
 // A step that keeps a prompt for penalties is none of the recorded ones, whatever its key.
-TEST(RecordedSteps, LeaveStepsWithPenaltiesPlain) {
+TEST(CapturedSteps, LeaveStepsWithPenaltiesPlain) {
   std::vector<ScriptedRequest> requests = plain_requests(64);
   for (size_t i = 0; i < requests.size(); ++i) {
     requests[i].prompt.resize(5);

@@ -10,7 +10,7 @@
 
 #include "model/step_plan.h"
 #include "proto/step_codec.h"
-#include "worker/result_sink.h"
+#include "worker/control/result_sink.h"
 
 namespace trireme {
 

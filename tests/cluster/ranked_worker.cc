@@ -27,7 +27,7 @@ class FailurePrinter final : public testing::EmptyTestEventListener {
 
 TestWorld& test_world() { return *running_world; }
 
-TestWorld::TestWorld(Session& session)
+TestWorld::TestWorld(MpiSession& session)
     : session_(session), all_(session.make_group(1, session.size())) {}
 
 GroupComms* TestWorld::group(Cut cut) {
@@ -105,7 +105,7 @@ Outcome RankedWorker::run(const std::vector<ScriptedRequest>& requests, int coho
 }
 
 int run_rank_tests(int argc, char** argv) {
-  auto session = Session::start(&argc, &argv);
+  auto session = MpiSession::start(&argc, &argv);
   if (!session.ok()) {
     std::fprintf(stderr, "%s\n", message_of(session.status()).c_str());
     return 1;

@@ -11,7 +11,8 @@
 #include "model/model_source.h"
 #include "tests/cluster/outcome.h"
 #include "tests/cluster/scripted_plans.h"
-#include "worker/comm/session.h"
+#include "worker/comm/group_comms.h"
+#include "worker/comm/mpi_session.h"
 #include "worker/worker.h"
 
 namespace trireme {
@@ -19,7 +20,7 @@ namespace trireme {
 // The ranks of the launch, and the communicators of each cut made so far.
 class TestWorld {
  public:
-  explicit TestWorld(Session& session);
+  explicit TestWorld(MpiSession& session);
 
   int rank() const { return session_.rank(); }
   int size() const { return session_.size(); }
@@ -28,7 +29,7 @@ class TestWorld {
   void share(std::vector<std::byte>& bytes, int root);
 
  private:
-  Session& session_;
+  MpiSession& session_;
   std::unique_ptr<GroupComms> all_;
   std::map<std::pair<int, int>, std::unique_ptr<GroupComms>> groups_;
 };

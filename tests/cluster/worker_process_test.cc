@@ -15,7 +15,7 @@
 #include "proto/step_codec.h"
 #include "tests/cluster/child_process.h"
 #include "tests/cluster/scripted_plans.h"
-#include "worker/plan_file.h"
+#include "worker/control/plan_file.h"
 
 namespace trireme {
 namespace {

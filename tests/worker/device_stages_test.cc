@@ -9,7 +9,7 @@
 #include "tests/worker/rank_threads.h"
 #include "worker/comm/device_comms.h"
 #include "worker/comm/local_group.h"
-#include "worker/stage_link.h"
+#include "worker/step/pipeline_link.h"
 
 namespace trireme {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/plan_file.h"
+#include "worker/control/plan_file.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The executor on one rank without MPI: what a plan may get wrong, and what only fails a request.
-#include "worker/step_executor.h"
+#include "worker/step/step_executor.h"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "tests/cluster/scripted_plans.h"
+#include "worker/comm/group_comms.h"
 #include "worker/worker.h"
 
 namespace trireme {

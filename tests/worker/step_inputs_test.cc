@@ -1,5 +1,5 @@
 // How a step's inputs reach an emulated device.
-#include "worker/step_inputs.h"
+#include "worker/step/step_inputs.h"
 
 #include <gtest/gtest.h>
 
@@ -22,7 +22,7 @@ class Inputs : public testing::Test {
         queue_(backend_->make_queue()),
         slots_(kLimits),
         memory_(
-            SlotMemory::make(*backend_, kLimits.max_slots, kLimits.max_model_len, false).value()),
+            SlotState::make(*backend_, kLimits.max_slots, kLimits.max_model_len, false).value()),
         inputs_(StepInputs::make(*backend_, kMaxTokens, slots_, 2).value()) {}
 
   void open_with_pages(SlotId slot, PageId first_page) {
@@ -37,7 +37,7 @@ class Inputs : public testing::Test {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;
   SlotTable slots_;
-  SlotMemory memory_;
+  SlotState memory_;
   StepInputs inputs_;
 };
 

@@ -1,8 +1,8 @@
-#include "worker/watchdog.h"
+#include "worker/control/watchdog.h"
 
 #include <gtest/gtest.h>
 
-#include "worker/swap_queue.h"
+#include "base/swap_queue.h"
 
 namespace trireme {
 namespace {

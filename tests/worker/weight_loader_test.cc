@@ -1,5 +1,5 @@
 // A rank reads the bytes of its shard and no others, each tensor once.
-#include "worker/weight_loader.h"
+#include "worker/forward/weight_loader.h"
 
 #include <gtest/gtest.h>
 

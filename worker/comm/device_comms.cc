@@ -6,7 +6,7 @@
 #include <array>
 #include <utility>
 
-#include "worker/comm/control.h"
+#include "worker/comm/host_collectives.h"
 #include "worker/comm/nccl_comm.h"
 #include "worker/comm/peer_comm.h"
 

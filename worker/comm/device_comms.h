@@ -9,7 +9,7 @@
 #include "base/cuda_memory.h"
 #include "base/status.h"
 #include "kernels/backend.h"
-#include "worker/comm/session.h"
+#include "worker/comm/group_comms.h"
 
 namespace trireme {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "worker/comm/session.h"
+#include "worker/comm/group_comms.h"
 
 namespace trireme {
 

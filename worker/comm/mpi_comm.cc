@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "worker/comm/patience.h"
+#include "base/spin_wait.h"
 
 namespace trireme {
 namespace {
@@ -143,7 +143,7 @@ Ticket MpiComm::receive(Queue&, std::span<std::byte> bytes, int from, int tag) {
 
 void MpiComm::complete(Ticket ticket) {
   Message& message = messages_[ticket];
-  Patience patience(clock_, deadline_us_);
+  SpinWait patience(clock_, deadline_us_);
   while (status_.ok() && !is_complete(ticket)) {
     if (!patience.wait()) fail_late(message.operation, message.peer);
   }
@@ -208,7 +208,7 @@ void MpiComm::start_receive(std::span<std::byte> bytes, int from) {
 
 // Waits until every message of the collective is through.
 void MpiComm::finish_exchange(const char* operation) {
-  Patience patience(clock_, deadline_us_);
+  SpinWait patience(clock_, deadline_us_);
   int done = exchange_.empty();
   while (status_.ok() && !done) {
     check(MPI_Testall(

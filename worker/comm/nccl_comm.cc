@@ -12,10 +12,10 @@
 
 #include "base/check.h"
 #include "base/handle.h"
+#include "base/spin_wait.h"
 #include "kernels/cuda/cuda_queue.h"
 #include "kernels/cuda/peer_reduce.h"
-#include "worker/comm/control.h"
-#include "worker/comm/patience.h"
+#include "worker/comm/host_collectives.h"
 
 namespace trireme {
 namespace {
@@ -163,7 +163,7 @@ NcclComm::~NcclComm() {
 
 // The state of the communicator once a call is through; ncclInProgress: not within the limit.
 ncclResult_t NcclComm::settle(TimeUs limit_us) {
-  Patience patience(clock_, clock_.now_us() + limit_us);
+  SpinWait patience(clock_, clock_.now_us() + limit_us);
   ncclResult_t state = ncclInProgress;
   while (ncclCommGetAsyncError(comm_, &state) == ncclSuccess && state == ncclInProgress) {
     if (!patience.wait()) break;

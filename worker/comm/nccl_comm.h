@@ -5,7 +5,7 @@
 // late holds up only what overwrites its buffer. Nothing here blocks for longer than a deadline:
 // NCCL is made non-blocking and asked for its state. A communicator is never aborted: ncclCommAbort
 // may hang where a peer is dead, and kernels that wait for it cannot be stopped. A rank that finds
-// a failure says so and leaves by leave_group(), which ends the process with all that hangs in it.
+// a failure says so and leaves by exit_rank(), which ends the process with all that hangs in it.
 #pragma once
 
 #include <memory>

@@ -11,7 +11,7 @@
 #include <random>
 #include <tuple>
 
-#include "worker/comm/control.h"
+#include "worker/comm/host_collectives.h"
 
 namespace trireme {
 namespace {

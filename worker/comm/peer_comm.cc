@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/spin_wait.h"
 #include "kernels/cuda/peer_reduce.h"
-#include "worker/comm/control.h"
-#include "worker/comm/patience.h"
+#include "worker/comm/host_collectives.h"
 
 namespace trireme {
 namespace {
@@ -366,7 +366,7 @@ bool PeerComm::is_late() const {
 void PeerComm::give_up() {
   std::atomic_ref(words_of(shared_).abort).store(1, std::memory_order_release);
   // A kernel that waits stands in front of all later messages: it has the first word.
-  Patience patience(clock_, clock_.now_us() + kReportUs);
+  SpinWait patience(clock_, clock_.now_us() + kReportUs);
   while (options_.reduce_bytes > 0 && status().ok() && is_late() && patience.wait()) {
   }
   status_ = status();
@@ -412,7 +412,7 @@ void PeerComm::release_waits() {
 }
 
 bool PeerComm::finish_side_copies() {
-  Patience patience(clock_, clock_.now_us() + kSideUs);
+  SpinWait patience(clock_, clock_.now_us() + kSideUs);
   cudaError_t state = cudaErrorNotReady;
   while ((state = cudaStreamQuery(side_.get())) == cudaErrorNotReady && patience.wait()) {
   }

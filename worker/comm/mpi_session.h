@@ -1,0 +1,48 @@
+// MPI's start and end in this process, and what it knows of the ranks: their number, their hosts,
+// and the communicators of a group. A start or an end that hangs (a peer died in between) ends the
+// process with a message that names it. One MpiSession per process, used by the main thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "worker/comm/group_comms.h"
+
+namespace trireme {
+
+class MpiSession {
+ public:
+  // Starts MPI. TRI-GRP-002: it cannot, or not with the threading that is needed.
+  static StatusOr<std::unique_ptr<MpiSession>> start(int* argc, char*** argv);
+  ~MpiSession();  // finalizes, within a deadline
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  const std::string& host() const { return hosts_[rank_]; }
+  int ranks_on_host() const { return ranks_on_host_; }
+  int local_rank() const { return local_rank_; }  // this rank's number among those of its host
+  bool is_on_first_host() const { return host() == hosts_.front(); }
+
+  // TRI-GRP-001: the launcher started another number of ranks than tp x pp.
+  Status check_size(int tp, int pp) const;
+  // The group of the first tp x pp ranks; every rank of the session calls it, the others get null.
+  std::unique_ptr<GroupComms> make_group(int tp, int pp);
+  // describe_place(), and a warning when the tensor group spans hosts.
+  std::string describe(int tp, int pp) const;
+
+ private:
+  MpiSession() = default;
+
+  int rank_ = 0;
+  int size_ = 1;
+  int ranks_on_host_ = 1;
+  int local_rank_ = 0;
+  std::vector<std::string> hosts_;  // by rank
+};
+
+// "rank 3 of 4 on node1: stage 1 of 2, tensor index 1 of 2, 2 ranks on this host"
+std::string describe_place(int rank, int tp, int pp, const std::string& host, int ranks_on_host);
+
+}  // namespace trireme

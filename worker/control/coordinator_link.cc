@@ -1,0 +1,426 @@
+#include "worker/control/coordinator_link.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <random>
+#include <thread>
+#include <variant>
+#include <vector>
+#include <zmq.hpp>
+
+#include "base/check.h"
+#include "base/spin_wait.h"
+#include "base/swap_queue.h"
+#include "proto/frame.h"
+#include "proto/step_codec.h"
+#include "worker/comm/exit_rank.h"
+
+namespace trireme {
+namespace {
+
+constexpr size_t kMaxPlans = 64;  // the coordinator keeps pp + 1 in flight
+constexpr size_t kMaxResults = 64;
+constexpr size_t kMaxProbes = 64;  // of at most 512 KiB each
+constexpr TimeUs kQueueUs = 10'000'000;
+constexpr TimeUs kGoodbyeUs = 1'000'000;
+constexpr TimeUs kOrderlyEndUs = 3'000'000;
+constexpr int kTickMs = 100;
+constexpr int kReconnectMs = 50;
+constexpr int kHeartbeatMs = 1'000;  // of the connection itself
+constexpr int kHeartbeatTimeoutMs = 5'000;
+constexpr int kHandshakeMs = 5'000;
+constexpr char kMonitorEndpoint[] = "inproc://link-monitor";
+
+void set(zmq::socket_t& socket, int option, int value) {
+  CHECK(zmq_setsockopt(socket.handle(), option, &value, sizeof value) == 0);
+}
+
+void set(zmq::socket_t& socket, int option, const std::string& value) {
+  CHECK(zmq_setsockopt(socket.handle(), option, value.data(), value.size()) == 0);
+}
+
+// A fresh identity a process start; the first byte must not be zero.
+std::string make_identity() {
+  std::random_device random;
+  std::string identity = "r";
+  for (int i = 0; i < 15; ++i) identity.push_back(static_cast<char>(random()));
+  return identity;
+}
+
+}  // namespace
+
+// What the two threads share, and the thread.
+class CoordinatorLink::Control {
+ public:
+  Control(const LinkOptions& options, Progress& progress)
+      : options_(options),
+        progress_(progress),
+        context_(1),
+        dealer_(context_, zmq::socket_type::dealer),
+        monitor_(context_, zmq::socket_type::pair),
+        wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+        watchdog_(options.watchdog) {
+    CHECK(wake_fd_ >= 0);
+  }
+  ~Control() {
+    stop_ = true;
+    wake();
+    if (thread_.joinable()) thread_.join();
+    ::close(wake_fd_);
+  }
+
+  Status connect();
+
+  // --- the step loop's side ---------------------------------------------------------------------
+  void wake() {
+    const uint64_t one = 1;
+    // A counter that is full is awake already.
+    [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
+  }
+
+  const LinkOptions options_;
+  SwapQueue<StepPlan> plans_{kMaxPlans};
+  SwapQueue<StepResult> results_{kMaxResults};
+  SwapQueue<Probe> probes_{kMaxProbes};
+  SwapQueue<Start> starts_{1};
+  SwapQueue<RankMessage> words_{4};  // hello, started, goodbye
+  std::atomic<bool> goodbye_sent_{false};
+  std::atomic<bool> drained_{false};
+
+ private:
+  void run();
+  void heartbeat(TimeUs now_us);
+  void watch(TimeUs now_us);
+  void read_monitor();
+  Status connection_lost() const;
+  void read_frames();
+  void handle(CoordinatorMessage& message);
+  void send_queued();
+  bool send(const std::string& frame);
+  [[noreturn]] void leave(const Status& cause);
+
+  Progress& progress_;
+  zmq::context_t context_;
+  zmq::socket_t dealer_;
+  zmq::socket_t monitor_;
+  int wake_fd_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+
+  // Of the control thread.
+  SteadyClock clock_;
+  Status fence_;
+  Watchdog watchdog_;
+  StepCodec codec_;
+  CoordinatorMessage incoming_;
+  StepResult result_;
+  Probe probe_;
+  RankMessage word_;
+  std::string pending_;  // a frame that the socket did not take yet
+  bool pending_is_goodbye_ = false;
+  bool connected_ = false;
+  bool lost_ = false;  // the connection was there, and is gone
+  TimeUs opened_us_ = 0;
+  TimeUs next_beat_us_ = 0;
+  bool started_ = false;
+  TimeUs leave_us_ = 0;  // the orderly end of a drained group has its limit
+  uint64_t waits_ = 0;   // heartbeats sent while waiting for others
+  Epochs epochs_;
+};
+
+Status CoordinatorLink::Control::connect() {
+  set(dealer_, ZMQ_ROUTING_ID, make_identity());
+  set(dealer_, ZMQ_LINGER, static_cast<int>(kGoodbyeUs / 1000));
+  // With 1 a connection that goes takes with it what has come and was not read yet: the fence of a
+  // drained group among it.
+  set(dealer_, ZMQ_IMMEDIATE, 0);
+  set(dealer_, ZMQ_SNDHWM, 1000);
+  set(dealer_, ZMQ_RCVHWM, 1000);
+  set(dealer_, ZMQ_RECONNECT_IVL, kReconnectMs);
+  set(dealer_, ZMQ_HANDSHAKE_IVL, kHandshakeMs);
+  set(dealer_, ZMQ_HEARTBEAT_IVL, kHeartbeatMs);
+  set(dealer_, ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs);
+  set(dealer_, ZMQ_HEARTBEAT_TTL, kHeartbeatTimeoutMs);
+  const int64_t max_bytes = kMaxStepFrameBytes + 64;
+  CHECK(zmq_setsockopt(dealer_.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
+  if (options_.endpoint.find('[') != std::string::npos) set(dealer_, ZMQ_IPV6, 1);
+  if (options_.key) {
+    set(dealer_, ZMQ_CURVE_SERVERKEY, options_.key->server_public);
+    set(dealer_, ZMQ_CURVE_PUBLICKEY, options_.key->client_public);
+    set(dealer_, ZMQ_CURVE_SECRETKEY, options_.key->client_secret);
+  }
+  CHECK(zmq_socket_monitor(dealer_.handle(),
+                           kMonitorEndpoint,
+                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) == 0);
+  set(monitor_, ZMQ_LINGER, 0);
+  monitor_.connect(kMonitorEndpoint);
+  if (zmq_connect(dealer_.handle(), options_.endpoint.c_str()) != 0) {
+    return invalid("TRI-GRP-015",
+                   "--coordinator ",
+                   options_.endpoint,
+                   " is no endpoint (",
+                   zmq_strerror(zmq_errno()),
+                   "); write tcp://HOST:PORT, as the coordinator prints it");
+  }
+  opened_us_ = clock_.now_us();
+  thread_ = std::thread([this] { run(); });
+  return ok_status();
+}
+
+void CoordinatorLink::Control::run() {
+  std::array<zmq::pollitem_t, 3> items = {{{dealer_.handle(), 0, ZMQ_POLLIN, 0},
+                                           {monitor_.handle(), 0, ZMQ_POLLIN, 0},
+                                           {nullptr, wake_fd_, ZMQ_POLLIN, 0}}};
+  while (!stop_) {
+    items[0].events =
+        static_cast<short>(pending_.empty() || !connected_ ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT);
+    zmq_poll(items.data(), static_cast<int>(items.size()), kTickMs);
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t taken = ::read(wake_fd_, &count, sizeof count);
+    read_monitor();
+    read_frames();  // what came before the connection went, a drained group's fence above all
+    if (lost_ && !drained_) leave(connection_lost());
+    send_queued();
+    const TimeUs now_us = clock_.now_us();
+    heartbeat(now_us);
+    watch(now_us);
+  }
+}
+
+void CoordinatorLink::Control::heartbeat(TimeUs now_us) {
+  if (now_us < next_beat_us_ || !pending_.empty() || !connected_) return;
+  next_beat_us_ = now_us + kHeartbeatIntervalUs;
+  Heartbeat beat;
+  beat.epochs = epochs_;
+  beat.group = options_.group;
+  beat.rank = options_.rank;
+  beat.tp = options_.tp;
+  beat.pp = options_.pp;
+  beat.host = options_.host;
+  beat.pid = ::getpid();
+  beat.phase = progress_.phase.load(std::memory_order_relaxed);
+  if (waits_for_others(beat.phase)) ++waits_;  // alive, and not the one that hangs
+  beat.progress = progress_.operations.load(std::memory_order_relaxed) + waits_;
+  beat.step = progress_.step.load(std::memory_order_relaxed);
+  beat.load_bytes = progress_.load_bytes.load(std::memory_order_relaxed);
+  beat.load_total_bytes = progress_.load_total_bytes.load(std::memory_order_relaxed);
+  codec_.encode(beat, pending_);
+  if (send(pending_)) pending_.clear();
+}
+
+void CoordinatorLink::Control::watch(TimeUs now_us) {
+  if (drained_ && now_us >= leave_us_) leave(fence_);
+  if (const Status status = watchdog_.check(progress_, now_us); !status.ok()) leave(status);
+  if (connected_ || now_us - opened_us_ <= options_.connect_timeout_us) return;
+  leave(timed_out("TRI-GRP-017",
+                  "no connection to the coordinator at ",
+                  options_.endpoint,
+                  " within ",
+                  options_.connect_timeout_us / 1'000'000,
+                  " s; check that it runs, that its host and port can be reached",
+                  options_.key ? ", and that TRIREME_WORKER_KEY is of this launch"
+                               : ", and that TRIREME_WORKER_KEY is set if it is on another host"));
+}
+
+void CoordinatorLink::Control::read_monitor() {
+  zmq::message_t event;
+  zmq::message_t address;
+  while (monitor_.recv(event, zmq::recv_flags::dontwait)) {
+    (void)monitor_.recv(address, zmq::recv_flags::dontwait);
+    if (event.size() < sizeof(uint16_t)) continue;
+    uint16_t what = 0;
+    std::memcpy(&what, event.data(), sizeof what);
+    if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) connected_ = true;
+    if (what == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+      leave(invalid("TRI-GRP-018",
+                    "the coordinator at ",
+                    options_.endpoint,
+                    " refuses this rank's key; start the ranks with the TRIREME_WORKER_KEY of"
+                    " this launch"));
+    }
+    if (what == ZMQ_EVENT_DISCONNECTED && connected_) lost_ = true;
+  }
+}
+
+Status CoordinatorLink::Control::connection_lost() const {
+  return unavailable("TRI-GRP-013",
+                     "the connection to the coordinator at ",
+                     options_.endpoint,
+                     " is lost, and with it this group's life; it is started again by whoever"
+                     " started it");
+}
+
+void CoordinatorLink::Control::read_frames() {
+  zmq::message_t frame;
+  while (dealer_.recv(frame, zmq::recv_flags::dontwait)) {
+    const std::string_view bytes(static_cast<const char*>(frame.data()), frame.size());
+    if (bytes.empty()) continue;  // a delimiter is tolerated
+    if (const Status decoded = codec_.decode(bytes, incoming_); !decoded.ok()) leave(decoded);
+    handle(incoming_);
+  }
+}
+
+void CoordinatorLink::Control::handle(CoordinatorMessage& message) {
+  if (const auto* fence = std::get_if<Fence>(&message)) {
+    if (drained_) return;
+    fence_ =
+        unavailable("TRI-GRP-019", "the coordinator has ended this group's life: ", fence->cause);
+    if (!fence->drained || !started_) leave(fence_);
+    leave_us_ = clock_.now_us() + kOrderlyEndUs;
+    drained_ = true;
+  }
+  if (auto* start = std::get_if<Start>(&message)) {
+    epochs_ = start->epochs;
+    started_ = true;
+    starts_.push(*start);
+  }
+  if (auto* plan = std::get_if<StepPlan>(&message)) {
+    if (plan->epochs != epochs_) return;  // of another life
+    if (plans_.push(*plan)) return;
+    leave(exhausted("TRI-GRP-020",
+                    "the coordinator has sent more than ",
+                    kMaxPlans,
+                    " plans ahead; coordinator and workers must be of one version"));
+  }
+}
+
+// Results first: the coordinator waits for them.
+void CoordinatorLink::Control::send_queued() {
+  while (connected_) {
+    if (!pending_.empty()) {
+      if (!send(pending_)) return;
+      pending_.clear();
+      if (pending_is_goodbye_) goodbye_sent_ = true;
+    }
+    if (results_.pop(result_)) {
+      codec_.encode(result_, pending_);
+    } else if (probes_.pop(probe_)) {
+      codec_.encode(probe_, pending_);
+    } else if (words_.pop(word_)) {
+      pending_is_goodbye_ = std::holds_alternative<Goodbye>(word_);
+      if (const auto* hello = std::get_if<RankHello>(&word_)) codec_.encode(*hello, pending_);
+      if (const auto* started = std::get_if<RankStarted>(&word_)) codec_.encode(*started, pending_);
+      if (const auto* goodbye = std::get_if<Goodbye>(&word_)) codec_.encode(*goodbye, pending_);
+    } else {
+      return;
+    }
+  }
+}
+
+bool CoordinatorLink::Control::send(const std::string& frame) {
+  return dealer_.send(zmq::buffer(frame), zmq::send_flags::dontwait).has_value();
+}
+
+// The coordinator hears why, if it can; then the process ends.
+void CoordinatorLink::Control::leave(const Status& cause) {
+  const std::string id = error_id(cause);
+  if (connected_ && id != "TRI-GRP-019" && id != "TRI-GRP-013") {
+    Goodbye goodbye;
+    goodbye.epochs = epochs_;
+    goodbye.group = options_.group;
+    goodbye.rank = options_.rank;
+    goodbye.host = options_.host;
+    goodbye.cause = message_of(cause);
+    codec_.encode(goodbye, pending_);
+    send(pending_);
+    dealer_.close();  // its linger lets the word out
+    monitor_.close();
+    context_.close();
+  }
+  exit_rank(absl::Status(
+      cause.code(),
+      concat(message_of(cause), " [rank ", options_.rank, " on ", options_.host, "]")));
+}
+
+CoordinatorLink::CoordinatorLink(std::unique_ptr<Control> control)
+    : control_(std::move(control)), options_(&control_->options_) {}
+CoordinatorLink::~CoordinatorLink() = default;
+
+StatusOr<std::unique_ptr<CoordinatorLink>> CoordinatorLink::open(const LinkOptions& options,
+                                                                 Progress& progress) {
+  auto control = std::make_unique<Control>(options, progress);
+  RETURN_IF_ERROR(control->connect());
+  return std::unique_ptr<CoordinatorLink>(new CoordinatorLink(std::move(control)));
+}
+
+StatusOr<Start> CoordinatorLink::introduce(const RankHello& hello) {
+  RankMessage word = hello;
+  CHECK(control_->words_.push(word));
+  control_->wake();
+  SteadyClock clock;
+  Start start;
+  SpinWait patience(clock, clock.now_us() + options_->start_timeout_us);
+  while (!control_->starts_.pop(start)) {
+    if (patience.wait()) continue;
+    return timed_out("TRI-GRP-016",
+                     "the coordinator did not start this group within ",
+                     options_->start_timeout_us / 1'000'000,
+                     " s; look at the other ranks and at the coordinator's log");
+  }
+  epochs_ = start.epochs;
+  return start;
+}
+
+void CoordinatorLink::say_started(const Epochs& epochs) {
+  RankMessage word = RankStarted{epochs};
+  CHECK(control_->words_.push(word));
+  control_->wake();
+}
+
+void CoordinatorLink::say_goodbye(const Status& cause) {
+  Goodbye goodbye;
+  goodbye.epochs = epochs_;
+  goodbye.group = options_->group;
+  goodbye.rank = options_->rank;
+  goodbye.host = options_->host;
+  goodbye.cause = message_of(cause);
+  goodbye.memory = error_id(cause).starts_with("TRI-MEM");
+  RankMessage word = goodbye;
+  if (!control_->words_.push(word)) return;
+  control_->wake();
+  SteadyClock clock;
+  SpinWait patience(clock, clock.now_us() + kGoodbyeUs);
+  while (!control_->goodbye_sent_ && patience.wait()) {
+  }
+  control_.reset();  // its linger lets the word out
+}
+
+StatusOr<PlanSource::Next> CoordinatorLink::next(StepPlan& plan) {
+  RETURN_IF_ERROR(status_);
+  const bool drained = control_->drained_;  // before the look: its plans came before it
+  if (control_->plans_.pop(plan)) return Next::kPlan;
+  return drained ? Next::kEnd : Next::kNothingYet;
+}
+
+void CoordinatorLink::on_result(StepResult& result) {
+  if (!control_->results_.push(result)) {
+    status_ = exhausted("TRI-GRP-021",
+                        "the coordinator has not taken the last ",
+                        kMaxResults,
+                        " results; the network between them is stuck");
+  }
+  control_->wake();
+}
+
+// Probes are many and large: the step waits until they have left.
+void CoordinatorLink::on_probe(Probe& probe) {
+  SteadyClock clock;
+  SpinWait patience(clock, clock.now_us() + kQueueUs);
+  while (!control_->probes_.push(probe)) {
+    control_->wake();
+    if (patience.wait()) continue;
+    status_ = exhausted("TRI-GRP-022",
+                        "the coordinator has not taken ",
+                        kMaxProbes,
+                        " probes; the network between them is stuck");
+    return;
+  }
+  control_->wake();
+}
+
+}  // namespace trireme

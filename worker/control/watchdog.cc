@@ -1,0 +1,27 @@
+#include "worker/control/watchdog.h"
+
+namespace trireme {
+
+Status Watchdog::check(const Progress& progress, TimeUs now_us) {
+  const uint64_t operations = progress.operations.load(std::memory_order_relaxed);
+  const Phase phase = progress.phase.load(std::memory_order_relaxed);
+  if (moved_us_ < 0 || operations != operations_ || waits_for_others(phase)) {
+    operations_ = operations;
+    moved_us_ = now_us;
+    return ok_status();
+  }
+  const TimeUs limit_us = phase == Phase::kCompute ? limits_.working_us : limits_.loading_us;
+  if (now_us - moved_us_ <= limit_us) return ok_status();
+  return timed_out("TRI-GRP-014",
+                   "this rank hangs: no operation ended for ",
+                   static_cast<double>(now_us - moved_us_) * 1e-6,
+                   " s (",
+                   name_of(phase),
+                   ", step ",
+                   progress.step.load(std::memory_order_relaxed),
+                   "), allowed are ",
+                   static_cast<double>(limit_us) * 1e-6,
+                   " s; it leaves its group");
+}
+
+}  // namespace trireme

@@ -1,0 +1,82 @@
+// This rank's forward: its stage's layers, its heads and columns of each, its rows of the
+// vocabulary. One forward with flags for every family. Re-entrant per Lane; knows neither requests
+// nor scheduling. Row-split matmuls end in an all_reduce of the lane's Comm.
+#pragma once
+
+#include <vector>
+
+#include "base/status.h"
+#include "kernels/backend.h"
+#include "model/model_config.h"
+#include "model/shard_spec.h"
+#include "worker/control/progress.h"
+#include "worker/forward/lane.h"
+#include "worker/forward/model_weights.h"
+
+namespace trireme {
+
+// Looks at hidden states on their way (probes). Layer 0 is the embedding's output, layer l the
+// output of layer l; the last layer's, after the final norm, is the caller's to take.
+class LayerTap {
+ public:
+  virtual ~LayerTap() = default;
+  virtual bool wants(int64_t layer) const = 0;
+  virtual void take(int64_t layer, Tensor hidden) = 0;  // [tokens, hidden] residual type
+};
+
+class ShardModel {
+ public:
+  // `max_positions`: length of the rotation tables.
+  static StatusOr<ShardModel> make(const ModelConfig& config,
+                                   const ShardSpec& shard,
+                                   Backend& backend,
+                                   ModelWeights weights,
+                                   int64_t max_positions);
+
+  // First stage: residual [tokens, hidden] = the tokens' embeddings.
+  void embed(Lane& lane, const BatchView& batch, Tensor residual, Progress& progress) const;
+  // The stage's layers over the residual, in place.
+  void run_layers(Lane& lane,
+                  const BatchView& batch,
+                  const KvPages& pages,
+                  Tensor residual,
+                  LayerTap& tap,
+                  Progress& progress) const;
+  // Last stage: rows of the residual after the final norm, out [rows, hidden] of any float type.
+  // `rows` is device memory; out has as many rows.
+  void final_norm(Lane& lane, Tensor residual, const int32_t* rows, Tensor out) const;
+  // Last stage: this rank's columns of the logits of those rows, fp32 [rows, local vocabulary].
+  void head(
+      Lane& lane, Tensor residual, const int32_t* rows, Tensor logits, Progress& progress) const;
+
+  // Tries the ways of each of a layer's matmuls, for steps of up to `max_tokens` rows.
+  void tune(Lane& lane, int64_t max_tokens, Progress& progress) const;
+
+  // Attention plans that a lane holds.
+  size_t num_attention_classes() const { return class_layer_.size(); }
+  const ShardSpec& shard() const { return *shard_; }
+  const ModelConfig& config() const { return *config_; }
+
+ private:
+  ShardModel(const ModelConfig& config,
+             const ShardSpec& shard,
+             Backend& backend,
+             ModelWeights weights);
+  void add_to_residual(
+      Lane& lane, Tensor x, const Weight& weight, const NormedSum& sum, Progress& progress) const;
+  Norm norm(Vector weight) const;
+  QkvSpec qkv_spec(int64_t layer) const;
+  AttentionSpec attention_spec(int64_t layer) const;
+
+  const ModelConfig* config_;
+  const ShardSpec* shard_;
+  Backend* backend_;
+  ModelWeights weights_;
+  HeadShape heads_;
+  std::vector<size_t> attention_class_;  // by local layer: layers of one class share their plan
+  std::vector<int64_t> class_layer_;     // by class: its first layer
+  std::vector<Buffer> rope_tables_;      // by ModelConfig::ropes
+  std::vector<Rope> ropes_;
+};
+
+}  // namespace trireme

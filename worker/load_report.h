@@ -1,0 +1,61 @@
+// The load's progress as plain lines on stderr, one every few seconds, for people and logs.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+namespace trireme {
+
+class LoadReport {
+ public:
+  explicit LoadReport(int rank) : rank_(rank), start_us_(clock_.now_us()), said_us_(start_us_) {}
+
+  void report(int64_t done, int64_t total) {
+    done_ = done;
+    const TimeUs now_us = clock_.now_us();
+    if (now_us - said_us_ < kEveryUs) return;
+    said_us_ = now_us;
+    const double seconds = static_cast<double>(now_us - start_us_) * 1e-6;
+    const double rate = static_cast<double>(done) / seconds;
+    const double left_s = static_cast<double>(total - done) / rate;
+    say(concat("loading ",
+               format_bytes(static_cast<double>(done)),
+               " of ",
+               format_bytes(static_cast<double>(total)),
+               ", ",
+               format_bytes(rate),
+               "/s, ",
+               std::llround(left_s),
+               " s left"));
+  }
+
+  void finish(const std::string& outcome) {
+    const double seconds = static_cast<double>(clock_.now_us() - start_us_) * 1e-6;
+    say(concat("loaded ",
+               format_bytes(static_cast<double>(done_)),
+               " in ",
+               std::round(seconds * 10) / 10,
+               " s: ",
+               outcome));
+  }
+
+ private:
+  static constexpr TimeUs kEveryUs = 2'000'000;
+
+  void say(const std::string& line) const {
+    std::fprintf(stderr, "rank %d: %s\n", rank_, line.c_str());
+  }
+
+  SteadyClock clock_;
+  const int rank_;
+  const TimeUs start_us_;
+  TimeUs said_us_;
+  int64_t done_ = 0;
+};
+
+}  // namespace trireme

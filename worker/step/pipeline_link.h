@@ -1,0 +1,90 @@
+// What passes between stages: residuals down the pipeline, drawn ids back to the first stage.
+// Both go rank by rank along equal tensor indices, in plan order, through rings of buffers that
+// are set up once. Used by the step loop.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "kernels/backend.h"
+#include "worker/comm/comm.h"
+#include "worker/step/slot_table.h"
+#include "worker/step/step_inputs.h"
+
+namespace trireme {
+
+// The residuals of the steps under way: pp + 1 buffers, so that a stage may run ahead of the next
+// one by as many steps. A receive is posted as soon as its buffer is free; on an ordered Comm, when
+// its step begins.
+class ResidualRing {
+ public:
+  static StatusOr<ResidualRing> make(
+      Backend& backend, Comm& pipeline, Queue& queue, int64_t max_tokens, int64_t hidden_size);
+
+  // The residual of the next step that has tokens: empty on the first stage, elsewhere what the
+  // stage before has sent. Waits for it.
+  Tensor begin_step(Queue& queue, int64_t num_tokens);
+  // The stage is done with it: it goes to the next stage, or its buffer is free.
+  void end_step(Queue& queue);
+  // Waits until all that was sent has left, and takes back what is not to come. The ring's end.
+  void flush();
+
+ private:
+  struct Entry {
+    Tensor tensor;
+    Ticket sending = -1;
+    Ticket receiving = -1;
+  };
+
+  ResidualRing(Comm& pipeline) : pipeline_(&pipeline) {}
+  bool has_previous() const { return pipeline_->rank() > 0; }
+  bool has_next() const { return pipeline_->rank() + 1 < pipeline_->size(); }
+  void post_receive(Queue& queue, size_t index, int64_t num_tokens);
+
+  Comm* pipeline_;
+  std::vector<Buffer> memory_;
+  std::vector<Entry> entries_;
+  size_t current_ = 0;
+  int64_t num_tokens_ = 0;
+};
+
+// Drawn ids on their way from the last stage to the first, for groups with more than one stage.
+// They stay on the device: a step's ids are in `kept.last` once take_through() has been enqueued.
+class TokenReturn {
+ public:
+  static StatusOr<TokenReturn> make(Backend& backend, Comm& tokens, int32_t max_slots);
+
+  // Last stage: sends the ids of a step that drew any; `ids` is device memory.
+  void send(Queue& queue, const int32_t* ids, int32_t count);
+  // First stage: a step that will draw for `draws` has been sent on. Takes the oldest ids first if
+  // the ring is full: plans wait for ids only where a decode needs them.
+  void expect(Queue& queue, int64_t step, std::span<const DrawRow> draws, const SlotIds& kept);
+  // First stage: gives the slots the ids of every step up to `step`. Waits for them.
+  void take_through(Queue& queue, int64_t step, const SlotIds& kept);
+  // Waits until all ids have left or arrived.
+  void flush(Queue& queue, const SlotIds& kept);
+
+ private:
+  struct Entry {
+    int64_t step = 0;
+    Ticket ticket = -1;
+    int32_t count = 0;
+    int32_t* ids = nullptr;    // device memory
+    int32_t* slots = nullptr;  // device memory: whose they are
+  };
+
+  TokenReturn(Backend& backend, Comm& tokens) : backend_(&backend), tokens_(&tokens) {}
+  void receive(Queue& queue, Entry& entry);
+  void take_oldest(Queue& queue, const SlotIds& kept);
+
+  Backend* backend_;
+  Comm* tokens_;
+  Buffer memory_;
+  std::vector<int32_t> slots_;
+  std::vector<Entry> entries_;  // a ring
+  size_t oldest_ = 0;
+  size_t count_ = 0;
+};
+
+}  // namespace trireme

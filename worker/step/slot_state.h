@@ -1,0 +1,46 @@
+// What the device keeps of each slot between steps: the ids drawn and, on ranks that draw, what the
+// sampling ops read (history, biases, banned ids). Fixed memory for every slot, so that addresses
+// never change. Written by ops in the order of steps; owned by the step executor.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/status.h"
+#include "kernels/backend.h"
+#include "model/step_plan.h"
+
+namespace trireme {
+
+class SlotState {
+ public:
+  static constexpr int32_t kMaxBias = 4096;   // logit_bias entries of a request
+  static constexpr int32_t kMaxBanned = 256;  // end-of-sequence and stop ids
+
+  // `draws`: this rank samples, and keeps histories of up to max_model_len + 1 ids.
+  static StatusOr<SlotState> make(Backend& backend,
+                                  int32_t max_slots,
+                                  int32_t max_model_len,
+                                  bool draws);
+
+  // Brings what an opened slot says of its sampling to the device; sizes are checked before.
+  void open(Queue& queue, const OpenedSlot& opened);
+
+  const SlotIds& ids() const { return ids_; }
+  const int32_t* history(SlotId slot) const { return ids_.history + slot * ids_.history_stride; }
+  const int32_t* bias_ids(SlotId slot) const { return bias_ids_ + int64_t{slot} * kMaxBias; }
+  const float* bias_values(SlotId slot) const { return bias_values_ + int64_t{slot} * kMaxBias; }
+  const int32_t* banned_ids(SlotId slot) const { return banned_ids_ + int64_t{slot} * kMaxBanned; }
+
+ private:
+  explicit SlotState(Backend& backend) : backend_(&backend) {}
+
+  Backend* backend_;
+  std::vector<Buffer> memory_;
+  SlotIds ids_;
+  int32_t* bias_ids_ = nullptr;  // null with the two below: this rank does not draw
+  float* bias_values_ = nullptr;
+  int32_t* banned_ids_ = nullptr;
+};
+
+}  // namespace trireme

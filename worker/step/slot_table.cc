@@ -1,0 +1,313 @@
+#include "worker/step/slot_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/check.h"
+
+namespace trireme {
+namespace {
+
+// What the request alone says of its draws.
+SamplingRow wishes_of(const SamplingParams& sampling) {
+  SamplingRow row;
+  row.temperature = sampling.temperature;
+  row.top_k = sampling.top_k;
+  row.top_p = sampling.top_p;
+  row.min_p = sampling.min_p;
+  row.repetition_penalty = sampling.repetition_penalty;
+  row.presence_penalty = sampling.presence_penalty;
+  row.frequency_penalty = sampling.frequency_penalty;
+  return row;
+}
+
+}  // namespace
+
+SlotTable::SlotTable(const SlotLimits& limits)
+    : limits_(limits),
+      stride_((limits.max_model_len + limits.page_tokens - 1) / limits.page_tokens),
+      slots_(limits.max_slots),
+      page_table_(static_cast<size_t>(limits.max_slots) * stride_) {
+  changes_.reserve(page_table_.size());
+}
+
+void SlotTable::limit(int32_t num_pages, int32_t max_model_len) {
+  CHECK(max_model_len <= limits_.max_model_len);
+  limits_.num_pages = num_pages;
+  limits_.max_model_len = max_model_len;
+}
+
+Status SlotTable::close(SlotId slot) {
+  RETURN_IF_ERROR(check_open(slot, "closed"));
+  slots_[slot].open = false;
+  return ok_status();
+}
+
+Status SlotTable::open(const OpenedSlot& opened) {
+  if (!in_range(opened.slot)) {
+    return invalid("TRI-STEP-001",
+                   "the plan opens slot ",
+                   opened.slot,
+                   ", this group has 0 to ",
+                   limits_.max_slots - 1);
+  }
+  Slot& slot = slots_[opened.slot];
+  if (slot.open) {
+    return invalid("TRI-STEP-002", "the plan opens slot ", opened.slot, ", which is open");
+  }
+  if (opened.computed < 0 || opened.num_prompt < 0 || opened.num_emitted < 0 ||
+      opened.computed > limits_.max_model_len || opened.num_prompt > limits_.max_model_len) {
+    return invalid("TRI-STEP-012",
+                   "slot ",
+                   opened.slot,
+                   " opens with ",
+                   opened.computed,
+                   " computed, ",
+                   opened.num_prompt,
+                   " prompt and ",
+                   opened.num_emitted,
+                   " emitted tokens; allowed are 0 to ",
+                   limits_.max_model_len);
+  }
+  const bool keeps_history = limits_.draws && opened.sampling.needs_history();
+  if (keeps_history && static_cast<int32_t>(opened.history.size()) != opened.computed) {
+    return invalid("TRI-STEP-013",
+                   "slot ",
+                   opened.slot,
+                   " has penalties and ",
+                   opened.computed,
+                   " computed tokens, but the plan names ",
+                   opened.history.size(),
+                   " of them");
+  }
+
+  slot.open = true;
+  slot.failed = false;
+  slot.has_drawn = false;
+  ++slot.generation;
+  slot.computed = opened.computed;
+  slot.num_pages = 0;
+  slot.ids_step = 0;
+  slot.num_prompt = opened.num_prompt;
+  slot.num_emitted = static_cast<uint32_t>(opened.num_emitted);
+  slot.seed = opened.seed;
+  slot.choice = opened.choice;
+  slot.sampling = opened.sampling;
+  check_sampling(opened.slot, slot.sampling);
+  check_ids(opened.slot, opened.history, "history");
+  return ok_status();
+}
+
+Status SlotTable::grant(const PageGrant& grant) {
+  RETURN_IF_ERROR(check_open(grant.slot, "granted a page"));
+  if (grant.page < 0 || grant.page >= limits_.num_pages) {
+    return invalid("TRI-STEP-004",
+                   "the plan grants page ",
+                   grant.page,
+                   ", this group has 0 to ",
+                   limits_.num_pages - 1);
+  }
+  Slot& slot = slots_[grant.slot];
+  if (slot.num_pages == stride_) {
+    return invalid("TRI-STEP-005",
+                   "slot ",
+                   grant.slot,
+                   " is granted more than the ",
+                   stride_,
+                   " pages of a sequence of ",
+                   limits_.max_model_len,
+                   " tokens");
+  }
+  const int32_t index = grant.slot * stride_ + slot.num_pages++;
+  page_table_[index] = grant.page;
+  changes_.push_back(index);
+  return ok_status();
+}
+
+Status SlotTable::check_copy(const PageCopy& copy) const {
+  for (const PageId page : {copy.from, copy.to}) {
+    if (page < 0 || page >= limits_.num_pages) {
+      return invalid("TRI-STEP-004",
+                     "the plan copies page ",
+                     page,
+                     ", this group has 0 to ",
+                     limits_.num_pages - 1);
+    }
+  }
+  return ok_status();
+}
+
+Status SlotTable::advance_chunk(const Chunk& chunk) {
+  RETURN_IF_ERROR(check_open(chunk.slot, "given a chunk"));
+  Slot& slot = slots_[chunk.slot];
+  if (chunk.start != slot.computed) {
+    return invalid("TRI-STEP-006",
+                   "the plan's chunk for slot ",
+                   chunk.slot,
+                   " starts at ",
+                   chunk.start,
+                   ", the slot stands at ",
+                   slot.computed);
+  }
+  if (chunk.ids.empty()) {
+    return invalid("TRI-STEP-006", "the plan's chunk for slot ", chunk.slot, " has no tokens");
+  }
+  const int32_t count = static_cast<int32_t>(
+      std::min<size_t>(chunk.ids.size(), static_cast<size_t>(limits_.max_model_len) + 1));
+  RETURN_IF_ERROR(check_room(slot, chunk.slot, count));
+  check_ids(chunk.slot, chunk.ids, "prompt");
+  slot.computed += count;
+  slot.has_drawn = false;
+  return ok_status();
+}
+
+Status SlotTable::advance_decode(SlotId id) {
+  RETURN_IF_ERROR(check_open(id, "decoded"));
+  Slot& slot = slots_[id];
+  if (!slot.has_drawn) {
+    return invalid("TRI-STEP-009",
+                   "the plan decodes slot ",
+                   id,
+                   ", whose last token was not drawn; it needs a chunk that samples first");
+  }
+  RETURN_IF_ERROR(check_room(slot, id, 1));
+  ++slot.computed;
+  return ok_status();
+}
+
+void SlotTable::note_draw(SlotId slot, int64_t step) {
+  slots_[slot].has_drawn = true;
+  slots_[slot].ids_step = step;
+  ++slots_[slot].num_emitted;
+}
+
+SamplingRow SlotTable::sampling_row(SlotId id, const SlotState& memory) const {
+  const Slot& slot = slots_[id];
+  const SamplingParams& sampling = slot.sampling;
+  SamplingRow row;
+  row.temperature = 0;
+  if (slot.failed) return row;
+  row = wishes_of(sampling);
+  row.seed = slot.seed;
+  row.choice = slot.choice;
+  row.token_index = slot.num_emitted;
+  if (sampling.needs_history()) {
+    row.history = memory.history(id);
+    row.num_history = slot.computed;
+    row.num_prompt = std::min(slot.num_prompt, row.num_history);
+  }
+  row.bias_ids = memory.bias_ids(id);
+  row.bias_values = memory.bias_values(id);
+  row.num_bias = static_cast<int32_t>(sampling.logit_bias.size());
+  if (static_cast<int64_t>(slot.num_emitted) < sampling.min_tokens) {
+    row.banned_ids = memory.banned_ids(id);
+    row.num_banned = static_cast<int32_t>(sampling.end_ids.size());
+  }
+  return row;
+}
+
+bool SlotTable::draws_whole(SlotId id) const {
+  const SamplingParams& sampling = slots_[id].sampling;
+  return wishes_of(sampling).needs_whole_row() || sampling.num_logprobs >= 0;
+}
+
+Status SlotTable::check_open(SlotId slot, const char* what) const {
+  if (!in_range(slot)) {
+    return invalid("TRI-STEP-001",
+                   "slot ",
+                   slot,
+                   " is ",
+                   what,
+                   ", this group has 0 to ",
+                   limits_.max_slots - 1);
+  }
+  if (!slots_[slot].open) {
+    return invalid("TRI-STEP-003", "slot ", slot, " is ", what, ", but it is not open");
+  }
+  return ok_status();
+}
+
+Status SlotTable::check_room(const Slot& slot, SlotId id, int32_t count) const {
+  if (count > limits_.max_model_len - slot.computed) {
+    return invalid("TRI-STEP-007",
+                   "slot ",
+                   id,
+                   " would grow from ",
+                   slot.computed,
+                   " by ",
+                   count,
+                   " tokens, over the maximal length of ",
+                   limits_.max_model_len);
+  }
+  const int64_t granted = int64_t{slot.num_pages} * limits_.page_tokens;
+  if (slot.computed + count > granted) {
+    return invalid("TRI-STEP-010",
+                   "slot ",
+                   id,
+                   " would hold ",
+                   slot.computed + count,
+                   " tokens, but its pages hold ",
+                   granted);
+  }
+  return ok_status();
+}
+
+void SlotTable::fail(SlotId id, std::string message) {
+  Slot& slot = slots_[id];
+  if (slot.failed) return;
+  slot.failed = true;
+  failures_.push_back({id, std::move(message)});
+}
+
+void SlotTable::check_ids(SlotId slot, std::span<const TokenId> ids, const char* what) {
+  for (const TokenId id : ids) {
+    if (id >= 0 && id < limits_.vocabulary) continue;
+    fail(slot,
+         concat("TRI-STEP-011: the ",
+                what,
+                " holds token id ",
+                id,
+                ", the model's vocabulary has 0 to ",
+                limits_.vocabulary - 1,
+                "; send ids of this model's tokenizer"));
+    return;
+  }
+}
+
+// What the kernels rely on. Users are told at the door; this is the last line.
+void SlotTable::check_sampling(SlotId slot, const SamplingParams& sampling) {
+  const float values[] = {sampling.temperature,
+                          sampling.top_p,
+                          sampling.min_p,
+                          sampling.repetition_penalty,
+                          sampling.presence_penalty,
+                          sampling.frequency_penalty};
+  bool good = sampling.temperature >= 0 && sampling.top_k >= 0 && sampling.top_p >= 0 &&
+              sampling.min_p >= 0 && sampling.repetition_penalty > 0 &&
+              sampling.num_logprobs >= -1 && sampling.num_logprobs <= kMaxLogprobs &&
+              sampling.logit_bias.size() <= SlotState::kMaxBias &&
+              sampling.end_ids.size() <= SlotState::kMaxBanned;
+  for (const float value : values) good = good && std::isfinite(value);
+  for (const auto& [id, value] : sampling.logit_bias) {
+    good = good && id >= 0 && id < limits_.vocabulary && !std::isnan(value);
+  }
+  for (const TokenId id : sampling.end_ids) good = good && id >= 0 && id < limits_.vocabulary;
+  if (good) return;
+  fail(slot,
+       concat("TRI-STEP-014: a sampling value is out of range (temperature ",
+              sampling.temperature,
+              ", top_k ",
+              sampling.top_k,
+              ", top_p ",
+              sampling.top_p,
+              ", logprobs ",
+              sampling.num_logprobs,
+              ", ",
+              sampling.logit_bias.size(),
+              " entries of logit_bias, at most ",
+              SlotState::kMaxBias,
+              ", or an id of logit_bias or stop_token_ids beyond the vocabulary)"));
+}
+
+}  // namespace trireme

@@ -1,0 +1,493 @@
+#include "worker/step/step_executor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/spin_wait.h"
+#include "worker/step/step_limits.h"
+
+namespace trireme {
+namespace {
+
+constexpr size_t kSmallIds = 512;  // of a short list for the device
+
+}  // namespace
+
+StepExecutor::StepExecutor(Backend& backend,
+                           const ShardModel& model,
+                           const ParallelPlan& cut,
+                           const KvCache& cache,
+                           const StepLimits& limits,
+                           GroupComms& comms,
+                           Progress& progress)
+    : backend_(backend),
+      model_(model),
+      cut_(cut),
+      cache_(cache),
+      limits_(limits),
+      comms_(comms),
+      progress_(progress),
+      slots_({.max_slots = limits.max_slots,
+              .max_model_len = limits.max_model_len,
+              .page_tokens = cache.pages().layout.page_tokens,
+              .vocabulary = static_cast<int32_t>(model.config().vocabulary_size),
+              .draws = comms.stage == cut.pp() - 1}) {}
+
+StatusOr<std::unique_ptr<StepExecutor>> StepExecutor::make(Backend& backend,
+                                                           const ShardModel& model,
+                                                           const ParallelPlan& cut,
+                                                           const KvCache& cache,
+                                                           const StepLimits& limits,
+                                                           GroupComms& comms,
+                                                           Progress& progress) {
+  std::unique_ptr<StepExecutor> executor(
+      new StepExecutor(backend, model, cut, cache, limits, comms, progress));
+  RETURN_IF_ERROR(executor->allocate());
+  return executor;
+}
+
+Status StepExecutor::allocate() {
+  const int32_t depth = steps_under_way(cut_);
+  const int64_t hidden = model_.config().hidden_size;
+  ASSIGN_OR_RETURN(SlotState memory,
+                   SlotState::make(backend_, limits_.max_slots, limits_.max_model_len, is_last()));
+  memory_ = std::make_unique<SlotState>(std::move(memory));
+  ASSIGN_OR_RETURN(StepInputs inputs,
+                   StepInputs::make(backend_, limits_.max_tokens, slots_, depth));
+  inputs_ = std::make_unique<StepInputs>(std::move(inputs));
+  ASSIGN_OR_RETURN(
+      Lane lane,
+      Lane::make(
+          backend_, model_.config(), model_.shard(), *comms_.tensor, lane_limits(model_, limits_)));
+  lane_ = std::make_unique<Lane>(std::move(lane));
+  ASSIGN_OR_RETURN(
+      ResidualRing ring,
+      ResidualRing::make(backend_, *comms_.pipeline, *lane_->queue, limits_.max_tokens, hidden));
+  residuals_ = std::make_unique<ResidualRing>(std::move(ring));
+  ASSIGN_OR_RETURN(TokenReturn token_return,
+                   TokenReturn::make(backend_, *comms_.tokens, limits_.max_slots));
+  token_return_ = std::make_unique<TokenReturn>(std::move(token_return));
+  if (is_last()) {
+    ASSIGN_OR_RETURN(
+        Sampler sampler,
+        Sampler::make(backend_, model_, *comms_.tensor, limits_.max_slots, limits_.drawable));
+    sampler_ = std::make_unique<Sampler>(std::move(sampler));
+  }
+  ASSIGN_OR_RETURN(
+      StepResults answers,
+      StepResults::make(
+          backend_, sampler_.get(), limits_.max_slots, depth, inputs_->step_counter()));
+  answers_ = std::make_unique<StepResults>(std::move(answers));
+  ASSIGN_OR_RETURN(
+      recorded_residual_,
+      lane_->add_matrix(backend_, backend_.types().residual, limits_.max_tokens, hidden));
+  ASSIGN_OR_RETURN(small_, backend_.allocate(kSmallIds * 4, "short lists"));
+  ASSIGN_OR_RETURN(StepProbes probes, StepProbes::make(backend_, model_, comms_.tensor_index));
+  probes_ = std::make_unique<StepProbes>(std::move(probes));
+  copy_list_.reserve(kSmallIds);
+  return ok_status();
+}
+
+Status StepExecutor::warm_up() {
+  if (limits_.recorded.keys().empty()) return ok_status();
+  // Once: what libraries take for the largest step, they take now.
+  const int32_t most_rows = limits_.recorded.keys().back().num_rows;
+  RETURN_IF_ERROR(run_padding({limits_.max_tokens, most_rows, true}));
+  for (const StepKey& key : limits_.recorded.keys()) {
+    for (int run = 0; run < 2; ++run) RETURN_IF_ERROR(run_padding(key));  // the second is recorded
+  }
+  // Padding draws nothing: what a library takes at the first of these messages, it takes now.
+  set_deadline();
+  progress_.enter(Phase::kWaitStage);
+  const Workspace& memory = lane_->workspace;
+  exchange_first_messages(comms_, *lane_->queue, {memory.data, static_cast<size_t>(memory.bytes)});
+  RETURN_IF_ERROR(wait_for_device(deadline_us_));
+  progress_.work();
+  return comm_status();
+}
+
+Status StepExecutor::run_padding(const StepKey& key) {
+  StepPlan plan;
+  plan.parts.emplace_back();
+  set_deadline();
+  RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], 0, slots_, *memory_));
+  PendingStep& pending = answers_->begin(plan, clock_.now_us(), deadline_us_);
+  RETURN_IF_ERROR(run_tokens(plan, pending, key));
+  progress_.enter(Phase::kWaitStage);  // the device may wait for a peer
+  RETURN_IF_ERROR(wait_for_device(deadline_us_));
+  RETURN_IF_ERROR(comm_status());
+  answers_->answer(slots_, nullptr, clock_.now_us());
+  progress_.work();
+  return ok_status();
+}
+
+void StepExecutor::begin(int64_t num_pages, int32_t max_model_len, ResultSink& sink) {
+  slots_.limit(static_cast<int32_t>(num_pages), max_model_len);
+  sink_ = &sink;
+  probes_->begin(sink);
+}
+
+Status StepExecutor::execute(const StepPlan& plan) {
+  if (answers_->is_full()) RETURN_IF_ERROR(answer_oldest());
+  const TimeUs start_us = clock_.now_us();
+  waited_us_ = 0;
+  progress_.step.store(plan.step, std::memory_order_relaxed);
+  RETURN_IF_ERROR(check_plan(plan));
+  set_deadline();
+  if (is_first()) {
+    progress_.enter(Phase::kWaitIds);
+    token_return_->take_through(*lane_->queue, plan.wait_ids_through, memory_->ids());
+    waited_us_ += mark("wait ids", start_us) - start_us;
+    RETURN_IF_ERROR(comm_status());
+  }
+  progress_.work();
+  RETURN_IF_ERROR(update_slots(plan));
+  RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], plan.step, slots_, *memory_));
+  RETURN_IF_ERROR(check_asked(plan.parts[0]));
+  PendingStep& pending = answers_->begin(plan, start_us, deadline_us_);
+  if (inputs_->batch().num_tokens > 0) {
+    note_draws(pending);
+    RETURN_IF_ERROR(run_tokens(plan, pending, step_key(plan, pending)));
+  }
+  RETURN_IF_ERROR(comm_status());
+  pending.waited_us = waited_us_;
+  pending.failures.assign(slots_.failures().begin(), slots_.failures().end());
+  slots_.clear_failures();
+  last_step_ = plan.step;
+  RETURN_IF_ERROR(poll());
+  progress_.enter(Phase::kIdle);
+  return ok_status();
+}
+
+Status StepExecutor::poll() {
+  RETURN_IF_ERROR(poll_comms());
+  while (!answers_->is_empty() && answers_->oldest_is_done()) RETURN_IF_ERROR(answer_oldest());
+  RETURN_IF_ERROR(backend_.status(*lane_->queue));
+  if (answers_->is_empty() || clock_.now_us() < answers_->oldest().deadline_us + stages_us()) {
+    return ok_status();
+  }
+  RETURN_IF_ERROR(blame_peer());
+  return timed_out("TRI-STEP-024",
+                   "the device did not finish step ",
+                   answers_->oldest().step,
+                   " within ",
+                   limits_.step_timeout_us / 1'000'000,
+                   " s; look at the other ranks' last lines and at the device");
+}
+
+Status StepExecutor::drain() {
+  while (!answers_->is_empty()) RETURN_IF_ERROR(answer_oldest());
+  return ok_status();
+}
+
+Status StepExecutor::finish() {
+  progress_.enter(Phase::kWaitStage);
+  set_deadline();
+  RETURN_IF_ERROR(drain());
+  residuals_->flush();
+  token_return_->flush(*lane_->queue, memory_->ids());
+  RETURN_IF_ERROR(comm_status());
+  return wait_for_device(deadline_us_);
+}
+
+Status StepExecutor::check_plan(const StepPlan& plan) const {
+  if (plan.step != last_step_ + 1) {
+    return invalid("TRI-STEP-016",
+                   "the plan of step ",
+                   plan.step,
+                   " came after step ",
+                   last_step_,
+                   "; steps come one by one");
+  }
+  if (plan.parts.size() != 1 || plan.late || !plan.parts[0].verifies.empty()) {
+    return invalid("TRI-STEP-017",
+                   "the plan of step ",
+                   plan.step,
+                   " has ",
+                   plan.parts.size(),
+                   " parts",
+                   plan.late ? ", is late" : "",
+                   "; this worker runs one part, without late masks and speculation: coordinator"
+                   " and workers must be of one version");
+  }
+  if (plan.wait_ids_through < 0 || plan.wait_ids_through >= plan.step) {
+    return invalid("TRI-STEP-018",
+                   "the plan of step ",
+                   plan.step,
+                   " waits for the ids of step ",
+                   plan.wait_ids_through,
+                   "; it can wait for earlier steps only");
+  }
+  return ok_status();
+}
+
+Status StepExecutor::update_slots(const StepPlan& plan) {
+  const StepPart& part = plan.parts[0];
+  for (const SlotId slot : part.closed) RETURN_IF_ERROR(slots_.close(slot));
+  for (const OpenedSlot& opened : part.opened) {
+    RETURN_IF_ERROR(slots_.open(opened));
+    if (!slots_[opened.slot].failed) memory_->open(*lane_->queue, opened);
+  }
+  for (const PageGrant& grant : part.grants) RETURN_IF_ERROR(slots_.grant(grant));
+  RETURN_IF_ERROR(copy_pages(part));
+  for (const SlotId slot : part.decodes) {
+    if (cut_.pp() == 1 || !slots_.is_open(slot)) continue;
+    if (slots_[slot].ids_step <= plan.wait_ids_through) continue;
+    return invalid("TRI-STEP-019",
+                   "the plan of step ",
+                   plan.step,
+                   " decodes slot ",
+                   slot,
+                   ", whose id is drawn in step ",
+                   slots_[slot].ids_step,
+                   ", but waits only for step ",
+                   plan.wait_ids_through);
+  }
+  return ok_status();
+}
+
+Status StepExecutor::copy_pages(const StepPart& part) {
+  constexpr size_t kAtOnce = kSmallIds / 2;
+  for (const PageCopy& copy : part.copies) RETURN_IF_ERROR(slots_.check_copy(copy));
+  for (size_t begin = 0; begin < part.copies.size(); begin += kAtOnce) {
+    const auto copies = std::span(part.copies).subspan(begin);
+    const auto count = static_cast<int32_t>(std::min(copies.size(), kAtOnce));
+    copy_list_.clear();
+    for (int32_t i = 0; i < count; ++i) copy_list_.push_back(copies[i].from);
+    for (int32_t i = 0; i < count; ++i) copy_list_.push_back(copies[i].to);
+    const int32_t* const list = put(copy_list_);
+    backend_.copy_pages(*lane_->queue, cache_.pages(), list, list + count, count);
+    progress_.bump();
+  }
+  return ok_status();
+}
+
+// Scores and probes may name only what the step computes.
+Status StepExecutor::check_asked(const StepPart& part) {
+  const auto vocabulary = static_cast<TokenId>(model_.config().vocabulary_size);
+  score_rows_.clear();
+  for (const ScoreRequest& score : part.scores) {
+    const int32_t row = inputs_->row_of(score.slot, score.position);
+    if (row < 0) {
+      return invalid("TRI-STEP-020",
+                     "the plan asks for a score at position ",
+                     score.position,
+                     " of slot ",
+                     score.slot,
+                     ", which the step does not compute");
+    }
+    if (score.next_id < 0 || score.next_id >= vocabulary || score.num_top < 0 ||
+        score.num_top > kMaxLogprobs) {
+      slots_.fail(score.slot,
+                  concat("TRI-STEP-021: a score of token id ",
+                         score.next_id,
+                         " with the top ",
+                         score.num_top,
+                         "; ids are 0 to ",
+                         vocabulary - 1,
+                         ", the top 0 to ",
+                         kMaxLogprobs));
+      continue;
+    }
+    score_rows_.push_back({row, score});
+  }
+  return probes_->check(part, *inputs_);
+}
+
+Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending, const StepKey& key) {
+  Queue& queue = *lane_->queue;
+  const TimeUs begin_us = clock_.now_us();
+  if (key.num_tokens > 0) inputs_->pad(key.num_tokens, key.num_rows, key.is_mixed);
+  inputs_->send(queue);
+  progress_.enter(Phase::kWaitStage);
+  const Tensor residual = residuals_->begin_step(queue, inputs_->batch().num_tokens);
+  const TimeUs now_us = is_first() ? clock_.now_us() : mark("receive", begin_us);
+  waited_us_ += now_us - begin_us;
+  RETURN_IF_ERROR(comm_status());
+  progress_.work();
+
+  StepFrame frame{plan, pending, key, residual, {}};
+  // A recorded step has one residual, whichever buffer of the ring is in turn.
+  const bool moves = key.num_tokens > 0 && cut_.pp() > 1;
+  if (moves) frame.residual = recorded_residual_.first_rows(residual.rows);
+  if (moves && !is_first()) backend_.gather_rows(queue, residual, nullptr, frame.residual);
+  backend_.run(queue, key, [this, &frame] { enqueue_step(frame); });
+  RETURN_IF_ERROR(frame.status);
+  if (moves && !is_last()) backend_.gather_rows(queue, frame.residual, nullptr, residual);
+
+  answers_->note_posted(pending);
+  const TimeUs ran_us = clock_.now_us();
+  residuals_->end_step(queue);
+  if (!is_last()) mark("send", ran_us);
+  if (is_first() && !is_last()) {
+    token_return_->expect(queue, plan.step, inputs_->draws(), memory_->ids());
+  }
+  if (is_last()) {
+    token_return_->send(queue, sampler_->ids(), static_cast<int32_t>(pending.rows.size()));
+  }
+  for (const DrawRow& row : inputs_->draws()) slots_.note_draw(row.slot, plan.step);
+  return ok_status();
+}
+
+// The key under which a step may be recorded, or none: only what every step of its kind does alike
+// can be. Follows from the plan alone, so that all ranks choose the same.
+StepKey StepExecutor::step_key(const StepPlan& plan, const PendingStep& pending) const {
+  const GraphKey& named = plan.graph_key;
+  const StepPart& part = plan.parts[0];
+  const bool fits = named.token_bucket >= inputs_->batch().num_tokens &&
+                    named.token_bucket <= limits_.max_tokens &&
+                    named.row_bucket >= static_cast<int32_t>(pending.rows.size()) &&
+                    named.row_bucket <= limits_.max_slots;
+  const bool is_plain = part.scores.empty() && part.probes.empty() && pending.whole().empty() &&
+                        !inputs_->keeps_history();
+  return fits && is_plain ? limits_.recorded.key_for(named) : StepKey();
+}
+
+// All of a step between its stage's ends.
+void StepExecutor::enqueue_step(StepFrame& frame) {
+  Queue& queue = *lane_->queue;
+  const BatchView& batch = inputs_->batch();
+  TimeUs now_us = clock_.now_us();
+  inputs_->take(queue);
+  if (is_first()) {
+    backend_.feed_ids(queue, batch, memory_->ids().last, inputs_->token_ids());
+    model_.embed(*lane_, batch, frame.residual, progress_);
+    now_us = mark("embed", now_us);
+  }
+  ProbeTap tap(*probes_, {frame.plan, *inputs_, *lane_, deadline_us_});
+  model_.run_layers(*lane_, batch, cache_.pages(), frame.residual, tap, progress_);
+  now_us = mark("layers", now_us);
+  frame.status = tap.status();
+  if (is_last() && frame.status.ok() && comm_status().ok()) {
+    frame.status = draw(frame);
+    mark("head and draw", now_us);
+  }
+  const bool has_draws =
+      frame.key.num_tokens > 0 ? frame.key.num_rows > 0 : !frame.pending.rows.empty();
+  answers_->post(queue, frame.pending, has_draws);
+}
+
+void StepExecutor::note_draws(PendingStep& pending) const {
+  pending.num_by_shard = inputs_->num_by_shard();
+  for (const DrawRow& row : inputs_->draws()) {
+    const Slot& slot = slots_[row.slot];
+    pending.rows.push_back({.slot = row.slot,
+                            .generation = row.generation,
+                            .position = slot.computed,
+                            .index = slot.num_emitted,
+                            .num_top = slot.failed ? -1 : slot.sampling.num_logprobs});
+  }
+}
+
+Status StepExecutor::draw(const StepFrame& frame) {
+  Queue& queue = *lane_->queue;
+  PendingStep& pending = frame.pending;
+  const StepArrays& step = inputs_->device();
+  const bool is_recorded = frame.key.num_tokens > 0;
+  const auto num_rows =
+      is_recorded ? frame.key.num_rows : static_cast<int32_t>(pending.rows.size());
+  if (inputs_->keeps_history()) {
+    backend_.keep_ids(queue,
+                      step.token_ids.data(),
+                      step.slots.data(),
+                      step.places.data(),
+                      inputs_->batch().num_tokens,
+                      memory_->ids());
+  }
+  const int32_t num_by_shard = is_recorded ? num_rows : pending.num_by_shard;
+  sampler_->draw(*lane_, frame.residual, step, num_by_shard, pending.whole(), progress_);
+  RETURN_IF_ERROR(comm_status());
+  if (num_rows > 0) {
+    backend_.keep_ids(queue,
+                      sampler_->ids(),
+                      step.sampled_slots.data(),
+                      step.sampled_places.data(),
+                      num_rows,
+                      memory_->ids());
+  }
+  if (!score_rows_.empty()) {
+    RETURN_IF_ERROR(sampler_->score(
+        *lane_, frame.residual, score_rows_, deadline_us_, pending.scores, progress_));
+  }
+  return probes_->take_logits(
+      {frame.plan, *inputs_, *lane_, deadline_us_}, frame.residual, *sampler_, progress_);
+}
+
+Status StepExecutor::answer_oldest() {
+  // The oldest step alone: waiting for the queue's end would leave the device without work.
+  SpinWait patience(clock_, answers_->oldest().deadline_us);
+  while (!answers_->oldest_is_done()) {
+    RETURN_IF_ERROR(backend_.status(*lane_->queue));
+    if (patience.wait()) continue;
+    RETURN_IF_ERROR(wait_for_device(answers_->oldest().deadline_us));
+    break;
+  }
+  answers_->answer(slots_, answers() ? sink_ : nullptr, clock_.now_us());
+  return ok_status();
+}
+
+// A device that is late may wait for a peer: its Comm knows which, one of this stage first.
+Status StepExecutor::wait_for_device(TimeUs deadline_us) {
+  Status waited = backend_.wait(*lane_->queue, deadline_us);
+  if (!absl::IsDeadlineExceeded(waited)) return waited;
+  RETURN_IF_ERROR(poll_comms());
+  if (stages_us() > 0) waited = backend_.wait(*lane_->queue, deadline_us + stages_us());
+  if (!waited.ok()) RETURN_IF_ERROR(blame_peer());
+  return waited;
+}
+
+// The step that is late is the oldest; the Comms' deadlines have moved on with later ones.
+Status StepExecutor::blame_peer() {
+  for (Comm* comm : {comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
+    comm->set_deadline(clock_.now_us());
+  }
+  return poll_comms();
+}
+
+// How much longer than a step the device may wait for another stage; the host does so elsewhere.
+TimeUs StepExecutor::stages_us() const {
+  return comms_.pipeline->is_ordered() ? limits_.step_timeout_us / 2 : 0;
+}
+
+const int32_t* StepExecutor::put(std::span<const int32_t> values) {
+  CHECK(values.size() <= kSmallIds);
+  backend_.upload(*lane_->queue, small_.data(), std::as_bytes(values));
+  return reinterpret_cast<const int32_t*>(small_.data());
+}
+
+Status StepExecutor::poll_comms() {
+  for (Comm* comm :
+       {comms_.group.get(), comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
+    comm->poll();
+  }
+  return comm_status();
+}
+
+Status StepExecutor::comm_status() const {
+  for (const Comm* comm :
+       {comms_.group.get(), comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
+    RETURN_IF_ERROR(comm->status());
+  }
+  return ok_status();
+}
+
+TimeUs StepExecutor::mark(const char* name, TimeUs begin_us) {
+  const TimeUs now_us = clock_.now_us();
+  if (limits_.trace != nullptr) {
+    limits_.trace->span(name, 0, begin_us, now_us, progress_.step.load(std::memory_order_relaxed));
+  }
+  return now_us;
+}
+
+void StepExecutor::set_deadline() {
+  deadline_us_ = clock_.now_us() + limits_.step_timeout_us;
+  // Waits along the stages last longer, so that the rank nearest to the trouble names it first.
+  const TimeUs stages_us = deadline_us_ + limits_.step_timeout_us / 2;
+  comms_.group->set_deadline(deadline_us_);
+  comms_.tensor->set_deadline(deadline_us_);
+  comms_.pipeline->set_deadline(stages_us);
+  comms_.tokens->set_deadline(stages_us);
+}
+
+}  // namespace trireme

@@ -1,0 +1,29 @@
+// The limits of a rank's steps, and the sizes of memory that follow from them.
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "base/trace.h"
+#include "model/parallel_plan.h"
+#include "worker/forward/lane.h"
+#include "worker/forward/shard_model.h"
+#include "worker/step/captured_steps.h"
+
+namespace trireme {
+
+struct StepLimits {
+  int32_t max_slots = 256;
+  int32_t max_tokens = 512;  // of one step
+  int32_t max_model_len = 0;
+  int64_t drawable = 0;  // ids at or above it are never drawn
+  TimeUs step_timeout_us = 30'000'000;
+  Trace* trace = nullptr;  // spans of each step, if wanted
+  CapturedSteps recorded;  // by warm_up(); none where the backend records nothing
+};
+
+// Steps that can be under way on a rank: pp + 1 plans in flight, and two for a late host.
+int32_t steps_under_way(const ParallelPlan& cut);
+LaneLimits lane_limits(const ShardModel& model, const StepLimits& limits);
+
+}  // namespace trireme

@@ -1,0 +1,32 @@
+#include "worker/step/step_loop.h"
+
+#include <limits>
+#include <optional>
+
+#include "base/spin_wait.h"
+
+namespace trireme {
+
+Status run_steps(PlanSource& source, StepExecutor& executor) {
+  SteadyClock clock;
+  StepPlan plan;
+  std::optional<SpinWait> patience;  // since the last plan
+  while (true) {
+    ASSIGN_OR_RETURN(const PlanSource::Next next, source.next(plan));
+    switch (next) {
+      case PlanSource::Next::kPlan:
+        RETURN_IF_ERROR(executor.execute(plan));
+        patience.reset();
+        break;
+      case PlanSource::Next::kNothingYet:
+        if (!patience) patience.emplace(clock, std::numeric_limits<TimeUs>::max());
+        RETURN_IF_ERROR(executor.poll());  // what is on its way to a peer moves on
+        patience->wait();
+        break;
+      case PlanSource::Next::kEnd:
+        return executor.finish();
+    }
+  }
+}
+
+}  // namespace trireme
