@@ -7,7 +7,7 @@
 #include <chrono>
 #include <deque>
 
-#include "coordinator/engine.h"
+#include "coordinator/engine/engine.h"
 #include "proto/step_codec.h"
 #include "tests/simulation/fake_group.h"
 

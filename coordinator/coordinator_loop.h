@@ -10,14 +10,14 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "coordinator/engine.h"
+#include "coordinator/doors/front_door.h"
+#include "coordinator/doors/worker_set.h"
+#include "coordinator/doors/zmq_doors.h"
+#include "coordinator/engine/engine.h"
+#include "coordinator/engine/journal.h"
 #include "coordinator/event_lines.h"
-#include "coordinator/front_door.h"
-#include "coordinator/journal.h"
 #include "coordinator/step_trace.h"
 #include "coordinator/tokenizer_pool.h"
-#include "coordinator/worker_set.h"
-#include "coordinator/zmq_doors.h"
 
 namespace trireme {
 

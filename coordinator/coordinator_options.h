@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/flags.h"
-#include "coordinator/zmq_doors.h"
+#include "coordinator/doors/zmq_doors.h"
 
 namespace trireme {
 

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "coordinator/worker_set.h"
-#include "coordinator/zmq_doors.h"
+#include "coordinator/doors/worker_set.h"
+#include "coordinator/doors/zmq_doors.h"
 
 namespace trireme {
 

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/trace.h"
-#include "coordinator/events.h"
+#include "coordinator/engine/events.h"
 
 namespace trireme {
 

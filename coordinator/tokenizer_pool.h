@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "coordinator/front_door.h"
+#include "coordinator/doors/front_door.h"
 
 namespace trireme {
 

@@ -22,7 +22,7 @@ FLOORS = {
 RATIONED = (
     (r"mpi\.h$", r"worker/comm/|worker/main\.cc$"),
     (r"nccl", r"worker/comm/\w+\.cc$"),
-    (r"zmq", r"(coordinator|worker/control|clients/cpp)/\w+\.cc$"),
+    (r"zmq", r"(coordinator/doors|worker/control|clients/cpp)/\w+\.cc$"),
     (r"(cuda|cublas|cub/|thrust/|cooperative_groups)", r"kernels/cuda/|worker/comm/"),
     (r"toml\+\+", r"base/flags\.cc$"),
     (r"spdlog", r"base/log\.cc$"),

@@ -1,6 +1,6 @@
 // What the ranks of a group must have alike before they run anything together: steps of other
 // sizes would wait for one another, or write past one another's memory. The coordinator compares
-// more (coordinator/group_agreement.h), but only once all have warmed up.
+// more (coordinator/doors/group_agreement.h), but only once all have warmed up.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // Small shapes and requests for tests of the Engine.
 #pragma once
 
-#include "coordinator/engine.h"
+#include "coordinator/engine/engine.h"
 #include "tests/simulation/simulated_cluster.h"
 
 namespace trireme {

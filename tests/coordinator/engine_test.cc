@@ -1,4 +1,4 @@
-#include "coordinator/engine.h"
+#include "coordinator/engine/engine.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <map>
 #include <optional>
 
-#include "coordinator/engine.h"
+#include "coordinator/engine/engine.h"
 
 namespace trireme {
 
@@ -22,9 +22,9 @@ class Engine::State {
       });
     } else if (const auto* resumed = std::get_if<event::Resumed>(&event)) {
       effects.emplace_back(effect::Refuse{resumed->connection,
-                                       resumed->client_tag,
-                                       invalid("TRI-REQ-002", "the answer is not kept"),
-                                       0});
+                                          resumed->client_tag,
+                                          invalid("TRI-REQ-002", "the answer is not kept"),
+                                          0});
     } else if (std::holds_alternative<event::Tick>(event)) {
       speak(effects);
     }

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/peer.h"
+#include "coordinator/doors/peer.h"
 
 namespace trireme {
 

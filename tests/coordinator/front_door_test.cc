@@ -1,4 +1,4 @@
-#include "coordinator/front_door.h"
+#include "coordinator/doors/front_door.h"
 
 #include <gtest/gtest.h>
 

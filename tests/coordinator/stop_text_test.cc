@@ -1,4 +1,4 @@
-#include "coordinator/stop_text.h"
+#include "coordinator/engine/stop_text.h"
 
 #include <gtest/gtest.h>
 

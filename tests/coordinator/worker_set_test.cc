@@ -1,4 +1,4 @@
-#include "coordinator/worker_set.h"
+#include "coordinator/doors/worker_set.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Both doors on loopback with real sockets. Every wait is bounded; none is a sleep.
-#include "coordinator/zmq_doors.h"
+#include "coordinator/doors/zmq_doors.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/events.h"
+#include "coordinator/engine/events.h"
 #include "model/step_plan.h"
 
 namespace trireme {

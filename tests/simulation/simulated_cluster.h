@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/engine.h"
+#include "coordinator/engine/engine.h"
 #include "tests/simulation/fake_group.h"
 
 namespace trireme {

@@ -1,4 +1,4 @@
-#include "coordinator/client_outbox.h"
+#include "coordinator/doors/client_outbox.h"
 
 #include "proto/credit.h"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "coordinator/events.h"
+#include "coordinator/engine/events.h"
 #include "proto/client_messages.h"
 
 namespace trireme {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "coordinator/events.h"
+#include "coordinator/engine/events.h"
 #include "proto/step_messages.h"
 
 namespace trireme {

@@ -1,10 +1,10 @@
-#include "coordinator/worker_set.h"
+#include "coordinator/doors/worker_set.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "coordinator/group_agreement.h"
+#include "coordinator/doors/group_agreement.h"
 
 namespace trireme {
 namespace {

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "coordinator/events.h"
-#include "coordinator/peer.h"
+#include "coordinator/doors/peer.h"
+#include "coordinator/engine/events.h"
 #include "proto/client_messages.h"
 #include "proto/step_codec.h"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "coordinator/peer.h"
+#include "coordinator/doors/peer.h"
 #include "proto/worker_key.h"
 
 namespace trireme {

@@ -1,4 +1,4 @@
-#include "coordinator/zmq_doors.h"
+#include "coordinator/doors/zmq_doors.h"
 
 #include <fcntl.h>
 #include <sys/eventfd.h>

@@ -11,9 +11,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "coordinator/engine.h"
-#include "coordinator/scheduler.h"
-#include "coordinator/sequence.h"
+#include "coordinator/engine/engine.h"
+#include "coordinator/engine/scheduler.h"
+#include "coordinator/engine/sequence.h"
 
 namespace trireme {
 

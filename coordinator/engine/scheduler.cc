@@ -1,4 +1,4 @@
-#include "coordinator/scheduler.h"
+#include "coordinator/engine/scheduler.h"
 
 #include <algorithm>
 

@@ -13,10 +13,10 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "coordinator/admission.h"
-#include "coordinator/client_outbox.h"
-#include "coordinator/events.h"
-#include "coordinator/peer.h"
+#include "coordinator/doors/admission.h"
+#include "coordinator/doors/client_outbox.h"
+#include "coordinator/doors/peer.h"
+#include "coordinator/engine/events.h"
 #include "proto/client_codec.h"
 
 namespace trireme {

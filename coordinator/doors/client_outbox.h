@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "coordinator/peer.h"
+#include "coordinator/doors/peer.h"
 #include "proto/client_codec.h"
 #include "proto/client_messages.h"
 

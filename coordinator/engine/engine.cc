@@ -1,8 +1,8 @@
-#include "coordinator/engine.h"
+#include "coordinator/engine/engine.h"
 
 #include <algorithm>
 
-#include "coordinator/engine_state.h"
+#include "coordinator/engine/engine_state.h"
 
 namespace trireme {
 

@@ -1,4 +1,4 @@
-#include "coordinator/admission.h"
+#include "coordinator/doors/admission.h"
 
 #include "proto/credit.h"
 

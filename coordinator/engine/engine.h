@@ -11,7 +11,7 @@
 #include <memory>
 #include <vector>
 
-#include "coordinator/events.h"
+#include "coordinator/engine/events.h"
 
 namespace trireme {
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "coordinator/engine_state.h"
+#include "coordinator/engine/engine_state.h"
 #include "model/tokenizer/tokenizer.h"
 #include "proto/credit.h"
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/events.h"
-#include "coordinator/page_pool.h"
-#include "coordinator/stop_text.h"
+#include "coordinator/engine/events.h"
+#include "coordinator/engine/page_pool.h"
+#include "coordinator/engine/stop_text.h"
 #include "model/tokenizer/detokenizer.h"
 
 namespace trireme {

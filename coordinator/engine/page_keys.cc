@@ -1,4 +1,4 @@
-#include "coordinator/page_keys.h"
+#include "coordinator/engine/page_keys.h"
 
 #include <sodium.h>
 
