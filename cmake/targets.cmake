@@ -63,7 +63,7 @@ endfunction()
 function(trireme_emulate_cuda target)
   target_compile_definitions(${target} PUBLIC TRIREME_EMULATED_CUDA)
   target_include_directories(${target} BEFORE PUBLIC
-    ${PROJECT_SOURCE_DIR}/kernels/cuda/emulation/include)
+    ${PROJECT_SOURCE_DIR}/kernels/emulation/include)
   target_compile_options(${target} PUBLIC -Wno-unknown-pragmas -O2)
 endfunction()
 

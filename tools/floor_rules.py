@@ -1,5 +1,6 @@
 """The rules of tidy.py about the house: who may include, link and build what."""
 
+import itertools
 import re
 
 from source_tree import FOLDERS
@@ -23,7 +24,7 @@ RATIONED = (
     (r"mpi\.h$", r"worker/comm/|worker/main\.cc$"),
     (r"nccl", r"worker/comm/\w+\.cc$"),
     (r"zmq", r"(coordinator/doors|worker/control|clients/cpp)/\w+\.cc$"),
-    (r"(cuda|cublas|cub/|thrust/|cooperative_groups)", r"kernels/cuda/|worker/comm/"),
+    (r"(cuda|cublas|cub/|thrust/|cooperative_groups)", r"kernels/(cuda|emulation)/|worker/comm/"),
     (r"toml\+\+", r"base/flags\.cc$"),
     (r"spdlog", r"base/log\.cc$"),
     (r"google/protobuf", r"proto/"),
@@ -67,38 +68,62 @@ def rationed_headers(tree, report):
 
 
 def cycle_from(graph, start):
-    """The nodes of a way from `start` back to it, or None."""
-    ways = [[start]]
+    """The nodes of a path from `start` back to it, or None."""
+    paths = [[start]]
     seen = set()
-    while ways:
-        way = ways.pop()
-        for after in sorted(graph.get(way[-1], ())):
+    while paths:
+        path = paths.pop()
+        for after in sorted(graph.get(path[-1], ())):
             if after == start:
-                return way + [start]
+                return path + [start]
             if after not in seen:
                 seen.add(after)
-                ways.append(way + [after])
+                paths.append(path + [after])
+    return None
+
+
+def folders_above(path):
+    """The folders of a file, from the top one down: a/b/c.h -> a, a/b."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+
+
+def folder_edge(here, there):
+    """The pair of sibling folders, or of a folder and one inside it, that an include connects."""
+    for a, b in itertools.zip_longest(folders_above(here), folders_above(there)):
+        if a != b:
+            return (a or folders_above(here)[-1], b or folders_above(there)[-1])
     return None
 
 
 def include_cycles(tree, report):
-    """No circle of files; none of folders either, where a folder below another is its own."""
+    """No cycle of files, and none of folders at any depth."""
     graphs = ({}, {})
     for file in tree.cpp(*FOLDERS):
         for _, path, quoted in file.includes:
             if not quoted or tree.get(path) is None:
                 continue
-            pairs = ((file.path, path), (file.folder, path.split("/")[0]))
-            for graph, (here, there) in zip(graphs, pairs):
-                if here != there:
-                    graph.setdefault(here, set()).add(there)
+            pairs = ((file.path, path), folder_edge(file.path, path))
+            for graph, pair in zip(graphs, pairs):
+                if pair and pair[0] != pair[1]:
+                    graph.setdefault(pair[0], set()).add(pair[1])
     for graph in graphs:
         told = set()
         for start in sorted(graph):
-            way = None if start in told else cycle_from(graph, start)
-            if way:
-                told.update(way)
-                report(start, 1, "includes go in a circle: " + " -> ".join(way))
+            cycle = None if start in told else cycle_from(graph, start)
+            if cycle:
+                told.update(cycle)
+                report(start, 1, "includes form a cycle: " + " -> ".join(cycle))
+
+
+def emulation_in_production(tree, report):
+    """The emulated device is a test double: nothing that is shipped includes it."""
+    for file in tree.cpp(*FOLDERS):
+        if file.path.startswith("kernels/emulation/"):
+            continue
+        for line, path, _ in file.includes:
+            if path.startswith("kernels/emulation/"):
+                report(file.path, line, "production code does not include the emulation")
 
 
 def cmake_text(file):
@@ -165,6 +190,7 @@ RULES = (
     floors,
     rationed_headers,
     include_cycles,
+    emulation_in_production,
     listed_sources,
     cmake_functions,
     link_floors,

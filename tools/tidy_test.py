@@ -42,13 +42,19 @@ CASES = {
             {"base/a.cc": "#include <toml++/toml.h>\n"},
             {"base/status.h": "#include <spdlog/spdlog.h>\n"},
             {"coordinator/a.h": "#include <zmq.hpp>\n"},
-            {"coordinator/a.cc": "#include <zmq.hpp>\n", "coordinator/b.cc": "#include <zmq.h>\n"},
+            {
+                "coordinator/doors/a.cc": "#include <zmq.hpp>\n",
+                "coordinator/doors/b.cc": "#include <zmq.h>\n",
+            },
             {"worker/comm/a.cc": "#include <nccl.h>\n", "worker/comm/b.cc": "#include <nccl.h>\n"},
             {"model/a.cc": "#include <thread>\n"},
         ],
         [
             {"worker/comm/a.h": "#include <mpi.h>\n", "worker/main.cc": "#include <mpi.h>\n"},
-            {"coordinator/a.cc": "#include <zmq.hpp>\n", "worker/b.cc": "#include <zmq.hpp>\n"},
+            {
+                "coordinator/doors/a.cc": "#include <zmq.hpp>\n",
+                "worker/control/b.cc": "#include <zmq.hpp>\n",
+            },
             {"tests/a.cc": "#include <zmq.hpp>\n"},
             {"base/flags.cc": "#include <toml++/toml.h>\n"},
             {"clients/a.cc": '#include "coordinator/zmq.h"\n'},
@@ -63,8 +69,37 @@ CASES = {
                 "model/b.h": "",
                 "model/c.h": '#include "base/b.h"\n',
             },
+            {  # folders inside a folder
+                "worker/a/a.h": '#include "worker/b/b.h"\n',
+                "worker/a/c.h": "",
+                "worker/b/b.h": "",
+                "worker/b/d.h": '#include "worker/a/c.h"\n',
+            },
+            {  # a folder and one inside it
+                "worker/a.h": '#include "worker/b/b.h"\n',
+                "worker/c.h": "",
+                "worker/b/b.h": "",
+                "worker/b/d.h": '#include "worker/c.h"\n',
+            },
         ],
-        [{"base/a.h": '#include "base/b.h"\n', "base/b.h": "", "base/b.cc": '#include "base/b.h"'}],
+        [
+            {"base/a.h": '#include "base/b.h"\n', "base/b.h": "", "base/b.cc": '#include "base/b.h"'},
+            {
+                "worker/a.h": '#include "worker/b/b.h"\n',
+                "worker/b/b.h": '#include "worker/c/c.h"\n',
+                "worker/c/c.h": "",
+            },
+        ],
+    ),
+    "emulation_in_production": (
+        [
+            {"kernels/cuda/a.h": '#include "kernels/emulation/b.h"\n'},
+            {"worker/a.cc": '#include "kernels/emulation/b.h"\n'},
+        ],
+        [
+            {"kernels/emulation/a.h": '#include "kernels/emulation/b.h"\n'},
+            {"tests/a.cc": '#include "kernels/emulation/b.h"\n'},
+        ],
     ),
     "listed_sources": (
         [

@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "kernels/cpu/cpu_memory.h"
-#include "kernels/cpu/filter.h"
+#include "kernels/cpu/top_k_top_p.h"
 
 namespace trireme {
 

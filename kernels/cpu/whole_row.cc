@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "kernels/cpu/backend.h"
-#include "kernels/cpu/filter.h"
+#include "kernels/cpu/top_k_top_p.h"
 
 namespace trireme {
 

@@ -1,9 +1,9 @@
-// The instructions of the GPU that C++ cannot say: the only file with inline PTX. Two bodies: PTX
-// here for nvcc (sm_80 and up), and plain C++ in emulation/arch_emulated.h for the emulated device,
-// which runs the same kernels on the CPU. Standard CUDA C++ (threadIdx, __syncthreads,
-// __shfl_xor_sync, atomicAdd) is used as it is; the emulation provides it under its own names.
+// GPU instructions that C++ has no name for: the only file with inline PTX (nvcc, sm_80 and up).
+// A build for the emulated device finds a header of the same path first, with the same functions in
+// plain C++ (kernels/emulation/). Standard CUDA C++ (threadIdx, __syncthreads, __shfl_xor_sync,
+// atomicAdd) is used as it is; the emulation provides it under its own names.
 //
-// Shared memory is always the dynamic kind, taken with shared_memory<Layout>(): one struct a
+// Shared memory is always the dynamic kind, taken with shared_memory<Layout>(): one struct per
 // kernel, whose size goes into LaunchConfig::shared_bytes. `__shared__` variables are not used.
 #pragma once
 
@@ -11,22 +11,7 @@
 
 #include <cstdint>
 
-namespace trireme::cuda {
-
-// Element types of activations, weights and pages, as template arguments.
-struct Bf16 {};
-struct Fp16 {};
-
-// D = A B + D of one warp, fp32 sums: A 16 x 16 (rows), B 16 x 8 (columns), D 16 x 8.
-// Lane l holds, with g = l / 4 and q = l % 4:
-//   a[0] = A[g][2q..2q+1], a[1] = A[g+8][2q..], a[2] = A[g][2q+8..], a[3] = A[g+8][2q+8..];
-//   b[0] = B[2q..2q+1][g], b[1] = B[2q+8..][g];  d = D[g][2q], D[g][2q+1], D[g+8][2q],
-//   D[g+8][2q+1].
-}  // namespace trireme::cuda
-
-#ifdef TRIREME_EMULATED_CUDA
-#include "kernels/cuda/emulation/arch_emulated.h"
-#else
+#include "kernels/cuda/arch_types.h"
 
 namespace trireme::cuda {
 
@@ -80,6 +65,11 @@ __device__ __forceinline__ float widen(uint16_t value) {
   return unpack2<E>(value).x;
 }
 
+// D = A B + D of one warp, fp32 sums: A 16 x 16 (rows), B 16 x 8 (columns), D 16 x 8.
+// Lane l holds, with g = l / 4 and q = l % 4:
+//   a[0] = A[g][2q..2q+1], a[1] = A[g+8][2q..], a[2] = A[g][2q+8..], a[3] = A[g+8][2q+8..];
+//   b[0] = B[2q..2q+1][g], b[1] = B[2q+8..][g];  d = D[g][2q], D[g][2q+1], D[g+8][2q],
+//   D[g+8][2q+1].
 template <class E>
 __device__ __forceinline__ void mma_16x8x16(float (&d)[4],
                                             const uint32_t (&a)[4],
@@ -219,5 +209,3 @@ __device__ __forceinline__ void dependency_release() {
 }
 
 }  // namespace trireme::cuda
-
-#endif  // TRIREME_EMULATED_CUDA

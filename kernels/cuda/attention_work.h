@@ -5,9 +5,9 @@
 #include <cstdint>
 
 #include "kernels/cuda/arch.h"
-#include "kernels/cuda/arrival.h"
 #include "kernels/cuda/attention_plan.h"
 #include "kernels/cuda/attention_tile.h"
+#include "kernels/cuda/last_block.h"
 
 namespace trireme::cuda {
 
@@ -322,7 +322,7 @@ __device__ __forceinline__ Partial<kDim>* slots_of(const AttentionWork& work, co
   return reinterpret_cast<Partial<kDim>*>(work.partials) + slot;
 }
 
-// Whether this block is the last of the tile's splits to arrive (arrival.h).
+// Whether this block is the last of the tile's splits to arrive (last_block.h).
 __device__ __forceinline__ bool arrives_last(const AttentionWork& work,
                                              const Unit& unit,
                                              int32_t* word) {

@@ -139,7 +139,7 @@ class CudaBackend final : public Backend {
                 const Norm& norm,
                 Tensor out) override;
 
-  // rows.cu: rows, ids and pages that move
+  // move_rows.cu: rows, ids and pages that move
   void gather_rows(Queue& queue, Tensor in, const int32_t* rows, Tensor out) override;
   void add(Queue& queue, Tensor accumulator, Tensor other) override;
   void copy_pages(Queue& queue,
@@ -166,7 +166,7 @@ class CudaBackend final : public Backend {
   void take_entry(Queue& queue, const StepRing& inputs, std::byte* to) override;
   void post(Queue& queue, const std::byte* from, int64_t bytes, const StepRing& results) override;
 
-  // sample.cu, filter.cu, logprobs.cu
+  // sample.cu, top_k_top_p.cu, logprobs.cu
   void adjust_logits(Queue& queue,
                      Workspace& workspace,
                      Tensor logits,

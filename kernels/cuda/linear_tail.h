@@ -4,7 +4,7 @@
 // What that saves: a launch, and the pause between two of a graph. For device code alone.
 #pragma once
 
-#include "kernels/cuda/arrival.h"
+#include "kernels/cuda/last_block.h"
 #include "kernels/cuda/linear_launch.h"
 #include "kernels/cuda/linear_output.h"
 #include "kernels/cuda/norm_row.h"

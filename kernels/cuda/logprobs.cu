@@ -15,8 +15,8 @@
 #include "kernels/cuda/backend.h"
 #include "kernels/cuda/block_reduce.h"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/ranking.h"
 #include "kernels/cuda/sampling_shape.h"
+#include "kernels/cuda/token_order.h"
 
 namespace trireme::cuda {
 

@@ -15,7 +15,7 @@
 #include "kernels/cuda/block_reduce.h"
 #include "kernels/cuda/draw_rows.h"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/ranking.h"
+#include "kernels/cuda/token_order.h"
 #include "kernels/draw.h"
 
 namespace trireme::cuda {

@@ -8,8 +8,8 @@ set(trireme_cuda_sources
   attention_prefill.cu
   backend.cc
   cuda_queue.cc
+  device_query.cc
   embed.cu
-  filter.cu
   graphs.cc
   linear.cu
   linear_finish.cu
@@ -19,15 +19,15 @@ set(trireme_cuda_sources
   logprobs.cu
   matmul_table.cc
   memory.cc
+  move_rows.cu
   pack.cu
   peer_reduce.cu
   qkv_finish.cu
   reserved_memory.cc
-  rows.cu
   sample.cu
   staging.cc
   step_ring.cu
-  survey.cc
+  top_k_top_p.cu
   weight_stream.cc
 )
 # Of trireme_cuda alone (what needs libraries of NVIDIA's), and what stands in for it.

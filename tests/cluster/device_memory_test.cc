@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "base/cuda_memory.h"
-#include "kernels/cuda/emulation/control.h"
+#include "kernels/emulation/control.h"
 #include "model/planner.h"
 #include "tests/cluster/local_workers.h"
 

@@ -1,5 +1,5 @@
 // Linked into a worker over emulated devices: it sees one, as emulated devices are of one process.
-#include "kernels/cuda/emulation/control.h"
+#include "kernels/emulation/control.h"
 
 namespace trireme::emulation {
 namespace {

@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/cuda/emulation/control.h"
+#include "kernels/emulation/control.h"
 #include "tests/cluster/local_workers.h"
 #include "worker/comm/local_group.h"
 

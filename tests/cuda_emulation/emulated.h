@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "kernels/cuda/arch.h"
-#include "kernels/cuda/emulation/control.h"
+#include "kernels/emulation/control.h"
 
 namespace trireme::emulation {
 

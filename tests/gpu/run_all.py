@@ -263,11 +263,11 @@ def part_sanitizer(run):
     checks = []
     for tool, test, cases in (
         ("memcheck", "norm_test", "*cuda_bfloat16*"),
-        ("memcheck", "rows_test", "*cuda_bfloat16*"),
+        ("memcheck", "move_rows_test", "*cuda_bfloat16*"),
         ("racecheck", "norm_test", "*cuda_bfloat16*"),
         ("memcheck", "attention_test", "*OneTokenSeesOnlyItself*cuda_bfloat16*"),
         ("racecheck", "attention_test", "*OneTokenSeesOnlyItself*cuda_bfloat16*"),
-        ("initcheck", "rows_test", "*cuda_bfloat16*"),
+        ("initcheck", "move_rows_test", "*cuda_bfloat16*"),
         ("memcheck", "sample_test", "*cuda_bfloat16*"),
     ):
         command = [found, "--tool", tool, "--error-exitcode", "9"]

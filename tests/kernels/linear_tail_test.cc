@@ -3,7 +3,7 @@
 #include "kernels/cuda/linear_launch.h"
 #include "tests/kernels/cache_fixture.h"
 #ifdef TRIREME_EMULATED_CUDA
-#include "kernels/cuda/emulation/control.h"
+#include "kernels/emulation/control.h"
 #endif
 
 namespace trireme {

@@ -2,7 +2,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "kernels/cpu/filter.h"
+#include "kernels/cpu/top_k_top_p.h"
 #include "kernels/draw.h"
 #include "tests/kernels/sample_fixture.h"
 #include "tests/test_data.h"

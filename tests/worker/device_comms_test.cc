@@ -10,7 +10,7 @@
 
 #include "base/dtype.h"
 #include "kernels/cpu_backend.h"
-#include "kernels/cuda/emulation/control.h"
+#include "kernels/emulation/control.h"
 #include "tests/worker/emulated_rank.h"
 #include "tests/worker/rank_threads.h"
 #include "worker/comm/local_group.h"

@@ -8,8 +8,8 @@
 
 #include "base/dtype.h"
 #include "base/philox.h"
-#include "kernels/cuda/emulation/control.h"
 #include "kernels/cuda/peer_reduce.h"
+#include "kernels/emulation/control.h"
 #include "tests/worker/emulated_rank.h"
 #include "tests/worker/rank_threads.h"
 #include "worker/comm/local_comm.h"

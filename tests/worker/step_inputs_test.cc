@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/emulation/control.h"
 #include "kernels/cuda_backend.h"
+#include "kernels/emulation/control.h"
 
 namespace trireme {
 namespace {

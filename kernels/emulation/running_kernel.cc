@@ -1,9 +1,9 @@
-#include "kernels/cuda/emulation/running_kernel.h"
+#include "kernels/emulation/running_kernel.h"
 
 #include <algorithm>
 #include <numeric>
 
-#include "kernels/cuda/emulation/control.h"
+#include "kernels/emulation/control.h"
 
 namespace trireme::emulation {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/cpu/filter.h"
+#include "kernels/cpu/top_k_top_p.h"
 
 #include <algorithm>
 #include <bit>

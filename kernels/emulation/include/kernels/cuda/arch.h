@@ -1,5 +1,5 @@
-// The instructions of kernels/cuda/arch.h on the emulated device. Included by that file only, which
-// says what each does.
+// The functions of kernels/cuda/arch.h on the emulated device, in plain C++. Found under that path
+// before the real one, as the CUDA headers beside it are.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "base/dtype.h"
+#include "kernels/cuda/arch_types.h"
 
 namespace trireme::emulation {
 

@@ -1,8 +1,8 @@
-#include "kernels/cuda/emulation/device.h"
+#include "kernels/emulation/device.h"
 
 #include <algorithm>
 
-#include "kernels/cuda/emulation/control.h"
+#include "kernels/emulation/control.h"
 
 namespace trireme::emulation {
 namespace {

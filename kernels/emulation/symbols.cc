@@ -1,4 +1,4 @@
-#include "kernels/cuda/emulation/symbols.h"
+#include "kernels/emulation/symbols.h"
 
 #include <cxxabi.h>
 #include <elf.h>

@@ -1,4 +1,4 @@
-#include "kernels/cuda/emulation/control.h"
+#include "kernels/emulation/control.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "base/flags.h"
-#include "kernels/cuda/emulation/runtime.h"
+#include "kernels/emulation/runtime.h"
 
 namespace trireme::emulation {
 namespace {

@@ -2,7 +2,7 @@
 // what its pointers point to is read when it runs.
 #include <algorithm>
 
-#include "kernels/cuda/emulation/runtime.h"
+#include "kernels/emulation/runtime.h"
 
 using trireme::emulation::enter;
 using trireme::emulation::Graph;

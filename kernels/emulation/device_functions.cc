@@ -1,4 +1,4 @@
-#include "kernels/cuda/emulation/device_functions.h"
+#include "kernels/emulation/device_functions.h"
 
 #include <algorithm>
 

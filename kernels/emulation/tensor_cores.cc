@@ -1,4 +1,4 @@
-// What the tensor cores and ldmatrix do, by the layouts that kernels/cuda/arch.h describes.
+// Matrix products of tensor cores and ldmatrix, by the layouts in kernels/cuda/arch.h.
 #include "kernels/cuda/arch.h"
 
 namespace trireme::emulation {

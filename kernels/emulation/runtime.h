@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/cuda/emulation/control.h"
-#include "kernels/cuda/emulation/device.h"
+#include "kernels/emulation/control.h"
+#include "kernels/emulation/device.h"
 
 namespace trireme::emulation {
 

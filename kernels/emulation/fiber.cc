@@ -1,4 +1,4 @@
-#include "kernels/cuda/emulation/fiber.h"
+#include "kernels/emulation/fiber.h"
 
 #include <pthread.h>
 #include <sys/mman.h>

@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/emulation/delayed_stores.h"
-#include "kernels/cuda/emulation/fiber.h"
-#include "kernels/cuda/emulation/random.h"
-#include "kernels/cuda/emulation/vector_types.h"
+#include "kernels/emulation/delayed_stores.h"
+#include "kernels/emulation/fiber.h"
+#include "kernels/emulation/random.h"
+#include "kernels/emulation/vector_types.h"
 
 // Of the block that runs on this OS thread.
 extern constinit thread_local uint3 blockIdx;

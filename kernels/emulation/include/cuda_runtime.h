@@ -1,5 +1,5 @@
 // The part of CUDA's runtime API that this project uses, for kernels and host code that g++
-// compiles and the CPU runs (kernels/cuda/emulation/README.md). Names, types and meanings are those
+// compiles and the CPU runs (kernels/emulation/README.md). Names, types and meanings are those
 // of the CUDA Toolkit 13; what is missing here is not used by the project. Found before any real
 // header.
 #pragma once
@@ -11,8 +11,8 @@
 #include <tuple>
 #include <utility>
 
-#include "kernels/cuda/emulation/device_functions.h"
-#include "kernels/cuda/emulation/vector_types.h"
+#include "kernels/emulation/device_functions.h"
+#include "kernels/emulation/vector_types.h"
 
 enum cudaError_t {
   cudaSuccess = 0,

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/emulation/runtime.h"
+#include "kernels/emulation/runtime.h"
 
 using trireme::emulation::enter;
 using trireme::emulation::refuse_in_capture;

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/cuda/emulation/running_kernel.h"
+#include "kernels/emulation/running_kernel.h"
 
 namespace trireme::emulation {
 

@@ -1,4 +1,4 @@
-#include "kernels/cuda/emulation/delayed_stores.h"
+#include "kernels/emulation/delayed_stores.h"
 
 #include <algorithm>
 #include <cstring>

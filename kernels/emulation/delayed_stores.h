@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/cuda/emulation/random.h"
+#include "kernels/emulation/random.h"
 
 namespace trireme::emulation {
 

@@ -1,10 +1,10 @@
-#include "kernels/cuda/emulation/runtime.h"
+#include "kernels/emulation/runtime.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
-#include "kernels/cuda/emulation/symbols.h"
+#include "kernels/emulation/symbols.h"
 
 namespace trireme::emulation {
 namespace {

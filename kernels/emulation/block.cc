@@ -1,9 +1,9 @@
-#include "kernels/cuda/emulation/block.h"
+#include "kernels/emulation/block.h"
 
 #include <algorithm>
 #include <numeric>
 
-#include "kernels/cuda/emulation/control.h"
+#include "kernels/emulation/control.h"
 
 constinit thread_local uint3 blockIdx = {};
 constinit thread_local dim3 blockDim = {};

@@ -1,14 +1,14 @@
 // draw_whole: temperature, top-k, top-p and min-p over whole rows, then the draw of sample.cu;
 // docs/numerics.md, "The draw", steps 4 to 8.
 //
-// An id's rank is 53 bits (ranking.h): its value's key, then its id. top-k and top-p keep all ranks
-// from one threshold up, which is found digit by digit, greatest first: 11, 11, 10, 11 and 10 bits.
-// The first digit's histogram is made by many blocks a row, the rest by one block a row over the
-// ids of one bucket, in shared memory as soon as they fit.
-// The mass of an id is e^(x - greatest) in units of 2^-41, an integer: sums are exact in any order,
-// so the kept set depends on the row alone. It is the definition's, but that an id may go the other
-// way where the sum before it lies within 2^-22 of the whole of top_p times the whole: e^x is good
-// to 2 units in the last place of fp32, and 2^21 ids lose less than one unit each.
+// An id's rank is 53 bits (token_order.h): its value's key, then its id. top-k and top-p keep all
+// ranks from one threshold up, which is found digit by digit, greatest first: 11, 11, 10, 11 and 10
+// bits. The first digit's histogram is made by many blocks a row, the rest by one block a row over
+// the ids of one bucket, in shared memory as soon as they fit. The mass of an id is e^(x -
+// greatest) in units of 2^-41, an integer: sums are exact in any order, so the kept set depends on
+// the row alone. It is the definition's, but that an id may go the other way where the sum before
+// it lies within 2^-22 of the whole of top_p times the whole: e^x is good to 2 units in the last
+// place of fp32, and 2^21 ids lose less than one unit each.
 //
 // Kernels: scale (divide, greatest), count (histogram), select (thresholds), the draw.
 // Bound: bytes, 4 ids (2 + 1 + up to 3 + 1). Share of peak: not yet measured.
@@ -21,7 +21,7 @@
 #include "kernels/cuda/block_reduce.h"
 #include "kernels/cuda/draw_rows.h"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/ranking.h"
+#include "kernels/cuda/token_order.h"
 #include "kernels/draw.h"
 
 namespace trireme::cuda {

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <type_traits>
 
-#include "kernels/cuda/emulation/block.h"
-#include "kernels/cuda/emulation/vector_types.h"
+#include "kernels/emulation/block.h"
+#include "kernels/emulation/vector_types.h"
 
 // NOLINTBEGIN(bugprone-reserved-identifier): the names are CUDA's
 

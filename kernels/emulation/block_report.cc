@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <map>
 
-#include "kernels/cuda/emulation/block.h"
-#include "kernels/cuda/emulation/symbols.h"
+#include "kernels/emulation/block.h"
+#include "kernels/emulation/symbols.h"
 
 namespace trireme::emulation {
 namespace {

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "kernels/cuda/emulation/runtime.h"
+#include "kernels/emulation/runtime.h"
 
 using trireme::emulation::enter;
 using trireme::emulation::MemoryKind;
