@@ -83,7 +83,7 @@ CASES = {
             },
         ],
         [
-            {"base/a.h": '#include "base/b.h"\n', "base/b.h": "", "base/b.cc": '#include "base/b.h"'},
+            {"base/a.h": '#include "base/b.h"\n', "base/b.h": "", "base/c.cc": ""},
             {
                 "worker/a.h": '#include "worker/b/b.h"\n',
                 "worker/b/b.h": '#include "worker/c/c.h"\n',
@@ -222,7 +222,7 @@ CASES = {
             {"base/a.cc": "class A {\n  int member = 0;\n};\nint A::f() {\n  int b = 3;\n}\n"},
             {"base/a.cc": "A::A() : a_{1}, b_{2} {\n  int x = 3;\n}\nA::B A::c() { return {}; }\n"},
             {"base/a.cc": "void f() {\n  static const int kTable[] = {1};\n}\n"},
-            {"kernels/cuda/emulation/a.cc": "thread_local int device = 0;\n"},
+            {"kernels/emulation/a.cc": "thread_local int device = 0;\n"},
             {"tests/a.cc": "int allocations = 0;\n"},
         ],
     ),
