@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 
 #include "base/text.h"
 
@@ -48,7 +49,7 @@ StatusOr<int64_t> parse_scaled(const std::string& text,
       return static_cast<int64_t>(value * row.factor);
     }
   }
-  return invalid("TRI-ARGS-003", "\"", text, "\" is no such number; write it like ", example);
+  return invalid("TRI-ARGS-003", "\"{}\" is no such number; write it like {}", text, example);
 }
 
 template <class Number>
@@ -57,16 +58,15 @@ StatusOr<Number> parse_number(const std::string& text) {
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && rest == text.data() + text.size() && !text.empty()) return value;
   return invalid("TRI-ARGS-003",
-                 "\"",
+                 "\"{}\" is not {}",
                  text,
-                 "\" is not ",
                  std::is_integral_v<Number> ? "an integer that fits" : "a number");
 }
 
 StatusOr<bool> parse_switch(const std::string& text) {
   if (text == "true" || text == "1" || text == "yes" || text == "on") return true;
   if (text == "false" || text == "0" || text == "no" || text == "off") return false;
-  return invalid("TRI-ARGS-003", "\"", text, "\" is neither true nor false");
+  return invalid("TRI-ARGS-003", "\"{}\" is neither true nor false", text);
 }
 
 // "max-tokens" -> "TRIREME_MAX_TOKENS"
@@ -93,7 +93,9 @@ std::string text_of(const toml::node& node) {
     for (const toml::node& item : *node.as_array()) parts.push_back(text_of(item));
     return join(parts, ",");
   }
-  return concat(toml::node_view<const toml::node>(node));
+  std::ostringstream text;
+  text << toml::node_view<const toml::node>(node);
+  return text.str();
 }
 
 }  // namespace
@@ -168,7 +170,7 @@ void FlagSet::add(const std::string& name,
                   const std::string& help,
                   const std::string& group) {
   Flag& flag = insert(name, help, group);
-  flag.default_text = concat(*target);
+  flag.default_text = format_text("{}", *target);
   flag.read = number_reader(target);
 }
 
@@ -177,7 +179,7 @@ void FlagSet::add(const std::string& name,
                   const std::string& help,
                   const std::string& group) {
   Flag& flag = insert(name, help, group);
-  flag.default_text = concat(*target);
+  flag.default_text = format_text("{}", *target);
   flag.read = number_reader(target);
 }
 
@@ -186,7 +188,7 @@ void FlagSet::add(const std::string& name,
                   const std::string& help,
                   const std::string& group) {
   Flag& flag = insert(name, help, group);
-  flag.default_text = concat(*target);
+  flag.default_text = format_text("{}", *target);
   flag.read = number_reader(target);
 }
 
@@ -195,7 +197,7 @@ void FlagSet::add(const std::string& name,
                   const std::string& help,
                   const std::string& group) {
   Flag& flag = insert(name, help, group);
-  flag.default_text = concat(*target);
+  flag.default_text = format_text("{:g}", *target);
   flag.read = number_reader(target);
 }
 
@@ -204,7 +206,7 @@ void FlagSet::add(const std::string& name,
                   const std::string& help,
                   const std::string& group) {
   Flag& flag = insert(name, help, group);
-  flag.default_text = concat(*target);
+  flag.default_text = format_text("{:g}", *target);
   flag.read = number_reader(target);
 }
 
@@ -298,7 +300,7 @@ void FlagSet::set(Flag& flag, const std::string& text, Origin origin) {
                               : origin == Origin::kFile      ? flag.name
                                                              : "--" + flag.name;
     return complain(
-        invalid(id, where, ": ", message.substr(std::min(message.size(), id.size() + 2))));
+        invalid(id, "{}: {}", where, message.substr(std::min(message.size(), id.size() + 2))));
   }
   flag.origin = origin;
   flag.shown = flag.repeats && !flag.shown.empty() ? flag.shown + ", " + text : text;
@@ -319,7 +321,7 @@ size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
   }
   if (!name.starts_with("--")) {
     if (name.size() > 1 && name[0] == '-') {
-      complain(invalid("TRI-ARGS-001", "unknown flag ", name, "; see ", program_, " --help"));
+      complain(invalid("TRI-ARGS-001", "unknown flag {}; see {} --help", name, program_));
     } else {
       rest.push_back(arguments[at]);
     }
@@ -338,12 +340,10 @@ size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
   if (flag == nullptr) {
     const std::string near = nearest(name, names());
     complain(invalid("TRI-ARGS-001",
-                     "unknown flag --",
+                     "unknown flag --{}{} ({} --help lists them)",
                      name,
-                     near.empty() ? "" : concat("; did you mean --", near, "?"),
-                     " (",
-                     program_,
-                     " --help lists them)"));
+                     near.empty() ? "" : format_text("; did you mean --{}?", near),
+                     program_));
     const bool has_value = at + 1 < arguments.size() && !arguments[at + 1].starts_with("-");
     return at + (has_value && !value ? 2 : 1);
   }
@@ -354,7 +354,7 @@ size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
     return at + (has_word ? 2 : 1);
   }
   if (!value && at + 1 >= arguments.size()) {
-    complain(invalid("TRI-ARGS-002", "--", name, " needs a value"));
+    complain(invalid("TRI-ARGS-002", "--{} needs a value", name));
     return at + 1;
   }
   set(*flag, value ? *value : arguments[at + 1], Origin::kFlag);
@@ -373,18 +373,17 @@ void FlagSet::read_environment() {
 static StatusOr<toml::table> parse_toml(const std::string& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
-    return invalid("TRI-ARGS-004", "--config ", path, " is a folder; name a TOML file");
+    return invalid("TRI-ARGS-004", "--config {} is a folder; name a TOML file", path);
   }
   try {
     return toml::parse_file(path);
   } catch (const toml::parse_error& failure) {
     return invalid(
         "TRI-ARGS-004",
-        "--config ",
+        "--config {}: {}{}",
         path,
-        ": ",
         std::string(failure.description()),
-        failure.source().begin ? concat(" (line ", failure.source().begin.line, ")") : "");
+        failure.source().begin ? format_text(" (line {})", failure.source().begin.line) : "");
   }
 }
 
@@ -405,11 +404,10 @@ void FlagSet::read_file(const std::string& path) {
     }
     const std::string near = nearest(name, names());
     complain(invalid("TRI-ARGS-005",
+                     "{}: unknown key \"{}\"{}",
                      path,
-                     ": unknown key \"",
                      std::string(key.str()),
-                     "\"",
-                     near.empty() ? "" : concat("; did you mean \"", near, "\"?")));
+                     near.empty() ? "" : format_text("; did you mean \"{}\"?", near)));
   }
 }
 
@@ -445,13 +443,13 @@ StatusOr<std::vector<std::string>> FlagSet::parse(const std::vector<std::string>
 
 std::string FlagSet::help(bool all) const {
   constexpr size_t kScreenFlags = 18;
-  std::string text = concat("usage: ", program_, " [flags]\n");
+  std::string text = format_text("usage: {} [flags]\n", program_);
   if (!summary_.empty()) text += summary_ + "\n";
   std::string group = "\n";
   size_t shown = 0;
   for (const Flag& flag : flags_) {
     if (!all && ++shown > kScreenFlags) {
-      text += "\n--help-all lists " + concat(flags_.size() - kScreenFlags) + " more\n";
+      text += "\n--help-all lists " + format_text("{}", flags_.size() - kScreenFlags) + " more\n";
       break;
     }
     if (flag.group != group) text += "\n" + (flag.group.empty() ? "Flags" : flag.group) + "\n";
@@ -478,8 +476,8 @@ std::vector<std::string> FlagSet::effective() const {
   std::vector<std::string> lines;
   for (const Flag& flag : flags_) {
     if (flag.origin == Origin::kDefault) continue;
-    lines.push_back(
-        concat(flag.name, " = ", flag.shown, " (", kOrigins[static_cast<int>(flag.origin)], ")"));
+    lines.push_back(format_text(
+        "{} = {} ({})", flag.name, flag.shown, kOrigins[static_cast<int>(flag.origin)]));
   }
   return lines;
 }

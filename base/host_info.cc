@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -39,7 +38,7 @@ std::unique_ptr<addrinfo, FreeAddresses> look_up(const std::string& host, int po
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
-  const std::string service = concat(port);
+  const std::string service = format_text("{}", port);
   if (::getaddrinfo(host.c_str(), port > 0 ? service.c_str() : nullptr, &hints, &list) != 0) {
     return nullptr;
   }
@@ -66,17 +65,22 @@ int64_t usable_memory_bytes() {
   return available;
 }
 
+int cores_within_quota(int cores, const std::string& quota) {
+  std::istringstream numbers(quota);
+  double runtime_us = 0;
+  double period_us = 0;
+  if (!(numbers >> runtime_us >> period_us) || period_us <= 0) return cores;
+  return std::clamp(static_cast<int>(runtime_us / period_us), 1, std::max(1, cores));
+}
+
 int usable_core_count() {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  int count = ::sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+  cpu_set_t affinity;
+  CPU_ZERO(&affinity);
+  const bool known = ::sched_getaffinity(0, sizeof affinity, &affinity) == 0;
   std::ifstream file("/sys/fs/cgroup/cpu.max");
-  double quota = 0;
-  double period = 0;
-  if (file >> quota >> period && period > 0) {
-    count = std::min(count, std::max(1, static_cast<int>(std::ceil(quota / period))));
-  }
-  return count;
+  std::string quota;
+  std::getline(file, quota);
+  return cores_within_quota(known ? CPU_COUNT(&affinity) : 1, quota);
 }
 
 std::string host_name() {
@@ -85,19 +89,9 @@ std::string host_name() {
   return name;
 }
 
-std::string cpu_isa() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
-    return __builtin_cpu_supports("avx512bf16") ? "avx512_bf16" : "avx512";
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
-#endif
-  return "portable";
-}
-
 std::string find_program(const std::string& name) {
   for (const std::string& folder : split(environment("PATH").value_or(""), ':')) {
-    std::string path = concat(folder, "/", name);
+    std::string path = format_text("{}/{}", folder, name);
     if (!folder.empty() && ::access(path.c_str(), X_OK) == 0) return path;
   }
   return "";

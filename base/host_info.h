@@ -1,4 +1,4 @@
-// What this machine has, read from /proc and /sys: for `doctor` and for the check before launch.
+// Facts about this host: memory, cores, names, addresses. Read from /proc and /sys at each call.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +7,15 @@
 
 namespace trireme {
 
-// What processes may still take: the machine's, or the control group's if that is less. -1:
-// unknown.
+// Memory that processes may still take: the machine's available memory, or what the control group
+// has left if that is less. -1: unknown.
 int64_t usable_memory_bytes();
-int usable_core_count();  // affinity, cut by the control group's quota
+// Cores that this process may use: its affinity, limited by the control group's quota.
+int usable_core_count();
+// At most `cores`; `quota` is the text of cpu.max ("150000 100000": 1.5 cores; "max 100000": no
+// limit). Rounded down, at least 1: a thread more than the quota pays for is throttled.
+int cores_within_quota(int cores, const std::string& quota);
 std::string host_name();
-// The widest vector instructions that the CPU kernels use: "portable", "avx2", "avx512", ...
-std::string cpu_isa();
 // The path of a program in PATH, or "".
 std::string find_program(const std::string& name);
 // The folder of this program, with its neighbours trireme-coordinator and trireme-worker.

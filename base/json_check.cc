@@ -28,14 +28,11 @@ class Checker {
  private:
   Status stop(std::string_view why) const {
     return invalid(id_,
+                   "{} is not JSON at byte {} of {}: {}; fetch the file again",
                    subject_,
-                   " is not JSON at byte ",
                    at_,
-                   " of ",
                    text_.size(),
-                   ": ",
-                   why,
-                   "; fetch the file again");
+                   why);
   }
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   void skip_space() {
@@ -46,7 +43,7 @@ class Checker {
   }
 
   Status value(int depth) {
-    if (depth > kMaxDepth) return stop(concat("more than ", kMaxDepth, " levels"));
+    if (depth > kMaxDepth) return stop(format_text("more than {} levels", kMaxDepth));
     switch (peek()) {
       case '{':
         return object(depth);

@@ -1,22 +1,178 @@
 #include "base/log.h"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <mutex>
+#include <utility>
 
 namespace trireme {
+namespace {
 
-void start_log(const std::string& process, LogLevel least) {
-  auto logger = std::make_shared<spdlog::logger>(
-      process, std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
-  logger->set_pattern("%H:%M:%S.%e %n %^%l%$ %v");
-  logger->set_level(static_cast<spdlog::level::level_enum>(static_cast<int>(least) + 1));
-  logger->flush_on(spdlog::level::info);
-  spdlog::set_default_logger(logger);
+constexpr size_t kMaxLineBytes = 4096;            // PIPE_BUF: a pipe takes it whole or not at all
+constexpr off_t kMaxFileBytes = off_t{16} << 20;  // a larger file is set aside at the next start
+constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+  }
+  return spdlog::level::info;
 }
 
-void log_debug(const std::string& text) { spdlog::debug("{}", text); }
-void log_info(const std::string& text) { spdlog::info("{}", text); }
-void log_warning(const std::string& text) { spdlog::warn("{}", text); }
-void log_error(const std::string& text) { spdlog::error("{}", text); }
+// Writes each line with one write(2), and only where that cannot block.
+class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  DescriptorSink(int fd, bool owned) : fd_(fd), owned_(owned) {}
+  ~DescriptorSink() override {
+    if (owned_) ::close(fd_);
+  }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    if (line.size() > kMaxLineBytes) {
+      line.resize(kMaxLineBytes);
+      line[kMaxLineBytes - 1] = '\n';
+    }
+    pollfd wait{fd_, POLLOUT, 0};
+    if (::poll(&wait, 1, 0) != 1 || (wait.revents & POLLOUT) == 0) {
+      ++dropped_;
+      return;
+    }
+    if (dropped_ > 0) tell_dropped();
+    [[maybe_unused]] const ssize_t written = ::write(fd_, line.data(), line.size());
+  }
+
+  void tell_dropped() {
+    const std::string line = fmt::format("... {} log lines were dropped\n", dropped_);
+    if (::write(fd_, line.data(), line.size()) > 0) dropped_ = 0;
+  }
+
+  void flush_() override {}
+
+  const int fd_;
+  const bool owned_;
+  int64_t dropped_ = 0;
+};
+
+StatusOr<int> open_file(const std::string& path) {
+  struct stat status {};
+  std::error_code error;
+  if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+      status.st_size > kMaxFileBytes) {
+    std::filesystem::rename(path, path + ".1", error);
+  }
+  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+  if (fd >= 0) return fd;
+  return invalid("TRI-ARGS-026",
+                 "--log-file {} cannot be opened: {}; name a file in a folder that can be written",
+                 path,
+                 std::strerror(errno));
+}
+
+void append_value(std::string& text, std::string_view value) {
+  const bool plain =
+      !value.empty() && value.find_first_of(" \"=\\") == std::string_view::npos &&
+      std::ranges::all_of(value, [](unsigned char c) { return c > ' ' && c != 127; });
+  if (plain) {
+    text += value;
+    return;
+  }
+  text += '"';
+  for (const char c : value) {
+    if (c == '"' || c == '\\') text += '\\';
+    if (static_cast<unsigned char>(c) < ' ' || c == 127) {
+      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      text += c;
+    }
+  }
+  text += '"';
+}
+
+}  // namespace
+
+StatusOr<LogLevel> parse_log_level(std::string_view name) {
+  for (size_t i = 0; i < kLevels.size(); ++i) {
+    if (kLevels[i] == name) return static_cast<LogLevel>(i);
+  }
+  return invalid("TRI-ARGS-025", "--log-level {} is unknown; allowed are {}", name, join(kLevels));
+}
+
+Status start_log(const LogOptions& options) {
+  int fd = STDERR_FILENO;
+  if (!options.file.empty()) {
+    ASSIGN_OR_RETURN(fd, open_file(options.file));
+  }
+  auto logger = std::make_shared<spdlog::logger>(
+      options.process, std::make_shared<DescriptorSink>(fd, !options.file.empty()));
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %n %v", spdlog::pattern_time_type::utc);
+  logger->set_level(spdlog_level(options.level));
+  spdlog::set_default_logger(logger);
+  return ok_status();
+}
+
+void log_event(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
+  const auto at = spdlog_level(level);
+  spdlog::logger* const logger = spdlog::default_logger_raw();
+  if (logger == nullptr || logger->name().empty() || !logger->should_log(at)) return;
+  logger->log(at, "{}", log_text(event, fields));
+}
+
+std::string log_text(std::string_view event, std::initializer_list<LogField> fields) {
+  std::string text = "event=";
+  text += event;
+  for (const LogField& field : fields) {
+    text += ' ';
+    text += field.key();
+    text += '=';
+    append_value(text, field.value());
+  }
+  return text;
+}
+
+bool is_log_line(std::string_view line) {
+  constexpr std::string_view kShape = "dddd-dd-ddTdd:dd:dd.dddZ ";
+  if (line.size() < kShape.size()) return false;
+  for (size_t i = 0; i < kShape.size(); ++i) {
+    const bool digit = line[i] >= '0' && line[i] <= '9';
+    if (kShape[i] == 'd' ? !digit : line[i] != kShape[i]) return false;
+  }
+  return line.find(" event=") != std::string_view::npos;
+}
+
+bool LogLimit::allow(TimeUs now_us) {
+  if (window_us_ < 0 || now_us - window_us_ >= 1'000'000) {
+    window_us_ = now_us;
+    in_window_ = 0;
+  }
+  if (in_window_ < per_second_) {
+    ++in_window_;
+    return true;
+  }
+  ++suppressed_;
+  return false;
+}
+
+int64_t LogLimit::take_suppressed() { return std::exchange(suppressed_, 0); }
 
 }  // namespace trireme

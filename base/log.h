@@ -1,19 +1,81 @@
-// Log lines on stderr: time, level, text. One line a call, safe from any thread.
+// The log of a process: one line per event, for people and for grep.
+//
+//   2026-01-31T08:15:02.123Z info coordinator event=group_ready group=0 epoch=3 pages=4096
+//
+// Values with spaces, quotes or control characters are quoted. A line is one write of at most 4
+// KiB; where nobody takes it (a full pipe) it is dropped and counted, so that logging never blocks.
+// Safe from any thread. Allocates: not for the path of a step.
 #pragma once
 
+#include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "base/clock.h"
+#include "base/status.h"
 
 namespace trireme {
 
-enum class LogLevel : int { kDebug, kInfo, kWarning, kError };
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
-// Sets the process's name at the head of each line and the least level that is written. Called once
-// in main, before other threads start.
-void start_log(const std::string& process, LogLevel least);
+// "debug", "info", "warning" or "error". TRI-ARGS-025: another name.
+StatusOr<LogLevel> parse_log_level(std::string_view name);
 
-void log_debug(const std::string& text);
-void log_info(const std::string& text);
-void log_warning(const std::string& text);
-void log_error(const std::string& text);
+struct LogOptions {
+  std::string process;  // "coordinator", "rank"
+  LogLevel level = LogLevel::kInfo;
+  std::string file;  // appended to; several processes may share it. Empty: stderr
+};
+
+// Called once in main, before other threads start; until then nothing is written.
+// TRI-ARGS-026: the file cannot be opened.
+Status start_log(const LogOptions& options);
+
+// A key and a value as text.
+class LogField {
+ public:
+  LogField(std::string_view key, std::string_view value) : key_(key), value_(value) {}
+  LogField(std::string_view key, const char* value) : key_(key), value_(value) {}
+  LogField(std::string_view key, const std::string& value) : key_(key), value_(value) {}
+  LogField(std::string_view key, const Status& value) : key_(key), value_(message_of(value)) {}
+  LogField(std::string_view key, bool value) : key_(key), value_(value ? "true" : "false") {}
+  template <class Number>
+  requires std::is_arithmetic_v<Number> LogField(std::string_view key, Number value)
+      : key_(key), value_(fmt::format("{}", value)) {}
+
+  std::string_view key() const { return key_; }
+  std::string_view value() const { return value_; }
+
+ private:
+  std::string_view key_;
+  std::string value_;
+};
+
+void log_event(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
+
+// The text of a line after the process: "event=group_lost group=0 cause=\"rank 1: ...\"".
+std::string log_text(std::string_view event, std::initializer_list<LogField> fields);
+
+// Whether a line of a process's stderr is one of its log.
+bool is_log_line(std::string_view line);
+
+// At most so many events per second; used where a peer decides how often an event happens.
+class LogLimit {
+ public:
+  explicit LogLimit(int per_second) : per_second_(per_second) {}
+
+  // Whether an event at this time is written.
+  bool allow(TimeUs now_us);
+  // Events that were not, since the last call.
+  int64_t take_suppressed();
+
+ private:
+  const int per_second_;
+  TimeUs window_us_ = -1;  // start of the current second
+  int in_window_ = 0;
+  int64_t suppressed_ = 0;
+};
 
 }  // namespace trireme

@@ -9,6 +9,13 @@ static size_t id_length(std::string_view message) {
   return colon == std::string_view::npos || colon > 20 ? 0 : colon;
 }
 
+std::string detail::with_id(std::string_view id, fmt::string_view format, fmt::format_args args) {
+  std::string text(id);
+  text += ": ";
+  text += fmt::vformat(format, args);
+  return text;
+}
+
 std::string message_of(const Status& status) {
   return std::string(status.message().data(), status.message().size());
 }
@@ -20,7 +27,7 @@ std::string error_id(const Status& status) {
 
 Status status_from_wire(std::string_view id, std::string_view message) {
   if (id_length(message) > 0) return absl::UnknownError(std::string(message));
-  return absl::UnknownError(concat(id, ": ", message));
+  return absl::UnknownError(format_text("{}: {}", id, message));
 }
 
 }  // namespace trireme

@@ -16,31 +16,48 @@ using Status = absl::Status;
 template <class T>
 using StatusOr = absl::StatusOr<T>;
 
+namespace detail {
+// "TRI-LOAD-007: " and the formatted text.
+std::string with_id(std::string_view id, fmt::string_view format, fmt::format_args args);
+}  // namespace detail
+
 inline Status ok_status() { return absl::OkStatus(); }
 
 // Bad usage, configuration, file or request: the caller must change something.
-template <class... Parts>
-Status invalid(std::string_view id, const Parts&... parts) {
-  return absl::InvalidArgumentError(concat(id, ": ", parts...));
+template <class... Args>
+Status invalid(std::string_view id,
+               FormatString<std::type_identity_t<Args>...> format,
+               const Args&... args) {
+  return absl::InvalidArgumentError(
+      detail::with_id(id, format.checked, fmt::make_format_args(args...)));
 }
 
 // The world did not do its part now (port in use, host silent, memory short): trying again may
 // help.
-template <class... Parts>
-Status unavailable(std::string_view id, const Parts&... parts) {
-  return absl::UnavailableError(concat(id, ": ", parts...));
+template <class... Args>
+Status unavailable(std::string_view id,
+                   FormatString<std::type_identity_t<Args>...> format,
+                   const Args&... args) {
+  return absl::UnavailableError(
+      detail::with_id(id, format.checked, fmt::make_format_args(args...)));
 }
 
 // A wait reached its deadline.
-template <class... Parts>
-Status timed_out(std::string_view id, const Parts&... parts) {
-  return absl::DeadlineExceededError(concat(id, ": ", parts...));
+template <class... Args>
+Status timed_out(std::string_view id,
+                 FormatString<std::type_identity_t<Args>...> format,
+                 const Args&... args) {
+  return absl::DeadlineExceededError(
+      detail::with_id(id, format.checked, fmt::make_format_args(args...)));
 }
 
 // A bound is reached: queue full, no page left.
-template <class... Parts>
-Status exhausted(std::string_view id, const Parts&... parts) {
-  return absl::ResourceExhaustedError(concat(id, ": ", parts...));
+template <class... Args>
+Status exhausted(std::string_view id,
+                 FormatString<std::type_identity_t<Args>...> format,
+                 const Args&... args) {
+  return absl::ResourceExhaustedError(
+      detail::with_id(id, format.checked, fmt::make_format_args(args...)));
 }
 
 // "TRI-LOAD-007" of a status made above, "" if it has none.

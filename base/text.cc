@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 namespace trireme {
@@ -48,8 +49,8 @@ static size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string format_seconds(double seconds) {
   const int64_t whole = std::llround(seconds);
-  if (whole >= 3600) return concat(whole / 3600, " h ", whole % 3600 / 60, " min");
-  if (whole >= 60) return concat(whole / 60, " min ", whole % 60, " s");
+  if (whole >= 3600) return format_text("{} h {} min", whole / 3600, whole % 3600 / 60);
+  if (whole >= 60) return format_text("{} min {} s", whole / 60, whole % 60);
   char text[32];
   if (seconds < 0.9995) {
     std::snprintf(text, sizeof text, "%.0f ms", seconds * 1e3);

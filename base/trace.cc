@@ -15,7 +15,7 @@ Status write_file(const std::string& path, const std::string& text) {
   file << text;
   file.close();
   if (file) return ok_status();
-  return unavailable("TRI-RUN-090", "cannot write the trace ", path, ": ", std::strerror(errno));
+  return unavailable("TRI-RUN-090", "cannot write the trace {}: {}", path, std::strerror(errno));
 }
 
 }  // namespace
@@ -35,33 +35,33 @@ void Trace::span(const char* name, int track, TimeUs begin_us, TimeUs end_us, in
 
 std::vector<std::string> Trace::events() const {
   std::vector<std::string> events;
-  events.push_back(concat(R"({"ph":"M","name":"process_name","pid":)",
-                          process_id_,
-                          R"(,"args":{"name":")",
-                          process_,
-                          R"(","dropped":)",
-                          dropped_,
-                          "}}"));
+  events.push_back(format_text("{}{}{}{}{}{}}}}}",
+                               R"({"ph":"M","name":"process_name","pid":)",
+                               process_id_,
+                               R"(,"args":{"name":")",
+                               process_,
+                               R"(","dropped":)",
+                               dropped_));
   for (const Span& span : spans_) {
-    events.push_back(concat(R"({"ph":"X","name":")",
-                            span.name,
-                            R"(","pid":)",
-                            process_id_,
-                            R"(,"tid":)",
-                            span.track,
-                            R"(,"ts":)",
-                            span.begin_us,
-                            R"(,"dur":)",
-                            span.end_us - span.begin_us,
-                            R"(,"args":{"step":)",
-                            span.step,
-                            "}}"));
+    events.push_back(format_text("{}{}{}{}{}{}{}{}{}{}{}{}}}}}",
+                                 R"({"ph":"X","name":")",
+                                 span.name,
+                                 R"(","pid":)",
+                                 process_id_,
+                                 R"(,"tid":)",
+                                 span.track,
+                                 R"(,"ts":)",
+                                 span.begin_us,
+                                 R"(,"dur":)",
+                                 span.end_us - span.begin_us,
+                                 R"(,"args":{"step":)",
+                                 span.step));
   }
   return events;
 }
 
 Status Trace::write(const std::string& path) const {
-  return write_file(path, concat("{\"traceEvents\":[\n", join(events(), ",\n"), "\n]}\n"));
+  return write_file(path, format_text("{{\"traceEvents\":[\n{}\n]}}\n", join(events(), ",\n")));
 }
 
 Status Trace::write_lines(const std::string& path) const {
@@ -77,7 +77,7 @@ Status join_traces(const std::vector<std::string>& parts, const std::string& pat
       if (!line.empty()) events.push_back(line);
     }
   }
-  return write_file(path, concat("{\"traceEvents\":[\n", join(events, ",\n"), "\n]}\n"));
+  return write_file(path, format_text("{{\"traceEvents\":[\n{}\n]}}\n", join(events, ",\n")));
 }
 
 }  // namespace trireme

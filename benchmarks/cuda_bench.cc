@@ -42,7 +42,7 @@ StatusOr<std::unique_ptr<CudaBench>> CudaBench::make(const CudaBenchOptions& opt
   std::unique_ptr<CudaBench> bench(new CudaBench(options));
   CudaBackendOptions wanted;
   wanted.device = options.device;
-  wanted.max_tokens = options.tiny ? 64 : 8192;
+  wanted.max_batched_tokens = options.tiny ? 64 : 8192;
   ASSIGN_OR_RETURN(bench->owned_backend_, make_cuda_backend(wanted));
   ASSIGN_OR_RETURN(bench->owned_tuned_, make_cuda_backend(wanted));
   bench->backend_ = static_cast<cuda::CudaBackend*>(bench->owned_backend_.get());
@@ -174,7 +174,7 @@ void CudaBench::print(size_t index) const {
 }
 
 Status CudaBench::run() {
-  if (cases_.empty()) return absl::NotFoundError(concat("no op has \"", options_.only, "\""));
+  if (cases_.empty()) return absl::NotFoundError(format_text("no op has \"{}\"", options_.only));
   RETURN_IF_ERROR(record_all());
   RETURN_IF_ERROR(time_rounds());
   for (size_t i = 0; i < cases_.size(); ++i) print(i);

@@ -82,17 +82,13 @@ Paged make_paged(CudaBench& bench, const HeadShape& heads, const Load& load) {
 }
 
 std::string shape_of(const HeadShape& heads, const Load& load) {
-  return concat(load.requests,
-                "x",
-                load.count,
-                "+",
-                load.context,
-                " heads ",
-                heads.num_heads,
-                "/",
-                heads.num_kv_heads,
-                " of ",
-                heads.head_dim);
+  return format_text("{}x{}+{} heads {}/{} of {}",
+                     load.requests,
+                     load.count,
+                     load.context,
+                     heads.num_heads,
+                     heads.num_kv_heads,
+                     heads.head_dim);
 }
 
 void add_attention(CudaBench& bench, const HeadShape& heads, const Load& load) {
@@ -135,7 +131,7 @@ void add_linear(CudaBench& bench, const Matmul& matmul) {
     const Tensor out(bench.zeros(rows * columns * 2), bench.dtype(), rows, columns);
     bench.tuned_backend().tune_linear(bench.queue(), bench.workspace(), x, weights, epilogue, out);
     CudaBench::Case linear;
-    linear.shape = concat(matmul.name, " ", rows, "x", matmul.n, "x", matmul.k);
+    linear.shape = format_text("{} {}x{}x{}", matmul.name, rows, matmul.n, matmul.k);
     linear.bytes = 2.0 * static_cast<double>(matmul.n * matmul.k + rows * (matmul.k + columns));
     linear.flops = 2.0 * static_cast<double>(rows * matmul.n * matmul.k);
     linear.num_sets = num_sets;
@@ -153,7 +149,7 @@ void add_linear(CudaBench& bench, const Matmul& matmul) {
 // A matmul and the norm behind it, in one launch and in two.
 void add_linear_norm(CudaBench& bench, int64_t rows, int64_t n, int64_t k) {
   CudaBench::Case both;
-  both.shape = concat(rows, "x", n, "x", k);
+  both.shape = format_text("{}x{}x{}", rows, n, k);
   both.bytes = 2.0 * static_cast<double>(n * k + rows * (k + 3 * n));
   both.flops = 2.0 * static_cast<double>(rows * n * k);
   both.num_sets = bench.sets_past_cache(2.0 * static_cast<double>(n * k), 4);
@@ -193,7 +189,7 @@ void add_norm_case(CudaBench& bench, int64_t rows, int64_t width) {
   norm.weight = {bench.put(std::vector<float>(width, 0.5f)), width};
   CudaBench::Case add_norm;
   add_norm.op = "add_norm";
-  add_norm.shape = concat(rows, "x", width);
+  add_norm.shape = format_text("{}x{}", rows, width);
   add_norm.bytes = row_bytes;
   add_norm.num_sets = num_sets;
   add_norm.enqueue = [&bench, sets, norm](int set) {
@@ -235,7 +231,7 @@ void add_draw(CudaBench& bench, int64_t rows, int64_t width) {
   auto* draws = bench.put(std::vector<ShardDraw>(rows));
   CudaBench::Case draw;
   draw.op = "draw_shard";
-  draw.shape = concat(rows, "x", width);
+  draw.shape = format_text("{}x{}", rows, width);
   draw.bytes = static_cast<double>(logits.bytes());
   draw.enqueue = [&bench, logits, rows_there, draws](int) {
     bench.backend().draw_shard(bench.queue(), bench.workspace(), logits, 0, rows_there, draws);
@@ -258,7 +254,7 @@ void add_read_cases(CudaBench& bench) {
     uint32_t* sink = bench.put(std::vector<uint32_t>(1));
     CudaBench::Case read;
     read.op = "read";
-    read.shape = concat(bytes, " bytes");
+    read.shape = format_text("{} bytes", bytes);
     read.bytes = static_cast<double>(bytes);
     read.num_sets = num_sets;
     read.enqueue = [&bench, sets, bytes, sink](int set) {

@@ -21,7 +21,7 @@ constexpr int32_t kVocabulary = 32'000;
 EngineOptions options_of(int32_t decodes) {
   EngineOptions options;
   options.vocabulary_size = kVocabulary;
-  options.max_num_seqs = decodes;
+  options.max_slots = decodes;
   options.max_batched_tokens = 16 * decodes;
   return options;
 }

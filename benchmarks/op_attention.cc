@@ -75,7 +75,7 @@ void register_all() {
       {"llama_8b_prefill_512", {1, 512, 0, {32, 8, 128}}},
   };
   for (const Row& row : rows) {
-    register_tiers(concat("attention/", row.name),
+    register_tiers(format_text("attention/{}", row.name),
                    {DType::kBFloat16, DType::kFloat32},
                    [shape = row.shape](benchmark::State& state, const CpuBackendOptions& options) {
                      attention(state, options, shape);

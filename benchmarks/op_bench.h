@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/cpu_tiers.h"
 #include "base/text.h"
 #include "kernels/cpu_backend.h"
 
@@ -41,13 +42,14 @@ using BenchBody = std::function<void(benchmark::State&, const CpuBackendOptions&
 inline void register_tiers(const std::string& name,
                            const std::vector<DType>& types,
                            const BenchBody& body) {
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const std::string_view tier : kCpuTiers) {
+    const std::string isa(tier);
     for (const DType dtype : types) {
       for (const int threads : thread_counts()) {
         const CpuBackendOptions options = {threads, dtype, isa};
         if (!make_cpu_backend({1, dtype, isa}).ok()) continue;
         const std::string full =
-            concat(name, "/", isa, "/", std::string(name_of(dtype)), "/threads:", threads);
+            format_text("{}/{}/{}/threads:{}", name, isa, std::string(name_of(dtype)), threads);
         benchmark::RegisterBenchmark(full.c_str(), [body, options](benchmark::State& state) {
           body(state, options);
         })->UseRealTime();

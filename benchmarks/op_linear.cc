@@ -56,7 +56,7 @@ void register_all() {
                              Shape{4, 6144, 4096},
                              Shape{16, 6144, 4096},
                              Shape{512, 2048, 2048}}) {
-    register_tiers(concat("linear/", shape.rows, "x", shape.k, "x", shape.n),
+    register_tiers(format_text("linear/{}x{}x{}", shape.rows, shape.k, shape.n),
                    {DType::kBFloat16, DType::kFloat32},
                    [shape](benchmark::State& state, const CpuBackendOptions& options) {
                      linear(state, options, shape);

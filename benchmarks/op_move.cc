@@ -77,7 +77,7 @@ void register_all() {
       {"embed", embed}, {"gather_rows", gather_rows}, {"add", add}, {"copy_pages", copy_pages}};
   for (const auto& op : ops) {
     for (const int32_t rows : {1, 256}) {
-      register_tiers(concat(op.name, "/", rows),
+      register_tiers(format_text("{}/{}", op.name, rows),
                      {DType::kBFloat16},
                      [op, rows](benchmark::State& state, const CpuBackendOptions& options) {
                        op.run(state, options, rows);

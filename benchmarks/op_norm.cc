@@ -67,12 +67,12 @@ void qkv_finish(benchmark::State& state, const CpuBackendOptions& options, int32
 
 void register_all() {
   for (const int32_t rows : {1, 512}) {
-    register_tiers(concat("add_norm/", rows),
+    register_tiers(format_text("add_norm/{}", rows),
                    {DType::kBFloat16},
                    [rows](benchmark::State& state, const CpuBackendOptions& options) {
                      add_norm(state, options, rows);
                    });
-    register_tiers(concat("qkv_finish/", rows),
+    register_tiers(format_text("qkv_finish/{}", rows),
                    {DType::kBFloat16},
                    [rows](benchmark::State& state, const CpuBackendOptions& options) {
                      qkv_finish(state, options, rows);

@@ -66,7 +66,7 @@ void register_all() {
                         {"logprobs", plain, 20}};
   for (const Kind& kind : kinds) {
     for (const int64_t num_rows : {1, 16}) {
-      register_tiers(concat("sample/", kind.name, "/", num_rows),
+      register_tiers(format_text("sample/{}/{}", kind.name, num_rows),
                      {DType::kBFloat16},
                      [kind, num_rows](benchmark::State& state, const CpuBackendOptions& options) {
                        sample(state, options, kind, num_rows);

@@ -1,6 +1,7 @@
 # Every library comes from the distribution; nothing is fetched.
 find_package(Threads REQUIRED)
 find_package(absl REQUIRED)
+find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Protobuf REQUIRED)

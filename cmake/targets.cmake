@@ -62,8 +62,10 @@ endfunction()
 # Optimised in every build: a kernel runs as thousands of fibers.
 function(trireme_emulate_cuda target)
   target_compile_definitions(${target} PUBLIC TRIREME_EMULATED_CUDA)
-  target_include_directories(${target} BEFORE PUBLIC
-    ${PROJECT_SOURCE_DIR}/kernels/emulation/include)
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/kernels/emulation/include)
+  # Searched before every -I: its kernels/cuda/arch.h stands in for the real one.
+  target_compile_options(${target} PUBLIC
+    "SHELL:-iquote ${PROJECT_SOURCE_DIR}/kernels/emulation/include")
   target_compile_options(${target} PUBLIC -Wno-unknown-pragmas -O2)
 endfunction()
 

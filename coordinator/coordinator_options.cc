@@ -17,7 +17,7 @@ void add_flags(FlagSet& flags, CoordinatorOptions& options) {
             "Doors");
   flags.add("groups", &options.groups, "replicas that may come", "Cluster");
   flags.add("state", &options.state_dir, "folder for worker.key", "Cluster");
-  flags.add("max-num-seqs", &options.max_num_seqs, "requests that run at once", "Scheduling");
+  flags.add("max-num-seqs", &options.max_slots, "requests that run at once", "Scheduling");
   flags.add_length("max-num-batched-tokens",
                    &options.max_batched_tokens,
                    "tokens of a step; 0: as many as a group takes",
@@ -34,6 +34,7 @@ void add_flags(FlagSet& flags, CoordinatorOptions& options) {
   flags.add("allow-probes", &options.allow_probes, "let clients read logits (verify)", "Debugging");
   flags.add(
       "trace", &options.trace_file, "write a timeline of plans, an event a line", "Debugging");
+  add_log_flags(flags, options.log, "Debugging");
   flags.add("control-on-stdin",
             &options.control_on_stdin,
             "obey `drain` and `stop` on standard input; its end stops",
@@ -48,13 +49,13 @@ Status check(const CoordinatorOptions& options) {
       std::tuple<const char*, int64_t, int64_t, int64_t>("port", options.clients.port, 0, 65535),
       {"worker-port", options.workers.port, 0, 65535},
       {"groups", options.groups, 1, 1024},
-      {"max-num-seqs", options.max_num_seqs, 1, 65536},
+      {"max-num-seqs", options.max_slots, 1, 65536},
       {"max-num-batched-tokens", options.max_batched_tokens, 0, 1 << 20},
       {"max-waiting-requests", options.max_waiting_requests, 1, 1 << 24},
       {"tokenizer-threads", options.tokenizer_threads, 1, 256}};
   for (const auto& [name, value, low, high] : bounds) {
     if (value >= low && value <= high) continue;
-    return invalid("TRI-ARGS-010", "--", name, " is ", value, ", allowed is ", low, " to ", high);
+    return invalid("TRI-ARGS-010", "--{} is {}, allowed is {} to {}", name, value, low, high);
   }
   return ok_status();
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/flags.h"
+#include "base/log_flags.h"
 #include "coordinator/doors/zmq_doors.h"
 
 namespace trireme {
@@ -17,7 +18,7 @@ struct CoordinatorOptions {
   bool insecure = false;
   std::string state_dir;
   int groups = 1;
-  int max_num_seqs = 256;
+  int max_slots = 256;
   int64_t max_batched_tokens = 0;  // 0: as many as a group takes
   int max_waiting_requests = 4096;
   int64_t max_waiting_bytes = 256ll << 20;
@@ -28,6 +29,7 @@ struct CoordinatorOptions {
   bool worker_curve = false;
   bool control_on_stdin = false;
   std::string trace_file;
+  LogFlags log;
 };
 
 void add_flags(FlagSet& flags, CoordinatorOptions& options);

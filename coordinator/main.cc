@@ -74,7 +74,7 @@ EngineOptions engine_options(const CoordinatorOptions& options,
   engine.tokenizer = tokenizer;
   engine.prefix_caching = options.prefix_caching;
   engine.allow_probes = options.allow_probes;
-  engine.max_num_seqs = options.max_num_seqs;
+  engine.max_slots = options.max_slots;
   engine.max_batched_tokens = static_cast<int32_t>(options.max_batched_tokens);
   engine.max_waiting_requests = options.max_waiting_requests;
   engine.max_waiting_bytes = options.max_waiting_bytes;
@@ -164,7 +164,6 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
 }
 
 int run(const std::vector<std::string>& arguments) {
-  start_log("coordinator", LogLevel::kInfo);
   EventLines lines(stdout);
   CoordinatorOptions options;
   FlagSet flags("trireme-coordinator", "plans and remembers for a cluster of workers");
@@ -177,9 +176,12 @@ int run(const std::vector<std::string>& arguments) {
   if (!rest.ok()) return fail(lines, rest.status(), kExitUsage);
   if (!rest->empty()) {
     return fail(
-        lines, invalid("TRI-ARGS-010", "'", rest->front(), "' is no flag; see --help"), kExitUsage);
+        lines, invalid("TRI-ARGS-010", "'{}' is no flag; see --help", rest->front()), kExitUsage);
   }
   if (const Status status = check(options); !status.ok()) {
+    return fail(lines, status, kExitUsage);
+  }
+  if (const Status status = start_log("coordinator", options.log); !status.ok()) {
     return fail(lines, status, kExitUsage);
   }
   return serve(options, lines);

@@ -317,7 +317,7 @@ class Backend {
                           int32_t layer,
                           Tensor q) = 0;
 
-  virtual int64_t attention_plan_bytes(int32_t max_tokens, int32_t max_segments) const = 0;
+  virtual int64_t attention_plan_bytes(int32_t max_batched_tokens, int32_t max_segments) const = 0;
   // How the class's launches of this step share the work; to be called before the first of them.
   virtual void plan_attention(Queue& queue,
                               const BatchView& batch,

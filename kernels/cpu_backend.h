@@ -13,11 +13,8 @@ namespace trireme {
 struct CpuBackendOptions {
   int num_threads = 1;
   DType dtype = DType::kBFloat16;  // kFloat32: weights widened, everything in fp32
-  std::string isa = "auto";  // or portable, avx2, avx512, avx512_bf16 (at most what the CPU has)
+  std::string isa = "auto";        // or a tier of base/cpu_tiers.h that the CPU has
 };
-
-// The best tier this processor and operating system can run.
-std::string best_cpu_isa();
 
 // TRI-KERN-001: an instruction set that is unknown or that this processor lacks.
 StatusOr<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& options);

@@ -14,7 +14,7 @@ struct CudaBackendOptions {
   int device = 0;
   DType dtype = DType::kBFloat16;  // or kFloat16
   bool invariant = false;          // D1 bit for bit: one matmul family, fixed KV cuts
-  int32_t max_tokens = 512;        // rows of one step
+  int32_t max_batched_tokens = 0;  // rows of one step
 };
 
 // TRI-CUDA-002: built without CUDA, or no such device, driver or type; says which.

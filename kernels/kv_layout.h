@@ -13,7 +13,7 @@ namespace trireme {
 struct KvLayout {
   int32_t version = 1;
   DType dtype = DType::kBFloat16;
-  int32_t page_tokens = 32;
+  int32_t page_tokens = 0;
   int32_t head_dim = 0;
   int32_t unit = 0;         // swizzle unit in bytes; 0 = none
   int32_t v_order = 0;      // 0: V [tokens][head_dim]; other values belong to other backends

@@ -10,6 +10,7 @@
 
 #include "base/exit_status.h"
 #include "base/flags.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/trace.h"
 #include "launch/mpirun_output.h"
@@ -33,10 +34,11 @@ constexpr size_t kTailLines = 200;
 constexpr int kMaxPollMs = 200;
 
 std::string describe(const CoordinatorEvent& lost) {
-  std::string who = lost.rank >= 0 ? concat("rank ", lost.rank) : std::string("no single rank");
+  std::string who =
+      lost.rank >= 0 ? format_text("rank {}", lost.rank) : std::string("no single rank");
   if (!lost.host.empty()) who += " on " + lost.host;
-  if (!lost.phase.empty()) who += concat(" (", lost.phase, ")");
-  return concat(who, ": ", lost.text);
+  if (!lost.phase.empty()) who += format_text(" ({})", lost.phase);
+  return format_text("{}: {}", who, lost.text);
 }
 
 }  // namespace
@@ -62,6 +64,10 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
   if (!preflight.backend.note.empty()) listener.note(preflight.backend.note);
   std::unique_ptr<Cluster> cluster(new Cluster(options, preflight, listener, interrupts));
   RETURN_IF_ERROR(cluster->make_state_folder());
+  cluster->log_file_ = options.shape.log.file;
+  if (cluster->log_file_.empty() && !options.is_private) {
+    cluster->log_file_ = cluster->state_ + "/trireme.log";
+  }
   RETURN_IF_ERROR(cluster->start_coordinator());
   RETURN_IF_ERROR(cluster->wait_for_doors());
   return cluster;
@@ -80,14 +86,12 @@ Status Cluster::make_state_folder() {
     std::string path = fs::temp_directory_path(error).string() + "/trireme-XXXXXX";
     if (error) {
       return invalid("TRI-UP-015",
-                     "TMPDIR is ",
+                     "TMPDIR is {}, which is no folder ({}); name one, or unset it",
                      environment("TMPDIR").value_or("/tmp"),
-                     ", which is no folder (",
-                     error.message(),
-                     "); name one, or unset it");
+                     error.message());
     }
     if (::mkdtemp(path.data()) == nullptr) {
-      return unavailable("TRI-UP-015", "cannot make a folder below ", path, "; check TMPDIR");
+      return unavailable("TRI-UP-015", "cannot make a folder below {}{}", path, "; check TMPDIR");
     }
     state_ = path;
     return ok_status();
@@ -100,7 +104,7 @@ Status Cluster::make_state_folder() {
   }
   fs::create_directories(state_, error);
   if (!error) return ok_status();
-  return invalid("TRI-UP-016", "cannot make --state ", state_, ": ", error.message());
+  return invalid("TRI-UP-016", "cannot make --state {}: {}", state_, error.message());
 }
 
 Status Cluster::start_coordinator() {
@@ -109,6 +113,7 @@ Status Cluster::start_coordinator() {
   launch.host = options_.shape.host;
   launch.port = options_.shape.port;
   launch.allow_probes = options_.allow_probes;
+  launch.log_file = log_file_;
   ASSIGN_OR_RETURN(coordinator_, Process::start(coordinator_command(options_.shape, launch)));
   return ok_status();
 }
@@ -128,7 +133,8 @@ Status Cluster::wait_for_doors() {
   if (doors_.worker_key_file.empty()) return ok_status();
   std::ifstream file(doors_.worker_key_file);
   if (file >> worker_key_) return ok_status();
-  return unavailable("TRI-UP-010", "cannot read the key of this launch, ", doors_.worker_key_file);
+  return unavailable(
+      "TRI-UP-010", "cannot read the key of this launch, {}", doors_.worker_key_file);
 }
 
 Status Cluster::coordinator_gone() {
@@ -136,17 +142,16 @@ Status Cluster::coordinator_gone() {
   const int status = coordinator_.exit_status().value_or(1);
   std::string words = failure_ ? message_of(*failure_) : "";
   if (words.empty() && !coordinator_tail_.empty()) words = coordinator_tail_.back();
-  if (words.empty()) words = concat("exit status ", status);
+  if (words.empty()) words = format_text("exit status {}", status);
   if (!doors_open_ && status == kBadInput) {
     return words.starts_with("TRI-") ? absl::InvalidArgumentError(words)
-                                     : invalid("TRI-UP-010", "the coordinator refuses: ", words);
+                                     : invalid("TRI-UP-010", "the coordinator refuses: {}", words);
   }
   if (!doors_open_ && words.starts_with("TRI-")) return absl::UnavailableError(words);
   return unavailable(doors_open_ ? "TRI-UP-014" : "TRI-UP-010",
-                     "the coordinator has ended",
+                     "the coordinator has ended{}{}; run with --verbose to see all that it says",
                      doors_open_ ? ", and with it the cluster: " : " before it opened its doors: ",
-                     words,
-                     "; run with --verbose to see all that it says");
+                     words);
 }
 
 Status Cluster::launch_due() {
@@ -158,7 +163,8 @@ Status Cluster::launch(int index) {
   WorkerLaunch launch = preflight_.launch_of(options_.shape, index);
   launch.worker_endpoint = doors_.worker_endpoint;
   launch.worker_key = worker_key_;
-  launch.drawable = options_.limit_vocabulary ? preflight_.drawable() : 0;
+  launch.log_file = log_file_;
+  launch.vocabulary_limit = options_.limit_vocabulary ? preflight_.vocabulary_limit() : 0;
   Group group;
   ASSIGN_OR_RETURN(group.process, Process::start(ranks_command(options_.shape, launch)));
   group.launched_us = clock_.now_us();
@@ -212,6 +218,7 @@ void Cluster::read_coordinator() {
   coordinator_.read_lines(out, err);
   for (const std::string& line : err) {
     if (options_.shape.verbose) listener_.note("coordinator | " + line);
+    if (is_log_line(line)) continue;  // the tail is for the cause of an end
     coordinator_tail_.push_back(line);
     if (coordinator_tail_.size() > kTailLines) coordinator_tail_.erase(coordinator_tail_.begin());
   }
@@ -221,7 +228,8 @@ void Cluster::read_coordinator() {
 }
 
 void Cluster::keep_line(Group& group, int index, const std::string& line) {
-  if (options_.shape.verbose) listener_.note(concat("group ", index, " | ", line));
+  if (options_.shape.verbose) listener_.note(format_text("group {} | {}", index, line));
+  if (is_log_line(line)) return;  // the tail is for the cause of an end
   group.tail.push_back(line);
   if (group.tail.size() > kTailLines) group.tail.pop_front();
 }
@@ -252,13 +260,10 @@ void Cluster::check_silent_groups() {
       return;
     }
     const TimeUs delay_us = supervisor_.on_lost(static_cast<int>(i), now_us);
-    listener_.warn(concat("group ",
-                          i,
-                          " did not start: ",
-                          ended ? cause_in_output(group.tail) : "no rank came",
-                          "; the next try in ",
-                          delay_us / kSecond,
-                          " s"));
+    listener_.warn(format_text("group {} did not start: {}; the next try in {} s",
+                               i,
+                               ended ? cause_in_output(group.tail) : "no rank came",
+                               delay_us / kSecond));
     retire(group);
   }
 }
@@ -271,24 +276,21 @@ Status Cluster::start_failure(int index, const CoordinatorEvent* event) {
   const std::string words = cause_in_output(group.tail);
   if (event == nullptr && !group.ended_us) {
     return timed_out("TRI-UP-012",
-                     "no rank of group ",
+                     "no rank of group {} came within {} s of mpirun's start{}; run with "
+                     "--verbose, and `trireme doctor`",
                      index,
-                     " came within ",
                      kFirstRankUs / kSecond,
-                     " s of mpirun's start",
-                     words.empty() ? "" : concat(" (", words, ")"),
-                     "; run with --verbose, and `trireme doctor`");
+                     words.empty() ? "" : format_text(" ({})", words));
   }
   if (cause.empty()) {
-    cause =
-        words.empty() ? concat("mpirun ended with status ", *group.process.exit_status()) : words;
+    cause = words.empty() ? format_text("mpirun ended with status {}", *group.process.exit_status())
+                          : words;
   } else if (words.find("exited on signal") != std::string::npos) {
-    cause += concat(" (mpirun: ", words, ")");
+    cause += format_text(" (mpirun: {})", words);
   }
   return unavailable("TRI-UP-011",
-                     "group ",
+                     "group {} could not start: {}{}",
                      index,
-                     " could not start: ",
                      cause,
                      event != nullptr && event->memory ? "" : "; --verbose shows all output");
 }
@@ -329,32 +331,25 @@ void Cluster::on_ready(const CoordinatorEvent& event) {
   supervisor_.on_ready(event.group, clock_.now_us());
   const double seconds =
       static_cast<double>(clock_.now_us() - groups_[event.group].launched_us) * 1e-6;
-  const std::string length = concat("sequences up to ", event.max_model_len, " tokens");
+  const std::string length = format_text("sequences up to {} tokens", event.max_model_len);
   if (!options_.is_private || was_ready_) {
-    listener_.note(concat("group ",
-                          event.group,
-                          " ready after ",
-                          format_seconds(seconds),
-                          ": tp ",
-                          event.tp,
-                          " x pp ",
-                          event.pp,
-                          ", ",
-                          event.dtype,
-                          " on ",
-                          event.backend,
-                          " (",
-                          event.isa,
-                          "), KV for ",
-                          event.pages * event.page_tokens,
-                          " tokens, ",
-                          length));
+    listener_.note(
+        format_text("group {} ready after {}: tp {} x pp {}, {} on {} ({}), KV for {} tokens, {}",
+                    event.group,
+                    format_seconds(seconds),
+                    event.tp,
+                    event.pp,
+                    event.dtype,
+                    event.backend,
+                    event.isa,
+                    event.pages * event.page_tokens,
+                    length));
   }
   const ClusterFlags& shape = options_.shape;
   const int64_t asked =
       shape.max_model_len > 0 ? shape.max_model_len : preflight_.source.config.max_positions;
   if (asked > event.max_model_len) {
-    listener_.warn(concat(length, ", lowered from ", asked, ": more KV does not fit"));
+    listener_.warn(format_text("{}, lowered from {}: more KV does not fit", length, asked));
   }
   if (supervisor_.all_ready()) was_ready_ = true;
 }
@@ -367,13 +362,10 @@ void Cluster::on_lost(const CoordinatorEvent& event) {
     return;
   }
   const TimeUs delay_us = supervisor_.on_lost(event.group, clock_.now_us());
-  listener_.warn(concat("group ",
-                        event.group,
-                        " is lost, ",
-                        describe(event),
-                        "; it starts again in ",
-                        delay_us / kSecond,
-                        " s"));
+  listener_.warn(format_text("group {} is lost, {}; it starts again in {} s",
+                             event.group,
+                             describe(event),
+                             delay_us / kSecond));
   retire(group);
 }
 
@@ -453,13 +445,14 @@ Status Cluster::join_traces() {
   std::vector<std::string> parts = {options_.shape.trace + ".coordinator"};
   for (int group = 0; group < options_.shape.groups; ++group) {
     for (int rank = 0; rank < options_.shape.num_ranks(); ++rank) {
-      parts.push_back(concat(options_.shape.trace, ".group", group, ".rank", rank));
+      parts.push_back(format_text("{}.group{}.rank{}", options_.shape.trace, group, rank));
     }
   }
   std::error_code error;
   std::erase_if(parts, [&](const std::string& part) {
     const bool is_missing = !fs::exists(part, error);
-    if (is_missing) listener_.warn(concat(part, " was not written; the trace lacks its spans"));
+    if (is_missing)
+      listener_.warn(format_text("{} was not written; the trace lacks its spans", part));
     return is_missing;
   });
   RETURN_IF_ERROR(trireme::join_traces(parts, options_.shape.trace));

@@ -95,6 +95,7 @@ class Cluster {
   Interrupts& interrupts_;
   SteadyClock clock_;
   std::string state_;
+  std::string log_file_;        // of all processes; empty: stderr
   bool has_own_state_ = false;  // goes with the cluster
   std::string worker_key_;
   Process coordinator_;

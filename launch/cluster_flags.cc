@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/cpu_tiers.h"
 #include "base/text.h"
 
 namespace trireme {
@@ -41,13 +42,15 @@ void add_cluster_flags(FlagSet& flags, ClusterFlags& shape, bool is_private) {
             &shape.invariant,
             "cuda: an answer's bits do not depend on its company (cpu: always)",
             more);
-  flags.add("isa", &shape.isa, "auto, portable, avx2, avx512 or avx512_bf16", more);
+  flags.add("isa", &shape.isa, join_choices(isa_choices()), more);
   flags.add("quantization", &shape.quantization, "none", more);
   flags.add("kv-cache-dtype", &shape.kv_cache_dtype, "auto: the dtype", more);
-  flags.add("max-num-seqs", &shape.max_num_seqs, "sequences that run at once", more);
+  flags.add("max-num-seqs", &shape.max_slots, "sequences that run at once", more);
   flags.add_length("max-num-batched-tokens",
-                   &shape.max_num_batched_tokens,
-                   "tokens of a step; 0: 512 on the CPU, 8192 on CUDA",
+                   &shape.max_batched_tokens,
+                   format_text("tokens of a step; 0: {} on the CPU, {} on CUDA",
+                               default_max_batched_tokens("cpu"),
+                               default_max_batched_tokens("cuda")),
                    more);
   flags.add("enable-prefix-caching", &shape.prefix_caching, "share pages of equal prefixes", more);
   flags.add("hostfile", &shape.hostfile, "hosts and slots, as mpirun reads them", more);
@@ -67,6 +70,7 @@ void add_cluster_flags(FlagSet& flags, ClusterFlags& shape, bool is_private) {
       more);
   flags.add("weights-seed", &shape.weights_seed, "of dummy: weights", more);
   flags.add("trace", &shape.trace, "write a timeline (Chrome trace JSON)", more);
+  add_log_flags(flags, shape.log, more);
   flags.add("verbose", &shape.verbose, "show every line that coordinator and ranks print", more);
 }
 
@@ -74,6 +78,7 @@ Status check_shape(const ClusterFlags& shape) {
   if (shape.model.empty()) {
     return invalid("TRI-UP-003", "--model is missing; name a model's folder, or dummy:SHAPE");
   }
+  RETURN_IF_ERROR(parse_log_level(shape.log.level).status());
   const struct {
     const char* flag;
     const std::string& value;
@@ -82,15 +87,13 @@ Status check_shape(const ClusterFlags& shape) {
                  {"dtype", shape.dtype, dtypes_of(shape.backend)},
                  {"quantization", shape.quantization, {"none"}},
                  {"kv-cache-dtype", shape.kv_cache_dtype, {"auto"}},
-                 {"isa", shape.isa, {"auto", "portable", "avx2", "avx512", "avx512_bf16"}}};
+                 {"isa", shape.isa, isa_choices()}};
   for (const auto& choice : choices) {
     if (std::ranges::find(choice.built, choice.value) != choice.built.end()) continue;
     return invalid("TRI-UP-001",
-                   "--",
+                   "--{} {} is not built; built are: {}",
                    choice.flag,
-                   " ",
                    choice.value,
-                   " is not built; built are: ",
                    join(choice.built));
   }
   const struct {
@@ -101,18 +104,15 @@ Status check_shape(const ClusterFlags& shape) {
                 {"worker-port", shape.worker_port, 0, 65535},
                 {"threads", shape.threads, 0, 4096},
                 {"max-model-len", shape.max_model_len, 0, 1 << 24},
-                {"max-num-seqs", shape.max_num_seqs, 1, 65536},
-                {"max-num-batched-tokens", shape.max_num_batched_tokens, 0, 1 << 20}};
+                {"max-num-seqs", shape.max_slots, 1, 65536},
+                {"max-num-batched-tokens", shape.max_batched_tokens, 0, 1 << 20}};
   for (const auto& range : ranges) {
     if (range.value >= range.low && range.value <= range.high) continue;
     return invalid("TRI-UP-002",
-                   "--",
+                   "--{} is {}, allowed is {} to {}",
                    range.flag,
-                   " is ",
                    range.value,
-                   ", allowed is ",
                    range.low,
-                   " to ",
                    range.high);
   }
   return ok_status();

@@ -7,6 +7,8 @@
 
 #include "base/dtype.h"
 #include "base/flags.h"
+#include "base/log_flags.h"
+#include "model/planner.h"
 
 namespace trireme {
 
@@ -29,9 +31,9 @@ struct ClusterFlags {
   std::string isa = "auto";
   bool invariant = false;     // cuda: the same bits in any company; the CPU's always are
   int64_t max_model_len = 0;  // 0: the model's, or what fits
-  int max_num_seqs = 256;
-  int64_t max_num_batched_tokens = 0;  // 0: the backend's default
-  int64_t kv_memory_bytes = 0;         // 0: chosen
+  int max_slots = kDefaultMaxSlots;
+  int64_t max_batched_tokens = 0;  // 0: the backend's default
+  int64_t kv_memory_bytes = 0;     // 0: chosen
   bool prefix_caching = true;
   std::string served_model_name;
   std::string host = "127.0.0.1";
@@ -43,6 +45,7 @@ struct ClusterFlags {
   uint64_t weights_seed = 0;
   std::string trace;
   bool verbose = false;
+  LogFlags log;
 
   int num_ranks() const { return tp * pp; }
   DType compute_dtype() const;

@@ -23,12 +23,10 @@ const std::pair<std::string, std::string> kNoConfigFile = {"TRIREME_CONFIG", ""}
 
 Status bad_line(const std::string& path, int number, const std::string& line) {
   return invalid("TRI-UP-004",
+                 "{} line {}: \"{}\" is not understood; write: HOST slots=N",
                  path,
-                 " line ",
                  number,
-                 ": \"",
-                 line.substr(0, 80),
-                 "\" is not understood; write: HOST slots=N");
+                 line.substr(0, 80));
 }
 
 void add(std::vector<std::string>& arguments, std::initializer_list<std::string> more) {
@@ -39,32 +37,43 @@ void add_gpu_arguments(const ClusterFlags& shape,
                        const WorkerLaunch& launch,
                        std::vector<std::string>& arguments) {
   add(arguments, {shape.invariant ? "--invariant" : "--no-invariant"});
-  if (launch.first_gpu > 0) add(arguments, {"--first-device", concat(launch.first_gpu)});
-  if (launch.local_ranks > 1) add(arguments, {"--local-ranks", concat(launch.local_ranks)});
+  if (launch.first_gpu > 0) add(arguments, {"--first-device", format_text("{}", launch.first_gpu)});
+  if (launch.local_ranks > 1)
+    add(arguments, {"--local-ranks", format_text("{}", launch.local_ranks)});
   if (!shape.nccl_interface.empty()) add(arguments, {"--nccl-interface", shape.nccl_interface});
   if (!shape.nccl_adapters.empty()) add(arguments, {"--nccl-adapters", shape.nccl_adapters});
   if (!shape.nccl_infiniband) add(arguments, {"--no-nccl-infiniband"});
+}
+
+void add_log_arguments(const ClusterFlags& shape,
+                       const std::string& log_file,
+                       std::vector<std::string>& arguments) {
+  add(arguments, {"--log-level", shape.log.level});
+  if (!log_file.empty()) add(arguments, {"--log-file", log_file});
 }
 
 void add_worker_arguments(const ClusterFlags& shape,
                           const WorkerLaunch& launch,
                           std::vector<std::string>& arguments) {
   add(arguments, {program_folder() + "/trireme-worker", "--model", shape.model});
-  add(arguments, {"-tp", concat(shape.tp), "-pp", concat(shape.pp)});
+  add(arguments, {"-tp", format_text("{}", shape.tp), "-pp", format_text("{}", shape.pp)});
   add(arguments, {"--backend", launch.backend});
   if (launch.backend == "cuda") add_gpu_arguments(shape, launch, arguments);
-  add(arguments, {"--dtype", shape.dtype, "--threads", concat(shape.threads)});
-  add(arguments, {"--isa", shape.isa, "--weights-seed", concat(shape.weights_seed)});
-  add(arguments, {"--max-num-seqs", concat(shape.max_num_seqs)});
-  add(arguments, {"--max-num-batched-tokens", concat(shape.max_num_batched_tokens)});
-  add(arguments, {"--max-model-len", concat(shape.max_model_len)});
-  add(arguments, {"--kv-memory", concat(shape.kv_memory_bytes)});
-  if (launch.drawable > 0) add(arguments, {"--vocabulary-limit", concat(launch.drawable)});
+  add(arguments, {"--dtype", shape.dtype, "--threads", format_text("{}", shape.threads)});
+  add(arguments, {"--isa", shape.isa, "--weights-seed", format_text("{}", shape.weights_seed)});
+  add(arguments, {"--max-num-seqs", format_text("{}", shape.max_slots)});
+  add(arguments, {"--max-num-batched-tokens", format_text("{}", shape.max_batched_tokens)});
+  add(arguments, {"--max-model-len", format_text("{}", shape.max_model_len)});
+  add(arguments, {"--kv-memory", format_text("{}", shape.kv_memory_bytes)});
+  if (launch.vocabulary_limit > 0)
+    add(arguments, {"--vocabulary-limit", format_text("{}", launch.vocabulary_limit)});
   if (!shape.trace.empty()) {
-    add(arguments, {"--trace", concat(shape.trace, ".group", launch.group)});
+    add(arguments, {"--trace", format_text("{}.group{}", shape.trace, launch.group)});
   }
+  add_log_arguments(shape, launch.log_file, arguments);
   if (launch.bench_step.empty()) {
-    add(arguments, {"--coordinator", launch.worker_endpoint, "--group", concat(launch.group)});
+    add(arguments,
+        {"--coordinator", launch.worker_endpoint, "--group", format_text("{}", launch.group)});
   } else {
     add(arguments, {"--bench-step", launch.bench_step});
   }
@@ -74,7 +83,7 @@ void add_worker_arguments(const ClusterFlags& shape,
 
 StatusOr<std::vector<HostSlots>> read_hostfile(const std::string& path, int ranks) {
   std::ifstream file(path);
-  if (!file) return invalid("TRI-UP-004", "--hostfile ", path, " cannot be read");
+  if (!file) return invalid("TRI-UP-004", "--hostfile {} cannot be read", path);
   std::vector<HostSlots> hosts;
   int slots = 0;
   int number = 0;
@@ -100,13 +109,11 @@ StatusOr<std::vector<HostSlots>> read_hostfile(const std::string& path, int rank
   }
   if (slots < ranks) {
     return invalid("TRI-UP-004",
-                   "--hostfile ",
+                   "--hostfile {} has {} slots, the cluster needs {} ranks; add hosts or slots, or "
+                   "cut smaller (-tp, -pp, --groups)",
                    path,
-                   " has ",
                    slots,
-                   " slots, the cluster needs ",
-                   ranks,
-                   " ranks; add hosts or slots, or cut smaller (-tp, -pp, --groups)");
+                   ranks);
   }
   return hosts;
 }
@@ -161,7 +168,7 @@ ProcessOptions mpirun_command(const ClusterFlags& shape, const WorkerLaunch& lau
   ProcessOptions options;
   options.death_signal = SIGTERM;
   std::vector<std::string>& arguments = options.arguments;
-  add(arguments, {"mpirun", "-np", concat(shape.num_ranks()), "--bind-to", "none"});
+  add(arguments, {"mpirun", "-np", format_text("{}", shape.num_ranks()), "--bind-to", "none"});
   add(arguments, {"--mca", "btl_vader_single_copy_mechanism", "none"});
   // Ranks that wait in MPI's own start and end must not starve the others.
   add(arguments, {"--mca", "mpi_yield_when_idle", "1"});
@@ -170,7 +177,8 @@ ProcessOptions mpirun_command(const ClusterFlags& shape, const WorkerLaunch& lau
     add(arguments, {"--mca", "oob_tcp_if_include", "lo", "--mca", "btl", "self,vader"});
   } else {
     std::vector<std::string> slots;
-    for (const HostSlots& host : launch.hosts) slots.push_back(concat(host.host, ":", host.slots));
+    for (const HostSlots& host : launch.hosts)
+      slots.push_back(format_text("{}:{}", host.host, host.slots));
     add(arguments, {"--host", join(slots, ","), "--map-by", "slot"});
     add(arguments, {"--mca", "plm_rsh_agent", shape.launch_agent});
     add(arguments, {"--mca", "btl", "self,vader,tcp"});
@@ -203,13 +211,13 @@ ProcessOptions coordinator_command(const ClusterFlags& shape, const CoordinatorL
   options.death_signal = SIGKILL;
   std::vector<std::string>& arguments = options.arguments;
   add(arguments, {program_folder() + "/trireme-coordinator", "--control-on-stdin"});
-  add(arguments, {"--model", shape.model, "--weights-seed", concat(shape.weights_seed)});
-  add(arguments, {"--groups", concat(shape.groups), "--state", launch.state});
-  add(arguments, {"--host", launch.host, "--port", concat(launch.port)});
+  add(arguments, {"--model", shape.model, "--weights-seed", format_text("{}", shape.weights_seed)});
+  add(arguments, {"--groups", format_text("{}", shape.groups), "--state", launch.state});
+  add(arguments, {"--host", launch.host, "--port", format_text("{}", launch.port)});
   add(arguments, {"--worker-host", shape.worker_host});
-  add(arguments, {"--worker-port", concat(shape.worker_port)});
-  add(arguments, {"--max-num-seqs", concat(shape.max_num_seqs)});
-  add(arguments, {"--max-num-batched-tokens", concat(shape.max_num_batched_tokens)});
+  add(arguments, {"--worker-port", format_text("{}", shape.worker_port)});
+  add(arguments, {"--max-num-seqs", format_text("{}", shape.max_slots)});
+  add(arguments, {"--max-num-batched-tokens", format_text("{}", shape.max_batched_tokens)});
   if (!shape.served_model_name.empty()) {
     add(arguments, {"--served-model-name", shape.served_model_name});
   }
@@ -219,6 +227,7 @@ ProcessOptions coordinator_command(const ClusterFlags& shape, const CoordinatorL
        shape.insecure ? "--insecure" : "--no-insecure",
        launch.allow_probes ? "--allow-probes" : "--no-allow-probes"});
   if (!shape.trace.empty()) add(arguments, {"--trace", shape.trace + ".coordinator"});
+  add_log_arguments(shape, launch.log_file, arguments);
   options.environment = {kNoConfigFile};
   return options;
 }

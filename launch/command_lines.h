@@ -26,6 +26,7 @@ StatusOr<std::vector<HostSlots>> read_hostfile(const std::string& path, int rank
 std::vector<HostSlots> slots_of_group(const std::vector<HostSlots>& hosts, int index, int ranks);
 
 struct WorkerLaunch {
+  std::string log_file;  // empty: stderr
   std::string worker_endpoint;
   std::string worker_key;  // hexadecimal; "": plain
   std::string bench_step;  // instead of a coordinator
@@ -33,11 +34,12 @@ struct WorkerLaunch {
   std::string backend = "cpu";   // or "cuda"
   int first_gpu = 0;             // of the group's first host
   int local_ranks = 1;           // over 1: the group is one process, without mpirun
-  int64_t drawable = 0;          // ids from here on are never drawn; 0: all may be
+  int64_t vocabulary_limit = 0;  // ids from here on are never drawn; 0: all may be
   std::vector<HostSlots> hosts;  // empty: this machine
 };
 
 struct CoordinatorLaunch {
+  std::string log_file;  // empty: stderr
   std::string state;
   std::string host;
   int port = 0;

@@ -47,11 +47,9 @@ DeviceReport parse(const Json& json) {
 
 Status no_dtype(const ClusterFlags& shape, const std::string& backend) {
   return invalid("TRI-UP-001",
-                 "--dtype ",
+                 "--dtype {} is not built on the {} backend; built are: {}",
                  shape.dtype,
-                 " is not built on the ",
                  backend,
-                 " backend; built are: ",
                  join(built_dtypes(backend)));
 }
 
@@ -60,14 +58,12 @@ void share_gpus(const ClusterFlags& shape, BackendChoice& choice) {
   const int ranks = shape.num_ranks();
   if (choice.num_gpus >= ranks) return;
   choice.local_ranks = ranks;
-  choice.note = concat("backend cuda: ",
-                       ranks,
-                       " ranks share ",
-                       choice.num_gpus,
-                       choice.num_gpus == 1 ? " GPU" : " GPUs",
-                       "; each group is one process (--local-ranks ",
-                       ranks,
-                       ")");
+  choice.note =
+      format_text("backend cuda: {} ranks share {}{}; each group is one process (--local-ranks {})",
+                  ranks,
+                  choice.num_gpus,
+                  choice.num_gpus == 1 ? " GPU" : " GPUs",
+                  ranks);
 }
 
 // Each group takes for KV what it finds free on its GPUs.
@@ -75,15 +71,12 @@ Status check_groups_share(const ClusterFlags& shape, int num_gpus) {
   const int ranks = shape.groups * shape.num_ranks();
   if (shape.groups == 1 || ranks <= num_gpus || shape.kv_memory_bytes > 0) return ok_status();
   return invalid("TRI-UP-018",
-                 "--groups ",
+                 "--groups {} of {} ranks share {}{}, where the first would take all memory; say "
+                 "how much KV a rank may hold (--kv-memory), or start fewer groups",
                  shape.groups,
-                 " of ",
                  shape.num_ranks(),
-                 " ranks share ",
                  num_gpus,
-                 num_gpus == 1 ? " GPU" : " GPUs",
-                 ", where the first would take all memory; say how much KV a rank may hold"
-                 " (--kv-memory), or start fewer groups");
+                 num_gpus == 1 ? " GPU" : " GPUs");
 }
 
 // A worker that is asked what its machine has; it runs until its answer is wanted.
@@ -105,16 +98,16 @@ class Question {
     std::vector<std::string> out;
     std::vector<std::string> err;
     process_->read_lines(out, err);
-    if (!status) return failed(concat("nothing within ", kAnswerUs / 1'000'000, " s"));
+    if (!status) return failed(format_text("nothing within {} s", kAnswerUs / 1'000'000));
     for (const std::string& line : out) {
       if (const auto report = parse_device_report(line)) return *report;
     }
-    return failed(err.empty() ? concat("exit status ", *status) : err.back());
+    return failed(err.empty() ? format_text("exit status {}", *status) : err.back());
   }
 
  private:
   Status failed(const std::string& why) const {
-    return unavailable("TRI-UP-017", "`", words_, "` does not say what the machine has: ", why);
+    return unavailable("TRI-UP-017", "`{}` does not say what the machine has: {}", words_, why);
   }
 
   std::string words_;  // for people
@@ -140,13 +133,13 @@ StatusOr<BackendChoice> choose_for_hosts(const ClusterFlags& shape) {
     if (report.ok() && !report->gpus.empty()) {
       some = *report;
     } else {
-      const std::string why = report.ok() ? "" : concat(" (", message_of(report.status()), ")");
+      const std::string why = report.ok() ? "" : format_text(" ({})", message_of(report.status()));
       without.push_back(hosts[i].host + why);
     }
   }
   if (without.empty() || some.gpus.empty()) return choose_backend(shape, some);
   ASSIGN_OR_RETURN(BackendChoice choice, choose_backend(shape, DeviceReport()));
-  choice.note = concat("backend cpu: no GPU is seen on ", join(without));
+  choice.note = format_text("backend cpu: no GPU is seen on {}", join(without));
   return choice;
 }
 

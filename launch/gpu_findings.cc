@@ -30,24 +30,23 @@ Finding no_gpu(const DeviceReport& report, bool has_device_file) {
 
 Finding driver_of(const DeviceReport& report) {
   const std::string found =
-      concat("serves CUDA ", report.driver, ", built against ", report.runtime);
+      format_text("serves CUDA {}, built against {}", report.driver, report.runtime);
   const bool is_old = std::atof(report.driver.c_str()) < std::atof(report.runtime.c_str());
   if (!is_old) return {Grade::kGood, "GPU driver", found, ""};
   const bool same_major = std::atoi(report.driver.c_str()) == std::atoi(report.runtime.c_str());
   return {same_major ? Grade::kWarning : Grade::kBad,
           "GPU driver",
           found,
-          concat("install a driver that serves CUDA ", report.runtime, " or later")};
+          format_text("install a driver that serves CUDA {} or later", report.runtime)};
 }
 
 Finding describe(const Gpu& gpu, size_t index) {
   Finding finding{Grade::kGood,
-                  concat("GPU ", index),
-                  concat(gpu.name,
-                         ", ",
-                         format_bytes(static_cast<double>(gpu.memory_bytes)),
-                         ", compute capability ",
-                         gpu.compute_capability),
+                  format_text("GPU {}", index),
+                  format_text("{}, {}, compute capability {}",
+                              gpu.name,
+                              format_bytes(static_cast<double>(gpu.memory_bytes)),
+                              gpu.compute_capability),
                   ""};
   if (std::atof(gpu.compute_capability.c_str()) < kLeastCapability) {
     finding.grade = Grade::kBad;
@@ -61,16 +60,17 @@ Finding peer_access(const std::vector<Gpu>& gpus) {
   for (size_t a = 0; a < gpus.size(); ++a) {
     for (size_t b = a + 1; b < gpus.size(); ++b) {
       const auto found = std::ranges::find(gpus[a].peers, static_cast<int>(b));
-      if (found == gpus[a].peers.end()) apart.push_back(concat(a, "-", b));
+      if (found == gpus[a].peers.end()) apart.push_back(format_text("{}-{}", a, b));
     }
   }
   if (apart.empty()) {
-    return {Grade::kGood, "GPU peer access", concat("all ", gpus.size(), " reach one another"), ""};
+    return {
+        Grade::kGood, "GPU peer access", format_text("all {} reach one another", gpus.size()), ""};
   }
   return {
       Grade::kWarning,
       "GPU peer access",
-      concat("not between ", join(apart)),
+      format_text("not between {}", join(apart)),
       "ranks on these use NCCL through the host, which is slower; `nvidia-smi topo -p2p r` says "
       "why (PCIe ACS, IOMMU)"};
 }
@@ -80,11 +80,11 @@ Finding nccl(const DeviceReport& report) {
   if (report.nccl_error.empty()) {
     return {Grade::kGood,
             "NCCL",
-            concat(report.nccl_version,
-                   ", ",
-                   report.nccl_path,
-                   "; between hosts it takes the interface of --nccl-interface, and ports of the "
-                   "kernel's choice (sysctl net.ipv4.ip_local_port_range), which must be open"),
+            format_text(
+                "{}, {}; between hosts it takes the interface of --nccl-interface, and ports of "
+                "the kernel's choice (sysctl net.ipv4.ip_local_port_range), which must be open",
+                report.nccl_version,
+                report.nccl_path),
             ""};
   }
   return {report.gpus.size() > 1 ? Grade::kWarning : Grade::kGood,

@@ -44,12 +44,10 @@ std::string cause_in_output(const std::deque<std::string>& lines) {
   std::smatch match;
   if (std::regex_search(joined, match, kSignal)) {
     const std::string rest = match[3].str();
-    return concat("rank ",
-                  match[1].str(),
-                  " on ",
-                  match[2].str(),
-                  " ",
-                  rest.substr(0, rest.find_first_of(".\n")));
+    return format_text("rank {} on {} {}",
+                       match[1].str(),
+                       match[2].str(),
+                       rest.substr(0, rest.find_first_of(".\n")));
   }
   if (std::string words = own_words(lines); !words.empty()) return words;
   if (first.starts_with("There are not enough slots") || first.starts_with("mpirun was unable")) {

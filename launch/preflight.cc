@@ -28,13 +28,11 @@ Status check_kv_memory(const ClusterFlags& shape, const GroupPlan& plan) {
   }
   if (needed <= shape.kv_memory_bytes) return ok_status();
   return invalid("TRI-UP-005",
-                 "--kv-memory is ",
+                 "--kv-memory is {} a rank, one sequence of {} tokens needs {}; raise it, lower "
+                 "--max-model-len, or leave it out",
                  show_bytes(shape.kv_memory_bytes),
-                 " a rank, one sequence of ",
                  tokens,
-                 " tokens needs ",
-                 show_bytes(needed),
-                 "; raise it, lower --max-model-len, or leave it out");
+                 show_bytes(needed));
 }
 
 // The ranks on this machine share its memory. Other hosts answer for themselves at load.
@@ -56,26 +54,21 @@ Status check_local_memory(const ClusterFlags& shape, const Preflight& found) {
   const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
   const std::string advice =
       fits == cuts.end()
-          ? concat("; no cut into up to ", kMaxCutRanks, " such hosts fits: use larger ones")
-          : concat("; one rank on each of ",
-                   fits->ranks.size(),
-                   " hosts like this one fits: -tp ",
-                   fits->tp,
-                   " -pp ",
-                   fits->pp,
-                   " with a --hostfile");
+          ? format_text("; no cut into up to {} such hosts fits: use larger ones", kMaxCutRanks)
+          : format_text(
+                "; one rank on each of {} hosts like this one fits: -tp {} -pp {} with a "
+                "--hostfile",
+                fits->ranks.size(),
+                fits->tp,
+                fits->pp);
   return invalid("TRI-UP-006",
-                 "the cluster needs at least ",
+                 "the cluster needs at least {} on this machine ({} of weights a group, {} ranks, "
+                 "KV for {} tokens), {} are available{}",
                  show_bytes(needed),
-                 " on this machine (",
                  show_bytes(weights),
-                 " of weights a group, ",
                  shape.groups * shape.num_ranks(),
-                 " ranks, KV for ",
                  least_tokens,
-                 " tokens), ",
                  show_bytes(available),
-                 " are available",
                  advice);
 }
 
@@ -83,8 +76,8 @@ Status take_hosts(const ClusterFlags& shape, Preflight& found) {
   ASSIGN_OR_RETURN(found.hosts, read_hostfile(shape.hostfile, shape.num_ranks() * shape.groups));
   if (shape.worker_host != "127.0.0.1") return ok_status();
   return invalid("TRI-UP-009",
-                 "with --hostfile the ranks need --worker-host: this host's address, as the other"
-                 " hosts see it");
+                 "with --hostfile the ranks need --worker-host: this host's address, as the other "
+                 "hosts see it");
 }
 
 // On each GPU as many ranks as have to share it. Other hosts answer for themselves at load.
@@ -103,24 +96,19 @@ Status check_gpu_memory(const ClusterFlags& shape, const Preflight& found) {
   const std::vector<GroupPlan> cuts = rank_cuts(
       found.source.config, plan_request(shape, "cuda", gpus.gpu_memory_bytes), kMaxCutRanks);
   const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
-  return invalid("TRI-UP-006",
-                 "a rank needs at least ",
-                 show_bytes(needed),
-                 " of GPU memory (KV for ",
-                 least_tokens,
-                 " tokens), ",
-                 show_bytes(available),
-                 " are there for it",
-                 ranks_a_gpu > 1 ? concat(" (", ranks_a_gpu, " ranks share a GPU)") : "",
-                 fits == cuts.end()
-                     ? concat("; no cut over up to ", kMaxCutRanks, " such GPUs fits")
-                     : concat("; over ",
-                              fits->ranks.size(),
-                              fits->ranks.size() == 1 ? " such GPU" : " such GPUs",
-                              " it fits: -tp ",
-                              fits->tp,
-                              " -pp ",
-                              fits->pp));
+  return invalid(
+      "TRI-UP-006",
+      "a rank needs at least {} of GPU memory (KV for {} tokens), {} are there for it{}{}",
+      show_bytes(needed),
+      least_tokens,
+      show_bytes(available),
+      ranks_a_gpu > 1 ? format_text(" ({} ranks share a GPU)", ranks_a_gpu) : "",
+      fits == cuts.end() ? format_text("; no cut over up to {} such GPUs fits", kMaxCutRanks)
+                         : format_text("; over {}{} it fits: -tp {} -pp {}",
+                                       fits->ranks.size(),
+                                       fits->ranks.size() == 1 ? " such GPU" : " such GPUs",
+                                       fits->tp,
+                                       fits->pp));
 }
 
 }  // namespace
@@ -128,18 +116,15 @@ Status check_gpu_memory(const ClusterFlags& shape, const Preflight& found) {
 PlanRequest plan_request(const ClusterFlags& shape,
                          const std::string& backend,
                          int64_t memory_bytes) {
-  constexpr int64_t kCpuBatchedTokens = 512;
-  constexpr int64_t kCudaBatchedTokens = 8192;
   PlanRequest request;
   request.tp = shape.tp;
   request.pp = shape.pp;
   request.backend = backend;
   request.dtype = shape.compute_dtype();
   request.max_model_len = shape.max_model_len;
-  request.max_num_seqs = shape.max_num_seqs;
-  request.max_num_batched_tokens = shape.max_num_batched_tokens > 0 ? shape.max_num_batched_tokens
-                                   : backend == "cuda"              ? kCudaBatchedTokens
-                                                                    : kCpuBatchedTokens;
+  request.max_slots = shape.max_slots;
+  request.max_batched_tokens =
+      shape.max_batched_tokens > 0 ? shape.max_batched_tokens : default_max_batched_tokens(backend);
   request.kv_memory_bytes = shape.kv_memory_bytes;
   request.rank_memory_bytes = memory_bytes;
   return request;
@@ -166,10 +151,10 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& shape) {
   if (!unexpected.empty()) {
     const size_t shown = std::min(unexpected.size(), kShownTensors);
     found.warnings.push_back(
-        concat(unexpected.size(),
-               " tensors of the checkpoint are not used: ",
-               join(std::vector<std::string>(unexpected.begin(), unexpected.begin() + shown)),
-               shown < unexpected.size() ? ", ..." : ""));
+        format_text("{} tensors of the checkpoint are not used: {}{}",
+                    unexpected.size(),
+                    join(std::vector<std::string>(unexpected.begin(), unexpected.begin() + shown)),
+                    shown < unexpected.size() ? ", ..." : ""));
   }
   ASSIGN_OR_RETURN(found.backend, choose_backend(shape));
   const PlanRequest request = plan_request(shape, found.backend.backend, 0);
@@ -178,12 +163,11 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& shape) {
     ASSIGN_OR_RETURN(found.tokenizer, Tokenizer::load(*found.source.tokenizer_path));
   }
   if (shape.max_model_len > found.source.config.max_positions) {
-    return invalid("TRI-UP-007",
-                   "--max-model-len is ",
-                   shape.max_model_len,
-                   ", the model has positions for ",
-                   found.source.config.max_positions,
-                   "; lower it or leave it out");
+    return invalid(
+        "TRI-UP-007",
+        "--max-model-len is {}, the model has positions for {}; lower it or leave it out",
+        shape.max_model_len,
+        found.source.config.max_positions);
   }
   if (!shape.hostfile.empty()) RETURN_IF_ERROR(take_hosts(shape, found));
   RETURN_IF_ERROR(check_kv_memory(shape, found.plan));
@@ -211,17 +195,14 @@ Status check_hosts_answer(const ClusterFlags& shape, const std::vector<HostSlots
     std::vector<std::string> err;
     question.read_lines(out, err);
     return unavailable("TRI-UP-008",
-                       "host ",
+                       "host {} does not answer `{} {} true`: {}; check the name, the network and "
+                       "the keys (`trireme doctor --hostfile`)",
                        host,
-                       " does not answer `",
                        shape.launch_agent,
-                       " ",
                        host,
-                       " true`: ",
-                       !status       ? concat("nothing within ", kHostAnswerMs / 1000, " s")
-                       : err.empty() ? concat("exit status ", *status)
-                                     : err.back(),
-                       "; check the name, the network and the keys (`trireme doctor --hostfile`)");
+                       !status       ? format_text("nothing within {} s", kHostAnswerMs / 1000)
+                       : err.empty() ? format_text("exit status {}", *status)
+                                     : err.back());
   }
   return ok_status();
 }

@@ -26,7 +26,7 @@ struct Preflight {
 
   // What is to be told of a group's launch beside where its plans come from.
   WorkerLaunch launch_of(const ClusterFlags& shape, int group) const;
-  int64_t drawable() const { return tokenizer ? tokenizer->vocabulary_size() : 0; }
+  int64_t vocabulary_limit() const { return tokenizer ? tokenizer->vocabulary_size() : 0; }
 };
 
 // `memory_bytes`: what a rank may use; 0: not known.

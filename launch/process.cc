@@ -83,11 +83,9 @@ StatusOr<Process> Process::start(const ProcessOptions& options) {
   Pipes pipes;
   if (!pipes.in.open() || !pipes.out.open() || !pipes.err.open() || !pipes.failure.open()) {
     return unavailable("TRI-UP-020",
-                       "cannot make pipes for ",
+                       "cannot make pipes for {}: {}; raise the limit of open files (ulimit -n)",
                        options.arguments[0],
-                       ": ",
-                       std::strerror(errno),
-                       "; raise the limit of open files (ulimit -n)");
+                       std::strerror(errno));
   }
   std::vector<char*> arguments;
   for (const std::string& argument : options.arguments) {
@@ -104,11 +102,9 @@ StatusOr<Process> Process::start(const ProcessOptions& options) {
   }
   if (error != 0) {
     return unavailable("TRI-UP-020",
-                       "cannot start ",
+                       "cannot start {}: {}; `trireme doctor` shows what is missing",
                        options.arguments[0],
-                       ": ",
-                       std::strerror(error),
-                       "; `trireme doctor` shows what is missing");
+                       std::strerror(error));
   }
   Process process;
   process.pid_ = pid;

@@ -29,14 +29,12 @@ class FileCheckpoint final : public Checkpoint {
       for (const SafetensorsEntry& entry : files_[file].entries()) {
         const auto [at, is_new] = places_.emplace(entry.tensor.name, Place{file, &entry});
         if (!is_new) {
-          return invalid("TRI-LOAD-005",
-                         "tensor \"",
-                         entry.tensor.name.substr(0, 80),
-                         "\" stands both in ",
-                         files_[at->second.file].path(),
-                         " and in ",
-                         files_[file].path(),
-                         "; remove the shard that does not belong");
+          return invalid(
+              "TRI-LOAD-005",
+              "tensor \"{}\" stands both in {} and in {}; remove the shard that does not belong",
+              entry.tensor.name.substr(0, 80),
+              files_[at->second.file].path(),
+              files_[file].path());
         }
       }
     }
@@ -115,7 +113,7 @@ class FileCheckpoint final : public Checkpoint {
 StatusOr<std::vector<std::string>> read_index(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxIndexBytes, "TRI-LOAD-001"));
   const auto bad_index = [&](const std::string& what) {
-    return invalid("TRI-LOAD-006", path, " ", what, "; fetch the file again");
+    return invalid("TRI-LOAD-006", "{} {}; fetch the file again", path, what);
   };
   ASSIGN_OR_RETURN(const JsonValue index, JsonValue::parse(text, "TRI-LOAD-006", path));
   std::optional<JsonValue> map;
@@ -125,17 +123,16 @@ StatusOr<std::vector<std::string>> read_index(const std::string& path) {
   RETURN_IF_ERROR(map->each_member([&](std::string_view tensor, JsonValue shard) -> Status {
     const std::string name = shard.is(JsonValue::Kind::kString) ? shard.string() : "";
     if (name.empty() || name.find('/') != std::string::npos || name.starts_with(".")) {
-      return invalid("TRI-LOAD-006",
-                     path,
-                     ": tensor \"",
-                     tensor.substr(0, 80),
-                     "\" names the shard ",
-                     shown(shard),
-                     ", allowed are file names in the same folder");
+      return invalid(
+          "TRI-LOAD-006",
+          "{}: tensor \"{}\" names the shard {}, allowed are file names in the same folder",
+          path,
+          tensor.substr(0, 80),
+          shown(shard));
     }
     names.insert(name);
     if (names.size() <= kMaxShards) return ok_status();
-    return bad_index(concat("names more than ", kMaxShards, " shards"));
+    return bad_index(format_text("names more than {} shards", kMaxShards));
   }));
   return std::vector<std::string>(names.begin(), names.end());
 }
@@ -144,7 +141,7 @@ StatusOr<std::vector<std::string>> find_weight_files(const std::string& dir) {
   namespace fs = std::filesystem;
   std::error_code error;
   if (!fs::is_directory(dir, error)) {
-    return invalid("TRI-LOAD-001", "there is no folder ", dir, "; give --model a model's folder");
+    return invalid("TRI-LOAD-001", "there is no folder {}; give --model a model's folder", dir);
   }
   if (fs::exists(dir + "/model.safetensors.index.json", error)) {
     return read_index(dir + "/model.safetensors.index.json");
@@ -153,12 +150,14 @@ StatusOr<std::vector<std::string>> find_weight_files(const std::string& dir) {
     return std::vector<std::string>{"model.safetensors"};
   }
   return invalid("TRI-LOAD-001",
-                 dir,
-                 " holds neither model.safetensors nor model.safetensors.index.json; weights in "
-                 "other formats must be converted by their publisher's tools");
+                 "{} holds neither model.safetensors nor model.safetensors.index.json; weights in "
+                 "other formats must be converted by their publisher's tools",
+                 dir);
 }
 
-std::string shape_text(const std::vector<int64_t>& shape) { return concat("[", join(shape), "]"); }
+std::string shape_text(const std::vector<int64_t>& shape) {
+  return format_text("[{}]", join(shape));
+}
 
 Status check_one(const TensorEntry& expected, const StoredTensor& stored) {
   const std::vector<int64_t> shape = expected.is_vector
@@ -166,22 +165,18 @@ Status check_one(const TensorEntry& expected, const StoredTensor& stored) {
                                          : std::vector<int64_t>{expected.rows, expected.columns};
   if (stored.shape != shape) {
     return invalid("TRI-LOAD-008",
-                   "tensor \"",
+                   "tensor \"{}\" has the shape {}, config.json asks for {}; config and weights "
+                   "are not of one model",
                    stored.name,
-                   "\" has the shape ",
                    shape_text(stored.shape),
-                   ", config.json asks for ",
-                   shape_text(shape),
-                   "; config and weights are not of one model");
+                   shape_text(shape));
   }
   if (stored.dtype != DType::kFloat32 && stored.dtype != DType::kBFloat16 &&
       stored.dtype != DType::kFloat16) {
     return invalid("TRI-LOAD-009",
-                   "tensor \"",
+                   "tensor \"{}\" is stored as {}, allowed are bfloat16, float16 and float32",
                    stored.name,
-                   "\" is stored as ",
-                   name_of(stored.dtype),
-                   ", allowed are bfloat16, float16 and float32");
+                   name_of(stored.dtype));
   }
   return ok_status();
 }
@@ -192,7 +187,8 @@ StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_d
   ASSIGN_OR_RETURN(const std::vector<std::string> names, find_weight_files(model_dir));
   std::vector<SafetensorsFile> files;
   for (const std::string& name : names) {
-    ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::open(concat(model_dir, "/", name)));
+    ASSIGN_OR_RETURN(SafetensorsFile file,
+                     SafetensorsFile::open(format_text("{}/{}", model_dir, name)));
     files.push_back(std::move(file));
   }
   ASSIGN_OR_RETURN(std::string config,
@@ -220,13 +216,13 @@ StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
   }
   if (!missing.empty()) {
     const size_t shown = std::min<size_t>(missing.size(), 5);
-    return invalid(
-        "TRI-LOAD-007",
-        missing.size() == 1 ? std::string("a tensor is") : concat(missing.size(), " tensors are"),
-        " missing from the checkpoint: ",
-        join(std::vector<std::string>(missing.begin(), missing.begin() + shown)),
-        missing.size() > shown ? ", ..." : "",
-        "; a shard is missing, or config.json belongs to another model");
+    return invalid("TRI-LOAD-007",
+                   "{} missing from the checkpoint: {}{}; a shard is missing, or config.json "
+                   "belongs to another model",
+                   missing.size() == 1 ? std::string("a tensor is")
+                                       : format_text("{} tensors are", missing.size()),
+                   join(std::vector<std::string>(missing.begin(), missing.begin() + shown)),
+                   missing.size() > shown ? ", ..." : "");
   }
   std::vector<std::string> unexpected;
   for (const std::string& name : checkpoint.names()) {

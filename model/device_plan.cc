@@ -23,8 +23,8 @@ int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit
 // The numbers that all of a step's buffers follow from.
 struct StepShape {
   StepShape(const ModelConfig& config, const ShardSpec& shard, const PlanRequest& request)
-      : tokens(std::max(request.max_num_batched_tokens, request.max_num_seqs)),
-        slots(request.max_num_seqs),
+      : tokens(std::max(request.max_batched_tokens, request.max_slots)),
+        slots(request.max_slots),
         length(request.max_model_len > 0 ? request.max_model_len : config.max_positions),
         pages_a_slot((length + kCudaPageTokens - 1) / kCudaPageTokens),
         element(size_of(request.dtype)),

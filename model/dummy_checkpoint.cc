@@ -70,7 +70,7 @@ class DummyCheckpoint final : public Checkpoint {
   int64_t bytes_read() const override { return bytes_read_; }
 
   std::string fingerprint() const override {
-    const std::string text = concat("dummy", seed_, config_text_);
+    const std::string text = format_text("dummy{}{}", seed_, config_text_);
     unsigned char digest[crypto_hash_sha256_BYTES];
     crypto_hash_sha256(digest, reinterpret_cast<const unsigned char*>(text.data()), text.size());
     char hex[2 * sizeof digest + 1];

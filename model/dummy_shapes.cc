@@ -90,11 +90,9 @@ StatusOr<std::string> dummy_config(const std::string& shape) {
   }
   const std::string near = nearest(shape, dummy_shape_names());
   return invalid("TRI-CONF-008",
-                 "no shape is called \"",
+                 "no shape is called \"{}\"{}; use a path to a config.json or one of {}",
                  shape,
-                 "\"",
-                 near.empty() ? "" : concat(" (nearest: ", near, ")"),
-                 "; use a path to a config.json or one of ",
+                 near.empty() ? "" : format_text(" (nearest: {})", near),
                  join(dummy_shape_names()));
 }
 

@@ -12,20 +12,16 @@ StatusOr<std::string> read_text_file(const std::string& path,
                                      const std::string& id) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
-    return invalid(id, "cannot read ", path, ": it is a folder; name the file");
+    return invalid(id, "cannot read {}: it is a folder; name the file", path);
   }
   std::ifstream file(path, std::ios::binary);
   if (!file) {
-    return invalid(id,
-                   "cannot read ",
-                   path,
-                   ": ",
-                   std::strerror(errno),
-                   "; check the path and its permissions");
+    return invalid(
+        id, "cannot read {}: {}; check the path and its permissions", path, std::strerror(errno));
   }
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
   if (error || size > max_bytes) {
-    return invalid(id, path, " has ", size, " bytes, allowed are ", max_bytes);
+    return invalid(id, "{} has {} bytes, allowed are {}", path, size, max_bytes);
   }
   std::string text(size, '\0');
   file.read(text.data(), size);

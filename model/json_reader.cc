@@ -24,7 +24,7 @@ std::string shown(JsonValue value) {
 JsonReader::JsonReader(JsonValue object, std::string id, std::string source)
     : object_(object), id_(std::move(id)), source_(std::move(source)) {
   if (const auto name = object_.doubled_name()) {
-    fail("\"", name->substr(0, 60), "\" stands twice; remove one");
+    fail("\"{}\" stands twice; remove one", name->substr(0, 60));
   }
 }
 
@@ -40,7 +40,7 @@ bool JsonReader::is_null(const char* key) const {
 
 int64_t JsonReader::integer(const char* key, int64_t low, int64_t high) {
   if (!has(key)) {
-    fail("the field \"", key, "\" is missing; it must be an integer from ", low, " to ", high);
+    fail("the field \"{}\" is missing; it must be an integer from {} to {}", key, low, high);
     return low;
   }
   return integer(key, low, high, low);
@@ -52,7 +52,7 @@ int64_t JsonReader::integer(const char* key, int64_t low, int64_t high, int64_t 
   int64_t number = 0;
   const bool fits = value->is(JsonValue::Kind::kNumber) && value->integer(number);
   if (!fits || number < low || number > high) {
-    fail("\"", key, "\" is ", shown(*value), ", allowed are integers from ", low, " to ", high);
+    fail("\"{}\" is {}, allowed are integers from {} to {}", key, shown(*value), low, high);
     return low;
   }
   return number;
@@ -63,7 +63,7 @@ double JsonReader::number(const char* key, double low, double high, double fallb
   if (!value) return fallback;
   const double number = value->is(JsonValue::Kind::kNumber) ? value->number() : NAN;
   if (!(number >= low && number <= high)) {
-    fail("\"", key, "\" is ", shown(*value), ", allowed are numbers from ", low, " to ", high);
+    fail("\"{}\" is {}, allowed are numbers from {:g} to {:g}", key, shown(*value), low, high);
     return low;
   }
   return number;
@@ -73,7 +73,7 @@ bool JsonReader::boolean(const char* key, bool fallback) {
   const auto value = field(key);
   if (!value) return fallback;
   if (value->is(JsonValue::Kind::kBoolean)) return value->boolean();
-  fail("\"", key, "\" is ", shown(*value), ", allowed are true and false");
+  fail("\"{}\" is {}, allowed are true and false", key, shown(*value));
   return fallback;
 }
 
@@ -81,7 +81,7 @@ std::string JsonReader::string(const char* key, const std::string& fallback) {
   const auto value = field(key);
   if (!value) return fallback;
   if (value->is(JsonValue::Kind::kString)) return value->string();
-  fail("\"", key, "\" is ", shown(*value), ", allowed is a string");
+  fail("\"{}\" is {}, allowed is a string", key, shown(*value));
   return fallback;
 }
 
@@ -96,7 +96,7 @@ std::vector<TokenId> JsonReader::token_ids(const char* key) {
     if (fits) {
       ids.push_back(static_cast<TokenId>(number));
     } else {
-      fail("\"", key, "\" holds ", shown(id), ", allowed are at most ", kMaxTokenIds, " token ids");
+      fail("\"{}\" holds {}, allowed are at most {} token ids", key, shown(id), kMaxTokenIds);
     }
     return status_;
   };
@@ -107,7 +107,7 @@ std::vector<TokenId> JsonReader::token_ids(const char* key) {
 StatusOr<JsonValue> parse_json_object(const std::string& text, const std::string& source) {
   ASSIGN_OR_RETURN(const JsonValue value, JsonValue::parse(text, "TRI-CONF-002", source));
   if (value.is(JsonValue::Kind::kObject)) return value;
-  return invalid("TRI-CONF-002", source, " is not a JSON object; fetch the file again");
+  return invalid("TRI-CONF-002", "{} is not a JSON object; fetch the file again", source);
 }
 
 }  // namespace trireme

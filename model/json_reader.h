@@ -34,9 +34,11 @@ class JsonReader {
   // One id or a list of at most 1,024.
   std::vector<TokenId> token_ids(const char* key);
 
-  template <class... Parts>
-  void fail(const Parts&... parts) {
-    if (status_.ok()) status_ = invalid(id_, source_, ": ", parts...);
+  template <class... Args>
+  void fail(FormatString<std::type_identity_t<Args>...> format, const Args&... args) {
+    if (!status_.ok()) return;
+    const std::string text = fmt::vformat(format.checked, fmt::make_format_args(args...));
+    status_ = invalid(id_, "{}: {}", source_, text);
   }
   const Status& status() const { return status_; }
   const std::string& source() const { return source_; }

@@ -73,22 +73,21 @@ void read_sizes(JsonReader& reader, const FamilyRow& family, ModelConfig& config
   int64_t head_dim = family.default_head_dim;
   if (head_dim == 0) {
     if (!reader.has("head_dim") && config.hidden_size % config.num_heads != 0) {
-      reader.fail("\"hidden_size\" ",
-                  config.hidden_size,
-                  " is no multiple of \"num_attention_heads\" ",
-                  config.num_heads,
-                  " and there is no \"head_dim\"");
+      reader.fail(
+          "\"hidden_size\" {} is no multiple of \"num_attention_heads\" {} and there is no "
+          "\"head_dim\"",
+          config.hidden_size,
+          config.num_heads);
     }
     head_dim = config.hidden_size / config.num_heads;
   }
   config.head_dim = reader.integer("head_dim", 2, 1024, head_dim);
   if (config.head_dim % 2 != 0) {
-    reader.fail("\"head_dim\" is ", config.head_dim, ", rotary embedding needs an even number");
+    reader.fail("\"head_dim\" is {}, rotary embedding needs an even number", config.head_dim);
   }
   if (config.num_heads % config.num_kv_heads != 0) {
-    reader.fail("\"num_attention_heads\" ",
+    reader.fail("\"num_attention_heads\" {} is no multiple of \"num_key_value_heads\" {}",
                 config.num_heads,
-                " is no multiple of \"num_key_value_heads\" ",
                 config.num_kv_heads);
   }
 }
@@ -105,15 +104,14 @@ void read_flags(JsonReader& reader, const FamilyRow& family, ModelConfig& config
   config.attention_scale = 1 / std::sqrt(static_cast<double>(config.head_dim));
   const std::string activation = reader.string("hidden_act", "silu");
   if (activation != "silu" && activation != "swish") {
-    reader.fail("\"hidden_act\" is \"", activation, "\", supported is \"silu\"");
+    reader.fail("\"hidden_act\" is \"{}\", supported is \"silu\"", activation);
   }
 }
 
 void read_layer_types(JsonReader& reader, JsonValue types, int32_t window, ModelConfig& config) {
   const size_t count = types.count();
   if (static_cast<int64_t>(count) != config.num_layers) {
-    return reader.fail(
-        "\"layer_types\" has ", count, " entries for ", config.num_layers, " layers");
+    return reader.fail("\"layer_types\" has {} entries for {} layers", count, config.num_layers);
   }
   int64_t layer = 0;
   (void)types.each([&](JsonValue type) -> Status {
@@ -121,11 +119,10 @@ void read_layer_types(JsonReader& reader, JsonValue types, int32_t window, Model
     if (name == "sliding_attention") {
       config.layer_window[layer] = window;
     } else if (name != "full_attention") {
-      reader.fail("\"layer_types\"[",
-                  layer,
-                  "] is ",
-                  shown(type),
-                  ", supported are \"full_attention\" and \"sliding_attention\"");
+      reader.fail(
+          "\"layer_types\"[{}] is {}, supported are \"full_attention\" and \"sliding_attention\"",
+          layer,
+          shown(type));
     }
     ++layer;
     return reader.status();
@@ -171,12 +168,10 @@ Status unsupported_family(JsonValue json, const std::string& source) {
     return value ? shown(*value) : std::string("missing");
   };
   return invalid("TRI-CONF-004",
+                 "{}: \"model_type\" is {} (\"architectures\" {}), supported are {}",
                  source,
-                 ": \"model_type\" is ",
                  words("model_type"),
-                 " (\"architectures\" ",
                  words("architectures"),
-                 "), supported are ",
                  supported_families());
 }
 
@@ -192,9 +187,9 @@ StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std
   RETURN_IF_ERROR(reader.status());
   if (reader.has("quantization_config")) {
     return invalid("TRI-CONF-005",
-                   source,
-                   ": \"quantization_config\" is set; quantised checkpoints are not supported, use "
-                   "the bf16, fp16 or fp32 one");
+                   "{}: \"quantization_config\" is set; quantised checkpoints are not supported, "
+                   "use the bf16, fp16 or fp32 one",
+                   source);
   }
   ModelConfig config;
   config.model_type = family->model_type;

@@ -75,7 +75,7 @@ void add_weights(const ModelConfig& config,
 int64_t activation_bytes(const ModelConfig& config,
                          const ShardSpec& shard,
                          const PlanRequest& request) {
-  const int64_t tokens = std::max(request.max_num_batched_tokens, request.max_num_seqs);
+  const int64_t tokens = std::max(request.max_batched_tokens, request.max_slots);
   const int64_t unit = size_of(request.dtype);
   const int64_t query = shard.num_heads() * config.head_dim;
   const int64_t qkv = query + 2 * shard.num_kv_heads() * config.head_dim;
@@ -85,8 +85,7 @@ int64_t activation_bytes(const ModelConfig& config,
   bytes += tokens * (4 * (qkv + query) + unit * (query + mlp));
   bytes += tokens * 4 * std::max(2 * mlp, config.hidden_size);
   if (shard.has_head()) {
-    bytes +=
-        request.max_num_seqs * (4 * shard.vocabulary().size() + (4 + unit) * config.hidden_size);
+    bytes += request.max_slots * (4 * shard.vocabulary().size() + (4 + unit) * config.hidden_size);
   }
   return bytes;
 }
@@ -106,7 +105,7 @@ void count_pages(const ModelConfig& config, const PlanRequest& request, GroupPla
   const int64_t asked = request.max_model_len > 0 ? request.max_model_len : config.max_positions;
   const int64_t a_sequence = (asked + plan.page_tokens - 1) / plan.page_tokens;
   const int64_t least = request.max_model_len > 0 ? a_sequence : 1;
-  const int64_t wanted = a_sequence * request.max_num_seqs;
+  const int64_t wanted = a_sequence * request.max_slots;
   plan.pages = wanted;
   for (RankPlan& rank : plan.ranks) {
     rank.max_pages = wanted;
@@ -177,10 +176,9 @@ StatusOr<GroupPlan> plan_group(const ModelConfig& config, const PlanRequest& req
       on_gpu ? cuda_stored_dim(static_cast<int32_t>(config.head_dim)) : config.head_dim;
   if (stored_dim == 0) {
     return invalid("TRI-CUDA-003",
-                   "heads of ",
-                   config.head_dim,
-                   " dimensions have no attention kernel for CUDA, at most 256 have; use"
-                   " --backend cpu");
+                   "heads of {} dimensions have no attention kernel for CUDA, at most 256 have; "
+                   "use --backend cpu",
+                   config.head_dim);
   }
   plan.backend = request.backend;
   plan.tp = request.tp;

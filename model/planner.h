@@ -15,14 +15,22 @@
 
 namespace trireme {
 
+// Defaults of a cluster's limits. The flags are --max-num-seqs and --max-num-batched-tokens; behind
+// the flag parser each limit has one name everywhere.
+inline constexpr int32_t kDefaultMaxSlots = 256;
+// Tokens of a step, by backend: prefill on a GPU needs thousands of rows to fill it.
+constexpr int32_t default_max_batched_tokens(std::string_view backend) {
+  return backend == "cuda" ? 8192 : 512;
+}
+
 struct PlanRequest {
   int tp = 1;
   int pp = 1;
   std::string backend = "cpu";
   DType dtype = DType::kBFloat16;
   int64_t max_model_len = 0;  // 0: the model's, or what fits
-  int64_t max_num_seqs = 256;
-  int64_t max_num_batched_tokens = 512;
+  int64_t max_slots = kDefaultMaxSlots;
+  int64_t max_batched_tokens = default_max_batched_tokens("cpu");
   int64_t kv_memory_bytes = 0;    // a rank's; 0: what the sequences want, within the memory
   int64_t rank_memory_bytes = 0;  // what a rank may use in all; 0: not known
 };

@@ -67,23 +67,21 @@ Status Writer::prepare(const std::string& config_text) {
   std::error_code error;
   if (fs::exists(options_.out, error) &&
       (!fs::is_directory(options_.out, error) || !fs::is_empty(options_.out, error))) {
-    return invalid("TRI-MOD-001", "--out ", options_.out, " is there and not an empty folder");
+    return invalid("TRI-MOD-001", "--out {} is there and not an empty folder", options_.out);
   }
   fs::create_directories(options_.out, error);
   if (error) {
-    return invalid("TRI-MOD-001", "cannot make the folder ", options_.out, ": ", error.message());
+    return invalid("TRI-MOD-001", "cannot make the folder {}: {}", options_.out, error.message());
   }
   cut_into_shards();
   const fs::space_info space = fs::space(options_.out, error);
   if (!error && static_cast<int64_t>(space.available) < total_bytes_ + (64 << 20)) {
     return invalid("TRI-MOD-003",
-                   "the checkpoint needs ",
+                   "the checkpoint needs {}, the disk of {} has {} left; choose another --out or a "
+                   "smaller shape",
                    format_bytes(static_cast<double>(total_bytes_)),
-                   ", the disk of ",
                    options_.out,
-                   " has ",
-                   format_bytes(static_cast<double>(space.available)),
-                   " left; choose another --out or a smaller shape");
+                   format_bytes(static_cast<double>(space.available)));
   }
   Json config = Json::parse(config_text);
   config["torch_dtype"] = std::string(name_of(options_.dtype));
@@ -132,14 +130,12 @@ std::string Writer::header_of(const Shard& shard) const {
 
 Status Writer::check(const std::ofstream& file, const std::string& name) const {
   if (file) return ok_status();
-  return unavailable("TRI-MOD-002",
-                     "cannot write ",
-                     options_.out,
-                     "/",
-                     name,
-                     ": ",
-                     std::strerror(errno),
-                     "; remove the folder and try again with room on the disk");
+  return unavailable(
+      "TRI-MOD-002",
+      "cannot write {}/{}: {}; remove the folder and try again with room on the disk",
+      options_.out,
+      name,
+      std::strerror(errno));
 }
 
 Status Writer::write_tensor(std::ofstream& file, const StoredTensor& tensor) {

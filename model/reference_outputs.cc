@@ -16,14 +16,11 @@ using Fields = std::map<std::string, const SafetensorsEntry*>;
 
 Status wrong(const SafetensorsEntry& entry, const std::string& wanted) {
   return invalid("TRI-VERIFY-001",
+                 "{} is {} [{}], it has to be {}; docs/formats.md describes the file",
                  entry.tensor.name,
-                 " is ",
                  name_of(entry.tensor.dtype),
-                 " [",
                  join(entry.tensor.shape),
-                 "], it has to be ",
-                 wanted,
-                 "; docs/formats.md describes the file");
+                 wanted);
 }
 
 class FieldReader {
@@ -43,7 +40,7 @@ class FieldReader {
       return want < 0 || got == want;
     });
     if (entry.tensor.dtype != dtype || !fits) {
-      return wrong(entry, concat(name_of(dtype), " [", join(shape), "] (-1: any length)"));
+      return wrong(entry, format_text("{} [{}] (-1: any length)", name_of(dtype), join(shape)));
     }
     values.resize(entry.tensor.bytes / sizeof(T));
     return file_.read(entry.begin, std::as_writable_bytes(std::span(values)));
@@ -69,14 +66,11 @@ Status check_positions(ReferenceSequence& sequence, int64_t rows, const std::str
   for (const int32_t position : sequence.positions) {
     if (position >= 0 && position < length) continue;
     return invalid("TRI-VERIFY-001",
+                   "{}: position {} of sequence \"{}\" is outside its {} tokens",
                    path,
-                   ": position ",
                    position,
-                   " of sequence \"",
                    sequence.name,
-                   "\" is outside its ",
-                   length,
-                   " tokens");
+                   length);
   }
   return ok_status();
 }
@@ -90,10 +84,9 @@ StatusOr<ReferenceSequence> read_sequence(const SafetensorsFile& file,
   RETURN_IF_ERROR(reader.read("input_ids", DType::kInt32, {-1}, sequence.input_ids));
   if (sequence.input_ids.empty()) {
     return invalid("TRI-VERIFY-001",
+                   "{} has no input_ids for sequence \"{}\"; docs/formats.md describes the file",
                    file.path(),
-                   " has no input_ids for sequence \"",
-                   name,
-                   "\"; docs/formats.md describes the file");
+                   name);
   }
   const auto tokens = static_cast<int64_t>(sequence.input_ids.size());
   const int64_t rows = reader.extent("logits", 0);
@@ -143,7 +136,8 @@ StatusOr<std::vector<ReferenceSequence>> read_reference_outputs(const std::strin
     sequences.push_back(std::move(sequence));
   }
   if (!sequences.empty()) return sequences;
-  return invalid("TRI-VERIFY-001", path, " holds no sequence; docs/formats.md describes the file");
+  return invalid(
+      "TRI-VERIFY-001", "{} holds no sequence; docs/formats.md describes the file", path);
 }
 
 std::optional<size_t> first_difference(const std::vector<TokenId>& expected,

@@ -31,7 +31,7 @@ double yarn_attention_factor(JsonReader& reader, double factor) {
 double read_factor(JsonReader& reader, const std::string& type, double ratio) {
   if (reader.has("factor")) return reader.number("factor", 1, 1e6, 1);
   if (type == "yarn" && reader.is_null("factor")) return std::max(1.0, ratio);
-  reader.fail("\"factor\" is missing; ", type, " needs a number from 1 to 1e+06");
+  reader.fail("\"factor\" is missing; {} needs a number from 1 to 1e+06", type);
   return 1;
 }
 
@@ -45,9 +45,8 @@ void read_llama3(JsonReader& reader, RopeConfig& rope) {
   rope.low_freq_factor = reader.number("low_freq_factor", 1e-6, 1e6, 1);
   rope.high_freq_factor = reader.number("high_freq_factor", 1e-6, 1e6, 4);
   if (rope.high_freq_factor <= rope.low_freq_factor) {
-    reader.fail("\"high_freq_factor\" ",
+    reader.fail("\"high_freq_factor\" {:g} must exceed \"low_freq_factor\" {:g}",
                 rope.high_freq_factor,
-                " must exceed \"low_freq_factor\" ",
                 rope.low_freq_factor);
   }
 }
@@ -68,10 +67,9 @@ Status read_scaling(JsonReader& top,
   if (type == "default") return ok_status();
   if (type != "linear" && type != "llama3" && type != "yarn") {
     return invalid("TRI-CONF-006",
+                   "{} has type \"{}\", supported are default, linear, llama3 and yarn",
                    reader.source(),
-                   " has type \"",
-                   type.substr(0, 40),
-                   "\", supported are default, linear, llama3 and yarn");
+                   type.substr(0, 40));
   }
   if (type != "linear") rope.original_max_positions = read_original(top, reader, max_positions);
   rope.factor =
@@ -106,9 +104,9 @@ StatusOr<RopeConfig> parse_rope(JsonReader& top, int64_t max_positions, const st
     if (!top.has(key)) continue;
     const JsonValue fields = *top.field(key);
     if (!fields.is(JsonValue::Kind::kObject)) {
-      return invalid("TRI-CONF-003", source, ": \"", key, "\" must be an object or null");
+      return invalid("TRI-CONF-003", "{}: \"{}\" must be an object or null", source, key);
     }
-    JsonReader reader(fields, "TRI-CONF-003", concat(source, ", ", key));
+    JsonReader reader(fields, "TRI-CONF-003", format_text("{}, {}", source, key));
     rope = {.theta = reader.number("rope_theta", 1e-3, 1e15, rope.theta)};
     if (reader.number("partial_rotary_factor", 0, 1, 1) != 1) {
       reader.fail("\"partial_rotary_factor\" is set, supported is 1");

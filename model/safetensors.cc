@@ -41,12 +41,10 @@ std::optional<DType> find_dtype(std::string_view name) {
 
 Status bad_tensor(const std::string& path, const std::string& name, const std::string& what) {
   return invalid("TRI-LOAD-004",
+                 "{}: tensor \"{}\" {}; the file is damaged, fetch it again",
                  path,
-                 ": tensor \"",
                  name.substr(0, 80),
-                 "\" ",
-                 what,
-                 "; the file is damaged, fetch it again");
+                 what);
 }
 
 // {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}
@@ -98,7 +96,7 @@ StatusOr<SafetensorsEntry> parse_entry(const std::string& name,
   const std::optional<DType> dtype = find_dtype(dtype_name);
   if (!dtype) {
     return bad_tensor(
-        path, name, concat("has the unknown dtype \"", dtype_name.substr(0, 20), "\""));
+        path, name, format_text("has the unknown dtype \"{}\"", dtype_name.substr(0, 20)));
   }
   auto shape = read_integers(*fields.shape, kMaxDimensions);
   if (!shape) return bad_tensor(path, name, "has an impossible shape");
@@ -111,20 +109,17 @@ StatusOr<SafetensorsEntry> parse_entry(const std::string& name,
       (*offsets)[1] > data_bytes) {
     return bad_tensor(path,
                       name,
-                      concat("lies at bytes ",
-                             fields.offsets->text().substr(0, 60),
-                             " of ",
-                             data_bytes,
-                             ", outside the file"));
+                      format_text("lies at bytes {} of {}, outside the file",
+                                  fields.offsets->text().substr(0, 60),
+                                  data_bytes));
   }
   const int64_t length = (*offsets)[1] - (*offsets)[0];
   if (!bytes || *bytes != length) {
     return bad_tensor(path,
                       name,
-                      concat("has ",
-                             length,
-                             " bytes, its shape needs ",
-                             bytes ? concat(*bytes) : "more than any file holds"));
+                      format_text("has {} bytes, its shape needs {}",
+                                  length,
+                                  bytes ? format_text("{}", *bytes) : "more than any file holds"));
   }
   SafetensorsEntry entry;
   entry.tensor.name = name;
@@ -152,18 +147,17 @@ Status check_layout(const std::vector<SafetensorsEntry>& entries,
     if (entry->begin > at) {
       return bad_tensor(path,
                         entry->tensor.name,
-                        concat("leaves a hole of ", entry->begin - at, " bytes before it"));
+                        format_text("leaves a hole of {} bytes before it", entry->begin - at));
     }
     at += entry->tensor.bytes;
   }
   if (at != file_bytes) {
     return invalid("TRI-LOAD-004",
+                   "{}: the tensors end at byte {} of {}; the file is truncated or has bytes too "
+                   "many, fetch it again",
                    path,
-                   ": the tensors end at byte ",
                    at,
-                   " of ",
-                   file_bytes,
-                   "; the file is truncated or has bytes too many, fetch it again");
+                   file_bytes);
   }
   return ok_status();
 }
@@ -176,11 +170,12 @@ StatusOr<std::vector<SafetensorsEntry>> parse_safetensors_header(const std::stri
   const int64_t data_begin = 8 + static_cast<int64_t>(header.size());
   ASSIGN_OR_RETURN(
       const JsonValue object,
-      JsonValue::parse(header,
-                       "TRI-LOAD-003",
-                       concat(path, ": the header (is this a safetensors file? is it whole?)")));
+      JsonValue::parse(
+          header,
+          "TRI-LOAD-003",
+          format_text("{}: the header (is this a safetensors file? is it whole?)", path)));
   if (!object.is(JsonValue::Kind::kObject)) {
-    return invalid("TRI-LOAD-003", path, ": the header is no JSON object; fetch the file again");
+    return invalid("TRI-LOAD-003", "{}: the header is no JSON object; fetch the file again", path);
   }
   if (const auto name = object.doubled_name()) {
     return bad_tensor(path, *name, "stands twice in the header");
@@ -210,30 +205,26 @@ StatusOr<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   struct stat info {};
   if (file.descriptor_.value < 0 || ::fstat(file.descriptor_.value, &info) != 0) {
     return invalid("TRI-LOAD-002",
-                   "cannot open ",
+                   "cannot open {}: {}; fetch the file, or check its name and permissions",
                    path,
-                   ": ",
-                   std::strerror(errno),
-                   "; fetch the file, or check its name and permissions");
+                   std::strerror(errno));
   }
   file.file_bytes_ = info.st_size;
   uint64_t length = 0;
   if (file.file_bytes_ < 8) {
     return invalid("TRI-LOAD-003",
+                   "{} has {} bytes; a safetensors file has at least 8",
                    path,
-                   " has ",
-                   file.file_bytes_,
-                   " bytes; a safetensors file has at least 8");
+                   file.file_bytes_);
   }
   RETURN_IF_ERROR(file.read(0, std::as_writable_bytes(std::span(&length, 1))));
   if (length > static_cast<uint64_t>(std::min(kMaxHeaderBytes, file.file_bytes_ - 8))) {
     return invalid("TRI-LOAD-003",
+                   "{}: the header claims {} bytes of a file of {}; this is no safetensors file, "
+                   "or it is truncated",
                    path,
-                   ": the header claims ",
                    length,
-                   " bytes of a file of ",
-                   file.file_bytes_,
-                   "; this is no safetensors file, or it is truncated");
+                   file.file_bytes_);
   }
   file.header_.resize(length);
   RETURN_IF_ERROR(file.read(8, std::as_writable_bytes(std::span(file.header_))));
@@ -249,11 +240,9 @@ Status SafetensorsFile::read(int64_t offset, std::span<std::byte> out) const {
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
       return invalid("TRI-LOAD-002",
-                     "cannot read ",
+                     "cannot read {} at byte {}: {}",
                      path_,
-                     " at byte ",
                      offset + done,
-                     ": ",
                      count == 0 ? "the file ends there" : std::strerror(errno));
     }
     done += count;

@@ -16,7 +16,7 @@ constexpr size_t kMaxBias = 4096;
 // Out of range, or not a number.
 template <class Value>
 Status out_of_range(const char* name, Value seen, const std::string& allowed) {
-  return invalid("TRI-REQ-001", name, " is ", seen, ", allowed are ", allowed);
+  return invalid("TRI-REQ-001", "{} is {}, allowed are {}", name, format_number(seen), allowed);
 }
 
 bool within(double value, double low, double high) { return value >= low && value <= high; }
@@ -46,7 +46,7 @@ Status check_numbers(const SamplingParams& sampling) {
 }
 
 Status check_ids(const GenerationParams& params, int64_t vocabulary_size) {
-  const std::string allowed = concat("the ids 0 to ", vocabulary_size - 1);
+  const std::string allowed = format_text("the ids 0 to {}", vocabulary_size - 1);
   for (const auto& [id, bias] : params.sampling.logit_bias) {
     if (id < 0 || id >= vocabulary_size) {
       return out_of_range("logit_bias token id", id, allowed);
@@ -66,8 +66,9 @@ Status check_counts(const GenerationParams& params) {
     return out_of_range("max_tokens", params.max_tokens, "1 to 16777216");
   }
   if (params.sampling.min_tokens < 0 || params.sampling.min_tokens > params.max_tokens) {
-    return out_of_range(
-        "min_tokens", params.sampling.min_tokens, concat("0 to max_tokens, ", params.max_tokens));
+    return out_of_range("min_tokens",
+                        params.sampling.min_tokens,
+                        format_text("0 to max_tokens, {}", params.max_tokens));
   }
   if (params.num_choices < 1 || params.num_choices > kMaxChoices) {
     return out_of_range("n", params.num_choices, "1 to 64");

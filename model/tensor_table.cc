@@ -69,7 +69,7 @@ TensorTable::TensorTable(const ModelConfig& config) {
   entries_.push_back(
       make_entry(kEmbedding, -1, "model.embed_tokens.weight", vocabulary, hidden, kVocabularyRows));
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    const std::string prefix = concat("model.layers.", layer, ".");
+    const std::string prefix = format_text("model.layers.{}.", layer);
     for (const LayerRow& row : rows) {
       if (!row.present) continue;
       entries_.push_back(

@@ -38,18 +38,16 @@ Status check_submit_size(std::string_view body) {
   if (static_cast<int64_t>(body.size()) <= kMaxControlBytes) return ok_status();
   const int64_t control = control_bytes_of_submit(body);
   if (control < 0) {
-    return invalid("TRI-NET-003",
-                   "a body of ",
-                   body.size(),
-                   " bytes is no trireme.v1.Submit; compare proto/client.proto of this release");
+    return invalid(
+        "TRI-NET-003",
+        "a body of {} bytes is no trireme.v1.Submit; compare proto/client.proto of this release",
+        body.size());
   }
   if (control <= kMaxControlBytes) return ok_status();
   return invalid("TRI-NET-004",
-                 "a trireme.v1.Submit has ",
+                 "a trireme.v1.Submit has {} bytes beside its prompt, at most {} are taken",
                  control,
-                 " bytes beside its prompt, at most ",
-                 kMaxControlBytes,
-                 " are taken");
+                 kMaxControlBytes);
 }
 
 template <class Value, class Message, class Variant>
@@ -76,11 +74,9 @@ StatusOr<door::ToClient> answer(std::string_view body) {
 
 Status unexpected_type(int type, const char* direction) {
   return invalid("TRI-NET-005",
-                 "message type ",
+                 "message type {} is none that {}; docs/protocol.md lists them",
                  type,
-                 " is none that ",
-                 direction,
-                 "; docs/protocol.md lists them");
+                 direction);
 }
 
 template <class Value, class Message>

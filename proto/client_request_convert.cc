@@ -183,7 +183,8 @@ void read(RangeCheck& check, const v1::Cancel& from, door::Cancel& to) {
   to.tag = from.tag();
   to.request_id = from.request_id();
   if (!to.request_id.empty() && to.request_id.size() != kMaxRequestIdBytes) {
-    check.fail("request_id", concat("has ", to.request_id.size(), " bytes, allowed is 16 or none"));
+    check.fail("request_id",
+               format_text("has {} bytes, allowed is 16 or none", to.request_id.size()));
   }
 }
 
@@ -200,7 +201,7 @@ void read(RangeCheck& check, const v1::Resume& from, door::Resume& to) {
   if (from.tag() == 0) check.fail("tag", "is 0, allowed is 1 and above");
   to.request_id = from.request_id();
   if (to.request_id.size() != kMaxRequestIdBytes) {
-    check.fail("request_id", concat("has ", to.request_id.size(), " bytes, allowed is 16"));
+    check.fail("request_id", format_text("has {} bytes, allowed is 16", to.request_id.size()));
   }
   to.nonce = from.nonce();
   constexpr int64_t kMaxChoices = 1024;

@@ -3,24 +3,20 @@
 namespace trireme {
 
 Status unknown_major(int major) {
-  return invalid("TRI-NET-002",
-                 "protocol major ",
-                 major,
-                 " is not spoken here, only ",
-                 int{kProtocolMajorMin},
-                 " to ",
-                 int{kProtocolMajor},
-                 "; use a client of the same release");
+  return invalid(
+      "TRI-NET-002",
+      "protocol major {} is not spoken here, only {} to {}; use a client of the same release",
+      major,
+      int{kProtocolMajorMin},
+      int{kProtocolMajor});
 }
 
 StatusOr<Frame> read_frame(std::string_view bytes) {
   if (bytes.size() < kFrameHeaderBytes) {
     return invalid("TRI-NET-001",
-                   "a frame has ",
+                   "a frame has {} bytes, at least {} are needed (protocol major, message type)",
                    bytes.size(),
-                   " bytes, at least ",
-                   kFrameHeaderBytes,
-                   " are needed (protocol major, message type)");
+                   kFrameHeaderBytes);
   }
   Frame frame;
   frame.major = static_cast<uint8_t>(bytes[0]);

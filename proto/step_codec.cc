@@ -125,11 +125,9 @@ Status decode_as(std::string_view body, Message& message, Variant& variant) {
 
 Status unexpected_type(int type, const char* direction) {
   return invalid("TRI-NET-005",
-                 "message type ",
+                 "message type {} is none that {}; both ends must be of the same release",
                  type,
-                 " is none that ",
-                 direction,
-                 "; both ends must be of the same release");
+                 direction);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace trireme {
 struct KvLayoutInfo {
   int32_t version = 1;
   std::string dtype;
-  int32_t page_tokens = 32;
+  int32_t page_tokens = 0;
   int32_t head_dim = 0;
   int32_t unit = 0;
   int32_t v_order = 0;

@@ -40,13 +40,10 @@ inline Status parse(std::string_view body,
                     google::protobuf::MessageLite& message) {
   if (static_cast<int64_t>(body.size()) > max_bytes) {
     return invalid("TRI-NET-004",
-                   "a ",
+                   "a {} has {} bytes, at most {} are taken",
                    message.GetTypeName(),
-                   " has ",
                    body.size(),
-                   " bytes, at most ",
-                   max_bytes,
-                   " are taken");
+                   max_bytes);
   }
   message.Clear();
   // The library would write a line to stderr for every hostile text: the Status says it all.
@@ -56,11 +53,9 @@ inline Status parse(std::string_view body,
   in.SetRecursionLimit(kMaxMessageDepth);
   if (!message.MergeFromCodedStream(&in) || !in.ConsumedEntireMessage()) {
     return invalid("TRI-NET-003",
-                   "a body of ",
+                   "a body of {} bytes is no {}; compare proto/*.proto of this release",
                    body.size(),
-                   " bytes is no ",
-                   message.GetTypeName(),
-                   "; compare proto/*.proto of this release");
+                   message.GetTypeName());
   }
   return ok_status();
 }
@@ -69,16 +64,16 @@ class RangeCheck {
  public:
   void fail(const char* field, const std::string& problem) {
     if (!status_.ok()) return;
-    status_ = invalid("TRI-NET-006", "field ", field, " ", problem);
+    status_ = invalid("TRI-NET-006", "field {} {}", field, problem);
   }
   template <class T>
   void number(T value, int64_t high, const char* field, int64_t low = 0) {
     const bool above = value > T{} && static_cast<uint64_t>(value) > static_cast<uint64_t>(high);
     const bool below = value < T{} && static_cast<int64_t>(value) < low;
-    if (above || below) fail(field, concat("is ", value, ", allowed is ", low, " to ", high));
+    if (above || below) fail(field, format_text("is {}, allowed is {} to {}", value, low, high));
   }
   void same_length(int64_t a, int64_t b, const char* field) {
-    if (a != b) fail(field, concat("has ", b, " entries beside ", a, " in its parallel list"));
+    if (a != b) fail(field, format_text("has {} entries beside {} in its parallel list", b, a));
   }
   bool ok() const { return status_.ok(); }
   const Status& status() const { return status_; }

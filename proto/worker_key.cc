@@ -37,10 +37,9 @@ StatusOr<WorkerKey> parse_worker_key(std::string_view hex) {
   }
   if (!good) {
     return invalid("TRI-NET-014",
-                   "the worker key has ",
-                   hex.size(),
-                   " characters, allowed is 192 hexadecimal digits; take the file worker.key of "
-                   "the coordinator's --state folder as it is");
+                   "the worker key has {} characters, allowed is 192 hexadecimal digits; take the "
+                   "file worker.key of the coordinator's --state folder as it is",
+                   hex.size());
   }
   return WorkerKey{
       bytes.substr(0, kKeyBytes), bytes.substr(kKeyBytes, kKeyBytes), bytes.substr(2 * kKeyBytes)};

@@ -8,7 +8,7 @@
 
 program_packages="
   g++ cmake ninja-build pkg-config
-  libabsl-dev libspdlog-dev libtomlplusplus-dev
+  libabsl-dev libfmt-dev libspdlog-dev libtomlplusplus-dev
   nlohmann-json3-dev libpcre2-dev libutf8proc-dev libsodium-dev libhwloc-dev
   protobuf-compiler libprotobuf-dev libzmq3-dev cppzmq-dev
   openmpi-bin libopenmpi-dev"

@@ -9,14 +9,14 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string version_text(int version) {  // 13020: 13.2
-  return concat(version / 1000, ".", version % 1000 / 10);
+  return format_text("{}.{}", version / 1000, version % 1000 / 10);
 }
 
 Json to_json(const CudaSurvey& survey) {
   Json devices = Json::array();
   for (const CudaDevice& device : survey.devices) {
     devices.push_back({{"name", device.name},
-                       {"compute_capability", concat(device.major, ".", device.minor)},
+                       {"compute_capability", format_text("{}.{}", device.major, device.minor)},
                        {"memory_bytes", device.memory_bytes},
                        {"peers", device.peers}});
   }

@@ -28,15 +28,12 @@ Status agree_on_terms(Comm& comm, const GroupTerms& terms) {
       const Value& other = all[rank * terms.size() + i];
       if (other == all[i]) continue;
       return invalid("TRI-GRP-045",
-                     "ranks of the group disagree: rank 0 says ",
+                     "ranks of the group disagree: rank 0 says {} is {}, rank {} says {}; start "
+                     "all ranks with the same model and flags",
                      terms[i].first,
-                     " is ",
                      all[i].data(),
-                     ", rank ",
                      rank,
-                     " says ",
-                     other.data(),
-                     "; start all ranks with the same model and flags");
+                     other.data());
     }
   }
   return ok_status();

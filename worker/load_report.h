@@ -23,25 +23,19 @@ class LoadReport {
     const double seconds = static_cast<double>(now_us - start_us_) * 1e-6;
     const double rate = static_cast<double>(done) / seconds;
     const double left_s = static_cast<double>(total - done) / rate;
-    say(concat("loading ",
-               format_bytes(static_cast<double>(done)),
-               " of ",
-               format_bytes(static_cast<double>(total)),
-               ", ",
-               format_bytes(rate),
-               "/s, ",
-               std::llround(left_s),
-               " s left"));
+    say(format_text("loading {} of {}, {}/s, {} s left",
+                    format_bytes(static_cast<double>(done)),
+                    format_bytes(static_cast<double>(total)),
+                    format_bytes(rate),
+                    std::llround(left_s)));
   }
 
   void finish(const std::string& outcome) {
     const double seconds = static_cast<double>(clock_.now_us() - start_us_) * 1e-6;
-    say(concat("loaded ",
-               format_bytes(static_cast<double>(done_)),
-               " in ",
-               std::round(seconds * 10) / 10,
-               " s: ",
-               outcome));
+    say(format_text("loaded {} in {:g} s: {}",
+                    format_bytes(static_cast<double>(done_)),
+                    std::round(seconds * 10) / 10,
+                    outcome));
   }
 
  private:

@@ -53,7 +53,7 @@ int run_rank(const WorkerFlags& flags, const RankPlace& place) {
   const bool is_refused = rank->refused();
   if (!status.ok() && !is_refused) exit_rank(status);  // peers may wait for this rank
   // Memory and queues of a device end once their work has, which may wait for a dead peer.
-  const TimeGuard guard(concat("the end of rank ", place.rank));
+  const TimeGuard guard(format_text("the end of rank {}", place.rank));
   rank.reset();
   return is_refused ? refuse(status, absl::IsCancelled(status) ? 1 : 0) : 0;
 }
@@ -124,6 +124,7 @@ int run(int argc, char** argv) {
     std::printf("%s\n", device_list(survey_cuda(), nccl_library()).c_str());
     return 0;
   }
+  if (const Status log = start_log("worker", flags->log); !log.ok()) return refuse(log, rank);
   const WorkerOptions& options = flags->worker;
   const int num_launched = launched({"OMPI_COMM_WORLD_SIZE"}).value_or(rank + 1);
   const Status local = check_local_ranks(options.tp, options.pp, flags->local_ranks, num_launched);

@@ -82,7 +82,7 @@ Status Rank::load() {
     const int before = 1 + flags_.group * flags_.worker.tp *
                                flags_.worker.pp;  // the coordinator's row is the first
     trace_ = std::make_unique<Trace>(
-        concat("group ", flags_.group, " rank ", comms_->rank, " (stage ", comms_->stage, ")"),
+        format_text("group {} rank {} (stage {})", flags_.group, comms_->rank, comms_->stage),
         before + comms_->rank);
     options.trace = trace_.get();
   }
@@ -94,18 +94,14 @@ Status Rank::load() {
     lines.report(done, total);
   };
   ASSIGN_OR_RETURN(worker_, Worker::make(options, *source_, *comms_, progress_, on_progress));
-  lines.finish(concat(worker_->num_pages(),
-                      " KV pages of ",
-                      worker_->kv_layout().page_tokens,
-                      " tokens, sequences up to ",
-                      worker_->max_model_len(),
-                      " tokens, ",
-                      worker_->num_threads(),
-                      " threads, ",
-                      worker_->backend_info().isa,
-                      " (",
-                      worker_->backend_info().device,
-                      ")"));
+  lines.finish(
+      format_text("{} KV pages of {} tokens, sequences up to {} tokens, {} threads, {} ({})",
+                  worker_->num_pages(),
+                  worker_->kv_layout().page_tokens,
+                  worker_->max_model_len(),
+                  worker_->num_threads(),
+                  worker_->backend_info().isa,
+                  worker_->backend_info().device));
   say_memory();
   return ok_status();
 }
@@ -119,8 +115,8 @@ void Rank::say_memory() const {
   request.backend = "cuda";
   request.dtype = flags_.worker.dtype;
   request.max_model_len = flags_.worker.max_model_len;
-  request.max_num_seqs = flags_.worker.max_num_seqs;
-  request.max_num_batched_tokens = flags_.worker.max_num_batched_tokens;
+  request.max_slots = flags_.worker.max_slots;
+  request.max_batched_tokens = flags_.worker.max_batched_tokens;
   request.kv_memory_bytes = flags_.worker.kv_memory_bytes;
   request.rank_memory_bytes =
       worker_->backend().device_memory().total / worker_->memory_use().sharers;
@@ -156,9 +152,8 @@ Status Rank::serve() {
   ASSIGN_OR_RETURN(const Start start, link_->introduce(hello()));
   if (start.pages < 1 || start.pages > worker_->num_pages()) {
     return invalid("TRI-GRP-028",
-                   "the coordinator starts this group with ",
+                   "the coordinator starts this group with {} pages, it has 1 to {}",
                    start.pages,
-                   " pages, it has 1 to ",
                    worker_->num_pages());
   }
   progress_.enter(Phase::kWarming);
@@ -175,7 +170,7 @@ Status Rank::run_file() {
   const bool answers = comms_->rank == worker_->cut().answering_rank();
   const std::string name = flags_.results.empty() ? "/dev/null"
                            : answers              ? flags_.results
-                                                  : concat(flags_.results, ".rank", comms_->rank);
+                                     : format_text("{}.rank{}", flags_.results, comms_->rank);
   const bool writes = answers || (flags_.probes && comms_->tensor_index == 0);
   ASSIGN_OR_RETURN(auto writer, RecordWriter::create(writes ? name : "/dev/null"));
   ResultFile results(std::move(writer), flags_.probes);
@@ -207,8 +202,8 @@ RankHello Rank::hello() const {
                      .v_order = layout.v_order,
                      .scale_bytes = layout.scale_bytes};
   hello.pages = worker_->num_pages();
-  hello.max_slots = flags_.worker.max_num_seqs;
-  hello.max_batched_tokens = flags_.worker.max_num_batched_tokens;
+  hello.max_slots = flags_.worker.max_slots;
+  hello.max_batched_tokens = flags_.worker.max_batched_tokens;
   hello.max_model_len = worker_->max_model_len();
   hello.token_buckets = worker_->token_buckets();
   hello.row_buckets = worker_->row_buckets();
@@ -217,7 +212,7 @@ RankHello Rank::hello() const {
 
 Status Rank::write_trace() {
   if (!trace_) return ok_status();
-  return trace_->write_lines(concat(flags_.trace, ".rank", comms_->rank));
+  return trace_->write_lines(format_text("{}.rank{}", flags_.trace, comms_->rank));
 }
 
 }  // namespace trireme

@@ -23,10 +23,9 @@ StatusOr<int32_t> parse_count(const std::string& text) {
     return value;
   }
   return invalid("TRI-GRP-011",
-                 "'",
-                 text,
-                 "' in --bench-step is no count of 0 to 1048576;"
-                 " write prefill=512,decode=128,batch=1:4:16,repeats=5");
+                 "'{}' in --bench-step is no count of 0 to 1048576; write "
+                 "prefill=512,decode=128,batch=1:4:16,repeats=5",
+                 text);
 }
 
 // Makes and runs the plans of one measurement after another.
@@ -105,7 +104,7 @@ Status StepBench::run_prefill() {
     if (start == 0) open(part, 0, spec_.prefill);
     Chunk chunk;
     chunk.start = start;
-    const int32_t count = std::min(worker_.options().max_num_batched_tokens, spec_.prefill - start);
+    const int32_t count = std::min(worker_.options().max_batched_tokens, spec_.prefill - start);
     for (int32_t i = 0; i < count; ++i) chunk.ids.push_back(make_id());
     start += count;
     chunk.sample = start == spec_.prefill;
@@ -117,7 +116,7 @@ Status StepBench::run_prefill() {
 
 // Opens a cohort's sequences and computes what they start from, in steps of as many tokens as fit.
 Status StepBench::open_sequences(int32_t first, int32_t batch, int32_t cohorts) {
-  const int32_t most = worker_.options().max_num_batched_tokens;
+  const int32_t most = worker_.options().max_batched_tokens;
   StepPart part;
   int32_t room = most;
   for (SlotId slot = first; slot < batch; slot += cohorts) {
@@ -188,32 +187,29 @@ void StepBench::print(const char* kind,
       worker_.num_threads(),
       std::string(name_of(worker_.options().dtype)).c_str(),
       info.name.c_str(),
-      concat(info.device, " (", info.isa, ")").c_str());
+      format_text("{} ({})", info.device, info.isa).c_str());
   std::fflush(stdout);
 }
 
 Status StepBench::check_fits() const {
   const int32_t most = *std::ranges::max_element(spec_.batch);
   const int32_t longest = std::max(spec_.prefill + 1, prompt() + spec_.decode + 1);
-  if (longest > worker_.max_model_len() || most > worker_.options().max_num_seqs) {
+  if (longest > worker_.max_model_len() || most > worker_.options().max_slots) {
     return invalid("TRI-GRP-012",
-                   "--bench-step asks for ",
+                   "--bench-step asks for {} tokens and {} sequences; --max-model-len is {} and "
+                   "--max-num-seqs {}",
                    longest,
-                   " tokens and ",
                    most,
-                   " sequences; --max-model-len is ",
                    worker_.max_model_len(),
-                   " and --max-num-seqs ",
-                   worker_.options().max_num_seqs);
+                   worker_.options().max_slots);
   }
   const int64_t pages_a_sequence = (prompt() + spec_.decode + page_tokens_ - 1) / page_tokens_;
   if (pages_a_sequence * most > worker_.num_pages()) {
     return invalid("TRI-GRP-012",
-                   "--bench-step needs ",
+                   "--bench-step needs {} KV pages, this group has {}; raise --kv-memory or lower "
+                   "batch, context or decode",
                    pages_a_sequence * most,
-                   " KV pages, this group has ",
-                   worker_.num_pages(),
-                   "; raise --kv-memory or lower batch, context or decode");
+                   worker_.num_pages());
   }
   return ok_status();
 }
@@ -293,9 +289,9 @@ StatusOr<StepBenchSpec> parse_step_bench(const std::string& text) {
       }
     } else {
       return invalid("TRI-GRP-011",
-                     "--bench-step knows prefill, decode, context, batch and repeats, not '",
-                     key,
-                     "'; write prefill=512,decode=128,batch=1:4:16,repeats=5");
+                     "--bench-step knows prefill, decode, context, batch and repeats, not '{}'; "
+                     "write prefill=512,decode=128,batch=1:4:16,repeats=5",
+                     key);
     }
   }
   return spec;

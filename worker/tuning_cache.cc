@@ -18,11 +18,10 @@ constexpr std::uintmax_t kMostBytes = 1 << 20;
 
 Status refused(const std::string& path, const std::string& why) {
   return unavailable("TRI-CUDA-020",
+                     "{} cannot be written ({}): what was measured is measured again at the next "
+                     "start; name another folder with --cache-dir, or none",
                      path,
-                     " cannot be written (",
-                     why,
-                     "): what was measured is measured again at the next start; name another folder"
-                     " with --cache-dir, or none");
+                     why);
 }
 
 }  // namespace

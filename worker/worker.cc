@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/cpu_tiers.h"
 #include "base/host_info.h"
 #include "base/text.h"
 #include "kernels/cpu_backend.h"
@@ -21,9 +22,6 @@
 namespace trireme {
 namespace {
 
-// Tiers from the poorest to the richest; a group uses the poorest of its ranks'.
-constexpr std::array<const char*, 4> kTiers = {"portable", "avx2", "avx512", "avx512_bf16"};
-
 // The smallest of the ranks' values.
 StatusOr<int64_t> agree_on_smallest(Comm& comm, Progress& progress, int64_t value) {
   progress.enter(Phase::kWaitStage);  // the others may load longer
@@ -33,26 +31,10 @@ StatusOr<int64_t> agree_on_smallest(Comm& comm, Progress& progress, int64_t valu
   return *std::ranges::min_element(*all);
 }
 
-int64_t tier_index(const std::string& isa) {
-  const auto found = std::ranges::find(kTiers, isa);
-  return found == kTiers.end() ? -1 : found - kTiers.begin();
-}
-
 constexpr int64_t kMostCudaHeadDim = 256;
 constexpr TimeUs kAgreementUs = 120'000'000;  // ranks load at different speeds
 
 }  // namespace
-
-int usable_cores() {
-  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  std::ifstream quota_file("/sys/fs/cgroup/cpu.max");
-  double quota = 0;
-  double period = 0;
-  if (quota_file >> quota >> period && period > 0) {
-    return std::clamp(static_cast<int>(quota / period), 1, cores);
-  }
-  return cores;
-}
 
 Worker::Worker(const WorkerOptions& options,
                const ModelSource& source,
@@ -71,11 +53,9 @@ Status Worker::check(const WorkerOptions& options, const ModelSource& source) {
       ParallelPlan::make(source.config, options.tp, options.pp, options.backend).status());
   if (options.max_model_len <= source.config.max_positions) return ok_status();
   return invalid("TRI-GRP-007",
-                 "--max-model-len is ",
+                 "--max-model-len is {}, the model has positions for {}; lower it or leave it out",
                  options.max_model_len,
-                 ", the model has positions for ",
-                 source.config.max_positions,
-                 "; lower it or leave it out");
+                 source.config.max_positions);
 }
 
 StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
@@ -100,15 +80,16 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
 // They warm up together before the coordinator has heard of them.
 Status Worker::agree() {
   progress_.enter(Phase::kWaitStage);
-  RETURN_IF_ERROR(agree_on_terms(*comms_.group,
-                                 {{"fingerprint", source_.checkpoint->fingerprint()},
-                                  {"backend", backend_->info().name},
-                                  {"isa", backend_->info().isa},
-                                  {"dtype", std::string(name_of(options_.dtype))},
-                                  {"invariant", options_.invariant ? "on" : "off"},
-                                  {"max_slots", concat(options_.max_num_seqs)},
-                                  {"max_batched_tokens", concat(options_.max_num_batched_tokens)},
-                                  {"max_model_len", concat(longest_wanted())}}));
+  RETURN_IF_ERROR(
+      agree_on_terms(*comms_.group,
+                     {{"fingerprint", source_.checkpoint->fingerprint()},
+                      {"backend", backend_->info().name},
+                      {"isa", backend_->info().isa},
+                      {"dtype", std::string(name_of(options_.dtype))},
+                      {"invariant", options_.invariant ? "on" : "off"},
+                      {"max_slots", format_text("{}", options_.max_slots)},
+                      {"max_batched_tokens", format_text("{}", options_.max_batched_tokens)},
+                      {"max_model_len", format_text("{}", longest_wanted())}}));
   progress_.enter(Phase::kLoading);
   return ok_status();
 }
@@ -201,19 +182,19 @@ Status Worker::share_tuning() {
   progress_.enter(Phase::kWarming);
   if (size == 0 || backend_->load_tuning(ways)) return ok_status();
   return invalid("TRI-CUDA-009",
-                 "rank ",
-                 comms_.rank,
-                 " cannot use the matmul choices of rank 0: its device or its cuBLASLt is"
-                 " another; give a group devices and libraries of one kind");
+                 "rank {} cannot use the matmul choices of rank 0: its device or its cuBLASLt is "
+                 "another; give a group devices and libraries of one kind",
+                 comms_.rank);
 }
 
 StepLimits Worker::step_limits(int64_t max_model_len) const {
   StepLimits limits;
-  limits.max_slots = options_.max_num_seqs;
-  limits.max_tokens = max_tokens();
+  limits.max_slots = options_.max_slots;
+  limits.max_batched_tokens = max_batched_tokens();
   limits.max_model_len = static_cast<int32_t>(max_model_len);
-  limits.drawable = source_.config.vocabulary_size;
-  if (options_.drawable > 0) limits.drawable = std::min(options_.drawable, limits.drawable);
+  limits.vocabulary_limit = source_.config.vocabulary_size;
+  if (options_.vocabulary_limit > 0)
+    limits.vocabulary_limit = std::min(options_.vocabulary_limit, limits.vocabulary_limit);
   limits.step_timeout_us = options_.step_timeout_us;
   limits.trace = options_.trace;
   limits.recorded = CapturedSteps(token_buckets(), row_buckets());
@@ -224,17 +205,16 @@ Status Worker::make_backend() {
   if (!is_cuda()) return make_cpu_backend_of_group();
   if (source_.config.head_dim > kMostCudaHeadDim) {
     return invalid("TRI-CUDA-003",
-                   "heads of ",
+                   "heads of {} dimensions have no attention kernel for CUDA, at most {} have; use "
+                   "--backend cpu",
                    source_.config.head_dim,
-                   " dimensions have no attention kernel for CUDA, at most ",
-                   kMostCudaHeadDim,
-                   " have; use --backend cpu");
+                   kMostCudaHeadDim);
   }
   CudaBackendOptions options;
   options.device = options_.device;
   options.dtype = options_.dtype;
   options.invariant = options_.invariant;
-  options.max_tokens = max_tokens();
+  options.max_batched_tokens = max_batched_tokens();
   ASSIGN_OR_RETURN(backend_, make_cuda_backend(options));
   return ok_status();
 }
@@ -244,9 +224,10 @@ Status Worker::make_comms() {
   if (!is_cuda()) return ok_status();
   const ActivationTypes types = backend_->types();
   DeviceCommOptions options;
-  options.residual_bytes = max_tokens() * aligned(source_.config.hidden_size, types.row_alignment) *
+  options.residual_bytes = max_batched_tokens() *
+                           aligned(source_.config.hidden_size, types.row_alignment) *
                            size_of(types.residual);
-  options.token_bytes = int64_t{options_.max_num_seqs} * 4;
+  options.token_bytes = int64_t{options_.max_slots} * 4;
   options.in_rank_order = options_.invariant;
   progress_.enter(Phase::kWaitStage);  // the others may load longer
   RETURN_IF_ERROR(use_device_comms(comms_, *backend_, options));
@@ -257,14 +238,14 @@ Status Worker::make_comms() {
 Status Worker::make_cpu_backend_of_group() {
   CpuBackendOptions options;
   options.dtype = options_.dtype;
-  options.num_threads = options_.threads > 0
-                            ? options_.threads
-                            : std::max(1, usable_cores() / std::max(1, options_.ranks_on_host));
+  options.num_threads =
+      options_.threads > 0 ? options_.threads
+                           : std::max(1, usable_core_count() / std::max(1, options_.ranks_on_host));
   num_threads_ = options.num_threads;
-  options.isa = options_.isa == "auto" ? best_cpu_isa() : options_.isa;
+  options.isa = options_.isa == "auto" ? best_cpu_tier() : options_.isa;
   ASSIGN_OR_RETURN(const int64_t tier,
-                   agree_on_smallest(*comms_.group, progress_, tier_index(options.isa)));
-  if (tier >= 0) options.isa = kTiers[tier];
+                   agree_on_smallest(*comms_.group, progress_, cpu_tier_index(options.isa)));
+  if (tier >= 0) options.isa = kCpuTiers[tier];
   ASSIGN_OR_RETURN(backend_, make_cpu_backend(options));  // refuses a name that is no tier
   return ok_status();
 }
@@ -272,7 +253,7 @@ Status Worker::make_cpu_backend_of_group() {
 Status Worker::reserve_cache() {
   KvCacheRequest request;
   request.memory_bytes = options_.kv_memory_bytes;
-  request.max_num_seqs = options_.max_num_seqs;
+  request.max_slots = options_.max_slots;
   request.max_model_len = longest_wanted();
   request.may_shorten = options_.max_model_len == 0;
   ASSIGN_OR_RETURN(

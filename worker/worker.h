@@ -11,6 +11,7 @@
 #include "kernels/backend.h"
 #include "model/model_source.h"
 #include "model/parallel_plan.h"
+#include "model/planner.h"
 #include "model/shard_spec.h"
 #include "model/step_buckets.h"
 #include "worker/comm/group_comms.h"
@@ -30,12 +31,12 @@ struct WorkerOptions {
   bool invariant = false;       // CUDA: the same bits whatever shares the batch
   int threads = 0;              // 0: this rank's share of the cores
   std::string isa = "auto";
-  int32_t max_num_seqs = 256;
-  int32_t max_num_batched_tokens = 512;
+  int32_t max_slots = kDefaultMaxSlots;
+  int32_t max_batched_tokens = default_max_batched_tokens("cpu");
   int64_t max_model_len = 0;  // 0: the model's, or what fits
   int64_t kv_memory_bytes = 0;
-  int64_t drawable = 0;      // the tokenizer's size; 0: the model's vocabulary
-  std::string cache_folder;  // for what is measured once of a device; empty: nothing is kept
+  int64_t vocabulary_limit = 0;  // the tokenizer's size; 0: the model's vocabulary
+  std::string cache_folder;      // for what is measured once of a device; empty: nothing is kept
   int ranks_on_host = 1;
   TimeUs step_timeout_us = 30'000'000;
   Trace* trace = nullptr;  // spans of each step, if wanted
@@ -82,8 +83,8 @@ class Worker {
   int num_threads() const { return num_threads_; }
   const MemoryUse& memory_use() const { return memory_; }
   // Sizes of the steps that the backend records; empty: it records none.
-  std::vector<int32_t> token_buckets() const { return buckets_up_to(max_tokens()); }
-  std::vector<int32_t> row_buckets() const { return buckets_up_to(options_.max_num_seqs); }
+  std::vector<int32_t> token_buckets() const { return buckets_up_to(max_batched_tokens()); }
+  std::vector<int32_t> row_buckets() const { return buckets_up_to(options_.max_slots); }
   BackendInfo backend_info() const { return backend_->info(); }
   int64_t vocabulary_size() const { return source_.config.vocabulary_size; }
 
@@ -115,8 +116,8 @@ class Worker {
   std::vector<int32_t> buckets_up_to(int32_t most) const {
     return backend_->records_steps() ? step_buckets(most) : std::vector<int32_t>();
   }
-  int32_t max_tokens() const {  // rows of a step
-    return std::max(options_.max_num_batched_tokens, options_.max_num_seqs);
+  int32_t max_batched_tokens() const {  // rows of a step
+    return std::max(options_.max_batched_tokens, options_.max_slots);
   }
 
   const WorkerOptions options_;
@@ -135,8 +136,5 @@ class Worker {
   int32_t max_model_len_ = 0;
   bool is_started_ = false;
 };
-
-// The cores this process may use: its affinity, cut by the cgroup's quota.
-int usable_cores();
 
 }  // namespace trireme

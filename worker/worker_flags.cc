@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/cpu_tiers.h"
 #include "base/flags.h"
+#include "base/text.h"
+#include "model/planner.h"
 
 namespace trireme {
 namespace {
 
 Status not_built(const std::string& flag, const std::string& value, const std::string& built) {
-  return invalid("TRI-GRP-024", "--", flag, " ", value, " is not built; built are: ", built);
+  return invalid("TRI-GRP-024", "--{} {} is not built; built are: {}", flag, value, built);
 }
-
-constexpr int32_t kCpuBatchedTokens = 512;
-constexpr int32_t kCudaBatchedTokens = 8192;
 
 StatusOr<DType> dtype_of(const std::string& name) {
   if (name == "auto" || name == "bfloat16") return DType::kBFloat16;
@@ -33,23 +33,23 @@ Status check_built(const WorkerFlags& flags,
   if (kv_dtype != "auto") return not_built("kv-cache-dtype", kv_dtype, "auto");
   const int sources = !flags.coordinator.empty() + !flags.plans.empty() + !flags.bench_step.empty();
   if (sources != 1) {
-    return invalid("TRI-GRP-023",
-                   "this worker has ",
-                   sources,
-                   " sources of plans; give exactly one of --coordinator ENDPOINT, --plans FILE"
-                   " and --bench-step SPEC (people start a cluster with: trireme up)");
+    return invalid(
+        "TRI-GRP-023",
+        "this worker has {} sources of plans; give exactly one of --coordinator ENDPOINT, --plans "
+        "FILE and --bench-step SPEC (people start a cluster with: trireme up)",
+        sources);
   }
   if (flags.model.empty()) {
     return invalid("TRI-GRP-025", "--model is missing; name a folder, or dummy:SHAPE");
   }
   const WorkerOptions& worker = flags.worker;
-  if (worker.tp < 1 || worker.pp < 1 || worker.max_num_seqs < 1 ||
-      worker.max_num_batched_tokens < 0 || worker.max_model_len < 0 || worker.kv_memory_bytes < 0 ||
-      worker.threads < 0 || flags.local_ranks < 1 || flags.device < -1 || flags.first_device < 0) {
+  if (worker.tp < 1 || worker.pp < 1 || worker.max_slots < 1 || worker.max_batched_tokens < 0 ||
+      worker.max_model_len < 0 || worker.kv_memory_bytes < 0 || worker.threads < 0 ||
+      flags.local_ranks < 1 || flags.device < -1 || flags.first_device < 0) {
     return invalid("TRI-GRP-026",
-                   "-tp, -pp, --max-num-seqs and --local-ranks are at least 1;"
-                   " --max-num-batched-tokens, --max-model-len, --kv-memory and --threads at least"
-                   " 0 (0: chosen); --device at least -1 and --first-device at least 0");
+                   "-tp, -pp, --max-num-seqs and --local-ranks are at least 1; "
+                   "--max-num-batched-tokens, --max-model-len, --kv-memory and --threads at least "
+                   "0 (0: chosen); --device at least -1 and --first-device at least 0");
   }
   return ok_status();
 }
@@ -81,7 +81,7 @@ std::string default_cache_folder() {
 StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& arguments) {
   WorkerFlags flags;
   WorkerOptions& worker = flags.worker;
-  int64_t max_num_batched_tokens = 0;
+  int64_t max_batched_tokens = 0;
   int step_timeout_s = static_cast<int>(worker.step_timeout_us / 1'000'000);
   std::string dtype = "bfloat16";
   std::string quantization = "none";
@@ -105,18 +105,20 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
   set.add(
       "invariant", &worker.invariant, "cuda: the same bits in any company (cpu: always)", shape);
   set.add("threads", &worker.threads, "kernel threads; 0: the cores / ranks of the host", shape);
-  set.add("isa", &worker.isa, "auto, portable, avx2, avx512 or avx512_bf16", shape);
+  set.add("isa", &worker.isa, join_choices(isa_choices()), shape);
   add_device_flags(set, flags);
   const std::string limits = "Limits";
-  set.add("max-num-seqs", &worker.max_num_seqs, "sequences at once", limits);
+  set.add("max-num-seqs", &worker.max_slots, "sequences at once", limits);
   set.add_length("max-num-batched-tokens",
-                 &max_num_batched_tokens,
-                 "tokens of a step; 0: 512 on the CPU, 8192 on CUDA",
+                 &max_batched_tokens,
+                 format_text("tokens of a step; 0: {} on the CPU, {} on CUDA",
+                             default_max_batched_tokens("cpu"),
+                             default_max_batched_tokens("cuda")),
                  limits);
   set.add_length("max-model-len", &worker.max_model_len, "0: the model's, or what fits", limits);
   set.add_size("kv-memory", &worker.kv_memory_bytes, "of KV pages; 0: chosen", limits);
   set.add_length("vocabulary-limit",
-                 &worker.drawable,
+                 &worker.vocabulary_limit,
                  "ids from here on are never drawn (the tokenizer's size); 0: none",
                  limits);
   set.add("cache-dir",
@@ -124,6 +126,7 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
           "for what is measured once of a device; none: nothing is kept",
           limits);
   set.add("step-timeout", &step_timeout_s, "seconds that a step may take", limits);
+  add_log_flags(set, flags.log, "Debugging");
   const std::string plans = "Plans";
   set.add("coordinator", &flags.coordinator, "tcp://HOST:PORT of its worker door", plans);
   set.add("group", &flags.group, "number of this group", plans);
@@ -138,10 +141,10 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
   flags.help_text = set.help(true);
   if (flags.help || flags.list_devices) return flags;
   if (!rest.empty()) {
-    return invalid("TRI-GRP-027", "'", rest.front(), "' is no flag; see trireme-worker --help");
+    return invalid("TRI-GRP-027", "'{}' is no flag; see trireme-worker --help", rest.front());
   }
-  worker.max_num_batched_tokens =
-      static_cast<int32_t>(std::min<int64_t>(max_num_batched_tokens, int64_t{1} << 20));
+  worker.max_batched_tokens =
+      static_cast<int32_t>(std::min<int64_t>(max_batched_tokens, int64_t{1} << 20));
   worker.step_timeout_us = std::max(step_timeout_s, 1) * TimeUs{1'000'000};
   worker.cache_folder = flags.cache_dir == "none" ? "" : flags.cache_dir;
   ASSIGN_OR_RETURN(worker.dtype, dtype_of(dtype));
@@ -162,21 +165,20 @@ StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& nu
   const bool on_gpu = worker.backend == "cuda";
   if (worker.dtype == (on_gpu ? DType::kFloat32 : DType::kFloat16)) {
     return invalid("TRI-GRP-024",
-                   "--dtype ",
+                   "--dtype {} is not built on the {} backend; built are: bfloat16, {}",
                    name_of(worker.dtype),
-                   " is not built on the ",
                    worker.backend,
-                   " backend; built are: bfloat16, ",
                    on_gpu ? "float16" : "float32");
   }
   worker.invariant = worker.invariant || !on_gpu;
-  if (worker.max_num_batched_tokens == 0) {
-    worker.max_num_batched_tokens = on_gpu ? kCudaBatchedTokens : kCpuBatchedTokens;
+  if (worker.max_batched_tokens == 0) {
+    worker.max_batched_tokens = default_max_batched_tokens(on_gpu ? "cuda" : "cpu");
   }
-  return concat("backend ",
-                worker.backend,
-                is_auto ? concat(" (auto: ", count, count == 1 ? " GPU)" : " GPUs)") : "",
-                worker.invariant ? "" : ", not invariant");
+  return format_text(
+      "backend {}{}{}",
+      worker.backend,
+      is_auto ? format_text(" (auto: {}{}", count, count == 1 ? " GPU)" : " GPUs)") : "",
+      worker.invariant ? "" : ", not invariant");
 }
 
 // No kernel is loaded late: not behind one that waits for a peer, not into memory that was counted

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log_flags.h"
 #include "base/status.h"
 #include "worker/comm/nccl_comm.h"
 #include "worker/worker.h"
@@ -11,7 +12,7 @@
 namespace trireme {
 
 struct WorkerFlags {
-  WorkerOptions worker;  // backend and max_num_batched_tokens: as asked, until choose_backend()
+  WorkerOptions worker;  // backend and max_batched_tokens: as asked, until choose_backend()
   std::string model;
   uint64_t weights_seed = 0;
 
@@ -31,6 +32,7 @@ struct WorkerFlags {
 
   std::string cache_dir;  // "none": nothing is kept
   std::string trace;      // each rank writes FILE.rank<N>
+  LogFlags log;
   bool help = false;
   std::string help_text;
 };

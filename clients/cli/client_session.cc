@@ -36,11 +36,10 @@ StatusOr<std::unique_ptr<ClientSession>> ClientSession::connect(const std::strin
   RETURN_IF_ERROR(session->learn_model());
   if (session->model_.ready_groups == 0) {
     return unavailable("TRI-RUN-029",
-                       "the cluster at ",
+                       "the cluster at {} has no group that can answer yet; `trireme status "
+                       "--endpoint {}` says why",
                        endpoint,
-                       " has no group that can answer yet; `trireme status --endpoint ",
-                       endpoint,
-                       "` says why");
+                       endpoint);
   }
   return session;
 }

@@ -25,7 +25,7 @@ StatusOr<std::string> read_all(const std::string& path) {
   const std::unique_ptr<std::FILE, CloseFile> file(path == "-" ? stdin
                                                                : std::fopen(path.c_str(), "rb"));
   if (!file) {
-    return invalid("TRI-RUN-001", "cannot open ", path, ": ", std::strerror(errno));
+    return invalid("TRI-RUN-001", "cannot open {}: {}", path, std::strerror(errno));
   }
   std::string text;
   char buffer[1 << 16];
@@ -33,11 +33,11 @@ StatusOr<std::string> read_all(const std::string& path) {
   while ((count = std::fread(buffer, 1, sizeof buffer, file.get())) > 0) {
     text.append(buffer, count);
     if (text.size() > kMaxBytes) {
-      return invalid("TRI-RUN-002", path, " is longer than 1 GiB; split it");
+      return invalid("TRI-RUN-002", "{} is longer than 1 GiB; split it", path);
     }
   }
   if (std::ferror(file.get()) != 0) {
-    return invalid("TRI-RUN-001", "cannot read ", path, ": ", std::strerror(errno));
+    return invalid("TRI-RUN-001", "cannot read {}: {}", path, std::strerror(errno));
   }
   return text;
 }

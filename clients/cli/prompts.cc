@@ -18,17 +18,15 @@ Status at_line(const std::string& path, int64_t number, const Status& status) {
   const std::string id = error_id(status);
   const std::string message = message_of(status);
   const std::string words = message.substr(id.empty() ? 0 : id.size() + 2);
-  return absl::Status(status.code(), concat(id, ": ", path, " line ", number, ": ", words));
+  return absl::Status(status.code(), format_text("{}: {} line {}: {}", id, path, number, words));
 }
 
 StatusOr<std::vector<TokenId>> read_token_ids(const Json& value) {
   std::vector<TokenId> ids;
   for (const Json& id : value) {
     if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) {
-      return invalid("TRI-RUN-022",
-                     "\"token_ids\" holds ",
-                     id.dump().substr(0, 40),
-                     ", allowed are token ids");
+      return invalid(
+          "TRI-RUN-022", "\"token_ids\" holds {}, allowed are token ids", id.dump().substr(0, 40));
     }
     ids.push_back(id.get<TokenId>());
   }
@@ -41,7 +39,7 @@ Status read_prompt(Json& json, door::Submit& submit) {
   if (given != 1) {
     return invalid(
         "TRI-RUN-022",
-        "a line has exactly one of \"prompt\", \"token_ids\" and \"messages\", this one ",
+        "a line has exactly one of \"prompt\", \"token_ids\" and \"messages\", this one {}",
         given);
   }
   if (json.contains("messages")) {
@@ -88,13 +86,12 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
   Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) {
     return invalid("TRI-RUN-021",
-                   "\"",
-                   line.text.substr(0, 60),
-                   "\" is no JSON object; write {\"prompt\": ...}");
+                   "\"{}\" is no JSON object; write {{\"prompt\": ...}}",
+                   line.text.substr(0, 60));
   }
   Prompt prompt;
   prompt.line_number = line.number;
-  prompt.id = concat(line.number);
+  prompt.id = format_text("{}", line.number);
   prompt.submit = defaults;
   if (const auto id = json.find("id"); id != json.end()) {
     prompt.id = id->is_string() ? id->get<std::string>() : id->dump();
@@ -110,10 +107,9 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
     const std::string name = json.begin().key();
     const std::string near = nearest(name, kFields);
     return invalid("TRI-RUN-024",
-                   "unknown field \"",
+                   "unknown field \"{}\"{}",
                    name.substr(0, 60),
-                   "\"",
-                   near.empty() ? "" : concat("; did you mean \"", near, "\"?"));
+                   near.empty() ? "" : format_text("; did you mean \"{}\"?", near));
   }
   RETURN_IF_ERROR(check_sampling(prompt.submit.sampling, 0));
   return prompt;
@@ -123,7 +119,7 @@ Status check_ids(const std::vector<TokenId>& ids, int64_t vocabulary_size) {
   for (const TokenId id : ids) {
     if (id < vocabulary_size) continue;
     return invalid(
-        "TRI-RUN-026", "token id ", id, " is outside the vocabulary of ", vocabulary_size, " ids");
+        "TRI-RUN-026", "token id {} is outside the vocabulary of {} ids", id, vocabulary_size);
   }
   return ok_status();
 }
@@ -137,9 +133,9 @@ Status check_prompt(const Prompt& prompt,
   if (const auto* text = std::get_if<std::string>(&prompt.submit.prompt)) {
     if (tokenizer == nullptr) {
       return invalid("TRI-RUN-025",
-                     source.name,
-                     " has no tokenizer and takes no text; give token ids "
-                     "(--prompts FILE with {\"token_ids\": [...]})");
+                     "{} has no tokenizer and takes no text; give token ids (--prompts FILE with "
+                     "{{\"token_ids\": [...]}})",
+                     source.name);
     }
     ASSIGN_OR_RETURN(encoded,
                      tokenizer->encode(*text, {.add_special = prompt.submit.add_special_tokens}));
@@ -150,12 +146,11 @@ Status check_prompt(const Prompt& prompt,
   }
   RETURN_IF_ERROR(check_ids(*ids, source.config.vocabulary_size));
   if (static_cast<int64_t>(ids->size()) >= max_model_len) {
-    return invalid("TRI-RUN-027",
-                   "the prompt has ",
-                   ids->size(),
-                   " tokens, the model takes at most ",
-                   max_model_len - 1,
-                   " and room for an answer; shorten it");
+    return invalid(
+        "TRI-RUN-027",
+        "the prompt has {} tokens, the model takes at most {} and room for an answer; shorten it",
+        ids->size(),
+        max_model_len - 1);
   }
   return check_sampling(prompt.submit.sampling, source.config.vocabulary_size);
 }
@@ -171,7 +166,7 @@ StatusOr<std::vector<Prompt>> read_prompts(const std::string& path, const door::
     prompts.push_back(std::move(*prompt));
   }
   if (prompts.empty()) {
-    return invalid("TRI-RUN-021", path, " holds no line; write {\"prompt\": ...} on each");
+    return invalid("TRI-RUN-021", "{} holds no line; write {{\"prompt\": ...}} on each", path);
   }
   return prompts;
 }

@@ -18,7 +18,7 @@ StatusOr<T> parse(const std::string& text) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size()) return value;
-  return invalid("TRI-ARGS-003", "\"", text, "\" is no number that fits");
+  return invalid("TRI-ARGS-003", "\"{}\" is no number that fits", text);
 }
 
 template <class T>
@@ -38,7 +38,7 @@ Status parse_bias(const std::string& text, std::vector<std::pair<TokenId, float>
   for (const std::string& pair : split(text, ',')) {
     const size_t colon = pair.find(':');
     if (colon == std::string::npos) {
-      return invalid("TRI-ARGS-003", "\"", pair, "\" is no bias; write ID:BIAS,ID:BIAS");
+      return invalid("TRI-ARGS-003", "\"{}\" is no bias; write ID:BIAS,ID:BIAS", pair);
     }
     ASSIGN_OR_RETURN(const TokenId id, parse<TokenId>(pair.substr(0, colon)));
     ASSIGN_OR_RETURN(const float value, parse<float>(pair.substr(colon + 1)));
@@ -85,11 +85,9 @@ class FieldTaker {
     if (found == json_.end()) return;
     if (!found->is_null() && !read(*found) && status_.ok()) {
       status_ = invalid("TRI-RUN-020",
-                        "the field \"",
+                        "the field \"{}\" is {}, it has to be {}",
                         key,
-                        "\" is ",
                         found->dump().substr(0, 60),
-                        ", it has to be ",
                         wanted);
     }
     json_.erase(found);
@@ -232,7 +230,8 @@ Status check_sampling(const door::Sampling& sampling, int64_t vocabulary_size) {
   // -1 is how "none" is kept, and no number to ask for.
   for (const auto& [name, asked] : {std::pair("logprobs", sampling.logprobs),
                                     std::pair("prompt_logprobs", sampling.prompt_logprobs)}) {
-    if (asked == -1) return invalid("TRI-REQ-001", name, " is -1, allowed are 0 to ", kMaxLogprobs);
+    if (asked == -1)
+      return invalid("TRI-REQ-001", "{} is -1, allowed are 0 to {}", name, kMaxLogprobs);
   }
   params.sampling.num_logprobs = sampling.logprobs.value_or(-1);
   params.num_prompt_logprobs = sampling.prompt_logprobs.value_or(-1);

@@ -21,7 +21,7 @@ constexpr TimeUs kLineEveryUs = 3'000'000;
 std::string paint(bool color, Style style, const std::string& text) {
   constexpr const char* kCodes[] = {"", "1", "2", "32", "31", "33"};
   if (!color || style == Style::kPlain) return text;
-  return concat("\x1b[", kCodes[static_cast<int>(style)], "m", text, "\x1b[0m");
+  return format_text("\x1b[{}m{}\x1b[0m", kCodes[static_cast<int>(style)], text);
 }
 
 }  // namespace
@@ -47,9 +47,9 @@ void Terminal::answer(const std::string& text) {
 int Terminal::finish(int exit_status) {
   if (exit_status != kDone || write_error_ == 0 || write_error_ == EPIPE) return exit_status;
   (void)fail(unavailable("TRI-ARGS-024",
-                         "the answer could not be written to standard output: ",
-                         std::strerror(write_error_),
-                         "; free some space, or send it elsewhere"));
+                         "the answer could not be written to standard output: {}; free some space, "
+                         "or send it elsewhere",
+                         std::strerror(write_error_)));
   return kAnswerIsNo;
 }
 
@@ -90,7 +90,7 @@ std::string Terminal::paint_err(Style style, const std::string& text) const {
 
 std::string bar_cells(double fraction, int width) {
   const int full = static_cast<int>(std::lround(std::clamp(fraction, 0.0, 1.0) * width));
-  return concat("[", std::string(full, '#'), std::string(width - full, '-'), "]");
+  return format_text("[{}{}]", std::string(full, '#'), std::string(width - full, '-'));
 }
 
 ProgressBar::ProgressBar(Terminal& terminal, Clock& clock, std::string label, Unit unit)
@@ -110,22 +110,23 @@ void ProgressBar::update(int64_t done, int64_t total) {
   if (!moves) return terminal_.note(label_ + " " + text);
   const double fraction = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 0;
   const int width = std::clamp(terminal_.columns() - 60, 10, 40);
-  terminal_.set_bar(concat(label_, " ", bar_cells(fraction, width), " ", text));
+  terminal_.set_bar(format_text("{} {} {}", label_, bar_cells(fraction, width), text));
 }
 
 std::string ProgressBar::describe(int64_t done, int64_t total, TimeUs now_us) const {
   const auto show = [&](double value) {
-    return unit_ == Unit::kBytes ? format_bytes(value) : concat(std::llround(value));
+    return unit_ == Unit::kBytes ? format_bytes(value) : format_text("{}", std::llround(value));
   };
   const double seconds = std::max(1e-6, static_cast<double>(now_us - start_us_) * 1e-6);
   const double rate = static_cast<double>(done) / seconds;
   std::string text =
-      concat(show(static_cast<double>(done)), " of ", show(static_cast<double>(total)));
+      format_text("{} of {}", show(static_cast<double>(done)), show(static_cast<double>(total)));
   if (done <= 0) return text;
-  const std::string shown_rate =
-      unit_ == Unit::kCount && rate < 10 ? concat(std::round(rate * 10) / 10) : show(rate);
+  const std::string shown_rate = unit_ == Unit::kCount && rate < 10
+                                     ? format_text("{:g}", std::round(rate * 10) / 10)
+                                     : show(rate);
   const double left_s = static_cast<double>(std::max<int64_t>(total - done, 0)) / rate;
-  return concat(text, ", ", shown_rate, "/s, ", format_seconds(left_s), " left");
+  return format_text("{}, {}/s, {} left", text, shown_rate, format_seconds(left_s));
 }
 
 }  // namespace trireme

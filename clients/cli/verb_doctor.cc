@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "base/cpu_tiers.h"
 #include "base/flags.h"
 #include "base/host_info.h"
 #include "base/text.h"
@@ -55,12 +56,12 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 std::string show_bytes(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
 
 Finding check_processor() {
-  const std::string isa = cpu_isa();
+  const std::string isa = best_cpu_tier();
   const int cores = usable_core_count();
   Finding finding{
       Grade::kGood,
       "processor",
-      concat(cores, cores == 1 ? " core" : " cores", " for this process, kernels ", isa),
+      format_text("{}{} for this process, kernels {}", cores, cores == 1 ? " core" : " cores", isa),
       ""};
   if (isa == "portable") {
     finding.grade = Grade::kWarning;
@@ -84,12 +85,12 @@ Finding check_space(const std::string& subject, const std::string& path, int64_t
   if (left < least) {
     return {Grade::kWarning,
             subject,
-            concat(path, " has ", show_bytes(left), " left"),
-            concat("ranks on one host pass messages through it: at least ",
-                   show_bytes(least),
-                   " (docker run --shm-size)")};
+            format_text("{} has {} left", path, show_bytes(left)),
+            format_text(
+                "ranks on one host pass messages through it: at least {} (docker run --shm-size)",
+                show_bytes(least))};
   }
-  return {Grade::kGood, subject, concat(path, " has ", show_bytes(left), " left"), ""};
+  return {Grade::kGood, subject, format_text("{} has {} left", path, show_bytes(left)), ""};
 }
 
 Finding check_temporary_folder() {
@@ -108,11 +109,11 @@ Finding check_files() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   const auto files = static_cast<int64_t>(std::min<rlim_t>(limit.rlim_cur, 1 << 20));
-  if (files >= kFewFiles) return {Grade::kGood, "open files", concat("up to ", files), ""};
+  if (files >= kFewFiles) return {Grade::kGood, "open files", format_text("up to {}", files), ""};
   return {Grade::kWarning,
           "open files",
-          concat("up to ", files),
-          concat("every client takes one: ulimit -n ", kFewFiles, " or more")};
+          format_text("up to {}", files),
+          format_text("every client takes one: ulimit -n {} or more", kFewFiles)};
 }
 
 Finding check_mpirun() {
@@ -135,36 +136,36 @@ Finding check_mpirun() {
   command.arguments.erase(program, command.arguments.end());
   command.arguments.emplace_back("true");
   for (const auto& [name, value] : command.environment) {
-    command.arguments.insert(command.arguments.begin(), concat(name, "=", value));
+    command.arguments.insert(command.arguments.begin(), format_text("{}={}", name, value));
   }
   command.arguments.insert(command.arguments.begin(), "env");
   const Answer started = ask(command.arguments);
   if (started.status != 0) {
     return {Grade::kBad,
             "mpirun",
-            concat("cannot start a process: ", first_line(started.text)),
+            format_text("cannot start a process: {}", first_line(started.text)),
             "run it by hand: mpirun -np 1 true"};
   }
   return {Grade::kGood, "mpirun", first_line(version.text) + ", starts processes", ""};
 }
 
 Finding check_program(const char* name) {
-  const std::string path = concat(program_folder(), "/", name);
+  const std::string path = format_text("{}/{}", program_folder(), name);
   if (::access(path.c_str(), X_OK) == 0) return {Grade::kGood, name, path, ""};
   return {Grade::kBad,
           name,
-          concat("not in ", program_folder()),
+          format_text("not in {}", program_folder()),
           "build it: ./launch/quickstart.sh, or keep the three programs in one folder"};
 }
 
 Finding check_port() {
   constexpr int kPort = 8900;
   if (!answers_tcp("127.0.0.1", kPort, 500)) {
-    return {Grade::kGood, "client port", concat(kPort, " is free"), ""};
+    return {Grade::kGood, "client port", format_text("{} is free", kPort), ""};
   }
   return {Grade::kWarning,
           "client port",
-          concat(kPort, " is in use"),
+          format_text("{} is in use", kPort),
           "a cluster may run already (trireme status), or take another --port"};
 }
 
@@ -189,7 +190,8 @@ std::vector<Finding> check_gpus_of(const std::string& host, const std::string& a
   const auto report = ask_for_devices(std::move(worker));
   if (report.ok() && !report->builds("cuda")) return {};
   std::vector<Finding> findings = gpu_findings(report, /*has_device_file=*/true);
-  for (Finding& finding : findings) finding.subject = concat("host ", host, " ", finding.subject);
+  for (Finding& finding : findings)
+    finding.subject = format_text("host {} {}", host, finding.subject);
   return findings;
 }
 
@@ -202,15 +204,14 @@ std::vector<Finding> check_host(const std::string& host, const std::string& agen
   }
   std::vector<std::string> command = agent_command(agent, host);
   const std::string worker = program_folder() + "/trireme-worker";
-  command.push_back(concat("date +%s; cksum < ", worker, " 2>/dev/null || echo none"));
+  command.push_back(format_text("date +%s; cksum < {} 2>/dev/null || echo none", worker));
   const Answer answer = ask(command);
   if (answer.status != 0) {
-    return {
-        {Grade::kBad,
-         subject,
-         concat("does not answer: ", first_line(answer.text)),
-         concat(
-             "make `", agent, " ", host, " true` work without questions (keys, not passwords)")}};
+    return {{Grade::kBad,
+             subject,
+             format_text("does not answer: {}", first_line(answer.text)),
+             format_text(
+                 "make `{} {} true` work without questions (keys, not passwords)", agent, host)}};
   }
   std::vector<Finding> findings;
   const std::vector<std::string> lines = split(answer.text, '\n');
@@ -221,14 +222,14 @@ std::vector<Finding> check_host(const std::string& host, const std::string& agen
   findings.push_back(apart <= 5 ? Finding{Grade::kGood, subject, "answers; its clock agrees", ""}
                                 : Finding{Grade::kWarning,
                                           subject,
-                                          concat("answers; its clock is ", apart, " s apart"),
+                                          format_text("answers; its clock is {} s apart", apart),
                                           "logs will not line up: run NTP"});
-  const Answer own = ask({"sh", "-c", concat("cksum < ", worker)});
+  const Answer own = ask({"sh", "-c", format_text("cksum < {}", worker)});
   const std::string copy = lines.size() > 1 ? lines[1] : "none";
   if (copy == "none") {
     findings.push_back({Grade::kBad,
                         subject,
-                        concat("has no ", worker),
+                        format_text("has no {}", worker),
                         "install the same build at the same path (a shared folder will do)"});
   } else if (copy != first_line(own.text)) {
     findings.push_back({Grade::kBad,

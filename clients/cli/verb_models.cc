@@ -88,30 +88,29 @@ void print_description(Terminal& terminal, const Json& json) {
   const auto row = [&](const char* name, const std::string& value) {
     terminal.answer_line("  " + padded(name, 16) + value);
   };
-  const auto number = [&](const char* key) { return concat(json[key].get<int64_t>()); };
+  const auto number = [&](const char* key) { return format_text("{}", json[key].get<int64_t>()); };
   terminal.answer_line(terminal.paint_out(Style::kBold, json["model"].get<std::string>()));
   row("family", json["model_type"].get<std::string>());
   row("parameters", short_count(json["parameters"]));
   row("weights",
-      concat(format_bytes(json["weight_bytes"].get<double>()),
-             " in ",
-             number("tensors"),
-             " tensors, ",
-             join(json["stored_dtypes"].get<std::vector<std::string>>())));
+      format_text("{} in {} tensors, {}",
+                  format_bytes(json["weight_bytes"].get<double>()),
+                  number("tensors"),
+                  join(json["stored_dtypes"].get<std::vector<std::string>>())));
   row("layers", number("layers"));
-  row("hidden", concat(number("hidden_size"), ", MLP ", number("intermediate_size")));
+  row("hidden", format_text("{}, MLP {}", number("hidden_size"), number("intermediate_size")));
   row("attention",
-      concat(number("heads"),
-             " heads over ",
-             number("kv_heads"),
-             " KV heads of ",
-             number("head_dim")));
+      format_text("{} heads over {} KV heads of {}",
+                  number("heads"),
+                  number("kv_heads"),
+                  number("head_dim")));
   row("vocabulary", number("vocabulary_size") + (json["tied_embeddings"] ? ", tied" : ""));
   row("context",
-      concat(
-          number("max_positions"),
-          " tokens",
-          json["sliding_window"] > 0 ? concat(", sliding window ", number("sliding_window")) : ""));
+      format_text("{} tokens{}",
+                  number("max_positions"),
+                  json["sliding_window"] > 0
+                      ? format_text(", sliding window {}", number("sliding_window"))
+                      : ""));
   row("tokenizer", json["has_tokenizer"] ? "tokenizer.json" : "none: takes token ids only");
   row("end tokens", join(json["eos_token_ids"].get<std::vector<int>>()));
   row("-tp allowed", join(json["tensor_parallel_sizes"].get<std::vector<int>>()));
@@ -139,14 +138,14 @@ Status show(Terminal& terminal, const std::string& model, bool tensors, bool jso
   }
   print_description(terminal, description);
   if (unexpected.ok() && !unexpected->empty()) {
-    terminal.answer_line(concat("  ", padded("not used", 16), join(*unexpected)));
+    terminal.answer_line(format_text("  {}{}", padded("not used", 16), join(*unexpected)));
   }
   if (tensors) {
     for (const Json& tensor : description["tensor_list"]) {
-      terminal.answer_line(concat("  ",
-                                  padded(tensor["dtype"].get<std::string>(), 10),
-                                  padded(tensor["shape"].dump(), 16),
-                                  tensor["name"].get<std::string>()));
+      terminal.answer_line(format_text("  {}{}{}",
+                                       padded(tensor["dtype"].get<std::string>(), 10),
+                                       padded(tensor["shape"].dump(), 16),
+                                       tensor["name"].get<std::string>()));
     }
   }
   return unexpected.status();
@@ -173,7 +172,7 @@ int list(Terminal& terminal, Arguments roots, bool json) {
     std::error_code error;
     if (!fs::is_directory(root, error)) {
       return terminal.fail(
-          invalid("TRI-MOD-011", root, " is no folder; name folders that hold models"));
+          invalid("TRI-MOD-011", "{} is no folder; name folders that hold models", root));
     }
     if (fs::exists(root + "/config.json", error)) folders.push_back(root);
     for (const auto& entry : fs::directory_iterator(root, error)) {
@@ -185,19 +184,20 @@ int list(Terminal& terminal, Arguments roots, bool json) {
     const auto source = open_model(folder);
     if (!source.ok()) {
       const Json broken = {{"model", folder}, {"error", message_of(source.status())}};
-      terminal.answer_line(json ? broken.dump()
-                                : concat(padded(folder, 32), "  ", message_of(source.status())));
+      terminal.answer_line(
+          json ? broken.dump()
+               : format_text("{}  {}", padded(folder, 32), message_of(source.status())));
       continue;
     }
     const Json row = describe(*source);
-    terminal.answer_line(json ? row.dump()
-                              : concat(padded(folder, 32),
-                                       "  ",
-                                       padded(row["model_type"].get<std::string>(), 8),
-                                       padded(short_count(row["parameters"]), 9),
-                                       padded(format_bytes(row["weight_bytes"].get<double>()), 10),
-                                       row["layers"].get<int>(),
-                                       " layers"));
+    terminal.answer_line(
+        json ? row.dump()
+             : format_text("{}  {}{}{}{} layers",
+                           padded(folder, 32),
+                           padded(row["model_type"].get<std::string>(), 8),
+                           padded(short_count(row["parameters"]), 9),
+                           padded(format_bytes(row["weight_bytes"].get<double>()), 10),
+                           row["layers"].get<int>()));
   }
   if (folders.empty()) terminal.note("no folder with a config.json in " + join(roots));
   if (!json) terminal.note("shapes for dummy: and models make: " + join(dummy_shape_names()));
@@ -210,11 +210,11 @@ int make(Terminal& terminal, const MakeOptions& options, const std::string& dtyp
   if (dtype == "float16") checked.dtype = DType::kFloat16;
   if (dtype != "float32" && dtype != "float16" && dtype != "bfloat16") {
     return terminal.fail(invalid(
-        "TRI-MOD-012", "--dtype ", dtype, " cannot be stored; use bfloat16, float16 or float32"));
+        "TRI-MOD-012", "--dtype {} cannot be stored; use bfloat16, float16 or float32", dtype));
   }
   if (options.like.empty() || options.out.empty()) {
     return terminal.fail(invalid("TRI-MOD-013",
-                                 "models make needs --like SHAPE and --out DIR; shapes: ",
+                                 "models make needs --like SHAPE and --out DIR; shapes: {}",
                                  join(dummy_shape_names())));
   }
   SteadyClock clock;
@@ -228,16 +228,12 @@ int make(Terminal& terminal, const MakeOptions& options, const std::string& dtyp
                        {"weight_bytes", made->bytes},
                        {"files", made->files}};
   terminal.answer_line(json ? object.dump()
-                            : concat("wrote ",
-                                     options.out,
-                                     ": ",
-                                     made->tensors,
-                                     " tensors, ",
-                                     format_bytes(static_cast<double>(made->bytes)),
-                                     " in ",
-                                     made->files,
-                                     " file",
-                                     made->files == 1 ? "" : "s"));
+                            : format_text("wrote {}: {} tensors, {} in {} file{}",
+                                          options.out,
+                                          made->tensors,
+                                          format_bytes(static_cast<double>(made->bytes)),
+                                          made->files,
+                                          made->files == 1 ? "" : "s"));
   return kDone;
 }
 
@@ -265,7 +261,7 @@ int verb_models(Terminal& terminal, const Arguments& arguments) {
   if (what == "show") return show_all(terminal, rest, tensors, json);
   if (what == "make") return make(terminal, options, dtype, json);
   return terminal.fail(
-      invalid("TRI-MOD-014", "models knows ls, show and make, not \"", what, "\" (models --help)"));
+      invalid("TRI-MOD-014", "models knows ls, show and make, not \"{}\" (models --help)", what));
 }
 
 }  // namespace trireme

@@ -71,17 +71,16 @@ Json to_json(const GroupPlan& plan) {
 // What the column "other" is.
 void print_other(Terminal& terminal, const std::string& backend, const RankPlan& rank) {
   const auto show = [](int64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
-  terminal.answer_line(concat("other     ",
-                              backend == "cuda"
-                                  ? concat("workspace ",
-                                           show(rank.workspace_bytes),
-                                           ", communicators ",
-                                           show(rank.communicator_bytes),
-                                           ", context, modules and graphs ",
-                                           show(rank.module_bytes),
-                                           ", reserve ",
-                                           show(rank.reserve_bytes))
-                                  : concat("the process with MPI ", show(rank.process_bytes))));
+  terminal.answer_line(format_text(
+      "other     {}",
+      backend == "cuda"
+          ? format_text(
+                "workspace {}, communicators {}, context, modules and graphs {}, reserve {}",
+                show(rank.workspace_bytes),
+                show(rank.communicator_bytes),
+                show(rank.module_bytes),
+                show(rank.reserve_bytes))
+          : format_text("the process with MPI {}", show(rank.process_bytes))));
 }
 
 void print_plan(Terminal& terminal,
@@ -95,9 +94,10 @@ void print_plan(Terminal& terminal,
   for (const RankPlan& rank : plan.ranks) {
     const int64_t kv_bytes = plan.pages * rank.page_bytes;
     const int64_t other = rank.fixed_bytes() - rank.weight_bytes - rank.activation_bytes;
-    terminal.answer_line(cell(concat(rank.rank), 4) + cell(concat(rank.stage), 5) +
-                         cell(concat(rank.layers.begin, "-", rank.layers.end - 1), 6) +
-                         cell(concat(rank.num_heads, "/", rank.num_kv_heads), 9) +
+    terminal.answer_line(cell(format_text("{}", rank.rank), 4) +
+                         cell(format_text("{}", rank.stage), 5) +
+                         cell(format_text("{}-{}", rank.layers.begin, rank.layers.end - 1), 6) +
+                         cell(format_text("{}/{}", rank.num_heads, rank.num_kv_heads), 9) +
                          bytes_cell(rank.weight_bytes) +
                          cell(format_bytes(static_cast<double>(rank.activation_bytes)), 11) +
                          bytes_cell(other) + bytes_cell(rank.page_bytes / plan.page_tokens) +
@@ -106,32 +106,28 @@ void print_plan(Terminal& terminal,
   terminal.answer_line("");
   print_other(terminal, plan.backend, plan.ranks.front());
   if (!plan.fits) {
-    return terminal.answer_line(terminal.paint_out(Style::kBad, "does not fit") +
-                                (memory_bytes > 0
-                                     ? concat(": the fullest rank lacks ",
-                                              format_bytes(static_cast<double>(plan.short_bytes)),
-                                              " of ",
-                                              format_bytes(static_cast<double>(memory_bytes)))
-                                     : std::string(": too little KV memory for one sequence")));
+    return terminal.answer_line(
+        terminal.paint_out(Style::kBad, "does not fit") +
+        (memory_bytes > 0 ? format_text(": the fullest rank lacks {} of {}",
+                                        format_bytes(static_cast<double>(plan.short_bytes)),
+                                        format_bytes(static_cast<double>(memory_bytes)))
+                          : std::string(": too little KV memory for one sequence")));
   }
-  terminal.answer_line(concat(
-      "KV        ", plan.kv_tokens(), " tokens in ", plan.pages, " pages of ", plan.page_tokens));
+  terminal.answer_line(format_text(
+      "KV        {} tokens in {} pages of {}", plan.kv_tokens(), plan.pages, plan.page_tokens));
   std::string sequences =
-      concat(sequences_of(plan, plan.max_model_len), " of ", plan.max_model_len, " tokens");
+      format_text("{} of {} tokens", sequences_of(plan, plan.max_model_len), plan.max_model_len);
   if (plan.max_model_len > kTypicalTokens) {
-    sequences += concat(", or ", sequences_of(plan, kTypicalTokens), " of ", kTypicalTokens);
+    sequences += format_text(", or {} of {}", sequences_of(plan, kTypicalTokens), kTypicalTokens);
   }
   terminal.answer_line("sequences " + sequences);
-  terminal.answer_line(concat(
-      "wire      ", format_bytes(static_cast<double>(plan.wire_bytes)), " a token from each rank"));
-  terminal.answer_line(concat("start     trireme up --model ",
-                              model,
-                              " -tp ",
-                              plan.tp,
-                              " -pp ",
-                              plan.pp,
-                              " --backend ",
-                              plan.backend));
+  terminal.answer_line(format_text("wire      {} a token from each rank",
+                                   format_bytes(static_cast<double>(plan.wire_bytes))));
+  terminal.answer_line(format_text("start     trireme up --model {} -tp {} -pp {} --backend {}",
+                                   model,
+                                   plan.tp,
+                                   plan.pp,
+                                   plan.backend));
 }
 
 void print_cuts(Terminal& terminal, const std::vector<GroupPlan>& plans) {
@@ -141,17 +137,18 @@ void print_cuts(Terminal& terminal, const std::vector<GroupPlan>& plans) {
     const GroupPlan& plan = plans[i];
     const std::string fixed = format_bytes(static_cast<double>(plan.most_fixed_bytes()));
     terminal.answer_line(
-        cell(concat(plan.tp), 4) + cell(concat(plan.pp), 4) + cell(concat(plan.ranks.size()), 5) +
-        cell(fixed, 12) +
-        (plan.fits ? cell(concat(plan.kv_tokens()), 9) +
-                         cell(concat(sequences_of(plan, plan.max_model_len)), 9) +
-                         cell(format_bytes(static_cast<double>(plan.wire_bytes)), 10)
-                   : terminal.paint_out(
-                         Style::kBad,
-                         concat("lacks ", format_bytes(static_cast<double>(plan.short_bytes))))));
+        cell(format_text("{}", plan.tp), 4) + cell(format_text("{}", plan.pp), 4) +
+        cell(format_text("{}", plan.ranks.size()), 5) + cell(fixed, 12) +
+        (plan.fits
+             ? cell(format_text("{}", plan.kv_tokens()), 9) +
+                   cell(format_text("{}", sequences_of(plan, plan.max_model_len)), 9) +
+                   cell(format_bytes(static_cast<double>(plan.wire_bytes)), 10)
+             : terminal.paint_out(
+                   Style::kBad,
+                   format_text("lacks {}", format_bytes(static_cast<double>(plan.short_bytes))))));
   }
   if (plans.size() > kShownCuts) {
-    terminal.answer_line(concat("(", plans.size() - kShownCuts, " more; --json lists them)"));
+    terminal.answer_line(format_text("({} more; --json lists them)", plans.size() - kShownCuts));
   }
 }
 
@@ -195,7 +192,7 @@ Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
   print_cuts(terminal, plans);
   terminal.answer_line("");
   terminal.answer_line(terminal.paint_out(
-      Style::kBold, concat("best: -tp ", plans.front().tp, " -pp ", plans.front().pp)));
+      Style::kBold, format_text("best: -tp {} -pp {}", plans.front().tp, plans.front().pp)));
   print_plan(terminal, plans.front(), device_memory_bytes, shape.model);
   return ok_status();
 }

@@ -101,13 +101,13 @@ void AnswerPrinter::print_choice(const Answer& answer, int choice) {
     }
   } else {
     const std::string label =
-        answer.choices.size() > 1 ? concat(answer.id, " (", choice + 1, ")") : answer.id;
-    terminal_.answer_line(terminal_.paint_out(Style::kBold, concat("=== ", label)));
+        answer.choices.size() > 1 ? format_text("{} ({})", answer.id, choice + 1) : answer.id;
+    terminal_.answer_line(terminal_.paint_out(Style::kBold, format_text("=== {}", label)));
     terminal_.answer_line(text);
   }
   const Status failure = failure_of(answer, choice);
   if (failure.ok()) return;
-  if (!single_) terminal_.note(concat("prompt ", answer.id, ":"));
+  if (!single_) terminal_.note(format_text("prompt {}:", answer.id));
   (void)terminal_.fail(failure);
 }
 
@@ -143,7 +143,7 @@ StatusOr<std::vector<Prompt>> gather_prompts(const RunOptions& options) {
   if (sources != 1) {
     return invalid("TRI-RUN-003",
                    "give exactly one of --prompt TEXT, --prompts FILE.jsonl and - (the text on "
-                   "standard input); given are ",
+                   "standard input); given are {}",
                    sources);
   }
   if (!options.prompts_file.empty()) return read_prompts(options.prompts_file, options.defaults);
@@ -237,11 +237,10 @@ int verb_run(Terminal& terminal, const Arguments& arguments) {
       options.from_stdin = true;
       continue;
     }
-    return terminal.fail(invalid("TRI-ARGS-022",
-                                 "\"",
-                                 word,
-                                 "\" is no flag of this verb; --help lists them, and values with "
-                                 "spaces need quotes"));
+    return terminal.fail(invalid(
+        "TRI-ARGS-022",
+        "\"{}\" is no flag of this verb; --help lists them, and values with spaces need quotes",
+        word));
   }
   options.prompt_given = flags.origin("prompt") != Origin::kDefault;
   options.defaults.add_special_tokens = options.special;

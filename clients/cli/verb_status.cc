@@ -70,82 +70,69 @@ Json to_json(const door::StatusReply& reply) {
 }
 
 std::string percent(int64_t part, int64_t whole) {
-  return whole > 0 ? concat(100 * part / whole, "%") : std::string("-");
+  return whole > 0 ? format_text("{}%", 100 * part / whole) : std::string("-");
 }
 
 void print_group(Terminal& terminal, const door::GroupStatus& group) {
   const bool ready = group.state == "ready";
-  terminal.answer_line(
-      concat(terminal.paint_out(Style::kBold, concat("group ", group.group)),
-             "  ",
-             terminal.paint_out(ready ? Style::kGood : Style::kWarning, group.state),
-             group.tp == 0 ? std::string(": its ranks have not come")
-                           : concat("  -tp ", group.tp, " -pp ", group.pp),
-             group.dtype.empty() ? "" : concat(", ", group.dtype, " on ", group.backend),
-             group.epoch == 0 ? "" : concat(", life ", group.epoch, ", ", group.steps, " steps")));
+  terminal.answer_line(format_text(
+      "{}  {}{}{}{}",
+      terminal.paint_out(Style::kBold, format_text("group {}", group.group)),
+      terminal.paint_out(ready ? Style::kGood : Style::kWarning, group.state),
+      group.tp == 0 ? std::string(": its ranks have not come")
+                    : format_text("  -tp {} -pp {}", group.tp, group.pp),
+      group.dtype.empty() ? "" : format_text(", {} on {}", group.dtype, group.backend),
+      group.epoch == 0 ? "" : format_text(", life {}, {} steps", group.epoch, group.steps)));
   if (ready) {
-    terminal.answer_line(concat("  slots ",
-                                group.slots_used,
-                                " of ",
-                                group.max_slots,
-                                "; KV pages ",
-                                group.pages_held,
-                                " held, ",
-                                group.pages_cached,
-                                " cached of ",
-                                group.pages,
-                                " (",
-                                percent(group.pages_held, group.pages),
-                                " in use); ",
-                                group.plans_in_flight,
-                                " plans in flight"));
+    terminal.answer_line(format_text(
+        "  slots {} of {}; KV pages {} held, {} cached of {} ({} in use); {} plans in flight",
+        group.slots_used,
+        group.max_slots,
+        group.pages_held,
+        group.pages_cached,
+        group.pages,
+        percent(group.pages_held, group.pages),
+        group.plans_in_flight));
   }
   if (!group.last_cause.empty()) terminal.answer_line("  last loss: " + group.last_cause);
   for (const door::RankStatus& rank : group.ranks) {
     std::string line =
-        concat("  rank ", rank.rank, " on ", rank.host, " (process ", rank.pid, "): ");
+        format_text("  rank {} on {} (process {}): ", rank.rank, rank.host, rank.pid);
     line += rank.phase;
     if (rank.load_total_bytes > rank.load_bytes) {
-      line += concat(" ", percent(rank.load_bytes, rank.load_total_bytes));
+      line += format_text(" {}", percent(rank.load_bytes, rank.load_total_bytes));
     }
-    terminal.answer_line(concat(line, ", heard ", rank.heartbeat_age_ms, " ms ago"));
+    terminal.answer_line(format_text("{}, heard {} ms ago", line, rank.heartbeat_age_ms));
   }
 }
 
 void print(Terminal& terminal, const std::string& endpoint, const door::StatusReply& reply) {
-  terminal.answer_line(concat(terminal.paint_out(Style::kBold, endpoint),
-                              "  ",
-                              reply.server,
-                              ", up ",
-                              format_seconds(static_cast<double>(reply.uptime_ms) * 1e-3),
-                              reply.draining ? ", draining" : ""));
+  terminal.answer_line(format_text("{}  {}, up {}{}",
+                                   terminal.paint_out(Style::kBold, endpoint),
+                                   reply.server,
+                                   format_seconds(static_cast<double>(reply.uptime_ms) * 1e-3),
+                                   reply.draining ? ", draining" : ""));
   for (const door::ModelInfo& model : reply.models) {
-    std::string line = concat("model     ", model.name);
+    std::string line = format_text("model     {}", model.name);
     if (model.max_model_len > 0) {
-      line += concat(", sequences up to ", model.max_model_len, " tokens");
+      line += format_text(", sequences up to {} tokens", model.max_model_len);
     }
-    line +=
-        concat(", ", model.ready_groups, model.ready_groups == 1 ? " group" : " groups", " ready");
+    line += format_text(
+        ", {}{} ready", model.ready_groups, model.ready_groups == 1 ? " group" : " groups");
     terminal.answer_line(line);
   }
-  terminal.answer_line(concat("requests  ",
-                              reply.running,
-                              " running, ",
-                              reply.waiting,
-                              " waiting, ",
-                              reply.finished,
-                              " finished, ",
-                              reply.preemptions,
-                              " preempted; ",
-                              reply.connections,
-                              reply.connections == 1 ? " connection" : " connections"));
-  terminal.answer_line(concat("tokens    ",
-                              reply.prompt_tokens,
-                              " of prompts (",
-                              percent(reply.cached_tokens, reply.prompt_tokens),
-                              " from the cache), ",
-                              reply.output_tokens,
-                              " of answers"));
+  terminal.answer_line(
+      format_text("requests  {} running, {} waiting, {} finished, {} preempted; {}{}",
+                  reply.running,
+                  reply.waiting,
+                  reply.finished,
+                  reply.preemptions,
+                  reply.connections,
+                  reply.connections == 1 ? " connection" : " connections"));
+  terminal.answer_line(format_text("tokens    {} of prompts ({} from the cache), {} of answers",
+                                   reply.prompt_tokens,
+                                   percent(reply.cached_tokens, reply.prompt_tokens),
+                                   reply.output_tokens));
   for (const door::GroupStatus& group : reply.groups) print_group(terminal, group);
 }
 

@@ -41,12 +41,12 @@ StatusOr<std::unique_ptr<const Tokenizer>> load_tokenizer(const Options& options
   std::error_code error;
   const std::string path = options.model + "/tokenizer.json";
   if (!std::filesystem::is_directory(options.model, error)) {
-    return invalid(
-        "TRI-RUN-011", "--model ", options.model, " is no folder; name a model's folder");
+    return invalid("TRI-RUN-011", "--model {} is no folder; name a model's folder", options.model);
   }
   if (!std::filesystem::exists(path, error)) {
-    return invalid(
-        "TRI-RUN-012", options.model, " has no tokenizer.json; such a model takes token ids only");
+    return invalid("TRI-RUN-012",
+                   "{} has no tokenizer.json; such a model takes token ids only",
+                   options.model);
   }
   return Tokenizer::load(path);
 }
@@ -59,7 +59,7 @@ StatusOr<Ids> parse_ids(const std::string& text) {
     TokenId id = 0;
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), id);
     if (error != std::errc() || end != number.data() + number.size() || id < 0) {
-      return invalid("TRI-RUN-013", "\"", number, "\" in --ids is no token id; write 12,345,6");
+      return invalid("TRI-RUN-013", "\"{}\" in --ids is no token id; write 12,345,6", number);
     }
     ids.push_back(id);
     number.clear();
@@ -79,13 +79,8 @@ StatusOr<Ids> parse_ids(const std::string& text) {
 StatusOr<Json> parse_line(const NumberedLine& line, const std::string& path, const char* field) {
   Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
   if (json.is_object() && json.contains(field)) return json;
-  return invalid("TRI-RUN-014",
-                 path,
-                 " line ",
-                 line.number,
-                 " is no JSON object with a field \"",
-                 field,
-                 "\"");
+  return invalid(
+      "TRI-RUN-014", "{} line {} is no JSON object with a field \"{}\"", path, line.number, field);
 }
 
 Status tokenize_one(Terminal& terminal,
@@ -102,7 +97,7 @@ Status tokenize_one(Terminal& terminal,
   terminal.answer_line(join(ids, ","));
   if (!options.tokens) return ok_status();
   for (size_t i = 0; i < ids.size(); ++i) {
-    std::string id = concat(ids[i]);
+    std::string id = format_text("{}", ids[i]);
     id.insert(0, id.size() < 8 ? 8 - id.size() : 0, ' ');
     terminal.answer_line(id + "  " + dump(pieces[i]));
   }
@@ -131,7 +126,7 @@ void detokenize_one(Terminal& terminal,
   if (options.json) return terminal.answer_line(dump(answer));
   if (!options.stream) return terminal.answer_line(answer["text"].get<std::string>());
   for (size_t i = 0; i < ids.size(); ++i) {
-    std::string id = concat(ids[i]);
+    std::string id = format_text("{}", ids[i]);
     id.insert(0, id.size() < 8 ? 8 - id.size() : 0, ' ');
     terminal.answer_line(id + "  " + dump(answer["pieces"][i]));
   }
@@ -148,7 +143,7 @@ Status tokenize_all(Terminal& terminal, const Options& options) {
     ASSIGN_OR_RETURN(const Json json, parse_line(line, options.jsonl, "text"));
     if (!json["text"].is_string()) {
       return invalid(
-          "TRI-RUN-014", options.jsonl, " line ", line.number, ": \"text\" is no string");
+          "TRI-RUN-014", "{} line {}: \"text\" is no string", options.jsonl, line.number);
     }
     RETURN_IF_ERROR(tokenize_one(terminal, *tokenizer, lines_options, json["text"]));
   }
@@ -160,12 +155,10 @@ StatusOr<Ids> ids_of(const Json& json, const std::string& path, int64_t number) 
   for (const Json& id : json["ids"]) {
     if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) {
       return invalid("TRI-RUN-014",
+                     "{} line {}: \"ids\" holds {}, allowed are token ids",
                      path,
-                     " line ",
                      number,
-                     ": \"ids\" holds ",
-                     dump(id).substr(0, 40),
-                     ", allowed are token ids");
+                     dump(id).substr(0, 40));
     }
     ids.push_back(id.get<TokenId>());
   }

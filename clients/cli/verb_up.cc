@@ -35,7 +35,7 @@ class EventPrinter : public LaunchDisplay {
 };
 
 void UpVerb::announce(Terminal& terminal, const Cluster& cluster) const {
-  if (!json) return terminal.answer_line(concat("ready ", cluster.endpoint()));
+  if (!json) return terminal.answer_line(format_text("ready {}", cluster.endpoint()));
   const nlohmann::ordered_json line = {
       {"event", "ready"}, {"endpoint", cluster.endpoint()}, {"groups", options.shape.groups}};
   terminal.answer_line(line.dump());

@@ -97,23 +97,19 @@ Status check_sequences(const std::vector<ReferenceSequence>& sequences,
     const auto outside = std::ranges::find_if(
         sequence.input_ids, [&](TokenId id) { return id < 0 || id >= config.vocabulary_size; });
     if (!other_vocabulary && !other_layers && outside == sequence.input_ids.end()) continue;
-    return invalid("TRI-VERIFY-002",
-                   path,
-                   ": sequence \"",
-                   sequence.name,
-                   "\" was made with another model: it has ",
-                   sequence.vocabulary,
-                   " logits a row and ",
-                   sequence.hidden_rows,
-                   " rows of hidden states of ",
-                   sequence.hidden_size,
-                   ", this model has ",
-                   config.vocabulary_size,
-                   ", ",
-                   config.num_layers + 1,
-                   " and ",
-                   config.hidden_size,
-                   outside == sequence.input_ids.end() ? "" : concat("; token id ", *outside));
+    return invalid(
+        "TRI-VERIFY-002",
+        "{}: sequence \"{}\" was made with another model: it has {} logits a row and {} rows of "
+        "hidden states of {}, this model has {}, {} and {}{}",
+        path,
+        sequence.name,
+        sequence.vocabulary,
+        sequence.hidden_rows,
+        sequence.hidden_size,
+        config.vocabulary_size,
+        config.num_layers + 1,
+        config.hidden_size,
+        outside == sequence.input_ids.end() ? "" : format_text("; token id {}", *outside));
   }
   return ok_status();
 }
@@ -143,7 +139,7 @@ StatusOr<std::vector<SequenceVerdict>> compare(ClientSession& session,
   while (collector.num_done() < expected) {
     for (; next < requests.size() && runner.has_room(); ++next) {
       if (asks_nothing(requests[next])) continue;
-      RETURN_IF_ERROR(runner.submit(requests[next], next, concat(next)));
+      RETURN_IF_ERROR(runner.submit(requests[next], next, format_text("{}", next)));
     }
     RETURN_IF_ERROR(runner.poll(kPollMs, collector));
     RETURN_IF_ERROR(collector.status());
@@ -186,15 +182,12 @@ void VerifyVerb::report(Terminal& terminal, const std::vector<SequenceVerdict>& 
     if (!words.empty()) terminal.answer_line("  " + words);
   }
   const bool passed = summary["passed"].get<bool>();
-  terminal.answer_line(concat(
+  terminal.answer_line(format_text(
+      "{}: -tp {} -pp {}, {} on {}",
       terminal.paint_out(passed ? Style::kGood : Style::kBad, passed ? "passed" : "not passed"),
-      ": -tp ",
       shape.tp,
-      " -pp ",
       shape.pp,
-      ", ",
       name_of(shape.compute_dtype()),
-      " on ",
       backend));
 }
 
@@ -214,8 +207,8 @@ StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
                    ClientSession::bring_up(options, preflight, terminal, interrupts));
   const int64_t longest = session->model().max_model_len;
   if (const size_t dropped = drop_beyond(sequences, longest); dropped > 0) {
-    terminal.warn(concat(
-        dropped, " greedy tokens are not compared: a sequence has at most ", longest, " tokens"));
+    terminal.warn(format_text(
+        "{} greedy tokens are not compared: a sequence has at most {} tokens", dropped, longest));
   }
   ASSIGN_OR_RETURN(const auto verdicts,
                    compare(*session, sequences, localize, shape.compute_dtype(), terminal));

@@ -22,19 +22,17 @@ int verb_version(Terminal& terminal, const Arguments& arguments) {
   const nlohmann::ordered_json object = {{"version", TRIREME_VERSION},
                                          {"protocol", "trireme.v1"},
                                          {"backends", backends},
-                                         {"compiler", concat("g++ ", __VERSION__)},
+                                         {"compiler", format_text("g++ {}", __VERSION__)},
                                          {"machine", machine.machine}};
   if (json) {
     terminal.answer_line(object.dump());
     return kDone;
   }
   terminal.answer_line("trireme " TRIREME_VERSION);
-  terminal.answer_line(concat("protocol trireme.v1, backends: ",
-                              backends.empty() ? "none (no trireme-worker)" : join(backends),
-                              ", ",
-                              object["compiler"].get<std::string>(),
-                              ", ",
-                              machine.machine));
+  terminal.answer_line(format_text("protocol trireme.v1, backends: {}, {}, {}",
+                                   backends.empty() ? "none (no trireme-worker)" : join(backends),
+                                   object["compiler"].get<std::string>(),
+                                   machine.machine));
   return kDone;
 }
 

@@ -35,7 +35,7 @@ std::string overview() {
       "trireme: distributed inference of large transformer models\n\nusage: trireme VERB "
       "[flags]\n\n";
   for (const Verb& verb : kVerbs) {
-    std::string name = concat("  ", verb.name);
+    std::string name = format_text("  {}", verb.name);
     name.resize(14, ' ');
     text += name + verb.summary + "\n";
   }
@@ -50,22 +50,19 @@ std::string overview() {
 Status no_such_verb(const std::string& name) {
   for (const LaterVerb& later : kLaterVerbs) {
     if (name != later.name) continue;
-    return invalid("TRI-ARGS-021",
-                   "the verb ",
-                   name,
-                   " is not there yet, it comes with ",
-                   later.comes_with,
-                   "; `trireme help` lists what there is");
+    return invalid(
+        "TRI-ARGS-021",
+        "the verb {} is not there yet, it comes with {}; `trireme help` lists what there is",
+        name,
+        later.comes_with);
   }
   std::vector<std::string> names;
   for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
   const std::string near = nearest(name, names);
   return invalid("TRI-ARGS-020",
-                 "there is no verb \"",
+                 "there is no verb \"{}\"{} (`trireme help` lists them)",
                  name,
-                 "\"",
-                 near.empty() ? "" : concat("; did you mean ", near, "?"),
-                 " (`trireme help` lists them)");
+                 near.empty() ? "" : format_text("; did you mean {}?", near));
 }
 
 }  // namespace
@@ -87,11 +84,10 @@ std::optional<int> parse_flags(Terminal& terminal,
     return std::nullopt;
   }
   if (!parsed->empty()) {
-    return terminal.fail(invalid("TRI-ARGS-022",
-                                 "\"",
-                                 parsed->front(),
-                                 "\" is no flag of this verb; --help lists them, and values with "
-                                 "spaces need quotes"));
+    return terminal.fail(invalid(
+        "TRI-ARGS-022",
+        "\"{}\" is no flag of this verb; --help lists them, and values with spaces need quotes",
+        parsed->front()));
   }
   return std::nullopt;
 }

@@ -225,37 +225,28 @@ std::string describe_difference(const SequenceVerdict& verdict) {
   std::string text;
   const auto add = [&](const std::string& words) { text += (text.empty() ? "" : "; ") + words; };
   if (const auto& layer = verdict.layer) {
-    add(concat("the first layer that differs is ",
-               layer->layer,
-               layer->layer == 0 ? " (the embedding)" : "",
-               ", at position ",
-               layer->position,
-               ": ",
-               layer->max_abs_error,
-               " off, allowed ",
-               layer->tolerance));
+    add(format_text("the first layer that differs is {}{}, at position {}: {:g} off, allowed {:g}",
+                    layer->layer,
+                    layer->layer == 0 ? " (the embedding)" : "",
+                    layer->position,
+                    layer->max_abs_error,
+                    layer->tolerance));
   }
   if (const auto& logit = verdict.worst_logit) {
-    add(concat("position ",
-               logit->position,
-               ", token id ",
-               logit->token_id,
-               ": the logit is ",
-               logit->got,
-               ", expected ",
-               logit->expected));
+    add(format_text("position {}, token id {}: the logit is {:g}, expected {:g}",
+                    logit->position,
+                    logit->token_id,
+                    logit->got,
+                    logit->expected));
   }
   if (const auto& greedy = verdict.greedy) {
-    add(greedy->got < 0 ? concat("the continuation ends after ", greedy->index, " tokens")
-                        : concat("greedy token ",
-                                 greedy->index,
-                                 " is ",
-                                 greedy->got,
-                                 ", expected ",
-                                 greedy->expected,
-                                 " (margin ",
-                                 greedy->margin,
-                                 greedy->excused ? ": too close to tell)" : ")"));
+    add(greedy->got < 0 ? format_text("the continuation ends after {} tokens", greedy->index)
+                        : format_text("greedy token {} is {}, expected {} (margin {:g}{}",
+                                      greedy->index,
+                                      greedy->got,
+                                      greedy->expected,
+                                      greedy->margin,
+                                      greedy->excused ? ": too close to tell)" : ")"));
   }
   return text;
 }

@@ -33,11 +33,10 @@ StatusOr<std::unique_ptr<Client>> Client::connect(const std::string& endpoint,
   auto client = connect(std::move(transport), timeout);
   if (client.ok() || error_id(client.status()) != "TRI-NET-032") return client;
   return timed_out("TRI-NET-032",
-                   "nobody answers at ",
+                   "nobody answers at {} within {} ms; is the cluster up, and is the address its "
+                   "`ready` line's?",
                    endpoint,
-                   " within ",
-                   timeout.count(),
-                   " ms; is the cluster up, and is the address its `ready` line's?");
+                   timeout.count());
 }
 
 StatusOr<std::unique_ptr<Client>> Client::connect(std::unique_ptr<ClientTransport> transport,
@@ -71,7 +70,7 @@ StatusOr<Reply> Client::ask(const door::FromClient& question, Milliseconds timeo
   while (true) {
     ASSIGN_OR_RETURN(std::optional<door::ToClient> message, receive(left(deadline)));
     if (!message) {
-      return timed_out("TRI-NET-032", "no answer within ", timeout.count(), " ms");
+      return timed_out("TRI-NET-032", "no answer within {} ms", timeout.count());
     }
     if (Reply* reply = std::get_if<Reply>(&*message)) return std::move(*reply);
     RETURN_IF_ERROR(deliver(std::move(*message)));

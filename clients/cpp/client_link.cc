@@ -44,11 +44,9 @@ class ZmqClientLink final : public ClientTransport {
   Status connect(const std::string& endpoint) {
     if (zmq_connect(dealer_.handle(), endpoint.c_str()) == 0) return ok_status();
     return invalid("TRI-NET-033",
-                   "'",
+                   "'{}' is no endpoint ({}); write it as tcp://HOST:PORT",
                    endpoint,
-                   "' is no endpoint (",
-                   zmq_strerror(zmq_errno()),
-                   "); write it as tcp://HOST:PORT");
+                   zmq_strerror(zmq_errno()));
   }
 
   // IMMEDIATE: until the connection stands there is nobody to take a frame, so a send waits.
@@ -56,9 +54,8 @@ class ZmqClientLink final : public ClientTransport {
     set(dealer_, ZMQ_SNDTIMEO, static_cast<int>(timeout.count()));
     if (zmq_send(dealer_.handle(), frame.data(), frame.size(), 0) >= 0) return ok_status();
     return timed_out(spoken_ ? "TRI-NET-030" : "TRI-NET-032",
-                     "the coordinator took no message for ",
-                     timeout.count(),
-                     " ms; it is gone or overloaded");
+                     "the coordinator took no message for {} ms; it is gone or overloaded",
+                     timeout.count());
   }
 
   StatusOr<std::optional<std::string>> receive(std::chrono::milliseconds timeout) override {
@@ -71,8 +68,7 @@ class ZmqClientLink final : public ClientTransport {
     std::optional<std::string> frame = read_frame();
     if (frame || !lost_) return frame;
     return unavailable("TRI-NET-031",
-                       "the connection to the coordinator was lost; "
-                       "is the cluster still up?");
+                       "the connection to the coordinator was lost; is the cluster still up?");
   }
 
  private:

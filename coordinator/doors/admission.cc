@@ -7,12 +7,11 @@ namespace {
 
 Status check_prompt_kind(const door::Submit& submit, const AdmissionRules& rules) {
   if (!submit.model.empty() && submit.model != rules.model_name) {
-    return invalid("TRI-REQ-082",
-                   "no model '",
-                   submit.model,
-                   "' is served here, only '",
-                   rules.model_name,
-                   "'; leave the field empty or ask ListModels");
+    return invalid(
+        "TRI-REQ-082",
+        "no model '{}' is served here, only '{}'; leave the field empty or ask ListModels",
+        submit.model,
+        rules.model_name);
   }
   if (std::holds_alternative<std::monostate>(submit.prompt)) {
     return invalid("TRI-REQ-084", "the request has no prompt; set text or token_ids");
@@ -23,9 +22,8 @@ Status check_prompt_kind(const door::Submit& submit, const AdmissionRules& rules
   }
   if (std::holds_alternative<std::string>(submit.prompt) && !rules.has_tokenizer) {
     return invalid("TRI-REQ-086",
-                   "model '",
-                   rules.model_name,
-                   "' has no tokenizer.json; send token_ids instead of text");
+                   "model '{}' has no tokenizer.json; send token_ids instead of text",
+                   rules.model_name);
   }
   return ok_status();
 }
@@ -67,21 +65,18 @@ Status check_probes(const door::Submit& submit, const AdmissionRules& rules) {
   }
   if (submit.probes.empty() || submit.probes.size() > kMaxProbes) {
     return invalid("TRI-REQ-092",
-                   "the request has ",
+                   "the request has {} probes, allowed is 1 to {}",
                    submit.probes.size(),
-                   " probes, allowed is 1 to ",
                    kMaxProbes);
   }
   for (const door::ProbePoint& probe : submit.probes) {
     if (probe.layer <= rules.num_layers && probe.position < rules.max_model_len) continue;
     return invalid("TRI-REQ-092",
-                   "a probe asks for layer ",
+                   "a probe asks for layer {} at position {}, allowed are layers -1 to {} and "
+                   "positions 0 to {}",
                    probe.layer,
-                   " at position ",
                    probe.position,
-                   ", allowed are layers -1 to ",
                    rules.num_layers,
-                   " and positions 0 to ",
                    rules.max_model_len - 1);
   }
   return ok_status();
@@ -118,33 +113,29 @@ Status check_prompt(const SubmitRequest& request, const AdmissionRules& rules) {
   if (length == 0) return invalid("TRI-REQ-088", "the prompt has no tokens, at least 1 is needed");
   if (length >= rules.max_model_len) {
     return invalid("TRI-REQ-089",
-                   "the prompt has ",
+                   "the prompt has {} tokens, at most {} fit with one token of answer "
+                   "(max-model-len is {}); shorten it",
                    length,
-                   " tokens, at most ",
                    rules.max_model_len - 1,
-                   " fit with one token of answer (max-model-len is ",
-                   rules.max_model_len,
-                   "); shorten it");
+                   rules.max_model_len);
   }
   for (const TokenId id : request.prompt) {
     if (id < 0 || id >= rules.vocabulary_size) {
       return invalid("TRI-REQ-087",
-                     "token id ",
+                     "token id {} is not in the vocabulary, allowed is 0 to {}",
                      id,
-                     " is not in the vocabulary, allowed is 0 to ",
                      rules.vocabulary_size - 1);
     }
   }
   const int64_t end = length + request.params.max_tokens;
   for (const ProbeRequest& probe : request.probes) {
     if (probe.position < end) continue;
-    return invalid("TRI-REQ-092",
-                   "a probe asks for position ",
-                   probe.position,
-                   " of a prompt of ",
-                   length,
-                   " tokens and an answer of at most ",
-                   request.params.max_tokens);
+    return invalid(
+        "TRI-REQ-092",
+        "a probe asks for position {} of a prompt of {} tokens and an answer of at most {}",
+        probe.position,
+        length,
+        request.params.max_tokens);
   }
   return ok_status();
 }

@@ -74,10 +74,10 @@ void FrontDoor::on_frame(PeerId peer, std::string_view frame, TimeUs now_us, Doo
     return;
   }
   if (!connection->greeted && !std::holds_alternative<door::Hello>(*message)) {
-    bad_frame(*connection,
-              invalid("TRI-NET-007",
-                      "the first message of a connection was no Hello; "
-                      "say Hello and wait for Welcome"));
+    bad_frame(
+        *connection,
+        invalid("TRI-NET-007",
+                "the first message of a connection was no Hello; say Hello and wait for Welcome"));
     return;
   }
   Call call{peer, *connection, now_us, output};
@@ -88,13 +88,12 @@ FrontDoor::Connection* FrontDoor::find_or_welcome(PeerId peer) {
   if (Connection* connection = find(peer)) return connection;
   ClientOutbox outbox(peer, sender_, &codec_, options_.max_waiting_bytes);
   if (num_connections() >= options_.max_connections) {
-    door::Error error =
-        to_error(0,
-                 exhausted("TRI-NET-008",
-                           "the door has ",
-                           num_connections(),
-                           " connections, which is its limit; close some or come back later"),
-                 kRetryAfterMs);
+    door::Error error = to_error(
+        0,
+        exhausted("TRI-NET-008",
+                  "the door has {} connections, which is its limit; close some or come back later",
+                  num_connections()),
+        kRetryAfterMs);
     error.closes = true;
     outbox.say(error);
     return nullptr;
@@ -159,18 +158,17 @@ void FrontDoor::handle(Call& call, const door::Hello& /*hello*/) {
 Status FrontDoor::may_open(const Connection& connection, uint64_t tag) const {
   if (connection.requests.contains(tag) || connection.outbox.has(tag)) {
     return invalid("TRI-REQ-080",
-                   "tag ",
-                   tag,
-                   " names a request of this connection that is not over; take another tag");
+                   "tag {} names a request of this connection that is not over; take another tag",
+                   tag);
   }
   if (draining_) {
     return unavailable("TRI-REQ-083", "the cluster is draining and takes no new requests");
   }
   if (static_cast<int32_t>(connection.requests.size()) >= options_.max_in_flight) {
-    return exhausted("TRI-REQ-081",
-                     "this connection has ",
-                     connection.requests.size(),
-                     " requests in flight, which is its limit; wait for one to finish");
+    return exhausted(
+        "TRI-REQ-081",
+        "this connection has {} requests in flight, which is its limit; wait for one to finish",
+        connection.requests.size());
   }
   return ok_status();
 }
@@ -450,8 +448,8 @@ void FrontDoor::drop(PeerId peer, DoorOutput& output) {
     door::Error error = to_error(
         0,
         exhausted("TRI-NET-009",
-                  found->second.outbox.waiting_bytes(),
-                  " bytes wait for a client that does not read; read faster or give less credit"),
+                  "{} bytes wait for a client that does not read; read faster or give less credit",
+                  found->second.outbox.waiting_bytes()),
         0);
     error.closes = true;
     std::string frame;

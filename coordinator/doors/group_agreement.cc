@@ -10,19 +10,15 @@ namespace {
 using NamedValues = std::vector<std::pair<const char*, std::string>>;
 
 std::string describe(const KvLayoutInfo& kv) {
-  return concat(kv.dtype,
-                " pages of ",
-                kv.page_tokens,
-                " tokens, head_dim ",
-                kv.head_dim,
-                ", unit ",
-                kv.unit,
-                ", v order ",
-                kv.v_order,
-                ", scales ",
-                kv.scale_bytes,
-                ", version ",
-                kv.version);
+  return format_text(
+      "{} pages of {} tokens, head_dim {}, unit {}, v order {}, scales {}, version {}",
+      kv.dtype,
+      kv.page_tokens,
+      kv.head_dim,
+      kv.unit,
+      kv.v_order,
+      kv.scale_bytes,
+      kv.version);
 }
 
 NamedValues must_agree(const RankHello& hello) {
@@ -33,9 +29,9 @@ NamedValues must_agree(const RankHello& hello) {
           {"backend", hello.backend},
           {"isa", hello.isa},
           {"kv_layout", describe(hello.kv_layout)},
-          {"max_slots", concat(hello.max_slots)},
-          {"max_batched_tokens", concat(hello.max_batched_tokens)},
-          {"max_model_len", concat(hello.max_model_len)},
+          {"max_slots", format_text("{}", hello.max_slots)},
+          {"max_batched_tokens", format_text("{}", hello.max_batched_tokens)},
+          {"max_model_len", format_text("{}", hello.max_model_len)},
           {"token_buckets", join(hello.token_buckets)},
           {"row_buckets", join(hello.row_buckets)}};
 }
@@ -46,23 +42,16 @@ Status compare(const RankHello& a, const RankHello& b) {
   for (size_t i = 0; i < of_a.size(); ++i) {
     if (of_a[i].second == of_b[i].second) continue;
     return invalid("TRI-GRP-045",
-                   "ranks of group ",
+                   "ranks of group {} disagree: rank {} ({}) says {} is {}, rank {} ({}) says {}; "
+                   "start all ranks with the same model and flags",
                    a.group,
-                   " disagree: rank ",
                    a.rank,
-                   " (",
                    a.host,
-                   ") says ",
                    of_a[i].first,
-                   " is ",
                    of_a[i].second,
-                   ", rank ",
                    b.rank,
-                   " (",
                    b.host,
-                   ") says ",
-                   of_b[i].second,
-                   "; start all ranks with the same model and flags");
+                   of_b[i].second);
   }
   return ok_status();
 }
@@ -75,27 +64,22 @@ Status check_counts(const RankHello& hello) {
                          {"page_tokens", hello.kv_layout.page_tokens}};
   for (const auto& [name, value] : positive) {
     if (value > 0) continue;
-    return invalid("TRI-GRP-052",
-                   "rank ",
-                   hello.rank,
-                   " (",
-                   hello.host,
-                   ") announces ",
-                   name,
-                   " ",
-                   value,
-                   ", at least 1 is needed; give it more memory (--kv-memory)");
+    return invalid(
+        "TRI-GRP-052",
+        "rank {} ({}) announces {} {}, at least 1 is needed; give it more memory (--kv-memory)",
+        hello.rank,
+        hello.host,
+        name,
+        value);
   }
   for (const auto* buckets : {&hello.token_buckets, &hello.row_buckets}) {
     if (std::ranges::is_sorted(*buckets)) continue;
     return invalid("TRI-GRP-052",
-                   "rank ",
+                   "rank {} ({}) announces buckets that do not ascend: {}; coordinator and workers "
+                   "must be of one version",
                    hello.rank,
-                   " (",
                    hello.host,
-                   ") announces buckets that do not ascend: ",
-                   join(*buckets),
-                   "; coordinator and workers must be of one version");
+                   join(*buckets));
   }
   return ok_status();
 }
@@ -112,15 +96,12 @@ Status check_agreement(const std::vector<const RankHello*>& hellos,
   const RankHello& first = *hellos.front();
   if (first.fingerprint == fingerprint) return ok_status();
   return invalid("TRI-GRP-040",
-                 "rank ",
+                 "rank {} ({}) has loaded a model of fingerprint {}, the coordinator serves {}; "
+                 "copy the same model folder to every host",
                  first.rank,
-                 " (",
                  first.host,
-                 ") has loaded a model of fingerprint ",
                  first.fingerprint,
-                 ", the coordinator serves ",
-                 fingerprint,
-                 "; copy the same model folder to every host");
+                 fingerprint);
 }
 
 GroupShape shape_of(const std::vector<const RankHello*>& hellos) {

@@ -65,62 +65,47 @@ bool WorkerSet::is_current(const Group& group, const Epochs& epochs) const {
 Status WorkerSet::may_sit(const Introduction& who) const {
   if (who.group < 0 || who.group >= options_.num_groups) {
     return invalid("TRI-GRP-042",
-                   "group ",
+                   "group {} is not one of this cluster's, allowed is 0 to {}; start the "
+                   "coordinator with a larger --groups",
                    who.group,
-                   " is not one of this cluster's, allowed is 0 to ",
-                   options_.num_groups - 1,
-                   "; start the coordinator with a larger --groups");
+                   options_.num_groups - 1);
   }
   const int64_t ranks = int64_t{who.tp} * who.pp;
   if (who.tp < 1 || who.pp < 1 || ranks > kMaxRanks || who.rank >= ranks) {
-    return invalid("TRI-GRP-043",
-                   "rank ",
-                   who.rank,
-                   " of tp ",
-                   who.tp,
-                   " x pp ",
-                   who.pp,
-                   " is no rank; allowed are tp and pp from 1, at most ",
-                   kMaxRanks,
-                   " ranks");
+    return invalid(
+        "TRI-GRP-043",
+        "rank {} of tp {} x pp {} is no rank; allowed are tp and pp from 1, at most {} ranks",
+        who.rank,
+        who.tp,
+        who.pp,
+        kMaxRanks);
   }
   const Group& group = groups_[static_cast<size_t>(who.group)];
   if (group.state == State::kAbsent) return ok_status();
   const auto taken = group.ranks.find(who.rank);
   if (taken != group.ranks.end()) {
     return invalid("TRI-GRP-044",
-                   "group ",
+                   "group {} has a rank {} already ({}, process {}); end that job first or take "
+                   "another --group",
                    who.group,
-                   " has a rank ",
                    who.rank,
-                   " already (",
                    taken->second.host,
-                   ", process ",
-                   taken->second.pid,
-                   "); end that job first or take another --group");
+                   taken->second.pid);
   }
   if (group.tp == who.tp && group.pp == who.pp) return ok_status();
   const auto& [first, rank] = *group.ranks.begin();
   return invalid("TRI-GRP-045",
-                 "ranks of group ",
+                 "ranks of group {} disagree: rank {} ({}) says tp x pp is {} x {}, rank {} ({}) "
+                 "says {} x {}; start all ranks with the same flags",
                  who.group,
-                 " disagree: rank ",
                  first,
-                 " (",
                  rank.host,
-                 ") says tp x pp is ",
                  group.tp,
-                 " x ",
                  group.pp,
-                 ", rank ",
                  who.rank,
-                 " (",
                  who.host,
-                 ") says ",
                  who.tp,
-                 " x ",
-                 who.pp,
-                 "; start all ranks with the same flags");
+                 who.pp);
 }
 
 // The rank that this peer is; introduces it if it is new. Null: it was turned away.
@@ -297,17 +282,18 @@ void WorkerSet::lose(
   notice.was_ready = group.state == State::kReady;
   notice.memory = memory;
   const auto found = group.ranks.find(rank_index);
-  std::string where = concat("group ", group.id);
+  std::string where = format_text("group {}", group.id);
   if (found != group.ranks.end()) {
     notice.host = found->second.host;
     notice.phase = std::string(name_of(found->second.phase));
-    where = concat(
-        "rank ", rank_index, " of group ", group.id, " on ", notice.host, ", ", notice.phase);
+    where = format_text(
+        "rank {} of group {} on {}, {}", rank_index, group.id, notice.host, notice.phase);
   }
   const std::string id = error_id(cause);
   std::string text = message_of(cause);
   if (!id.empty()) text = text.substr(id.size() + 2);
-  notice.cause = status_from_wire(id.empty() ? "TRI-GRP-046" : id, concat(where, ": ", text));
+  notice.cause =
+      status_from_wire(id.empty() ? "TRI-GRP-046" : id, format_text("{}: {}", where, text));
   group.last_cause = message_of(notice.cause);
   for (const auto& [index, rank] : group.ranks) {
     fence(rank.peer, group.epoch, group.last_cause);
@@ -346,7 +332,7 @@ void WorkerSet::on_effect(const effect::SendPlan& effect, TimeUs now_us, WorkerO
     lose(turn,
          group,
          index,
-         unavailable("TRI-GRP-049", "step ", effect.plan.step, " could not be sent to it"));
+         unavailable("TRI-GRP-049", "step {} could not be sent to it", effect.plan.step));
     return;
   }
 }
@@ -393,11 +379,9 @@ void WorkerSet::check_loading(Turn& turn, Group& group) {
          group,
          index,
          timed_out("TRI-GRP-047",
-                   "no progress for ",
+                   "no progress for {:g} s while loading, allowed is {:g} s",
                    seconds(turn.now_us - since),
-                   " s while loading, allowed is ",
-                   seconds(options_.load_hang_us),
-                   " s"));
+                   seconds(options_.load_hang_us)));
     return;
   }
   const int32_t expected = group.tp * group.pp;
@@ -407,12 +391,10 @@ void WorkerSet::check_loading(Turn& turn, Group& group) {
        group,
        -1,
        timed_out("TRI-GRP-051",
+                 "{} of {} ranks came within {:g} s; see the output of mpirun for the others",
                  present,
-                 " of ",
                  expected,
-                 " ranks came within ",
-                 seconds(options_.load_hang_us),
-                 " s; see the output of mpirun for the others"));
+                 seconds(options_.load_hang_us)));
 }
 
 // Everybody stands still behind the one that hangs. To blame is a rank that says nothing at all,
@@ -438,13 +420,10 @@ void WorkerSet::check_running(Turn& turn, Group& group) {
        group,
        hanging,
        timed_out("TRI-GRP-048",
-                 "no progress for ",
+                 "no progress for {:g} s with {} plans in flight, allowed is {:g} s",
                  seconds(longest),
-                 " s with ",
                  group.plans.size(),
-                 " plans in flight, allowed is ",
-                 seconds(options_.hang_us),
-                 " s"));
+                 seconds(options_.hang_us)));
 }
 
 int32_t WorkerSet::num_ready() const {

@@ -43,8 +43,9 @@ void set(zmq::socket_t& socket, int option, const std::string& value) {
 
 std::string address_of(const DoorAddress& address) {
   std::string host = address.host == "localhost" ? "127.0.0.1" : address.host;
-  if (host.find(':') != std::string::npos && host[0] != '[') host = concat("[", host, "]");
-  return concat("tcp://", host, ":", address.port == 0 ? "*" : concat(address.port));
+  if (host.find(':') != std::string::npos && host[0] != '[') host = format_text("[{}]", host);
+  return format_text(
+      "tcp://{}:{}", host, address.port == 0 ? "*" : format_text("{}", address.port));
 }
 
 // One ROUTER and its monitor.
@@ -68,7 +69,7 @@ class Door final : public PeerSender {
     set(router_, ZMQ_HEARTBEAT_TTL, kHeartbeatTimeoutMs);
     const int64_t max_bytes = max_frame_bytes + kFrameSlack;
     CHECK(zmq_setsockopt(router_.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
-    const std::string endpoint = concat("inproc://monitor-", name);
+    const std::string endpoint = format_text("inproc://monitor-{}", name);
     CHECK(zmq_socket_monitor(router_.handle(),
                              endpoint.c_str(),
                              ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) == 0);
@@ -92,23 +93,18 @@ class Door final : public PeerSender {
     if (zmq_bind(router_.handle(), endpoint.c_str()) != 0) {
       const int error = zmq_errno();
       if (error == EADDRINUSE) {
-        return unavailable("TRI-NET-010",
-                           "port ",
-                           address.port,
-                           " on ",
-                           address.host,
-                           " (",
-                           name_,
-                           " door) is in use; take another port, or end the program that uses it");
+        return unavailable(
+            "TRI-NET-010",
+            "port {} on {} ({} door) is in use; take another port, or end the program that uses it",
+            address.port,
+            address.host,
+            name_);
       }
       return unavailable("TRI-NET-011",
-                         "cannot listen on ",
+                         "cannot listen on {} ({} door): {}; give an address of this machine",
                          endpoint,
-                         " (",
                          name_,
-                         " door): ",
-                         zmq_strerror(error),
-                         "; give an address of this machine");
+                         zmq_strerror(error));
     }
     endpoint_ = router_.get(zmq::sockopt::last_endpoint);
     return ok_status();
@@ -320,17 +316,15 @@ Status check_unknown_key_is_refused(zmq::context_t& context,
     uint16_t kind = 0;
     std::memcpy(&kind, event.data(), sizeof kind);
     if (kind != ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return ok_status();
-    return unavailable("TRI-NET-013",
-                       "the worker door at ",
-                       endpoint,
-                       " let an unknown key in; this libzmq does not enforce ZAP: use 4.3.4");
+    return unavailable(
+        "TRI-NET-013",
+        "the worker door at {} let an unknown key in; this libzmq does not enforce ZAP: use 4.3.4",
+        endpoint);
   }
   return unavailable("TRI-NET-013",
-                     "the worker door at ",
+                     "the worker door at {} gave no answer to an unknown key within {} ms",
                      endpoint,
-                     " gave no answer to an unknown key within ",
-                     kSelfTestMs,
-                     " ms");
+                     kSelfTestMs);
 }
 
 Status write_key_file(const std::string& path, const WorkerKey& key) {
@@ -342,12 +336,11 @@ Status write_key_file(const std::string& path, const WorkerKey& key) {
   const int error = errno;
   if (fd >= 0) ::close(fd);
   if (written) return ok_status();
-  return unavailable("TRI-NET-015",
-                     "cannot write the worker key to ",
-                     path,
-                     ": ",
-                     std::strerror(error),
-                     "; give a --state folder that can be written");
+  return unavailable(
+      "TRI-NET-015",
+      "cannot write the worker key to {}: {}; give a --state folder that can be written",
+      path,
+      std::strerror(error));
 }
 
 }  // namespace
@@ -383,10 +376,9 @@ ZmqDoors::~ZmqDoors() = default;
 StatusOr<std::unique_ptr<ZmqDoors>> ZmqDoors::open(const ZmqDoorsOptions& options) {
   if (!is_loopback(options.clients.host) && !options.insecure_clients) {
     return invalid("TRI-NET-012",
-                   "the client door at ",
-                   options.clients.host,
-                   " would be open to the network without keys; use --host 127.0.0.1, or "
-                   "--insecure where the network is trusted");
+                   "the client door at {} would be open to the network without keys; use --host "
+                   "127.0.0.1, or --insecure where the network is trusted",
+                   options.clients.host);
   }
   auto wires = std::make_unique<Wires>();
   wires->watch_fds = options.watch_fds;
@@ -395,7 +387,7 @@ StatusOr<std::unique_ptr<ZmqDoors>> ZmqDoors::open(const ZmqDoorsOptions& option
   if (curve) {
     server = make_key_pair();
     const KeyPair worker = make_key_pair();
-    wires->worker_key_file = concat(options.state_dir, "/worker.key");
+    wires->worker_key_file = format_text("{}/worker.key", options.state_dir);
     RETURN_IF_ERROR(write_key_file(wires->worker_key_file,
                                    {server.public_key, worker.public_key, worker.secret_key}));
     wires->key_check = std::make_unique<KeyCheck>(wires->context, worker.public_key);

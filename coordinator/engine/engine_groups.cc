@@ -16,7 +16,7 @@ void Engine::State::handle(event::GroupReady& event) {
     handle(lost);
   }
   GroupShape shape = event.shape;
-  shape.max_slots = std::min(shape.max_slots, options_.max_num_seqs);
+  shape.max_slots = std::min(shape.max_slots, options_.max_slots);
   if (options_.max_batched_tokens > 0) {
     shape.max_batched_tokens = std::min(shape.max_batched_tokens, options_.max_batched_tokens);
   }
@@ -69,11 +69,9 @@ void Engine::State::handle(event::GroupLost& event) {
     end_request(*request->second,
                 FinishReason::kError,
                 unavailable("TRI-GRP-030",
-                            "group ",
+                            "group {} was lost ({}); submit the request again",
                             event.group,
-                            " was lost (",
-                            message_of(event.cause),
-                            "); submit the request again"));
+                            message_of(event.cause)));
   }
 }
 

@@ -35,7 +35,7 @@ bool Engine::State::plan_one(Group& group) {
     input.cohort = cohort;
     input.page_tokens = group.shape.page_tokens;
     input.free_pages = group.pool.available();
-    input.token_budget = group.shape.max_batched_tokens;
+    input.max_batched_tokens = group.shape.max_batched_tokens;
     input.free_slots = static_cast<int32_t>(group.free_slots.size());
     schedule(input, decision_);
     for (const int32_t index : decision_.preempted) {

@@ -31,43 +31,36 @@ Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_aft
   constexpr int64_t kRetryMs = 1000;
   if (draining_) {
     *retry_after_ms = 5 * kRetryMs;
-    return unavailable("TRI-REQ-031",
-                       "the cluster is draining and takes no new requests; retry "
-                       "later or elsewhere");
+    return unavailable(
+        "TRI-REQ-031",
+        "the cluster is draining and takes no new requests; retry later or elsewhere");
   }
   const int64_t sequences = static_cast<int64_t>(waiting_.size()) + submit.params.num_choices;
   if (sequences > options_.max_waiting_requests ||
       waiting_bytes_ + bytes_of(submit) > options_.max_waiting_bytes) {
     *retry_after_ms = kRetryMs;
-    return exhausted("TRI-REQ-030",
-                     "the waiting queue is full (",
-                     waiting_.size(),
-                     " of ",
-                     options_.max_waiting_requests,
-                     " requests, ",
-                     waiting_bytes_,
-                     " of ",
-                     options_.max_waiting_bytes,
-                     " bytes); retry after ",
-                     kRetryMs,
-                     " ms");
+    return exhausted(
+        "TRI-REQ-030",
+        "the waiting queue is full ({} of {} requests, {} of {} bytes); retry after {} ms",
+        waiting_.size(),
+        options_.max_waiting_requests,
+        waiting_bytes_,
+        options_.max_waiting_bytes,
+        kRetryMs);
   }
   if (submit.prompt.empty()) {
     return invalid("TRI-REQ-032", "the prompt has no tokens; send at least one");
   }
   if (!submit.probes.empty() && !options_.allow_probes) {
     return invalid("TRI-REQ-033",
-                   "probes are not allowed here; start the cluster with "
-                   "--allow-probes");
+                   "probes are not allowed here; start the cluster with --allow-probes");
   }
   for (const ProbeRequest& probe : submit.probes) {
     if (probe.position < 0 || probe.position >= static_cast<int64_t>(submit.prompt.size())) {
       return invalid("TRI-REQ-034",
-                     "a probe asks for position ",
+                     "a probe asks for position {}, the prompt has {} tokens",
                      probe.position,
-                     ", the prompt has ",
-                     submit.prompt.size(),
-                     " tokens");
+                     submit.prompt.size());
     }
   }
   int32_t longest = 0;
@@ -78,11 +71,10 @@ Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_aft
   const bool fits = submit.kind == RequestKind::kGenerate ? length < longest : length <= longest;
   if (longest > 0 && !fits) {
     return invalid("TRI-REQ-035",
-                   "the prompt has ",
+                   "the prompt has {} tokens, allowed are at most {}; shorten it or serve the "
+                   "model with a larger --max-model-len",
                    length,
-                   " tokens, allowed are at most ",
-                   longest - (submit.kind == RequestKind::kGenerate ? 1 : 0),
-                   "; shorten it or serve the model with a larger --max-model-len");
+                   longest - (submit.kind == RequestKind::kGenerate ? 1 : 0));
   }
   return ok_status();
 }
@@ -260,14 +252,13 @@ void Engine::State::handle(event::Disconnected& event) {
 }
 
 void Engine::State::handle(event::Resumed& event) {
-  effects_->push_back(
-      effect::Refuse{event.connection,
-                     event.client_tag,
-                     invalid("TRI-REQ-037",
-                             "the answer ",
-                             to_string(event.request),
-                             " is not kept; submit the prompt again (with an idempotency key)"),
-                     0});
+  effects_->push_back(effect::Refuse{
+      event.connection,
+      event.client_tag,
+      invalid("TRI-REQ-037",
+              "the answer {} is not kept; submit the prompt again (with an idempotency key)",
+              to_string(event.request)),
+      0});
 }
 
 void Engine::State::handle(event::Credited& event) {
@@ -286,9 +277,8 @@ void Engine::State::handle(event::Tick&) {
     end_request(*found->second,
                 FinishReason::kError,
                 timed_out("TRI-REQ-038",
-                          "the request's deadline is over after ",
-                          (now_us_ - found->second->submitted_us) / 1000,
-                          " ms"));
+                          "the request's deadline is over after {} ms",
+                          (now_us_ - found->second->submitted_us) / 1000));
   }
 }
 

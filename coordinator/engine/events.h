@@ -55,10 +55,10 @@ struct GroupShape {
   GroupId group = 0;
   uint64_t epoch = 0;
   int32_t num_pages = 0;
-  int32_t page_tokens = 32;
-  int32_t max_slots = 256;
+  int32_t page_tokens = 0;
+  int32_t max_slots = 0;
   int32_t num_stages = 1;
-  int32_t max_batched_tokens = 512;
+  int32_t max_batched_tokens = 0;
   int32_t max_model_len = 0;
   bool invariant = true;
   std::vector<int32_t> token_buckets;  // of recorded steps, ascending; empty: none are recorded

@@ -12,7 +12,7 @@ class Round {
       : input_(input),
         decision_(decision),
         free_pages_(input.free_pages),
-        budget_(input.token_budget) {
+        budget_(input.max_batched_tokens) {
     for (const RunningCounts& sequence : input.running) {
       if (sequence.leaving) returning_pages_ += sequence.pages_held;
     }

@@ -35,9 +35,9 @@ struct SchedulerInput {
   std::span<const RunningCounts> running;
   std::span<const WaitingCounts> waiting;
   int32_t cohort = 0;
-  int32_t page_tokens = 32;
+  int32_t page_tokens = 0;
   int32_t free_pages = 0;
-  int32_t token_budget = 512;
+  int32_t max_batched_tokens = 0;
   int32_t free_slots = 0;
 };
 

@@ -1,9 +1,12 @@
 #include "kernels/cpu/backend.h"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
+#include <iterator>
 
 #include "base/check.h"
+#include "base/cpu_tiers.h"
 #include "base/text.h"
 #include "kernels/cpu/cpu_memory.h"
 #include "kernels/cpu/top_k_top_p.h"
@@ -14,21 +17,9 @@ namespace {
 
 class CpuQueue final : public Queue {};  // ops run in the call
 
-// Tiers from the plainest to the best, with what each asks of the processor and the system.
-struct TierRow {
-  const TierOps& ops;
-  bool available;
-};
-
-std::vector<TierRow> tiers() {
-  __builtin_cpu_init();  // reads CPUID and, for wide registers, XGETBV
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vl");
-  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
-  return {{kPortableOps, true}, {kAvx2Ops, avx2}, {kAvx512Ops, avx512}, {kAvx512Bf16Ops, bf16}};
-}
+// The kernels of each tier of kCpuTiers, in its order.
+constexpr std::array<const TierOps*, kCpuTiers.size()> kTierOps = {
+    &kPortableOps, &kAvx2Ops, &kAvx512Ops, &kAvx512Bf16Ops};
 
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");
@@ -43,26 +34,18 @@ int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
-std::string best_cpu_isa() {
-  std::string best;
-  for (const TierRow& row : tiers()) {
-    if (row.available) best = row.ops.name;
-  }
-  return best;
-}
-
 StatusOr<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& options) {
-  const std::string wanted = options.isa == "auto" ? best_cpu_isa() : options.isa;
-  std::vector<std::string> available;
-  for (const TierRow& row : tiers()) {
-    if (!row.available) continue;
-    available.emplace_back(row.ops.name);
-    if (wanted == row.ops.name) return std::make_unique<CpuBackend>(options, row.ops);
+  const std::string wanted = options.isa == "auto" ? best_cpu_tier() : options.isa;
+  if (is_cpu_tier_supported(wanted)) {
+    const TierOps& ops = *kTierOps[static_cast<size_t>(cpu_tier_index(wanted))];
+    CHECK(wanted == ops.name);
+    return std::make_unique<CpuBackend>(options, ops);
   }
+  std::vector<std::string_view> available;
+  std::ranges::copy_if(kCpuTiers, std::back_inserter(available), is_cpu_tier_supported);
   return invalid("TRI-KERN-001",
-                 "the instruction set \"",
+                 "the instruction set \"{}\" is not available on this processor; available are {}",
                  wanted,
-                 "\" is not available on this processor; available are ",
                  join(available));
 }
 

@@ -3,10 +3,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <string>
 
+#include "base/host_info.h"
 #include "base/text.h"
 
 namespace trireme {
@@ -21,24 +21,16 @@ int64_t mapped_bytes(int64_t bytes) {
 
 void unmap(std::byte* data, int64_t bytes) { ::munmap(data, mapped_bytes(bytes)); }
 
-// A number in a one-line file ("max" and absence are "no limit").
-int64_t read_limit(const char* path) {
-  std::ifstream file(path);
-  int64_t value = 0;
-  return file >> value ? value : std::numeric_limits<int64_t>::max();
-}
-
 }  // namespace
 
 StatusOr<Buffer> allocate_memory(int64_t bytes, const std::string& what) {
   if (bytes > available_memory()) {
-    return exhausted("TRI-MEM-001",
-                     what,
-                     " needs ",
-                     format_bytes(static_cast<double>(bytes)),
-                     ", available are ",
-                     format_bytes(static_cast<double>(available_memory())),
-                     "; use more ranks, or lower --kv-memory or --max-num-seqs");
+    return exhausted(
+        "TRI-MEM-001",
+        "{} needs {}, available are {}; use more ranks, or lower --kv-memory or --max-num-seqs",
+        what,
+        format_bytes(static_cast<double>(bytes)),
+        format_bytes(static_cast<double>(available_memory())));
   }
   const int64_t size = mapped_bytes(bytes);
   // One huge page more, so that an aligned part can be cut out.
@@ -51,10 +43,9 @@ StatusOr<Buffer> allocate_memory(int64_t bytes, const std::string& what) {
   if (raw == MAP_FAILED) {
     return exhausted(
         "TRI-MEM-001",
+        "{} needs {}, which the system refuses; lower --kv-memory or raise the limit (ulimit -v)",
         what,
-        " needs ",
-        format_bytes(static_cast<double>(bytes)),
-        ", which the system refuses; lower --kv-memory or raise the limit (ulimit -v)");
+        format_bytes(static_cast<double>(bytes)));
   }
   auto* begin = static_cast<std::byte*>(raw);
   const auto misaligned = reinterpret_cast<uintptr_t>(begin) % kHugePage;
@@ -71,20 +62,8 @@ Status HostReservedMemory::fill(int64_t bytes) {
 }
 
 int64_t available_memory() {
-  int64_t available = std::numeric_limits<int64_t>::max();
-  std::ifstream meminfo("/proc/meminfo");
-  std::string name, unit;
-  int64_t kibibytes = 0;
-  while (meminfo >> name >> kibibytes) {
-    if (name == "MemAvailable:") available = kibibytes * 1024;
-    std::getline(meminfo, unit);
-  }
-  const int64_t limit = read_limit("/sys/fs/cgroup/memory.max");
-  const int64_t used = read_limit("/sys/fs/cgroup/memory.current");
-  if (limit != std::numeric_limits<int64_t>::max() && used != limit) {
-    available = std::min(available, std::max<int64_t>(0, limit - used));
-  }
-  return available;
+  const int64_t bytes = usable_memory_bytes();
+  return bytes < 0 ? std::numeric_limits<int64_t>::max() : bytes;
 }
 
 }  // namespace trireme

@@ -14,7 +14,7 @@ namespace trireme {
 // Zeroed, 2-MiB aligned. TRI-MEM-001 names `what`, the bytes asked for and what is available.
 StatusOr<Buffer> allocate_memory(int64_t bytes, const std::string& what);
 
-// What this process may still take: the machine's, or the control group's if that is less.
+// usable_memory_bytes(), or no limit where that is unknown.
 int64_t available_memory();
 
 // Has its addresses once it has its memory.

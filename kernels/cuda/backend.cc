@@ -28,7 +28,7 @@ namespace {
 // tensor cores of two architectures may add in another order.
 std::string architecture_of(const cudaDeviceProp& properties) {
   const bool is_hopper = properties.major == 9 && properties.minor == 0;
-  return concat("sm_", properties.major, properties.minor, is_hopper ? "a" : "");
+  return format_text("sm_{}{}{}", properties.major, properties.minor, is_hopper ? "a" : "");
 }
 
 std::string place_of(const cudaDeviceProp& properties) {
@@ -44,11 +44,10 @@ std::string place_of(const cudaDeviceProp& properties) {
 
 Status no_device(const CudaBackendOptions& options, const std::string& why) {
   return invalid("TRI-CUDA-002",
-                 "device ",
+                 "device {} cannot be used: {}; `trireme doctor` lists the devices, --backend cpu "
+                 "does without one",
                  options.device,
-                 " cannot be used: ",
-                 why,
-                 "; `trireme doctor` lists the devices, --backend cpu does without one");
+                 why);
 }
 
 }  // namespace
@@ -56,15 +55,14 @@ Status no_device(const CudaBackendOptions& options, const std::string& why) {
 StatusOr<std::unique_ptr<Backend>> CudaBackend::make(const CudaBackendOptions& options) {
   if (options.dtype != DType::kBFloat16 && options.dtype != DType::kFloat16) {
     return invalid("TRI-CUDA-003",
-                   "--dtype ",
-                   name_of(options.dtype),
-                   " is not built for CUDA; built are bfloat16 and float16");
+                   "--dtype {} is not built for CUDA; built are bfloat16 and float16",
+                   name_of(options.dtype));
   }
   int count = 0;
   cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess) return no_device(options, cudaGetErrorString(error));
   if (options.device < 0 || options.device >= count) {
-    return no_device(options, concat("this process sees ", count, " devices, from 0"));
+    return no_device(options, format_text("this process sees {} devices, from 0", count));
   }
   cudaDeviceProp properties;
   error = cudaSetDevice(options.device);
@@ -72,22 +70,18 @@ StatusOr<std::unique_ptr<Backend>> CudaBackend::make(const CudaBackendOptions& o
   if (error != cudaSuccess) return no_device(options, cudaGetErrorString(error));
   if (properties.major < 8) {
     return no_device(options,
-                     concat(properties.name,
-                            " has compute capability ",
-                            properties.major,
-                            ".",
-                            properties.minor,
-                            ", 8.0 is needed"));
+                     format_text("{} has compute capability {}.{}, 8.0 is needed",
+                                 properties.name,
+                                 properties.major,
+                                 properties.minor));
   }
   const auto shared_limit = static_cast<int64_t>(properties.sharedMemPerBlockOptin);
   if (shared_limit < kLeastSharedBytes) {
     return no_device(options,
-                     concat(properties.name,
-                            " gives a block ",
-                            shared_limit,
-                            " bytes of shared memory, ",
-                            kLeastSharedBytes,
-                            " are needed"));
+                     format_text("{} gives a block {} bytes of shared memory, {} are needed",
+                                 properties.name,
+                                 shared_limit,
+                                 kLeastSharedBytes));
   }
   std::unique_ptr<CudaBackend> backend(new CudaBackend(options, properties));
   error = backend->prepare_kernels(shared_limit);
@@ -168,10 +162,10 @@ Status CudaBackend::wait(Queue& queue, TimeUs deadline_us) {
     }
     const TimeUs now_us = clock.now_us();
     if (deadline_us > 0 && now_us >= deadline_us) {
-      return timed_out("TRI-CUDA-004",
-                       "the device did not finish within ",
-                       (now_us - begin_us) / 1000,
-                       " ms; a kernel hangs, or other work holds the device");
+      return timed_out(
+          "TRI-CUDA-004",
+          "the device did not finish within {} ms; a kernel hangs, or other work holds the device",
+          (now_us - begin_us) / 1000);
     }
     if (now_us - begin_us >= kSpinUs) std::this_thread::sleep_for(kPause);
   }

@@ -16,15 +16,13 @@ bool CudaQueue::has_work() const {
 
 void CudaQueue::check(cudaError_t error, const char* operation) {
   if (error == cudaSuccess || !failure_.ok()) return;
-  failure_ = unavailable("TRI-CUDA-001",
-                         "the device failed in ",
-                         operation,
-                         ": ",
-                         cudaGetErrorName(error),
-                         " (",
-                         cudaGetErrorString(error),
-                         "); the rank leaves its group, which starts again; if it comes back, look "
-                         "at the device's health with nvidia-smi -q and in the kernel's log");
+  failure_ = unavailable(
+      "TRI-CUDA-001",
+      "the device failed in {}: {} ({}); the rank leaves its group, which starts again; if it "
+      "comes back, look at the device's health with nvidia-smi -q and in the kernel's log",
+      operation,
+      cudaGetErrorName(error),
+      cudaGetErrorString(error));
 }
 
 }  // namespace trireme::cuda

@@ -8,9 +8,9 @@ namespace {
 
 Status no_devices(const std::string& why) {
   return invalid("TRI-CUDA-002",
-                 "no GPU can be used: ",
-                 why,
-                 "; `trireme doctor` says what is missing, --backend cpu does without one");
+                 "no GPU can be used: {}; `trireme doctor` says what is missing, --backend cpu "
+                 "does without one",
+                 why);
 }
 
 StatusOr<CudaDevice> look_at(int index, int num_devices) {
@@ -23,7 +23,7 @@ StatusOr<CudaDevice> look_at(int index, int num_devices) {
     if (reaches != 0) device.peers.push_back(peer);
   }
   if (error != cudaSuccess) {
-    return no_devices(concat("device ", index, ": ", cudaGetErrorString(error)));
+    return no_devices(format_text("device {}: {}", index, cudaGetErrorString(error)));
   }
   device.name = properties.name;
   device.major = properties.major;

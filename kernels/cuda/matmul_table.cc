@@ -134,7 +134,7 @@ bool MatmulTable::load(std::string_view bytes) {
     if (!entry) return false;
     loaded[bucketed(entry->shape)] = entry->choice;
   }
-  const size_t end = bytes.find(concat("\n", kEnd));
+  const size_t end = bytes.find(format_text("\n{}", kEnd));
   if (end == std::string_view::npos || line != end_line(bytes.substr(0, end + 1))) return false;
   choices_ = std::move(loaded);
   return true;

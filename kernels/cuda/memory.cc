@@ -24,16 +24,13 @@ Status no_memory(int64_t bytes,
                  const char* where,
                  const std::string& why) {
   return exhausted("TRI-MEM-001",
+                   "{} needs {} of {}, which the device does not give ({}; free on the device: "
+                   "{}); use more ranks, a smaller --max-num-batched-tokens, or less --kv-memory",
                    what,
-                   " needs ",
                    format_bytes(static_cast<double>(bytes)),
-                   " of ",
                    where,
-                   ", which the device does not give (",
                    why,
-                   "; free on the device: ",
-                   format_bytes(static_cast<double>(memory_of_device().free)),
-                   "); use more ranks, a smaller --max-num-batched-tokens, or less --kv-memory");
+                   format_bytes(static_cast<double>(memory_of_device().free)));
 }
 
 }  // namespace

@@ -28,11 +28,10 @@ bool find_driver(AddressDriver& driver) {
 
 Status refused(const std::string& what, const std::string& why) {
   return unavailable("TRI-CUDA-019",
+                     "{} gets no addresses of its device: {}; a driver for CUDA 13 or later and a "
+                     "device with virtual memory management are needed (nvidia-smi -q)",
                      what,
-                     " gets no addresses of its device: ",
-                     why,
-                     "; a driver for CUDA 13 or later and a device with virtual memory management"
-                     " are needed (nvidia-smi -q)");
+                     why);
 }
 
 }  // namespace
@@ -44,7 +43,7 @@ StatusOr<std::unique_ptr<ReservedMemory>> CudaReservedMemory::make(int device,
   if (!find_driver(driver)) return refused(what, "the driver lacks the functions");
   std::unique_ptr<CudaReservedMemory> memory(new CudaReservedMemory(device, driver, what));
   const CUresult result = memory->open(bytes);
-  if (result != CUDA_SUCCESS) return refused(what, concat("driver error ", result));
+  if (result != CUDA_SUCCESS) return refused(what, format_text("driver error {}", result));
   return StatusOr<std::unique_ptr<ReservedMemory>>(std::move(memory));
 }
 
@@ -81,7 +80,7 @@ Status CudaReservedMemory::fill(int64_t bytes) {
   CHECK(bytes > 0 && mapped_bytes_ == 0 && whole <= reserved_bytes_);
   const CUresult result = take(whole);
   if (result != CUDA_SUCCESS)
-    return no_device_memory(bytes, what_, concat("driver error ", result));
+    return no_device_memory(bytes, what_, format_text("driver error {}", result));
   cudaError_t error = cudaMemset(data(), 0, whole);
   if (error == cudaSuccess) error = cudaDeviceSynchronize();  // queues do not wait for a memset
   if (error != cudaSuccess) return no_device_memory(bytes, what_, cudaGetErrorString(error));

@@ -8,7 +8,7 @@ namespace {
 
 Status failed(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return ok_status();
-  return unavailable("TRI-CUDA-001", what, " failed: ", cudaGetErrorString(error));
+  return unavailable("TRI-CUDA-001", "{} failed: {}", what, cudaGetErrorString(error));
 }
 
 }  // namespace

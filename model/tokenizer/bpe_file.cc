@@ -41,34 +41,30 @@ class MergeReader {
   Status add(JsonValue value) {
     if (!read_merge(value, left_, right_)) {
       return invalid("TRI-TOK-006",
-                     "merge ",
-                     rank_,
-                     " is malformed; it must be \"LEFT RIGHT\" or [\"LEFT\", \"RIGHT\"]");
+                     "merge {} is malformed; it must be \"LEFT RIGHT\" or [\"LEFT\", \"RIGHT\"]",
+                     rank_);
     }
     const TokenId left = vocabulary_.find_in_model(left_);
     const TokenId right = vocabulary_.find_in_model(right_);
     if (!right_.starts_with(prefix_)) {
       return invalid("TRI-TOK-006",
-                     "merge ",
+                     "merge {} has the right part \"{}\", which must begin with "
+                     "continuing_subword_prefix \"{}\"",
                      rank_,
-                     " has the right part \"",
                      right_.substr(0, 80),
-                     "\", which must begin with continuing_subword_prefix \"",
-                     prefix_,
-                     "\"");
+                     prefix_);
     }
     left_.append(right_, prefix_.size());
     const TokenId merged = vocabulary_.find_in_model(left_);
     if (left < 0 || right < 0 || merged < 0) {
-      return invalid("TRI-TOK-006",
-                     "merge ",
-                     rank_,
-                     " makes \"",
-                     left_.substr(0, 80),
-                     "\", but the two parts and the result are not all in the vocabulary");
+      return invalid(
+          "TRI-TOK-006",
+          "merge {} makes \"{}\", but the two parts and the result are not all in the vocabulary",
+          rank_,
+          left_.substr(0, 80));
     }
     if (table_.add(left, right, {rank_++, merged})) return ok_status();
-    return invalid("TRI-TOK-006", "merge ", rank_, " is more than the vocabulary has splits");
+    return invalid("TRI-TOK-006", "merge {} is more than the vocabulary has splits", rank_);
   }
 
   MergeTable take() { return std::move(table_); }
@@ -86,13 +82,10 @@ StatusOr<std::string> read_affix(const JsonFields& model, std::string_view name)
   ASSIGN_OR_RETURN(std::string text, model.string_or(name, ""));
   if (text.size() <= kMaxAffixBytes) return text;
   return invalid("TRI-TOK-016",
-                 "model.",
+                 "model.{} has {} bytes; at most {} are supported",
                  name,
-                 " has ",
                  text.size(),
-                 " bytes; at most ",
-                 kMaxAffixBytes,
-                 " are supported");
+                 kMaxAffixBytes);
 }
 
 StatusOr<BpeOptions> read_options(const JsonFields& model, const Vocabulary& vocabulary) {
@@ -107,17 +100,16 @@ StatusOr<BpeOptions> read_options(const JsonFields& model, const Vocabulary& voc
     options.unknown = vocabulary.find_in_model(unknown);
     if (options.unknown < 0) {
       return invalid("TRI-TOK-016",
-                     "model.unk_token is \"",
-                     unknown.substr(0, 80),
-                     "\", which is not in model.vocab");
+                     "model.unk_token is \"{}\", which is not in model.vocab",
+                     unknown.substr(0, 80));
     }
   }
   if (const JsonValue* dropout = model.find("dropout")) {
     const bool is_zero = dropout->is(JsonValue::Kind::kNumber) && dropout->number() == 0;
     if (!is_zero) {
-      return invalid("TRI-TOK-016",
-                     "model.dropout is set; only models without dropout are "
-                     "supported: set it to null");
+      return invalid(
+          "TRI-TOK-016",
+          "model.dropout is set; only models without dropout are supported: set it to null");
     }
   }
   return options;
@@ -142,9 +134,8 @@ StatusOr<Vocabulary> read_vocabulary(const JsonFields& model, size_t num_added) 
     int64_t id = -1;
     if (!value.is(JsonValue::Kind::kNumber) || !value.integer(id)) {
       return invalid("TRI-TOK-003",
-                     "tokenizer field model.vocab[\"",
-                     piece.substr(0, 80),
-                     "\"] must be an integer");
+                     "tokenizer field model.vocab[\"{}\"] must be an integer",
+                     piece.substr(0, 80));
     }
     return vocabulary.add(piece, id);
   }));

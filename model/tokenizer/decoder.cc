@@ -81,17 +81,15 @@ class Decoder::Reader {
     ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
     if (depth > kMaxSequenceDepth || ++num_steps_ > kMaxSteps) {
       return invalid("TRI-TOK-012",
+                     "{} has more than {} levels or {} steps",
                      where,
-                     " has more than ",
                      kMaxSequenceDepth,
-                     " levels or ",
-                     kMaxSteps,
-                     " steps");
+                     kMaxSteps);
     }
     if (type == "Sequence") {
       ASSIGN_OR_RETURN(const JsonValue list, fields.at("decoders"));
       if (!list.is(JsonValue::Kind::kArray)) {
-        return invalid("TRI-TOK-003", "tokenizer field ", where, ".decoders must be an array");
+        return invalid("TRI-TOK-003", "tokenizer field {}.decoders must be an array", where);
       }
       if (out_.kind_ == Kind::kJoinBySpace) out_.kind_ = Kind::kPieces;
       return list.each([&](JsonValue item) { return read(item, where, depth + 1); });
@@ -111,10 +109,9 @@ class Decoder::Reader {
       return enter(kByteFallback, type);
     }
     return invalid("TRI-TOK-012",
-                   "decoder \"",
-                   type.substr(0, 80),
-                   "\" is not supported; supported are ByteLevel, Metaspace, and a Sequence of "
-                   "Replace, ByteFallback, Fuse, Strip");
+                   "decoder \"{}\" is not supported; supported are ByteLevel, Metaspace, and a "
+                   "Sequence of Replace, ByteFallback, Fuse, Strip",
+                   type.substr(0, 80));
   }
 
  private:
@@ -126,10 +123,9 @@ class Decoder::Reader {
                                       : phase > phase_ || (repeats && phase == phase_);
     if (!fits) {
       return invalid("TRI-TOK-012",
-                     "decoder step ",
-                     type,
-                     " stands out of order; supported is Replace or Metaspace, ByteFallback, Fuse, "
-                     "Strip, or ByteLevel alone");
+                     "decoder step {} stands out of order; supported is Replace or Metaspace, "
+                     "ByteFallback, Fuse, Strip, or ByteLevel alone",
+                     type);
     }
     phase_ = phase;
     return ok_status();
@@ -139,14 +135,11 @@ class Decoder::Reader {
     ASSIGN_OR_RETURN(std::string text, fields.string(name));
     if (text.size() <= kMaxContentBytes) return text;
     return invalid("TRI-TOK-012",
+                   "{}.{} has {} bytes; at most {} are supported",
                    fields.where(),
-                   ".",
                    name,
-                   " has ",
                    text.size(),
-                   " bytes; at most ",
-                   kMaxContentBytes,
-                   " are supported");
+                   kMaxContentBytes);
   }
 
   Status read_replace(const JsonFields& fields) {
@@ -185,15 +178,12 @@ class Decoder::Reader {
     if (!fused || stop != 0 || start < 0 || start > kMaxStrip || character.empty() ||
         utf8_step(character).length != character.size()) {
       return invalid("TRI-TOK-012",
-                     "decoder step Strip has content \"",
+                     "decoder step Strip has content \"{}\", start {}, stop {}; supported is one "
+                     "character, after Fuse, start 0..{}, stop 0",
                      character,
-                     "\", start ",
                      start,
-                     ", stop ",
                      stop,
-                     "; supported is one character, after Fuse, start 0..",
-                     kMaxStrip,
-                     ", stop 0");
+                     kMaxStrip);
     }
     out_.strip_start_ = static_cast<int>(start);
     out_.strip_character_ = utf8_step(character).code;

@@ -10,25 +10,17 @@ constexpr size_t kMaxFields = 256;  // of an object that is read field by field
 StatusOr<JsonFields> JsonFields::read(JsonValue value, std::string where) {
   JsonFields fields(std::move(where));
   if (!value.is(JsonValue::Kind::kObject)) {
-    return invalid("TRI-TOK-003", "tokenizer field ", fields.where_, " must be an object");
+    return invalid("TRI-TOK-003", "tokenizer field {} must be an object", fields.where_);
   }
   RETURN_IF_ERROR(value.each_member([&](std::string_view name, JsonValue member) -> Status {
     if (fields.members_.size() == kMaxFields) {
-      return invalid("TRI-TOK-003",
-                     "tokenizer field ",
-                     fields.where_,
-                     " has more than ",
-                     kMaxFields,
-                     " members");
+      return invalid(
+          "TRI-TOK-003", "tokenizer field {} has more than {} members", fields.where_, kMaxFields);
     }
     for (const auto& known : fields.members_) {
       if (known.first == name) {
-        return invalid("TRI-TOK-003",
-                       "tokenizer field ",
-                       fields.where_,
-                       ".",
-                       name,
-                       " stands twice; remove one");
+        return invalid(
+            "TRI-TOK-003", "tokenizer field {}.{} stands twice; remove one", fields.where_, name);
       }
     }
     fields.members_.emplace_back(std::string(name), member);
@@ -80,7 +72,7 @@ StatusOr<int64_t> JsonFields::integer(std::string_view name) const {
 }
 
 Status JsonFields::wrong(std::string_view name, std::string_view wanted) const {
-  return invalid("TRI-TOK-003", "tokenizer field ", where_, ".", name, " must be ", wanted);
+  return invalid("TRI-TOK-003", "tokenizer field {}.{} must be {}", where_, name, wanted);
 }
 
 }  // namespace trireme

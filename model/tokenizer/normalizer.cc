@@ -62,11 +62,9 @@ StatusOr<std::string> replace(const std::string& text,
   const size_t bound = text.size() + matches.size() * step.content.size();
   if (bound > kMaxNormalizedBytes) {
     return invalid("TRI-TOK-015",
-                   "the text grows to ",
+                   "the text grows to {} bytes by a Replace; at most {} are supported; shorten it",
                    bound,
-                   " bytes by a Replace; at most ",
-                   kMaxNormalizedBytes,
-                   " are supported; shorten it");
+                   kMaxNormalizedBytes);
   }
   out.reserve(bound);
   size_t at = 0;
@@ -111,14 +109,11 @@ StatusOr<std::string> short_string(const JsonFields& fields, std::string_view na
   ASSIGN_OR_RETURN(std::string text, fields.string(name));
   if (text.size() > kMaxInsertBytes) {
     return invalid("TRI-TOK-008",
+                   "{}.{} has {} bytes; at most {} are supported",
                    fields.where(),
-                   ".",
                    name,
-                   " has ",
                    text.size(),
-                   " bytes; at most ",
-                   kMaxInsertBytes,
-                   " are supported");
+                   kMaxInsertBytes);
   }
   return text;
 }
@@ -131,17 +126,15 @@ Status read_step(JsonValue value,
   ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
   if (depth > kMaxSequenceDepth || steps.size() >= kMaxSteps) {
     return invalid("TRI-TOK-008",
+                   "{} has more than {} levels or {} steps",
                    where,
-                   " has more than ",
                    kMaxSequenceDepth,
-                   " levels or ",
-                   kMaxSteps,
-                   " steps");
+                   kMaxSteps);
   }
   if (type == "Sequence") {
     ASSIGN_OR_RETURN(const JsonValue list, fields.at("normalizers"));
     if (!list.is(JsonValue::Kind::kArray)) {
-      return invalid("TRI-TOK-003", "tokenizer field ", where, ".normalizers must be an array");
+      return invalid("TRI-TOK-003", "tokenizer field {}.normalizers must be an array", where);
     }
     return list.each([&](JsonValue item) { return read_step(item, where, depth + 1, steps); });
   }
@@ -168,11 +161,9 @@ Status read_step(JsonValue value,
     return steps.emplace_back(ReplaceMatches{std::move(pattern), std::move(content)}), ok_status();
   }
   return invalid("TRI-TOK-008",
-                 "normalizer \"",
-                 type.substr(0, 80),
-                 "\" is not supported; "
-                 "supported are NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Prepend, "
-                 "Replace, Sequence");
+                 "normalizer \"{}\" is not supported; supported are NFC, NFD, NFKC, NFKD, "
+                 "Lowercase, Strip, StripAccents, Prepend, Replace, Sequence",
+                 type.substr(0, 80));
 }
 
 }  // namespace

@@ -17,12 +17,10 @@ class Reader {
     ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
     if (depth > kMaxSequenceDepth || ++num_steps_ > kMaxSteps) {
       return invalid("TRI-TOK-011",
+                     "{} has more than {} levels or {} steps",
                      where,
-                     " has more than ",
                      kMaxSequenceDepth,
-                     " levels or ",
-                     kMaxSteps,
-                     " steps");
+                     kMaxSteps);
     }
     if (type == "ByteLevel") return ok_status();  // changes offsets only
     if (type == "TemplateProcessing") return read_template(fields);
@@ -32,18 +30,16 @@ class Reader {
       return list.each([&](JsonValue item) { return read(item, where, depth + 1); });
     }
     return invalid("TRI-TOK-011",
-                   "post-processor \"",
-                   type.substr(0, 80),
-                   "\" is not supported; supported are TemplateProcessing, ByteLevel, "
-                   "BertProcessing, RobertaProcessing, Sequence");
+                   "post-processor \"{}\" is not supported; supported are TemplateProcessing, "
+                   "ByteLevel, BertProcessing, RobertaProcessing, Sequence",
+                   type.substr(0, 80));
   }
 
  private:
   static StatusOr<JsonValue> array_at(const JsonFields& fields, std::string_view name) {
     ASSIGN_OR_RETURN(const JsonValue value, fields.at(name));
     if (value.is(JsonValue::Kind::kArray)) return value;
-    return invalid(
-        "TRI-TOK-003", "tokenizer field ", fields.where(), ".", name, " must be an array");
+    return invalid("TRI-TOK-003", "tokenizer field {}.{} must be an array", fields.where(), name);
   }
 
   Status append_id(JsonValue value, std::vector<TokenId>& ids) {
@@ -51,12 +47,12 @@ class Reader {
     if (!value.is(JsonValue::Kind::kNumber) || !value.integer(id) || id < 0 || id > INT32_MAX ||
         !vocabulary_.has(static_cast<TokenId>(id))) {
       return invalid("TRI-TOK-011",
-                     "the post-processor inserts id ",
-                     id,
-                     ", which is no token; ids must be in the vocabulary or among added_tokens");
+                     "the post-processor inserts id {}, which is no token; ids must be in the "
+                     "vocabulary or among added_tokens",
+                     id);
     }
     if (++num_ids_ > kMaxIds) {
-      return invalid("TRI-TOK-011", "the post-processor inserts more than ", kMaxIds, " ids");
+      return invalid("TRI-TOK-011", "the post-processor inserts more than {} ids", kMaxIds);
     }
     ids.push_back(static_cast<TokenId>(id));
     return ok_status();
@@ -78,7 +74,7 @@ class Reader {
     size_t num_pieces = 0;
     RETURN_IF_ERROR(single.each([&](JsonValue item) -> Status {
       if (++num_pieces > kMaxPieces) {
-        return invalid("TRI-TOK-011", "the template has more than ", kMaxPieces, " pieces");
+        return invalid("TRI-TOK-011", "the template has more than {} pieces", kMaxPieces);
       }
       ASSIGN_OR_RETURN(const JsonFields piece, JsonFields::read(item, fields.where() + ".single"));
       if (const JsonValue* special = piece.find("SpecialToken")) {
@@ -90,18 +86,16 @@ class Reader {
       ASSIGN_OR_RETURN(const std::string name, part.string("id"));
       if (name != "A" || has_sequence) {
         return invalid("TRI-TOK-011",
-                       "the template for one sequence names $",
+                       "the template for one sequence names ${}{}; it must name $A once",
                        name.substr(0, 20),
-                       has_sequence ? " again" : "",
-                       "; it must name $A once");
+                       has_sequence ? " again" : "");
       }
       has_sequence = true;
       return ok_status();
     }));
     if (!has_sequence) {
       return invalid("TRI-TOK-011",
-                     "the template for one sequence leaves it out; it must name $A "
-                     "once");
+                     "the template for one sequence leaves it out; it must name $A once");
     }
     wrap(before, after);
     return ok_status();
@@ -138,7 +132,7 @@ class Reader {
         [&](JsonValue item) { return index++ == 1 ? append_id(item, ids) : ok_status(); }));
     if (index == 2) return ok_status();
     return invalid(
-        "TRI-TOK-003", "tokenizer field ", fields.where(), ".", name, " must be a text and an id");
+        "TRI-TOK-003", "tokenizer field {}.{} must be a text and an id", fields.where(), name);
   }
 
   const Vocabulary& vocabulary_;

@@ -123,18 +123,17 @@ StatusOr<SplitBehavior> read_behavior(const JsonFields& fields) {
   if (name == "MergedWithNext") return SplitBehavior::kMergedWithNext;
   if (name == "Contiguous") return SplitBehavior::kContiguous;
   return invalid("TRI-TOK-009",
+                 "{}.behavior is \"{}\"; supported are Removed, Isolated, MergedWithPrevious, "
+                 "MergedWithNext, Contiguous",
                  fields.where(),
-                 ".behavior is \"",
-                 name.substr(0, 80),
-                 "\"; supported are Removed, Isolated, MergedWithPrevious, MergedWithNext, "
-                 "Contiguous");
+                 name.substr(0, 80));
 }
 
 // One character, as Metaspace and CharDelimiterSplit want it.
 StatusOr<std::string> read_character(const JsonFields& fields, std::string_view name) {
   ASSIGN_OR_RETURN(std::string text, fields.string(name));
   if (text.empty() || utf8_step(text).length != text.size()) {
-    return invalid("TRI-TOK-009", fields.where(), ".", name, " must be one character");
+    return invalid("TRI-TOK-009", "{}.{} must be one character", fields.where(), name);
   }
   return text;
 }
@@ -152,17 +151,15 @@ Status read_metaspace(const JsonFields& fields, Steps& steps) {
     step.scheme = PrependScheme::kNever;
   } else if (scheme != "always") {
     return invalid("TRI-TOK-009",
+                   "{}.prepend_scheme is \"{}\"; supported are first, never, always",
                    fields.where(),
-                   ".prepend_scheme is \"",
-                   scheme.substr(0, 80),
-                   "\"; supported are first, never, always");
+                   scheme.substr(0, 80));
   }
   if (!prefix && step.scheme != PrependScheme::kNever) {
     return invalid("TRI-TOK-009",
+                   "{} has add_prefix_space false but prepend_scheme {}; they must agree",
                    fields.where(),
-                   " has add_prefix_space false but prepend_scheme ",
-                   scheme,
-                   "; they must agree");
+                   scheme);
   }
   steps.emplace_back(std::move(step));
   return ok_status();
@@ -216,17 +213,15 @@ Status read_step(JsonValue value, const std::string& where, int depth, Steps& st
   ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
   if (depth > kMaxSequenceDepth || steps.size() >= kMaxSteps) {
     return invalid("TRI-TOK-009",
+                   "{} has more than {} levels or {} steps",
                    where,
-                   " has more than ",
                    kMaxSequenceDepth,
-                   " levels or ",
-                   kMaxSteps,
-                   " steps");
+                   kMaxSteps);
   }
   if (type == "Sequence") {
     ASSIGN_OR_RETURN(const JsonValue list, fields.at("pretokenizers"));
     if (!list.is(JsonValue::Kind::kArray)) {
-      return invalid("TRI-TOK-003", "tokenizer field ", where, ".pretokenizers must be an array");
+      return invalid("TRI-TOK-003", "tokenizer field {}.pretokenizers must be an array", where);
     }
     return list.each([&](JsonValue item) { return read_step(item, where, depth + 1, steps); });
   }
@@ -247,12 +242,11 @@ Status read_step(JsonValue value, const std::string& where, int depth, Steps& st
     steps.emplace_back(SplitByClass{SplitByClass::Class::kSpace, SplitBehavior::kRemoved});
     return type == "WhitespaceSplit" ? ok_status() : read_punctuation(fields, steps);
   }
-  return invalid("TRI-TOK-009",
-                 "pre-tokenizer \"",
-                 type.substr(0, 80),
-                 "\" is not supported; supported are ByteLevel, Split, Metaspace, Digits, "
-                 "Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit, BertPreTokenizer, "
-                 "Sequence");
+  return invalid(
+      "TRI-TOK-009",
+      "pre-tokenizer \"{}\" is not supported; supported are ByteLevel, Split, Metaspace, Digits, "
+      "Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit, BertPreTokenizer, Sequence",
+      type.substr(0, 80));
 }
 
 }  // namespace
@@ -274,12 +268,11 @@ StatusOr<Words> PreTokenizer::split(std::string text, bool at_start, RegexScratc
   }
   for (const PreTokenizerStep& step : steps_) {
     if (words.text.size() > kMaxNormalizedBytes) {
-      return invalid("TRI-TOK-015",
-                     "the text grows to ",
-                     words.text.size(),
-                     " bytes in the pre-tokenizer; at most ",
-                     kMaxNormalizedBytes,
-                     " are supported; shorten it");
+      return invalid(
+          "TRI-TOK-015",
+          "the text grows to {} bytes in the pre-tokenizer; at most {} are supported; shorten it",
+          words.text.size(),
+          kMaxNormalizedBytes);
     }
     RETURN_IF_ERROR(std::visit(Apply{words, alphabet_, scratch}, step));
   }

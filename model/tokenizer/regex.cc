@@ -24,7 +24,7 @@ using JitStack = Handle<pcre2_jit_stack*, pcre2_jit_stack_free>;
 
 std::string message_of_code(int code) {
   PCRE2_UCHAR8 buffer[256];
-  if (pcre2_get_error_message(code, buffer, sizeof buffer) < 0) return concat("code ", code);
+  if (pcre2_get_error_message(code, buffer, sizeof buffer) < 0) return format_text("code {}", code);
   return reinterpret_cast<const char*>(buffer);
 }
 
@@ -49,11 +49,9 @@ Regex::~Regex() = default;
 StatusOr<std::unique_ptr<const Regex>> Regex::compile(std::string_view pattern) {
   if (pattern.size() > kMaxPatternBytes) {
     return invalid("TRI-TOK-010",
-                   "a pattern has ",
+                   "a pattern has {} bytes; at most {} are supported",
                    pattern.size(),
-                   " bytes; at most ",
-                   kMaxPatternBytes,
-                   " are supported");
+                   kMaxPatternBytes);
   }
   ASSIGN_OR_RETURN(const std::string translated, to_pcre2_syntax(pattern));
   const CompileContext context(pcre2_compile_context_create(nullptr));
@@ -71,15 +69,11 @@ StatusOr<std::unique_ptr<const Regex>> Regex::compile(std::string_view pattern) 
                                context.get()));
   if (!code->handle) {
     return invalid("TRI-TOK-010",
-                   "pattern \"",
+                   "pattern \"{}\" does not compile: {} (byte {} of \"{}\")",
                    pattern.substr(0, 200),
-                   "\" does not compile: ",
                    message_of_code(error),
-                   " (byte ",
                    offset,
-                   " of \"",
-                   translated.substr(0, 400),
-                   "\")");
+                   translated.substr(0, 400));
   }
   // Where the JIT is not to be had, matching interprets the same code.
   pcre2_jit_compile(code->handle.get(), PCRE2_JIT_COMPLETE);
@@ -111,23 +105,21 @@ Status Regex::find_all(std::string_view text,
                                   scratch.state_->context.get());
     if (count == PCRE2_ERROR_NOMATCH) break;
     if (count < 0) {
-      return invalid("TRI-TOK-014",
-                     "the tokenizer's pattern fails on this text at byte ",
-                     from,
-                     " of ",
-                     text.size(),
-                     ": ",
-                     message_of_code(count),
-                     "; shorten the text there");
+      return invalid(
+          "TRI-TOK-014",
+          "the tokenizer's pattern fails on this text at byte {} of {}: {}; shorten the text there",
+          from,
+          text.size(),
+          message_of_code(count));
     }
     const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data);
     const size_t begin = bounds[0];
     const size_t end = bounds[1];
     if (begin > end || end < from) {
       return invalid("TRI-TOK-014",
-                     "the tokenizer's pattern matches backwards at byte ",
-                     from,
-                     " (\\K in a look-around); the pattern cannot be used");
+                     "the tokenizer's pattern matches backwards at byte {} (\\K in a look-around); "
+                     "the pattern cannot be used",
+                     from);
     }
     if (begin == end && end == last_end) {
       from = end + (end < text.size() ? utf8_step(text.substr(end)).length : 1);

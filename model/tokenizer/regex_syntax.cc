@@ -54,13 +54,10 @@ class Translator {
 
   Status refuse(std::string_view what) const {
     return invalid("TRI-TOK-010",
-                   "pattern \"",
+                   "pattern \"{}\" uses {} at byte {}, which is not supported",
                    pattern_.substr(0, 200),
-                   "\" uses ",
                    what,
-                   " at byte ",
-                   at_,
-                   ", which is not supported");
+                   at_);
   }
   char peek(size_t ahead = 0) const {
     return at_ + ahead < pattern_.size() ? pattern_[at_ + ahead] : '\0';
@@ -173,7 +170,12 @@ class Translator {
   Status escape(bool in_class) {
     const char kind = peek(1);
     const auto put = [&](std::string_view members, bool negated) {
-      out_ += concat(in_class ? "" : negated ? "[^" : "[", members, in_class ? "" : "]");
+      out_ += format_text("{}{}{}",
+                          in_class  ? ""
+                          : negated ? "[^"
+                                    : "[",
+                          members,
+                          in_class ? "" : "]");
       at_ += 2;
       return ok_status();
     };
@@ -206,7 +208,7 @@ class Translator {
     }
     const std::string_view known = in_class ? "tnrfaebdDx01234567" : "tnrfaedDxRXAzZbBGk0123456789";
     if (std::isalnum(static_cast<unsigned char>(kind)) && known.find(kind) == kNone) {
-      return refuse(concat("the escape \\", kind));
+      return refuse(format_text("the escape \\{}", kind));
     }
     if (static_cast<uint8_t>(kind) >= 0x80) {
       at_ += 1;
@@ -222,7 +224,7 @@ class Translator {
     for (size_t i = 2; i < 6; ++i) {
       if (!std::isxdigit(static_cast<unsigned char>(peek(i)))) return refuse("a short \\u escape");
     }
-    out_ += concat("\\x{", pattern_.substr(at_ + 2, 4), "}");
+    out_ += format_text("\\x{{{}}}", pattern_.substr(at_ + 2, 4));
     at_ += 6;
     return ok_status();
   }
@@ -238,8 +240,8 @@ class Translator {
       negated = !negated;
       name.remove_prefix(1);
     }
-    const bool script = name.size() > 2 && compiles(concat("\\p{sc:", name, "}"));
-    out_ += concat(negated ? "\\P{" : "\\p{", script ? "sc:" : "", name, "}");
+    const bool script = name.size() > 2 && compiles(format_text("\\p{{sc:{}}}", name));
+    out_ += format_text("{}{}{}}}", negated ? "\\P{" : "\\p{", script ? "sc:" : "", name);
     at_ = close + 1;
     return ok_status();
   }

@@ -18,32 +18,26 @@ StatusOr<std::string> read_file(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) {
     return invalid("TRI-TOK-001",
-                   "cannot read ",
+                   "cannot read {}: {}; a model's folder holds its tokenizer.json",
                    path,
-                   ": ",
-                   error ? error.message() : "it is no file",
-                   "; a model's folder holds its tokenizer.json");
+                   error ? error.message() : "it is no file");
   }
   const Handle<std::FILE*, std::fclose> file(std::fopen(path.c_str(), "rb"));
   const auto failed = [&] {
     return invalid("TRI-TOK-001",
-                   "cannot read ",
+                   "cannot read {}: {}; a model's folder holds its tokenizer.json",
                    path,
-                   ": ",
-                   std::strerror(errno),
-                   "; a model's folder holds its tokenizer.json");
+                   std::strerror(errno));
   };
   if (!file || std::fseek(file.get(), 0, SEEK_END) != 0) return failed();
   const long size = std::ftell(file.get());
   if (size < 0 || std::fseek(file.get(), 0, SEEK_SET) != 0) return failed();
   if (static_cast<size_t>(size) > kMaxTokenizerFileBytes) {
     return invalid("TRI-TOK-013",
+                   "{} has {} bytes; at most {} are supported",
                    path,
-                   " has ",
                    size,
-                   " bytes; at most ",
-                   kMaxTokenizerFileBytes,
-                   " are supported");
+                   kMaxTokenizerFileBytes);
   }
   std::string text(size, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
@@ -127,11 +121,9 @@ StatusOr<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
                                                  const EncodeOptions& options) const {
   if (text.size() > kMaxTextBytes) {
     return invalid("TRI-TOK-015",
-                   "the text has ",
+                   "the text has {} bytes; at most {} are supported; shorten it",
                    text.size(),
-                   " bytes; at most ",
-                   kMaxTextBytes,
-                   " are supported; shorten it");
+                   kMaxTextBytes);
   }
   std::string repaired;
   if (!is_utf8(text)) text = repaired = to_utf8_lossy(text);

@@ -12,7 +12,7 @@ constexpr size_t kMaxAddedTokenGrowth = 64;  // by the normalizer
 
 StatusOr<AddedToken> read_added_token(JsonValue value, size_t index, int64_t& id) {
   ASSIGN_OR_RETURN(const JsonFields fields,
-                   JsonFields::read(value, concat("added_tokens[", index, "]")));
+                   JsonFields::read(value, format_text("added_tokens[{}]", index)));
   AddedToken token;
   ASSIGN_OR_RETURN(id, fields.integer("id"));
   ASSIGN_OR_RETURN(token.content, fields.string("content"));
@@ -23,11 +23,9 @@ StatusOr<AddedToken> read_added_token(JsonValue value, size_t index, int64_t& id
   ASSIGN_OR_RETURN(token.normalized, fields.boolean("normalized"));
   if (token.content.empty() || token.content.size() > kMaxAddedTokenBytes) {
     return invalid("TRI-TOK-007",
-                   "added token ",
+                   "added token {} has {} bytes; supported are 1..{}",
                    id,
-                   " has ",
                    token.content.size(),
-                   " bytes; supported are 1..",
                    kMaxAddedTokenBytes);
   }
   return token;
@@ -49,11 +47,9 @@ Status read_added_tokens(const JsonValue* list, TokenizerParts& parts) {
     const size_t limit = parts.vocabulary.piece(token.id).size() + kMaxAddedTokenGrowth;
     if (token.content.size() > limit) {
       return invalid("TRI-TOK-007",
-                     "added token ",
+                     "added token {} grows to {} bytes by the normalizer; supported are {}",
                      id,
-                     " grows to ",
                      token.content.size(),
-                     " bytes by the normalizer; supported are ",
                      limit);
     }
     if (token.content != parts.vocabulary.piece(token.id)) {
@@ -73,9 +69,8 @@ Status check_model_type(const JsonFields& model) {
                    model.string_or("type", model.find("merges") ? "BPE" : "none"));
   if (type == "BPE") return ok_status();
   return invalid("TRI-TOK-004",
-                 "tokenizer model type \"",
-                 type.substr(0, 80),
-                 "\" is not supported; supported is BPE");
+                 "tokenizer model type \"{}\" is not supported; supported is BPE",
+                 type.substr(0, 80));
 }
 
 }  // namespace

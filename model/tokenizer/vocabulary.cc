@@ -31,44 +31,32 @@ Status Vocabulary::insert(std::string_view id_of_error,
                           uint8_t flags) {
   if (id < 0 || id >= end_of_ids_) {
     return invalid(id_of_error,
-                   "token \"",
+                   "token \"{}\" has id {}; ids must lie in 0..{} for a vocabulary of this size",
                    piece.substr(0, 80),
-                   "\" has id ",
                    id,
-                   "; ids must lie in 0..",
-                   end_of_ids_ - 1,
-                   " for a vocabulary of this size");
+                   end_of_ids_ - 1);
   }
   if (has(static_cast<TokenId>(id))) {
     return invalid(id_of_error,
-                   "id ",
+                   "id {} is given to \"{}\" and to \"{}\"; ids must be distinct",
                    id,
-                   " is given to \"",
                    this->piece(id).substr(0, 80),
-                   "\" and to \"",
-                   piece.substr(0, 80),
-                   "\"; ids must be distinct");
+                   piece.substr(0, 80));
   }
   if (piece.size() > kMaxPieceBytes || pool_.size() > UINT32_MAX - piece.size()) {
     return invalid(id_of_error,
-                   "token ",
+                   "token {} has {} bytes; at most {} are supported, and 4 GiB for all tokens",
                    id,
-                   " has ",
                    piece.size(),
-                   " bytes; at most ",
-                   kMaxPieceBytes,
-                   " are supported, and 4 GiB for all tokens");
+                   kMaxPieceBytes);
   }
   const size_t slot = slot_of(piece);
   if (slots_[slot] != kNone) {
     return invalid(id_of_error,
-                   "token \"",
+                   "token \"{}\" has the ids {} and {}; it must have one",
                    piece.substr(0, 80),
-                   "\" has the ids ",
                    slots_[slot],
-                   " and ",
-                   id,
-                   "; it must have one");
+                   id);
   }
   if (static_cast<size_t>(id) >= tokens_.size()) tokens_.resize(id + 1);
   tokens_[id] = {static_cast<uint32_t>(pool_.size()), static_cast<uint16_t>(piece.size()), flags};

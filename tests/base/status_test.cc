@@ -6,7 +6,7 @@ namespace trireme {
 namespace {
 
 TEST(Status, CarriesItsIdInTheMessage) {
-  const Status status = invalid("TRI-LOAD-007", "saw ", 3, ", allowed ", 2);
+  const Status status = invalid("TRI-LOAD-007", "saw {}, allowed {}", 3, 2);
   EXPECT_EQ(message_of(status), "TRI-LOAD-007: saw 3, allowed 2");
   EXPECT_EQ(error_id(status), "TRI-LOAD-007");
   EXPECT_EQ(error_id(absl::InternalError("no id: here")), "");

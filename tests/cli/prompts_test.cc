@@ -56,7 +56,7 @@ TEST_F(Prompts, OutputLenIsAnotherNameOfMaxTokens) {
 
 TEST_F(Prompts, ARefusalNamesItsIdTheFileAndTheLine) {
   const std::string words = refusal("{\"prompt\": \"a\"}\n\nnot json\n");
-  EXPECT_THAT(words, testing::StartsWith(concat("TRI-RUN-021: ", path_, " line 3: ")));
+  EXPECT_THAT(words, testing::StartsWith(format_text("TRI-RUN-021: {} line 3: ", path_)));
 }
 
 TEST_F(Prompts, EveryBadLineHasAnIdOfItsOwn) {

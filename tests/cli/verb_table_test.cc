@@ -44,7 +44,7 @@ class CommandLine : public testing::Test {
 TEST_F(CommandLine, WithoutAVerbExplainsItselfAndIsBadUsage) {
   EXPECT_EQ(run({}), 2);
   EXPECT_EQ(out_, "");
-  for (const Verb& verb : verbs()) EXPECT_THAT(err_, HasSubstr(concat("\n  ", verb.name, " ")));
+  for (const Verb& verb : verbs()) EXPECT_THAT(err_, HasSubstr(format_text("\n  {} ", verb.name)));
 }
 
 TEST_F(CommandLine, ABenchWithoutAPartIsBadUsage) {
@@ -63,7 +63,7 @@ TEST_F(CommandLine, HelpIsAnAnswer) {
 TEST_F(CommandLine, EveryVerbHasHelpInBothSpellings) {
   for (const Verb& verb : verbs()) {
     EXPECT_EQ(run({verb.name, "--help"}), 0) << verb.name;
-    EXPECT_THAT(out_, HasSubstr(concat("trireme ", verb.name))) << verb.name;
+    EXPECT_THAT(out_, HasSubstr(format_text("trireme {}", verb.name))) << verb.name;
     const std::string once = out_;
     EXPECT_EQ(run({"help", verb.name}), 0) << verb.name;
     EXPECT_EQ(out_, once);
@@ -96,7 +96,7 @@ TEST_F(CommandLine, ShapeFlagsAreTheSameEverywhere) {
                              "port",
                              "state",
                              "weights-seed"}) {
-      EXPECT_THAT(out_, HasSubstr(concat("\n  --", flag, " "))) << join(verb, " ");
+      EXPECT_THAT(out_, HasSubstr(format_text("\n  --{} ", flag))) << join(verb, " ");
     }
   }
 }

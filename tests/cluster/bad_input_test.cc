@@ -219,7 +219,7 @@ TEST(BadInput, EveryLineOfAPromptsFileIsCheckedAndNamed) {
       {"{\"prompt\": \"\"}", "TRI-RUN-028", "no tokens"},
   };
   for (const auto& one : cases) {
-    write_file(path, concat("{\"prompt\": \"a\"}\n\n", one.line, "\n"));
+    write_file(path, format_text("{{\"prompt\": \"a\"}}\n\n{}\n", one.line));
     EXPECT_THAT(refusal({"run", "--model", kDemo, "--prompts", path}, one.id),
                 AllOf(HasSubstr("line 3"), HasSubstr(one.words)))
         << one.line;

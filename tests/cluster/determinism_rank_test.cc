@@ -74,7 +74,7 @@ WorkerOptions options_for(DType dtype) {
   WorkerOptions options;
   options.dtype = dtype;
   options.threads = 1;
-  options.max_num_seqs = 8;
+  options.max_slots = 8;
   return options;
 }
 
@@ -194,7 +194,8 @@ INSTANTIATE_TEST_SUITE_P(D1,
                          [](const auto& info) {
                            std::string name = info.param.model;
                            std::ranges::replace(name, '-', '_');
-                           return concat(name, "_tp", info.param.cut.tp, "_pp", info.param.cut.pp);
+                           return format_text(
+                               "{}_tp{}_pp{}", name, info.param.cut.tp, info.param.cut.pp);
                          });
 
 // Logits and draws of `requests` for every cut of {1, 2, 4} x {1, 2, 4} that the model allows.
@@ -208,7 +209,7 @@ Outcome expect_same_for_every_cut(ModelSource& source,
       if (std::ranges::find(allowed, tp) == allowed.end() || pp > source.config.num_layers) {
         continue;
       }
-      SCOPED_TRACE(concat("tp ", tp, ", pp ", pp, ", ", name_of(dtype)));
+      SCOPED_TRACE(format_text("tp {}, pp {}, {}", tp, pp, name_of(dtype)));
       RankedWorker worker(test_world(), source, {tp, pp}, options_for(dtype));
       Outcome outcome = worker.run(requests, std::min(pp, 2));
       if (tp * pp == 1) first = std::move(outcome);
@@ -314,28 +315,21 @@ std::vector<AwkwardShape> awkward_shapes() {
                          int head_dim,
                          int vocabulary,
                          const std::string& more) {
-    return concat("{\"architectures\": [\"",
-                  type == "qwen3" ? "Qwen3" : "Llama",
-                  "ForCausalLM\"], \"model_type\": \"",
-                  type,
-                  "\", \"hidden_size\": ",
-                  hidden,
-                  ", \"intermediate_size\": ",
-                  mlp,
-                  ", \"num_hidden_layers\": ",
-                  layers,
-                  ", \"num_attention_heads\": ",
-                  heads,
-                  ", \"num_key_value_heads\": ",
-                  kv_heads,
-                  ", \"head_dim\": ",
-                  head_dim,
-                  ", \"vocab_size\": ",
-                  vocabulary,
-                  ", \"max_position_embeddings\": 256, \"rms_norm_eps\": 1e-5,"
-                  " \"hidden_act\": \"silu\"",
-                  more,
-                  "}");
+    return format_text(
+        "{{\"architectures\": [\"{}ForCausalLM\"], \"model_type\": \"{}\", \"hidden_size\": {}, "
+        "\"intermediate_size\": {}, \"num_hidden_layers\": {}, \"num_attention_heads\": {}, "
+        "\"num_key_value_heads\": {}, \"head_dim\": {}, \"vocab_size\": {}, "
+        "\"max_position_embeddings\": 256, \"rms_norm_eps\": 1e-5, \"hidden_act\": \"silu\"{}}}",
+        type == "qwen3" ? "Qwen3" : "Llama",
+        type,
+        hidden,
+        mlp,
+        layers,
+        heads,
+        kv_heads,
+        head_dim,
+        vocabulary,
+        more);
   };
   return {
       {"six_heads_two_kv", config("llama", 96, 136, 3, 6, 2, 16, 211, ""), DType::kFloat16, 1},

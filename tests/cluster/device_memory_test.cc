@@ -41,8 +41,8 @@ class DeviceMemory : public testing::Test {
     run.cut = cut;
     run.records = true;
     run.options.backend = "cuda";
-    run.options.max_num_seqs = 64;
-    run.options.max_num_batched_tokens = 64;
+    run.options.max_slots = 64;
+    run.options.max_batched_tokens = 64;
     return run;
   }
 
@@ -113,8 +113,8 @@ TEST_F(DeviceMemory, OfRanksThatShareADeviceIsCountedOnce) {
 struct PlannedCase {
   std::string model;
   Cut cut;
-  int32_t max_num_seqs = 64;
-  int32_t max_num_batched_tokens = 64;
+  int32_t max_slots = 64;
+  int32_t max_batched_tokens = 64;
 };
 
 class PlannedMemory : public DeviceMemory, public testing::WithParamInterface<PlannedCase> {};
@@ -122,16 +122,16 @@ class PlannedMemory : public DeviceMemory, public testing::WithParamInterface<Pl
 // The planner counts the same arrays: 1% and 4 KiB are for their alignment.
 TEST_P(PlannedMemory, IsWhatEachRankTakesLineByLine) {
   LocalRun run = run_of(GetParam().model, GetParam().cut);
-  run.options.max_num_seqs = GetParam().max_num_seqs;
-  run.options.max_num_batched_tokens = GetParam().max_num_batched_tokens;
+  run.options.max_slots = GetParam().max_slots;
+  run.options.max_batched_tokens = GetParam().max_batched_tokens;
   const auto source = open_model(run.model);
   ASSERT_TRUE(source.ok()) << message_of(source.status());
   PlanRequest request;
   request.tp = run.cut.tp;
   request.pp = run.cut.pp;
   request.backend = "cuda";
-  request.max_num_seqs = run.options.max_num_seqs;
-  request.max_num_batched_tokens = run.options.max_num_batched_tokens;
+  request.max_slots = run.options.max_slots;
+  request.max_batched_tokens = run.options.max_batched_tokens;
   const auto plan = plan_group(source->config, request);
   ASSERT_TRUE(plan.ok()) << message_of(plan.status());
   const auto near = [](int64_t found, int64_t planned) {
@@ -140,7 +140,7 @@ TEST_P(PlannedMemory, IsWhatEachRankTakesLineByLine) {
   const std::vector<MemoryUse> uses = uses_of(run);
   for (const RankPlan& planned : plan->ranks) {
     const MemoryUse& use = uses[planned.rank];
-    SCOPED_TRACE(concat("rank ", planned.rank));
+    SCOPED_TRACE(format_text("rank {}", planned.rank));
     EXPECT_PRED2(near, use.weights, planned.weight_bytes);
     EXPECT_PRED2(near, use.communicators, planned.communicator_bytes);
     EXPECT_PRED2(near, use.step - planned.workspace_bytes, planned.activation_bytes);
@@ -152,13 +152,11 @@ TEST_P(PlannedMemory, IsWhatEachRankTakesLineByLine) {
 std::string name_of_case(const testing::TestParamInfo<PlannedCase>& info) {
   std::string name = info.param.model;
   std::ranges::replace(name, '-', '_');
-  return concat(name,
-                "_tp",
-                info.param.cut.tp,
-                "_pp",
-                info.param.cut.pp,
-                "_of_",
-                info.param.max_num_batched_tokens);
+  return format_text("{}_tp{}_pp{}_of_{}",
+                     name,
+                     info.param.cut.tp,
+                     info.param.cut.pp,
+                     info.param.max_batched_tokens);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cuts,

@@ -108,7 +108,7 @@ std::vector<std::string> golden_models() {
                            "mistral-window",
                            "qwen2-tied",
                            "qwen3-qk-norm"}) {
-    models.push_back(concat("tests/data/golden/models/", name));
+    models.push_back(format_text("tests/data/golden/models/{}", name));
   }
   models.push_back("models/demo");
   return models;

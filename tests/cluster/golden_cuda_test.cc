@@ -20,8 +20,8 @@ LocalRun run_of(const GoldenParam& param) {
   run.model = std::string(TRIREME_SOURCE_DIR "/") + param.model;
   run.cut = param.cut;
   run.options.backend = "cuda";
-  run.options.max_num_seqs = 8;
-  run.options.max_num_batched_tokens = 64;
+  run.options.max_slots = 8;
+  run.options.max_batched_tokens = 64;
   return run;
 }
 
@@ -44,7 +44,7 @@ std::vector<GoldenParam> all_cases() {
 std::string name_of_case(const testing::TestParamInfo<GoldenParam>& info) {
   std::string name = info.param.model.substr(info.param.model.rfind('/') + 1);
   std::ranges::replace(name, '-', '_');
-  return concat(name, "_tp", info.param.cut.tp, "_pp", info.param.cut.pp);
+  return format_text("{}_tp{}_pp{}", name, info.param.cut.tp, info.param.cut.pp);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenCuda, testing::ValuesIn(all_cases()), name_of_case);

@@ -31,11 +31,11 @@ TEST_P(Golden, LogitsHiddenStatesAndGreedyTokensAreTheReferences) {
     if (std::ranges::find(allowed, cut.tp) == allowed.end() || cut.pp > source->config.num_layers) {
       continue;
     }
-    SCOPED_TRACE(concat("tp ", cut.tp, ", pp ", cut.pp));
+    SCOPED_TRACE(format_text("tp {}, pp {}", cut.tp, cut.pp));
     WorkerOptions options;
     options.dtype = GetParam().dtype;
     options.threads = 1;
-    options.max_num_seqs = 8;
+    options.max_slots = 8;
     RankedWorker worker(test_world(), *source, cut, options);
     const Outcome outcome = worker.run(requests, std::min(cut.pp, 2));
     golden.check(outcome);
@@ -55,7 +55,7 @@ std::vector<GoldenParam> all_cases() {
 INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::ValuesIn(all_cases()), [](const auto& info) {
   std::string name = info.param.model.substr(info.param.model.rfind('/') + 1);
   std::ranges::replace(name, '-', '_');
-  return concat(name, "_", name_of(info.param.dtype));
+  return format_text("{}_{}", name, name_of(info.param.dtype));
 });
 
 }  // namespace

@@ -28,7 +28,7 @@ Status run_rank(const LocalRun& run,
   limits.page_tokens = worker->kv_layout().page_tokens;
   limits.num_layers = static_cast<int32_t>(source.config.num_layers);
   limits.cohorts = std::min(run.cut.pp, 2);
-  limits.max_tokens = options.max_num_batched_tokens;
+  limits.max_batched_tokens = options.max_batched_tokens;
   for (StepPlan& plan : plan_requests(requests, limits, 1)) {
     if (run.records) name_key(plan);
     RETURN_IF_ERROR(worker->executor().execute(plan));

@@ -83,7 +83,7 @@ Outcome RankedWorker::run(const std::vector<ScriptedRequest>& requests, int coho
   ScriptLimits limits;
   limits.num_layers = static_cast<int32_t>(source_.config.num_layers);
   limits.cohorts = cohorts;
-  limits.max_tokens = options_.max_num_batched_tokens;
+  limits.max_batched_tokens = options_.max_batched_tokens;
   const std::vector<StepPlan> plans = plan_requests(requests, limits, next_step_);
   next_step_ += static_cast<int64_t>(plans.size());
   for (size_t i = 0; worker_ && ok_ && i < plans.size(); ++i) {

@@ -39,7 +39,7 @@ std::vector<StepPlan> Script::make(int64_t first_step) {
   for (int32_t round = 0;; ++round) {
     bool all_done = true;
     StepPart part;
-    int32_t budget = limits_.max_tokens;
+    int32_t budget = limits_.max_batched_tokens;
     for (size_t i = 0; i < requests_.size(); ++i) {
       if (is_done(i)) continue;
       all_done = false;

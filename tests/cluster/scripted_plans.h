@@ -29,9 +29,9 @@ struct ScriptedRequest {
 
 struct ScriptLimits {
   int32_t page_tokens = 32;
-  int32_t max_tokens = 512;  // of a step
-  int32_t num_layers = 0;    // for hidden_positions
-  int32_t cohorts = 1;       // requests i with equal i % cohorts share plans
+  int32_t max_batched_tokens = 512;  // of a step
+  int32_t num_layers = 0;            // for hidden_positions
+  int32_t cohorts = 1;               // requests i with equal i % cohorts share plans
 };
 
 // Slot i is request i. Steps are numbered from `first_step`; all slots are closed by the last plan.

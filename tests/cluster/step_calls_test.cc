@@ -27,14 +27,14 @@ class NoResults final : public ResultSink {
 // One rank on one emulated device.
 class StepCalls : public testing::Test {
  protected:
-  void make(const std::string& model, int32_t max_num_seqs) {
+  void make(const std::string& model, int32_t max_slots) {
     auto opened = open_model(model);
     ASSERT_TRUE(opened.ok()) << message_of(opened.status());
     source_ = std::make_unique<ModelSource>(std::move(opened).value());
     WorkerOptions options;
     options.backend = "cuda";
-    options.max_num_seqs = max_num_seqs;
-    options.max_num_batched_tokens = 32;
+    options.max_slots = max_slots;
+    options.max_batched_tokens = 32;
     auto made = Worker::make(options, *source_, *group_[0], progress_, nullptr);
     ASSERT_TRUE(made.ok()) << message_of(made.status());
     worker_ = std::move(made).value();
@@ -130,7 +130,7 @@ TEST_F(StepCalls, FromTheFirstStepOnNothingIsTakenOrRecorded) {
   requests[2].sampling.top_p = 0.5f;
   ScriptLimits limits;
   limits.page_tokens = worker_->kv_layout().page_tokens;
-  limits.max_tokens = 32;
+  limits.max_batched_tokens = 32;
   std::vector<StepPlan> plans = plan_requests(requests, limits, 1);
   size_t mixed = 0;
   emulation::start_recording();

@@ -135,7 +135,7 @@ std::vector<pid_t> RunningTrireme::wait_for_descendants(const std::string& name,
 }
 
 std::string RunningTrireme::text() const {
-  return concat(join(out_, "\n"), "\n", join(err_, "\n"));
+  return format_text("{}\n{}", join(out_, "\n"), join(err_, "\n"));
 }
 
 CommandResult run_trireme(const std::vector<std::string>& arguments, int timeout_ms) {

@@ -26,7 +26,7 @@ namespace cuda {
 std::unique_ptr<CublasLt> CublasLt::make(bool is_bf16, const std::string& device) {
   if (!has_rival) return nullptr;
   return std::unique_ptr<CublasLt>(
-      new CublasLt(nullptr, is_bf16, concat(device, " rival ", version)));
+      new CublasLt(nullptr, is_bf16, format_text("{} rival {}", device, version)));
 }
 CublasLt::~CublasLt() = default;
 void CublasLt::choose(CudaQueue&,
@@ -55,14 +55,16 @@ class KeptChoices : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   // Starts a group and says how many shapes it timed. Errors of its start fail the test.
-  int timed_by_start(int32_t max_tokens = 32, Cut cut = {1, 1}, const std::string& folder = {}) {
+  int timed_by_start(int32_t max_batched_tokens = 32,
+                     Cut cut = {1, 1},
+                     const std::string& folder = {}) {
     LocalRun run;
     run.model = TRIREME_SOURCE_DIR "/tests/data/golden/models/llama-gqa";
     run.cut = cut;
     run.options.backend = "cuda";
     run.shares_device = true;  // emulated devices have names of their own
-    run.options.max_num_seqs = 4;
-    run.options.max_num_batched_tokens = max_tokens;
+    run.options.max_slots = 4;
+    run.options.max_batched_tokens = max_batched_tokens;
     run.options.cache_folder = folder.empty() ? folder_ : folder;
     num_timed = 0;
     testing::internal::CaptureStderr();

@@ -388,7 +388,7 @@ std::map<int64_t, std::pair<double, double>> spans(const json& trace,
                                                    int stage,
                                                    const std::string& name) {
   std::set<int> rows;
-  const std::string words = concat("(stage ", stage, ")");
+  const std::string words = format_text("(stage {})", stage);
   for (const json& event : trace["traceEvents"]) {
     if (event["ph"] != "M") continue;
     if (event["args"]["name"].get<std::string>().find(words) == std::string::npos) continue;
@@ -420,14 +420,14 @@ double pipelined_share(const std::string& trace_path) {
 TEST(Run, BothStagesWorkAtOnceWithTwoRequestsAndByTurnsWithOne) {
   TemporaryFolder folder;
   const auto trace_of = [&](int requests) {
-    const std::string prompts = concat(folder.path(), "/", requests, ".jsonl");
+    const std::string prompts = format_text("{}/{}.jsonl", folder.path(), requests);
     std::ofstream file(prompts);
     for (int i = 0; i < requests; ++i) {
       file << R"({"prompt": "A vector is", "max_tokens": 100, "ignore_eos": true})"
            << "\n";
     }
     file.close();
-    const std::string trace = concat(folder.path(), "/", requests, ".json");
+    const std::string trace = format_text("{}/{}.json", folder.path(), requests);
     const CommandResult result = run_trireme({"run",
                                               "--model",
                                               kDemo,
@@ -467,8 +467,8 @@ TEST(Verify, AWrongWeightIsANoAndLocalizedToItsLayer) {
   const std::string right = TRIREME_TEST_DATA "/golden/models/llama-gqa";
   TemporaryFolder folder;
   for (const char* name : {"config.json", "expected.safetensors", "model.safetensors"}) {
-    std::ifstream from(concat(right, "/", name), std::ios::binary);
-    std::ofstream(concat(folder.path(), "/", name), std::ios::binary) << from.rdbuf();
+    std::ifstream from(format_text("{}/{}", right, name), std::ios::binary);
+    std::ofstream(format_text("{}/{}", folder.path(), name), std::ios::binary) << from.rdbuf();
   }
   std::fstream weights(folder.path() + "/model.safetensors",
                        std::ios::binary | std::ios::in | std::ios::out);

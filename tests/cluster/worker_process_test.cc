@@ -24,7 +24,7 @@ const std::string kDemo = TRIREME_SOURCE_DIR "/models/demo";
 
 std::vector<std::string> worker_command(int ranks, const std::vector<std::string>& flags) {
   std::vector<std::string> command = {TRIREME_SOURCE_DIR "/launch/mpirun_local.sh",
-                                      concat(ranks),
+                                      format_text("{}", ranks),
                                       TRIREME_BIN_DIR "/trireme-worker",
                                       "--model",
                                       kDemo,
@@ -40,7 +40,8 @@ std::vector<std::string> worker_command(int ranks, const std::vector<std::string
 std::vector<std::string> local_command(int ranks, const std::vector<std::string>& flags) {
   std::vector<std::string> command = worker_command(ranks, flags);
   command.erase(command.begin(), command.begin() + 2);
-  for (const auto& word : {std::string("--local-ranks"), concat(ranks)}) command.push_back(word);
+  for (const auto& word : {std::string("--local-ranks"), format_text("{}", ranks)})
+    command.push_back(word);
   return command;
 }
 
@@ -354,9 +355,15 @@ TEST(WorkerProcess, RunsPlansFromAFile) {
     ASSERT_TRUE((*writer)->flush().ok());
   }
   for (const auto& [tp, pp] : {std::pair{1, 1}, {2, 2}}) {
-    ChildProcess job(worker_command(
-        tp * pp,
-        {"-tp", concat(tp), "-pp", concat(pp), "--plans", plans_path, "--results", results_path}));
+    ChildProcess job(worker_command(tp * pp,
+                                    {"-tp",
+                                     format_text("{}", tp),
+                                     "-pp",
+                                     format_text("{}", pp),
+                                     "--plans",
+                                     plans_path,
+                                     "--results",
+                                     results_path}));
     ASSERT_TRUE(job.wait_for_end(20'000)) << job.output();
     EXPECT_EQ(job.status(), 0) << job.output();
     std::ifstream file(results_path, std::ios::binary);

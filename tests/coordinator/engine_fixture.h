@@ -24,7 +24,7 @@ inline EngineOptions options_of(const Tokenizer* tokenizer = nullptr) {
   EngineOptions options;
   options.vocabulary_size = kVocabulary;
   options.tokenizer = tokenizer;
-  options.max_num_seqs = 64;
+  options.max_slots = 64;
   options.max_batched_tokens = 64;
   return options;
 }

@@ -371,7 +371,7 @@ TEST(Engine, KeptAnswersAreBoundedByTheirBytes) {
   std::vector<SubmitRequest> submits(3, prompt_of(9, 20));
   std::vector<int> numbers;
   for (size_t i = 0; i < submits.size(); ++i) {
-    submits[i].idempotency_key = concat("key ", i);
+    submits[i].idempotency_key = format_text("key {}", i);
     numbers.push_back(cluster.submit(submits[i]));
     cluster.run();
   }

@@ -67,7 +67,7 @@ class Engine::State {
       tokens.request = id;
       tokens.first_index = running.said++;
       tokens.ids = {request.prompt[at]};
-      tokens.text = concat("<", request.prompt[at], ">");
+      tokens.text = format_text("<{}>", request.prompt[at]);
       effects.emplace_back(std::move(tokens));
       if (request.prompt[0] != 9 && running.said >= request.params.max_tokens) done.push_back(id);
     }
@@ -95,7 +95,7 @@ class Engine::State {
   TimeUs next_us_ = 0;
 };
 
-std::string to_string(const RequestId& id) { return concat(id.high, "-", id.low); }
+std::string to_string(const RequestId& id) { return format_text("{}-{}", id.high, id.low); }
 
 Engine::Engine(const EngineOptions&) : state_(std::make_unique<State>()) {}
 Engine::~Engine() = default;

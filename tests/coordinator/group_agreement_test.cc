@@ -66,7 +66,7 @@ TEST(GroupAgreement, RanksThatDifferInOneFieldOfTheDeviceAreNamed) {
     each.change(other);
     const Status status = agreement_of(gpu_rank(0), other);
     EXPECT_EQ(error_id(status), "TRI-GRP-045") << each.field;
-    EXPECT_THAT(message_of(status), HasSubstr(concat("says ", each.field, " is ")));
+    EXPECT_THAT(message_of(status), HasSubstr(format_text("says {} is ", each.field)));
     EXPECT_THAT(message_of(status), HasSubstr("rank 1 (node1)"));
   }
 }

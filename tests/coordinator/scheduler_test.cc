@@ -24,7 +24,7 @@ SchedulerDecision plan(const std::vector<RunningCounts>& running,
   input.cohort = cohort;
   input.page_tokens = 4;
   input.free_pages = free_pages;
-  input.token_budget = budget;
+  input.max_batched_tokens = budget;
   input.free_slots = 8;
   SchedulerDecision decision;
   schedule(input, decision);

@@ -13,7 +13,7 @@ RankHello hello_of(int32_t group, int32_t rank) {
   RankHello hello;
   hello.group = group;
   hello.rank = rank;
-  hello.host = concat("host", rank);
+  hello.host = format_text("host{}", rank);
   hello.pid = 100 + rank;
   hello.tp = 2;
   hello.pp = 2;
@@ -51,7 +51,7 @@ class WorkerSetTest : public testing::Test {
     Heartbeat beat;
     beat.rank = rank;
     beat.tp = beat.pp = 2;
-    beat.host = concat("host", rank);
+    beat.host = format_text("host{}", rank);
     beat.phase = phase;
     beat.progress = progress;
     say(peer, beat);

@@ -40,7 +40,8 @@ class Recorder final : public ZmqDoors::Handler {
 
 class ZmqDoorsTest : public testing::Test {
  protected:
-  ZmqDoorsTest() : state_(std::filesystem::temp_directory_path() / concat("doors_", ::getpid())) {
+  ZmqDoorsTest()
+      : state_(std::filesystem::temp_directory_path() / format_text("doors_{}", ::getpid())) {
     std::filesystem::create_directories(state_);
     options_.state_dir = state_.string();
   }
@@ -168,7 +169,8 @@ TEST_F(ZmqDoorsTest, APortInUseIsNamed) {
   const auto refused = ZmqDoors::open(second);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(error_id(refused.status()), "TRI-NET-010");
-  EXPECT_NE(message_of(refused.status()).find(concat(second.clients.port)), std::string::npos);
+  EXPECT_NE(message_of(refused.status()).find(format_text("{}", second.clients.port)),
+            std::string::npos);
   ZmqDoorsOptions nowhere = options_;
   nowhere.workers.host = "192.0.2.1";
   EXPECT_EQ(error_id(ZmqDoors::open(nowhere).status()), "TRI-NET-011");

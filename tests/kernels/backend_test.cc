@@ -1,3 +1,4 @@
+#include "base/cpu_tiers.h"
 #include "tests/kernels/op_fixture.h"
 
 namespace trireme {
@@ -118,7 +119,7 @@ TEST(CpuBackend, SaysWhatItIs) {
   const auto backend = make_cpu_backend({1, DType::kBFloat16, "portable"}).value();
   EXPECT_EQ(backend->info().name, "cpu");
   EXPECT_EQ(backend->info().isa, "portable");
-  EXPECT_EQ(make_cpu_backend({}).value()->info().isa, best_cpu_isa());
+  EXPECT_EQ(make_cpu_backend({}).value()->info().isa, best_cpu_tier());
   EXPECT_EQ(backend->kv_layout(80).block_bytes(), 2 * 32 * 80 * 2);
 }
 

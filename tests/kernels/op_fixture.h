@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/cpu_tiers.h"
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
 #include "tests/tolerance.h"
@@ -28,7 +29,8 @@ struct BackendCase {
 
 inline StatusOr<std::unique_ptr<Backend>> make_backend(const BackendCase& wanted, int threads) {
   if (wanted.is_cuda()) {
-    return make_cuda_backend({.dtype = wanted.dtype, .invariant = wanted.is_invariant()});
+    return make_cuda_backend(
+        {.dtype = wanted.dtype, .invariant = wanted.is_invariant(), .max_batched_tokens = 512});
   }
   return make_cpu_backend({threads, wanted.dtype, wanted.isa});
 }
@@ -46,7 +48,8 @@ constexpr bool is_sanitized() {
 // Every tier this processor has, in both types, and CUDA where the test is linked with it.
 inline std::vector<BackendCase> backend_cases() {
   std::vector<BackendCase> cases;
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const std::string_view tier : kCpuTiers) {
+    const std::string isa(tier);
     if (!make_backend({isa, DType::kFloat32}, 1).ok()) continue;
     cases.push_back({isa, DType::kFloat32});
     cases.push_back({isa, DType::kBFloat16});

@@ -98,14 +98,14 @@ TEST(CudaDevice, ThatNoKernelFitsIsRefusedByName) {
   settings.limits = kLimitsOfSm86;
   settings.limits.shared_bytes_per_block = 64 * 1024;
   emulation::set_settings(settings);
-  const auto refused = make_cuda_backend({});
+  const auto refused = make_cuda_backend({.max_batched_tokens = 512});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(error_id(refused.status()), "TRI-CUDA-002");
   EXPECT_THAT(message_of(refused.status()), testing::HasSubstr("65536 bytes of shared memory"));
   settings.limits.shared_bytes_per_block = 99 * 1024;
   settings.limits.shared_bytes_per_multiprocessor = 64 * 1024;
   emulation::set_settings(settings);
-  EXPECT_FALSE(make_cuda_backend({}).ok());
+  EXPECT_FALSE(make_cuda_backend({.max_batched_tokens = 512}).ok());
 }
 
 std::vector<BackendCase> cuda_cases() {

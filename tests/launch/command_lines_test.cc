@@ -35,7 +35,7 @@ TEST_F(Hostfile, IsReadAsMpirunReadsIt) {
 
 TEST_F(Hostfile, ALineThatIsNoHostIsNamed) {
   for (const char* line : {"n1 slots=0", "n1 slots=x", "n1 slots=4x", "n1 4", "n1:4", "-n1"}) {
-    const Status status = read(concat("ok slots=9\n", line, "\n"), 1).status();
+    const Status status = read(format_text("ok slots=9\n{}\n", line), 1).status();
     EXPECT_EQ(error_id(status), "TRI-UP-004") << line;
     EXPECT_THAT(message_of(status), HasSubstr("line 2")) << line;
   }
@@ -139,12 +139,12 @@ TEST_F(LaunchCommand, EveryShapeFlagReachesTheWorkers) {
   shape_.threads = 5;
   shape_.isa = "avx2";
   shape_.weights_seed = 7;
-  shape_.max_num_seqs = 8;
-  shape_.max_num_batched_tokens = 64;
+  shape_.max_slots = 8;
+  shape_.max_batched_tokens = 64;
   shape_.max_model_len = 100;
   shape_.kv_memory_bytes = 1 << 20;
   shape_.trace = "t.json";
-  launch_.drawable = 4000;
+  launch_.vocabulary_limit = 4000;
   const std::string line = words(mpirun_command(shape_, launch_));
   for (const char* part : {"--dtype float32 ",
                            "--threads 5 ",

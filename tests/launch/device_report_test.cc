@@ -69,8 +69,8 @@ TEST(DeviceReport, AnotherLineIsNone) {
 }
 
 TEST_F(FakeWorker, IsAskedWithTheFlagAndItsOtherLinesAreSkipped) {
-  const auto report = ask(
-      concat("test \"$1\" = --list-devices || exit 1\necho noise\ncat <<'X'\n", kTwoGpus, "\nX"));
+  const auto report = ask(format_text(
+      "test \"$1\" = --list-devices || exit 1\necho noise\ncat <<'X'\n{}\nX", kTwoGpus));
   ASSERT_TRUE(report.ok()) << message_of(report.status());
   EXPECT_EQ(report->gpus.size(), 2u);
 }
@@ -177,9 +177,10 @@ TEST_F(Hosts, AutoTakesGpusWhereEveryHostHasSome) {
 
 TEST_F(Hosts, OneWithoutGpusOrWithoutAnAnswerIsNamedAndAllUseCpus) {
   for (const char* other : {"cpu2", "silent"}) {
-    const BackendChoice choice = choose(concat("gpu1\n", other, "\n")).value();
+    const BackendChoice choice = choose(format_text("gpu1\n{}\n", other)).value();
     EXPECT_EQ(choice.backend, "cpu");
-    EXPECT_THAT(choice.note, testing::StartsWith(concat("backend cpu: no GPU is seen on ", other)));
+    EXPECT_THAT(choice.note,
+                testing::StartsWith(format_text("backend cpu: no GPU is seen on {}", other)));
     const bool says_why = choice.note.find("TRI-UP-017") != std::string::npos;
     EXPECT_EQ(says_why, std::string(other) == "silent") << choice.note;
   }
@@ -205,17 +206,17 @@ TEST(ShapeOnABackend, WhatIsNotBuiltIsRefusedWithWhatIs) {
     shape.dtype = each.dtype;
     const Status status = check_shape(shape);
     EXPECT_EQ(error_id(status), "TRI-UP-001") << each.backend << " " << each.dtype;
-    EXPECT_THAT(message_of(status), HasSubstr(concat("built are: ", each.built)));
+    EXPECT_THAT(message_of(status), HasSubstr(format_text("built are: {}", each.built)));
   }
 }
 
 TEST(PlanRequestOfAShape, AStepHasMoreTokensOnAGpu) {
   ClusterFlags shape;
-  EXPECT_EQ(plan_request(shape, "cpu", 0).max_num_batched_tokens, 512);
-  EXPECT_EQ(plan_request(shape, "cuda", 0).max_num_batched_tokens, 8192);
-  shape.max_num_batched_tokens = 64;
+  EXPECT_EQ(plan_request(shape, "cpu", 0).max_batched_tokens, 512);
+  EXPECT_EQ(plan_request(shape, "cuda", 0).max_batched_tokens, 8192);
+  shape.max_batched_tokens = 64;
   shape.dtype = "float16";
-  EXPECT_EQ(plan_request(shape, "cuda", 0).max_num_batched_tokens, 64);
+  EXPECT_EQ(plan_request(shape, "cuda", 0).max_batched_tokens, 64);
   EXPECT_EQ(plan_request(shape, "cuda", 7).dtype, DType::kFloat16);
   EXPECT_EQ(plan_request(shape, "cuda", 7).rank_memory_bytes, 7);
 }

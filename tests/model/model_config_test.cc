@@ -17,13 +17,12 @@ using testing::HasSubstr;
 
 // The sizes that every family needs, and more fields.
 std::string config_of(const std::string& type, const std::string& more = "") {
-  return concat("{\"model_type\": \"",
-                type,
-                "\", \"vocab_size\": 320, \"hidden_size\": 64, \"intermediate_size\": 128, "
-                "\"num_hidden_layers\": 4, \"num_attention_heads\": 8, \"num_key_value_heads\": 2",
-                more.empty() ? "" : ", ",
-                more,
-                "}");
+  return format_text(
+      "{{\"model_type\": \"{}\", \"vocab_size\": 320, \"hidden_size\": 64, \"intermediate_size\": "
+      "128, \"num_hidden_layers\": 4, \"num_attention_heads\": 8, \"num_key_value_heads\": 2{}{}}}",
+      type,
+      more.empty() ? "" : ", ",
+      more);
 }
 
 ModelConfig read(const std::string& type, const std::string& more = "") {
@@ -71,13 +70,12 @@ TEST(ModelConfig, FamiliesDifferInBiasNormsAndHeads) {
 TEST(ModelConfig, AbsentKvHeadsAreTheFamilysAndNullIsOneAHead) {
   const auto kv_heads = [](const std::string& type, int heads, const std::string& more) {
     const auto config = parse_model_config(
-        concat("{\"model_type\": \"",
-               type,
-               "\", \"vocab_size\": 320, \"hidden_size\": 256, \"intermediate_size\": 128, "
-               "\"num_hidden_layers\": 4, \"num_attention_heads\": ",
-               heads,
-               more,
-               "}"),
+        format_text(
+            "{{\"model_type\": \"{}\", \"vocab_size\": 320, \"hidden_size\": 256, "
+            "\"intermediate_size\": 128, \"num_hidden_layers\": 4, \"num_attention_heads\": {}{}}}",
+            type,
+            heads,
+            more),
         "config.json");
     EXPECT_TRUE(config.ok()) << message_of(config.status());
     return config.ok() ? config->num_kv_heads : -1;
@@ -112,16 +110,15 @@ TEST(ModelConfig, RopeOfBothStylesIsTheSame) {
   const std::string scaling =
       "\"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
       "\"original_max_position_embeddings\": 512";
-  const ModelConfig old_style =
-      read("llama",
-           concat("\"rope_theta\": 500000.0, \"rope_scaling\": {\"rope_type\": \"llama3\", ",
-                  scaling,
-                  "}"));
+  const ModelConfig old_style = read(
+      "llama",
+      format_text("\"rope_theta\": 500000.0, \"rope_scaling\": {{\"rope_type\": \"llama3\", {}}}",
+                  scaling));
   const ModelConfig new_style =
       read("llama",
-           concat("\"rope_parameters\": {\"rope_type\": \"llama3\", \"rope_theta\": 500000.0, ",
-                  scaling,
-                  "}"));
+           format_text(
+               "\"rope_parameters\": {{\"rope_type\": \"llama3\", \"rope_theta\": 500000.0, {}}}",
+               scaling));
   EXPECT_EQ(old_style.ropes, new_style.ropes);
   EXPECT_EQ(old_style.ropes[0].scaling, RopeScaling::kLlama3);
   EXPECT_EQ(old_style.ropes[0].original_max_positions, 512);

@@ -179,10 +179,10 @@ TEST(PlannerOnGpus, FixedBytesAreAllButPages) {
 TEST(PlannerOnGpus, ActivationsAreSixteenBitAMatrix) {
   const ModelConfig config = shape(4, 8, 4);
   PlanRequest request;
-  request.max_num_seqs = 1;
-  request.max_num_batched_tokens = 1000;
+  request.max_slots = 1;
+  request.max_batched_tokens = 1000;
   const int64_t once = gpu_plan(config, request).ranks[0].activation_bytes;
-  request.max_num_batched_tokens = 2000;
+  request.max_batched_tokens = 2000;
   const int64_t twice = gpu_plan(config, request).ranks[0].activation_bytes;
   const int64_t columns = 4 * 128 + (8 + 2 * 4) * 16 + 128 + 128 + 4 * 128;
   EXPECT_EQ(twice - once, 1000 * (2 * columns + 5 * 16) + 5 * 8 * (2000 / 64 - 1000 / 64));
@@ -204,7 +204,7 @@ TEST(PlannerOnGpus, EveryRankOfTheFirstStageHasTheWholeEmbedding) {
   request.pp = 2;
   const int64_t table = 512 * config.hidden_size * 2;
   const auto bytes = [&](int rank) { return gpu_plan(config, request).ranks[rank].weight_bytes; };
-  const int64_t untied = bytes(0) - table;  // layers alone
+  const int64_t untied = bytes(0) - table;                           // layers alone
   EXPECT_EQ(bytes(2) - untied, table / 2 + config.hidden_size * 4);  // head, final norm
   config.tied_embeddings = true;  // the last stage has its part, as head
   EXPECT_EQ(bytes(0) - untied, table);

@@ -219,7 +219,8 @@ ReaderCounts mutate_configs(int64_t count, uint64_t seed) {
       "llama-gqa", "llama-rope-llama3-sharded", "mistral-window", "qwen2-tied", "qwen3-qk-norm"};
   std::vector<std::string> texts;
   for (const std::string& name : cases) {
-    texts.push_back(read_file(concat(TRIREME_TEST_DATA, "/golden/models/", name, "/config.json")));
+    texts.push_back(
+        read_file(format_text("{}/golden/models/{}/config.json", TRIREME_TEST_DATA, name)));
     EXPECT_TRUE(check_config(texts.back())) << name;
   }
   ReaderCounts counts;

@@ -33,15 +33,15 @@ TEST(ReaderMemory, StaysBelowFourTimesADenseConfig) {
   EXPECT_FALSE(check_config("{\"model_type\":\"llama\",\"layer_types\":[\"a\"" +
                             repeated(",\"a\"", 200'000) + "]}"));
   std::string members = "{\"model_type\":\"llama\"";
-  for (int i = 0; i < 50'000; ++i) members += concat(",\"", i, "\":1");
+  for (int i = 0; i < 50'000; ++i) members += format_text(",\"{}\":1", i);
   EXPECT_FALSE(check_config(members + "}"));
 }
 
 TEST(ReaderMemory, StaysBelowFourTimesADenseHeader) {
   std::string header = "{";
   for (int i = 0; i < 50'000; ++i) {
-    header += concat(
-        i > 0 ? "," : "", "\"", i, "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}");
+    header += format_text(
+        "{}\"{}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", i > 0 ? "," : "", i);
   }
   header += "}";
   EXPECT_TRUE(check_header(header, 8 + static_cast<int64_t>(header.size())));

@@ -27,13 +27,11 @@ std::string write_one_tensor(const StoredCase& stored, int64_t unit) {
   std::filesystem::create_directories(folder);
   std::ofstream(folder + "/config.json") << "{}";
   const size_t count = stored.stored.size();
-  const std::string header = concat("{\"w\":{\"dtype\":\"",
-                                    stored.stored_as,
-                                    "\",\"shape\":[1,",
-                                    count,
-                                    "],\"data_offsets\":[0,",
-                                    count * unit,
-                                    "]}}");
+  const std::string header =
+      format_text("{{\"w\":{{\"dtype\":\"{}\",\"shape\":[1,{}],\"data_offsets\":[0,{}]}}}}",
+                  stored.stored_as,
+                  count,
+                  count * unit);
   const uint64_t length = header.size();
   std::ofstream file(folder + "/model.safetensors", std::ios::binary);
   file.write(reinterpret_cast<const char*>(&length), sizeof length);

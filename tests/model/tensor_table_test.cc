@@ -49,7 +49,8 @@ TEST(TensorTable, FindsTheTensorOfALayer) {
   for (int64_t layer = 0; layer < 3; ++layer) {
     const TensorEntry* down = table.find(TensorRole::kDown, layer);
     ASSERT_NE(down, nullptr);
-    EXPECT_THAT(down->names, ElementsAre(concat("model.layers.", layer, ".mlp.down_proj.weight")));
+    EXPECT_THAT(down->names,
+                ElementsAre(format_text("model.layers.{}.mlp.down_proj.weight", layer)));
   }
   EXPECT_EQ(table.find(TensorRole::kDown, 3), nullptr);
   EXPECT_EQ(table.find(TensorRole::kQueryBias, 0), nullptr);

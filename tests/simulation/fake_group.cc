@@ -57,15 +57,15 @@ int32_t FakeGroup::open_slots() const {
 }
 
 void FakeGroup::problem(const std::string& text) {
-  problems_.push_back(concat("group ", shape_.group, " step ", last_step_, ": ", text));
+  problems_.push_back(format_text("group {} step {}: {}", shape_.group, last_step_, text));
 }
 
 void FakeGroup::open(const OpenedSlot& opened) {
   if (opened.slot < 0 || opened.slot >= shape_.max_slots) {
-    return problem(concat("opens slot ", opened.slot));
+    return problem(format_text("opens slot {}", opened.slot));
   }
   Slot& slot = slots_[opened.slot];
-  if (slot.open) problem(concat("slot ", opened.slot, " is opened twice"));
+  if (slot.open) problem(format_text("slot {} is opened twice", opened.slot));
   slot = Slot{};
   slot.open = true;
   slot.opened = opened;
@@ -78,7 +78,7 @@ uint64_t FakeGroup::hash_at(const Slot& slot, int32_t position) {
   for (int32_t at = 0; at <= position; ++at) {
     const Cell& cell = pages_[slot.pages[at / shape_.page_tokens]][at % shape_.page_tokens];
     if (cell.before != hash) {
-      problem(concat("slot ", slot.opened.slot, " reads another's page at position ", at));
+      problem(format_text("slot {} reads another's page at position {}", slot.opened.slot, at));
       return 0;
     }
     hash = cell.after;
@@ -90,11 +90,11 @@ bool FakeGroup::compute(Slot& slot, TokenId id) {
   const int32_t position = slot.computed;
   const auto page = static_cast<size_t>(position / shape_.page_tokens);
   if (page >= slot.pages.size()) {
-    problem(concat("slot ", slot.opened.slot, " has no page for position ", position));
+    problem(format_text("slot {} has no page for position {}", slot.opened.slot, position));
     return false;
   }
   if (position >= shape_.max_model_len)
-    problem(concat("position ", position, " is past the model"));
+    problem(format_text("position {} is past the model", position));
   const uint64_t before = position == 0 ? kEmptyHash : hash_at(slot, position - 1);
   pages_[slot.pages[page]][position % shape_.page_tokens] = {before, extend_hash(before, id)};
   ++slot.computed;
@@ -117,17 +117,17 @@ StepResult FakeGroup::execute(const StepPlan& plan) {
   StepResult result;
   result.epochs = plan.epochs;
   result.step = plan.step;
-  if (plan.step != last_step_ + 1) problem(concat("follows by step ", plan.step));
+  if (plan.step != last_step_ + 1) problem(format_text("follows by step {}", plan.step));
   last_step_ = plan.step;
   const StepPart& part = plan.parts.at(0);
   for (const SlotId id : part.closed) {
-    if (!slots_[id].open) problem(concat("slot ", id, " is closed twice"));
+    if (!slots_[id].open) problem(format_text("slot {} is closed twice", id));
     slots_[id].open = false;
   }
   for (const OpenedSlot& opened : part.opened) open(opened);
   for (const PageGrant& grant : part.grants) {
     if (grant.page < 0 || grant.page >= shape_.num_pages) {
-      problem(concat("grants page ", grant.page));
+      problem(format_text("grants page {}", grant.page));
       continue;
     }
     slots_.at(grant.slot).pages.push_back(grant.page);
@@ -137,9 +137,10 @@ StepResult FakeGroup::execute(const StepPlan& plan) {
   for (const SlotId id : part.decodes) {
     Slot& slot = slots_.at(id);
     ++tokens;
-    if (!slot.open || slot.last_drawn < 0) problem(concat("slot ", id, " decodes without a draw"));
+    if (!slot.open || slot.last_drawn < 0)
+      problem(format_text("slot {} decodes without a draw", id));
     if (slot.last_draw_step > plan.wait_ids_through) {
-      problem(concat("slot ", id, " needs the ids of step ", slot.last_draw_step));
+      problem(format_text("slot {} needs the ids of step {}", id, slot.last_draw_step));
     }
     if (compute(slot, slot.last_drawn)) draws.push_back(id);
   }
@@ -147,14 +148,14 @@ StepResult FakeGroup::execute(const StepPlan& plan) {
     Slot& slot = slots_.at(chunk.slot);
     if (!slot.open || chunk.start != slot.computed || chunk.ids.empty()) {
       problem(
-          concat("slot ", chunk.slot, " starts at ", chunk.start, ", computed ", slot.computed));
+          format_text("slot {} starts at {}, computed {}", chunk.slot, chunk.start, slot.computed));
     }
     tokens += static_cast<int32_t>(chunk.ids.size());
     bool ok = true;
     for (const TokenId id : chunk.ids) ok = ok && compute(slot, id);
     if (chunk.sample && ok) draws.push_back(chunk.slot);
   }
-  if (tokens > shape_.max_batched_tokens) problem(concat("plans ", tokens, " tokens"));
+  if (tokens > shape_.max_batched_tokens) problem(format_text("plans {} tokens", tokens));
   for (const SlotId id : draws) draw(plan, id, result);
   answer_scores(part, result);
   answer_probes(plan, part);

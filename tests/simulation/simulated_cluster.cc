@@ -93,7 +93,7 @@ void SimulatedCluster::run(int steps) {
 SimulatedRequest* SimulatedCluster::find(ConnectionId connection, uint64_t tag) {
   if (connection == 0) return nullptr;  // nobody listens any more
   if (tag >= requests_.size()) {
-    problems_.push_back(concat("an effect for the unknown tag ", tag));
+    problems_.push_back(format_text("an effect for the unknown tag {}", tag));
     return nullptr;
   }
   return &requests_[tag];
@@ -121,7 +121,8 @@ void SimulatedCluster::handle(effect::Tokens& effect) {
   if (!request->accepted) problems_.push_back("tokens before the promise");
   if (answer.finishes > 0) problems_.push_back("tokens after the end");
   if (effect.first_index != static_cast<int32_t>(answer.ids.size())) {
-    problems_.push_back(concat("tokens from ", effect.first_index, " after ", answer.ids.size()));
+    problems_.push_back(
+        format_text("tokens from {} after {}", effect.first_index, answer.ids.size()));
   }
   answer.ids.insert(answer.ids.end(), effect.ids.begin(), effect.ids.end());
   answer.text += effect.text;

@@ -55,7 +55,7 @@ class Run {
     options.eos_ids = {kEos};
     options.prefix_caching = pick(0, 2) > 0;
     options.allow_probes = true;
-    options.max_num_seqs = pick(1, 8);
+    options.max_slots = pick(1, 8);
     options.max_batched_tokens = pick(4, 64);
     options.random_seed = random_();
     return options;
@@ -136,13 +136,13 @@ class Run {
   std::string check_answer(const SimulatedRequest& request, int choice) {
     const SimulatedAnswer& answer = request.answers[choice];
     if (answer.finishes != 1)
-      return concat("choice ", choice, " ended ", answer.finishes, " times");
+      return format_text("choice {} ended {} times", choice, answer.finishes);
     const std::vector<TokenId> ideal = expected_tokens(request.submit.prompt,
                                                        request.seed,
                                                        static_cast<uint32_t>(choice),
                                                        static_cast<int32_t>(answer.ids.size()),
                                                        kVocabulary);
-    if (answer.ids != ideal) return concat("choice ", choice, " differs from what it is alone");
+    if (answer.ids != ideal) return format_text("choice {} differs from what it is alone", choice);
     const auto length = static_cast<int32_t>(answer.ids.size());
     if (length > request.submit.params.max_tokens) return "longer than max_tokens";
     const bool eos = length > 0 && answer.ids.back() == kEos && !request.submit.params.ignore_eos;
@@ -166,11 +166,11 @@ class Run {
     const int32_t scores = submit.params.num_prompt_logprobs >= 0 ? length - 1 : 0;
     const int32_t said = request.prompt_logprobs;
     if (said > scores || (whole && said != scores)) {
-      return concat(said, " of ", scores, " log-probabilities of the prompt were said");
+      return format_text("{} of {} log-probabilities of the prompt were said", said, scores);
     }
     const size_t probes = request.probes.size();
     if (probes > submit.probes.size() || (whole && probes != submit.probes.size())) {
-      return concat(probes, " of ", submit.probes.size(), " probes were answered");
+      return format_text("{} of {} probes were answered", probes, submit.probes.size());
     }
     return "";
   }
@@ -181,27 +181,24 @@ class Run {
       const SimulatedRequest& request = cluster_.request(i);
       if (gone_.contains(i) || request.refused) continue;
       if (request.last_choices != 1) {
-        return concat("request ", i, " was declared over ", request.last_choices, " times");
+        return format_text("request {} was declared over {} times", i, request.last_choices);
       }
       for (int choice = 0; choice < request.submit.params.num_choices; ++choice) {
         const std::string failure = check_answer(request, choice);
-        if (!failure.empty()) return concat("request ", i, ": ", failure);
+        if (!failure.empty()) return format_text("request {}: {}", i, failure);
       }
       if (const std::string failure = check_prompt(request); !failure.empty()) {
-        return concat("request ", i, ": ", failure);
+        return format_text("request {}: {}", i, failure);
       }
     }
     const EngineStatus status = cluster_.engine().status();
-    if (status.waiting != 0) return concat(status.waiting, " still wait");
+    if (status.waiting != 0) return format_text("{} still wait", status.waiting);
     for (const EngineStatus::Group& group : status.groups) {
       if (group.pages_held != 0 || group.slots_used != 0) {
-        return concat("group ",
-                      group.group,
-                      " holds ",
-                      group.pages_held,
-                      " pages and ",
-                      group.slots_used,
-                      " slots after the end");
+        return format_text("group {} holds {} pages and {} slots after the end",
+                           group.group,
+                           group.pages_held,
+                           group.slots_used);
       }
     }
     return "";

@@ -23,25 +23,25 @@ TEST(TokenizerMemory, StaysBelowFourTimesADenseFile) {
   int id = 0;
   const std::string letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN";
   const auto add = [&](const std::string& piece) {
-    vocab += concat(vocab.empty() ? "" : ",", "\"", piece, "\":", id++);
+    vocab += format_text("{}\"{}\":{}", vocab.empty() ? "" : ",", piece, id++);
   };
   for (const char a : letters) add(std::string(1, a));
   for (const char a : letters) {
     for (const char b : letters) {
       add({a, b});
-      merges += concat(merges.empty() ? "" : ",", "\"", a, ' ', b, '"');
+      merges += format_text("{}\"{}{}{}{}", merges.empty() ? "" : ",", a, ' ', b, '"');
     }
   }
   for (const char a : letters) {
     for (const char b : letters) {
       for (const char c : letters) {
         add({a, b, c});
-        merges += concat(",\"", a, ' ', b, c, "\",\"", a, b, ' ', c, '"');
+        merges += format_text(",\"{}{}{}{}\",\"{}{}{}{}{}", a, ' ', b, c, a, b, ' ', c, '"');
       }
     }
   }
-  const std::string text =
-      concat("{\"model\":{\"type\":\"BPE\",\"vocab\":{", vocab, "},\"merges\":[", merges, "]}}");
+  const std::string text = format_text(
+      "{{\"model\":{{\"type\":\"BPE\",\"vocab\":{{{}}},\"merges\":[{}]}}}}", vocab, merges);
   const AllocationPeak peak;
   const auto tokenizer = Tokenizer::parse(text);
   ASSERT_TRUE(tokenizer.ok()) << message_of(tokenizer.status());

@@ -24,7 +24,7 @@ TEST_P(Allocation, TwoHundredDecodeStepsAllocateNothing) {
   options.tp = GetParam().tp;
   options.pp = GetParam().pp;
   options.threads = 2;
-  options.max_num_seqs = 8;
+  options.max_slots = 8;
   Progress progress;
   NoResults sink;
   auto worker = Worker::make(options, *source, *comms, progress, nullptr);
@@ -55,7 +55,7 @@ INSTANTIATE_TEST_SUITE_P(Cuts,
                          Allocation,
                          testing::Values(Cut{1, 1}, Cut{2, 1}, Cut{1, 2}),
                          [](const auto& info) {
-                           return concat("tp", info.param.tp, "_pp", info.param.pp);
+                           return format_text("tp{}_pp{}", info.param.tp, info.param.pp);
                          });
 
 }  // namespace

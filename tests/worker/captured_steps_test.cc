@@ -10,8 +10,8 @@
 namespace trireme {
 namespace {
 
-CapturedSteps recorded(int32_t max_tokens, int32_t max_slots) {
-  return {step_buckets(max_tokens), step_buckets(max_slots)};
+CapturedSteps recorded(int32_t max_batched_tokens, int32_t max_slots) {
+  return {step_buckets(max_batched_tokens), step_buckets(max_slots)};
 }
 
 TEST(CapturedSteps, AreFewAndEachStandsOnce) {

@@ -86,28 +86,23 @@ std::string write_random_checkpoint(const std::string& name,
   for (int file = 0; file < num_files; ++file) {
     const std::string file_name =
         num_files == 1 ? "model.safetensors"
-                       : concat("model-0000", file + 1, "-of-0000", num_files, ".safetensors");
+                       : format_text("model-0000{}-of-0000{}.safetensors", file + 1, num_files);
     std::string header;
     std::string data;
     for (size_t i = file; i < table.entries().size(); i += num_files) {
       const TensorEntry& entry = table.entries()[i];
       const std::string bytes = tensor_bytes(entry, static_cast<uint32_t>(i), stored);
-      const std::string shape =
-          entry.is_vector ? concat(entry.rows) : concat(entry.rows, ",", entry.columns);
-      header += concat(header.empty() ? "{" : ",",
-                       "\"",
-                       entry.names.front(),
-                       "\":{\"dtype\":\"",
-                       stored_name(stored),
-                       "\",\"shape\":[",
-                       shape,
-                       "],\"data_offsets\":[",
-                       data.size(),
-                       ",",
-                       data.size() + bytes.size(),
-                       "]}");
+      const std::string shape = entry.is_vector ? format_text("{}", entry.rows)
+                                                : format_text("{},{}", entry.rows, entry.columns);
+      header += format_text("{}\"{}\":{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
+                            header.empty() ? "{" : ",",
+                            entry.names.front(),
+                            stored_name(stored),
+                            shape,
+                            data.size(),
+                            data.size() + bytes.size());
       index +=
-          concat(index.empty() ? "" : ",", "\"", entry.names.front(), "\":\"", file_name, "\"");
+          format_text("{}\"{}\":\"{}\"", index.empty() ? "" : ",", entry.names.front(), file_name);
       data += bytes;
     }
     header += "}";
@@ -116,7 +111,8 @@ std::string write_random_checkpoint(const std::string& name,
                std::string(reinterpret_cast<const char*>(&length), 8) + header + data);
   }
   if (num_files > 1) {
-    write_file(dir / "model.safetensors.index.json", concat("{\"weight_map\":{", index, "}}"));
+    write_file(dir / "model.safetensors.index.json",
+               format_text("{{\"weight_map\":{{{}}}}}", index));
   }
   return dir;
 }

@@ -34,7 +34,7 @@ TEST(MpiComm, APeerThatNeverAnswersIsNamedAtTheDeadline) {
   pair.set_deadline(SteadyClock().now_us() + 100'000);
   pair.all_reduce(queue, Tensor(&value, DType::kFloat32, 1, 1));
   EXPECT_EQ(error_id(pair.status()), "TRI-GRP-005");
-  const std::string peer = concat("rank ", test_world().rank() + 1, " on ");
+  const std::string peer = format_text("rank {} on ", test_world().rank() + 1);
   EXPECT_NE(message_of(pair.status()).find(peer), std::string::npos) << message_of(pair.status());
   pair.all_reduce(queue, Tensor(&value, DType::kFloat32, 1, 1));  // does nothing, at once
   EXPECT_EQ(value, 1);

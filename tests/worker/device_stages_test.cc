@@ -49,7 +49,7 @@ void run_stages(const std::function<void(Stage&)>& body) {
   options.token_bytes = kMaxSlots * 4;
   std::array<std::unique_ptr<Backend>, kStages> backends;
   run_ranks(kStages, [&](int rank) {
-    auto made = make_cuda_backend({.device = rank, .max_tokens = kMaxTokens});
+    auto made = make_cuda_backend({.device = rank, .max_batched_tokens = kMaxTokens});
     ASSERT_TRUE(made.ok()) << message_of(made.status());
     backends[rank] = std::move(made).value();
     Backend& backend = *backends[rank];

@@ -28,8 +28,8 @@ class Executor : public testing::Test {
     source_ = std::make_unique<ModelSource>(std::move(source).value());
     WorkerOptions options;
     options.threads = 1;
-    options.max_num_seqs = 4;
-    options.max_num_batched_tokens = 64;
+    options.max_slots = 4;
+    options.max_batched_tokens = 64;
     options.max_model_len = 96;
     auto worker = Worker::make(options, *source_, comms_, progress_, nullptr);
     EXPECT_TRUE(worker.ok()) << message_of(worker.status());
@@ -232,7 +232,7 @@ TEST_F(Executor, ASamplingValueOutOfRangeFailsItsRequestAlone) {
 
 TEST_F(Executor, IdsBeyondTheTokenizerAreNeverDrawn) {
   WorkerOptions options = worker_->options();
-  options.drawable = 40;
+  options.vocabulary_limit = 40;
   auto worker = Worker::make(options, *source_, comms_, progress_, nullptr);
   ASSERT_TRUE(worker.ok()) << message_of(worker.status());
   Results results;
@@ -242,7 +242,7 @@ TEST_F(Executor, IdsBeyondTheTokenizerAreNeverDrawn) {
   request.new_tokens = 60;
   request.sampling.temperature = 5;
   ScriptLimits limits;
-  limits.max_tokens = 64;
+  limits.max_batched_tokens = 64;
   for (const StepPlan& plan : plan_requests({request}, limits, 1)) {
     ASSERT_TRUE((*worker)->executor().execute(plan).ok());
   }

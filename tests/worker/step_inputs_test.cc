@@ -18,7 +18,7 @@ constexpr int32_t kMaxTokens = 8;
 class Inputs : public testing::Test {
  protected:
   Inputs()
-      : backend_(make_cuda_backend({}).value()),
+      : backend_(make_cuda_backend({.max_batched_tokens = 512}).value()),
         queue_(backend_->make_queue()),
         slots_(kLimits),
         memory_(

@@ -75,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(Models,
                                          "tests/data/golden/models/qwen2-tied",
                                          "tests/data/golden/models/qwen3-qk-norm",
                                          "tests/data/golden/models/llama-rope-llama3-sharded"),
-                         [](const auto& info) { return concat("model", info.index); });
+                         [](const auto& info) { return format_text("model{}", info.index); });
 
 TEST(Loading, ATiedHeadOnOneStageIsTheEmbeddingItself) {
   auto source = open_model(TRIREME_SOURCE_DIR "/models/demo");

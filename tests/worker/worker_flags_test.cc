@@ -60,9 +60,9 @@ TEST(ChooseBackend, ADtypeThatTheBackendLacksNamesThoseItHas) {
 }
 
 TEST(ChooseBackend, AStepHasMoreTokensOnAGpu) {
-  EXPECT_EQ(chosen({}, 0)->max_num_batched_tokens, 512);
-  EXPECT_EQ(chosen({}, 1)->max_num_batched_tokens, 8192);
-  EXPECT_EQ(chosen({"--max-num-batched-tokens", "100"}, 1)->max_num_batched_tokens, 100);
+  EXPECT_EQ(chosen({}, 0)->max_batched_tokens, 512);
+  EXPECT_EQ(chosen({}, 1)->max_batched_tokens, 8192);
+  EXPECT_EQ(chosen({"--max-num-batched-tokens", "100"}, 1)->max_batched_tokens, 100);
 }
 
 TEST(ChooseBackend, TheCpuIsInvariantAndAGpuIfAsked) {

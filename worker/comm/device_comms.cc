@@ -53,7 +53,7 @@ StatusOr<std::vector<std::string>> names_of(Comm& control, int rank) {
   ASSIGN_OR_RETURN(const std::vector<RankName> all, gather_values(control, own));
   std::vector<std::string> names;
   for (const RankName& name : all) {
-    names.push_back(concat("rank ", name.rank, " on ", std::string(name.host)));
+    names.push_back(format_text("rank {} on {}", name.rank, std::string(name.host)));
   }
   return names;
 }
@@ -125,13 +125,11 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
     return ok_status();
   }
   return invalid("TRI-CUDA-018",
+                 "{} has {} ranks on one device, and {}; NCCL refuses ranks that share a device: "
+                 "give each rank a device of its own, or all of them one host",
                  part.options.name,
-                 " has ",
                  reach.ranks_per_device,
-                 " ranks on one device, and ",
-                 !reach.is_one_host ? "spans hosts" : "its devices do not all see one another",
-                 "; NCCL refuses ranks that share a device: give each rank a device of its own, or"
-                 " all of them one host");
+                 !reach.is_one_host ? "spans hosts" : "its devices do not all see one another");
 }
 
 }  // namespace

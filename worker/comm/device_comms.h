@@ -14,7 +14,7 @@
 namespace trireme {
 
 struct DeviceCommOptions {
-  int64_t residual_bytes = 0;  // of the largest step: max_tokens x hidden_size x element
+  int64_t residual_bytes = 0;  // of the largest step: max_batched_tokens x hidden_size x element
   int64_t token_bytes = 0;     // drawn ids of a step: max_slots x 4
   int64_t reduce_bytes = kCudaReduceBytes;      // of the largest piece of a sum
   int64_t exchange_bytes = kCudaExchangeBytes;  // of a piece of an all_to_all between two ranks

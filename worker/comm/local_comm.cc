@@ -247,16 +247,16 @@ void LocalComm::finish_exchange() {
 // Nothing of this rank stays posted: its memory is the caller's again.
 void LocalComm::fail(const Post& late, bool has_ended) {
   const std::string& peer = mailboxes_->peers()[peer_of(late)];
-  const std::string what = concat(mailboxes_->name(), ": ", late.operation, " with ", peer);
-  status_ = has_ended ? unavailable("TRI-GRP-004",
-                                    what,
-                                    " failed (that rank has ended); the group ends here, see that"
-                                    " rank's own last line")
-                      : timed_out("TRI-GRP-005",
-                                  what,
-                                  " was not through at the step's deadline: that rank is dead,"
-                                  " stopped or cut off; look at its last line, then start the"
-                                  " group again");
+  const std::string what = format_text("{}: {} with {}", mailboxes_->name(), late.operation, peer);
+  status_ = has_ended
+                ? unavailable("TRI-GRP-004",
+                              "{} failed (that rank has ended); the group ends here, see that "
+                              "rank's own last line",
+                              what)
+                : timed_out("TRI-GRP-005",
+                            "{} was not through at the step's deadline: that rank is dead, stopped "
+                            "or cut off; look at its last line, then start the group again",
+                            what);
   for (const auto& post : posts_) mailboxes_->withdraw(*post);
 }
 

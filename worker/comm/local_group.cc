@@ -12,7 +12,7 @@ void connect(const std::vector<std::unique_ptr<GroupComms>>& group,
              const std::vector<int>& ranks,
              const std::string& host) {
   std::vector<std::string> peers;
-  for (const int rank : ranks) peers.push_back(concat("rank ", rank, " on ", host));
+  for (const int rank : ranks) peers.push_back(format_text("rank {} on {}", rank, host));
   auto comms = LocalComm::make(name, peers);
   for (size_t i = 0; i < ranks.size(); ++i) (*group[ranks[i]]).*end = std::move(comms[i]);
 }
@@ -23,22 +23,17 @@ Status check_local_ranks(int tp, int pp, int local_ranks, int launched_ranks) {
   if (local_ranks == 1) return ok_status();
   if (launched_ranks > 1) {
     return invalid("TRI-GRP-029",
-                   "--local-ranks ",
+                   "--local-ranks {} in each of {} ranks of the launcher is not built; use one of "
+                   "the two: start this program once, or leave --local-ranks out",
                    local_ranks,
-                   " in each of ",
-                   launched_ranks,
-                   " ranks of the launcher is not built; use one of the two: start this program"
-                   " once, or leave --local-ranks out");
+                   launched_ranks);
   }
   if (local_ranks == tp * pp) return ok_status();
   return invalid("TRI-GRP-029",
-                 "--local-ranks ",
+                 "--local-ranks {}, but -tp {} x -pp {} needs {}",
                  local_ranks,
-                 ", but -tp ",
                  tp,
-                 " x -pp ",
                  pp,
-                 " needs ",
                  tp * pp);
 }
 

@@ -247,26 +247,22 @@ void MpiComm::check(int result, const char* operation, int peer) {
   char text[MPI_MAX_ERROR_STRING] = {};
   int length = 0;
   MPI_Error_string(result, text, &length);
-  status_ = unavailable("TRI-GRP-004",
-                        name_,
-                        ": ",
-                        operation,
-                        " with ",
-                        peer < 0 ? "its peers" : peers_[peer],
-                        " failed (",
-                        text,
-                        "); the group ends here, see that rank's own last line");
+  status_ =
+      unavailable("TRI-GRP-004",
+                  "{}: {} with {} failed ({}); the group ends here, see that rank's own last line",
+                  name_,
+                  operation,
+                  peer < 0 ? "its peers" : peers_[peer],
+                  text);
 }
 
 void MpiComm::fail_late(const char* operation, int peer) {
   status_ = timed_out("TRI-GRP-005",
+                      "{}: {} with {} was not through at the step's deadline: that rank is dead, "
+                      "stopped or cut off; look at its last line, then start the group again",
                       name_,
-                      ": ",
                       operation,
-                      " with ",
-                      peer < 0 ? "its peers" : peers_[peer],
-                      " was not through at the step's deadline: that rank is dead, stopped or cut"
-                      " off; look at its last line, then start the group again");
+                      peer < 0 ? "its peers" : peers_[peer]);
 }
 
 }  // namespace trireme

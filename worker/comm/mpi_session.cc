@@ -56,7 +56,7 @@ std::unique_ptr<Comm> split(int color,
   for (int member = 0; member < size; ++member) {
     int rank = 0;
     MPI_Group_translate_ranks(part_group, 1, &member, world_group, &rank);
-    peers.push_back(concat("rank ", rank, " on ", hosts[rank]));
+    peers.push_back(format_text("rank {} on {}", rank, hosts[rank]));
   }
   MPI_Group_free(&world_group);
   MPI_Group_free(&part_group);
@@ -71,9 +71,9 @@ StatusOr<std::unique_ptr<MpiSession>> MpiSession::start(int* argc, char*** argv)
   if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS ||
       provided < MPI_THREAD_FUNNELED) {
     return unavailable("TRI-GRP-002",
-                       "MPI does not start with MPI_THREAD_FUNNELED (it gives level ",
-                       provided,
-                       "); install Open MPI 4.1 or later with thread support");
+                       "MPI does not start with MPI_THREAD_FUNNELED (it gives level {}); install "
+                       "Open MPI 4.1 or later with thread support",
+                       provided);
   }
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   std::unique_ptr<MpiSession> session(new MpiSession);
@@ -92,21 +92,15 @@ MpiSession::~MpiSession() {
 Status MpiSession::check_size(int tp, int pp) const {
   if (size_ == tp * pp) return ok_status();
   return invalid("TRI-GRP-001",
-                 "the launcher started ",
+                 "the launcher started {} rank{}, but -tp {} x -pp {} needs {}; start them with: "
+                 "mpirun -np {} trireme-worker ... (under Slurm: srun --mpi=pmix -n {})",
                  size_,
-                 " rank",
                  size_ == 1 ? "" : "s",
-                 ", but -tp ",
                  tp,
-                 " x -pp ",
                  pp,
-                 " needs ",
                  tp * pp,
-                 "; start them with: mpirun -np ",
                  tp * pp,
-                 " trireme-worker ... (under Slurm: srun --mpi=pmix -n ",
-                 tp * pp,
-                 ")");
+                 tp * pp);
 }
 
 std::unique_ptr<GroupComms> MpiSession::make_group(int tp, int pp) {
@@ -126,24 +120,17 @@ std::unique_ptr<GroupComms> MpiSession::make_group(int tp, int pp) {
 }
 
 std::string describe_place(int rank, int tp, int pp, const std::string& host, int ranks_on_host) {
-  return concat("rank ",
-                rank,
-                " of ",
-                tp * pp,
-                " on ",
-                host,
-                ": stage ",
-                rank / tp,
-                " of ",
-                pp,
-                ", tensor index ",
-                rank % tp,
-                " of ",
-                tp,
-                ", ",
-                ranks_on_host,
-                ranks_on_host == 1 ? " rank" : " ranks",
-                " on this host");
+  return format_text(
+      "rank {} of {} on {}: stage {} of {}, tensor index {} of {}, {}{} on this host",
+      rank,
+      tp * pp,
+      host,
+      rank / tp,
+      pp,
+      rank % tp,
+      tp,
+      ranks_on_host,
+      ranks_on_host == 1 ? " rank" : " ranks");
 }
 
 std::string MpiSession::describe(int tp, int pp) const {
@@ -151,10 +138,10 @@ std::string MpiSession::describe(int tp, int pp) const {
   const auto first = hosts_.begin() + rank_ / tp * tp;
   const std::set<std::string> spanned(first, first + tp);
   if (spanned.size() > 1) {
-    text += concat("; warning: its tensor group spans the hosts ",
-                   join(spanned),
-                   ", every layer waits for the network: number ranks host by host"
-                   " (mpirun --map-by ppr:N:node)");
+    text += format_text(
+        "; warning: its tensor group spans the hosts {}, every layer waits for the network: number "
+        "ranks host by host (mpirun --map-by ppr:N:node)",
+        join(spanned));
   }
   return text;
 }

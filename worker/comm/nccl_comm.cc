@@ -114,10 +114,9 @@ Status NcclComm::start(Comm& control) {
   if (made != ncclSuccess) return failed(made);
   if (std::ranges::all_of(id.internal, [](char byte) { return byte == 0; })) {
     return unavailable("TRI-CUDA-014",
+                       "{}: {} could not make NCCL's id; see its own line",
                        options_.name,
-                       ": ",
-                       options_.peers[0],
-                       " could not make NCCL's id; see its own line");
+                       options_.peers[0]);
   }
   return connect(id);
 }
@@ -130,13 +129,12 @@ Status NcclComm::connect(const ncclUniqueId& id) {
   const ncclResult_t state = settle(options_.setup_limit_us);
   if (state == ncclInProgress) {
     return timed_out("TRI-CUDA-015",
+                     "{}: NCCL did not connect {} ranks within {} s; a rank died, or hosts cannot "
+                     "reach each other on the interface that NCCL chose: name one with "
+                     "--nccl-interface, and look at NCCL_DEBUG=INFO",
                      options_.name,
-                     ": NCCL did not connect ",
                      size_,
-                     " ranks within ",
-                     options_.setup_limit_us / 1'000'000,
-                     " s; a rank died, or hosts cannot reach each other on the interface that NCCL"
-                     " chose: name one with --nccl-interface, and look at NCCL_DEBUG=INFO");
+                     options_.setup_limit_us / 1'000'000);
   }
   if (state != ncclSuccess) return failed(state);
   cudaStream_t side = nullptr;
@@ -148,9 +146,9 @@ Status NcclComm::connect(const ncclUniqueId& id) {
   before_ = Event(before);
   if (error == cudaSuccess) return ok_status();
   return unavailable("TRI-CUDA-017",
-                     "the making of a queue failed while communicators were set up: ",
-                     cudaGetErrorString(error),
-                     "; look at the driver and the device with nvidia-smi -q");
+                     "the making of a queue failed while communicators were set up: {}; look at "
+                     "the driver and the device with nvidia-smi -q",
+                     cudaGetErrorString(error));
 }
 
 // An orderly end in bounded time; whatever does not end is left to the end of the process.
@@ -319,13 +317,11 @@ void NcclComm::poll() {
   if (state != ncclSuccess && state != ncclInProgress) check(state);
   if (!status_.ok() || clock_.now_us() < deadline_us_ || !is_late()) return;
   status_ = timed_out("TRI-CUDA-013",
+                      "{}: {} with {} was not through in time: one of them is dead, stopped or cut "
+                      "off; look at their last lines, then start the group again",
                       options_.name,
-                      ": ",
                       operation_,
-                      " with ",
-                      join(options_.peers),
-                      " was not through in time: one of them is dead, stopped or cut off; look at"
-                      " their last lines, then start the group again");
+                      join(options_.peers));
 }
 
 bool NcclComm::is_late() const {
@@ -335,17 +331,14 @@ bool NcclComm::is_late() const {
 }
 
 Status NcclComm::failed(ncclResult_t result) const {
-  return unavailable("TRI-CUDA-014",
-                     options_.name,
-                     ": ",
-                     operation_,
-                     " among ",
-                     join(options_.peers),
-                     " failed in NCCL: ",
-                     ncclGetErrorString(result),
-                     " (",
-                     ncclGetLastError(comm_),
-                     "); the group ends here, NCCL_DEBUG=WARN says more");
+  return unavailable(
+      "TRI-CUDA-014",
+      "{}: {} among {} failed in NCCL: {} ({}); the group ends here, NCCL_DEBUG=WARN says more",
+      options_.name,
+      operation_,
+      join(options_.peers),
+      ncclGetErrorString(result),
+      ncclGetLastError(comm_));
 }
 
 }  // namespace
@@ -362,7 +355,7 @@ StatusOr<NcclLibrary> nccl_library() {
     return invalid("TRI-CUDA-010", "this program finds no NCCL (libnccl.so.2) on this machine");
   }
   NcclLibrary library;
-  library.version = concat(number / 10000, ".", number / 100 % 100, ".", number % 100);
+  library.version = format_text("{}.{}.{}", number / 10000, number / 100 % 100, number % 100);
   Dl_info found = {};
   if (dladdr(dlsym(RTLD_DEFAULT, "ncclGetVersion"), &found) != 0 && found.dli_fname != nullptr) {
     std::error_code error;

@@ -13,10 +13,10 @@ int64_t nccl_scratch_bytes(const NcclCommOptions&, int) { return 0; }
 
 StatusOr<std::unique_ptr<Comm>> make_nccl_comm(const NcclCommOptions& options, Buffer, Comm&) {
   return invalid("TRI-CUDA-010",
-                 options.name,
-                 " needs NCCL, and this program is built without it: ranks on several hosts, or on"
-                 " devices that cannot see one another's memory, need a build with NCCL"
-                 " (-DTRIREME_CUDA=ON where nccl.h is installed)");
+                 "{} needs NCCL, and this program is built without it: ranks on several hosts, or "
+                 "on devices that cannot see one another's memory, need a build with NCCL "
+                 "(-DTRIREME_CUDA=ON where nccl.h is installed)",
+                 options.name);
 }
 
 }  // namespace trireme

@@ -99,16 +99,14 @@ Status unreachable(const std::string& own,
                    const std::string& peer,
                    const Facts& facts,
                    const std::string& why) {
-  return unavailable("TRI-CUDA-012",
-                     own,
-                     " cannot see the memory of ",
-                     peer,
-                     " (its device ",
-                     facts.device,
-                     "): ",
-                     why,
-                     "; `nvidia-smi topo -p2p r` shows which devices reach one another, and ranks"
-                     " in containers need one IPC namespace");
+  return unavailable(
+      "TRI-CUDA-012",
+      "{} cannot see the memory of {} (its device {}): {}; `nvidia-smi topo -p2p r` shows which "
+      "devices reach one another, and ranks in containers need one IPC namespace",
+      own,
+      peer,
+      facts.device,
+      why);
 }
 
 // Lets kernels and copies of this rank's device reach the peer's.

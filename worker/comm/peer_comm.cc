@@ -132,10 +132,10 @@ PeerComm::~PeerComm() {
 Status PeerComm::open_driver() {
   const auto refused = [](const char* what, cudaError_t error) {
     return unavailable("TRI-CUDA-017",
+                       "{} failed while communicators were set up: {}; look at the driver and the "
+                       "device with nvidia-smi -q",
                        what,
-                       " failed while communicators were set up: ",
-                       cudaGetErrorString(error),
-                       "; look at the driver and the device with nvidia-smi -q");
+                       cudaGetErrorString(error));
   };
   // Entry points, so that a program which only may run on a GPU needs no libcuda to start.
   constexpr unsigned kVersion = 12000;
@@ -421,13 +421,11 @@ bool PeerComm::finish_side_copies() {
 
 Status PeerComm::named_late(const char* operation, int peer) const {
   return timed_out("TRI-CUDA-013",
+                   "{}: {} with {} was not through in time: that rank is dead, stopped or behind; "
+                   "look at its last line, then start the group again",
                    options_.name,
-                   ": ",
                    operation,
-                   " with ",
-                   options_.peers[peer],
-                   " was not through in time: that rank is dead, stopped or behind; look at its"
-                   " last line, then start the group again");
+                   options_.peers[peer]);
 }
 
 }  // namespace trireme

@@ -21,12 +21,12 @@ TimeGuard::~TimeGuard() {
 void TimeGuard::run() {
   std::unique_lock lock(mutex_);
   if (changed_.wait_for(lock, limit_, [this] { return is_done_; })) return;
-  exit_rank(timed_out("TRI-GRP-003",
-                      what_,
-                      " was not over within ",
-                      static_cast<double>(limit_.count()) / 1000,
-                      " s: a peer died or cannot be reached; look at the other ranks' last"
-                      " lines and at the network between the hosts"));
+  exit_rank(
+      timed_out("TRI-GRP-003",
+                "{} was not over within {:g} s: a peer died or cannot be reached; look at the "
+                "other ranks' last lines and at the network between the hosts",
+                what_,
+                static_cast<double>(limit_.count()) / 1000));
 }
 
 }  // namespace trireme

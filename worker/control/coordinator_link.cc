@@ -160,12 +160,11 @@ Status CoordinatorLink::Control::connect() {
   set(monitor_, ZMQ_LINGER, 0);
   monitor_.connect(kMonitorEndpoint);
   if (zmq_connect(dealer_.handle(), options_.endpoint.c_str()) != 0) {
-    return invalid("TRI-GRP-015",
-                   "--coordinator ",
-                   options_.endpoint,
-                   " is no endpoint (",
-                   zmq_strerror(zmq_errno()),
-                   "); write tcp://HOST:PORT, as the coordinator prints it");
+    return invalid(
+        "TRI-GRP-015",
+        "--coordinator {} is no endpoint ({}); write tcp://HOST:PORT, as the coordinator prints it",
+        options_.endpoint,
+        zmq_strerror(zmq_errno()));
   }
   opened_us_ = clock_.now_us();
   thread_ = std::thread([this] { run(); });
@@ -218,11 +217,10 @@ void CoordinatorLink::Control::watch(TimeUs now_us) {
   if (const Status status = watchdog_.check(progress_, now_us); !status.ok()) leave(status);
   if (connected_ || now_us - opened_us_ <= options_.connect_timeout_us) return;
   leave(timed_out("TRI-GRP-017",
-                  "no connection to the coordinator at ",
+                  "no connection to the coordinator at {} within {} s; check that it runs, that "
+                  "its host and port can be reached{}",
                   options_.endpoint,
-                  " within ",
                   options_.connect_timeout_us / 1'000'000,
-                  " s; check that it runs, that its host and port can be reached",
                   options_.key ? ", and that TRIREME_WORKER_KEY is of this launch"
                                : ", and that TRIREME_WORKER_KEY is set if it is on another host"));
 }
@@ -238,10 +236,9 @@ void CoordinatorLink::Control::read_monitor() {
     if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) connected_ = true;
     if (what == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
       leave(invalid("TRI-GRP-018",
-                    "the coordinator at ",
-                    options_.endpoint,
-                    " refuses this rank's key; start the ranks with the TRIREME_WORKER_KEY of"
-                    " this launch"));
+                    "the coordinator at {} refuses this rank's key; start the ranks with the "
+                    "TRIREME_WORKER_KEY of this launch",
+                    options_.endpoint));
     }
     if (what == ZMQ_EVENT_DISCONNECTED && connected_) lost_ = true;
   }
@@ -249,10 +246,9 @@ void CoordinatorLink::Control::read_monitor() {
 
 Status CoordinatorLink::Control::connection_lost() const {
   return unavailable("TRI-GRP-013",
-                     "the connection to the coordinator at ",
-                     options_.endpoint,
-                     " is lost, and with it this group's life; it is started again by whoever"
-                     " started it");
+                     "the connection to the coordinator at {} is lost, and with it this group's "
+                     "life; it is started again by whoever started it",
+                     options_.endpoint);
 }
 
 void CoordinatorLink::Control::read_frames() {
@@ -269,7 +265,7 @@ void CoordinatorLink::Control::handle(CoordinatorMessage& message) {
   if (const auto* fence = std::get_if<Fence>(&message)) {
     if (drained_) return;
     fence_ =
-        unavailable("TRI-GRP-019", "the coordinator has ended this group's life: ", fence->cause);
+        unavailable("TRI-GRP-019", "the coordinator has ended this group's life: {}", fence->cause);
     if (!fence->drained || !started_) leave(fence_);
     leave_us_ = clock_.now_us() + kOrderlyEndUs;
     drained_ = true;
@@ -283,9 +279,9 @@ void CoordinatorLink::Control::handle(CoordinatorMessage& message) {
     if (plan->epochs != epochs_) return;  // of another life
     if (plans_.push(*plan)) return;
     leave(exhausted("TRI-GRP-020",
-                    "the coordinator has sent more than ",
-                    kMaxPlans,
-                    " plans ahead; coordinator and workers must be of one version"));
+                    "the coordinator has sent more than {} plans ahead; coordinator and workers "
+                    "must be of one version",
+                    kMaxPlans));
   }
 }
 
@@ -334,7 +330,7 @@ void CoordinatorLink::Control::leave(const Status& cause) {
   }
   exit_rank(absl::Status(
       cause.code(),
-      concat(message_of(cause), " [rank ", options_.rank, " on ", options_.host, "]")));
+      format_text("{} [rank {} on {}]", message_of(cause), options_.rank, options_.host)));
 }
 
 CoordinatorLink::CoordinatorLink(std::unique_ptr<Control> control)
@@ -358,9 +354,9 @@ StatusOr<Start> CoordinatorLink::introduce(const RankHello& hello) {
   while (!control_->starts_.pop(start)) {
     if (patience.wait()) continue;
     return timed_out("TRI-GRP-016",
-                     "the coordinator did not start this group within ",
-                     options_->start_timeout_us / 1'000'000,
-                     " s; look at the other ranks and at the coordinator's log");
+                     "the coordinator did not start this group within {} s; look at the other "
+                     "ranks and at the coordinator's log",
+                     options_->start_timeout_us / 1'000'000);
   }
   epochs_ = start.epochs;
   return start;
@@ -399,10 +395,10 @@ StatusOr<PlanSource::Next> CoordinatorLink::next(StepPlan& plan) {
 
 void CoordinatorLink::on_result(StepResult& result) {
   if (!control_->results_.push(result)) {
-    status_ = exhausted("TRI-GRP-021",
-                        "the coordinator has not taken the last ",
-                        kMaxResults,
-                        " results; the network between them is stuck");
+    status_ = exhausted(
+        "TRI-GRP-021",
+        "the coordinator has not taken the last {} results; the network between them is stuck",
+        kMaxResults);
   }
   control_->wake();
 }
@@ -414,10 +410,10 @@ void CoordinatorLink::on_probe(Probe& probe) {
   while (!control_->probes_.push(probe)) {
     control_->wake();
     if (patience.wait()) continue;
-    status_ = exhausted("TRI-GRP-022",
-                        "the coordinator has not taken ",
-                        kMaxProbes,
-                        " probes; the network between them is stuck");
+    status_ =
+        exhausted("TRI-GRP-022",
+                  "the coordinator has not taken {} probes; the network between them is stuck",
+                  kMaxProbes);
     return;
   }
   control_->wake();

@@ -16,9 +16,8 @@ StatusOr<std::unique_ptr<PlanFileReader>> PlanFileReader::open(const std::string
   reader->file_.open(path, std::ios::binary);
   if (!reader->file_) {
     return invalid("TRI-GRP-008",
-                   "cannot read the plans in ",
-                   path,
-                   "; name a file of length-prefixed step plans");
+                   "cannot read the plans in {}; name a file of length-prefixed step plans",
+                   path);
   }
   return reader;
 }
@@ -31,15 +30,13 @@ StatusOr<PlanSource::Next> PlanFileReader::next(StepPlan& plan) {
       prefix[0] | prefix[1] << 8 | prefix[2] << 16 | static_cast<uint32_t>(prefix[3]) << 24;
   const auto broken = [&](const std::string& problem) {
     return invalid("TRI-GRP-009",
+                   "{}, record {}: {}; write the file anew with this release",
                    path_,
-                   ", record ",
                    records_,
-                   ": ",
-                   problem,
-                   "; write the file anew with this release");
+                   problem);
   };
   if (file_.gcount() < 4) return broken("it ends inside a length");
-  if (bytes > kMaxRecordBytes) return broken(concat("its length of ", bytes, " is over 16 MiB"));
+  if (bytes > kMaxRecordBytes) return broken(format_text("its length of {} is over 16 MiB", bytes));
   frame_.resize(bytes);
   file_.read(frame_.data(), bytes);
   if (file_.gcount() < static_cast<std::streamsize>(bytes)) return broken("it is cut off");
@@ -63,9 +60,8 @@ Status RecordWriter::flush() {
   file_.flush();
   if (file_) return ok_status();
   return unavailable("TRI-GRP-010",
-                     "cannot write ",
-                     path_,
-                     "; check the folder, its permissions and the space left");
+                     "cannot write {}; check the folder, its permissions and the space left",
+                     path_);
 }
 
 void RecordWriter::write_frame() {

@@ -12,16 +12,14 @@ Status Watchdog::check(const Progress& progress, TimeUs now_us) {
   }
   const TimeUs limit_us = phase == Phase::kCompute ? limits_.working_us : limits_.loading_us;
   if (now_us - moved_us_ <= limit_us) return ok_status();
-  return timed_out("TRI-GRP-014",
-                   "this rank hangs: no operation ended for ",
-                   static_cast<double>(now_us - moved_us_) * 1e-6,
-                   " s (",
-                   name_of(phase),
-                   ", step ",
-                   progress.step.load(std::memory_order_relaxed),
-                   "), allowed are ",
-                   static_cast<double>(limit_us) * 1e-6,
-                   " s; it leaves its group");
+  return timed_out(
+      "TRI-GRP-014",
+      "this rank hangs: no operation ended for {:g} s ({}, step {}), allowed are {:g} s; "
+      "it leaves its group",
+      static_cast<double>(now_us - moved_us_) * 1e-6,
+      name_of(phase),
+      progress.step.load(std::memory_order_relaxed),
+      static_cast<double>(limit_us) * 1e-6);
 }
 
 }  // namespace trireme

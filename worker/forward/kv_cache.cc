@@ -21,7 +21,7 @@ StatusOr<KvCache> KvCache::reserve(Backend& backend,
 
   const int64_t wanted = request.memory_bytes > 0
                              ? request.memory_bytes / pages.page_stride
-                             : std::min(cache.pages_a_sequence() * request.max_num_seqs,
+                             : std::min(cache.pages_a_sequence() * request.max_slots,
                                         backend.cache_bytes() / pages.page_stride);
   cache.reserved_pages_ = std::max<int64_t>(wanted, 0);
   ASSIGN_OR_RETURN(cache.memory_,
@@ -50,18 +50,14 @@ int64_t KvCache::pages_a_sequence() const {
 
 Status KvCache::too_little(int64_t budget, int64_t num_pages) const {
   return exhausted("TRI-MEM-002",
+                   "{} of KV memory hold {} pages of {} tokens, but one sequence of {} tokens "
+                   "needs {} ({}); lower --max-model-len, raise --kv-memory, or use more ranks",
                    format_bytes(static_cast<double>(budget)),
-                   " of KV memory hold ",
                    num_pages,
-                   " pages of ",
                    pages_.layout.page_tokens,
-                   " tokens, but one sequence of ",
                    request_.max_model_len,
-                   " tokens needs ",
                    pages_a_sequence(),
-                   " (",
-                   format_bytes(static_cast<double>(pages_a_sequence() * pages_.page_stride)),
-                   "); lower --max-model-len, raise --kv-memory, or use more ranks");
+                   format_bytes(static_cast<double>(pages_a_sequence() * pages_.page_stride)));
 }
 
 }  // namespace trireme

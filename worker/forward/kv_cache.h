@@ -13,14 +13,14 @@ namespace trireme {
 
 struct KvCacheRequest {
   int64_t memory_bytes = 0;  // 0: choose
-  int64_t max_num_seqs = 0;
+  int64_t max_slots = 0;
   int64_t max_model_len = 0;
   bool may_shorten = false;  // fewer tokens than max_model_len may fit
 };
 
 class KvCache {
  public:
-  // Addresses for as many pages as `memory_bytes` holds; without a figure for max_num_seqs
+  // Addresses for as many pages as `memory_bytes` holds; without a figure for max_slots
   // sequences of max_model_len, but no more than the backend could give to caches now.
   static StatusOr<KvCache> reserve(Backend& backend,
                                    const ShardSpec& shard,

@@ -19,7 +19,7 @@ StatusOr<Lane> Lane::make(Backend& backend,
                           const ShardSpec& shard,
                           Comm& tensor_comm,
                           const LaneLimits& limits) {
-  const int64_t max_tokens = limits.max_tokens;
+  const int64_t max_batched_tokens = limits.max_batched_tokens;
   const int64_t max_head_rows = limits.max_head_rows;
   Lane lane;
   lane.queue = backend.make_queue();
@@ -35,12 +35,12 @@ StatusOr<Lane> Lane::make(Backend& backend,
     int64_t rows;
     int64_t columns;
   } wanted[] = {
-      {lane.normed, types.input, max_tokens, config.hidden_size},
-      {lane.qkv, types.wide, max_tokens, qkv_width},
-      {lane.query, types.wide, max_tokens, query_width},
-      {lane.context, types.input, max_tokens, query_width},
-      {lane.gated, types.input, max_tokens, mlp_width},
-      {lane.delta, types.residual, max_tokens, config.hidden_size},
+      {lane.normed, types.input, max_batched_tokens, config.hidden_size},
+      {lane.qkv, types.wide, max_batched_tokens, qkv_width},
+      {lane.query, types.wide, max_batched_tokens, query_width},
+      {lane.context, types.input, max_batched_tokens, query_width},
+      {lane.gated, types.input, max_batched_tokens, mlp_width},
+      {lane.delta, types.residual, max_batched_tokens, config.hidden_size},
       {lane.head_rows, types.residual, max_head_rows, config.hidden_size},
       {lane.head_normed, types.input, max_head_rows, config.hidden_size},
   };
@@ -48,7 +48,7 @@ StatusOr<Lane> Lane::make(Backend& backend,
     ASSIGN_OR_RETURN(part.view, lane.add_matrix(backend, part.dtype, part.rows, part.columns));
   }
   const int64_t plan_bytes = backend.attention_plan_bytes(
-      static_cast<int32_t>(max_tokens), static_cast<int32_t>(limits.max_segments));
+      static_cast<int32_t>(max_batched_tokens), static_cast<int32_t>(limits.max_segments));
   for (size_t i = 0; i < limits.num_attention_plans; ++i) {
     if (plan_bytes == 0) {
       lane.attention_plans.push_back({});
@@ -59,7 +59,7 @@ StatusOr<Lane> Lane::make(Backend& backend,
     lane.memory.push_back(std::move(buffer));
   }
 
-  const int64_t rows = std::max(max_tokens, max_head_rows);
+  const int64_t rows = std::max(max_batched_tokens, max_head_rows);
   const int64_t max_k = std::max({config.hidden_size, query_width, mlp_width});
   const int64_t max_n =
       std::max({qkv_width, 2 * mlp_width, config.hidden_size, config.vocabulary_size});

@@ -13,7 +13,7 @@
 namespace trireme {
 
 struct LaneLimits {
-  int64_t max_tokens = 0;
+  int64_t max_batched_tokens = 0;
   int64_t max_segments = 0;
   int64_t max_head_rows = 0;
   size_t num_attention_plans = 1;

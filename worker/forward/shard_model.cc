@@ -168,7 +168,7 @@ void ShardModel::head(
   progress.bump();
 }
 
-void ShardModel::tune(Lane& lane, int64_t max_tokens, Progress& progress) const {
+void ShardModel::tune(Lane& lane, int64_t max_batched_tokens, Progress& progress) const {
   if (weights_.layers.empty()) return;
   constexpr size_t kMostLayers = 8;  // weights of several layers, so that none stays in a cache
   const size_t num_layers = std::min(weights_.layers.size(), kMostLayers);
@@ -192,8 +192,8 @@ void ShardModel::tune(Lane& lane, int64_t max_tokens, Progress& progress) const 
     for (size_t i = 0; i < num_layers; ++i) {
       weights.push_back((weights_.layers[i].*matmul.weight).get());
     }
-    for (int64_t rows = 1; rows < 2 * max_tokens; rows *= 2) {
-      const int64_t used = std::min(rows, max_tokens);
+    for (int64_t rows = 1; rows < 2 * max_batched_tokens; rows *= 2) {
+      const int64_t used = std::min(rows, max_batched_tokens);
       backend_->tune_linear(*lane.queue,
                             lane.workspace,
                             matmul.x.first_rows(used),

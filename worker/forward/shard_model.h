@@ -49,8 +49,8 @@ class ShardModel {
   void head(
       Lane& lane, Tensor residual, const int32_t* rows, Tensor logits, Progress& progress) const;
 
-  // Tries the ways of each of a layer's matmuls, for steps of up to `max_tokens` rows.
-  void tune(Lane& lane, int64_t max_tokens, Progress& progress) const;
+  // Tries the ways of each of a layer's matmuls, for steps of up to `max_batched_tokens` rows.
+  void tune(Lane& lane, int64_t max_batched_tokens, Progress& progress) const;
 
   // Attention plans that a lane holds.
   size_t num_attention_classes() const { return class_layer_.size(); }

@@ -175,9 +175,9 @@ StatusOr<HostTensor> WeightLoader::read(const TensorEntry& entry) {
   const StoredTensor* const source = stored(entry);
   if (source == nullptr) {
     return invalid("TRI-GRP-006",
-                   "the checkpoint lost the tensor ",
-                   entry.names.front(),
-                   " after it was checked; was the folder changed while loading?");
+                   "the checkpoint lost the tensor {} after it was checked; was the folder changed "
+                   "while loading?",
+                   entry.names.front());
   }
   HostTensor part;
   part.slice = shard_.slice(entry);

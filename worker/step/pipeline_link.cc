@@ -10,23 +10,26 @@ constexpr int kTokenTag = 0;
 
 }  // namespace
 
-StatusOr<ResidualRing> ResidualRing::make(
-    Backend& backend, Comm& pipeline, Queue& queue, int64_t max_tokens, int64_t hidden_size) {
+StatusOr<ResidualRing> ResidualRing::make(Backend& backend,
+                                          Comm& pipeline,
+                                          Queue& queue,
+                                          int64_t max_batched_tokens,
+                                          int64_t hidden_size) {
   ResidualRing ring(pipeline);
   const int depth = pipeline.size() == 1 ? 1 : pipeline.size() + 1;
   const DType dtype = backend.types().residual;
   for (int i = 0; i < depth; ++i) {
     const int64_t stride = aligned(hidden_size, backend.types().row_alignment);
     ASSIGN_OR_RETURN(Buffer buffer,
-                     backend.allocate(max_tokens * stride * size_of(dtype), "residuals"));
+                     backend.allocate(max_batched_tokens * stride * size_of(dtype), "residuals"));
     Entry entry;
-    entry.tensor = buffer.as(dtype, max_tokens, hidden_size);
+    entry.tensor = buffer.as(dtype, max_batched_tokens, hidden_size);
     entry.tensor.row_stride = stride;
     ring.memory_.push_back(std::move(buffer));
     ring.entries_.push_back(entry);
   }
   if (pipeline.is_ordered()) return ring;
-  for (size_t i = 0; i < ring.entries_.size(); ++i) ring.post_receive(queue, i, max_tokens);
+  for (size_t i = 0; i < ring.entries_.size(); ++i) ring.post_receive(queue, i, max_batched_tokens);
   return ring;
 }
 

@@ -19,8 +19,11 @@ namespace trireme {
 // its step begins.
 class ResidualRing {
  public:
-  static StatusOr<ResidualRing> make(
-      Backend& backend, Comm& pipeline, Queue& queue, int64_t max_tokens, int64_t hidden_size);
+  static StatusOr<ResidualRing> make(Backend& backend,
+                                     Comm& pipeline,
+                                     Queue& queue,
+                                     int64_t max_batched_tokens,
+                                     int64_t hidden_size);
 
   // The residual of the next step that has tokens: empty on the first stage, elsewhere what the
   // stage before has sent. Waits for it.

@@ -30,15 +30,15 @@ std::span<const std::byte> bytes_of(const T* values, int64_t count) {
 
 }  // namespace
 
-Sampler::Sampler(Backend& backend, const ShardModel& model, Comm& comm, int64_t drawable)
-    : backend_(&backend), model_(&model), comm_(&comm), drawable_(drawable) {}
+Sampler::Sampler(Backend& backend, const ShardModel& model, Comm& comm, int64_t vocabulary_limit)
+    : backend_(&backend), model_(&model), comm_(&comm), vocabulary_limit_(vocabulary_limit) {}
 
 StatusOr<Sampler> Sampler::make(Backend& backend,
                                 const ShardModel& model,
                                 Comm& tensor_comm,
                                 int32_t max_slots,
-                                int64_t drawable) {
-  Sampler sampler(backend, model, tensor_comm, drawable);
+                                int64_t vocabulary_limit) {
+  Sampler sampler(backend, model, tensor_comm, vocabulary_limit);
   RETURN_IF_ERROR(sampler.allocate(std::max({max_slots, kHeadRows, kWholeRows})));
   return sampler;
 }
@@ -113,7 +113,7 @@ void Sampler::draw_by_shard(
     const SamplingRow* const rows = step.sampling.data() + begin;
     const Tensor logits = logits_.first_rows(std::min(kHeadRows, count - begin));
     model_->head(lane, residual, step.sampled_rows.data() + begin, logits, progress);
-    backend_->adjust_logits(*lane.queue, lane.workspace, logits, first_id, drawable_, rows);
+    backend_->adjust_logits(*lane.queue, lane.workspace, logits, first_id, vocabulary_limit_, rows);
     backend_->draw_shard(*lane.queue, lane.workspace, logits, first_id, rows, own_ + begin);
     progress.bump();
   }
@@ -150,7 +150,7 @@ void Sampler::draw_whole(Lane& lane,
     const SamplingRow* const rows = step.sampling.data() + first_row + first;
     const Tensor adjusted = whole_adjusted_.first_rows(raw.rows);
     backend_->gather_rows(queue, raw, nullptr, adjusted);
-    backend_->adjust_logits(queue, lane.workspace, adjusted, 0, drawable_, rows);
+    backend_->adjust_logits(queue, lane.workspace, adjusted, 0, vocabulary_limit_, rows);
     backend_->draw_whole(queue, lane.workspace, adjusted, rows, own_ + first);
   }
   progress.bump();

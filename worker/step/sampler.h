@@ -40,12 +40,13 @@ class Sampler {
   static constexpr int32_t kHeadRows = 64;
   static constexpr int32_t kWholeRows = 16;
 
-  // `drawable`: ids at or above it are never drawn (the tokenizer's size, or the vocabulary).
+  // `vocabulary_limit`: ids at or above it are never drawn (the tokenizer's size, or the
+  // vocabulary).
   static StatusOr<Sampler> make(Backend& backend,
                                 const ShardModel& model,
                                 Comm& tensor_comm,
                                 int32_t max_slots,
-                                int64_t drawable);
+                                int64_t vocabulary_limit);
 
   // Enqueues the draws of the step's sampled rows: `num_by_shard` rows (padding included), then one
   // for each of `whole`.
@@ -97,7 +98,7 @@ class Sampler {
     int64_t offset = 0;
   };
 
-  Sampler(Backend& backend, const ShardModel& model, Comm& comm, int64_t drawable);
+  Sampler(Backend& backend, const ShardModel& model, Comm& comm, int64_t vocabulary_limit);
   Status allocate(int32_t max_slots);
   void draw_by_shard(
       Lane& lane, Tensor residual, const StepArrays& step, int32_t count, Progress& progress);
@@ -126,7 +127,7 @@ class Sampler {
   Backend* backend_;
   const ShardModel* model_;
   Comm* comm_;
-  int64_t drawable_;
+  int64_t vocabulary_limit_;
 
   std::vector<Buffer> memory_;
   Tensor logits_;                // [kHeadRows, local vocabulary]

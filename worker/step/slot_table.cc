@@ -47,39 +47,32 @@ Status SlotTable::close(SlotId slot) {
 Status SlotTable::open(const OpenedSlot& opened) {
   if (!in_range(opened.slot)) {
     return invalid("TRI-STEP-001",
-                   "the plan opens slot ",
+                   "the plan opens slot {}, this group has 0 to {}",
                    opened.slot,
-                   ", this group has 0 to ",
                    limits_.max_slots - 1);
   }
   Slot& slot = slots_[opened.slot];
   if (slot.open) {
-    return invalid("TRI-STEP-002", "the plan opens slot ", opened.slot, ", which is open");
+    return invalid("TRI-STEP-002", "the plan opens slot {}, which is open", opened.slot);
   }
   if (opened.computed < 0 || opened.num_prompt < 0 || opened.num_emitted < 0 ||
       opened.computed > limits_.max_model_len || opened.num_prompt > limits_.max_model_len) {
-    return invalid("TRI-STEP-012",
-                   "slot ",
-                   opened.slot,
-                   " opens with ",
-                   opened.computed,
-                   " computed, ",
-                   opened.num_prompt,
-                   " prompt and ",
-                   opened.num_emitted,
-                   " emitted tokens; allowed are 0 to ",
-                   limits_.max_model_len);
+    return invalid(
+        "TRI-STEP-012",
+        "slot {} opens with {} computed, {} prompt and {} emitted tokens; allowed are 0 to {}",
+        opened.slot,
+        opened.computed,
+        opened.num_prompt,
+        opened.num_emitted,
+        limits_.max_model_len);
   }
   const bool keeps_history = limits_.draws && opened.sampling.needs_history();
   if (keeps_history && static_cast<int32_t>(opened.history.size()) != opened.computed) {
     return invalid("TRI-STEP-013",
-                   "slot ",
+                   "slot {} has penalties and {} computed tokens, but the plan names {} of them",
                    opened.slot,
-                   " has penalties and ",
                    opened.computed,
-                   " computed tokens, but the plan names ",
-                   opened.history.size(),
-                   " of them");
+                   opened.history.size());
   }
 
   slot.open = true;
@@ -103,21 +96,17 @@ Status SlotTable::grant(const PageGrant& grant) {
   RETURN_IF_ERROR(check_open(grant.slot, "granted a page"));
   if (grant.page < 0 || grant.page >= limits_.num_pages) {
     return invalid("TRI-STEP-004",
-                   "the plan grants page ",
+                   "the plan grants page {}, this group has 0 to {}",
                    grant.page,
-                   ", this group has 0 to ",
                    limits_.num_pages - 1);
   }
   Slot& slot = slots_[grant.slot];
   if (slot.num_pages == stride_) {
     return invalid("TRI-STEP-005",
-                   "slot ",
+                   "slot {} is granted more than the {} pages of a sequence of {} tokens",
                    grant.slot,
-                   " is granted more than the ",
                    stride_,
-                   " pages of a sequence of ",
-                   limits_.max_model_len,
-                   " tokens");
+                   limits_.max_model_len);
   }
   const int32_t index = grant.slot * stride_ + slot.num_pages++;
   page_table_[index] = grant.page;
@@ -129,9 +118,8 @@ Status SlotTable::check_copy(const PageCopy& copy) const {
   for (const PageId page : {copy.from, copy.to}) {
     if (page < 0 || page >= limits_.num_pages) {
       return invalid("TRI-STEP-004",
-                     "the plan copies page ",
+                     "the plan copies page {}, this group has 0 to {}",
                      page,
-                     ", this group has 0 to ",
                      limits_.num_pages - 1);
     }
   }
@@ -143,15 +131,13 @@ Status SlotTable::advance_chunk(const Chunk& chunk) {
   Slot& slot = slots_[chunk.slot];
   if (chunk.start != slot.computed) {
     return invalid("TRI-STEP-006",
-                   "the plan's chunk for slot ",
+                   "the plan's chunk for slot {} starts at {}, the slot stands at {}",
                    chunk.slot,
-                   " starts at ",
                    chunk.start,
-                   ", the slot stands at ",
                    slot.computed);
   }
   if (chunk.ids.empty()) {
-    return invalid("TRI-STEP-006", "the plan's chunk for slot ", chunk.slot, " has no tokens");
+    return invalid("TRI-STEP-006", "the plan's chunk for slot {} has no tokens", chunk.slot);
   }
   const int32_t count = static_cast<int32_t>(
       std::min<size_t>(chunk.ids.size(), static_cast<size_t>(limits_.max_model_len) + 1));
@@ -167,9 +153,9 @@ Status SlotTable::advance_decode(SlotId id) {
   Slot& slot = slots_[id];
   if (!slot.has_drawn) {
     return invalid("TRI-STEP-009",
-                   "the plan decodes slot ",
-                   id,
-                   ", whose last token was not drawn; it needs a chunk that samples first");
+                   "the plan decodes slot {}, whose last token was not drawn; it needs a chunk "
+                   "that samples first",
+                   id);
   }
   RETURN_IF_ERROR(check_room(slot, id, 1));
   ++slot.computed;
@@ -214,16 +200,11 @@ bool SlotTable::draws_whole(SlotId id) const {
 
 Status SlotTable::check_open(SlotId slot, const char* what) const {
   if (!in_range(slot)) {
-    return invalid("TRI-STEP-001",
-                   "slot ",
-                   slot,
-                   " is ",
-                   what,
-                   ", this group has 0 to ",
-                   limits_.max_slots - 1);
+    return invalid(
+        "TRI-STEP-001", "slot {} is {}, this group has 0 to {}", slot, what, limits_.max_slots - 1);
   }
   if (!slots_[slot].open) {
-    return invalid("TRI-STEP-003", "slot ", slot, " is ", what, ", but it is not open");
+    return invalid("TRI-STEP-003", "slot {} is {}, but it is not open", slot, what);
   }
   return ok_status();
 }
@@ -231,23 +212,18 @@ Status SlotTable::check_open(SlotId slot, const char* what) const {
 Status SlotTable::check_room(const Slot& slot, SlotId id, int32_t count) const {
   if (count > limits_.max_model_len - slot.computed) {
     return invalid("TRI-STEP-007",
-                   "slot ",
+                   "slot {} would grow from {} by {} tokens, over the maximal length of {}",
                    id,
-                   " would grow from ",
                    slot.computed,
-                   " by ",
                    count,
-                   " tokens, over the maximal length of ",
                    limits_.max_model_len);
   }
   const int64_t granted = int64_t{slot.num_pages} * limits_.page_tokens;
   if (slot.computed + count > granted) {
     return invalid("TRI-STEP-010",
-                   "slot ",
+                   "slot {} would hold {} tokens, but its pages hold {}",
                    id,
-                   " would hold ",
                    slot.computed + count,
-                   " tokens, but its pages hold ",
                    granted);
   }
   return ok_status();
@@ -264,13 +240,11 @@ void SlotTable::check_ids(SlotId slot, std::span<const TokenId> ids, const char*
   for (const TokenId id : ids) {
     if (id >= 0 && id < limits_.vocabulary) continue;
     fail(slot,
-         concat("TRI-STEP-011: the ",
-                what,
-                " holds token id ",
-                id,
-                ", the model's vocabulary has 0 to ",
-                limits_.vocabulary - 1,
-                "; send ids of this model's tokenizer"));
+         format_text("TRI-STEP-011: the {} holds token id {}, the model's vocabulary has 0 to {}; "
+                     "send ids of this model's tokenizer",
+                     what,
+                     id,
+                     limits_.vocabulary - 1));
     return;
   }
 }
@@ -295,19 +269,15 @@ void SlotTable::check_sampling(SlotId slot, const SamplingParams& sampling) {
   for (const TokenId id : sampling.end_ids) good = good && id >= 0 && id < limits_.vocabulary;
   if (good) return;
   fail(slot,
-       concat("TRI-STEP-014: a sampling value is out of range (temperature ",
-              sampling.temperature,
-              ", top_k ",
-              sampling.top_k,
-              ", top_p ",
-              sampling.top_p,
-              ", logprobs ",
-              sampling.num_logprobs,
-              ", ",
-              sampling.logit_bias.size(),
-              " entries of logit_bias, at most ",
-              SlotState::kMaxBias,
-              ", or an id of logit_bias or stop_token_ids beyond the vocabulary)"));
+       format_text("TRI-STEP-014: a sampling value is out of range (temperature {:g}, top_k {}, "
+                   "top_p {:g}, logprobs {}, {} entries of logit_bias, at most {}, or an id of "
+                   "logit_bias or stop_token_ids beyond the vocabulary)",
+                   sampling.temperature,
+                   sampling.top_k,
+                   sampling.top_p,
+                   sampling.num_logprobs,
+                   sampling.logit_bias.size(),
+                   SlotState::kMaxBias));
 }
 
 }  // namespace trireme

@@ -28,7 +28,7 @@ class Cutter {
 int64_t cut(StepArrays& record, std::byte* base, const StepArrayLimits& limits) {
   Cutter cutter(base);
   for (auto* rows : {&record.token_ids, &record.positions, &record.slots, &record.places}) {
-    *rows = cutter.take<int32_t>(limits.max_tokens);
+    *rows = cutter.take<int32_t>(limits.max_batched_tokens);
   }
   record.segment_starts = cutter.take<int32_t>(int64_t{limits.max_slots} + 1);
   for (auto* rows : {&record.sampled_rows, &record.sampled_slots, &record.sampled_places}) {

@@ -11,7 +11,7 @@
 namespace trireme {
 
 struct StepArrayLimits {
-  int32_t max_tokens = 0;
+  int32_t max_batched_tokens = 0;
   int32_t max_slots = 0;    // sampled rows and segments
   int32_t max_changes = 0;  // of the page table
 };
@@ -23,8 +23,8 @@ class StepArrays {
   StepArrays(std::byte* base, const StepArrayLimits& limits);
   static int64_t bytes(const StepArrayLimits& limits);
 
-  // [max_tokens] of each row: its id (-1: the slot's drawn one), position, slot (-1: padding), and
-  // where its id stands in the slot's history (-1: not kept).
+  // [max_batched_tokens] of each row: its id (-1: the slot's drawn one), position, slot (-1:
+  // padding), and where its id stands in the slot's history (-1: not kept).
   std::span<int32_t> token_ids;
   std::span<int32_t> positions;
   std::span<int32_t> slots;

@@ -54,7 +54,7 @@ Status StepExecutor::allocate() {
                    SlotState::make(backend_, limits_.max_slots, limits_.max_model_len, is_last()));
   memory_ = std::make_unique<SlotState>(std::move(memory));
   ASSIGN_OR_RETURN(StepInputs inputs,
-                   StepInputs::make(backend_, limits_.max_tokens, slots_, depth));
+                   StepInputs::make(backend_, limits_.max_batched_tokens, slots_, depth));
   inputs_ = std::make_unique<StepInputs>(std::move(inputs));
   ASSIGN_OR_RETURN(
       Lane lane,
@@ -63,7 +63,8 @@ Status StepExecutor::allocate() {
   lane_ = std::make_unique<Lane>(std::move(lane));
   ASSIGN_OR_RETURN(
       ResidualRing ring,
-      ResidualRing::make(backend_, *comms_.pipeline, *lane_->queue, limits_.max_tokens, hidden));
+      ResidualRing::make(
+          backend_, *comms_.pipeline, *lane_->queue, limits_.max_batched_tokens, hidden));
   residuals_ = std::make_unique<ResidualRing>(std::move(ring));
   ASSIGN_OR_RETURN(TokenReturn token_return,
                    TokenReturn::make(backend_, *comms_.tokens, limits_.max_slots));
@@ -71,7 +72,8 @@ Status StepExecutor::allocate() {
   if (is_last()) {
     ASSIGN_OR_RETURN(
         Sampler sampler,
-        Sampler::make(backend_, model_, *comms_.tensor, limits_.max_slots, limits_.drawable));
+        Sampler::make(
+            backend_, model_, *comms_.tensor, limits_.max_slots, limits_.vocabulary_limit));
     sampler_ = std::make_unique<Sampler>(std::move(sampler));
   }
   ASSIGN_OR_RETURN(
@@ -81,7 +83,7 @@ Status StepExecutor::allocate() {
   answers_ = std::make_unique<StepResults>(std::move(answers));
   ASSIGN_OR_RETURN(
       recorded_residual_,
-      lane_->add_matrix(backend_, backend_.types().residual, limits_.max_tokens, hidden));
+      lane_->add_matrix(backend_, backend_.types().residual, limits_.max_batched_tokens, hidden));
   ASSIGN_OR_RETURN(small_, backend_.allocate(kSmallIds * 4, "short lists"));
   ASSIGN_OR_RETURN(StepProbes probes, StepProbes::make(backend_, model_, comms_.tensor_index));
   probes_ = std::make_unique<StepProbes>(std::move(probes));
@@ -93,7 +95,7 @@ Status StepExecutor::warm_up() {
   if (limits_.recorded.keys().empty()) return ok_status();
   // Once: what libraries take for the largest step, they take now.
   const int32_t most_rows = limits_.recorded.keys().back().num_rows;
-  RETURN_IF_ERROR(run_padding({limits_.max_tokens, most_rows, true}));
+  RETURN_IF_ERROR(run_padding({limits_.max_batched_tokens, most_rows, true}));
   for (const StepKey& key : limits_.recorded.keys()) {
     for (int run = 0; run < 2; ++run) RETURN_IF_ERROR(run_padding(key));  // the second is recorded
   }
@@ -169,11 +171,10 @@ Status StepExecutor::poll() {
   }
   RETURN_IF_ERROR(blame_peer());
   return timed_out("TRI-STEP-024",
-                   "the device did not finish step ",
+                   "the device did not finish step {} within {} s; look at the other ranks' last "
+                   "lines and at the device",
                    answers_->oldest().step,
-                   " within ",
-                   limits_.step_timeout_us / 1'000'000,
-                   " s; look at the other ranks' last lines and at the device");
+                   limits_.step_timeout_us / 1'000'000);
 }
 
 Status StepExecutor::drain() {
@@ -194,30 +195,24 @@ Status StepExecutor::finish() {
 Status StepExecutor::check_plan(const StepPlan& plan) const {
   if (plan.step != last_step_ + 1) {
     return invalid("TRI-STEP-016",
-                   "the plan of step ",
+                   "the plan of step {} came after step {}; steps come one by one",
                    plan.step,
-                   " came after step ",
-                   last_step_,
-                   "; steps come one by one");
+                   last_step_);
   }
   if (plan.parts.size() != 1 || plan.late || !plan.parts[0].verifies.empty()) {
     return invalid("TRI-STEP-017",
-                   "the plan of step ",
+                   "the plan of step {} has {} parts{}; this worker runs one part, without late "
+                   "masks and speculation: coordinator and workers must be of one version",
                    plan.step,
-                   " has ",
                    plan.parts.size(),
-                   " parts",
-                   plan.late ? ", is late" : "",
-                   "; this worker runs one part, without late masks and speculation: coordinator"
-                   " and workers must be of one version");
+                   plan.late ? ", is late" : "");
   }
   if (plan.wait_ids_through < 0 || plan.wait_ids_through >= plan.step) {
-    return invalid("TRI-STEP-018",
-                   "the plan of step ",
-                   plan.step,
-                   " waits for the ids of step ",
-                   plan.wait_ids_through,
-                   "; it can wait for earlier steps only");
+    return invalid(
+        "TRI-STEP-018",
+        "the plan of step {} waits for the ids of step {}; it can wait for earlier steps only",
+        plan.step,
+        plan.wait_ids_through);
   }
   return ok_status();
 }
@@ -235,13 +230,11 @@ Status StepExecutor::update_slots(const StepPlan& plan) {
     if (cut_.pp() == 1 || !slots_.is_open(slot)) continue;
     if (slots_[slot].ids_step <= plan.wait_ids_through) continue;
     return invalid("TRI-STEP-019",
-                   "the plan of step ",
+                   "the plan of step {} decodes slot {}, whose id is drawn in step {}, but waits "
+                   "only for step {}",
                    plan.step,
-                   " decodes slot ",
                    slot,
-                   ", whose id is drawn in step ",
                    slots_[slot].ids_step,
-                   ", but waits only for step ",
                    plan.wait_ids_through);
   }
   return ok_status();
@@ -270,24 +263,21 @@ Status StepExecutor::check_asked(const StepPart& part) {
   for (const ScoreRequest& score : part.scores) {
     const int32_t row = inputs_->row_of(score.slot, score.position);
     if (row < 0) {
-      return invalid("TRI-STEP-020",
-                     "the plan asks for a score at position ",
-                     score.position,
-                     " of slot ",
-                     score.slot,
-                     ", which the step does not compute");
+      return invalid(
+          "TRI-STEP-020",
+          "the plan asks for a score at position {} of slot {}, which the step does not compute",
+          score.position,
+          score.slot);
     }
     if (score.next_id < 0 || score.next_id >= vocabulary || score.num_top < 0 ||
         score.num_top > kMaxLogprobs) {
       slots_.fail(score.slot,
-                  concat("TRI-STEP-021: a score of token id ",
-                         score.next_id,
-                         " with the top ",
-                         score.num_top,
-                         "; ids are 0 to ",
-                         vocabulary - 1,
-                         ", the top 0 to ",
-                         kMaxLogprobs));
+                  format_text("TRI-STEP-021: a score of token id {} with the top {}; ids are 0 to "
+                              "{}, the top 0 to {}",
+                              score.next_id,
+                              score.num_top,
+                              vocabulary - 1,
+                              kMaxLogprobs));
       continue;
     }
     score_rows_.push_back({row, score});
@@ -336,7 +326,7 @@ StepKey StepExecutor::step_key(const StepPlan& plan, const PendingStep& pending)
   const GraphKey& named = plan.graph_key;
   const StepPart& part = plan.parts[0];
   const bool fits = named.token_bucket >= inputs_->batch().num_tokens &&
-                    named.token_bucket <= limits_.max_tokens &&
+                    named.token_bucket <= limits_.max_batched_tokens &&
                     named.row_bucket >= static_cast<int32_t>(pending.rows.size()) &&
                     named.row_bucket <= limits_.max_slots;
   const bool is_plain = part.scores.empty() && part.probes.empty() && pending.whole().empty() &&

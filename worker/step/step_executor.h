@@ -40,7 +40,7 @@ class StepExecutor {
                                                       Progress& progress);
 
   // Finds the fastest ways of this rank's matmuls.
-  void tune() { model_.tune(*lane_, limits_.max_tokens, progress_); }
+  void tune() { model_.tune(*lane_, limits_.max_batched_tokens, progress_); }
   // Records the steps of limits.recorded, by running each with nothing but padding, which touches
   // no page; runs the largest step as well. Collective over the group, before begin().
   Status warm_up();

@@ -12,21 +12,21 @@ constexpr TokenId kNoToken = std::numeric_limits<TokenId>::max();
 
 }  // namespace
 
-StepInputs::StepInputs(Backend& backend, int32_t max_tokens, int32_t max_slots)
+StepInputs::StepInputs(Backend& backend, int32_t max_batched_tokens, int32_t max_slots)
     : backend_(&backend), copies_(backend.make_queue()), segments_(max_slots) {
-  limits_.max_tokens = max_tokens;
+  limits_.max_batched_tokens = max_batched_tokens;
   limits_.max_slots = max_slots;
 }
 
 StatusOr<StepInputs> StepInputs::make(Backend& backend,
-                                      int32_t max_tokens,
+                                      int32_t max_batched_tokens,
                                       const SlotTable& slots,
                                       int32_t depth) {
   const int32_t max_slots = slots.limits().max_slots;
-  StepInputs inputs(backend, max_tokens, max_slots);
+  StepInputs inputs(backend, max_batched_tokens, max_slots);
   // A page for each decode, those of all chunks, and a whole cached prompt; more go by themselves.
   inputs.limits_.max_changes =
-      2 * max_slots + max_tokens / slots.limits().page_tokens + slots.page_table_stride();
+      2 * max_slots + max_batched_tokens / slots.limits().page_tokens + slots.page_table_stride();
   inputs.record_bytes_ = StepArrays::bytes(inputs.limits_);
   inputs.draws_.reserve(max_slots);
   inputs.whole_draws_.reserve(max_slots);
@@ -115,16 +115,15 @@ Status StepInputs::add_rows(const StepPart& part, SlotTable& slots) {
 
 Status StepInputs::add_segment(SlotId slot, int32_t start, int32_t count) {
   const int32_t row = batch_.num_tokens;
-  if (count > limits_.max_tokens - row) {
+  if (count > limits_.max_batched_tokens - row) {
     return invalid("TRI-STEP-008",
-                   "the plan of step ",
+                   "the plan of step {} has more than the {} tokens of --max-num-batched-tokens; "
+                   "give coordinator and workers one value",
                    step_,
-                   " has more than the ",
-                   limits_.max_tokens,
-                   " tokens of --max-num-batched-tokens; give coordinator and workers one value");
+                   limits_.max_batched_tokens);
   }
   if (segments_[slot].step == step_) {
-    return invalid("TRI-STEP-015", "the plan of step ", step_, " runs slot ", slot, " twice");
+    return invalid("TRI-STEP-015", "the plan of step {} runs slot {} twice", step_, slot);
   }
   segments_[slot] = {step_, row, start, count};
   record_.segment_starts[num_segments_++] = row;

@@ -28,7 +28,7 @@ class StepInputs {
  public:
   // `depth`: how many steps may be under way.
   static StatusOr<StepInputs> make(Backend& backend,
-                                   int32_t max_tokens,
+                                   int32_t max_batched_tokens,
                                    const SlotTable& slots,
                                    int32_t depth);
 
@@ -60,7 +60,7 @@ class StepInputs {
   int32_t row_of(SlotId slot, int32_t position) const;
 
  private:
-  StepInputs(Backend& backend, int32_t max_tokens, int32_t max_slots);
+  StepInputs(Backend& backend, int32_t max_batched_tokens, int32_t max_slots);
 
   Status add_rows(const StepPart& part, SlotTable& slots);
   Status add_segment(SlotId slot, int32_t start, int32_t count);

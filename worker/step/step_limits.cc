@@ -7,7 +7,7 @@ namespace trireme {
 int32_t steps_under_way(const ParallelPlan& cut) { return cut.pp() + 3; }
 
 LaneLimits lane_limits(const ShardModel& model, const StepLimits& limits) {
-  return {.max_tokens = limits.max_tokens,
+  return {.max_batched_tokens = limits.max_batched_tokens,
           .max_segments = limits.max_slots,
           .max_head_rows = Sampler::kHeadRows,
           .num_attention_plans = model.num_attention_classes()};

@@ -13,10 +13,10 @@
 namespace trireme {
 
 struct StepLimits {
-  int32_t max_slots = 256;
-  int32_t max_tokens = 512;  // of one step
+  int32_t max_slots = 0;
+  int32_t max_batched_tokens = 0;  // rows of one step
   int32_t max_model_len = 0;
-  int64_t drawable = 0;  // ids at or above it are never drawn
+  int64_t vocabulary_limit = 0;  // ids at or above it are never drawn
   TimeUs step_timeout_us = 30'000'000;
   Trace* trace = nullptr;  // spans of each step, if wanted
   CapturedSteps recorded;  // by warm_up(); none where the backend records nothing

@@ -17,13 +17,11 @@ Status StepProbes::check(const StepPart& part, const StepInputs& inputs) const {
     const bool known_layer = probe.layer >= -1 && probe.layer <= model_->config().num_layers;
     if (known_layer && inputs.row_of(probe.slot, probe.position) >= 0) continue;
     return invalid("TRI-STEP-022",
-                   "the plan probes layer ",
+                   "the plan probes layer {} at position {} of slot {}, which the step does not "
+                   "compute or the model does not have",
                    probe.layer,
-                   " at position ",
                    probe.position,
-                   " of slot ",
-                   probe.slot,
-                   ", which the step does not compute or the model does not have");
+                   probe.slot);
   }
   return ok_status();
 }

@@ -92,9 +92,9 @@ void StepResults::take_draws(const PendingStep& pending, SlotTable& slots) {
     const bool is_owner = slot.open && slot.generation == row.generation;
     if (ids[i] < 0 && is_owner) {
       slots.fail(row.slot,
-                 concat("TRI-STEP-023: no token can be drawn at index ",
-                        row.index,
-                        ": every logit is NaN or -inf; check the weights and logit_bias"));
+                 format_text("TRI-STEP-023: no token can be drawn at index {}: every logit is NaN "
+                             "or -inf; check the weights and logit_bias",
+                             row.index));
     }
     if (ids[i] < 0 || (is_owner && slot.failed)) continue;
     result_.slots.push_back(row.slot);

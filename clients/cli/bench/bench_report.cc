@@ -13,7 +13,7 @@ Status write(const std::string& path, const std::string& text) {
   file << text;
   file.close();
   if (file) return ok_status();
-  return unavailable("TRI-BENCH-004", "cannot write ", path, "; check its folder");
+  return unavailable("TRI-BENCH-004", "cannot write {}; check its folder", path);
 }
 
 Status report(const Arguments& folders,
@@ -27,11 +27,11 @@ Status report(const Arguments& folders,
   size_t results = 0;
   for (const SavedRun& run : runs) results += run.results.size();
   if (results == 0) {
-    return invalid("TRI-BENCH-005", "there is no result in ", join(folders));
+    return invalid("TRI-BENCH-005", "there is no result in {}", join(folders));
   }
   RETURN_IF_ERROR(write(out, report_page(runs)));
   if (!csv.empty()) RETURN_IF_ERROR(write(csv, report_csv(runs)));
-  terminal.note(concat(results, " results of ", runs.size(), " runs"));
+  terminal.note(format_text("{} results of {} runs", results, runs.size()));
   terminal.answer_line(out);
   return ok_status();
 }

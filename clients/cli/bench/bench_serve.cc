@@ -125,7 +125,8 @@ StatusOr<LoadFigures> ServeBench::measure(const LoadPoint& point) {
   while (static_cast<int64_t>(collector.answers().size()) < total) {
     const TimeUs passed_us = clock_.now_us() - start_us;
     while (sent < total && runner.has_room() && arrivals[static_cast<size_t>(sent)] <= passed_us) {
-      RETURN_IF_ERROR(runner.submit(next_request(), static_cast<size_t>(sent), concat(sent)));
+      RETURN_IF_ERROR(
+          runner.submit(next_request(), static_cast<size_t>(sent), format_text("{}", sent)));
       ++sent;
     }
     int wait_ms = kPollMs;
@@ -140,10 +141,11 @@ StatusOr<LoadFigures> ServeBench::measure(const LoadPoint& point) {
 }
 
 void print_head(Terminal& terminal, bool by_rate) {
-  terminal.answer_line(terminal.paint_out(Style::kBold,
-                                          concat(by_rate ? "   rate" : "at once",
-                                                 "  requests  failed  output tok/s    TTFT p50   "
-                                                 "p99 ms   TPOT p50   p99 ms   E2E p50 ms")));
+  terminal.answer_line(
+      terminal.paint_out(Style::kBold,
+                         format_text("{}  requests  failed  output tok/s    TTFT p50   p99 ms   "
+                                     "TPOT p50   p99 ms   E2E p50 ms",
+                                     by_rate ? "   rate" : "at once")));
 }
 
 void print_point(Terminal& terminal, const LoadPoint& point, const LoadFigures& figures) {
@@ -151,7 +153,8 @@ void print_point(Terminal& terminal, const LoadPoint& point, const LoadFigures& 
   std::snprintf(line,
                 sizeof line,
                 "%7s  %8lld  %6lld  %12.1f  %10.1f %8.1f %10.2f %8.2f %12.1f",
-                point.rate > 0 ? concat(point.rate).c_str() : concat(point.concurrency).c_str(),
+                point.rate > 0 ? format_text("{:g}", point.rate).c_str()
+                               : format_text("{}", point.concurrency).c_str(),
                 static_cast<long long>(figures.requests),
                 static_cast<long long>(figures.failed),
                 figures.output_tokens_per_second(),
@@ -184,11 +187,9 @@ StatusOr<std::vector<LoadPoint>> points_of(const ServeBenchOptions& options) {
   }
   if (options.input_len < 1 || options.output_len < 1 || options.requests < 0) {
     return invalid("TRI-BENCH-003",
-                   "--input-len is ",
+                   "--input-len is {} and --output-len {}, both are at least 1",
                    options.input_len,
-                   " and --output-len ",
-                   options.output_len,
-                   ", both are at least 1");
+                   options.output_len);
   }
   return points;
 }
@@ -198,13 +199,11 @@ Status check_lengths(const ServeBenchOptions& options, int64_t longest) {
     return ok_status();
   }
   return invalid("TRI-BENCH-003",
-                 "--input-len ",
+                 "--input-len {} and --output-len {} are more than the {} tokens of a sequence; "
+                 "lower one of them",
                  options.input_len,
-                 " and --output-len ",
                  options.output_len,
-                 " are more than the ",
-                 longest,
-                 " tokens of a sequence; lower one of them");
+                 longest);
 }
 
 StatusOr<std::unique_ptr<ClientSession>> open_session(const ServeBenchOptions& options,
@@ -277,7 +276,7 @@ int bench_serve(Terminal& terminal, const Arguments& arguments) {
           char* end = nullptr;
           options.rates.push_back(std::strtod(part.c_str(), &end));
           if (*end != '\0' || part.empty() || !(options.rates.back() > 0)) {
-            return invalid("TRI-ARGS-003", "\"", part, "\" is no rate above 0");
+            return invalid("TRI-ARGS-003", "\"{}\" is no rate above 0", part);
           }
         }
         return ok_status();

@@ -130,11 +130,11 @@ StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& comma
   if (*process.exit_status() == 0) return results_;
   const std::string cause = cause_in_output(tail_);
   const std::string words =
-      cause.empty() ? concat("mpirun ended with status ", *process.exit_status()) : cause;
+      cause.empty() ? format_text("mpirun ended with status {}", *process.exit_status()) : cause;
   if (*process.exit_status() == kBadInput && cause.starts_with("TRI-")) {
     return absl::InvalidArgumentError(cause);
   }
-  return unavailable("TRI-BENCH-002", "the ranks ended before they were done: ", words);
+  return unavailable("TRI-BENCH-002", "the ranks ended before they were done: {}", words);
 }
 
 // What the ranks would refuse after their start.
@@ -151,15 +151,11 @@ Status check_lengths(const StepBenchOptions& options, int64_t max_positions) {
   for (const auto& length : lengths) {
     if (length.tokens + length.more <= longest) continue;
     return invalid("TRI-BENCH-003",
-                   "--",
+                   "--{} is {}, allowed are up to {} in sequences of {} tokens",
                    length.flag,
-                   " is ",
                    length.tokens,
-                   ", allowed are up to ",
                    longest - length.more,
-                   " in sequences of ",
-                   longest,
-                   " tokens");
+                   longest);
   }
   return ok_status();
 }
@@ -171,12 +167,11 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
   const auto [least, most] = std::ranges::minmax(options.batch);
   if (least < 1 || most > kMostSequences || options.decode < 0) {
     return invalid("TRI-BENCH-003",
-                   "--batch is ",
+                   "--batch is {}, allowed are sizes from 1 to {}",
                    join(options.batch, ","),
-                   ", allowed are sizes from 1 to ",
                    kMostSequences);
   }
-  options.shape.max_num_seqs = std::max(options.shape.max_num_seqs, static_cast<int>(most));
+  options.shape.max_slots = std::max(options.shape.max_slots, static_cast<int>(most));
   ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(options.shape));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   if (!preflight.hosts.empty()) {
@@ -185,16 +180,12 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
   RETURN_IF_ERROR(check_lengths(options, preflight.source.config.max_positions));
   if (!preflight.backend.note.empty()) terminal.note(preflight.backend.note);
   WorkerLaunch launch = preflight.launch_of(options.shape, 0);
-  launch.bench_step = concat("prefill=",
-                             options.prefill,
-                             ",decode=",
-                             options.decode,
-                             ",context=",
-                             options.context,
-                             ",batch=",
-                             join(options.batch, ":"),
-                             ",repeats=",
-                             options.repeats);
+  launch.bench_step = format_text("prefill={},decode={},context={},batch={},repeats={}",
+                                  options.prefill,
+                                  options.decode,
+                                  options.context,
+                                  join(options.batch, ":"),
+                                  options.repeats);
   StepBenchRun run(options, terminal, interrupts);
   ASSIGN_OR_RETURN(const auto results, run.run(ranks_command(options.shape, launch)));
   if (!options.save.empty()) {

@@ -77,10 +77,10 @@ std::string text_of(const Json& value) {
 
 // "tp 2 x pp 1", with what else tells two runs of the page apart.
 std::string name_of_run(const Json& about, bool with_model) {
-  std::string name = concat("tp ", text_of(about["tp"]), " x pp ", text_of(about["pp"]));
-  if (about.value("groups", 1) > 1) name += concat(", ", text_of(about["groups"]), " groups");
+  std::string name = format_text("tp {} x pp {}", text_of(about["tp"]), text_of(about["pp"]));
+  if (about.value("groups", 1) > 1) name += format_text(", {} groups", text_of(about["groups"]));
   if (with_model) {
-    name += concat(", ", about.value("model", ""), ", ", about.value("dtype", ""));
+    name += format_text(", {}, {}", about.value("model", ""), about.value("dtype", ""));
   }
   return name;
 }
@@ -130,7 +130,7 @@ Plot plot_of(const std::vector<Run>& runs,
 
 std::string figure(const Plot& plot) {
   if (plot.series.empty()) return "";
-  return concat("<div class=\"plot\">\n", draw_svg(plot), "</div>\n");
+  return format_text("<div class=\"plot\">\n{}</div>\n", draw_svg(plot));
 }
 
 std::string plots_of(const std::vector<Run>& runs) {
@@ -199,19 +199,19 @@ std::string table_of(const std::vector<Run>& runs, const char* kind, const Colum
   if (rows.empty()) return "";
   std::string html = "<div class=\"scroll\"><table>\n<tr><th>cut</th>";
   for (size_t i = 0; i < columns.size(); ++i) {
-    if (used[i]) html += concat("<th>", columns[i].first, "</th>");
+    if (used[i]) html += format_text("<th>{}</th>", columns[i].first);
   }
   for (const auto& row : rows) {
-    html += concat("</tr>\n<tr><td>", row[0], "</td>");
+    html += format_text("</tr>\n<tr><td>{}</td>", row[0]);
     for (size_t i = 0; i < columns.size(); ++i) {
-      if (used[i]) html += concat("<td>", row[i + 1], "</td>");
+      if (used[i]) html += format_text("<td>{}</td>", row[i + 1]);
     }
   }
   return html + "</tr>\n</table></div>\n";
 }
 
 std::string section(const char* heading, const std::string& content) {
-  return content.empty() ? "" : concat("<h2>", heading, "</h2>\n", content);
+  return content.empty() ? "" : format_text("<h2>{}</h2>\n{}", heading, content);
 }
 
 std::string runs_table(const std::vector<Run>& runs) {
@@ -225,15 +225,15 @@ std::string runs_table(const std::vector<Run>& runs) {
                            {"version", "version"}};
   std::string rows;
   for (const Run& run : runs) {
-    rows += concat("<tr><td>", escape_html(name_of_run(run.about, false)), "</td>");
+    rows += format_text("<tr><td>{}</td>", escape_html(name_of_run(run.about, false)));
     for (const auto& [heading, key] : columns) {
-      rows += concat("<td>", escape_html(text_of(run.about.value(key, Json()))), "</td>");
+      rows += format_text("<td>{}</td>", escape_html(text_of(run.about.value(key, Json()))));
     }
     rows += "</tr>\n";
   }
   std::string head = "<tr><th>cut</th>";
-  for (const auto& [heading, key] : columns) head += concat("<th>", heading, "</th>");
-  return concat("<div class=\"scroll\"><table>\n", head, "</tr>\n", rows, "</table></div>\n");
+  for (const auto& [heading, key] : columns) head += format_text("<th>{}</th>", heading);
+  return format_text("<div class=\"scroll\"><table>\n{}</tr>\n{}</table></div>\n", head, rows);
 }
 
 // Every leaf of an object as "a.b" and its text.
@@ -242,7 +242,7 @@ void flatten(const Json& value,
              std::vector<std::pair<std::string, std::string>>& fields) {
   if (!value.is_object()) return fields.emplace_back(name, text_of(value)), void();
   for (const auto& [key, inner] : value.items()) {
-    flatten(inner, name.empty() ? key : concat(name, ".", key), fields);
+    flatten(inner, name.empty() ? key : format_text("{}.{}", name, key), fields);
   }
 }
 
@@ -261,15 +261,12 @@ std::string csv_field(const std::string& text) {
 std::string report_page(const std::vector<SavedRun>& saved) {
   const std::vector<Run> runs = parse(saved);
   const Json& first = runs.front().about;
-  const std::string where = concat(text_of(first.value("model", Json())),
-                                   " on ",
-                                   text_of(first.value("host", Json())),
-                                   ", ",
-                                   text_of(first.value("cores", Json())),
-                                   " cores (",
-                                   text_of(first.value("isa", Json())),
-                                   "), Trireme ",
-                                   text_of(first.value("version", Json())));
+  const std::string where = format_text("{} on {}, {} cores ({}), Trireme {}",
+                                        text_of(first.value("model", Json())),
+                                        text_of(first.value("host", Json())),
+                                        text_of(first.value("cores", Json())),
+                                        text_of(first.value("isa", Json())),
+                                        text_of(first.value("version", Json())));
   const Columns serve = {{"at once", "concurrency"},
                          {"rate", "request_rate"},
                          {"requests", "requests"},
@@ -288,18 +285,17 @@ std::string report_page(const std::vector<SavedRun>& saved) {
                         {"least s", "seconds_min"},
                         {"tok/s", "tokens_per_second"},
                         {"repeats", "repeats"}};
-  return concat("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n",
-                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
-                "<title>Trireme bench report</title>\n<style>",
-                kStyle,
-                "</style></head><body>\n<h1>Bench report</h1>\n<p class=\"dim\">",
-                escape_html(where),
-                "</p>\n",
-                section("Plots", plots_of(runs)),
-                section("Load through the client door", table_of(runs, "serve", serve)),
-                section("Forward speed without a scheduler", table_of(runs, "step", step)),
-                section("Runs", runs_table(runs)),
-                "</body></html>\n");
+  return format_text(
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+      "content=\"width=device-width, initial-scale=1\">\n<title>Trireme bench "
+      "report</title>\n<style>{}</style></head><body>\n<h1>Bench report</h1>\n<p "
+      "class=\"dim\">{}</p>\n{}{}{}{}</body></html>\n",
+      kStyle,
+      escape_html(where),
+      section("Plots", plots_of(runs)),
+      section("Load through the client door", table_of(runs, "serve", serve)),
+      section("Forward speed without a scheduler", table_of(runs, "step", step)),
+      section("Runs", runs_table(runs)));
 }
 
 std::string report_csv(const std::vector<SavedRun>& saved) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/cpu_tiers.h"
 #include "base/host_info.h"
 #include "base/text.h"
 #include "clients/cli/json_lines.h"
@@ -40,10 +41,9 @@ StatusOr<SavedRun> read_run(const std::string& path) {
                                                        json.contains("output_tokens_per_second"));
     if (!fits) {
       return invalid("TRI-BENCH-006",
+                     "{} line {} is no result of a bench; give folders that --save has written",
                      path,
-                     " line ",
-                     line.number,
-                     " is no result of a bench; give folders that --save has written");
+                     line.number);
     }
     if (first) {
       run.about = line.text;
@@ -62,7 +62,7 @@ Json describe_run(const std::string& kind, const ClusterFlags& shape) {
           {"version", TRIREME_VERSION},
           {"host", host_name()},
           {"cores", usable_core_count()},
-          {"isa", cpu_isa()},
+          {"isa", best_cpu_tier()},
           {"model", shape.model},
           {"tp", shape.tp},
           {"pp", shape.pp},
@@ -75,23 +75,21 @@ Status save_run(const std::string& folder, const SavedRun& run) {
   std::error_code error;
   fs::create_directories(folder, error);
   const Json about = Json::parse(run.about);
-  const std::string stem = concat(folder,
-                                  "/",
-                                  about["kind"].get<std::string>(),
-                                  "-tp",
-                                  about["tp"].dump(),
-                                  "-pp",
-                                  about["pp"].dump());
+  const std::string stem = format_text("{}/{}-tp{}-pp{}",
+                                       folder,
+                                       about["kind"].get<std::string>(),
+                                       about["tp"].dump(),
+                                       about["pp"].dump());
   std::string path = stem + ".jsonl";
   for (int i = 2; fs::exists(path, error) && i < kMaxRunsOfAName; ++i) {
-    path = concat(stem, "-", i, ".jsonl");
+    path = format_text("{}-{}.jsonl", stem, i);
   }
   std::ofstream file(path);
   file << run.about << "\n";
   for (const std::string& result : run.results) file << result << "\n";
   file.close();
   if (file) return ok_status();
-  return unavailable("TRI-BENCH-004", "cannot write ", path, "; check the folder of --save");
+  return unavailable("TRI-BENCH-004", "cannot write {}; check the folder of --save", path);
 }
 
 StatusOr<std::vector<SavedRun>> read_runs(const std::vector<std::string>& folders) {
@@ -103,9 +101,9 @@ StatusOr<std::vector<SavedRun>> read_runs(const std::vector<std::string>& folder
     }
     if (error || paths.empty()) {
       return invalid("TRI-BENCH-005",
+                     "{}{}; give folders that --save has written",
                      folder,
-                     error ? " is no folder that can be read" : " holds no *.jsonl",
-                     "; give folders that --save has written");
+                     error ? " is no folder that can be read" : " holds no *.jsonl");
     }
   }
   std::ranges::sort(paths);

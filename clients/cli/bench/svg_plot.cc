@@ -61,15 +61,11 @@ class Canvas {
     return kHeight - kBottom - y / y_ticks_.back() * (kHeight - kTop - kBottom);
   }
   std::string text(double x, double y, const char* anchor, const std::string& words) const {
-    return concat("<text x=\"",
-                  coordinate(x),
-                  "\" y=\"",
-                  coordinate(y),
-                  "\" text-anchor=\"",
-                  anchor,
-                  "\">",
-                  escape_html(words),
-                  "</text>\n");
+    return format_text("<text x=\"{}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n",
+                       coordinate(x),
+                       coordinate(y),
+                       anchor,
+                       escape_html(words));
   }
   std::string axes() const;
   std::string line(const PlotSeries& series, int color) const;
@@ -83,26 +79,20 @@ class Canvas {
 std::string Canvas::axes() const {
   std::string svg;
   for (const double y : y_ticks_) {
-    svg += concat("<line class=\"grid\" x1=\"",
-                  coordinate(kLeft),
-                  "\" x2=\"",
-                  coordinate(kWidth - kRight),
-                  "\" y1=\"",
-                  coordinate(at_y(y)),
-                  "\" y2=\"",
-                  coordinate(at_y(y)),
-                  "\"/>\n");
+    svg += format_text("<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\"/>\n",
+                       coordinate(kLeft),
+                       coordinate(kWidth - kRight),
+                       coordinate(at_y(y)),
+                       coordinate(at_y(y)));
     svg += text(kLeft - 8, at_y(y) + 4, "end", tick_text(y));
   }
   for (const double x : xs_) {
     svg += text(at_x(x), kHeight - kBottom + 18, "middle", tick_text(x));
   }
   svg += text((kLeft + kWidth - kRight) / 2, kHeight - 8, "middle", plot_.x_label);
-  svg += concat("<text class=\"title\" x=\"",
-                coordinate(kLeft),
-                "\" y=\"18\">",
-                escape_html(plot_.title),
-                "</text>\n");
+  svg += format_text("<text class=\"title\" x=\"{}\" y=\"18\">{}</text>\n",
+                     coordinate(kLeft),
+                     escape_html(plot_.title));
   return svg + text(kLeft - 8, kTop - 4, "end", plot_.y_label);
 }
 
@@ -112,34 +102,30 @@ std::string Canvas::line(const PlotSeries& series, int color) const {
   std::string path;
   std::string dots;
   for (const auto& [x, y] : points) {
-    const std::string place = concat(coordinate(at_x(x)), ",", coordinate(at_y(y)));
+    const std::string place = format_text("{},{}", coordinate(at_x(x)), coordinate(at_y(y)));
     path += (path.empty() ? "" : " ") + place;
-    dots += concat("<circle cx=\"",
-                   coordinate(at_x(x)),
-                   "\" cy=\"",
-                   coordinate(at_y(y)),
-                   "\" r=\"3.5\"><title>",
-                   escape_html(series.name),
-                   ": ",
-                   tick_text(x),
-                   ", ",
-                   tick_text(y),
-                   "</title></circle>\n");
+    dots +=
+        format_text("<circle cx=\"{}\" cy=\"{}\" r=\"3.5\"><title>{}: {}, {}</title></circle>\n",
+                    coordinate(at_x(x)),
+                    coordinate(at_y(y)),
+                    escape_html(series.name),
+                    tick_text(x),
+                    tick_text(y));
   }
-  return concat(
-      "<g class=\"s", color % kColors, "\"><polyline points=\"", path, "\"/>\n", dots, "</g>\n");
+  return format_text(
+      "<g class=\"s{}\"><polyline points=\"{}\"/>\n{}</g>\n", color % kColors, path, dots);
 }
 
 std::string Canvas::draw() const {
   std::string svg =
-      concat("<svg viewBox=\"0 0 ", kWidth, " ", kHeight, "\" role=\"img\">\n", axes());
+      format_text("<svg viewBox=\"0 0 {:g} {:g}\" role=\"img\">\n{}", kWidth, kHeight, axes());
   for (size_t i = 0; i < plot_.series.size(); ++i) {
     svg += line(plot_.series[i], static_cast<int>(i));
   }
   svg += "</svg>\n<p class=\"legend\">";
   for (size_t i = 0; i < plot_.series.size(); ++i) {
-    svg += concat(
-        "<span class=\"k", i % kColors, "\">", escape_html(plot_.series[i].name), "</span> ");
+    svg += format_text(
+        "<span class=\"k{}\">{}</span> ", i % kColors, escape_html(plot_.series[i].name));
   }
   return svg + "</p>\n";
 }

@@ -29,9 +29,8 @@ int verb_bench(Terminal& terminal, const Arguments& arguments) {
   if (arguments.front() == "serve") return bench_serve(terminal, rest);
   if (arguments.front() == "report") return bench_report(terminal, rest);
   return terminal.fail(invalid("TRI-BENCH-001",
-                               "bench knows step, serve and report, not \"",
-                               arguments.front(),
-                               "\" (bench --help)"));
+                               "bench knows step, serve and report, not \"{}\" (bench --help)",
+                               arguments.front()));
 }
 
 }  // namespace trireme

@@ -34,25 +34,21 @@ void show(Terminal& terminal, const ErrorPage& page, bool json) {
     return terminal.answer_line(object.dump());
   }
   const auto heading = [&](const char* text) { return terminal.paint_out(Style::kBold, text); };
-  terminal.answer(concat(heading(page.id),
-                         "\n\n",
-                         heading("What it means"),
-                         "\n",
-                         wrap(page.meaning, "  "),
-                         "\n",
-                         heading("Usual causes"),
-                         "\n",
-                         wrap(page.causes, "  "),
-                         "\n",
-                         heading("What to do"),
-                         "\n",
-                         wrap(page.fix, "  ")));
+  terminal.answer(format_text("{}\n\n{}\n{}\n{}\n{}\n{}\n{}",
+                              heading(page.id),
+                              heading("What it means"),
+                              wrap(page.meaning, "  "),
+                              heading("Usual causes"),
+                              wrap(page.causes, "  "),
+                              heading("What to do"),
+                              wrap(page.fix, "  ")));
 }
 
 int list(Terminal& terminal, bool json) {
   for (const std::string& id : error_page_ids()) {
     const ErrorPage* page = find_error_page(id);
-    terminal.answer_line(json ? nlohmann::json(id).dump() : concat(id, "  ", page->meaning));
+    terminal.answer_line(json ? nlohmann::json(id).dump()
+                              : format_text("{}  {}", id, page->meaning));
   }
   return kDone;
 }
@@ -72,12 +68,11 @@ int verb_explain(Terminal& terminal, const Arguments& arguments) {
     const ErrorPage* page = find_error_page(id);
     if (page == nullptr) {
       const std::string near = nearest(id, error_page_ids());
-      return terminal.fail(invalid("TRI-ARGS-023",
-                                   "there is no page about \"",
-                                   id,
-                                   "\"",
-                                   near.empty() ? "" : concat("; did you mean ", near, "?"),
-                                   " (`trireme explain` lists them all)"));
+      return terminal.fail(
+          invalid("TRI-ARGS-023",
+                  "there is no page about \"{}\"{} (`trireme explain` lists them all)",
+                  id,
+                  near.empty() ? "" : format_text("; did you mean {}?", near)));
     }
     show(terminal, *page, json);
   }

@@ -1,0 +1,28 @@
+#include "base/host_info.h"
+
+#include <gtest/gtest.h>
+
+namespace trireme {
+namespace {
+
+TEST(HostInfo, AQuotaIsRoundedDownToWholeCoresAndIsAtLeastOne) {
+  EXPECT_EQ(cores_within_quota(8, "150000 100000"), 1);
+  EXPECT_EQ(cores_within_quota(8, "50000 100000"), 1);
+  EXPECT_EQ(cores_within_quota(8, "300000 100000"), 3);
+  EXPECT_EQ(cores_within_quota(2, "300000 100000"), 2);
+}
+
+TEST(HostInfo, NoQuotaLeavesTheAffinity) {
+  EXPECT_EQ(cores_within_quota(8, "max 100000"), 8);
+  EXPECT_EQ(cores_within_quota(8, ""), 8);
+  EXPECT_EQ(cores_within_quota(8, "150000 0"), 8);
+}
+
+TEST(HostInfo, ThisHostHasACoreAndMemory) {
+  EXPECT_GE(usable_core_count(), 1);
+  EXPECT_GT(usable_memory_bytes(), 0);
+  EXPECT_FALSE(host_name().empty());
+}
+
+}  // namespace
+}  // namespace trireme
