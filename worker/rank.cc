@@ -1,7 +1,5 @@
 #include "worker/rank.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <vector>
@@ -39,6 +37,7 @@ Status Rank::open_link() {
   LinkOptions options;
   options.endpoint = flags_.coordinator;
   options.group = flags_.group;
+  options.host = place_.host;
   options.rank = place_.rank;
   options.tp = flags_.worker.tp;
   options.pp = flags_.worker.pp;
@@ -76,6 +75,8 @@ Status Rank::load() {
   comms_ = place_.make_group();
   RETURN_IF_ERROR(first_failure(open_source()));
   WorkerOptions options = flags_.worker;
+  options.group = flags_.group;
+  options.host = place_.host;
   options.ranks_on_host = place_.ranks_on_host;
   options.device = place_.device;
   if (!flags_.trace.empty()) {
@@ -149,7 +150,7 @@ void Rank::say_memory() const {
 
 Status Rank::serve() {
   progress_.enter(Phase::kWaitStart);
-  ASSIGN_OR_RETURN(const Start start, link_->introduce(hello()));
+  ASSIGN_OR_RETURN(const Start start, link_->introduce(worker_->hello()));
   if (start.pages < 1 || start.pages > worker_->num_pages()) {
     return invalid("TRI-GRP-028",
                    "the coordinator starts this group with {} pages, it has 1 to {}",
@@ -177,37 +178,6 @@ Status Rank::run_file() {
   RETURN_IF_ERROR(worker_->start(worker_->num_pages(), results));
   RETURN_IF_ERROR(run_steps(*plans, worker_->executor()));
   return results.flush();
-}
-
-RankHello Rank::hello() const {
-  const BackendInfo info = worker_->backend_info();
-  const KvLayout layout = worker_->kv_layout();
-  RankHello hello;
-  hello.group = flags_.group;
-  hello.rank = comms_->rank;
-  hello.host = place_.host;
-  hello.pid = getpid();
-  hello.tp = flags_.worker.tp;
-  hello.pp = flags_.worker.pp;
-  hello.fingerprint = source_->checkpoint->fingerprint();
-  hello.dtype = std::string(name_of(flags_.worker.dtype));
-  hello.invariant = flags_.worker.invariant;
-  hello.backend = info.name;
-  hello.isa = info.isa;
-  hello.kv_layout = {.version = layout.version,
-                     .dtype = std::string(name_of(layout.dtype)),
-                     .page_tokens = layout.page_tokens,
-                     .head_dim = layout.head_dim,
-                     .unit = layout.unit,
-                     .v_order = layout.v_order,
-                     .scale_bytes = layout.scale_bytes};
-  hello.pages = worker_->num_pages();
-  hello.max_slots = flags_.worker.max_slots;
-  hello.max_batched_tokens = flags_.worker.max_batched_tokens;
-  hello.max_model_len = worker_->max_model_len();
-  hello.token_buckets = worker_->token_buckets();
-  hello.row_buckets = worker_->row_buckets();
-  return hello;
 }
 
 Status Rank::write_trace() {

@@ -42,7 +42,6 @@ class Rank {
   void say_memory() const;
   Status serve();
   Status run_file();
-  RankHello hello() const;
   Status write_trace();
 
   const WorkerFlags flags_;

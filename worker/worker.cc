@@ -1,5 +1,7 @@
 #include "worker/worker.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -16,7 +18,7 @@
 #include "kernels/cuda_backend.h"
 #include "worker/comm/device_comms.h"
 #include "worker/comm/host_collectives.h"
-#include "worker/group_terms.h"
+#include "worker/peer_agreement.h"
 #include "worker/tuning_cache.h"
 
 namespace trireme {
@@ -77,21 +79,45 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
   return worker;
 }
 
-// They warm up together before the coordinator has heard of them.
+// Before warm-up, whose steps run on all ranks together; the coordinator compares later.
 Status Worker::agree() {
   progress_.enter(Phase::kWaitStage);
-  RETURN_IF_ERROR(
-      agree_on_terms(*comms_.group,
-                     {{"fingerprint", source_.checkpoint->fingerprint()},
-                      {"backend", backend_->info().name},
-                      {"isa", backend_->info().isa},
-                      {"dtype", std::string(name_of(options_.dtype))},
-                      {"invariant", options_.invariant ? "on" : "off"},
-                      {"max_slots", format_text("{}", options_.max_slots)},
-                      {"max_batched_tokens", format_text("{}", options_.max_batched_tokens)},
-                      {"max_model_len", format_text("{}", longest_wanted())}}));
+  RETURN_IF_ERROR(agree_with_peers(*comms_.group, hello()));
   progress_.enter(Phase::kLoading);
   return ok_status();
+}
+
+RankHello Worker::hello() const {
+  const BackendInfo info = backend_->info();
+  RankHello hello;
+  hello.group = options_.group;
+  hello.rank = comms_.rank;
+  hello.host = options_.host;
+  hello.pid = getpid();
+  hello.tp = options_.tp;
+  hello.pp = options_.pp;
+  hello.fingerprint = source_.checkpoint->fingerprint();
+  hello.dtype = std::string(name_of(options_.dtype));
+  hello.invariant = options_.invariant;
+  hello.backend = info.name;
+  hello.isa = info.isa;
+  hello.max_slots = options_.max_slots;
+  hello.max_batched_tokens = options_.max_batched_tokens;
+  hello.token_buckets = token_buckets();
+  hello.row_buckets = row_buckets();
+  hello.max_model_len = static_cast<int32_t>(longest_wanted());
+  if (cache_ == nullptr || num_pages_ == 0) return hello;
+  hello.max_model_len = max_model_len_;
+  hello.pages = num_pages_;
+  const KvLayout layout = kv_layout();
+  hello.kv_layout = {.version = layout.version,
+                     .dtype = std::string(name_of(layout.dtype)),
+                     .page_tokens = layout.page_tokens,
+                     .head_dim = layout.head_dim,
+                     .unit = layout.unit,
+                     .v_order = layout.v_order,
+                     .scale_bytes = layout.scale_bytes};
+  return hello;
 }
 
 Status Worker::load(ModelSource& source, const LoadProgress& load_progress) {

@@ -14,6 +14,7 @@
 #include "model/planner.h"
 #include "model/shard_spec.h"
 #include "model/step_buckets.h"
+#include "proto/step_messages.h"
 #include "worker/comm/group_comms.h"
 #include "worker/forward/kv_cache.h"
 #include "worker/forward/shard_model.h"
@@ -23,6 +24,8 @@
 namespace trireme {
 
 struct WorkerOptions {
+  int32_t group = 0;  // its index; with `host` for messages
+  std::string host;
   int tp = 1;
   int pp = 1;
   DType dtype = DType::kBFloat16;
@@ -86,6 +89,8 @@ class Worker {
   std::vector<int32_t> token_buckets() const { return buckets_up_to(max_batched_tokens()); }
   std::vector<int32_t> row_buckets() const { return buckets_up_to(options_.max_slots); }
   BackendInfo backend_info() const { return backend_->info(); }
+  // The announcement to the coordinator; before KV pages are allocated, the part known so far.
+  RankHello hello() const;
   int64_t vocabulary_size() const { return source_.config.vocabulary_size; }
 
  private:

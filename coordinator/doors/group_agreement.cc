@@ -4,57 +4,10 @@
 #include <limits>
 #include <utility>
 
+#include "proto/rank_agreement.h"
+
 namespace trireme {
 namespace {
-
-using NamedValues = std::vector<std::pair<const char*, std::string>>;
-
-std::string describe(const KvLayoutInfo& kv) {
-  return format_text(
-      "{} pages of {} tokens, head_dim {}, unit {}, v order {}, scales {}, version {}",
-      kv.dtype,
-      kv.page_tokens,
-      kv.head_dim,
-      kv.unit,
-      kv.v_order,
-      kv.scale_bytes,
-      kv.version);
-}
-
-NamedValues must_agree(const RankHello& hello) {
-  return {{"fingerprint", hello.fingerprint},
-          {"dtype", hello.dtype},
-          {"quantization", hello.quantization},
-          {"invariant", hello.invariant ? "on" : "off"},
-          {"backend", hello.backend},
-          {"isa", hello.isa},
-          {"kv_layout", describe(hello.kv_layout)},
-          {"max_slots", format_text("{}", hello.max_slots)},
-          {"max_batched_tokens", format_text("{}", hello.max_batched_tokens)},
-          {"max_model_len", format_text("{}", hello.max_model_len)},
-          {"token_buckets", join(hello.token_buckets)},
-          {"row_buckets", join(hello.row_buckets)}};
-}
-
-Status compare(const RankHello& a, const RankHello& b) {
-  const NamedValues of_a = must_agree(a);
-  const NamedValues of_b = must_agree(b);
-  for (size_t i = 0; i < of_a.size(); ++i) {
-    if (of_a[i].second == of_b[i].second) continue;
-    return invalid("TRI-GRP-045",
-                   "ranks of group {} disagree: rank {} ({}) says {} is {}, rank {} ({}) says {}; "
-                   "start all ranks with the same model and flags",
-                   a.group,
-                   a.rank,
-                   a.host,
-                   of_a[i].first,
-                   of_a[i].second,
-                   b.rank,
-                   b.host,
-                   of_b[i].second);
-  }
-  return ok_status();
-}
 
 Status check_counts(const RankHello& hello) {
   const auto positive = {std::pair<const char*, int64_t>("pages", hello.pages),
@@ -90,7 +43,7 @@ Status check_agreement(const std::vector<const RankHello*>& hellos,
                        const std::string& fingerprint) {
   for (const RankHello* hello : hellos) {
     RETURN_IF_ERROR(check_counts(*hello));
-    RETURN_IF_ERROR(compare(*hellos.front(), *hello));
+    RETURN_IF_ERROR(check_same_terms(*hellos.front(), *hello));
   }
   if (hellos.empty() || fingerprint.empty()) return ok_status();
   const RankHello& first = *hellos.front();

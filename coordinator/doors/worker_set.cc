@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "coordinator/doors/group_agreement.h"
+#include "proto/rank_agreement.h"
 
 namespace trireme {
 namespace {
@@ -92,20 +94,15 @@ Status WorkerSet::may_sit(const Introduction& who) const {
                    taken->second.host,
                    taken->second.pid);
   }
-  if (group.tp == who.tp && group.pp == who.pp) return ok_status();
   const auto& [first, rank] = *group.ranks.begin();
-  return invalid("TRI-GRP-045",
-                 "ranks of group {} disagree: rank {} ({}) says tp x pp is {} x {}, rank {} ({}) "
-                 "says {} x {}; start all ranks with the same flags",
-                 who.group,
-                 first,
-                 rank.host,
-                 group.tp,
-                 group.pp,
-                 who.rank,
-                 who.host,
-                 who.tp,
-                 who.pp);
+  RankHello seated;  // what is known of both before HELLO
+  seated.group = who.group;
+  RankHello other = seated;
+  std::tie(seated.rank, seated.host, seated.tp, seated.pp) =
+      std::tie(first, rank.host, group.tp, group.pp);
+  std::tie(other.rank, other.host, other.tp, other.pp) =
+      std::tie(who.rank, who.host, who.tp, who.pp);
+  return check_same_terms(seated, other);
 }
 
 // The rank that this peer is; introduces it if it is new. Null: it was turned away.

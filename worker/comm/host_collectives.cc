@@ -16,6 +16,22 @@ Status share_from_first(Comm& control, std::span<std::byte> bytes) {
   return control.status();
 }
 
+StatusOr<std::vector<std::string>> gather_texts(Comm& control, const std::string& own) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> sizes,
+                   gather_values(control, static_cast<int64_t>(own.size())));
+  const auto width = static_cast<size_t>(*std::ranges::max_element(sizes));
+  std::string padded = own;
+  padded.resize(width);
+  std::string all(width * sizes.size(), '\0');
+  RETURN_IF_ERROR(share_with_all(
+      control, std::as_bytes(std::span(padded)), std::as_writable_bytes(std::span(all))));
+  std::vector<std::string> texts;
+  for (size_t rank = 0; rank < sizes.size(); ++rank) {
+    texts.push_back(all.substr(rank * width, static_cast<size_t>(sizes[rank])));
+  }
+  return texts;
+}
+
 Status agree(Comm& control, const Status& own, const std::vector<std::string>& peers) {
   const uint8_t is_ok = own.ok();
   ASSIGN_OR_RETURN(const std::vector<uint8_t> all, gather_values(control, is_ok));

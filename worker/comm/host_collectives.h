@@ -24,6 +24,9 @@ StatusOr<std::vector<T>> gather_values(Comm& control, const T& own) {
   return all;
 }
 
+// Texts of any length, by rank.
+StatusOr<std::vector<std::string>> gather_texts(Comm& control, const std::string& own);
+
 // If a rank has failed, all fail: each with its own Status, the others with TRI-CUDA-016, which
 // names the first that has.
 Status agree(Comm& control, const Status& own, const std::vector<std::string>& peers);
