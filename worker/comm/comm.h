@@ -49,8 +49,6 @@ class Comm {
 
   // tensor [rows, width], contiguous: the sum over ranks, the same bits on every rank.
   virtual void all_reduce(Queue& queue, Tensor tensor) = 0;
-  // Rank r keeps the sum of rows [offsets[r], offsets[r + 1]).
-  virtual void reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) = 0;
   // all = the ranks' `local` bytes one after another; equal sizes.
   virtual void all_gather(Queue& queue,
                           std::span<const std::byte> local,

@@ -126,11 +126,6 @@ void LocalComm::all_reduce(Queue&, Tensor tensor) {
   }
 }
 
-void LocalComm::reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) {
-  CHECK(static_cast<int>(offsets.size()) == size() + 1);
-  all_reduce(queue, tensor);  // other ranks' rows are surplus
-}
-
 void LocalComm::all_gather(Queue&, std::span<const std::byte> local, std::span<std::byte> all) {
   CHECK(all.size() == local.size() * size());
   const size_t bytes = local.size();

@@ -56,11 +56,6 @@ void MpiComm::all_reduce(Queue&, Tensor tensor) {
   }
 }
 
-void MpiComm::reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) {
-  CHECK(static_cast<int>(offsets.size()) == size_ + 1);
-  all_reduce(queue, tensor);  // the same tree, hence the same bits; other ranks' rows are surplus
-}
-
 void MpiComm::all_gather(Queue&, std::span<const std::byte> local, std::span<std::byte> all) {
   CHECK(all.size() == local.size() * size_);
   const size_t bytes = local.size();

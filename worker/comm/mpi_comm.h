@@ -27,7 +27,6 @@ class MpiComm final : public Comm {
   Status status() const override { return status_; }
 
   void all_reduce(Queue& queue, Tensor tensor) override;
-  void reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) override;
   void all_gather(Queue& queue,
                   std::span<const std::byte> local,
                   std::span<std::byte> all) override;

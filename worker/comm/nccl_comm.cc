@@ -53,7 +53,6 @@ class NcclComm final : public Comm {
   Status status() const override { return status_; }
 
   void all_reduce(Queue& queue, Tensor tensor) override;
-  void reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) override;
   void all_gather(Queue& queue,
                   std::span<const std::byte> local,
                   std::span<std::byte> all) override;
@@ -222,11 +221,6 @@ void NcclComm::add_gathered(cuda::CudaQueue& queue, Tensor piece) {
   check(ncclAllGather(
       own, scratch_.data(), static_cast<size_t>(stride), ncclUint8, comm_, queue.stream()));
   if (status_.ok()) cuda::add_in_rank_order(queue, scratch_.data(), stride, size_, piece);
-}
-
-void NcclComm::reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) {
-  CHECK(static_cast<int>(offsets.size()) == size_ + 1);
-  all_reduce(queue, tensor);  // other ranks' rows are surplus
 }
 
 void NcclComm::all_gather(Queue& queue,

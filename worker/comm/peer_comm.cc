@@ -210,11 +210,6 @@ void PeerComm::all_reduce(Queue& queue, Tensor tensor) {
   }
 }
 
-void PeerComm::reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) {
-  CHECK(static_cast<int>(offsets.size()) == size_ + 1);
-  all_reduce(queue, tensor);  // other ranks' rows are surplus
-}
-
 void PeerComm::all_gather(Queue& queue,
                           std::span<const std::byte> local,
                           std::span<std::byte> all) {

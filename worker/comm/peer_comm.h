@@ -75,7 +75,6 @@ class PeerComm final : public Comm {
   Status status() const override;
 
   void all_reduce(Queue& queue, Tensor tensor) override;
-  void reduce_scatter(Queue& queue, Tensor tensor, std::span<const int64_t> offsets) override;
   void all_gather(Queue& queue,
                   std::span<const std::byte> local,
                   std::span<std::byte> all) override;

@@ -13,7 +13,6 @@ class SoloComm final : public Comm {
   Status status() const override { return ok_status(); }
 
   void all_reduce(Queue&, Tensor) override {}
-  void reduce_scatter(Queue&, Tensor, std::span<const int64_t>) override {}
   void all_gather(Queue& queue,
                   std::span<const std::byte> local,
                   std::span<std::byte> all) override;
