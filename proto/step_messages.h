@@ -50,7 +50,8 @@ struct RankHello {
   bool operator==(const RankHello&) const = default;
 };
 
-// The group's life begins: allocate `pages`, answer RankStarted, expect step 1.
+// A life of the group begins: use the first `pages` of the KV pages, which were allocated before
+// RankHello (all ranks use as many as the smallest has), answer RankStarted, expect step 1.
 struct Start {
   Epochs epochs;
   int64_t pages = 0;
@@ -74,6 +75,12 @@ enum class Phase : uint8_t {
   kWaitTensor,
 };
 constexpr int kNumPhases = 9;
+// The rank cannot progress before another rank or the coordinator has: it is not the one that
+// hangs.
+constexpr bool waits_for_others(Phase phase) {
+  return phase == Phase::kWaitStage || phase == Phase::kWaitIds || phase == Phase::kWaitTensor ||
+         phase == Phase::kWaitStart || phase == Phase::kIdle;
+}
 std::string_view name_of(Phase phase);  // "loading", "waiting for a stage", ...
 
 // How often a rank sends a Heartbeat, from its first moment on. The first one introduces it.

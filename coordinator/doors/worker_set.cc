@@ -15,11 +15,6 @@ constexpr int32_t kMaxRanks = 1024;  // of a group
 constexpr TimeUs kMaxTickGapUs = 4 * WorkerSet::check_interval_us();
 constexpr TimeUs kWaitingGraceUs = 1'500'000;  // three heartbeats, of those that others hold up
 
-bool is_waiting(Phase phase) {
-  return phase == Phase::kWaitStage || phase == Phase::kWaitIds || phase == Phase::kWaitTensor ||
-         phase == Phase::kIdle;
-}
-
 // To a tenth.
 double seconds(TimeUs us) { return std::floor(static_cast<double>(us) * 1e-5) / 10; }
 
@@ -405,7 +400,7 @@ void WorkerSet::check_running(Turn& turn, Group& group) {
     const TimeUs silent = turn.now_us - rank.heard_us;  // its control thread, whatever the load
     const TimeUs planned_us = group.plans.empty() ? turn.now_us : group.plans.front().sent_us;
     const TimeUs still = std::max(silent, turn.now_us - std::max(rank.progress_us, planned_us));
-    const int blame = silent > options_.hang_us ? 3 : is_waiting(rank.phase) ? 1 : 2;
+    const int blame = silent > options_.hang_us ? 3 : waits_for_others(rank.phase) ? 1 : 2;
     const TimeUs allowed = options_.hang_us + (blame == 1 ? kWaitingGraceUs : 0);
     if (still <= allowed || blame <= most_blame) continue;
     most_blame = blame;

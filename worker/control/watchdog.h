@@ -9,12 +9,6 @@
 
 namespace trireme {
 
-// The rank stands still because another one has not come so far; that one's watchdog speaks for it.
-constexpr bool waits_for_others(Phase phase) {
-  return phase == Phase::kWaitStage || phase == Phase::kWaitIds || phase == Phase::kWaitTensor ||
-         phase == Phase::kWaitStart || phase == Phase::kIdle;
-}
-
 class Watchdog {
  public:
   struct Limits {
