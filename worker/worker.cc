@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdio>
 #include <fstream>
-#include <functional>
 #include <thread>
 #include <utility>
 
@@ -256,7 +255,8 @@ Status Worker::make_comms() {
   options.token_bytes = int64_t{options_.max_slots} * 4;
   options.in_rank_order = options_.invariant;
   progress_.enter(Phase::kWaitStage);  // the others may load longer
-  RETURN_IF_ERROR(use_device_comms(comms_, *backend_, options));
+  ASSIGN_OR_RETURN(DeviceShare share, use_device_comms(comms_, *backend_, options));
+  ranks_on_device_ = std::move(share.ranks_here);
   progress_.enter(Phase::kLoading);
   return ok_status();
 }
@@ -309,24 +309,14 @@ Status Worker::fill_cache() {
 // What the device lost besides what the ranks on it asked for. Every rank has looked at the device
 // when this returns.
 Status Worker::count_memory() {
-  struct Share {
-    uint64_t device = 0;
-    int64_t taken = 0;
-  };
   const DeviceMemory memory = backend_->device_memory();
   memory_.reserve = memory.free - backend_->cache_bytes();
-  const std::string place = host_name() + " " + backend_->info().place;
-  const Share own = {std::hash<std::string>()(place), memory.taken};
   progress_.enter(Phase::kWaitStage);
-  ASSIGN_OR_RETURN(const std::vector<Share> all, gather_values(*comms_.group, own));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> taken, gather_values(*comms_.group, memory.taken));
   progress_.enter(Phase::kWarming);
   int64_t lost = memory.total - memory.free;
-  memory_.sharers = 0;
-  for (const Share& share : all) {
-    if (share.device != own.device) continue;
-    lost -= share.taken;
-    ++memory_.sharers;
-  }
+  for (const int32_t rank : ranks_on_device_) lost -= taken[rank];
+  memory_.sharers = static_cast<int>(ranks_on_device_.size());
   memory_.modules = lost / memory_.sharers;
   return ok_status();
 }

@@ -135,7 +135,8 @@ class Worker {
   std::unique_ptr<ShardModel> model_;
   std::unique_ptr<KvCache> cache_;
   std::unique_ptr<StepExecutor> executor_;
-  MemoryUse memory_;  // of CUDA
+  MemoryUse memory_;                      // of CUDA
+  std::vector<int32_t> ranks_on_device_;  // of CUDA: the group's on this device
   int num_threads_ = 1;
   int64_t num_pages_ = 0;
   int32_t max_model_len_ = 0;

@@ -47,7 +47,7 @@ void run_group(int tp,
     ASSERT_EQ(cudaSetDevice(device_of(rank)), cudaSuccess);
     const auto backend = make_cpu_backend({.num_threads = 1});
     ASSERT_TRUE(backend.ok());
-    const Status status = use_device_comms(*group[rank], **backend, small_options());
+    const Status status = use_device_comms(*group[rank], **backend, small_options()).status();
     ASSERT_TRUE(status.ok()) << message_of(status);
     const auto queue = device_queue();
     for (Comm* comm :
@@ -159,7 +159,7 @@ std::vector<std::string> failures(int tp, int pp, const char* call) {
   run_ranks(tp * pp, [&](int rank) {
     ASSERT_EQ(cudaSetDevice(rank), cudaSuccess);
     const auto backend = make_cpu_backend({.num_threads = 1});
-    const Status status = use_device_comms(*group[rank], **backend, small_options());
+    const Status status = use_device_comms(*group[rank], **backend, small_options()).status();
     const std::lock_guard lock(mutex);
     ids.push_back(error_id(status));
   });

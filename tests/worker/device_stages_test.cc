@@ -53,7 +53,7 @@ void run_stages(const std::function<void(Stage&)>& body) {
     ASSERT_TRUE(made.ok()) << message_of(made.status());
     backends[rank] = std::move(made).value();
     Backend& backend = *backends[rank];
-    const Status status = use_device_comms(*group[rank], backend, options);
+    const Status status = use_device_comms(*group[rank], backend, options).status();
     ASSERT_TRUE(status.ok()) << message_of(status);
     group[rank]->pipeline->set_deadline(SteadyClock().now_us() + kPatienceUs);
     group[rank]->tokens->set_deadline(SteadyClock().now_us() + kPatienceUs);

@@ -136,12 +136,14 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
 
 // All meet first: one may still have been loading. All three are tried whatever becomes of the
 // first: ranks of other stages are in it as well, and would wait for this one.
-Status use_device_comms(GroupComms& comms, Backend& backend, const DeviceCommOptions& options) {
+StatusOr<DeviceShare> use_device_comms(GroupComms& comms,
+                                       Backend& backend,
+                                       const DeviceCommOptions& options) {
   const std::byte mine{};
   std::vector<std::byte> all(comms.group->size());
   comms.group->set_deadline(SteadyClock().now_us() + options.meet_limit_us);
   RETURN_IF_ERROR(share_with_all(*comms.group, std::span(&mine, 1), all));
-  ASSIGN_OR_RETURN(const DeviceShare share, survey_devices(*comms.group));
+  ASSIGN_OR_RETURN(DeviceShare share, survey_devices(*comms.group));
   const int pp = comms.pipeline->size();
   Status first;
   for (Part& part : parts_of(comms, options, pp)) {
@@ -149,7 +151,8 @@ Status use_device_comms(GroupComms& comms, Backend& backend, const DeviceCommOpt
     const Status status = replace(part, backend, options, comms.rank);
     if (first.ok()) first = status;
   }
-  return first;
+  RETURN_IF_ERROR(first);
+  return share;
 }
 
 }  // namespace trireme

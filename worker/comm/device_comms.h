@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "kernels/backend.h"
 #include "worker/comm/group_comms.h"
+#include "worker/comm/peer_arena.h"
 
 namespace trireme {
 
@@ -28,9 +29,11 @@ struct DeviceCommOptions {
 // comms.tensor, comms.pipeline and comms.tokens, where they have more than one rank, become ordered
 // communicators over the backend's memory; comms.group stays as it is. Ranks that share a device:
 // no rank may use them before all ranks have made their last allocation, which waits for the
-// device. Takes all memory now. TRI-CUDA-011: built without CUDA; TRI-CUDA-018: ranks share a
-// device, but cannot use peer memory; others: see PeerComm and make_nccl_comm(). The group is of no
-// use after a failure.
-Status use_device_comms(GroupComms& comms, Backend& backend, const DeviceCommOptions& options);
+// device. Takes all memory now. Returns which ranks share devices. TRI-CUDA-011: built without
+// CUDA; TRI-CUDA-018: ranks share a device, but cannot use peer memory; others: see PeerComm and
+// make_nccl_comm(). The group is of no use after a failure.
+StatusOr<DeviceShare> use_device_comms(GroupComms& comms,
+                                       Backend& backend,
+                                       const DeviceCommOptions& options);
 
 }  // namespace trireme

@@ -3,7 +3,7 @@
 
 namespace trireme {
 
-Status use_device_comms(GroupComms&, Backend&, const DeviceCommOptions&) {
+StatusOr<DeviceShare> use_device_comms(GroupComms&, Backend&, const DeviceCommOptions&) {
   return invalid("TRI-CUDA-011",
                  "ranks cannot share device memory: this program is built without CUDA; build it "
                  "with -DTRIREME_CUDA=ON, or use --backend cpu");

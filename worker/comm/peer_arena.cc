@@ -63,13 +63,13 @@ bool is_same_device(const Facts& a, const Facts& b) {
   return is_same_host(a, b) && std::ranges::equal(a.bus, b.bus);
 }
 
-int32_t most_on_a_device(const std::vector<Facts>& ranks) {
+int32_t max_per_device(const std::vector<Facts>& ranks) {
   std::map<std::tuple<std::string, int32_t, int32_t, int32_t>, int32_t> devices;
-  int32_t most = 1;
+  int32_t maximum = 1;
   for (const Facts& rank : ranks) {
-    most = std::max(most, ++devices[{rank.host, rank.bus[0], rank.bus[1], rank.bus[2]}]);
+    maximum = std::max(maximum, ++devices[{rank.host, rank.bus[0], rank.bus[1], rank.bus[2]}]);
   }
-  return most;
+  return maximum;
 }
 
 // The number that a peer's device has in this process; -1 where it is hidden from it.
@@ -125,7 +125,7 @@ StatusOr<PeerReach> survey_peers(Comm& control) {
   Facts own;
   const cudaError_t error = find_facts(own);
   ASSIGN_OR_RETURN(const std::vector<Facts> all, gather_values(control, own));
-  PeerReach reach{.is_one_host = true, .ranks_per_device = most_on_a_device(all)};
+  PeerReach reach{.is_one_host = true, .ranks_per_device = max_per_device(all)};
   uint8_t reaches = error == cudaSuccess;
   for (const Facts& peer : all) {
     reach.is_one_host = reach.is_one_host && is_same_host(own, peer);
@@ -141,8 +141,12 @@ StatusOr<DeviceShare> survey_devices(Comm& group) {
   find_facts(own);  // what fails here fails again where each communicator says so
   ASSIGN_OR_RETURN(const std::vector<Facts> all, gather_values(group, own));
   const auto smallest = std::ranges::min_element(all, {}, &Facts::num_multiprocessors);
-  return DeviceShare{.ranks_per_device = most_on_a_device(all),
-                     .num_multiprocessors = smallest->num_multiprocessors};
+  DeviceShare share{.ranks_per_device = max_per_device(all),
+                    .num_multiprocessors = smallest->num_multiprocessors};
+  for (int32_t rank = 0; rank < group.size(); ++rank) {
+    if (is_same_device(own, all[rank])) share.ranks_here.push_back(rank);
+  }
+  return share;
 }
 
 StatusOr<PeerArena> PeerArena::open(Buffer memory,

@@ -24,12 +24,13 @@ struct PeerReach {
 // Collective. Asks about the calling thread's current device.
 StatusOr<PeerReach> survey_peers(Comm& control);
 
-// What a group's kernels that wait for one another share: the same on every rank.
+// Which ranks of a group share devices. Devices are equal if host (boot id) and PCI address are.
 struct DeviceShare {
-  int32_t ranks_per_device = 1;     // of all communicators of the group together, at most
-  int32_t num_multiprocessors = 1;  // of the smallest device
+  int32_t ranks_per_device = 1;       // maximum over the group's devices
+  int32_t num_multiprocessors = 1;    // of the smallest device
+  std::vector<int32_t> ranks_here{};  // on this rank's device, ascending, with this rank
 };
-// Collective over the group.
+// Collective over the group. Asks about the calling thread's current device.
 StatusOr<DeviceShare> survey_devices(Comm& group);
 
 class PeerArena {
