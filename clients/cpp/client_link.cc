@@ -6,14 +6,11 @@
 
 #include "base/check.h"
 #include "proto/frame.h"
+#include "proto/zmq_options.h"
 
 namespace trireme {
 namespace {
 
-constexpr int kHeartbeatMs = 1'000;
-constexpr int kHeartbeatTimeoutMs = 5'000;
-constexpr int kReconnectMs = 50;
-constexpr int kLingerMs = 200;  // the last words: a Cancel
 constexpr char kMonitorEndpoint[] = "inproc://monitor";
 
 void set(zmq::socket_t& socket, int option, int value) {
@@ -26,15 +23,15 @@ class ZmqClientLink final : public ClientTransport {
       : context_(1),
         dealer_(context_, zmq::socket_type::dealer),
         monitor_(context_, zmq::socket_type::pair) {
-    set(dealer_, ZMQ_LINGER, kLingerMs);
+    set(dealer_, ZMQ_LINGER, kZmqClientLingerMs);
     set(dealer_, ZMQ_IMMEDIATE, 1);
-    set(dealer_, ZMQ_SNDHWM, 4096);
-    set(dealer_, ZMQ_RCVHWM, 1000);
-    set(dealer_, ZMQ_HEARTBEAT_IVL, kHeartbeatMs);
-    set(dealer_, ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs);
-    set(dealer_, ZMQ_RECONNECT_IVL, kReconnectMs);
+    set(dealer_, ZMQ_SNDHWM, kZmqClientSendHighWater);
+    set(dealer_, ZMQ_RCVHWM, kZmqReceiveHighWater);
+    set(dealer_, ZMQ_HEARTBEAT_IVL, kZmqHeartbeatMs);
+    set(dealer_, ZMQ_HEARTBEAT_TIMEOUT, kZmqHeartbeatTimeoutMs);
+    set(dealer_, ZMQ_RECONNECT_IVL, kZmqReconnectMs);
     set(dealer_, ZMQ_IPV6, 1);
-    const int64_t max_bytes = kMaxToClientBytes + 64;
+    const int64_t max_bytes = zmq_max_message_bytes(kMaxToClientBytes);
     CHECK(zmq_setsockopt(dealer_.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
     CHECK(zmq_socket_monitor(dealer_.handle(), kMonitorEndpoint, ZMQ_EVENT_DISCONNECTED) == 0);
     set(monitor_, ZMQ_LINGER, 0);

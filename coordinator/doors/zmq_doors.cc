@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "proto/frame.h"
+#include "proto/zmq_options.h"
 
 namespace trireme {
 namespace {
@@ -23,15 +24,8 @@ namespace {
 constexpr int kZapEnforceDomain = 93;
 constexpr char kZapDomain[] = "trireme-workers";
 constexpr char kZapEndpoint[] = "inproc://zeromq.zap.01";
-constexpr int kMaxSockets = 64;  // of the context: two doors, their monitors, ZAP; not connections
-constexpr int kBacklog = 1024;
-constexpr int kHandshakeMs = 5'000;
-constexpr int kHeartbeatMs = 1'000;
-constexpr int kHeartbeatTimeoutMs = 5'000;
-constexpr int kLingerAtEndMs = 500;  // the last words: Finished, Fence
 constexpr int kFramesATurn = 512;
 constexpr int kSelfTestMs = 3'000;
-constexpr int64_t kFrameSlack = 64;  // protobuf tag and length around the largest body
 
 void set(zmq::socket_t& socket, int option, int value) {
   CHECK(zmq_setsockopt(socket.handle(), option, &value, sizeof value) == 0);
@@ -61,24 +55,25 @@ class Door final : public PeerSender {
     set(router_, ZMQ_ROUTER_MANDATORY, 1);
     set(router_, ZMQ_LINGER, 0);
     set(router_, ZMQ_SNDHWM, send_hwm);
-    set(router_, ZMQ_RCVHWM, 1000);
-    set(router_, ZMQ_BACKLOG, kBacklog);
-    set(router_, ZMQ_HANDSHAKE_IVL, kHandshakeMs);
-    set(router_, ZMQ_HEARTBEAT_IVL, kHeartbeatMs);
-    set(router_, ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs);
-    set(router_, ZMQ_HEARTBEAT_TTL, kHeartbeatTimeoutMs);
-    const int64_t max_bytes = max_frame_bytes + kFrameSlack;
+    set(router_, ZMQ_RCVHWM, kZmqReceiveHighWater);
+    set(router_, ZMQ_BACKLOG, kZmqBacklog);
+    set(router_, ZMQ_HANDSHAKE_IVL, kZmqHandshakeMs);
+    set(router_, ZMQ_HEARTBEAT_IVL, kZmqHeartbeatMs);
+    set(router_, ZMQ_HEARTBEAT_TIMEOUT, kZmqHeartbeatTimeoutMs);
+    set(router_, ZMQ_HEARTBEAT_TTL, kZmqHeartbeatTimeoutMs);
+    const int64_t max_bytes = zmq_max_message_bytes(max_frame_bytes);
     CHECK(zmq_setsockopt(router_.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
     const std::string endpoint = format_text("inproc://monitor-{}", name);
     CHECK(zmq_socket_monitor(router_.handle(),
                              endpoint.c_str(),
                              ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) == 0);
     set(monitor_, ZMQ_LINGER, 0);
-    set(monitor_, ZMQ_RCVHWM, 0);  // drained every turn; a bound here would stop the I/O thread
+    // Drained every turn; a bound here would stop the I/O thread.
+    set(monitor_, ZMQ_RCVHWM, kZmqUnlimited);
     monitor_.connect(endpoint);
   }
 
-  ~Door() override { set(router_, ZMQ_LINGER, kLingerAtEndMs); }
+  ~Door() override { set(router_, ZMQ_LINGER, kZmqDoorLingerMs); }
 
   void use_curve(const std::string& secret_key) {
     set(router_, ZMQ_CURVE_SERVER, 1);
@@ -351,13 +346,13 @@ bool is_loopback(const std::string& host) {
 
 // A context of one I/O thread; the number of sockets can be set only before the first.
 struct BoundedContext : zmq::context_t {
-  BoundedContext() : zmq::context_t(1) { set(zmq::ctxopt::max_sockets, kMaxSockets); }
+  BoundedContext() : zmq::context_t(1) { set(zmq::ctxopt::max_sockets, kZmqMaxCoordinatorSockets); }
 };
 
 struct ZmqDoors::Wires {
   Wires()
-      : clients(context, "client", 256, kMaxPromptBytes),
-        workers(context, "worker", 1000, kMaxStepFrameBytes),
+      : clients(context, "client", kZmqClientDoorSendHighWater, kMaxPromptBytes),
+        workers(context, "worker", kZmqWorkerDoorSendHighWater, kMaxStepFrameBytes),
         wake_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
   ~Wires() { ::close(wake_fd); }
 

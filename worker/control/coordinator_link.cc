@@ -17,6 +17,7 @@
 #include "base/swap_queue.h"
 #include "proto/frame.h"
 #include "proto/step_codec.h"
+#include "proto/zmq_options.h"
 #include "worker/comm/exit_rank.h"
 
 namespace trireme {
@@ -26,13 +27,9 @@ constexpr size_t kMaxPlans = 64;  // the coordinator keeps pp + 1 in flight
 constexpr size_t kMaxResults = 64;
 constexpr size_t kMaxProbes = 64;  // of at most 512 KiB each
 constexpr TimeUs kQueueUs = 10'000'000;
-constexpr TimeUs kGoodbyeUs = 1'000'000;
+constexpr TimeUs kGoodbyeUs = kZmqRankLingerMs * TimeUs{1'000};
 constexpr TimeUs kOrderlyEndUs = 3'000'000;
 constexpr int kTickMs = 100;
-constexpr int kReconnectMs = 50;
-constexpr int kHeartbeatMs = 1'000;  // of the connection itself
-constexpr int kHeartbeatTimeoutMs = 5'000;
-constexpr int kHandshakeMs = 5'000;
 constexpr char kMonitorEndpoint[] = "inproc://link-monitor";
 
 void set(zmq::socket_t& socket, int option, int value) {
@@ -134,18 +131,18 @@ class CoordinatorLink::Control {
 
 Status CoordinatorLink::Control::connect() {
   set(dealer_, ZMQ_ROUTING_ID, make_identity());
-  set(dealer_, ZMQ_LINGER, static_cast<int>(kGoodbyeUs / 1000));
+  set(dealer_, ZMQ_LINGER, kZmqRankLingerMs);
   // With 1 a connection that goes takes with it what has come and was not read yet: the fence of a
   // drained group among it.
   set(dealer_, ZMQ_IMMEDIATE, 0);
-  set(dealer_, ZMQ_SNDHWM, 1000);
-  set(dealer_, ZMQ_RCVHWM, 1000);
-  set(dealer_, ZMQ_RECONNECT_IVL, kReconnectMs);
-  set(dealer_, ZMQ_HANDSHAKE_IVL, kHandshakeMs);
-  set(dealer_, ZMQ_HEARTBEAT_IVL, kHeartbeatMs);
-  set(dealer_, ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs);
-  set(dealer_, ZMQ_HEARTBEAT_TTL, kHeartbeatTimeoutMs);
-  const int64_t max_bytes = kMaxStepFrameBytes + 64;
+  set(dealer_, ZMQ_SNDHWM, kZmqRankSendHighWater);
+  set(dealer_, ZMQ_RCVHWM, kZmqReceiveHighWater);
+  set(dealer_, ZMQ_RECONNECT_IVL, kZmqReconnectMs);
+  set(dealer_, ZMQ_HANDSHAKE_IVL, kZmqHandshakeMs);
+  set(dealer_, ZMQ_HEARTBEAT_IVL, kZmqHeartbeatMs);
+  set(dealer_, ZMQ_HEARTBEAT_TIMEOUT, kZmqHeartbeatTimeoutMs);
+  set(dealer_, ZMQ_HEARTBEAT_TTL, kZmqHeartbeatTimeoutMs);
+  const int64_t max_bytes = zmq_max_message_bytes(kMaxStepFrameBytes);
   CHECK(zmq_setsockopt(dealer_.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
   if (options_.endpoint.find('[') != std::string::npos) set(dealer_, ZMQ_IPV6, 1);
   if (options_.key) {
