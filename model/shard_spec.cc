@@ -71,10 +71,6 @@ IndexRange ShardSpec::embedding_rows() const {
   return plan_.replicates_embedding() ? IndexRange{0, config_.vocabulary_size} : vocabulary();
 }
 
-int64_t ShardSpec::max_local_vocabulary() const {
-  return (config_.vocabulary_size + plan_.tp() - 1) / plan_.tp();
-}
-
 bool ShardSpec::holds(const TensorEntry& entry) const {
   if (entry.layer >= 0) return entry.layer >= layers().begin && entry.layer < layers().end;
   switch (entry.role) {

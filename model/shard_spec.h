@@ -45,8 +45,7 @@ class ShardSpec {
   IndexRange mlp_columns() const;
   IndexRange vocabulary() const;
   IndexRange vocabulary_of(int tensor_index) const;  // of another rank of the stage
-  int64_t max_local_vocabulary() const;              // the largest part of the stage's ranks
-  IndexRange embedding_rows() const;  // of a rank of the first stage
+  IndexRange embedding_rows() const;                 // of a rank of the first stage
   bool has_embedding() const;
   bool has_head() const;
 
