@@ -303,7 +303,6 @@ void FlagSet::set(Flag& flag, const std::string& text, Origin origin) {
         invalid(id, "{}: {}", where, message.substr(std::min(message.size(), id.size() + 2))));
   }
   flag.origin = origin;
-  flag.shown = flag.repeats && !flag.shown.empty() ? flag.shown + ", " + text : text;
 }
 
 // Reads the argument at `at` and its value; returns where the next one stands.
@@ -469,17 +468,6 @@ std::string FlagSet::help(bool all) const {
 Origin FlagSet::origin(const std::string& name) const {
   const Flag* flag = find(name);
   return flag == nullptr ? Origin::kDefault : flag->origin;
-}
-
-std::vector<std::string> FlagSet::effective() const {
-  constexpr const char* kOrigins[] = {"default", "file", "environment", "flag"};
-  std::vector<std::string> lines;
-  for (const Flag& flag : flags_) {
-    if (flag.origin == Origin::kDefault) continue;
-    lines.push_back(format_text(
-        "{} = {} ({})", flag.name, flag.shown, kOrigins[static_cast<int>(flag.origin)]));
-  }
-  return lines;
 }
 
 }  // namespace trireme

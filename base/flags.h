@@ -101,8 +101,6 @@ class FlagSet {
   bool help_all_wanted() const { return help_all_wanted_; }
 
   Origin origin(const std::string& name) const;
-  // "max-tokens = 64 (environment)" of every flag that is not at its default.
-  std::vector<std::string> effective() const;
 
  private:
   struct Flag {
@@ -113,7 +111,6 @@ class FlagSet {
     bool takes_word = false;  // a switch that a "true" or "false" may follow
     bool repeats = false;
     std::function<Status(const std::string&)> read;
-    std::string shown;  // the text last read
     std::string default_text;
     Origin origin = Origin::kDefault;
   };
