@@ -1,73 +1,15 @@
 #include "base/flags.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
-#include <filesystem>
-#include <sstream>
 
+#include "base/config_file.h"
+#include "base/environment.h"
+#include "base/flag_values.h"
 #include "base/text.h"
 
 namespace trireme {
 
 namespace {
-
-struct Suffix {
-  const char* text;
-  double factor;
-};
-
-constexpr double kKibi = 1024;
-constexpr Suffix kSizes[] = {{"", 1},
-                             {"b", 1},
-                             {"k", kKibi},
-                             {"kib", kKibi},
-                             {"kb", 1e3},
-                             {"m", kKibi* kKibi},
-                             {"mib", kKibi* kKibi},
-                             {"mb", 1e6},
-                             {"g", kKibi* kKibi* kKibi},
-                             {"gib", kKibi* kKibi* kKibi},
-                             {"gb", 1e9},
-                             {"t", kKibi* kKibi* kKibi* kKibi},
-                             {"tib", kKibi* kKibi* kKibi* kKibi},
-                             {"tb", 1e12}};
-constexpr Suffix kLengths[] = {{"", 1}, {"k", kKibi}, {"m", kKibi* kKibi}};
-
-template <size_t n>
-StatusOr<int64_t> parse_scaled(const std::string& text,
-                               const Suffix (&suffixes)[n],
-                               const char* example) {
-  double value = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  std::string suffix(rest, text.data() + text.size());
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(), ::tolower);
-  for (const Suffix& row : suffixes) {
-    if (error == std::errc() && suffix == row.text && value >= 0 && value * row.factor < 9e18) {
-      return static_cast<int64_t>(value * row.factor);
-    }
-  }
-  return invalid("TRI-ARGS-003", "\"{}\" is no such number; write it like {}", text, example);
-}
-
-template <class Number>
-StatusOr<Number> parse_number(const std::string& text) {
-  Number value{};
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc() && rest == text.data() + text.size() && !text.empty()) return value;
-  return invalid("TRI-ARGS-003",
-                 "\"{}\" is not {}",
-                 text,
-                 std::is_integral_v<Number> ? "an integer that fits" : "a number");
-}
-
-StatusOr<bool> parse_switch(const std::string& text) {
-  if (text == "true" || text == "1" || text == "yes" || text == "on") return true;
-  if (text == "false" || text == "0" || text == "no" || text == "off") return false;
-  return invalid("TRI-ARGS-003", "\"{}\" is neither true nor false", text);
-}
 
 // "max-tokens" -> "TRIREME_MAX_TOKENS"
 std::string environment_twin(const std::string& name) {
@@ -86,33 +28,7 @@ std::function<Status(const std::string&)> number_reader(Number* target) {
   };
 }
 
-std::string text_of(const toml::node& node) {
-  if (const auto value = node.value<std::string>(); value && node.is_string()) return *value;
-  if (node.is_array()) {
-    std::vector<std::string> parts;
-    for (const toml::node& item : *node.as_array()) parts.push_back(text_of(item));
-    return join(parts, ",");
-  }
-  std::ostringstream text;
-  text << toml::node_view<const toml::node>(node);
-  return text.str();
-}
-
 }  // namespace
-
-std::optional<std::string> environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  if (value == nullptr) return std::nullopt;
-  return value;
-}
-
-StatusOr<int64_t> parse_size(const std::string& text) {
-  return parse_scaled(text, kSizes, "512MiB or 80GiB");
-}
-
-StatusOr<int64_t> parse_length(const std::string& text) {
-  return parse_scaled(text, kLengths, "4096 or 32k");
-}
 
 FlagSet::FlagSet(std::string program, std::string summary)
     : program_(std::move(program)), summary_(std::move(summary)) {}
@@ -368,44 +284,25 @@ void FlagSet::read_environment() {
   }
 }
 
-// The distribution's toml++ reports errors by exceptions: they end here.
-static StatusOr<toml::table> parse_toml(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
-    return invalid("TRI-ARGS-004", "--config {} is a folder; name a TOML file", path);
-  }
-  try {
-    return toml::parse_file(path);
-  } catch (const toml::parse_error& failure) {
-    return invalid(
-        "TRI-ARGS-004",
-        "--config {}: {}{}",
-        path,
-        std::string(failure.description()),
-        failure.source().begin ? format_text(" (line {})", failure.source().begin.line) : "");
-  }
-}
-
 void FlagSet::read_file(const std::string& path) {
-  const StatusOr<toml::table> parsed = parse_toml(path);
-  if (!parsed.ok()) return complain(parsed.status());
-  for (const auto& [key, node] : *parsed) {
-    std::string name(key.str());
+  const StatusOr<std::vector<ConfigEntry>> entries = read_config_file(path);
+  if (!entries.ok()) return complain(entries.status());
+  for (const ConfigEntry& entry : *entries) {
+    std::string name = entry.key;
     std::replace(name.begin(), name.end(), '_', '-');
     if (Flag* flag = find(name)) {
-      // The list of a flag that may be given again is one value an item.
-      const toml::array* items = flag->repeats ? node.as_array() : nullptr;
-      if (items == nullptr) set(*flag, text_of(node), Origin::kFile);
-      for (size_t i = 0; items != nullptr && i < items->size(); ++i) {
-        set(*flag, text_of((*items)[i]), Origin::kFile);
+      if (!flag->repeats) {
+        set(*flag, join(entry.values, ","), Origin::kFile);
+        continue;
       }
+      for (const std::string& value : entry.values) set(*flag, value, Origin::kFile);
       continue;
     }
     const std::string near = nearest(name, names());
     complain(invalid("TRI-ARGS-005",
                      "{}: unknown key \"{}\"{}",
                      path,
-                     std::string(key.str()),
+                     entry.key,
                      near.empty() ? "" : format_text("; did you mean \"{}\"?", near)));
   }
 }

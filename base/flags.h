@@ -1,6 +1,6 @@
 // The configuration of a program: every flag has an environment twin TRIREME_<FLAG> and a key in
 // the file of --config; a flag beats the environment, which beats the file, which beats the
-// default. Read once in main. The only place of the project that looks at the environment.
+// default. Read once in main.
 //
 //   FlagSet flags("run", "answers prompts");
 //   flags.add("max-tokens", &options.max_tokens, "longest answer", "Sampling");
@@ -16,14 +16,6 @@
 #include "base/status.h"
 
 namespace trireme {
-
-// A variable of the environment, for what is no flag (NO_COLOR, TRIREME_WORKER_KEY, OMPI_*).
-std::optional<std::string> environment(const std::string& name);
-
-// "512MiB", "80GiB", "1.5g", "4096". TRI-ARGS-003.
-StatusOr<int64_t> parse_size(const std::string& text);
-// "32k" (x 1024), "1m", "4096". TRI-ARGS-003.
-StatusOr<int64_t> parse_length(const std::string& text);
 
 enum class Origin : uint8_t { kDefault, kFile, kEnvironment, kFlag };
 

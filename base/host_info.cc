@@ -14,7 +14,7 @@
 #include <memory>
 #include <sstream>
 
-#include "base/flags.h"
+#include "base/environment.h"
 #include "base/text.h"
 
 namespace trireme {

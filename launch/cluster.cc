@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/environment.h"
 #include "base/exit_status.h"
-#include "base/flags.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/trace.h"

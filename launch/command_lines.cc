@@ -8,7 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/flags.h"
+#include "base/environment.h"
 #include "base/host_info.h"
 #include "base/text.h"
 

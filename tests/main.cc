@@ -3,7 +3,7 @@
 // Under mpirun only rank 0 writes the file of results.
 #include <gtest/gtest.h>
 
-#include "base/flags.h"
+#include "base/environment.h"
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "base/flags.h"
+#include "base/environment.h"
 
 namespace trireme {
 

@@ -25,7 +25,7 @@ RATIONED = (
     (r"nccl", r"worker/comm/\w+\.cc$"),
     (r"zmq", r"(coordinator/doors|worker/control|clients/cpp)/\w+\.cc$"),
     (r"(cuda|cublas|cub/|thrust/|cooperative_groups)", r"kernels/(cuda|emulation)/|worker/comm/"),
-    (r"toml\+\+", r"base/flags\.cc$"),
+    (r"toml\+\+", r"base/config_file\.cc$"),
     (r"spdlog", r"base/log\.cc$"),
     (r"google/protobuf", r"proto/"),
     (r"nlohmann/json\.hpp", r".*\.cc$|model/json_reader\.h$"),

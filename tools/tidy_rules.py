@@ -56,10 +56,11 @@ def header_purpose(tree, report):
 
 def environment(tree, report):
     for file in tree.cpp():
-        if file.path == "base/flags.cc":
+        if file.path == "base/environment.cc":
             continue
         for line, _ in file.matches(r"\b(secure_)?getenv\b"):
-            report(file.path, line, "only base/flags.cc reads the environment: use environment()")
+            words = "only base/environment.cc calls getenv(): use environment()"
+            report(file.path, line, words)
 
 
 def unfinished(tree, report):

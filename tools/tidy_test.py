@@ -56,7 +56,7 @@ CASES = {
                 "worker/control/b.cc": "#include <zmq.hpp>\n",
             },
             {"tests/a.cc": "#include <zmq.hpp>\n"},
-            {"base/flags.cc": "#include <toml++/toml.h>\n"},
+            {"base/config_file.cc": "#include <toml++/toml.h>\n"},
             {"clients/a.cc": '#include "coordinator/zmq.h"\n'},
         ],
     ),
@@ -171,7 +171,7 @@ CASES = {
     "environment": (
         [{"worker/a.cc": 'auto x = std::getenv("HOME");\n'}],
         [
-            {"base/flags.cc": 'auto x = std::getenv("HOME");\n'},
+            {"base/environment.cc": 'auto x = std::getenv("HOME");\n'},
             {"worker/a.cc": '// getenv is rationed\nauto x = "getenv";\n'},
         ],
     ),

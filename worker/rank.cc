@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "base/flags.h"
+#include "base/environment.h"
 #include "model/planner.h"
 #include "worker/control/plan_file.h"
 #include "worker/load_report.h"

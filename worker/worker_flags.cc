@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/cpu_tiers.h"
+#include "base/environment.h"
 #include "base/flags.h"
 #include "base/text.h"
 #include "model/planner.h"

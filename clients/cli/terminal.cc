@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/flags.h"
+#include "base/environment.h"
 #include "base/text.h"
 
 namespace trireme {

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/cpu_tiers.h"
+#include "base/environment.h"
 #include "base/flags.h"
 #include "base/host_info.h"
 #include "base/text.h"

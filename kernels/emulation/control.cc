@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "base/flags.h"
+#include "base/environment.h"
 #include "kernels/emulation/runtime.h"
 
 namespace trireme::emulation {

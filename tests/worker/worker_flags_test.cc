@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-#include "base/flags.h"
+#include "base/environment.h"
 
 namespace trireme {
 namespace {

@@ -1,0 +1,14 @@
+// Environment variables. Any thread, as long as none sets one. The only file of the project that
+// calls getenv().
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace trireme {
+
+// The value of an environment variable; empty where it is not set. For variables that are not
+// flags (NO_COLOR, TRIREME_WORKER_KEY, OMPI_*); the others come through FlagSet (base/flags.h).
+std::optional<std::string> environment(const std::string& name);
+
+}  // namespace trireme
