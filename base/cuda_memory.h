@@ -21,6 +21,17 @@ constexpr int64_t kCudaModuleBytes = int64_t{448} << 20;
 // connection first sends.
 constexpr int64_t kCudaReserveBytes = int64_t{64} << 20;
 
+// A plan of attention (kernels/cuda/attention_plan.h): a header, counters of arrivals of split
+// tiles, and per segment its share of the work and its end in the units of each kernel.
+constexpr int32_t kCudaSplitTiles = 4096;
+constexpr int64_t kCudaPlanHeaderBytes = 32;
+constexpr int64_t kCudaSegmentShareBytes = 48;
+constexpr int64_t cuda_attention_plan_bytes(int64_t max_segments) {
+  constexpr int64_t kNumKernels = 2;  // decode and prefill
+  return kCudaPlanHeaderBytes + int64_t{kCudaSplitTiles} * 4 +
+         max_segments * (kCudaSegmentShareBytes + kNumKernels * 4);
+}
+
 // Elements of a stored row of K or V: those of the attention kernels' instance which takes this
 // head_dim, or 0 if none does.
 constexpr int32_t cuda_stored_dim(int32_t head_dim) {

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "base/step_memory.h"
+
 namespace trireme {
 
 struct SamplingRow {
@@ -36,6 +38,7 @@ struct SamplingRow {
     return temperature > 0 && (top_k > 0 || top_p < 1 || min_p > 0);
   }
 };
+static_assert(sizeof(SamplingRow) == kSamplingRowBytes);
 
 // The best of a shard: the perturbed (or greedy) score and its global id. Greater value wins, the
 // lower id among equals. id -1: nothing can be drawn (every logit is -inf or NaN).
@@ -43,6 +46,7 @@ struct ShardDraw {
   float value = 0;
   int32_t id = -1;
 };
+static_assert(sizeof(ShardDraw) == kShardDrawBytes);
 
 constexpr int32_t kMaxTopIds = 20;  // whose log-probabilities are told, the chosen id apart
 
@@ -50,5 +54,6 @@ struct TokenLogprob {
   int32_t id = -1;
   float logprob = 0;
 };
+static_assert(sizeof(TokenLogprob) == kTokenLogprobBytes);
 
 }  // namespace trireme

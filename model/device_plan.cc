@@ -4,19 +4,11 @@
 #include <set>
 
 #include "base/cuda_memory.h"
+#include "base/step_memory.h"
 #include "model/sampling_params.h"
 
 namespace trireme {
 namespace {
-
-constexpr int64_t kHeadRows = 64;               // of a pass of the head
-constexpr int64_t kWholeRows = 16;              // of the rows that are drawn whole, a pass
-constexpr int64_t kSlotWords = 2 * 4096 + 256;  // of a slot: biases with their ids, banned ids
-constexpr int64_t kSamplingBytes = 104;         // of a sampled row's parameters
-constexpr int64_t kLogprobBytes = 8;
-constexpr int64_t kDrawBytes = 8;
-constexpr int64_t kAttentionPlanBytes = 4 * 4096 + 64;  // and so many a segment:
-constexpr int64_t kSegmentBytes = 56;
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -26,7 +18,7 @@ struct StepShape {
       : tokens(std::max(request.max_batched_tokens, request.max_slots)),
         slots(request.max_slots),
         length(request.max_model_len > 0 ? request.max_model_len : config.max_positions),
-        pages_a_slot((length + kCudaPageTokens - 1) / kCudaPageTokens),
+        pages_per_slot((length + kCudaPageTokens - 1) / kCudaPageTokens),
         element(size_of(request.dtype)),
         hidden_bytes(round_up(config.hidden_size, kCudaRowAlignment) * element),
         tp(request.tp),
@@ -36,15 +28,15 @@ struct StepShape {
   const int64_t tokens;
   const int64_t slots;
   const int64_t length;
-  const int64_t pages_a_slot;
+  const int64_t pages_per_slot;
   const int64_t element;
   const int64_t hidden_bytes;  // of a row
   const int64_t tp;
-  const int64_t pp;
+  const int32_t pp;
   const bool draws;
 };
 
-// Matrices of a lane, residuals on their way between stages, and the recorded steps' own.
+// Matrices of a lane, and residuals: those on their way between stages, the captured steps' own.
 int64_t matrix_bytes(const ModelConfig& config, const ShardSpec& shard, const StepShape& step) {
   const int64_t query = shard.num_heads() * config.head_dim;
   const int64_t qkv = query + 2 * shard.num_kv_heads() * config.head_dim;
@@ -52,33 +44,35 @@ int64_t matrix_bytes(const ModelConfig& config, const ShardSpec& shard, const St
   for (const int64_t width : {qkv, query, query, shard.mlp_columns().size()}) {
     row += round_up(width, kCudaRowAlignment) * step.element;
   }
-  const int64_t residuals = (step.pp > 1 ? step.pp + 1 : 1) + 1;
+  const int64_t residuals = num_residual_buffers(step.pp) + 1;  // 1: the captured steps' own
   return step.tokens * (row + residuals * step.hidden_bytes) + 2 * kHeadRows * step.hidden_bytes;
 }
 
-// Records of steps under way, the page table, the attention plans.
+// Records of the steps under way, the page table, one attention plan per class.
 int64_t record_bytes(const ModelConfig& config, const StepShape& step) {
-  const int64_t changes = 2 * step.slots + step.tokens / kCudaPageTokens + step.pages_a_slot;
-  const int64_t record =
-      4 * (4 * step.tokens + 4 * step.slots + 2 * changes) + step.slots * kSamplingBytes;
-  const int64_t entries = step.pp + 4;
-  const int64_t table = 4 * step.slots * step.pages_a_slot;
+  const int64_t changes =
+      max_table_changes(step.slots, step.tokens, kCudaPageTokens, step.pages_per_slot);
+  const int64_t record = step_record_bytes(step.tokens, step.slots, changes);
+  const int64_t entries = max_steps_under_way(step.pp) + 1;  // 1: the one that the ops read
+  const int64_t table = 4 * step.slots * step.pages_per_slot;
   const std::set<int32_t> windows(config.layer_window.begin(), config.layer_window.end());
-  const int64_t plan = kAttentionPlanBytes + step.slots * kSegmentBytes;
+  const int64_t plan = cuda_attention_plan_bytes(step.slots);
   return entries * record + table + static_cast<int64_t>(windows.size()) * plan;
 }
 
-// What is kept of slots, ids on their way back to the first stage, logits and draws.
+// State of the slots, ids on their way back to the first stage, logits and draws.
 int64_t sampling_bytes(const ModelConfig& config, const ShardSpec& shard, const StepShape& step) {
   int64_t bytes = 4 * step.slots;
-  if (step.pp > 1) bytes += (step.pp + 2) * 2 * 4 * round_up(step.slots, 64);
+  if (step.pp > 1) {  // ids and slots of each list
+    bytes += num_token_lists(step.pp) * 2 * 4 * round_up(step.slots, kTokenListAlignment);
+  }
   if (!step.draws) return bytes;
-  bytes += 4 * step.slots * (step.length + 1 + kSlotWords);
+  bytes += 4 * step.slots * (step.length + 1 + 2 * kMaxLogitBias + kMaxBannedIds);
   bytes += 4 * (kHeadRows * shard.vocabulary().size() + 3 * kWholeRows * config.vocabulary_size);
-  const int64_t rows = std::max(step.slots, kHeadRows);
+  const int64_t rows = std::max<int64_t>(step.slots, kHeadRows);
   const int64_t passes = (rows + kWholeRows - 1) / kWholeRows;
-  bytes += rows * (kDrawBytes * (1 + step.tp) + 4);
-  return bytes + passes * (kWholeRows + step.tp) * (1 + kMaxLogprobs) * kLogprobBytes;
+  bytes += rows * (kShardDrawBytes * (1 + step.tp) + 4);
+  return bytes + passes * (kWholeRows + step.tp) * (1 + kMaxLogprobs) * kTokenLogprobBytes;
 }
 
 int64_t rope_bytes(const ModelConfig& config, const StepShape& step) {
@@ -95,8 +89,10 @@ int64_t communicator_bytes(const StepShape& step, const RankPlan& rank) {
   }
   if (step.pp > 1) {
     bytes += 2 * kCudaPeerWordBytes;
-    if (rank.stage > 0) bytes += ring(step.pp + 1, step.tokens * step.hidden_bytes);
-    if (rank.stage == 0) bytes += ring(step.pp + 2, 4 * step.slots);
+    if (rank.stage > 0) {
+      bytes += ring(num_residual_buffers(step.pp), step.tokens * step.hidden_bytes);
+    }
+    if (rank.stage == 0) bytes += ring(num_token_lists(step.pp), 4 * step.slots);
   }
   return bytes;
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/step_memory.h"
 #include "base/text.h"
 
 namespace trireme {
@@ -11,7 +12,6 @@ namespace {
 constexpr int32_t kMaxTokens = 1 << 24;
 constexpr size_t kMaxStops = kMaxStopStrings;
 constexpr size_t kMaxStopBytes = 1024;
-constexpr size_t kMaxBias = 4096;
 
 // Out of range, or not a number.
 template <class Value>
@@ -76,7 +76,7 @@ Status check_counts(const GenerationParams& params) {
   if (params.num_prompt_logprobs < -1 || params.num_prompt_logprobs > kMaxLogprobs) {
     return out_of_range("prompt_logprobs", params.num_prompt_logprobs, "0 to 20");
   }
-  if (params.sampling.logit_bias.size() > kMaxBias) {
+  if (params.sampling.logit_bias.size() > kMaxLogitBias) {
     return out_of_range(
         "the number of logit_bias entries", params.sampling.logit_bias.size(), "at most 4096");
   }

@@ -51,7 +51,7 @@ cudaError_t prepare_attention(bool is_bf16,
 int64_t attention_workspace_bytes(int64_t, int64_t) { return kPartialBytes; }
 
 int64_t CudaBackend::attention_plan_bytes(int32_t, int32_t max_segments) const {
-  return plan_bytes(max_segments);
+  return cuda_attention_plan_bytes(max_segments);
 }
 
 void CudaBackend::plan_attention(Queue& queue,

@@ -21,6 +21,7 @@
 
 #include <cstdint>
 
+#include "base/cuda_memory.h"
 #include "kernels/backend.h"
 #include "kernels/cuda/cuda_queue.h"
 #include "kernels/cuda/device_fit.h"
@@ -64,7 +65,7 @@ constexpr int32_t max_partials(int32_t stored_dim, int64_t runs) {
   return static_cast<int32_t>((kPartialBytes - runs) / partial_bytes(stored_dim));
 }
 // Split tiles of a step, all KV heads and both kernels: each has a counter of arrivals.
-constexpr int32_t kMaxSplitTiles = 4096;
+constexpr int32_t kMaxSplitTiles = kCudaSplitTiles;
 
 // What the planner says of a segment.
 struct SegmentShare {
@@ -79,6 +80,7 @@ struct SegmentShare {
   int32_t first_counter;
   int32_t unused[3];
 };
+static_assert(sizeof(SegmentShare) == kCudaSegmentShareBytes);
 
 struct PlanHeader {
   int32_t units[2];  // by kernel
@@ -89,6 +91,7 @@ struct PlanHeader {
   int32_t cut;
   int32_t unused;
 };
+static_assert(sizeof(PlanHeader) == kCudaPlanHeaderBytes);
 
 // The parts of an AttentionPlan's memory.
 struct PlanView {
@@ -98,11 +101,6 @@ struct PlanView {
   int32_t* ends[2];      // by kernel [num_segments]: units of the segments up to and with this one
   int32_t num_segments;
 };
-
-constexpr int64_t plan_bytes(int32_t max_segments) {
-  return static_cast<int64_t>(sizeof(PlanHeader)) + int64_t{kMaxSplitTiles} * 4 +
-         int64_t{max_segments} * static_cast<int64_t>(sizeof(SegmentShare) + 8);
-}
 
 inline PlanView plan_view(const AttentionPlan& plan, int32_t num_segments) {
   PlanView view;

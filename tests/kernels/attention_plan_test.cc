@@ -98,8 +98,8 @@ Planned plan_of(const PlanCase& plan_case) {
   const DeviceCopy<int32_t> on_device[] = {
       DeviceCopy(positions), DeviceCopy(slots), DeviceCopy(starts)};
   const auto num_segments = static_cast<int32_t>(plan_case.segments.size());
-  const DeviceCopy<std::byte> memory(
-      std::vector<std::byte>(static_cast<size_t>(plan_bytes(num_segments)), std::byte{0xff}));
+  const DeviceCopy<std::byte> memory(std::vector<std::byte>(
+      static_cast<size_t>(cuda_attention_plan_bytes(num_segments)), std::byte{0xff}));
   BatchView batch;
   batch.num_tokens = static_cast<int32_t>(positions.size());
   batch.num_segments = num_segments;
@@ -294,10 +294,10 @@ TEST(AttentionPlan, SizesFitTheirMemory) {
     }
     EXPECT_EQ(prefill_rows(width) % (kTileRows * kAttentionWarps), 0);
   }
-  std::vector<std::byte> memory(static_cast<size_t>(plan_bytes(5)));
+  std::vector<std::byte> memory(static_cast<size_t>(cuda_attention_plan_bytes(5)));
   const PlanView view = plan_view({memory.data()}, 5);
   const auto* end = reinterpret_cast<const std::byte*>(view.ends[kDecodeKernel] + 5);
-  EXPECT_LE(end - memory.data(), plan_bytes(5));
+  EXPECT_LE(end - memory.data(), cuda_attention_plan_bytes(5));
   BatchView batch{.num_tokens = 9, .num_segments = 8};
   EXPECT_TRUE(has_prefill(batch));
   batch.num_tokens = 8;

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "base/step_memory.h"
 #include "worker/comm/host_collectives.h"
 #include "worker/comm/nccl_comm.h"
 #include "worker/comm/peer_comm.h"
@@ -36,13 +37,13 @@ std::array<Part, 3> parts_of(GroupComms& comms, const DeviceCommOptions& options
                       .reduce_bytes = 0,
                       .messages = PeerMessages::kToNext,
                       .message_bytes = options.residual_bytes,
-                      .depth = pp + 1};
+                      .depth = num_residual_buffers(pp)};
   parts[2].comm = &comms.tokens;
   parts[2].options = {.name = "the token return",
                       .reduce_bytes = 0,
                       .messages = PeerMessages::kLastToFirst,
                       .message_bytes = options.token_bytes,
-                      .depth = pp + 2};
+                      .depth = num_token_lists(pp)};
   for (Part& part : parts) part.options.wait_limit_us = options.wait_limit_us;
   return parts;
 }

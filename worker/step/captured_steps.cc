@@ -5,7 +5,7 @@
 namespace trireme {
 namespace {
 
-// Rows of the head's passes (Sampler::kHeadRows is 64); more than one pass costs as much again.
+// Rows of the head's passes (kHeadRows is 64); more than one pass costs as much again.
 constexpr int32_t kPasses[] = {64, 128, 256, 512};
 
 // The sampled rows of the mixed steps of `num_tokens` tokens: the most that such a step can have

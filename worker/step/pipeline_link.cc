@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/step_memory.h"
+
 namespace trireme {
 namespace {
 
@@ -16,7 +18,7 @@ StatusOr<ResidualRing> ResidualRing::make(Backend& backend,
                                           int64_t max_batched_tokens,
                                           int64_t hidden_size) {
   ResidualRing ring(pipeline);
-  const int depth = pipeline.size() == 1 ? 1 : pipeline.size() + 1;
+  const int depth = num_residual_buffers(pipeline.size());
   const DType dtype = backend.types().residual;
   for (int i = 0; i < depth; ++i) {
     const int64_t stride = aligned(hidden_size, backend.types().row_alignment);
@@ -81,8 +83,8 @@ void ResidualRing::post_receive(Queue& queue, size_t index, int64_t num_tokens) 
 StatusOr<TokenReturn> TokenReturn::make(Backend& backend, Comm& tokens, int32_t max_slots) {
   TokenReturn tokens_back(backend, tokens);
   if (tokens.size() == 1) return tokens_back;
-  const int64_t num_entries = tokens.size() + 2;
-  const int64_t list = aligned(max_slots, 64);  // lists start on 256 bytes
+  const int64_t num_entries = num_token_lists(tokens.size());
+  const int64_t list = aligned(max_slots, kTokenListAlignment);
   ASSIGN_OR_RETURN(tokens_back.memory_,
                    backend.allocate(num_entries * 2 * list * 4, "drawn ids on their way"));
   auto* words = reinterpret_cast<int32_t*>(tokens_back.memory_.data());

@@ -63,6 +63,7 @@ Status Sampler::allocate(int32_t max_rows) {
 
   const int tp = comm_->size();
   constexpr int64_t kWidth = 1 + kMaxLogprobs;
+  static_assert(kMaxLogprobs <= kMaxTopIds);
   const int64_t num_passes = (max_rows + kWholeRows - 1) / kWholeRows;
   logprobs_offset_ = int64_t{max_rows} * 4 + max_rows % 2 * 4;
   result_bytes_ =

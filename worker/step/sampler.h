@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/step_memory.h"
 #include "worker/forward/lane.h"
 #include "worker/forward/shard_model.h"
 #include "worker/step/slot_table.h"
@@ -36,10 +37,6 @@ struct DrawnRow {
 
 class Sampler {
  public:
-  // Rows that one pass of the head computes, and whole rows that one pass gathers.
-  static constexpr int32_t kHeadRows = 64;
-  static constexpr int32_t kWholeRows = 16;
-
   // `vocabulary_limit`: ids at or above it are never drawn (the tokenizer's size, or the
   // vocabulary).
   static StatusOr<Sampler> make(Backend& backend,

@@ -30,9 +30,9 @@ StatusOr<SlotState> SlotState::make(Backend& backend,
   slots.ids_.history_stride = int64_t{max_model_len} + 1;
   ASSIGN_OR_RETURN(std::byte* const history,
                    words(slots.ids_.history_stride, "the slots' histories"));
-  ASSIGN_OR_RETURN(std::byte* const bias_ids, words(kMaxBias, "the slots' biases"));
-  ASSIGN_OR_RETURN(std::byte* const bias_values, words(kMaxBias, "the slots' biases"));
-  ASSIGN_OR_RETURN(std::byte* const banned, words(kMaxBanned, "the slots' banned ids"));
+  ASSIGN_OR_RETURN(std::byte* const bias_ids, words(kMaxLogitBias, "the slots' biases"));
+  ASSIGN_OR_RETURN(std::byte* const bias_values, words(kMaxLogitBias, "the slots' biases"));
+  ASSIGN_OR_RETURN(std::byte* const banned, words(kMaxBannedIds, "the slots' banned ids"));
   slots.ids_.history = reinterpret_cast<int32_t*>(history);
   slots.bias_ids_ = reinterpret_cast<int32_t*>(bias_ids);
   slots.bias_values_ = reinterpret_cast<float*>(bias_values);
@@ -51,7 +51,7 @@ void SlotState::open(Queue& queue, const OpenedSlot& opened) {
   }
   if (!sampling.end_ids.empty()) {
     backend_->upload(queue,
-                     bytes_at(banned_ids_, slot * kMaxBanned),
+                     bytes_at(banned_ids_, slot * kMaxBannedIds),
                      std::as_bytes(std::span(sampling.end_ids)));
   }
   if (sampling.logit_bias.empty()) return;
@@ -61,9 +61,9 @@ void SlotState::open(Queue& queue, const OpenedSlot& opened) {
     ids.push_back(id);
     values.push_back(value);
   }
-  backend_->upload(queue, bytes_at(bias_ids_, slot * kMaxBias), std::as_bytes(std::span(ids)));
+  backend_->upload(queue, bytes_at(bias_ids_, slot * kMaxLogitBias), std::as_bytes(std::span(ids)));
   backend_->upload(
-      queue, bytes_at(bias_values_, slot * kMaxBias), std::as_bytes(std::span(values)));
+      queue, bytes_at(bias_values_, slot * kMaxLogitBias), std::as_bytes(std::span(values)));
 }
 
 }  // namespace trireme

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/step_memory.h"
 #include "kernels/backend.h"
 #include "model/step_plan.h"
 
@@ -14,9 +15,6 @@ namespace trireme {
 
 class SlotState {
  public:
-  static constexpr int32_t kMaxBias = 4096;   // logit_bias entries of a request
-  static constexpr int32_t kMaxBanned = 256;  // end-of-sequence and stop ids
-
   // `draws`: this rank samples, and keeps histories of up to max_model_len + 1 ids.
   static StatusOr<SlotState> make(Backend& backend,
                                   int32_t max_slots,
@@ -28,9 +26,13 @@ class SlotState {
 
   const SlotIds& ids() const { return ids_; }
   const int32_t* history(SlotId slot) const { return ids_.history + slot * ids_.history_stride; }
-  const int32_t* bias_ids(SlotId slot) const { return bias_ids_ + int64_t{slot} * kMaxBias; }
-  const float* bias_values(SlotId slot) const { return bias_values_ + int64_t{slot} * kMaxBias; }
-  const int32_t* banned_ids(SlotId slot) const { return banned_ids_ + int64_t{slot} * kMaxBanned; }
+  const int32_t* bias_ids(SlotId slot) const { return bias_ids_ + int64_t{slot} * kMaxLogitBias; }
+  const float* bias_values(SlotId slot) const {
+    return bias_values_ + int64_t{slot} * kMaxLogitBias;
+  }
+  const int32_t* banned_ids(SlotId slot) const {
+    return banned_ids_ + int64_t{slot} * kMaxBannedIds;
+  }
 
  private:
   explicit SlotState(Backend& backend) : backend_(&backend) {}

@@ -260,8 +260,8 @@ void SlotTable::check_sampling(SlotId slot, const SamplingParams& sampling) {
   bool good = sampling.temperature >= 0 && sampling.top_k >= 0 && sampling.top_p >= 0 &&
               sampling.min_p >= 0 && sampling.repetition_penalty > 0 &&
               sampling.num_logprobs >= -1 && sampling.num_logprobs <= kMaxLogprobs &&
-              sampling.logit_bias.size() <= SlotState::kMaxBias &&
-              sampling.end_ids.size() <= SlotState::kMaxBanned;
+              sampling.logit_bias.size() <= kMaxLogitBias &&
+              sampling.end_ids.size() <= kMaxBannedIds;
   for (const float value : values) good = good && std::isfinite(value);
   for (const auto& [id, value] : sampling.logit_bias) {
     good = good && id >= 0 && id < limits_.vocabulary && !std::isnan(value);
@@ -277,7 +277,7 @@ void SlotTable::check_sampling(SlotId slot, const SamplingParams& sampling) {
                    sampling.top_p,
                    sampling.num_logprobs,
                    sampling.logit_bias.size(),
-                   SlotState::kMaxBias));
+                   kMaxLogitBias));
 }
 
 }  // namespace trireme

@@ -1,6 +1,9 @@
 #include "worker/step/step_arrays.h"
 
+#include <iterator>
+
 #include "base/check.h"
+#include "base/step_memory.h"
 
 namespace trireme {
 namespace {
@@ -27,13 +30,15 @@ class Cutter {
 
 int64_t cut(StepArrays& record, std::byte* base, const StepArrayLimits& limits) {
   Cutter cutter(base);
-  for (auto* rows : {&record.token_ids, &record.positions, &record.slots, &record.places}) {
-    *rows = cutter.take<int32_t>(limits.max_batched_tokens);
-  }
+  std::span<int32_t>* const by_token[] = {
+      &record.token_ids, &record.positions, &record.slots, &record.places};
+  static_assert(std::size(by_token) == kArraysPerToken);
+  for (auto* rows : by_token) *rows = cutter.take<int32_t>(limits.max_batched_tokens);
   record.segment_starts = cutter.take<int32_t>(int64_t{limits.max_slots} + 1);
-  for (auto* rows : {&record.sampled_rows, &record.sampled_slots, &record.sampled_places}) {
-    *rows = cutter.take<int32_t>(limits.max_slots);
-  }
+  std::span<int32_t>* const by_draw[] = {
+      &record.sampled_rows, &record.sampled_slots, &record.sampled_places};
+  static_assert(std::size(by_draw) == kArraysPerDraw);
+  for (auto* rows : by_draw) *rows = cutter.take<int32_t>(limits.max_slots);
   record.table_changes = cutter.take<int32_t>(1 + 2 * int64_t{limits.max_changes});
   record.sampling = cutter.take<SamplingRow>(limits.max_slots);
   return cutter.used();

@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/step_memory.h"
+
 namespace trireme {
 namespace {
 
@@ -24,9 +26,8 @@ StatusOr<StepInputs> StepInputs::make(Backend& backend,
                                       int32_t depth) {
   const int32_t max_slots = slots.limits().max_slots;
   StepInputs inputs(backend, max_batched_tokens, max_slots);
-  // A page for each decode, those of all chunks, and a whole cached prompt; more go by themselves.
-  inputs.limits_.max_changes =
-      2 * max_slots + max_batched_tokens / slots.limits().page_tokens + slots.page_table_stride();
+  inputs.limits_.max_changes = static_cast<int32_t>(max_table_changes(
+      max_slots, max_batched_tokens, slots.limits().page_tokens, slots.page_table_stride()));
   inputs.record_bytes_ = StepArrays::bytes(inputs.limits_);
   inputs.draws_.reserve(max_slots);
   inputs.whole_draws_.reserve(max_slots);

@@ -1,15 +1,15 @@
 #include "worker/step/step_limits.h"
 
-#include "worker/step/sampler.h"
+#include "base/step_memory.h"
 
 namespace trireme {
 
-int32_t steps_under_way(const ParallelPlan& cut) { return cut.pp() + 3; }
+int32_t steps_under_way(const ParallelPlan& cut) { return max_steps_under_way(cut.pp()); }
 
 LaneLimits lane_limits(const ShardModel& model, const StepLimits& limits) {
   return {.max_batched_tokens = limits.max_batched_tokens,
           .max_segments = limits.max_slots,
-          .max_head_rows = Sampler::kHeadRows,
+          .max_head_rows = kHeadRows,
           .num_attention_plans = model.num_attention_classes()};
 }
 

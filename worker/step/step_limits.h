@@ -22,7 +22,7 @@ struct StepLimits {
   CapturedSteps recorded;  // by warm_up(); none where the backend records nothing
 };
 
-// Steps that can be under way on a rank: pp + 1 plans in flight, and two for a late host.
+// Steps that can be under way on a rank.
 int32_t steps_under_way(const ParallelPlan& cut);
 LaneLimits lane_limits(const ShardModel& model, const StepLimits& limits);
 
