@@ -7,23 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "tests/cluster/trireme_command.h"
+#include "tests/cluster/served_cluster.h"
 
 namespace trireme {
 namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
-
-const std::string kDemo = TRIREME_SOURCE_DIR "/models/demo";
-
-std::vector<json> json_lines(const std::string& text) {
-  std::vector<json> lines;
-  for (const std::string& line : split(text, '\n')) {
-    if (!line.empty()) lines.push_back(json::parse(line));
-  }
-  return lines;
-}
 
 TEST(Bench, StepAndServeAreSavedAndReported) {
   TemporaryFolder folder;
