@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/spin_wait.h"
+#include "worker/step/plan_check.h"
 #include "worker/step/step_limits.h"
 
 namespace trireme {
@@ -28,6 +29,7 @@ StepExecutor::StepExecutor(Backend& backend,
       limits_(limits),
       comms_(comms),
       progress_(progress),
+      deadline_(backend, comms, limits.step_timeout_us),
       slots_({.max_slots = limits.max_slots,
               .max_model_len = limits.max_model_len,
               .page_tokens = cache.pages().layout.page_tokens,
@@ -100,25 +102,25 @@ Status StepExecutor::warm_up() {
     for (int run = 0; run < 2; ++run) RETURN_IF_ERROR(run_padding(key));  // the second is recorded
   }
   // Padding draws nothing: what a library takes at the first of these messages, it takes now.
-  set_deadline();
+  deadline_.begin_step();
   progress_.enter(Phase::kWaitStage);
   const Workspace& memory = lane_->workspace;
   exchange_first_messages(comms_, *lane_->queue, {memory.data, static_cast<size_t>(memory.bytes)});
-  RETURN_IF_ERROR(wait_for_device(deadline_us_));
+  RETURN_IF_ERROR(deadline_.wait(*lane_->queue, deadline_.deadline_us()));
   progress_.work();
-  return comm_status();
+  return deadline_.status();
 }
 
 Status StepExecutor::run_padding(const StepKey& key) {
   StepPlan plan;
   plan.parts.emplace_back();
-  set_deadline();
+  deadline_.begin_step();
   RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], 0, slots_, *memory_));
-  PendingStep& pending = answers_->begin(plan, clock_.now_us(), deadline_us_);
+  PendingStep& pending = answers_->begin(plan, clock_.now_us(), deadline_.deadline_us());
   RETURN_IF_ERROR(run_tokens(plan, pending, key));
   progress_.enter(Phase::kWaitStage);  // the device may wait for a peer
-  RETURN_IF_ERROR(wait_for_device(deadline_us_));
-  RETURN_IF_ERROR(comm_status());
+  RETURN_IF_ERROR(deadline_.wait(*lane_->queue, deadline_.deadline_us()));
+  RETURN_IF_ERROR(deadline_.status());
   answers_->answer(slots_, nullptr, clock_.now_us());
   progress_.work();
   return ok_status();
@@ -135,24 +137,25 @@ Status StepExecutor::execute(const StepPlan& plan) {
   const TimeUs start_us = clock_.now_us();
   waited_us_ = 0;
   progress_.step.store(plan.step, std::memory_order_relaxed);
-  RETURN_IF_ERROR(check_plan(plan));
-  set_deadline();
+  RETURN_IF_ERROR(check_plan(plan, last_step_));
+  deadline_.begin_step();
   if (is_first()) {
     progress_.enter(Phase::kWaitIds);
     token_return_->take_through(*lane_->queue, plan.wait_ids_through, memory_->ids());
     waited_us_ += mark("wait ids", start_us) - start_us;
-    RETURN_IF_ERROR(comm_status());
+    RETURN_IF_ERROR(deadline_.status());
   }
   progress_.work();
   RETURN_IF_ERROR(update_slots(plan));
   RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], plan.step, slots_, *memory_));
-  RETURN_IF_ERROR(check_asked(plan.parts[0]));
-  PendingStep& pending = answers_->begin(plan, start_us, deadline_us_);
+  RETURN_IF_ERROR(find_score_rows(plan.parts[0], *inputs_, slots_, score_rows_));
+  RETURN_IF_ERROR(probes_->check(plan.parts[0], *inputs_));
+  PendingStep& pending = answers_->begin(plan, start_us, deadline_.deadline_us());
   if (inputs_->batch().num_tokens > 0) {
     note_draws(pending);
     RETURN_IF_ERROR(run_tokens(plan, pending, step_key(plan, pending)));
   }
-  RETURN_IF_ERROR(comm_status());
+  RETURN_IF_ERROR(deadline_.status());
   pending.waited_us = waited_us_;
   pending.failures.assign(slots_.failures().begin(), slots_.failures().end());
   slots_.clear_failures();
@@ -163,13 +166,14 @@ Status StepExecutor::execute(const StepPlan& plan) {
 }
 
 Status StepExecutor::poll() {
-  RETURN_IF_ERROR(poll_comms());
+  RETURN_IF_ERROR(deadline_.poll());
   while (!answers_->is_empty() && answers_->oldest_is_done()) RETURN_IF_ERROR(answer_oldest());
   RETURN_IF_ERROR(backend_.status(*lane_->queue));
-  if (answers_->is_empty() || clock_.now_us() < answers_->oldest().deadline_us + stages_us()) {
+  if (answers_->is_empty() ||
+      clock_.now_us() < answers_->oldest().deadline_us + deadline_.stage_grace_us()) {
     return ok_status();
   }
-  RETURN_IF_ERROR(blame_peer());
+  RETURN_IF_ERROR(deadline_.find_late_peer());
   return timed_out("TRI-STEP-024",
                    "the device did not finish step {} within {} s; look at the other ranks' last "
                    "lines and at the device",
@@ -184,37 +188,12 @@ Status StepExecutor::drain() {
 
 Status StepExecutor::finish() {
   progress_.enter(Phase::kWaitStage);
-  set_deadline();
+  deadline_.begin_step();
   RETURN_IF_ERROR(drain());
   residuals_->flush();
   token_return_->flush(*lane_->queue, memory_->ids());
-  RETURN_IF_ERROR(comm_status());
-  return wait_for_device(deadline_us_);
-}
-
-Status StepExecutor::check_plan(const StepPlan& plan) const {
-  if (plan.step != last_step_ + 1) {
-    return invalid("TRI-STEP-016",
-                   "the plan of step {} came after step {}; steps come one by one",
-                   plan.step,
-                   last_step_);
-  }
-  if (plan.parts.size() != 1 || plan.late || !plan.parts[0].verifies.empty()) {
-    return invalid("TRI-STEP-017",
-                   "the plan of step {} has {} parts{}; this worker runs one part, without late "
-                   "masks and speculation: coordinator and workers must be of one version",
-                   plan.step,
-                   plan.parts.size(),
-                   plan.late ? ", is late" : "");
-  }
-  if (plan.wait_ids_through < 0 || plan.wait_ids_through >= plan.step) {
-    return invalid(
-        "TRI-STEP-018",
-        "the plan of step {} waits for the ids of step {}; it can wait for earlier steps only",
-        plan.step,
-        plan.wait_ids_through);
-  }
-  return ok_status();
+  RETURN_IF_ERROR(deadline_.status());
+  return deadline_.wait(*lane_->queue, deadline_.deadline_us());
 }
 
 Status StepExecutor::update_slots(const StepPlan& plan) {
@@ -226,18 +205,7 @@ Status StepExecutor::update_slots(const StepPlan& plan) {
   }
   for (const PageGrant& grant : part.grants) RETURN_IF_ERROR(slots_.grant(grant));
   RETURN_IF_ERROR(copy_pages(part));
-  for (const SlotId slot : part.decodes) {
-    if (cut_.pp() == 1 || !slots_.is_open(slot)) continue;
-    if (slots_[slot].ids_step <= plan.wait_ids_through) continue;
-    return invalid("TRI-STEP-019",
-                   "the plan of step {} decodes slot {}, whose id is drawn in step {}, but waits "
-                   "only for step {}",
-                   plan.step,
-                   slot,
-                   slots_[slot].ids_step,
-                   plan.wait_ids_through);
-  }
-  return ok_status();
+  return cut_.pp() == 1 ? ok_status() : check_ids_are_awaited(plan, slots_);
 }
 
 Status StepExecutor::copy_pages(const StepPart& part) {
@@ -256,35 +224,6 @@ Status StepExecutor::copy_pages(const StepPart& part) {
   return ok_status();
 }
 
-// Scores and probes may name only what the step computes.
-Status StepExecutor::check_asked(const StepPart& part) {
-  const auto vocabulary = static_cast<TokenId>(model_.config().vocabulary_size);
-  score_rows_.clear();
-  for (const ScoreRequest& score : part.scores) {
-    const int32_t row = inputs_->row_of(score.slot, score.position);
-    if (row < 0) {
-      return invalid(
-          "TRI-STEP-020",
-          "the plan asks for a score at position {} of slot {}, which the step does not compute",
-          score.position,
-          score.slot);
-    }
-    if (score.next_id < 0 || score.next_id >= vocabulary || score.num_top < 0 ||
-        score.num_top > kMaxLogprobs) {
-      slots_.fail(score.slot,
-                  format_text("TRI-STEP-021: a score of token id {} with the top {}; ids are 0 to "
-                              "{}, the top 0 to {}",
-                              score.next_id,
-                              score.num_top,
-                              vocabulary - 1,
-                              kMaxLogprobs));
-      continue;
-    }
-    score_rows_.push_back({row, score});
-  }
-  return probes_->check(part, *inputs_);
-}
-
 Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending, const StepKey& key) {
   Queue& queue = *lane_->queue;
   const TimeUs begin_us = clock_.now_us();
@@ -294,7 +233,7 @@ Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending, cons
   const Tensor residual = residuals_->begin_step(queue, inputs_->batch().num_tokens);
   const TimeUs now_us = is_first() ? clock_.now_us() : mark("receive", begin_us);
   waited_us_ += now_us - begin_us;
-  RETURN_IF_ERROR(comm_status());
+  RETURN_IF_ERROR(deadline_.status());
   progress_.work();
 
   StepFrame frame{plan, pending, key, residual, {}};
@@ -345,11 +284,11 @@ void StepExecutor::enqueue_step(StepFrame& frame) {
     model_.embed(*lane_, batch, frame.residual, progress_);
     now_us = mark("embed", now_us);
   }
-  ProbeTap tap(*probes_, {frame.plan, *inputs_, *lane_, deadline_us_});
+  ProbeTap tap(*probes_, {frame.plan, *inputs_, *lane_, deadline_.deadline_us()});
   model_.run_layers(*lane_, batch, cache_.pages(), frame.residual, tap, progress_);
   now_us = mark("layers", now_us);
   frame.status = tap.status();
-  if (is_last() && frame.status.ok() && comm_status().ok()) {
+  if (is_last() && frame.status.ok() && deadline_.status().ok()) {
     frame.status = draw(frame);
     mark("head and draw", now_us);
   }
@@ -387,7 +326,7 @@ Status StepExecutor::draw(const StepFrame& frame) {
   }
   const int32_t num_by_shard = is_recorded ? num_rows : pending.num_by_shard;
   sampler_->draw(*lane_, frame.residual, step, num_by_shard, pending.whole(), progress_);
-  RETURN_IF_ERROR(comm_status());
+  RETURN_IF_ERROR(deadline_.status());
   if (num_rows > 0) {
     backend_.keep_ids(queue,
                       sampler_->ids(),
@@ -398,10 +337,12 @@ Status StepExecutor::draw(const StepFrame& frame) {
   }
   if (!score_rows_.empty()) {
     RETURN_IF_ERROR(sampler_->score(
-        *lane_, frame.residual, score_rows_, deadline_us_, pending.scores, progress_));
+        *lane_, frame.residual, score_rows_, deadline_.deadline_us(), pending.scores, progress_));
   }
-  return probes_->take_logits(
-      {frame.plan, *inputs_, *lane_, deadline_us_}, frame.residual, *sampler_, progress_);
+  return probes_->take_logits({frame.plan, *inputs_, *lane_, deadline_.deadline_us()},
+                              frame.residual,
+                              *sampler_,
+                              progress_);
 }
 
 Status StepExecutor::answer_oldest() {
@@ -410,34 +351,11 @@ Status StepExecutor::answer_oldest() {
   while (!answers_->oldest_is_done()) {
     RETURN_IF_ERROR(backend_.status(*lane_->queue));
     if (patience.wait()) continue;
-    RETURN_IF_ERROR(wait_for_device(answers_->oldest().deadline_us));
+    RETURN_IF_ERROR(deadline_.wait(*lane_->queue, answers_->oldest().deadline_us));
     break;
   }
   answers_->answer(slots_, answers() ? sink_ : nullptr, clock_.now_us());
   return ok_status();
-}
-
-// A device that is late may wait for a peer: its Comm knows which, one of this stage first.
-Status StepExecutor::wait_for_device(TimeUs deadline_us) {
-  Status waited = backend_.wait(*lane_->queue, deadline_us);
-  if (!absl::IsDeadlineExceeded(waited)) return waited;
-  RETURN_IF_ERROR(poll_comms());
-  if (stages_us() > 0) waited = backend_.wait(*lane_->queue, deadline_us + stages_us());
-  if (!waited.ok()) RETURN_IF_ERROR(blame_peer());
-  return waited;
-}
-
-// The step that is late is the oldest; the Comms' deadlines have moved on with later ones.
-Status StepExecutor::blame_peer() {
-  for (Comm* comm : {comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
-    comm->set_deadline(clock_.now_us());
-  }
-  return poll_comms();
-}
-
-// How much longer than a step the device may wait for another stage; the host does so elsewhere.
-TimeUs StepExecutor::stages_us() const {
-  return comms_.pipeline->is_ordered() ? limits_.step_timeout_us / 2 : 0;
 }
 
 const int32_t* StepExecutor::put(std::span<const int32_t> values) {
@@ -446,38 +364,12 @@ const int32_t* StepExecutor::put(std::span<const int32_t> values) {
   return reinterpret_cast<const int32_t*>(small_.data());
 }
 
-Status StepExecutor::poll_comms() {
-  for (Comm* comm :
-       {comms_.group.get(), comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
-    comm->poll();
-  }
-  return comm_status();
-}
-
-Status StepExecutor::comm_status() const {
-  for (const Comm* comm :
-       {comms_.group.get(), comms_.tensor.get(), comms_.pipeline.get(), comms_.tokens.get()}) {
-    RETURN_IF_ERROR(comm->status());
-  }
-  return ok_status();
-}
-
 TimeUs StepExecutor::mark(const char* name, TimeUs begin_us) {
   const TimeUs now_us = clock_.now_us();
   if (limits_.trace != nullptr) {
     limits_.trace->span(name, 0, begin_us, now_us, progress_.step.load(std::memory_order_relaxed));
   }
   return now_us;
-}
-
-void StepExecutor::set_deadline() {
-  deadline_us_ = clock_.now_us() + limits_.step_timeout_us;
-  // Waits along the stages last longer, so that the rank nearest to the trouble names it first.
-  const TimeUs stages_us = deadline_us_ + limits_.step_timeout_us / 2;
-  comms_.group->set_deadline(deadline_us_);
-  comms_.tensor->set_deadline(deadline_us_);
-  comms_.pipeline->set_deadline(stages_us);
-  comms_.tokens->set_deadline(stages_us);
 }
 
 }  // namespace trireme

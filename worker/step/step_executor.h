@@ -21,6 +21,7 @@
 #include "worker/step/captured_steps.h"
 #include "worker/step/pipeline_link.h"
 #include "worker/step/sampler.h"
+#include "worker/step/step_deadline.h"
 #include "worker/step/step_inputs.h"
 #include "worker/step/step_limits.h"
 #include "worker/step/step_probes.h"
@@ -78,10 +79,8 @@ class StepExecutor {
   };
 
   Status allocate();
-  Status check_plan(const StepPlan& plan) const;
   Status update_slots(const StepPlan& plan);
   Status copy_pages(const StepPart& part);
-  Status check_asked(const StepPart& part);
   Status run_padding(const StepKey& key);
   Status run_tokens(const StepPlan& plan, PendingStep& pending, const StepKey& key);
   StepKey step_key(const StepPlan& plan, const PendingStep& pending) const;
@@ -90,12 +89,6 @@ class StepExecutor {
   Status draw(const StepFrame& frame);
   Status answer_oldest();
   const int32_t* put(std::span<const int32_t> values);
-  Status blame_peer();
-  Status wait_for_device(TimeUs deadline_us);
-  TimeUs stages_us() const;
-  Status poll_comms();
-  Status comm_status() const;
-  void set_deadline();
   // Ends the span that began at `begin_us` and returns its end.
   TimeUs mark(const char* name, TimeUs begin_us);
   bool is_first() const { return comms_.stage == 0; }
@@ -111,6 +104,7 @@ class StepExecutor {
   Progress& progress_;
   ResultSink* sink_ = nullptr;  // from begin() on
   SteadyClock clock_;
+  StepDeadline deadline_;
 
   SlotTable slots_;
   std::unique_ptr<SlotState> memory_;
@@ -126,7 +120,6 @@ class StepExecutor {
   Buffer small_;              // device memory: a short list of ids
 
   int64_t last_step_ = 0;
-  TimeUs deadline_us_ = 0;
   TimeUs waited_us_ = 0;
   std::vector<ScoreRow> score_rows_;
   std::vector<int32_t> copy_list_;
