@@ -1,5 +1,5 @@
 // Socket options of both doors and of their peers, as plain numbers: the file that owns a socket
-// (coordinator/doors/zmq_doors.cc, worker/control/coordinator_link.cc, clients/cpp/client_link.cc)
+// (coordinator/doors/zmq_doors.cc, worker/control/door_connection.cc, clients/cpp/client_link.cc)
 // applies them. No state. Invariant: both ends of a connection use the same heartbeat and agree on
 // the largest frame. Times are in milliseconds, high-water marks in messages.
 #pragma once

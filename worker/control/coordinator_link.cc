@@ -1,24 +1,19 @@
 #include "worker/control/coordinator_link.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
-#include <cstring>
-#include <random>
 #include <thread>
 #include <variant>
-#include <vector>
-#include <zmq.hpp>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/spin_wait.h"
 #include "base/swap_queue.h"
-#include "proto/frame.h"
 #include "proto/step_codec.h"
 #include "proto/zmq_options.h"
 #include "worker/comm/exit_rank.h"
+#include "worker/control/door_connection.h"
 
 namespace trireme {
 namespace {
@@ -30,23 +25,6 @@ constexpr TimeUs kQueueUs = 10'000'000;
 constexpr TimeUs kGoodbyeUs = kZmqRankLingerMs * TimeUs{1'000};
 constexpr TimeUs kOrderlyEndUs = 3'000'000;
 constexpr int kTickMs = 100;
-constexpr char kMonitorEndpoint[] = "inproc://link-monitor";
-
-void set(zmq::socket_t& socket, int option, int value) {
-  CHECK(zmq_setsockopt(socket.handle(), option, &value, sizeof value) == 0);
-}
-
-void set(zmq::socket_t& socket, int option, const std::string& value) {
-  CHECK(zmq_setsockopt(socket.handle(), option, value.data(), value.size()) == 0);
-}
-
-// A fresh identity a process start; the first byte must not be zero.
-std::string make_identity() {
-  std::random_device random;
-  std::string identity = "r";
-  for (int i = 0; i < 15; ++i) identity.push_back(static_cast<char>(random()));
-  return identity;
-}
 
 }  // namespace
 
@@ -54,30 +32,17 @@ std::string make_identity() {
 class CoordinatorLink::Control {
  public:
   Control(const LinkOptions& options, Progress& progress)
-      : options_(options),
-        progress_(progress),
-        context_(1),
-        dealer_(context_, zmq::socket_type::dealer),
-        monitor_(context_, zmq::socket_type::pair),
-        wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-        watchdog_(options.watchdog) {
-    CHECK(wake_fd_ >= 0);
-  }
+      : options_(options), progress_(progress), watchdog_(options.watchdog) {}
   ~Control() {
     stop_ = true;
     wake();
     if (thread_.joinable()) thread_.join();
-    ::close(wake_fd_);
   }
 
   Status connect();
 
   // --- the step loop's side ---------------------------------------------------------------------
-  void wake() {
-    const uint64_t one = 1;
-    // A counter that is full is awake already.
-    [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
-  }
+  void wake() { connection_.wake(); }
 
   const LinkOptions options_;
   SwapQueue<StepPlan> plans_{kMaxPlans};
@@ -92,19 +57,15 @@ class CoordinatorLink::Control {
   void run();
   void heartbeat(TimeUs now_us);
   void watch(TimeUs now_us);
-  void read_monitor();
+  Status key_refused() const;
   Status connection_lost() const;
   void read_frames();
   void handle(CoordinatorMessage& message);
   void send_queued();
-  bool send(const std::string& frame);
   [[noreturn]] void leave(const Status& cause);
 
   Progress& progress_;
-  zmq::context_t context_;
-  zmq::socket_t dealer_;
-  zmq::socket_t monitor_;
-  int wake_fd_;
+  DoorConnection connection_;
   std::atomic<bool> stop_{false};
   std::thread thread_;
 
@@ -119,8 +80,6 @@ class CoordinatorLink::Control {
   RankMessage word_;
   std::string pending_;  // a frame that the socket did not take yet
   bool pending_is_goodbye_ = false;
-  bool connected_ = false;
-  bool lost_ = false;  // the connection was there, and is gone
   TimeUs opened_us_ = 0;
   TimeUs next_beat_us_ = 0;
   bool started_ = false;
@@ -130,57 +89,18 @@ class CoordinatorLink::Control {
 };
 
 Status CoordinatorLink::Control::connect() {
-  set(dealer_, ZMQ_ROUTING_ID, make_identity());
-  set(dealer_, ZMQ_LINGER, kZmqRankLingerMs);
-  // With 1 a connection that goes takes with it what has come and was not read yet: the fence of a
-  // drained group among it.
-  set(dealer_, ZMQ_IMMEDIATE, 0);
-  set(dealer_, ZMQ_SNDHWM, kZmqRankSendHighWater);
-  set(dealer_, ZMQ_RCVHWM, kZmqReceiveHighWater);
-  set(dealer_, ZMQ_RECONNECT_IVL, kZmqReconnectMs);
-  set(dealer_, ZMQ_HANDSHAKE_IVL, kZmqHandshakeMs);
-  set(dealer_, ZMQ_HEARTBEAT_IVL, kZmqHeartbeatMs);
-  set(dealer_, ZMQ_HEARTBEAT_TIMEOUT, kZmqHeartbeatTimeoutMs);
-  set(dealer_, ZMQ_HEARTBEAT_TTL, kZmqHeartbeatTimeoutMs);
-  const int64_t max_bytes = zmq_max_message_bytes(kMaxStepFrameBytes);
-  CHECK(zmq_setsockopt(dealer_.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
-  if (options_.endpoint.find('[') != std::string::npos) set(dealer_, ZMQ_IPV6, 1);
-  if (options_.key) {
-    set(dealer_, ZMQ_CURVE_SERVERKEY, options_.key->server_public);
-    set(dealer_, ZMQ_CURVE_PUBLICKEY, options_.key->client_public);
-    set(dealer_, ZMQ_CURVE_SECRETKEY, options_.key->client_secret);
-  }
-  CHECK(zmq_socket_monitor(dealer_.handle(),
-                           kMonitorEndpoint,
-                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) == 0);
-  set(monitor_, ZMQ_LINGER, 0);
-  monitor_.connect(kMonitorEndpoint);
-  if (zmq_connect(dealer_.handle(), options_.endpoint.c_str()) != 0) {
-    return invalid(
-        "TRI-GRP-015",
-        "--coordinator {} is no endpoint ({}); write tcp://HOST:PORT, as the coordinator prints it",
-        options_.endpoint,
-        zmq_strerror(zmq_errno()));
-  }
+  RETURN_IF_ERROR(connection_.connect(options_.endpoint, options_.key));
   opened_us_ = clock_.now_us();
   thread_ = std::thread([this] { run(); });
   return ok_status();
 }
 
 void CoordinatorLink::Control::run() {
-  std::array<zmq::pollitem_t, 3> items = {{{dealer_.handle(), 0, ZMQ_POLLIN, 0},
-                                           {monitor_.handle(), 0, ZMQ_POLLIN, 0},
-                                           {nullptr, wake_fd_, ZMQ_POLLIN, 0}}};
   while (!stop_) {
-    items[0].events =
-        static_cast<short>(pending_.empty() || !connected_ ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT);
-    zmq_poll(items.data(), static_cast<int>(items.size()), kTickMs);
-    uint64_t count = 0;
-    [[maybe_unused]] const ssize_t taken = ::read(wake_fd_, &count, sizeof count);
-    read_monitor();
-    read_frames();  // what came before the connection went, a drained group's fence above all
-    if (lost_ && !drained_) leave(connection_lost());
+    connection_.wait(!pending_.empty(), kTickMs);
+    if (connection_.is_refused()) leave(key_refused());
+    read_frames();  // before the check for a lost connection: a drained group's fence may be there
+    if (connection_.is_lost() && !drained_) leave(connection_lost());
     send_queued();
     const TimeUs now_us = clock_.now_us();
     heartbeat(now_us);
@@ -189,7 +109,7 @@ void CoordinatorLink::Control::run() {
 }
 
 void CoordinatorLink::Control::heartbeat(TimeUs now_us) {
-  if (now_us < next_beat_us_ || !pending_.empty() || !connected_) return;
+  if (now_us < next_beat_us_ || !pending_.empty() || !connection_.is_connected()) return;
   next_beat_us_ = now_us + kHeartbeatIntervalUs;
   Heartbeat beat;
   beat.epochs = epochs_;
@@ -206,13 +126,13 @@ void CoordinatorLink::Control::heartbeat(TimeUs now_us) {
   beat.load_bytes = progress_.load_bytes.load(std::memory_order_relaxed);
   beat.load_total_bytes = progress_.load_total_bytes.load(std::memory_order_relaxed);
   codec_.encode(beat, pending_);
-  if (send(pending_)) pending_.clear();
+  if (connection_.send(pending_)) pending_.clear();
 }
 
 void CoordinatorLink::Control::watch(TimeUs now_us) {
   if (drained_ && now_us >= leave_us_) leave(fence_);
   if (const Status status = watchdog_.check(progress_, now_us); !status.ok()) leave(status);
-  if (connected_ || now_us - opened_us_ <= options_.connect_timeout_us) return;
+  if (connection_.is_connected() || now_us - opened_us_ <= options_.connect_timeout_us) return;
   leave(timed_out("TRI-GRP-017",
                   "no connection to the coordinator at {} within {} s; check that it runs, that "
                   "its host and port can be reached{}",
@@ -222,23 +142,11 @@ void CoordinatorLink::Control::watch(TimeUs now_us) {
                                : ", and that TRIREME_WORKER_KEY is set if it is on another host"));
 }
 
-void CoordinatorLink::Control::read_monitor() {
-  zmq::message_t event;
-  zmq::message_t address;
-  while (monitor_.recv(event, zmq::recv_flags::dontwait)) {
-    (void)monitor_.recv(address, zmq::recv_flags::dontwait);
-    if (event.size() < sizeof(uint16_t)) continue;
-    uint16_t what = 0;
-    std::memcpy(&what, event.data(), sizeof what);
-    if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) connected_ = true;
-    if (what == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
-      leave(invalid("TRI-GRP-018",
-                    "the coordinator at {} refuses this rank's key; start the ranks with the "
-                    "TRIREME_WORKER_KEY of this launch",
-                    options_.endpoint));
-    }
-    if (what == ZMQ_EVENT_DISCONNECTED && connected_) lost_ = true;
-  }
+Status CoordinatorLink::Control::key_refused() const {
+  return invalid("TRI-GRP-018",
+                 "the coordinator at {} refuses this rank's key; start the ranks with the "
+                 "TRIREME_WORKER_KEY of this launch",
+                 options_.endpoint);
 }
 
 Status CoordinatorLink::Control::connection_lost() const {
@@ -249,11 +157,9 @@ Status CoordinatorLink::Control::connection_lost() const {
 }
 
 void CoordinatorLink::Control::read_frames() {
-  zmq::message_t frame;
-  while (dealer_.recv(frame, zmq::recv_flags::dontwait)) {
-    const std::string_view bytes(static_cast<const char*>(frame.data()), frame.size());
-    if (bytes.empty()) continue;  // a delimiter is tolerated
-    if (const Status decoded = codec_.decode(bytes, incoming_); !decoded.ok()) leave(decoded);
+  while (const auto frame = connection_.receive()) {
+    if (frame->empty()) continue;  // a delimiter is tolerated
+    if (const Status decoded = codec_.decode(*frame, incoming_); !decoded.ok()) leave(decoded);
     handle(incoming_);
   }
 }
@@ -284,9 +190,9 @@ void CoordinatorLink::Control::handle(CoordinatorMessage& message) {
 
 // Results first: the coordinator waits for them.
 void CoordinatorLink::Control::send_queued() {
-  while (connected_) {
+  while (connection_.is_connected()) {
     if (!pending_.empty()) {
-      if (!send(pending_)) return;
+      if (!connection_.send(pending_)) return;
       pending_.clear();
       if (pending_is_goodbye_) goodbye_sent_ = true;
     }
@@ -305,14 +211,10 @@ void CoordinatorLink::Control::send_queued() {
   }
 }
 
-bool CoordinatorLink::Control::send(const std::string& frame) {
-  return dealer_.send(zmq::buffer(frame), zmq::send_flags::dontwait).has_value();
-}
-
 // The coordinator hears why, if it can; then the process ends.
 void CoordinatorLink::Control::leave(const Status& cause) {
   const std::string id = error_id(cause);
-  if (connected_ && id != "TRI-GRP-019" && id != "TRI-GRP-013") {
+  if (connection_.is_connected() && id != "TRI-GRP-019" && id != "TRI-GRP-013") {
     Goodbye goodbye;
     goodbye.epochs = epochs_;
     goodbye.group = options_.group;
@@ -320,10 +222,8 @@ void CoordinatorLink::Control::leave(const Status& cause) {
     goodbye.host = options_.host;
     goodbye.cause = message_of(cause);
     codec_.encode(goodbye, pending_);
-    send(pending_);
-    dealer_.close();  // its linger lets the word out
-    monitor_.close();
-    context_.close();
+    connection_.send(pending_);
+    connection_.close();
   }
   exit_rank(absl::Status(
       cause.code(),
