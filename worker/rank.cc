@@ -1,10 +1,13 @@
 #include "worker/rank.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <vector>
 
 #include "base/environment.h"
+#include "base/log.h"
 #include "model/planner.h"
 #include "worker/control/plan_file.h"
 #include "worker/load_report.h"
@@ -20,6 +23,57 @@ constexpr TimeUs kOpenUs = 60'000'000;  // headers of shards on a slow disk
 
 Status Rank::run() {
   std::fprintf(stderr, "%s\n", place_.description.c_str());
+  log_start();
+  const Status status = load_and_run();
+  const auto level = status.ok() || refused_ ? LogLevel::kInfo : LogLevel::kError;
+  const std::string cause = refused_       ? "refused before loading"  // stderr has the reason
+                            : !status.ok() ? message_of(status)
+                            : link_        ? "drained"
+                                           : "all plans ran";
+  log_event(level,
+            "end",
+            {{"group", flags_.group},
+             {"rank", place_.rank},
+             {"step", progress_.step.load()},
+             {"cause", cause}});
+  return status;
+}
+
+void Rank::log_start() const {
+  log_event(LogLevel::kInfo,
+            "start",
+            {{"group", flags_.group},
+             {"rank", place_.rank},
+             {"tp", flags_.worker.tp},
+             {"pp", flags_.worker.pp},
+             {"host", place_.host},
+             {"pid", getpid()},
+             {"backend", flags_.worker.backend},
+             {"device", flags_.worker.backend == "cuda" ? place_.device : -1},
+             {"model", flags_.model}});
+}
+
+// The configuration as resolved, once it is final.
+void Rank::log_loaded() const {
+  const RankHello hello = worker_->hello();
+  log_event(LogLevel::kInfo,
+            "configured",
+            {{"group", flags_.group},
+             {"rank", place_.rank},
+             {"backend", hello.backend},
+             {"isa", hello.isa},
+             {"device", worker_->backend_info().device},
+             {"dtype", hello.dtype},
+             {"invariant", hello.invariant},
+             {"threads", worker_->num_threads()},
+             {"max_slots", hello.max_slots},
+             {"max_batched_tokens", hello.max_batched_tokens},
+             {"max_model_len", hello.max_model_len},
+             {"page_tokens", hello.kv_layout.page_tokens},
+             {"pages", hello.pages}});
+}
+
+Status Rank::load_and_run() {
   if (!flags_.coordinator.empty()) RETURN_IF_ERROR(open_link());
   Status status = load();
   if (status.ok() && link_) status = serve();
@@ -87,6 +141,8 @@ Status Rank::load() {
         before + comms_->rank);
     options.trace = trace_.get();
   }
+  const SteadyClock clock;
+  const TimeUs start_us = clock.now_us();
   LoadReport lines(place_.rank);
   const auto on_progress = [&](int64_t done, int64_t total) {
     progress_.load_bytes = done;
@@ -103,6 +159,13 @@ Status Rank::load() {
                   worker_->num_threads(),
                   worker_->backend_info().isa,
                   worker_->backend_info().device));
+  log_loaded();
+  log_event(LogLevel::kInfo,
+            "loaded",
+            {{"group", flags_.group},
+             {"rank", place_.rank},
+             {"bytes", progress_.load_bytes.load()},
+             {"seconds", static_cast<double>((clock.now_us() - start_us) / 1000) / 1000}});
   say_memory();
   return ok_status();
 }
@@ -160,6 +223,12 @@ Status Rank::serve() {
   progress_.enter(Phase::kWarming);
   RETURN_IF_ERROR(worker_->start(start.pages, *link_));
   link_->say_started(start.epochs);
+  log_event(LogLevel::kInfo,
+            "ready",
+            {{"group", flags_.group},
+             {"rank", place_.rank},
+             {"epoch", start.epochs.group},
+             {"pages", start.pages}});
   progress_.enter(Phase::kIdle);
   return run_steps(*link_, worker_->executor());
 }

@@ -35,6 +35,9 @@ class Rank {
   bool refused() const { return refused_; }
 
  private:
+  Status load_and_run();
+  void log_start() const;
+  void log_loaded() const;
   Status open_link();
   Status open_source();
   Status first_failure(const Status& own);

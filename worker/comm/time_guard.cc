@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/log.h"
 #include "worker/comm/exit_rank.h"
 
 namespace trireme {
@@ -21,12 +22,14 @@ TimeGuard::~TimeGuard() {
 void TimeGuard::run() {
   std::unique_lock lock(mutex_);
   if (changed_.wait_for(lock, limit_, [this] { return is_done_; })) return;
-  exit_rank(
+  const Status cause =
       timed_out("TRI-GRP-003",
                 "{} was not over within {:g} s: a peer died or cannot be reached; look at the "
                 "other ranks' last lines and at the network between the hosts",
                 what_,
-                static_cast<double>(limit_.count()) / 1000));
+                static_cast<double>(limit_.count()) / 1000);
+  log_event(LogLevel::kError, "end", {{"cause", cause}});
+  exit_rank(cause);
 }
 
 }  // namespace trireme

@@ -62,6 +62,7 @@ class CoordinatorLink::Control {
   void read_frames();
   void handle(CoordinatorMessage& message);
   void send_queued();
+  void log(LogLevel level, const char* event, const Status& cause) const;
   [[noreturn]] void leave(const Status& cause);
 
   Progress& progress_;
@@ -169,6 +170,7 @@ void CoordinatorLink::Control::handle(CoordinatorMessage& message) {
     if (drained_) return;
     fence_ =
         unavailable("TRI-GRP-019", "the coordinator has ended this group's life: {}", fence->cause);
+    log(fence->drained ? LogLevel::kInfo : LogLevel::kWarning, "fence", fence_);
     if (!fence->drained || !started_) leave(fence_);
     leave_us_ = clock_.now_us() + kOrderlyEndUs;
     drained_ = true;
@@ -211,9 +213,23 @@ void CoordinatorLink::Control::send_queued() {
   }
 }
 
+void CoordinatorLink::Control::log(LogLevel level, const char* event, const Status& cause) const {
+  log_event(level,
+            event,
+            {{"group", options_.group},
+             {"rank", options_.rank},
+             {"epoch", epochs_.group},
+             {"step", progress_.step.load(std::memory_order_relaxed)},
+             {"phase", name_of(progress_.phase.load(std::memory_order_relaxed))},
+             {"cause", cause}});
+}
+
 // The coordinator hears why, if it can; then the process ends.
 void CoordinatorLink::Control::leave(const Status& cause) {
   const std::string id = error_id(cause);
+  if (id == "TRI-GRP-014") log(LogLevel::kError, "hang", cause);
+  if (id == "TRI-GRP-013") log(LogLevel::kError, "connection_lost", cause);
+  log(LogLevel::kError, "end", cause);
   if (connection_.is_connected() && id != "TRI-GRP-019" && id != "TRI-GRP-013") {
     Goodbye goodbye;
     goodbye.epochs = epochs_;
