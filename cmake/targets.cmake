@@ -157,17 +157,25 @@ function(trireme_script_test name)
     LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
 
-# trireme_broken_kernel(NAME KERNEL.cu WORDS OTHERS TEST.cc FILTER target...): the test's program
-# over a copy of the kernel that has OTHERS in place of WORDS; it must be red.
-function(trireme_broken_kernel name kernel words others test filter)
+# trireme_broken_kernel(NAME KERNEL.cu FILE WORDS OTHERS TEST.cc FILTER target...): the test's
+# program over a kernel with OTHERS in place of WORDS in FILE, the kernel itself or a header that it
+# includes; it must be red.
+function(trireme_broken_kernel name kernel file words others test filter)
   set(replace ${PROJECT_SOURCE_DIR}/tests/cuda_emulation/replace_words.sh)
-  set(whole ${PROJECT_SOURCE_DIR}/kernels/cuda/${kernel})
-  set(broken ${CMAKE_CURRENT_BINARY_DIR}/${name}.cu)
+  set(whole ${PROJECT_SOURCE_DIR}/kernels/cuda/${file})
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name})
+  set(broken ${folder}/kernels/cuda/${file})
+  set(source ${PROJECT_SOURCE_DIR}/kernels/cuda/${kernel})
+  if(file STREQUAL kernel)
+    set(source ${broken})
+  endif()
+  file(MAKE_DIRECTORY ${folder}/kernels/cuda)
   add_custom_command(OUTPUT ${broken}
     COMMAND ${replace} ${whole} ${broken} ${words} ${others}
     DEPENDS ${whole} ${replace} VERBATIM)
-  set_source_files_properties(${broken} PROPERTIES LANGUAGE CXX)
-  add_executable(${name} ${PROJECT_SOURCE_DIR}/tests/${test} ${broken})
+  set_source_files_properties(${source} PROPERTIES LANGUAGE CXX)
+  add_executable(${name} ${PROJECT_SOURCE_DIR}/tests/${test} ${source} ${broken})
+  target_include_directories(${name} BEFORE PRIVATE ${folder})
   trireme_compile_options(${name})
   target_link_libraries(${name} PRIVATE ${ARGN} trireme_test_main)
   trireme_test_group(cuda_emulation/${name} "" "")

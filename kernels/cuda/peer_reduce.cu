@@ -1,38 +1,31 @@
-// All-reduce, all-gather and broadcast among ranks that see one another's memory.
+// All-reduce among ranks that see one another's memory (protocol: peer_turn.h), and the same sum
+// over parts that came over a network.
 //
 //   out[i] = round(((x_0[i] + x_1[i]) + x_2[i]) + ...), x_r of rank r, added in fp32.
 //
-// One shot: each rank copies its data to its own buffer, meets the others, and adds what all have.
-// Two shots: it adds part `self` only, puts the sum where the part lay, meets the others again and
-// copies their sums. Both give every element the same bits, so the size may choose.
-// Meeting: block b of every rank writes its turn to a flag at each peer and waits for theirs; what
-// block b reads after a meeting was written by the peers' blocks b before it. Flags alternate with
-// the turn, so that a peer one turn ahead does not overwrite what is not seen yet; so do the halves
-// of the buffer, which saves a meeting at the end: when a rank comes to this half again, its peers
-// have met it in the turn between, and so have ended this one.
-// Bound: bytes over the links: one shot (n - 1) B a rank, two shots 2 (n - 1) / n B. Share of peak
-// not yet measured.
+// One shot: each rank copies its data to its own buffer, meets the others, and adds all ranks'
+// data. Two shots: each rank adds part `self` only, stores the sum in place of the part, meets the
+// others again and copies their sums. Both give every element the same bits, so the size decides.
+//
+// Layout: contiguous elements in packs of 16 bytes.
+//
+// Bound: bytes over the links: one shot (n - 1) B per rank, two shots 2 (n - 1) / n B. Share of
+// peak not yet measured.
 #include <algorithm>
 
 #include "base/check.h"
 #include "kernels/cuda/arch.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/peer_reduce.h"
+#include "kernels/cuda/peer_turn.h"
 
 namespace trireme::cuda {
 namespace {
 
-constexpr int32_t kThreads = 512;
 constexpr int64_t kPackBytes = 16;
-constexpr int64_t kOneShotBytes = int64_t{256} << 10;  // more is less over the links in two
-constexpr uint32_t kLooksPerCheck = 64;  // of a flag, between two of the abort word and the clock
+constexpr int64_t kOneShotBytes = int64_t{256} << 10;  // larger: two shots move fewer bytes
 
 struct Fp32 {};
-
-struct BlockState {
-  uint32_t turn;
-  uint32_t has_stopped;
-};
 
 // The elements of a pack as fp32, and back.
 template <class E>
@@ -71,7 +64,7 @@ struct Pack<Fp32> {
   }
 };
 
-// Pack `index` of `bytes` (even) bytes: the last one may be cut short.
+// Pack `index` of an array of `bytes` (even) bytes; the last pack may be partial.
 __device__ __forceinline__ uint4 load_pack(const std::byte* data, int64_t index, int64_t bytes) {
   const int64_t begin = index * kPackBytes;
   if (begin + kPackBytes <= bytes) return *reinterpret_cast<const uint4*>(data + begin);
@@ -101,81 +94,7 @@ __device__ __forceinline__ void store_pack(std::byte* data,
   }
 }
 
-__device__ __forceinline__ int64_t first_index() {
-  return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-}
-__device__ __forceinline__ int64_t index_step() {
-  return static_cast<int64_t>(gridDim.x) * kThreads;
-}
-
-// Whether the operation is to run; every thread of the block gets the same answer.
-__device__ __forceinline__ bool begin_turn(const PeerView& view, BlockState& state) {
-  dependency_wait();
-  if (threadIdx.x == 0) {
-    state.turn = view.turn->turn;
-    state.has_stopped = view.turn->has_stopped;
-  }
-  __syncthreads();
-  return state.has_stopped == 0;
-}
-
-__device__ __forceinline__ void stop(const PeerView& view,
-                                     BlockState& state,
-                                     PeerOperation operation,
-                                     int32_t peer) {
-  state.has_stopped = 1;
-  view.turn->has_stopped = 1;
-  store_release_system(view.report, PeerReport{operation, peer}.word());
-}
-
-__device__ __forceinline__ void wait_for_flag(const PeerView& view,
-                                              BlockState& state,
-                                              const uint32_t* flag,
-                                              PeerOperation operation,
-                                              int32_t peer) {
-  const uint64_t begin_ns = clock_ns();
-  for (uint32_t looks = 1; load_acquire_system(flag) != state.turn + 1; ++looks) {
-    if (looks % kLooksPerCheck != 0) continue;
-    if (load_acquire_system(view.abort) == 0 && clock_ns() - begin_ns < view.wait_limit_ns) {
-      continue;
-    }
-    stop(view, state, operation, peer);
-    return;
-  }
-}
-
-// All ranks' blocks of this index are here, and what they wrote before is seen. False: one did not
-// come.
-__device__ __forceinline__ bool meet(const PeerView& view,
-                                     BlockState& state,
-                                     int32_t phase,
-                                     PeerOperation operation) {
-  const uint32_t turn = state.turn;
-  __syncthreads();
-  const auto peer = static_cast<int32_t>(threadIdx.x);
-  if (peer < view.n && peer != view.self) {
-    const int32_t set = static_cast<int32_t>(turn & 1) * kPeerPhases + phase;
-    const int64_t place = (int64_t{set} * kMaxPeerBlocks + blockIdx.x) * kMaxPeers;
-    store_release_system(view.flags[peer] + place + view.self, turn + 1);
-    wait_for_flag(view, state, view.flags[view.self] + place + peer, operation, peer);
-  }
-  __syncthreads();
-  return state.has_stopped == 0;
-}
-
-// The last block to end moves the turn on: all have read it.
-__device__ __forceinline__ void end_turn(const PeerView& view, const BlockState& state) {
-  if (threadIdx.x != 0) return;
-  if (add_acquire_release(&view.turn->finished_blocks, 1) != gridDim.x - 1) return;
-  view.turn->finished_blocks = 0;
-  view.turn->turn = state.turn + 1;
-}
-
-__device__ __forceinline__ int64_t half_offset(const PeerView& view, const BlockState& state) {
-  return (state.turn & 1) != 0 ? view.half_bytes : 0;
-}
-
-// The sum of pack `index` of the ranks' buffers. All loads are under way before the first is used.
+// The sum of pack `index` of the ranks' buffers. All loads are issued before the first is used.
 template <class E>
 __device__ __forceinline__ uint4 sum_of_peers(const PeerView& view, int64_t half, int64_t index) {
   uint4 packs[kMaxPeers];
@@ -201,7 +120,7 @@ __device__ __forceinline__ uint4 sum_of_peers(const PeerView& view, int64_t half
 }
 
 template <class E>
-__global__ void __launch_bounds__(kThreads, 2)
+__global__ void __launch_bounds__(kPeerThreads, 2)
     reduce_in_one_shot(const __grid_constant__ PeerView view, std::byte* data, int64_t bytes) {
   auto& state = shared_memory<BlockState>();
   if (!begin_turn(view, state)) return;
@@ -218,9 +137,9 @@ __global__ void __launch_bounds__(kThreads, 2)
   end_turn(view, state);
 }
 
-// Rank r's part is packs [r part, (r + 1) part); a block has the same places in every part.
+// Rank r's part is packs [r part, (r + 1) part); a block has the same positions in every part.
 template <class E>
-__global__ void __launch_bounds__(kThreads, 2)
+__global__ void __launch_bounds__(kPeerThreads, 2)
     reduce_in_two_shots(const __grid_constant__ PeerView view, std::byte* data, int64_t bytes) {
   auto& state = shared_memory<BlockState>();
   if (!begin_turn(view, state)) return;
@@ -259,41 +178,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   end_turn(view, state);
 }
 
-// root < 0: all + r * stride = rank r's words; else `all` of every rank = the root's.
-template <class Word>
-__global__ void __launch_bounds__(kThreads) share_words(const __grid_constant__ PeerView view,
-                                                        const std::byte* local,
-                                                        int64_t num_words,
-                                                        std::byte* all,
-                                                        int64_t stride,
-                                                        int32_t root) {
-  auto& state = shared_memory<BlockState>();
-  if (!begin_turn(view, state)) return;
-  const int64_t half = half_offset(view, state);
-  auto* const own = reinterpret_cast<Word*>(view.buffers[view.self] + half);
-  if (root < 0 || root == view.self) {
-    const auto* const words = reinterpret_cast<const Word*>(local);
-    for (int64_t i = first_index(); i < num_words; i += index_step()) {
-      store_peer(own + i, words[i]);
-    }
-  }
-  if (!meet(view, state, 0, root < 0 ? PeerOperation::kAllGather : PeerOperation::kBroadcast)) {
-    return;
-  }
-#pragma unroll
-  for (int32_t rank = 0; rank < kMaxPeers; ++rank) {
-    if (rank >= view.n || (root >= 0 && (rank != root || root == view.self))) continue;
-    const auto* const from = reinterpret_cast<const Word*>(view.buffers[rank] + half);
-    auto* const to = reinterpret_cast<Word*>(all + (root < 0 ? rank * stride : 0));
-    for (int64_t i = first_index(); i < num_words; i += index_step()) {
-      to[i] = load_peer(from + i);
-    }
-  }
-  end_turn(view, state);
-}
-
 template <class E>
-__global__ void __launch_bounds__(kThreads) add_parts(
+__global__ void __launch_bounds__(kPeerThreads) add_parts(
     const std::byte* parts, int64_t stride, int32_t num_parts, std::byte* out, int64_t bytes) {
   dependency_wait();
   const int64_t num_packs = (bytes + kPackBytes - 1) / kPackBytes;
@@ -310,23 +196,6 @@ __global__ void __launch_bounds__(kThreads) add_parts(
   }
 }
 
-int32_t blocks_for(int64_t items, int32_t max_blocks) {
-  const int64_t wanted = (items + kThreads - 1) / kThreads;
-  return static_cast<int32_t>(std::clamp<int64_t>(wanted, 1, max_blocks));
-}
-
-// A block waits for its twins, so none of them may wait for room: the launch is cooperative. Where
-// ranks share a device, of this communicator or of others, their launches must run beside one
-// another, which nothing promises of cooperative ones; there all of them fit at once.
-LaunchConfig peer_launch(const PeerView& view, int32_t blocks) {
-  LaunchConfig config;
-  config.grid = {static_cast<unsigned>(blocks), 1, 1};
-  config.block = {kThreads, 1, 1};
-  config.shared_bytes = sizeof(BlockState);
-  config.cooperative = !view.shares_device;
-  return config;
-}
-
 template <class E>
 void reduce(CudaQueue& queue, const PeerView& view, std::byte* data, int64_t bytes) {
   const PeerReduceLaunch chosen = choose_peer_reduce(bytes, view.n, view.max_blocks);
@@ -338,41 +207,12 @@ void reduce(CudaQueue& queue, const PeerView& view, std::byte* data, int64_t byt
   }
 }
 
-template <class Word>
-void share(CudaQueue& queue,
-           const PeerView& view,
-           const std::byte* local,
-           int64_t bytes,
-           std::byte* all,
-           int64_t stride,
-           int32_t root) {
-  const auto num_words = bytes / static_cast<int64_t>(sizeof(Word));
-  const LaunchConfig config = peer_launch(view, blocks_for(num_words, view.max_blocks));
-  launch(queue,
-         root < 0 ? "all_gather" : "broadcast",
-         share_words<Word>,
-         config,
-         view,
-         local,
-         num_words,
-         all,
-         stride,
-         root);
-}
-
-// The widest words on whose multiples all of these stand.
-int32_t word_bytes(const std::byte* local, const std::byte* all, int64_t bytes, int64_t stride) {
-  const uint64_t bits = reinterpret_cast<uint64_t>(local) | reinterpret_cast<uint64_t>(all) |
-                        static_cast<uint64_t>(bytes) | static_cast<uint64_t>(stride);
-  return bits % 16 == 0 ? 16 : bits % 4 == 0 ? 4 : 1;
-}
-
 template <class E>
 void add(CudaQueue& queue, const std::byte* parts, int64_t stride, int32_t num_parts, Tensor out) {
   LaunchConfig config;
   const int64_t packs = (out.bytes() + kPackBytes - 1) / kPackBytes;
   config.grid = {static_cast<unsigned>(blocks_for(packs, queue.num_blocks())), 1, 1};
-  config.block = {kThreads, 1, 1};
+  config.block = {kPeerThreads, 1, 1};
   launch(queue,
          "add in rank order",
          add_parts<E>,
@@ -382,15 +222,6 @@ void add(CudaQueue& queue, const std::byte* parts, int64_t stride, int32_t num_p
          num_parts,
          out.data,
          out.bytes());
-}
-
-template <class... Kernels>
-cudaError_t load(Kernels... kernels) {
-  cudaError_t error = cudaSuccess;
-  for (const cudaError_t result : {allow_shared_memory(kernels, sizeof(BlockState))...}) {
-    if (error == cudaSuccess) error = result;
-  }
-  return error;
 }
 
 bool is_packed(Tensor tensor) {
@@ -424,38 +255,6 @@ void peer_all_reduce(CudaQueue& queue, const PeerView& view, Tensor data) {
   }
 }
 
-void peer_all_gather(CudaQueue& queue,
-                     const PeerView& view,
-                     const std::byte* local,
-                     int64_t bytes,
-                     std::byte* all,
-                     int64_t stride) {
-  CHECK(view.n > 0 && bytes <= view.half_bytes);
-  if (bytes == 0) return;
-  const int32_t width = word_bytes(local, all, bytes, stride);
-  if (width == 16) {
-    share<uint4>(queue, view, local, bytes, all, stride, -1);
-  } else if (width == 4) {
-    share<uint32_t>(queue, view, local, bytes, all, stride, -1);
-  } else {
-    share<uint8_t>(queue, view, local, bytes, all, stride, -1);
-  }
-}
-
-void peer_broadcast(
-    CudaQueue& queue, const PeerView& view, std::byte* data, int64_t bytes, int32_t root) {
-  CHECK(view.n > 0 && bytes <= view.half_bytes);
-  if (bytes == 0) return;
-  const int32_t width = word_bytes(data, data, bytes, 0);
-  if (width == 16) {
-    share<uint4>(queue, view, data, bytes, data, 0, root);
-  } else if (width == 4) {
-    share<uint32_t>(queue, view, data, bytes, data, 0, root);
-  } else {
-    share<uint8_t>(queue, view, data, bytes, data, 0, root);
-  }
-}
-
 void add_in_rank_order(
     CudaQueue& queue, const std::byte* parts, int64_t stride, int32_t num_parts, Tensor out) {
   CHECK(num_parts > 0 && is_packed(out) && stride >= out.bytes() && stride % kPackBytes == 0);
@@ -473,18 +272,15 @@ void add_in_rank_order(
 }
 
 cudaError_t prepare_peer_reduce() {
-  return load(reduce_in_one_shot<Fp32>,
-              reduce_in_one_shot<Bf16>,
-              reduce_in_one_shot<Fp16>,
-              reduce_in_two_shots<Fp32>,
-              reduce_in_two_shots<Bf16>,
-              reduce_in_two_shots<Fp16>,
-              share_words<uint4>,
-              share_words<uint32_t>,
-              share_words<uint8_t>,
-              add_parts<Fp32>,
-              add_parts<Bf16>,
-              add_parts<Fp16>);
+  return load_peer_kernels(reduce_in_one_shot<Fp32>,
+                           reduce_in_one_shot<Bf16>,
+                           reduce_in_one_shot<Fp16>,
+                           reduce_in_two_shots<Fp32>,
+                           reduce_in_two_shots<Bf16>,
+                           reduce_in_two_shots<Fp16>,
+                           add_parts<Fp32>,
+                           add_parts<Bf16>,
+                           add_parts<Fp16>);
 }
 
 }  // namespace trireme::cuda

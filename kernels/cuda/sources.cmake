@@ -21,6 +21,7 @@ set(trireme_cuda_sources
   memory.cc
   move_rows.cu
   pack.cu
+  peer_gather.cu
   peer_reduce.cu
   qkv_finish.cu
   reserved_memory.cc

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/spin_wait.h"
+#include "kernels/cuda/peer_gather.h"
 #include "kernels/cuda/peer_reduce.h"
 #include "worker/comm/host_collectives.h"
 
@@ -154,6 +155,7 @@ Status PeerComm::open_driver() {
   if (error != cudaSuccess) return refused("the making of a queue", error);
   side_ = Stream(side);
   error = cuda::prepare_peer_reduce();
+  if (error == cudaSuccess) error = cuda::prepare_peer_gather();
   if (error != cudaSuccess) return refused("the loading of kernels", error);
   return ok_status();
 }
