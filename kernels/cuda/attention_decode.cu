@@ -39,7 +39,7 @@ struct DecodeRing {
   static constexpr int32_t kStageBytes = kStageTokens * row_bytes<kDim>();
   static constexpr int32_t kStages = kRingBytes / kStageBytes;
   static constexpr int32_t kShortStages =
-      (kLeastSharedBytes - sizeof(DecodeLayout<kDim>)) / (kAttentionWarps * kStageBytes);
+      (kMinSharedBytes - sizeof(DecodeLayout<kDim>)) / (kAttentionWarps * kStageBytes);
   static_assert(kShortStages >= 2 && kShortStages < kStages);
 
   // From one warp's ring to the next.
@@ -342,7 +342,7 @@ cudaError_t prepare_decode(bool is_bf16,
       constexpr AttentionInstance kListed = listed_instance(kDecodeKernel, kDim);
       static_assert(Ring::block_bytes(Ring::kStages) == kListed.shared_bytes);
       static_assert(Ring::block_bytes(Ring::kShortStages) == kListed.lean_bytes);
-      static_assert(kListed.lean_bytes <= kLeastSharedBytes);
+      static_assert(kListed.lean_bytes <= kMinSharedBytes);
       const auto kernel = is_bf16 ? decode_kernel<Bf16, kDim> : decode_kernel<Fp16, kDim>;
       return prepare_instance(kernel, kListed, is_invariant, shared_limit, fits);
     });

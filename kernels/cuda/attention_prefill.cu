@@ -317,7 +317,7 @@ cudaError_t prepare_prefill(bool is_bf16,
       static_assert(sizeof(PrefillFoldLayout<kDim>) == kListed.shared_bytes);
       static_assert(sizeof(PrefillRunLayout<kDim>) == kListed.lean_bytes);
       static_assert(sizeof(PrefillLayout<kDim>) == choose_fit(kListed, false, 0).shared_bytes);
-      static_assert(kListed.lean_bytes <= kLeastSharedBytes);
+      static_assert(kListed.lean_bytes <= kMinSharedBytes);
       const auto kernel = is_bf16 ? prefill_kernel<Bf16, kDim> : prefill_kernel<Fp16, kDim>;
       return prepare_instance(kernel, kListed, is_invariant, shared_limit, fits);
     });

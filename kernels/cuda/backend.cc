@@ -76,12 +76,12 @@ StatusOr<std::unique_ptr<Backend>> CudaBackend::make(const CudaBackendOptions& o
                                  properties.minor));
   }
   const auto shared_limit = static_cast<int64_t>(properties.sharedMemPerBlockOptin);
-  if (shared_limit < kLeastSharedBytes) {
+  if (shared_limit < kMinSharedBytes) {
     return no_device(options,
                      format_text("{} gives a block {} bytes of shared memory, {} are needed",
                                  properties.name,
                                  shared_limit,
-                                 kLeastSharedBytes));
+                                 kMinSharedBytes));
   }
   std::unique_ptr<CudaBackend> backend(new CudaBackend(options, properties));
   error = backend->prepare_kernels(shared_limit);

@@ -11,7 +11,7 @@ namespace trireme::cuda {
 
 // What every GPU from sm_80 on gives a block (sm_86, sm_89 and sm_120 no more): each kernel can be
 // launched with as much or less.
-constexpr int64_t kLeastSharedBytes = 99 * 1024;
+constexpr int64_t kMinSharedBytes = 99 * 1024;
 
 // Blocks of the tile kernel that an SM holds at once, by the tile's tokens (without folds).
 struct TileResidency {

@@ -18,7 +18,7 @@
 //   stream, 8 x 32, norm      256    96 / 103         9216  2
 //     with heads              256   101 / 105         9216  2
 //   finish                    128    48 /  48            0  -
-// 98304 bytes fit every GPU from sm_80 on (kLeastSharedBytes), and twice an SM of sm_90. How many
+// 98304 bytes fit every GPU from sm_80 on (kMinSharedBytes), and twice an SM of sm_90. How many
 // an SM holds is asked at start.
 #pragma once
 

@@ -303,7 +303,7 @@ void with_tile(const LinearLaunch& launch, const Action& action) {
 template <class T>
 cudaError_t prepare_tile(bool is_bf16, TileResidency& resident) {
   constexpr int64_t kBytes = sizeof(TileShared<T>);
-  static_assert(kBytes <= kLeastSharedBytes);
+  static_assert(kBytes <= kMinSharedBytes);
   const auto kernel = is_bf16 ? linear_tile<Bf16, T> : linear_tile<Fp16, T>;
   const cudaError_t error = allow_shared_memory(kernel, kBytes);
   if (error != cudaSuccess) return error;

@@ -437,7 +437,7 @@ void CudaBackend::draw_whole(
   }
 }
 
-static_assert(sizeof(SelectShared) <= kLeastSharedBytes);
+static_assert(sizeof(SelectShared) <= kMinSharedBytes);
 cudaError_t prepare_sampling() { return allow_shared_memory(select_row, sizeof(SelectShared)); }
 
 }  // namespace trireme::cuda
