@@ -1,76 +1,14 @@
 #include <algorithm>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "kernels/cpu/top_k_top_p.h"
 #include "kernels/draw.h"
 #include "tests/kernels/sample_fixture.h"
-#include "tests/test_data.h"
+#include "tests/kernels/sampling_golden.h"
 
 namespace trireme {
 namespace {
 
 class Sample : public SampleTest {};
-
-struct GoldenCase {
-  std::string name;
-  std::vector<float> logits;
-  std::vector<double> probabilities;
-  std::vector<int32_t> history;
-  std::vector<int32_t> bias_ids;
-  std::vector<float> bias_values;
-  SamplingRow row;
-  int64_t kept = 0;
-  int32_t argmax = 0;
-};
-
-template <class T>
-std::vector<T> tensor_values(const std::string& file, const std::string& name) {
-  uint64_t header_bytes = 0;
-  std::memcpy(&header_bytes, file.data(), sizeof header_bytes);
-  const auto header = nlohmann::json::parse(file.substr(8, header_bytes));
-  const int64_t begin = header[name]["data_offsets"][0], end = header[name]["data_offsets"][1];
-  std::vector<T> values((end - begin) / sizeof(T));
-  std::memcpy(values.data(), file.data() + 8 + header_bytes + begin, end - begin);
-  return values;
-}
-
-std::vector<GoldenCase> golden_cases() {
-  const std::string folder = test_data() + "/golden/sampling/";
-  std::ifstream json_file(folder + "sampling.json"), tensor_file(folder + "sampling.safetensors");
-  const std::string bytes{std::istreambuf_iterator<char>(tensor_file), {}};
-  std::vector<GoldenCase> cases;
-  for (const auto& json : nlohmann::json::parse(json_file)) {
-    GoldenCase& golden = cases.emplace_back();
-    golden.name = json["name"];
-    golden.logits = tensor_values<float>(bytes, golden.name + ".logits");
-    golden.probabilities = tensor_values<double>(bytes, golden.name + ".probs");
-    golden.history = json["prompt_ids"].get<std::vector<int32_t>>();
-    golden.row.num_prompt = static_cast<int32_t>(golden.history.size());
-    for (const int32_t id : json["output_ids"]) golden.history.push_back(id);
-    for (const auto& [id, value] : json["logit_bias"].items()) {
-      golden.bias_ids.push_back(std::stoi(id));
-      golden.bias_values.push_back(value);
-    }
-    golden.row.temperature = json["temperature"];
-    golden.row.top_k = json["top_k"];
-    golden.row.top_p = json["top_p"];
-    golden.row.min_p = json["min_p"];
-    golden.row.repetition_penalty = json["repetition_penalty"];
-    golden.row.presence_penalty = json["presence_penalty"];
-    golden.row.frequency_penalty = json["frequency_penalty"];
-    golden.kept = json["kept"];
-    golden.argmax = json["argmax"];
-  }
-  for (GoldenCase& golden : cases) {  // they no longer move
-    golden.row.history = golden.history.data();
-    golden.row.num_history = static_cast<int32_t>(golden.history.size());
-    golden.row.bias_ids = golden.bias_ids.data();
-    golden.row.bias_values = golden.bias_values.data();
-    golden.row.num_bias = static_cast<int32_t>(golden.bias_ids.size());
-  }
-  return cases;
-}
 
 double exact_exp_sum(const float* logits, int64_t width, float greatest, float* weights) {
   double total = 0;
@@ -79,28 +17,6 @@ double exact_exp_sum(const float* logits, int64_t width, float greatest, float* 
     total += weights[i];
   }
   return total;
-}
-
-// Steps 1 to 3 of the draw for one id (docs/numerics.md).
-float adjusted_logit(const SamplingRow& row, float logit, int64_t id, int64_t vocabulary) {
-  int32_t count = 0;
-  bool is_seen = false;
-  for (int32_t i = 0; i < row.num_history; ++i) {
-    if (row.history[i] != id) continue;
-    is_seen = true;
-    count += i >= row.num_prompt;
-  }
-  if (is_seen) logit = logit > 0 ? logit / row.repetition_penalty : logit * row.repetition_penalty;
-  if (count > 0) {
-    logit -= row.frequency_penalty * static_cast<float>(count) + row.presence_penalty;
-  }
-  for (int32_t i = 0; i < row.num_bias; ++i) {
-    if (row.bias_ids[i] == id) logit += row.bias_values[i];
-  }
-  for (int32_t i = 0; i < row.num_banned; ++i) {
-    if (row.banned_ids[i] == id) return kNever;
-  }
-  return id < vocabulary ? logit : kNever;
 }
 
 TEST_P(Sample, GreedyTakesTheBestAndTheLowerAmongEquals) {
@@ -148,33 +64,6 @@ TEST_P(Sample, ZeroTopPKeepsTheBest) {
   SamplingRow row;
   row.top_p = 0;
   EXPECT_EQ(draw_whole(repeated({1, 5, 4.9f, 5}, 1), {row})[0].id, 1);
-}
-
-TEST_P(Sample, BansAndPaddingAreNeverDrawn) {
-  const std::vector<int32_t> banned = {12, 3};
-  SamplingRow row;
-  row.banned_ids = banned.data();
-  row.num_banned = 2;
-  const Matrix adjusted = adjust(repeated({1, 2, 3, 4, 5, 6}, 1), {row}, 10, 14);
-  const double expected[] = {1, 2, kNever, 4, kNever, kNever};
-  for (int64_t i = 0; i < 6; ++i) EXPECT_EQ(adjusted.at(0, i), expected[i]);
-}
-
-// A shard applies penalties to its own ids alone, and gives what the whole row would hold there.
-TEST_P(Sample, ShardsOfALogitRowAreAdjustedAlike) {
-  for (const GoldenCase& golden : golden_cases()) {
-    const auto width = static_cast<int64_t>(golden.logits.size());
-    const Matrix whole = adjust(repeated(golden.logits, 2), {golden.row, {}}, 0, width);
-    for (int64_t begin = 0; begin < width; begin += 37) {
-      const int64_t end = std::min(width, begin + 37);
-      const std::vector<float> part(golden.logits.begin() + begin, golden.logits.begin() + end);
-      const Matrix shard = adjust(repeated(part, 1), {golden.row}, begin, width);
-      for (int64_t i = begin; i < end; ++i) {
-        ASSERT_EQ(shard.at(0, i - begin), whole.at(0, i)) << golden.name;
-        ASSERT_EQ(static_cast<float>(whole.at(1, i)), golden.logits[i]) << "a row without wishes";
-      }
-    }
-  }
 }
 
 TEST_P(Sample, KeepsTheIdsOfTheReference) {
@@ -300,78 +189,6 @@ TEST_P(Sample, TheScoreIsTheLogitOverTheTemperaturePlusTheNoise) {
   EXPECT_EQ(draw.value, best.value);
 }
 
-TEST_P(Sample, LogprobsAreTheLogSoftmaxGreatestFirst) {
-  constexpr int32_t kTop = 20;
-  for (const int64_t width : {7, 17, 129, 1024, 4097, 129'000}) {
-    Matrix logits = random_matrix(DType::kFloat32, 2, width, 4, 3);
-    logits.set(0, 3, 30);
-    logits.set(0, 5, 30);
-    logits.set(1, 2, kNever);
-    const std::vector<int32_t> chosen = {5, 0};
-    const std::vector<TokenLogprob> out = logprobs(logits, chosen, kTop);
-    for (int64_t t = 0; t < 2; ++t) {
-      double total = 0;
-      for (int64_t i = 0; i < width; ++i) total += std::exp(logits.at(t, i));
-      const TokenLogprob* row = out.data() + t * (1 + kTop);
-      for (int32_t j = 0; j <= std::min<int64_t>(kTop, width); ++j) {
-        const double expected = logits.at(t, row[j].id) - std::log(total);
-        if (std::isinf(expected)) {
-          EXPECT_EQ(row[j].logprob, kNever);
-        } else {
-          EXPECT_NEAR(row[j].logprob, expected, elementwise_tolerance(32, DType::kFloat32));
-        }
-        if (j >= 2) {
-          EXPECT_GE(row[j - 1].logprob, row[j].logprob);
-        }
-      }
-      EXPECT_EQ(row[0].id, chosen[t]);
-      for (int64_t j = width + 1; j <= kTop; ++j) EXPECT_EQ(row[j].id, -1);
-    }
-    EXPECT_EQ(out[1].id, 3);
-    EXPECT_EQ(out[2].id, 5);
-  }
-}
-
-// Penalties, bias and bans over shards of several blocks, one operation after the other.
-TEST_P(Sample, AdjustedLogitsAreTheDefinitionToTheBit) {
-  constexpr int64_t kFirst = 1000, kVocabulary = 21'000;
-  for (const int64_t width : {1, 17, 129, 4097, 20'011}) {
-    std::mt19937 random(static_cast<uint32_t>(width));
-    std::vector<int32_t> history, bias_ids, banned;
-    std::vector<float> bias_values;
-    for (int32_t i = 0; i < 3000; ++i) history.push_back(static_cast<int32_t>(random() % 22'000));
-    for (int32_t i = 0; i < 900; ++i) history.push_back(i % 2 == 0 ? 1000 : 9192);
-    for (int32_t i = 0; i < 50; ++i) {
-      bias_ids.push_back(static_cast<int32_t>(1000 + random() % 17 * 1200));  // some twice
-      bias_values.push_back(0.1f * static_cast<float>(i));
-      banned.push_back(static_cast<int32_t>(random() % 22'000));
-    }
-    SamplingRow row;
-    row.repetition_penalty = 1.3f;
-    row.presence_penalty = 0.7f;
-    row.frequency_penalty = 0.11f;
-    row.history = history.data();
-    row.num_prompt = 1500;
-    row.num_history = static_cast<int32_t>(history.size());
-    row.bias_ids = bias_ids.data();
-    row.bias_values = bias_values.data();
-    row.num_bias = 50;
-    row.banned_ids = banned.data();
-    row.num_banned = 50;
-    const Matrix logits = random_matrix(DType::kFloat32, 3, width, 7, 2);
-    const Matrix adjusted = adjust(logits, {row, {}, row}, kFirst, kVocabulary);
-    for (int64_t column = 0; column < width; ++column) {
-      const int64_t id = kFirst + column;
-      for (const int64_t t : {0, 2}) {
-        const auto logit = static_cast<float>(logits.at(t, column));
-        ASSERT_EQ(adjusted.at(t, column), adjusted_logit(row, logit, id, kVocabulary)) << id;
-      }
-      const double plain = id < kVocabulary ? logits.at(1, column) : kNever;
-      ASSERT_EQ(adjusted.at(1, column), plain);
-    }
-  }
-}
-
 TEST_P(Sample, TheBestOfAllShardsIsElected) {
   const std::vector<ShardDraw> draws = {{1, 5},
                                         {2, 6},
@@ -412,43 +229,6 @@ TEST_P(Sample, ManyRowsAreDrawnAndRankedLikeFew) {
       EXPECT_EQ(ranked[3 * i + j].logprob, list[j].logprob);
     }
   }
-}
-
-TEST_P(Sample, LogprobsOfARowDoNotDependOnItsCompany) {
-  const Matrix logits = random_matrix(DType::kFloat32, 5, 10'000, 5, 3);
-  const std::vector<TokenLogprob> all = logprobs(logits, {1, 2, 3, 4, 5}, 20);
-  for (int64_t t = 0; t < 5; ++t) {
-    const auto alone = logprobs(logits.part(t, 1), {static_cast<int32_t>(1 + t)}, 20);
-    for (int64_t j = 0; j < 21; ++j) {
-      EXPECT_EQ(alone[j].id, all[21 * t + j].id);
-      EXPECT_EQ(alone[j].logprob, all[21 * t + j].logprob);
-    }
-  }
-}
-
-// Few values, each many times: lists are in order of value, then of id.
-TEST_P(Sample, EqualLogitsAreListedByTheirIds) {
-  constexpr int64_t kWidth = 129'000;
-  Matrix logits(DType::kFloat32, 1, kWidth);
-  for (int64_t i = 0; i < kWidth; ++i) logits.set(0, i, i % 10'001 == 17 ? 1 : 0);
-  logits.set(0, 0, std::nanf(""));
-  logits.set(0, 128'999, -0.0);
-  const auto out = logprobs(logits, {128'999}, 20);
-  for (int64_t j = 0; j < 20; ++j) {
-    const int64_t id = j < 13 ? 17 + 10'001 * j : j - 12;  // 13 ones, then zeros from id 1
-    EXPECT_EQ(out[1 + j].id, id) << j;
-  }
-  EXPECT_EQ(out[0].id, 128'999);
-  EXPECT_EQ(out[0].logprob, out[14].logprob);
-}
-
-TEST_P(Sample, ARowWithoutNumbersListsNothing) {
-  const float nan = std::nanf("");
-  const auto out = logprobs(repeated({nan, nan, nan}, 1), {-1}, 2);
-  EXPECT_EQ(out[0].id, 0) << "a negative choice means id 0";
-  EXPECT_TRUE(std::isnan(out[0].logprob));
-  EXPECT_EQ(out[1].id, -1);
-  EXPECT_EQ(out[2].id, -1);
 }
 
 TEST_P(Sample, NoRowsIsNoWork) {
