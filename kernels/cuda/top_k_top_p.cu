@@ -1,19 +1,19 @@
-// draw_whole: temperature, top-k, top-p and min-p over whole rows, then the draw of sample.cu;
-// docs/numerics.md, "The draw", steps 4 to 8.
+// draw_whole: temperature, top-k, top-p and min-p over whole rows, then the draw of sample.cu
+// (docs/numerics.md, "The draw", steps 4 to 8).
 //
-// An id's rank is 53 bits (token_order.h): its value's key, then its id. top-k and top-p keep all
-// ranks from one threshold up, which is found digit by digit, greatest first: 11, 11, 10, 11 and 10
-// bits. The first digit's histogram is made by many blocks a row, the rest by one block a row over
-// the ids of one bucket, in shared memory as soon as they fit. The mass of an id is e^(x -
-// greatest) in units of 2^-41, an integer: sums are exact in any order, so the kept set depends on
-// the row alone. It is the definition's, but that an id may go the other way where the sum before
-// it lies within 2^-22 of the whole of top_p times the whole: e^x is good to 2 units in the last
-// place of fp32, and 2^21 ids lose less than one unit each.
+// The rank of an id is an integer of 53 bits (token_order.h): the key of its value, then its id.
+// top-k and top-p keep all ranks from a threshold up, found by radix selection (select_rank.h). The
+// histogram of the first digit is made by many blocks per row, the rest by one block per row. The
+// mass of an id is e^(x - maximum) in units of 2^-41, an integer: sums are exact in any order, so
+// the kept set depends on the row alone. It is the set of the definition, except that an id may be
+// decided differently where the sum before it lies within 2^-22 of the total of top_p times the
+// total: e^x is good to 2 ulp of fp32, and 2^21 ids lose less than one unit each.
 //
-// Kernels: scale (divide, greatest), count (histogram), select (thresholds), the draw.
-// Bound: bytes, 4 ids (2 + 1 + up to 3 + 1). Share of peak: not yet measured.
+// Layout: one task per row; tables in the workspace by sampling_shape.h. Kernels: scale (divide,
+// maximum), count (histogram), select (thresholds), the draw.
+//
+// Bound: bytes, 4 ids (2 + 1 + up to 3 + 1) per row. Share of peak: not yet measured.
 #include <algorithm>
-#include <limits>
 
 #include "base/check.h"
 #include "kernels/cuda/arch.h"
@@ -21,20 +21,12 @@
 #include "kernels/cuda/block_reduce.h"
 #include "kernels/cuda/draw_rows.h"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/token_order.h"
+#include "kernels/cuda/select_rank.h"
 #include "kernels/draw.h"
 
 namespace trireme::cuda {
 
 namespace {
-
-constexpr float kNever = -std::numeric_limits<float>::infinity();
-constexpr int32_t kSelectThreads = 1024;
-constexpr int32_t kListIds = 4096;  // of a bucket, in shared memory: 32 KiB
-constexpr int32_t kMassBits = 41;
-constexpr int32_t kLowBits = 21;  // a mass is added in two words: kCountIds of these fit into 32
-static_assert(kCountIds <= 1 << (32 - kLowBits) && kMassBits - kLowBits < kLowBits);
-static_assert(kCountIds == 2 * kSelectThreads && kBuckets == 2 * kSelectThreads);
 
 struct FilterTask {
   float* logits;
@@ -52,12 +44,7 @@ __device__ __forceinline__ bool has_top_k(const SamplingRow& row, int32_t width)
   return row.top_k > 0 && row.top_k < width;
 }
 
-__device__ __forceinline__ uint64_t mass_of(float x, float greatest) {
-  if (x == greatest) return uint64_t{1} << kMassBits;
-  return static_cast<uint64_t>(expf(x - greatest) * static_cast<float>(uint64_t{1} << kMassBits));
-}
-
-// Divides by the temperature; what is no number can not be drawn. Empties the row's histograms.
+// Divides the logits by the temperature; NaN becomes -inf. Clears the row's histograms.
 __global__ void __launch_bounds__(kSampleThreads) scale_part(FilterTask task) {
   dependency_wait();
   auto& warps = shared_memory<uint64_t[kSampleWarps]>();
@@ -87,7 +74,7 @@ __global__ void __launch_bounds__(kSampleThreads) scale_part(FilterTask task) {
   if (threadIdx.x == 0) task.maxima[row_index * task.num_maxima + blockIdx.x] = greatest;
 }
 
-// The row's greatest, in every thread of the block; kNever if nothing can be drawn.
+// The row's maximum, in every thread of the block; kNever if nothing can be drawn.
 __device__ __forceinline__ float greatest_of_row(const FilterTask& task, int64_t row_index) {
   uint64_t key = 0;
   for (int32_t i = static_cast<int32_t>(threadIdx.x % 32); i < task.num_maxima; i += 32) {
@@ -99,11 +86,11 @@ __device__ __forceinline__ float greatest_of_row(const FilterTask& task, int64_t
 
 struct CountShared {
   uint32_t counts[kBuckets];
-  uint32_t low[kBuckets];  // of the masses, kLowBits
+  uint32_t low[kBuckets];  // low parts of the masses, kLowBits bits
   uint32_t high[kBuckets];
 };
 
-// Adds this block's ids to the row's histograms over the first digit.
+// Adds this block's ids to the row's histograms of the first digit.
 __global__ void __launch_bounds__(kSampleThreads) count_part(FilterTask task) {
   dependency_wait();
   auto& shared = shared_memory<CountShared>();
@@ -140,160 +127,7 @@ __global__ void __launch_bounds__(kSampleThreads) count_part(FilterTask task) {
   }
 }
 
-struct SelectShared {
-  uint64_t list[kListIds];  // ranks
-  uint64_t weights[kBuckets];
-  uint32_t counts[kBuckets];
-  uint32_t low[kBuckets];
-  uint32_t high[kBuckets];
-  uint64_t warps[kSelectThreads / 32];
-  uint64_t above;  // weight of the buckets over the one found
-  uint32_t bucket;
-  uint32_t list_size;
-};
-
-// A row under selection: ranks from `least` up.
-struct SelectRow {
-  const float* x;
-  int32_t width;
-  float greatest;
-  uint64_t least;
-  __device__ __forceinline__ uint64_t rank(int32_t i) const {
-    return x[i] > kNever ? rank_of(x[i], i) : 0;
-  }
-};
-
-__device__ __forceinline__ uint64_t block_total(uint64_t value, SelectShared& shared) {
-#pragma unroll
-  for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffu, value, step);
-  if (threadIdx.x % 32 == 0) shared.warps[threadIdx.x / 32] = value;
-  __syncthreads();
-  uint64_t total = 0;
-  for (int32_t warp = 0; warp < kSelectThreads / 32; ++warp) total += shared.warps[warp];
-  __syncthreads();
-  return total;
-}
-
-// Where the running weight, taken from the greatest bucket down, first reaches `target`, which the
-// whole does reach: shared.bucket and shared.above. Thread t looks at buckets 2047 - 2t and the
-// next.
-__device__ __forceinline__ void find_bucket(SelectShared& shared, uint64_t target) {
-  const int32_t lane = static_cast<int32_t>(threadIdx.x % 32);
-  const int32_t warp = static_cast<int32_t>(threadIdx.x / 32);
-  const int32_t upper = kBuckets - 1 - 2 * static_cast<int32_t>(threadIdx.x);
-  const uint64_t first = shared.weights[upper];
-  const uint64_t both = first + shared.weights[upper - 1];
-  uint64_t running = both;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const uint64_t before = __shfl_up_sync(0xffffffffu, running, step);
-    if (lane >= step) running += before;
-  }
-  if (lane == 31) shared.warps[warp] = running;
-  __syncthreads();
-  uint64_t above = running - both;
-  for (int32_t i = 0; i < warp; ++i) above += shared.warps[i];
-  if (above < target && above + both >= target) {
-    const bool is_first = above + first >= target;
-    shared.bucket = static_cast<uint32_t>(is_first ? upper : upper - 1);
-    shared.above = is_first ? above : above + first;
-  }
-  __syncthreads();
-}
-
-struct Digit {
-  int32_t shift;
-  int32_t bits;
-};
-
-__device__ __forceinline__ Digit digit_of(int32_t index) {
-  return index == 1   ? Digit{31, 11}
-         : index == 2 ? Digit{21, 10}
-         : index == 3 ? Digit{10, 11}
-                      : Digit{0, 10};
-}
-
-// The ranks that continue `prefix` (what stands above `shift`) go to the list, in any order.
-__device__ __forceinline__ void make_list(const SelectRow& row,
-                                          uint64_t prefix,
-                                          int32_t shift,
-                                          SelectShared& shared) {
-  if (threadIdx.x == 0) shared.list_size = 0;
-  __syncthreads();
-#pragma unroll 4
-  for (int32_t i = static_cast<int32_t>(threadIdx.x); i < row.width; i += kSelectThreads) {
-    const uint64_t rank = row.rank(i);
-    if (rank < row.least || rank == 0 || rank >> shift != prefix) continue;
-    shared.list[atomicAdd(&shared.list_size, 1u)] = rank;
-  }
-  __syncthreads();
-}
-
-// Histogram of the next digit of the ranks that continue `prefix`, read from the list or the row.
-template <bool kIsMass>
-__device__ __forceinline__ void count_digit(
-    const SelectRow& row, bool from_list, uint64_t prefix, Digit digit, SelectShared& shared) {
-  const int32_t first = static_cast<int32_t>(threadIdx.x);
-  for (int32_t i = first; i < kBuckets; i += kSelectThreads) {
-    shared.counts[i] = shared.low[i] = shared.high[i] = 0;
-    shared.weights[i] = 0;
-  }
-  __syncthreads();
-  const int32_t size = from_list ? static_cast<int32_t>(shared.list_size) : row.width;
-#pragma unroll 1
-  for (int32_t begin = 0; begin < size; begin += kCountIds) {  // as many as the words can add
-#pragma unroll
-    for (int32_t part = 0; part < 2; ++part) {
-      const int32_t i = begin + part * kSelectThreads + first;
-      const uint64_t rank = i >= size ? 0 : from_list ? shared.list[i] : row.rank(i);
-      if (rank < row.least || rank == 0 || rank >> (digit.shift + digit.bits) != prefix) continue;
-      const auto bucket = static_cast<uint32_t>(rank >> digit.shift) & ((1u << digit.bits) - 1);
-      atomicAdd(&shared.counts[bucket], 1u);
-      if (!kIsMass) continue;
-      const uint64_t mass = mass_of(value_of_rank(rank), row.greatest);
-      atomicAdd(&shared.low[bucket], static_cast<uint32_t>(mass) & ((1u << kLowBits) - 1));
-      atomicAdd(&shared.high[bucket], static_cast<uint32_t>(mass >> kLowBits));
-    }
-    __syncthreads();
-    for (int32_t i = first; kIsMass && i < kBuckets; i += kSelectThreads) {
-      shared.weights[i] += (static_cast<uint64_t>(shared.high[i]) << kLowBits) + shared.low[i];
-      shared.low[i] = shared.high[i] = 0;
-    }
-    __syncthreads();
-  }
-  for (int32_t i = first; !kIsMass && i < kBuckets; i += kSelectThreads) {
-    shared.weights[i] = shared.counts[i];
-  }
-  __syncthreads();
-}
-
-// The rank at which the running weight first reaches `target`. The first digit's weights and counts
-// stand in shared memory.
-template <bool kIsMass>
-__device__ __forceinline__ uint64_t select_rank(const SelectRow& row,
-                                                uint64_t target,
-                                                SelectShared& shared) {
-  find_bucket(shared, target);
-  uint64_t prefix = shared.bucket;
-  bool has_list = false;
-#pragma unroll 1
-  for (int32_t index = 1; index < 5; ++index) {
-    const Digit digit = digit_of(index);
-    target -= shared.above;
-    if (!has_list && shared.counts[shared.bucket] <= kListIds) {
-      make_list(row, prefix, digit.shift + digit.bits, shared);
-      has_list = true;
-    }
-    __syncthreads();  // the found bucket has been read by all
-    count_digit<kIsMass>(row, has_list, prefix, digit, shared);
-    find_bucket(shared, target);
-    prefix = prefix << digit.bits | shared.bucket;
-  }
-  __syncthreads();
-  return prefix;
-}
-
-// The rank of the k-th greatest; 0 if there are no more than k.
+// The rank of the k-th greatest id; 0 if there are at most k.
 __device__ __forceinline__ uint64_t select_top_k(const FilterTask& task,
                                                  const SelectRow& row,
                                                  int64_t row_index,
@@ -310,13 +144,13 @@ __device__ __forceinline__ uint64_t select_top_k(const FilterTask& task,
   return select_rank<false>(row, target, shared);
 }
 
-// The rank of the last id that top_p keeps of those from row.least up.
+// The rank of the last id that top_p keeps among those from row.least up.
 __device__ __forceinline__ uint64_t select_top_p(const FilterTask& task,
                                                  const SelectRow& row,
                                                  int64_t row_index,
                                                  SelectShared& shared) {
   const uint64_t least_bucket = row.least >> (kRankBits - 11);
-  uint64_t cut_mass = 0;  // of the bucket that top-k goes through
+  uint64_t cut_mass = 0;  // of the ids that top-k keeps in its own bucket
   if (row.least > 0) {
     for (int32_t i = static_cast<int32_t>(threadIdx.x); i < row.width; i += kSelectThreads) {
       const uint64_t rank = row.rank(i);
@@ -337,12 +171,12 @@ __device__ __forceinline__ uint64_t select_top_p(const FilterTask& task,
   }
   const double share = static_cast<double>(task.rows[row_index].top_p) *
                        static_cast<double>(block_total(sum, shared));
-  auto target = static_cast<uint64_t>(share);  // an id stays while the sum before it is below share
+  auto target = static_cast<uint64_t>(share);  // an id is kept while the sum before it < share
   if (static_cast<double>(target) < share) ++target;
   return select_rank<true>(row, target > 0 ? target : 1, shared);
 }
 
-// A block a row: its filter.
+// One block per row: finds the row's filter.
 __global__ void __launch_bounds__(kSelectThreads) select_row(FilterTask task) {
   dependency_wait();
   auto& shared = shared_memory<SelectShared>();
@@ -378,7 +212,7 @@ LaunchConfig parts_of_rows(int32_t parts, int64_t rows, int64_t shared_bytes) {
   return config;
 }
 
-// Rows of one turn.
+// Draws up to kTurnRows rows.
 void draw_turn(CudaQueue& queue,
                const Workspace& workspace,
                const Tensor& logits,
