@@ -1,16 +1,15 @@
-// Attention of segments with one row or few: out = softmax(scale q K^T) V over the pages a row
+// Attention of segments with one row or few: out = softmax(scale q K^T) V over the pages that a row
 // sees.
 //
-// A block takes 16 packed rows, so that the query heads of a group read K and V once, and a range
-// of pages. Each of its four warps goes through pages of its own with a ring of its own, 16 tokens
-// of K or V a stage, and meets the others only to fold. Fast mode: warp w takes every fourth page;
-// the four results are folded in warp order. Invariant mode: warp w takes every fourth cut of 256
-// tokens; the block that has a tile's first cut folds cut after cut, the others leave a partial for
-// each.
+// Layout: a block takes 16 packed rows, so that K and V are read once for the query heads of a
+// group, and a range of pages. Each of its four warps processes pages of its own through its own
+// ring, with 16 tokens of K or V per stage; the warps meet only to fold. Fast mode: warp w takes
+// every fourth page; the four results are folded in warp order. Invariant mode: warp w takes every
+// fourth cut of 256 tokens; the block with the first cut of a tile folds cut after cut, the other
+// blocks write one partial per cut.
 //
-// Bound: bytes, 4 dim a token and KV head; three quarters or more of 128 KiB of ring are under way,
-// where a block has only 99 KiB at least half of 64.
-// Share of peak: not yet measured.
+// Bound: bytes, 4 dim per token and KV head. At least three quarters of a 128 KiB ring are in
+// flight; where a block has only 99 KiB, at least half of 64 KiB. Share of peak: not yet measured.
 #include "kernels/cuda/attention_launch.h"
 #include "kernels/cuda/launch.h"
 
@@ -19,21 +18,21 @@ namespace trireme::cuda {
 namespace {
 
 constexpr int32_t kStageTokens = 16;
-constexpr int32_t kRingBytes = 32768;                              // of a warp
+constexpr int32_t kRingBytes = 32768;                              // per warp
 constexpr int32_t kStagesOfPage = 2 * kPageTokens / kStageTokens;  // K, then V
 
-// The warps' rings come behind it.
+// Shared memory of a block; the rings of its warps follow.
 template <int kDim>
 struct DecodeLayout {
   alignas(128) unsigned char queries[kTileRows * row_bytes<kDim>()];
-  Partial<kDim> run;  // of the rounds before
+  Partial<kDim> run;  // result of the previous rounds
   int32_t positions[kTileRows];
   Unit unit;
   int32_t word[4];
 };
 
-// A warp's ring; between rounds its first bytes hold the warp's partial. The short one is for
-// devices that do not give a block the whole of it.
+// The ring of a warp; between rounds its first bytes hold the warp's partial. The short variant is
+// for devices whose blocks have less shared memory.
 template <int kDim>
 struct DecodeRing {
   static constexpr int32_t kStageBytes = kStageTokens * row_bytes<kDim>();
@@ -42,7 +41,7 @@ struct DecodeRing {
       (kMinSharedBytes - sizeof(DecodeLayout<kDim>)) / (kAttentionWarps * kStageBytes);
   static_assert(kShortStages >= 2 && kShortStages < kStages);
 
-  // From one warp's ring to the next.
+  // Bytes from one warp's ring to the next.
   static constexpr int32_t pitch(int32_t stages) {
     constexpr int32_t kPartBytes = (sizeof(Partial<kDim>) + 127) / 128 * 128;
     return stages * kStageBytes > kPartBytes ? stages * kStageBytes : kPartBytes;
@@ -65,7 +64,7 @@ struct DecodeRing {
                                                         int32_t warp) {
     return *reinterpret_cast<Partial<kDim>*>(of_warp(work, shared, warp));
   }
-  // Until the oldest of the stages under way is there.
+  // Waits until the oldest pending stage has arrived.
   static __device__ __forceinline__ void wait(const AttentionWork& work) {
     if (work.has_short_ring) {
       copy_async_wait<kShortStages - 2>();
@@ -82,7 +81,7 @@ struct PageList {
   int32_t step;
 };
 
-// Brings the stages of a warp's pages into its ring, one a call.
+// Loads the stages of a warp's pages into its ring, one per call.
 template <int kDim>
 struct StageLoader {
   using Ring = DecodeRing<kDim>;
@@ -91,9 +90,9 @@ struct StageLoader {
   unsigned char* ring;
   PageList list;
   int32_t page;
-  int32_t part;  // of the page
+  int32_t part;  // of the page: kStagesOfPage
   int32_t slot;
-  int32_t next_id;  // of the page, read a page ahead
+  int32_t next_id;  // id of the next page, read one page ahead
   const unsigned char* block;
 
   __device__ __forceinline__ StageLoader(const AttentionWork& work,
@@ -118,7 +117,7 @@ struct StageLoader {
     copy_async_commit();
     slot = slot + 1 == Ring::stages(work) ? 0 : slot + 1;
   }
-  // With a ring of loads ahead of the reader the slot to be filled next is the one to be read.
+  // The loader runs a whole ring ahead of the reader, so the slot to fill next is the oldest one.
   __device__ __forceinline__ const unsigned char* oldest() const {
     return ring + slot * Ring::kStageBytes;
   }
@@ -126,7 +125,7 @@ struct StageLoader {
  private:
   __device__ __forceinline__ void copy() {
     constexpr int32_t kUnit = swizzle_unit(kDim);
-    constexpr int32_t kUnitChunks = kStageTokens * kUnit / 16;  // of a stage's tokens
+    constexpr int32_t kUnitChunks = kStageTokens * kUnit / 16;  // of the tokens of a stage
     const int32_t first_token = part % (kStagesOfPage / 2) * kStageTokens;
     const unsigned char* from = block + first_token * kUnit;
     if (part >= kStagesOfPage / 2) from += work.v_offset;
@@ -144,7 +143,7 @@ struct StageLoader {
   }
 };
 
-// q as A operands: in registers where there is room.
+// q as A operands of the mma; kept in registers for widths up to 128.
 template <int kDim>
 struct QueryOperands {
   static constexpr bool kIsKept = kDim <= 128;
@@ -183,7 +182,8 @@ struct QueryOperands {
   }
 };
 
-// Adds a list of pages to the state of the unit's rows; l is whole afterwards. By one warp.
+// Adds a list of pages to the state of the unit's rows; afterwards l is complete. Called by one
+// warp.
 template <class E, int kDim>
 __device__ __forceinline__ void attend_pages(const AttentionWork& work,
                                              const Unit& unit,
@@ -230,7 +230,7 @@ __device__ __forceinline__ void attend_pages(const AttentionWork& work,
   state.l[0][1] = quad_sum(state.l[0][1]);
 }
 
-// The warp's pages in the round that starts at page `begin`.
+// The pages of this warp in the round that starts at page `begin`.
 __device__ __forceinline__ PageList pages_of_warp(const AttentionWork& work,
                                                   const Unit& unit,
                                                   int32_t begin) {
@@ -242,7 +242,7 @@ __device__ __forceinline__ PageList pages_of_warp(const AttentionWork& work,
       cut > unit.first_page ? cut : unit.first_page, end < unit.end_page ? end : unit.end_page, 1};
 }
 
-// The warps' partials join what the rounds before left.
+// Folds the partials of the four warps into the result of the previous rounds.
 template <int kDim>
 __device__ __forceinline__ void fold_round(const AttentionWork& work, DecodeLayout<kDim>& shared) {
   __syncthreads();
@@ -257,7 +257,7 @@ __device__ __forceinline__ void fold_round(const AttentionWork& work, DecodeLayo
   state.store(shared.run);
 }
 
-// Where the unit's partial, or that of the cut which starts at page `begin`, goes.
+// Address of the unit's partial, or of the partial of the cut that starts at page `begin`.
 template <int kDim>
 __device__ __forceinline__ Partial<kDim>& slot_of_cut(const AttentionWork& work,
                                                       const Unit& unit,
@@ -266,8 +266,8 @@ __device__ __forceinline__ Partial<kDim>& slot_of_cut(const AttentionWork& work,
   return slots_of<kDim>(work, unit)[1 + cut - work.plan.header->cut];
 }
 
-// All rounds of a unit. Folding, they end as the rows of the output, or as the unit's partial;
-// otherwise (invariant mode, not the tile's first unit) each cut leaves its own.
+// All rounds of a unit. A block that folds ends with rows of the output or with the unit's partial;
+// one that does not (invariant mode, not the tile's first unit) writes one partial per cut.
 template <class E, int kDim>
 __device__ __forceinline__ void attend_unit(const AttentionWork& work,
                                             const Unit& unit,
@@ -329,26 +329,28 @@ __global__ void __launch_bounds__(kAttentionThreads, 1)
   }
 }
 
+struct DecodeInstances {
+  static constexpr AttentionKernel kKernel = kDecodeKernel;
+  static constexpr const char* kName = "attention_decode";
+  template <int kDim>
+  static auto of_type(bool is_bf16) {
+    return is_bf16 ? decode_kernel<Bf16, kDim> : decode_kernel<Fp16, kDim>;
+  }
+  template <int kDim>
+  static constexpr bool is_listed(const AttentionInstance& listed) {
+    using Ring = DecodeRing<kDim>;
+    return Ring::block_bytes(Ring::kStages) == listed.shared_bytes &&
+           Ring::block_bytes(Ring::kShortStages) == listed.lean_bytes;
+  }
+};
+
 }  // namespace
 
 cudaError_t prepare_decode(bool is_bf16,
                            bool is_invariant,
                            int64_t shared_limit,
                            AttentionFits& fits) {
-  cudaError_t error = cudaSuccess;
-  for (const int32_t width : kAttentionWidths) {
-    const cudaError_t failed = for_width(width, [&]<int kDim>() {
-      using Ring = DecodeRing<kDim>;
-      constexpr AttentionInstance kListed = listed_instance(kDecodeKernel, kDim);
-      static_assert(Ring::block_bytes(Ring::kStages) == kListed.shared_bytes);
-      static_assert(Ring::block_bytes(Ring::kShortStages) == kListed.lean_bytes);
-      static_assert(kListed.lean_bytes <= kMinSharedBytes);
-      const auto kernel = is_bf16 ? decode_kernel<Bf16, kDim> : decode_kernel<Fp16, kDim>;
-      return prepare_instance(kernel, kListed, is_invariant, shared_limit, fits);
-    });
-    if (error == cudaSuccess) error = failed;
-  }
-  return error;
+  return prepare_instances<DecodeInstances>(is_bf16, is_invariant, shared_limit, fits);
 }
 
 void launch_decode(CudaQueue& queue,
@@ -356,17 +358,7 @@ void launch_decode(CudaQueue& queue,
                    int32_t stored_dim,
                    bool is_bf16,
                    const AttentionFit& fit) {
-  LaunchConfig config;
-  config.grid = dim3(static_cast<unsigned>(launch_blocks(fit, queue.num_blocks())));
-  config.block = dim3(kAttentionThreads);
-  config.shared_bytes = fit.shared_bytes;
-  for_width(stored_dim, [&]<int kDim>() {
-    launch(queue,
-           "attention_decode",
-           is_bf16 ? decode_kernel<Bf16, kDim> : decode_kernel<Fp16, kDim>,
-           config,
-           work);
-  });
+  launch_instance<DecodeInstances>(queue, work, stored_dim, is_bf16, fit);
 }
 
 }  // namespace trireme::cuda

@@ -1,4 +1,5 @@
-// The attention kernels' instances: (stored width, type, kernel), each compiled for every target.
+// The table of attention kernel instances (kernel, stored width, element type), each compiled for
+// every target, and the dispatch to them.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -11,8 +12,9 @@
 
 namespace trireme::cuda {
 
-// Largest use of one instance over the targets (sm_80, sm_90a), held by the budget test. A launch
-// takes `shared_bytes` or, lean (AttentionFit), `lean_bytes`, which every device has.
+// Maximum resources of one instance over the targets (sm_80, sm_90a), held by the budget test. A
+// launch takes `shared_bytes` or, in the lean variant (AttentionFit), `lean_bytes`, which every
+// device has.
 struct AttentionInstance {
   AttentionKernel kernel;
   int32_t stored_dim;
@@ -45,7 +47,7 @@ constexpr AttentionInstance kAttentionInstances[] = {
     {kDecodeKernel, 256, false, 255, 156032, 91008},
 };
 
-// Of the one type; the other's takes as much.
+// The bf16 entry; the fp16 instance takes the same resources.
 constexpr AttentionInstance listed_instance(AttentionKernel kernel, int32_t stored_dim) {
   for (const AttentionInstance& instance : kAttentionInstances) {
     if (instance.kernel == kernel && instance.stored_dim == stored_dim) return instance;
@@ -53,8 +55,9 @@ constexpr AttentionInstance listed_instance(AttentionKernel kernel, int32_t stor
   return {};
 }
 
-// The mode of an instance on a device that gives a block `shared_limit` bytes. Prefill of the fast
-// mode keeps no run: lean, less the run's m and l. One block an SM until the device is asked.
+// The variant of an instance on a device that gives a block `shared_limit` bytes. Prefill in the
+// fast mode accumulates nothing across cuts: the lean variant, without the accumulated m and l.
+// blocks_per_sm stays 1 until the device is asked.
 constexpr AttentionFit choose_fit(const AttentionInstance& instance,
                                   bool is_invariant,
                                   int64_t shared_limit) {
@@ -68,7 +71,7 @@ constexpr AttentionFit choose_fit(const AttentionInstance& instance,
   return fit;
 }
 
-// action.operator()<kDim>() for the instance of a stored width.
+// Calls action.operator()<kDim>() with the stored width as a constant.
 template <class Action>
 auto for_width(int32_t stored_dim, Action&& action) {
   switch (stored_dim) {
@@ -85,8 +88,8 @@ auto for_width(int32_t stored_dim, Action&& action) {
   }
 }
 
-// Chooses the fit of one width and asks the device for its blocks. Backends of one process may
-// differ in mode: the kernel is allowed what either takes.
+// Chooses the variant of one width and asks the device for its resident blocks. The backends of one
+// process may differ in mode, so the kernel is allowed the shared memory of either.
 template <class... Parameters>
 cudaError_t prepare_instance(void (*kernel)(Parameters...),
                              const AttentionInstance& listed,
@@ -101,7 +104,44 @@ cudaError_t prepare_instance(void (*kernel)(Parameters...),
   return ask_resident_blocks(kernel, kAttentionThreads, fit.shared_bytes, fit.blocks_per_sm);
 }
 
-// Fill in their kernel's fits for one type.
+// Prepares all instances of one kernel and type. `Instances` gives the kernel (kKernel, kName), its
+// instance of a width (of_type<kDim>()), and whether an instance takes the listed bytes
+// (is_listed<kDim>()).
+template <class Instances>
+cudaError_t prepare_instances(bool is_bf16,
+                              bool is_invariant,
+                              int64_t shared_limit,
+                              AttentionFits& fits) {
+  cudaError_t error = cudaSuccess;
+  for (const int32_t width : kAttentionWidths) {
+    const cudaError_t failed = for_width(width, [&]<int kDim>() {
+      constexpr AttentionInstance kListed = listed_instance(Instances::kKernel, kDim);
+      static_assert(Instances::template is_listed<kDim>(kListed));
+      static_assert(kListed.lean_bytes <= kMinSharedBytes);
+      const auto kernel = Instances::template of_type<kDim>(is_bf16);
+      return prepare_instance(kernel, kListed, is_invariant, shared_limit, fits);
+    });
+    if (error == cudaSuccess) error = failed;
+  }
+  return error;
+}
+
+template <class Instances>
+void launch_instance(CudaQueue& queue,
+                     const AttentionWork& work,
+                     int32_t stored_dim,
+                     bool is_bf16,
+                     const AttentionFit& fit) {
+  LaunchConfig config;
+  config.grid = dim3(static_cast<unsigned>(launch_blocks(fit, queue.num_blocks())));
+  config.block = dim3(kAttentionThreads);
+  config.shared_bytes = fit.shared_bytes;
+  for_width(stored_dim, [&]<int kDim>() {
+    launch(queue, Instances::kName, Instances::template of_type<kDim>(is_bf16), config, work);
+  });
+}
+
+// Set the fits of their kernel, for one type.
 cudaError_t prepare_prefill(bool is_bf16,
                             bool is_invariant,
                             int64_t shared_limit,
@@ -111,7 +151,8 @@ cudaError_t prepare_decode(bool is_bf16,
                            int64_t shared_limit,
                            AttentionFits& fits);
 
-// The plan's units of each kernel, by as many blocks as the plan was made for: launch_blocks(fit).
+// Run the units of the plan for their kernel, on the number of blocks that the plan was made for:
+// launch_blocks(fit).
 void launch_prefill(CudaQueue& queue,
                     const AttentionWork& work,
                     int32_t stored_dim,

@@ -1,16 +1,18 @@
-// Attention of segments with many rows: out = softmax(scale q K^T) V over the pages a row sees.
+// Attention of segments with many rows: out = softmax(scale q K^T) V over the pages that a row
+// sees.
 //
-// A block of four warps takes 128 packed rows (64 of width 256), a warp 32 (16) of them. Pages come
-// through a ring of blocks in shared memory, K and V in turn, each copied as it lies in memory by
-// 16 bytes at a time; q stays in shared memory and is read with K, since O and the scores of two
-// tiles fill the registers. Tokens behind the context arrive as zeros: their weights are zero, and
-// zero times what an unwritten page holds need not be. A warp passes over pages that none of its
-// rows sees; a page before every row's window is never read. In the invariant mode O of the cuts
-// done is kept in shared memory or, where a block has only 99 KiB, in the workspace: one more read
-// and write of it a cut, at most as many bytes as the cut's K and V.
+// Layout: a block of four warps takes 128 packed rows (64 at width 256), 32 (16) per warp. Pages
+// come through a ring of blocks in shared memory, K and V alternating, each copied in its stored
+// layout by 16 bytes at a time. q stays in shared memory and is read together with K, since O and
+// the scores of two tiles fill the registers. Tokens beyond the context are loaded as zeros: their
+// weights are zero, but zero times the contents of an unwritten page might be NaN. A warp skips
+// pages that none of its rows sees; pages before every row's window are not loaded. In the
+// invariant mode the O accumulated over cuts is kept in shared memory or, where a block has only 99
+// KiB, in the workspace: one more read and write of it per cut, at most as many bytes as the cut's
+// K and V.
 //
-// Bound: flops, 4 dim a (row, token) pair; shared memory gives a fragment of K or V to two
-// products. Share of peak: not yet measured.
+// Bound: flops, 4 dim per (row, token) pair; each fragment of K or V loaded from shared memory
+// serves two products. Share of peak: not yet measured.
 #include "kernels/cuda/attention_launch.h"
 #include "kernels/cuda/launch.h"
 
@@ -18,15 +20,15 @@ namespace trireme::cuda {
 
 namespace {
 
-// Blocks an SM that ptxas leaves registers for, of sm_90 with its 228 KiB; launches ask the device.
+// Blocks per SM for which ptxas limits registers (sm_90, 228 KiB); launches ask the device.
 constexpr int32_t promised_blocks(int32_t stored_dim) { return stored_dim <= 128 ? 2 : 1; }
 
 template <int kDim>
 struct PrefillLayout {
   static constexpr int32_t kRows = prefill_rows(kDim);
-  static constexpr int32_t kTiles = kRows / kTileRows / kAttentionWarps;  // of a warp
+  static constexpr int32_t kTiles = kRows / kTileRows / kAttentionWarps;  // per warp
   static constexpr int32_t kBlockBytes = kPageTokens * row_bytes<kDim>();
-  static constexpr int32_t kBlocks = kDim <= 128 ? 4 : 2;  // two launched blocks an SM; one of 256
+  static constexpr int32_t kBlocks = kDim <= 128 ? 4 : 2;  // two blocks per SM; one at width 256
 
   alignas(128) unsigned char ring[kBlocks][kBlockBytes];
   unsigned char queries[kRows * row_bytes<kDim>()];
@@ -35,8 +37,8 @@ struct PrefillLayout {
   int32_t word[4];
 };
 
-// With the run, what came before the last cut: m and l by row. O as each lane holds it comes
-// behind, or lies in the workspace where the device has no room for it.
+// With the *run*, the result accumulated over the finished cuts: m and l by row. Its O, as each
+// lane holds it, follows in shared memory or, in the lean variant, lies in the workspace.
 template <int kDim>
 struct PrefillRunLayout {
   PrefillLayout<kDim> tile;
@@ -45,13 +47,13 @@ struct PrefillRunLayout {
 };
 template <int kDim>
 struct PrefillFoldLayout {
-  static constexpr int32_t kFragments = PrefillLayout<kDim>::kTiles * kDim / 8;  // of a lane
+  static constexpr int32_t kFragments = PrefillLayout<kDim>::kTiles * kDim / 8;  // per lane
 
   PrefillRunLayout<kDim> run;
   float4 o[kFragments * kAttentionThreads];
 };
 
-// This thread's fragment 0 of O of the run; the next ones are kAttentionThreads apart.
+// This thread's fragment 0 of the run's O; further fragments are kAttentionThreads apart.
 template <int kDim>
 __device__ __forceinline__ float4* run_of_thread(const AttentionWork& work) {
   using Layout = PrefillFoldLayout<kDim>;
@@ -61,8 +63,8 @@ __device__ __forceinline__ float4* run_of_thread(const AttentionWork& work) {
   return o + threadIdx.x;
 }
 
-// Block `index` of the unit's sequence K, V, K, V, ... into the ring. One group of copies, empty
-// behind the end.
+// Loads block `index` of the unit's sequence K, V, K, V, ... into the ring, as one group of copies,
+// which is empty past the end.
 template <int kDim>
 __device__ __forceinline__ void load_block(const AttentionWork& work,
                                            const Unit& unit,
@@ -76,7 +78,7 @@ __device__ __forceinline__ void load_block(const AttentionWork& work,
         unit.kv + int64_t{unit.pages[page]} * work.page_stride + index % 2 * work.v_offset;
     unsigned char* to = shared.ring[index % Layout::kBlocks];
     const int32_t tokens = unit.context - page * kPageTokens;
-#pragma unroll 2  // more, and addresses push accumulators out of the registers
+#pragma unroll 2  // more unrolling: addresses displace accumulators from registers
     for (int j = 0; j < Layout::kBlockBytes / 16 / kAttentionThreads; ++j) {
       const int32_t chunk = threadIdx.x + j * kAttentionThreads;
       const int32_t token = chunk / kRowChunks % kPageTokens;
@@ -113,7 +115,7 @@ __device__ __forceinline__ void score_page(PageScores<kTiles>& scores,
   }
 }
 
-// What a warp's rows see.
+// The range of positions of a warp's rows, which decides the pages they see.
 struct WarpView {
   int32_t first_position;
   int32_t last_position;
@@ -122,19 +124,19 @@ struct WarpView {
   __device__ __forceinline__ bool sees(int32_t token, int32_t window) const {
     return is_real && token <= last_position && first_position - (token + kPageTokens - 1) < window;
   }
-  // Whether every row sees the whole page that starts at `token`.
+  // Whether every row sees all of the page that starts at `token`.
   __device__ __forceinline__ bool sees_all(int32_t token, int32_t window) const {
     return token + kPageTokens - 1 <= first_position && last_position - token < window;
   }
 };
 
-// The lane's row of half 0 of tile `t` of its warp.
+// The row of this lane in half 0 of tile `t` of its warp.
 template <int kTiles>
 __device__ __forceinline__ int32_t lane_row(int t) {
   return (threadIdx.x / 32 * kTiles + t) * kTileRows + threadIdx.x % 32 / 4;
 }
 
-// The state since the last cut joins what came before, and starts anew. By whole warps.
+// Folds the state of the cut that ends here into the run, and clears it. Called by whole warps.
 template <int kDim, int kTiles>
 __device__ __forceinline__ void fold_cut(const AttentionWork& work,
                                          PrefillRunLayout<kDim>& run,
@@ -148,7 +150,7 @@ __device__ __forceinline__ void fold_cut(const AttentionWork& work,
     const float low_m = fmaxf(m[0], state.m[t][0]), high_m = fmaxf(m[8], state.m[t][1]);
     const float low_l = folded(l[0], quad_sum(state.l[t][0]), low);
     const float high_l = folded(l[8], quad_sum(state.l[t][1]), high);
-    __syncwarp();  // the quad has read its rows
+    __syncwarp();  // all lanes of the quad have read its rows
     if (threadIdx.x % 4 == 0) {
       m[0] = low_m;
       m[8] = high_m;
@@ -304,26 +306,28 @@ __global__ void __launch_bounds__(kAttentionThreads, promised_blocks(kDim))
   }
 }
 
+struct PrefillInstances {
+  static constexpr AttentionKernel kKernel = kPrefillKernel;
+  static constexpr const char* kName = "attention_prefill";
+  template <int kDim>
+  static auto of_type(bool is_bf16) {
+    return is_bf16 ? prefill_kernel<Bf16, kDim> : prefill_kernel<Fp16, kDim>;
+  }
+  template <int kDim>
+  static constexpr bool is_listed(const AttentionInstance& listed) {
+    return int32_t{sizeof(PrefillFoldLayout<kDim>)} == listed.shared_bytes &&
+           int32_t{sizeof(PrefillRunLayout<kDim>)} == listed.lean_bytes &&
+           int32_t{sizeof(PrefillLayout<kDim>)} == choose_fit(listed, false, 0).shared_bytes;
+  }
+};
+
 }  // namespace
 
 cudaError_t prepare_prefill(bool is_bf16,
                             bool is_invariant,
                             int64_t shared_limit,
                             AttentionFits& fits) {
-  cudaError_t error = cudaSuccess;
-  for (const int32_t width : kAttentionWidths) {
-    const cudaError_t failed = for_width(width, [&]<int kDim>() {
-      constexpr AttentionInstance kListed = listed_instance(kPrefillKernel, kDim);
-      static_assert(sizeof(PrefillFoldLayout<kDim>) == kListed.shared_bytes);
-      static_assert(sizeof(PrefillRunLayout<kDim>) == kListed.lean_bytes);
-      static_assert(sizeof(PrefillLayout<kDim>) == choose_fit(kListed, false, 0).shared_bytes);
-      static_assert(kListed.lean_bytes <= kMinSharedBytes);
-      const auto kernel = is_bf16 ? prefill_kernel<Bf16, kDim> : prefill_kernel<Fp16, kDim>;
-      return prepare_instance(kernel, kListed, is_invariant, shared_limit, fits);
-    });
-    if (error == cudaSuccess) error = failed;
-  }
-  return error;
+  return prepare_instances<PrefillInstances>(is_bf16, is_invariant, shared_limit, fits);
 }
 
 void launch_prefill(CudaQueue& queue,
@@ -331,17 +335,7 @@ void launch_prefill(CudaQueue& queue,
                     int32_t stored_dim,
                     bool is_bf16,
                     const AttentionFit& fit) {
-  LaunchConfig config;
-  config.grid = dim3(static_cast<unsigned>(launch_blocks(fit, queue.num_blocks())));
-  config.block = dim3(kAttentionThreads);
-  config.shared_bytes = fit.shared_bytes;
-  for_width(stored_dim, [&]<int kDim>() {
-    launch(queue,
-           "attention_prefill",
-           is_bf16 ? prefill_kernel<Bf16, kDim> : prefill_kernel<Fp16, kDim>,
-           config,
-           work);
-  });
+  launch_instance<PrefillInstances>(queue, work, stored_dim, is_bf16, fit);
 }
 
 }  // namespace trireme::cuda
