@@ -1,11 +1,12 @@
 // residual += delta + delta_bias; out = (residual - mean) / sqrt(variance + epsilon)
 //                                        * (weight + offset) + bias
-// with mean 0 for RMSNorm. The sum is rounded to the residual's type before anything is made of it.
+// with mean 0 for RMSNorm. The sum is rounded to the residual's type before it is used.
 //
-// Layout: rows of a 16-bit type on 16 bytes, in chunks of eight; chunk c of a row belongs to thread
-// c mod threads. Order of a statistic: a thread's chunks in ascending order, one chain; lanes by
-// the xor tree 16, 8, 4, 2, 1; warps in ascending order. It depends on the width alone.
-// Bound: bytes, 2 (2 + 1 + 1) width a row with a delta. Share of peak: not yet measured.
+// Layout: rows of a 16-bit type, 16-byte aligned, in chunks of eight elements; chunk c of a row
+// belongs to thread c mod threads. Order of a statistic: the chunks of a thread ascending, one
+// chain; lanes by the xor tree 16, 8, 4, 2, 1; warps ascending. It depends on the width alone.
+//
+// Bound: bytes, 2 (2 + 1 + 1) width per row with a delta. Share of peak: not yet measured.
 #include "base/check.h"
 #include "kernels/cuda/arch.h"
 #include "kernels/cuda/backend.h"
@@ -21,7 +22,7 @@ __global__ void __launch_bounds__(kMaxNormThreads) norm_rows(NormTask task) {
   dependency_wait();
   auto& shared = shared_memory<NormShared>();
   const int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
-  if (row >= task.rows) return;  // a warp of its own
+  if (row >= task.rows) return;  // the row has this warp to itself, so the warp leaves as a whole
   norm_row<E, kChunks>(task, row, static_cast<int32_t>(blockDim.x), shared);
 }
 

@@ -1,10 +1,10 @@
-// GPU instructions that C++ has no name for: the only file with inline PTX (nvcc, sm_80 and up).
-// A build for the emulated device finds a header of the same path first, with the same functions in
+// GPU instructions that C++ has no name for: the only file with inline PTX (nvcc, sm_80 and up). A
+// build for the emulated device finds a header of the same path first, with the same functions in
 // plain C++ (kernels/emulation/). Standard CUDA C++ (threadIdx, __syncthreads, __shfl_xor_sync,
-// atomicAdd) is used as it is; the emulation provides it under its own names.
+// atomicAdd) is used directly; the emulation provides it under the same names.
 //
-// Shared memory is always the dynamic kind, taken with shared_memory<Layout>(): one struct per
-// kernel, whose size goes into LaunchConfig::shared_bytes. `__shared__` variables are not used.
+// Shared memory is always dynamic and taken with shared_memory<Layout>(): one struct per kernel,
+// whose size goes into LaunchConfig::shared_bytes. `__shared__` variables are not used.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -26,7 +26,7 @@ __device__ __forceinline__ uint32_t shared_address(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
 }
 
-// Two floats to two elements, the first in the low half; to nearest even.
+// Two floats as two elements of E, the first in the low half; rounded to nearest even.
 template <class E>
 __device__ __forceinline__ uint32_t pack2(float low, float high);
 template <>
@@ -93,9 +93,9 @@ __device__ __forceinline__ void mma_16x8x16<Fp16>(float (&d)[4],
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// Four 8 x 8 matrices of 16-bit elements from shared memory: lane l gives the address of row l % 8
-// of matrix l / 8 (16 bytes, aligned) and gets, of matrix i, elements [l/4][2(l%4)..+1] in r[i];
-// transposed: [2(l%4)..+1][l/4].
+// Loads four 8 x 8 matrices of 16-bit elements from shared memory. Lane l gives the address of row
+// l % 8 of matrix l / 8 (16 bytes, aligned) and gets elements [l/4][2(l%4)..+1] of matrix i in
+// r[i]; transposed: [2(l%4)..+1][l/4].
 __device__ __forceinline__ void load_matrices(uint32_t (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -109,9 +109,8 @@ __device__ __forceinline__ void load_matrices_transposed(uint32_t (&r)[4], const
                : "memory");
 }
 
-// 16 bytes from global to shared memory, both aligned to 16; only the first `source_bytes` (0 to
-// 16) are read, the rest becomes zero. Done when a wait says so; before that the target is
-// undefined.
+// Copies 16 bytes from global to shared memory, both 16-byte aligned. Only the first `source_bytes`
+// (0 to 16) are read, the rest becomes zero. The target is undefined until copy_async_wait().
 __device__ __forceinline__ void copy_async_16(void* shared,
                                               const void* global,
                                               int32_t source_bytes = 16) {
@@ -120,18 +119,18 @@ __device__ __forceinline__ void copy_async_16(void* shared,
                "r"(source_bytes)
                : "memory");
 }
-// Ends a group of this thread's copies.
+// Ends a group of copies of this thread.
 __device__ __forceinline__ void copy_async_commit() {
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
-// Waits until at most `kPending` of this thread's youngest groups are under way. Others see the
-// copied bytes after a barrier.
+// Waits until at most `kPending` of this thread's youngest groups are pending. Other threads see
+// the copied bytes after a barrier.
 template <int kPending>
 __device__ __forceinline__ void copy_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
 }
 
-// 16 bytes that are read once: past L1.
+// Loads 16 bytes that are read once, bypassing L1.
 __device__ __forceinline__ uint4 load_once(const void* global) {
   uint4 v;
   asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -140,15 +139,14 @@ __device__ __forceinline__ uint4 load_once(const void* global) {
   return v;
 }
 
-// 2^x, two units in the last place; -inf gives 0.
+// 2^x to 2 ulp; -inf gives 0.
 __device__ __forceinline__ float exp2_fast(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 
-// A barrier of `threads` threads of the block (whole warps) under a number from 1 to 15; 0 is
-// __syncthreads().
+// Barrier `id` (1 to 15; 0 is __syncthreads()) of `threads` threads of the block, whole warps.
 __device__ __forceinline__ void named_barrier(int32_t id, int32_t threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
@@ -165,10 +163,10 @@ __device__ __forceinline__ void store_release_system(uint32_t* word, uint32_t va
 __device__ __forceinline__ void store_release_system(uint64_t* word, uint64_t value) {
   asm volatile("st.release.sys.global.u64 [%0], %1;" ::"l"(word), "l"(value) : "memory");
 }
-// Plain stores to memory that other GPUs or the host read, and plain loads of it. Others see a
-// store once this thread, or one that has met it at a barrier of the block, releases (by the
-// functions above or __threadfence_system()), or once the kernel has ended; other blocks of this
-// rank no sooner.
+// Plain stores to memory that other GPUs or the host read, and plain loads of it. They see a store
+// once this thread, or one that has met it at a barrier of the block, releases (by the functions
+// above or __threadfence_system()), or once the kernel has ended. Other blocks of this rank see it
+// no sooner.
 template <class T>
 __device__ __forceinline__ void store_peer(T* to, const T& value) {
   *to = value;
@@ -187,21 +185,21 @@ __device__ __forceinline__ uint32_t add_acquire_release(uint32_t* word, uint32_t
   return before;
 }
 
-// Nanoseconds of a clock that all SMs share; for limits of a spin.
+// Nanoseconds of a clock shared by all SMs; for limits of a spin.
 __device__ __forceinline__ uint64_t clock_ns() {
   uint64_t now;
   asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
   return now;
 }
 
-// Every kernel calls this before its first read or write of memory that another kernel touches: a
-// programmatic launch starts before its predecessor has ended (a no-op otherwise).
+// Every kernel calls this before its first access to memory that another kernel uses: a
+// programmatic launch starts before its predecessor has ended. A no-op in other launches.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
-// From here on the successor may start. For programmatic launches, which are off (launch.h).
+// From here on the successor may start. For programmatic launches, which no op uses (launch.h).
 __device__ __forceinline__ void dependency_release() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");

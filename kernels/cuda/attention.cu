@@ -1,6 +1,8 @@
-// Attention of the contract: the planner once a step and class, then two launches a layer, prefill
-// and decode, each of which finds its units in the plan (attention_plan.h). See the kernels' files
-// for formula, layout and bounds.
+// The attention op: out[t, h] = softmax(scale q[t, h] K^T) V over the pages that token t sees. One
+// launch of the planner per step and attention class, then two launches per layer, prefill and
+// decode, whose blocks find their units in the plan (attention_plan.h).
+//
+// Layout and bound: attention_prefill.cu, attention_decode.cu.
 #include <cmath>
 #include <limits>
 

@@ -1,10 +1,12 @@
-// The planner of attention: one block a step and class. Reads the segments' first and last
-// positions, writes a share per segment and the prefix sums by which a block finds its unit.
+// The planner of attention: one block per step and attention class. Reads the first and last
+// position of each segment; writes a share per segment and the prefix sums by which a block finds
+// its unit.
 //
-// The length of a decode unit: 32 candidates, a warp each, geometric from "no tile is split" down
-// to one 181st of the longest context. The estimate of a candidate's time is waves of blocks times
-// (pages of a unit + kUnitCost); the least wins, among equals the longer unit.
-// Bound: latency, some microseconds. Share of peak: not yet measured.
+// Length of a decode unit: 32 candidates, one warp each, in a geometric series from "no tile is
+// split" down to 1/181 of the longest context. The estimated time of a candidate is (waves of
+// blocks) x (pages of a unit + kUnitCost); the minimum wins, among equals the longer unit.
+//
+// Layout: PlanView. Bound: latency, some microseconds. Share of peak: not yet measured.
 #include "kernels/cuda/arch.h"
 #include "kernels/cuda/attention_plan.h"
 #include "kernels/cuda/launch.h"
@@ -15,15 +17,15 @@ namespace {
 
 constexpr int32_t kCandidates = 32;
 constexpr int32_t kPlannerThreads = 32 * kCandidates;
-// Starting a unit, merging its warps and folding its partial cost about as long as reading this
-// many pages of width 128 (3 to 4 us at an SM's share of the memory); not yet measured.
+// Starting a unit, merging its warps and folding its partial takes about as long as reading this
+// many pages of width 128 (3 to 4 us at an SM's share of the memory bandwidth); not yet measured.
 constexpr int32_t kUnitCost = 4;
-// A decode unit has at least a page for each warp, a split of a prefill tile at least these.
+// Minimum pages of a split of a prefill tile. (A decode unit has at least one page per warp.)
 constexpr int32_t kMinSplitPages = 8;
 
 struct PlannerLayout {
   int32_t longest;        // pages, or cuts, of a decode segment
-  int32_t prefill_tiles;  // of one KV head
+  int32_t prefill_tiles;  // per KV head
   int32_t cost[kCandidates];
   int32_t length[kCandidates];
   int32_t chosen;
@@ -41,7 +43,7 @@ __device__ __forceinline__ int32_t warp_sum(int32_t value) {
   return value;
 }
 
-// In pages (fast) or cuts (invariant): what a decode segment is cut in.
+// Length of a decode segment in the units it is split by: pages (fast) or cuts (invariant).
 __device__ __forceinline__ int32_t grains(const PlanArguments& a, const SegmentShare& share) {
   if (!a.is_invariant) return share.end_page - share.first_page;
   return ceil_div(share.end_page, kCutPages) - share.first_page / kCutPages;
@@ -69,7 +71,7 @@ __device__ __forceinline__ int32_t decode_partials(const PlanArguments& a,
   return a.is_invariant ? 1 + grains - length : ceil_div(grains, length);
 }
 
-// Splits of a decode tile whose units have `length` grains, and the slots they fill.
+// Sets the splits of a decode tile whose units have `length` grains, and the slots they fill.
 __device__ __forceinline__ void split_decode(const PlanArguments& a,
                                              int32_t length,
                                              SegmentShare& share) {
@@ -78,8 +80,8 @@ __device__ __forceinline__ void split_decode(const PlanArguments& a,
   share.partials = decode_partials(a, count, length);
 }
 
-// The estimated time of units of `length` grains, or a very large one if partials do not fit. By
-// one warp.
+// Estimated time of units of `length` grains; INT32_MAX if their partials do not fit. Called by one
+// warp.
 __device__ int32_t cost_of(const PlanArguments& a,
                            const PlanView& plan,
                            int32_t length,
@@ -103,13 +105,13 @@ __device__ int32_t cost_of(const PlanArguments& a,
   return ceil_div(units, a.blocks[kDecodeKernel]) * (pages + kUnitCost);
 }
 
-// Splits of a prefill tile: as many as fill the blocks, none under --invariant.
+// Splits of a prefill tile: as many as fill the blocks; one under --invariant.
 __device__ int32_t prefill_splits(const PlanArguments& a, int32_t tiles) {
   const int32_t units = tiles * a.num_kv_heads;
   if (a.is_invariant || units == 0 || 2 * units > a.blocks[kPrefillKernel]) return 1;
   const int32_t slots = units * (a.prefill_rows / kTileRows);
   const int32_t by_blocks = a.blocks[kPrefillKernel] / units;
-  const int32_t by_slots = a.max_partials / 2 / slots;  // the other half is decode's
+  const int32_t by_slots = a.max_partials / 2 / slots;  // the other half is for decode
   const int32_t splits = by_blocks < by_slots ? by_blocks : by_slots;
   return splits > 1 && units <= kMaxSplitTiles / 2 ? splits : 1;
 }
@@ -121,7 +123,7 @@ __device__ void split_prefill(const PlanArguments& a, int32_t splits, SegmentSha
   share.partials = share.splits > 1 ? share.splits * (a.prefill_rows / kTileRows) : 0;
 }
 
-// What the prefix sums add: units of either kernel, slots, counters.
+// The prefix sums: units of either kernel, slots, counters.
 constexpr int32_t kSums = 4;
 __device__ __forceinline__ int32_t addend(const PlanArguments& a,
                                           const SegmentShare& share,
@@ -132,7 +134,7 @@ __device__ __forceinline__ int32_t addend(const PlanArguments& a,
   return share.kernel == sum ? tiles * share.splits : 0;
 }
 
-// One prefix sum over the segments, by one warp.
+// Computes one prefix sum over the segments. Called by one warp.
 __device__ void add_up(const PlanArguments& a, const PlanView& plan, int32_t sum) {
   const int32_t lane = threadIdx.x % 32;
   int32_t before = 0;

@@ -1,22 +1,23 @@
-// How the work of one attention class is shared out in a step. Rows of a segment that read one KV
-// head are packed: packed row p is token p / group of the segment and query head p % group of the
-// KV head. They are cut into tiles of rows, and the pages a tile sees into splits; a *unit* is one
-// (segment, KV head, split, tile), done by one block.
+// How the work of one attention class is distributed over blocks in a step. Rows of a segment that
+// read one KV head are packed: packed row p is token p / group of the segment and query head p %
+// group of the KV head. Packed rows are divided into tiles, and the pages that a tile sees into
+// splits; a *unit* is one (segment, KV head, split, tile), processed by one block.
 //
-// The planner is one block on the device. It deals each segment to the decode kernel (one row, or
-// few packed rows: 16 a tile, all warps of a block on different pages) or to the prefill kernel (64
-// or 128 a tile, all warps on the same page), and chooses the splits so that the budget of blocks
-// is filled. A tile with several splits leaves partials (m, l, O in fp32) in the workspace in fixed
-// slots; the block that arrives last folds them in slot order, so who computes what, and when,
-// moves no bit.
+// The planner is one block on the device. It assigns each segment to the decode kernel (one row, or
+// few packed rows: 16 per tile, the warps of a block on different pages) or to the prefill kernel
+// (64 or 128 per tile, all warps on the same page), and chooses the splits that fill the budget of
+// blocks. A tile with several splits leaves partials (m, l, O in fp32) in fixed slots of the
+// workspace; the block that arrives last folds them in slot order. So no bit depends on which block
+// computes what, or when.
 //
-// The invariant mode (D1): the tokens are cut at absolute multiples of kCutTokens. What a row gets
-// from one cut, (m, l, O), is a chain over its pages that no other row takes part in; cuts are
-// folded left to right from the identity (-inf, 0, 0). Both kernels use the same page step
-// (attention_tile.h) and the same fold, a page or cut of which a row sees nothing is exactly the
-// identity, and a block that does not start at the row's first cut leaves one partial a cut. So a
-// row's bits depend on its q and on its pages alone. In the fast mode a split may begin at any page
-// and a decode unit deals its pages to its warps: the order of the sums follows the plan.
+// Invariant mode: tokens are divided into *cuts* at absolute multiples of kCutTokens. The result of
+// a row for one cut, (m, l, O), is a chain over the cut's pages that no other row takes part in;
+// the cuts are folded left to right from the identity (-inf, 0, 0). Both kernels use the same page
+// step (attention_tile.h) and the same fold; a page or cut of which a row sees nothing is exactly
+// the identity; and a block that does not start at the row's first cut writes one partial per cut.
+// So the bits of a row depend on its q and its pages alone. In the fast mode a split may begin at
+// any page and a decode unit distributes its pages over its warps: the order of the sums follows
+// the plan.
 #pragma once
 
 #include <cstdint>
@@ -29,52 +30,53 @@
 
 namespace trireme::cuda {
 
-constexpr int32_t kTileRows = 16;  // rows of an mma tile: of a decode unit and of a partial
+constexpr int32_t kTileRows = 16;  // rows of an mma tile, of a decode unit and of a partial
 constexpr int32_t kAttentionWarps = 4;
 constexpr int32_t kAttentionThreads = 32 * kAttentionWarps;
 constexpr int32_t kCutTokens = 256;
 constexpr int32_t kCutPages = kCutTokens / kPageTokens;
 
-// Packed rows that the decode kernel still takes of a segment with more than one row: two tiles
-// read K and V twice, which the second level cache serves; more is the prefill kernel's.
+// Maximum packed rows of a segment with several rows that the decode kernel takes: two tiles read K
+// and V twice, the second time from L2. Segments with more go to the prefill kernel.
 constexpr int32_t kMaxDecodeRows = 32;
 
-// 128 rows let a warp use each loaded K and V fragment for two tiles; the accumulators of width 256
-// leave registers for one.
+// With 128 rows a warp uses each loaded fragment of K and V for two tiles; at width 256 the
+// accumulators leave registers for one tile only.
 constexpr int32_t prefill_rows(int32_t stored_dim) { return stored_dim <= 128 ? 128 : 64; }
 
-// One partial of 16 rows: O, m and l.
+// Bytes of one partial of 16 rows: O, m and l.
 constexpr int64_t partial_bytes(int32_t stored_dim) {
   return int64_t{kTileRows} * (stored_dim + 2) * 4;
 }
-// The O of a prefill block's rows.
+// Bytes of the accumulated O of a prefill block.
 constexpr int32_t run_bytes(int32_t stored_dim) {
   return prefill_rows(stored_dim) * stored_dim * 4;
 }
-// All partials of a launch. At width 128 these are 4,032 tiles, 30 a block of a large GPU.
+// Bytes of all partials of a launch. At width 128 these are 4,032 tiles, 30 per block of a large
+// GPU.
 constexpr int64_t kPartialBytes = int64_t{32} << 20;
 
-// Blocks of a launch. Those with a run leave half of the workspace to partials.
+// Blocks of a launch. If they keep O in the workspace, half of it is left to the partials.
 constexpr int32_t launch_blocks(const AttentionFit& fit, int32_t num_blocks) {
   const int64_t blocks = int64_t{num_blocks} * fit.blocks_per_sm;
   const int64_t most = fit.run_bytes > 0 ? kPartialBytes / 2 / fit.run_bytes : blocks;
   return static_cast<int32_t>(blocks < most ? blocks : most);
 }
-// The partials that the workspace holds beside `runs` bytes of prefill blocks.
+// Maximum number of partials beside `runs` bytes of O of prefill blocks.
 constexpr int32_t max_partials(int32_t stored_dim, int64_t runs) {
   return static_cast<int32_t>((kPartialBytes - runs) / partial_bytes(stored_dim));
 }
-// Split tiles of a step, all KV heads and both kernels: each has a counter of arrivals.
+// Maximum split tiles of a step over all KV heads and both kernels; each has an arrival counter.
 constexpr int32_t kMaxSplitTiles = kCudaSplitTiles;
 
-// What the planner says of a segment.
+// The planner's decision for one segment.
 struct SegmentShare {
   int32_t kernel;
-  int32_t tiles;       // of one KV head; 0: nothing to do
-  int32_t splits;      // of a tile
-  int32_t first_page;  // [first_page, end_page): what any row of the segment sees
+  int32_t tiles;       // per KV head; 0: nothing to do
+  int32_t splits;      // per tile
+  int32_t first_page;  // [first_page, end_page): the pages that any row of the segment sees
   int32_t end_page;
-  int32_t partials;  // slots of a tile; 0 where it has one split
+  int32_t partials;  // slots per tile; 0 if it has one split
   int32_t first_unit;
   int32_t first_slot;
   int32_t first_counter;
@@ -84,21 +86,22 @@ static_assert(sizeof(SegmentShare) == kCudaSegmentShareBytes);
 
 struct PlanHeader {
   int32_t units[2];  // by kernel
-  // Units beyond the grid are taken by ticket; the last block to finish sets both words to zero.
+  // Units beyond the grid are taken by ticket; the last block to finish resets both counters to
+  // zero.
   uint32_t tickets[2];
   uint32_t finished[2];
-  // A decode unit's pages: no more than these (fast), or kCutPages times these cuts (invariant).
+  // Maximum length of a decode unit: in pages (fast), or in cuts of kCutPages pages (invariant).
   int32_t cut;
   int32_t unused;
 };
 static_assert(sizeof(PlanHeader) == kCudaPlanHeaderBytes);
 
-// The parts of an AttentionPlan's memory.
+// The arrays in the memory of an AttentionPlan.
 struct PlanView {
   PlanHeader* header;
   uint32_t* counters;    // [kMaxSplitTiles] arrivals, zero between launches
   SegmentShare* shares;  // [num_segments]
-  int32_t* ends[2];      // by kernel [num_segments]: units of the segments up to and with this one
+  int32_t* ends[2];      // by kernel [num_segments]: inclusive prefix sum of units
   int32_t num_segments;
 };
 
@@ -113,7 +116,7 @@ inline PlanView plan_view(const AttentionPlan& plan, int32_t num_segments) {
   return view;
 }
 
-// What the planner knows from the host; the same for every step of a key.
+// Arguments of the planner; equal for every step of a key.
 struct PlanArguments {
   const int32_t* positions = nullptr;
   const int32_t* slots = nullptr;
@@ -123,18 +126,18 @@ struct PlanArguments {
   int32_t window = 0;
   int32_t prefill_rows = 128;
   int32_t max_partials = 0;
-  int32_t blocks[2] = {1, 1};  // of a launch, by kernel
+  int32_t blocks[2] = {1, 1};  // per launch, by kernel
   int32_t has_prefill = 1;     // 0: the decode kernel takes every segment
   int32_t is_invariant = 0;
 };
 
-// One row a segment (a decode-only step) is the decode kernel's alone. A padded mixed step may have
-// as many segments, most of them empty, as rows.
+// Whether the prefill kernel runs. A step with one row per segment (decodes only) is the decode
+// kernel's alone. A padded mixed step may have as many segments, most of them empty, as rows.
 inline bool has_prefill(const BatchView& batch) {
   return batch.is_mixed || batch.num_tokens > batch.num_segments;
 }
 
-// `fits`: by kernel, of the spec's width.
+// `fits`: by kernel, for the spec's stored width.
 PlanArguments plan_arguments(const BatchView& batch,
                              const AttentionSpec& spec,
                              const AttentionFit (&fits)[2],

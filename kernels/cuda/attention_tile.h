@@ -1,11 +1,17 @@
-// One warp, some tiles of 16 packed rows, one page of 64 tokens: the arithmetic that both attention
-// kernels share, so that a row's bits do not depend on the kernel that computes it.
+// The arithmetic shared by both attention kernels, so that the bits of a row do not depend on the
+// kernel that computes it: one warp, some tiles of 16 packed rows, one page of 64 tokens.
 //
-// A page step of a row, all in fp32 unless said: s_j = q . k_j (a chain over the dimensions, 16 at
-// a time); with a soft cap s_j = tanh(scale s_j / cap); masked s_j = -inf; m' = max(m, max_j s_j
-// k); p_j = 2^(s_j k - m'); l = l 2^(m - m') + sum p_j; o = o 2^(m - m') + sum E(p_j) v_j, with k =
-// scale log2 e, or cap log2 e. p_j is rounded to the pages' type E for the product with V. Each
-// lane sums its own p_j of l; the quad's lanes are added at the end. m = -inf counts as 0.
+// A page step of a row, in fp32 unless noted, with k = scale log2 e, or cap log2 e with a soft cap:
+//
+//   s_j = q . k_j, a chain over the dimensions, 16 at a time
+//   s_j = tanh(scale s_j / cap) with a soft cap; s_j = -inf where masked
+//   m' = max(m, max_j s_j k)
+//   p_j = 2^(s_j k - m')
+//   l = l 2^(m - m') + sum p_j
+//   o = o 2^(m - m') + sum E(p_j) v_j, p_j rounded to the pages' type E
+//
+// Each lane sums its own p_j of l; the four lanes of a quad are added at the end. In exponents m =
+// -inf counts as 0. (Online softmax: Milakov & Gimelshein 2018.)
 #pragma once
 
 #include <cstdint>
@@ -20,8 +26,8 @@ template <int kDim>
 constexpr int32_t row_bytes() {
   return 2 * kDim;
 }
-// Where a 16-byte chunk stands in a tile of kRows rows in shared memory, in bytes: as in a page,
-// with kRows in place of its 64.
+// Byte offset of a 16-byte chunk in a tile of kRows rows in shared memory: as in a page, with kRows
+// in place of its 64 tokens.
 template <int kDim, int kRows>
 __device__ __forceinline__ int32_t tile_offset(int32_t row, int32_t chunk) {
   constexpr int32_t kUnit = swizzle_unit(kDim), kChunks = kUnit / 16;
@@ -29,10 +35,10 @@ __device__ __forceinline__ int32_t tile_offset(int32_t row, int32_t chunk) {
 }
 
 __device__ __forceinline__ float negative_infinity() { return __uint_as_float(0xff800000u); }
-// What an exponent subtracts: a row that has seen nothing counts as 0.
+// The maximum that exponents subtract: 0 for a row that has seen nothing.
 __device__ __forceinline__ float finite_max(float m) { return m == negative_infinity() ? 0.0f : m; }
 
-// The sum, and the greatest, over the four lanes that share a row; the same bits in each.
+// Sum and maximum over the four lanes that share a row; the same bits in each.
 __device__ __forceinline__ float quad_sum(float value) {
   value += __shfl_xor_sync(0xffffffffu, value, 1);
   return value + __shfl_xor_sync(0xffffffffu, value, 2);
@@ -42,8 +48,8 @@ __device__ __forceinline__ float quad_max(float value) {
   return fmaxf(value, __shfl_xor_sync(0xffffffffu, value, 2));
 }
 
-// What a lane holds of its warp's rows: of tile t the rows lane / 4 (half 0) and lane / 4 + 8 (half
-// 1), of O the columns 8 n + 2 (lane % 4) and the next. l is the lane's share until quad_sum().
+// A lane's part of the state of its warp's rows: of tile t rows lane / 4 (half 0) and lane / 4 + 8
+// (half 1), of O columns 8 n + 2 (lane % 4) and the next. l is the lane's own sum until quad_sum().
 template <int kDim, int kTiles>
 struct RowState {
   float m[kTiles][2];
@@ -61,7 +67,7 @@ struct RowState {
   }
 };
 
-// Scores of a page: s[t][n][e] is that of token 8 n + 2 (lane % 4) + e % 2 in half e / 2. soften()
+// Scores of a page: s[t][n][e] belongs to token 8 n + 2 (lane % 4) + e % 2 and half e / 2. soften()
 // turns them into weights.
 template <int kTiles>
 struct PageScores {
@@ -78,16 +84,16 @@ struct PageScores {
   }
 };
 
-// How scores become weights.
+// Parameters of the map from scores to weights.
 struct ScoreRule {
   float factor;      // k above
   float cap_factor;  // 2 log2 e scale / cap; 0: no cap
-  int32_t window;    // tokens seen, or more than any context
+  int32_t window;    // tokens seen; without a window more than any context
 };
 
-// The bytes of a lane's matrix row in a tile of kRows rows, for the first 16 dimensions; those of
-// the next ones differ by an exclusive or and a constant (chunk_at). A: as load_matrices() wants an
-// A operand or, transposed, V: rows 16 times one chunk, then the next. B: rows of 8 times two
+// Byte offset of this lane's matrix row in a tile of kRows rows for the first 16 dimensions; the
+// offsets of further dimensions differ by an xor and a constant (chunk_at). A: for load_matrices()
+// of an A operand or, transposed, of V: 16 rows of one chunk, then of the next. B: 8 rows of two
 // chunks.
 template <int kDim>
 __device__ __forceinline__ int32_t lane_offset_a() {
@@ -99,7 +105,8 @@ __device__ __forceinline__ int32_t lane_offset_b() {
   const int32_t lane = threadIdx.x % 32;
   return chunk_offset(lane / 16 * 8 + lane % 8, lane / 8 % 2, swizzle_unit(kDim));
 }
-// Chunks 2 step and 2 step + 1: `offset` is lane_offset_x() of row 0; rows count in sixteens.
+// Offset of chunks 2 step and 2 step + 1; `offset` is lane_offset_a() or _b(), `row` a multiple of
+// 16.
 template <int kDim, int kRows>
 __device__ __forceinline__ int32_t chunk_at(int32_t offset, int32_t row, int32_t step) {
   constexpr int32_t kUnit = swizzle_unit(kDim), kSteps = kUnit / 32;
@@ -116,7 +123,7 @@ __device__ __forceinline__ void multiply_pair(float (&d0)[4],
   mma_16x8x16<E>(d1, a, second);
 }
 
-// tanh of scale s / cap, through e^2y: wrong by at most 2^-21.
+// tanh(scale s / cap), computed from e^2y; error at most 2^-21.
 __device__ __forceinline__ float capped(float s, float cap_factor) {
   return 1.0f - __fdividef(2.0f, exp2_fast(s * cap_factor) + 1.0f);
 }
@@ -133,7 +140,7 @@ __device__ __forceinline__ void cap_scores(PageScores<kTiles>& scores, float cap
   }
 }
 
-// -inf where a row does not see a token: before its window or behind its own position.
+// Sets scores to -inf where a row does not see a token: before its window or after its position.
 // `positions`: of the warp's rows, in shared memory.
 template <int kTiles>
 __device__ __forceinline__ void mask_scores(PageScores<kTiles>& scores,
@@ -159,7 +166,7 @@ __device__ __forceinline__ void mask_scores(PageScores<kTiles>& scores,
   }
 }
 
-// Scores to weights, and what was summed before to the new greatest.
+// Turns scores into weights, and rescales l and O to the new maximum.
 template <int kDim, int kTiles>
 __device__ __forceinline__ void soften(PageScores<kTiles>& scores,
                                        RowState<kDim, kTiles>& state,
@@ -198,7 +205,7 @@ __device__ __forceinline__ void soften(PageScores<kTiles>& scores,
   }
 }
 
-// The weights of a page in type E: a[t][step] is the A operand of tokens [16 step, 16 step + 16).
+// The weights of a page in type E; a[t][step] is the A operand of tokens [16 step, 16 step + 16).
 template <int kTiles>
 struct PageWeights {
   uint32_t a[kTiles][kPageTokens / 16][4];
@@ -220,8 +227,8 @@ struct PageWeights {
   }
 };
 
-// O += weights of tokens [16 step, 16 step + 16) times V, which stand at `token` of a tile of
-// kRows.
+// O += weights of tokens [16 step, 16 step + 16) times their rows of V, which begin at row `token`
+// of a tile of kRows rows.
 template <class E, int kDim, int kTiles, int kRows>
 __device__ __forceinline__ void add_values(RowState<kDim, kTiles>& state,
                                            const PageWeights<kTiles>& weights,
@@ -240,7 +247,7 @@ __device__ __forceinline__ void add_values(RowState<kDim, kTiles>& state,
   }
 }
 
-// How what was seen on the left and on the right of a cut is joined: value = left x + right y.
+// The factors that join the results of two sets of tokens: value = left * x + right * y.
 __device__ __forceinline__ float2 fold_factors(float left_m, float right_m) {
   const float base = finite_max(fmaxf(left_m, right_m));
   return {exp2_fast(left_m - base), exp2_fast(right_m - base)};
@@ -249,8 +256,9 @@ __device__ __forceinline__ float folded(float left, float right, float2 factors)
   return fmaf(right, factors.y, left * factors.x);
 }
 
-// What 16 rows got from some tokens, in shared memory or the workspace: O as the lanes of a warp
-// hold it, [n][lane] = row lane / 4 columns 8 n + 2 (lane % 4), +1, then row lane / 4 + 8.
+// The partial result of 16 rows for some tokens, in shared memory or the workspace. O as the lanes
+// of a warp hold it: [n][lane] = row lane / 4, columns 8 n + 2 (lane % 4) and the next, then row
+// lane / 4 + 8.
 template <int kDim>
 struct Partial {
   float4 o[kDim / 8 * 32];
@@ -258,8 +266,8 @@ struct Partial {
   float l[kTileRows];
 };
 
-// Writes tile `t` of a warp's state; l must be whole. Lanes whose rows both lie behind `valid_rows`
-// write nothing.
+// Writes tile `t` of a warp's state; l must be complete. Lanes whose two rows are both at or past
+// `valid_rows` write nothing.
 template <int kDim, int kTiles>
 __device__ __forceinline__ void write_partial(Partial<kDim>& partial,
                                               const RowState<kDim, kTiles>& state,

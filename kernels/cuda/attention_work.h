@@ -1,5 +1,5 @@
-// What the two attention kernels share besides arithmetic: their arguments, how a block finds its
-// unit, brings q in, folds partials and writes rows.
+// Code shared by the two attention kernels besides arithmetic: their arguments, how a block finds
+// its unit, loads q, folds partials and writes rows.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +25,13 @@ struct AttentionWork {
   int64_t q_stride;
   uint16_t* out;
   int64_t out_stride;
-  const unsigned char* kv;  // this layer's, of page 0 and head 0
+  const unsigned char* kv;  // of this layer, page 0 and head 0
   int64_t page_stride;
   int64_t head_stride;
   int64_t v_offset;
   unsigned char* partials;
-  float4* runs;            // null: a prefill block keeps its run in shared memory
-  int32_t has_short_ring;  // a decode block
+  float4* runs;            // null: prefill blocks keep their runs in shared memory
+  int32_t has_short_ring;  // of decode blocks
   ScoreRule rule;
   int32_t is_invariant;
 };
@@ -43,9 +43,9 @@ struct Unit {
   int32_t head;
   int32_t split;
   int32_t tile;
-  int32_t first_token;    // of the segment: row of the batch
+  int32_t first_token;    // of the segment, as a row of the batch
   int32_t first_row;      // packed
-  int32_t num_rows;       // packed, at most the tile's
+  int32_t num_rows;       // packed, at most those of a tile
   int32_t base_position;  // of packed row 0
   int32_t context;        // tokens with K and V: up to the segment's last row
   int32_t first_page;
@@ -54,7 +54,8 @@ struct Unit {
   const unsigned char* kv;  // page 0 of this head
 };
 
-// The first segment whose end lies behind `unit`: each round a warp looks at 32 of the ends.
+// The first segment with ends[segment] > unit, by a 32-ary search: in each round the lanes of a
+// warp look at 32 of the ends.
 __device__ __forceinline__ int32_t find_segment(const int32_t* ends, int32_t count, int32_t unit) {
   const int32_t lane = threadIdx.x % 32;
   int32_t low = 0;
@@ -69,7 +70,7 @@ __device__ __forceinline__ int32_t find_segment(const int32_t* ends, int32_t cou
   return low;
 }
 
-// The pages of a split of a tile that sees [first, end).
+// The pages [x, y) of a split of a tile that sees pages [first, end).
 __device__ __forceinline__ int2 split_pages(const AttentionWork& work,
                                             const SegmentShare& share,
                                             int32_t split,
@@ -85,8 +86,8 @@ __device__ __forceinline__ int2 split_pages(const AttentionWork& work,
           first + static_cast<int32_t>(count * (split + 1) / share.splits)};
 }
 
-// By one warp, all lanes of which get it. Tiles of a head and split are neighbours, the last tile,
-// which sees most, first.
+// Called by one warp, all lanes of which get the result. Tiles of one head and split are neighbours
+// in the order of units, beginning with the last tile, which sees the most pages.
 __device__ inline Unit find_unit(const AttentionWork& work,
                                  AttentionKernel kernel,
                                  int32_t tile_rows,
@@ -122,8 +123,8 @@ __device__ inline Unit find_unit(const AttentionWork& work,
   return unit;
 }
 
-// The unit `index` into shared memory, where it costs no registers. By the whole block; nobody may
-// read the unit before any more.
+// Finds unit `index` and stores it in shared memory, where it takes no registers. Called by the
+// whole block, once no thread reads the previous unit any more.
 __device__ __forceinline__ void take_unit(
     const AttentionWork& work, AttentionKernel kernel, int32_t tile_rows, int32_t index, Unit& to) {
   if (threadIdx.x < 32) {
@@ -133,8 +134,8 @@ __device__ __forceinline__ void take_unit(
   __syncthreads();
 }
 
-// The unit that a block does after its first, which is the one of its own number. `word` is shared
-// memory. The whole block calls it; what was in shared memory may be overwritten afterwards.
+// The next unit of this block after its first, whose index is the block's own. `word` is in shared
+// memory. Called by the whole block; shared memory may be overwritten afterwards.
 __device__ __forceinline__ int32_t next_unit(const AttentionWork& work,
                                              AttentionKernel kernel,
                                              int32_t* word) {
@@ -153,8 +154,8 @@ __device__ __forceinline__ int32_t next_unit(const AttentionWork& work,
   return *word;
 }
 
-// Eight elements of a row of q, zero from head_dim on. A head that is no multiple of eight wide
-// starts on four bytes only.
+// Eight elements of a row of q, zero from head_dim on. A head whose width is not a multiple of
+// eight is only 4-byte aligned.
 __device__ __forceinline__ uint4 load_chunk(const uint16_t* head,
                                             int32_t column,
                                             int32_t head_dim) {
@@ -177,7 +178,7 @@ __device__ __forceinline__ int64_t head_column(const AttentionWork& work,
   return static_cast<int64_t>(unit.head * work.group + row % work.group) * work.head_dim;
 }
 
-// The position of a row of the tile; rows behind the last count as it.
+// The position of a row of the tile; rows past the end count as the last row.
 __device__ __forceinline__ int32_t position_of(const AttentionWork& work,
                                                const Unit& unit,
                                                int32_t row) {
@@ -185,8 +186,8 @@ __device__ __forceinline__ int32_t position_of(const AttentionWork& work,
   return unit.base_position + (unit.first_row + real) / work.group;
 }
 
-// The unit's rows of q into a tile of kRows rows, zeros behind them, and their positions. By the
-// whole block.
+// Loads the unit's rows of q into a tile of kRows rows, zero past the end, and their positions.
+// Called by the whole block.
 template <int kDim, int kRows>
 __device__ inline void load_queries(const AttentionWork& work,
                                     const Unit& unit,
@@ -209,7 +210,7 @@ __device__ inline void load_queries(const AttentionWork& work,
   }
 }
 
-// Columns `column` and the next of a row of the tile, if both are real.
+// Writes columns `column` and `column` + 1 of a row of the tile, if row and columns exist.
 template <class E>
 __device__ __forceinline__ void write_pair(
     const AttentionWork& work, const Unit& unit, int32_t row, int32_t column, float2 pair) {
@@ -224,7 +225,7 @@ __device__ __forceinline__ float inverse_or_zero(float sum) {
   return sum > 0.0f ? 1.0f / sum : 0.0f;
 }
 
-// O / l of tile `t` of a warp's state, whose row 0 is row `first_row` of the unit.
+// Writes O / l of tile `t` of a warp's state; its row 0 is row `first_row` of the unit.
 template <class E, int kDim, int kTiles>
 __device__ __forceinline__ void write_rows(const AttentionWork& work,
                                            const Unit& unit,
@@ -243,8 +244,8 @@ __device__ __forceinline__ void write_rows(const AttentionWork& work,
   }
 }
 
-// A block's share of folding partials: thread i has fragment i of every 128, all of lane i % 32, so
-// its two rows are fixed.
+// State of a block that folds partials: thread i holds fragments i, i + 128, ..., all of lane i %
+// 32, so its two rows are fixed.
 template <int kDim>
 struct FoldState {
   static constexpr int kFragments = (kDim + 31) / 32;
@@ -260,7 +261,7 @@ struct FoldState {
     for (int i = 0; i < kFragments; ++i) o[i] = {0, 0, 0, 0};
   }
 
-  // This state on the left, `right` on the right.
+  // Folds `right` into this state, which is the left operand.
   __device__ __forceinline__ void fold(const Partial<kDim>& right) {
     const int32_t row = threadIdx.x % 32 / 4;
     const float right_m[2] = {right.m[row], right.m[row + 8]};
@@ -295,7 +296,7 @@ struct FoldState {
     to.l[lane / 4 + 8] = l[1];
   }
 
-  // O / l as rows [first_row, first_row + 16) of the unit.
+  // Writes O / l as rows [first_row, first_row + 16) of the unit.
   template <class E>
   __device__ __forceinline__ void write(const AttentionWork& work,
                                         const Unit& unit,
@@ -313,8 +314,8 @@ struct FoldState {
   }
 };
 
-// The slots of the unit's tile: consecutive for a tile of 16 rows; a larger tile has a slot for
-// each 16 rows of each split, the rows' neighbours first.
+// The slots of the unit's tile: consecutive for tiles of 16 rows; a larger tile has one slot per 16
+// rows and split, row-major within a split.
 template <int kDim>
 __device__ __forceinline__ Partial<kDim>* slots_of(const AttentionWork& work, const Unit& unit) {
   const int32_t tile = unit.head * unit.share.tiles + unit.tile;
@@ -331,7 +332,8 @@ __device__ __forceinline__ bool arrives_last(const AttentionWork& work,
       work.plan.counters + unit.share.first_counter + tile, unit.share.splits, word);
 }
 
-// Folds the tile's partials in slot order and writes its rows; by the block that arrived last.
+// Folds the tile's partials in slot order and writes its rows. Called by the block that arrived
+// last.
 template <class E, int kDim, int kRows>
 __device__ inline void write_folded(const AttentionWork& work, const Unit& unit) {
   constexpr int32_t kParts = kRows / kTileRows;

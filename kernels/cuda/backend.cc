@@ -24,8 +24,8 @@ StatusOr<std::unique_ptr<Backend>> make_cuda_backend(const CudaBackendOptions& o
 namespace cuda {
 namespace {
 
-// The device's own, whichever code it runs (sm_80's on all of sm_8x, sm_90a's, PTX on later ones):
-// tensor cores of two architectures may add in another order.
+// The device's architecture, whichever code it runs (sm_80's on all of sm_8x, sm_90a's, PTX on
+// later devices): tensor cores of two architectures may sum in different orders.
 std::string architecture_of(const cudaDeviceProp& properties) {
   const bool is_hopper = properties.major == 9 && properties.minor == 0;
   return format_text("sm_{}{}{}", properties.major, properties.minor, is_hopper ? "a" : "");
@@ -147,7 +147,7 @@ std::unique_ptr<Queue> CudaBackend::make_queue() {
 }
 
 Status CudaBackend::wait(Queue& queue, TimeUs deadline_us) {
-  constexpr TimeUs kSpinUs = 20;  // most waits are for a step's last microseconds
+  constexpr TimeUs kSpinUs = 20;  // most waits are for the last microseconds of a step
   constexpr auto kPause = std::chrono::microseconds(50);
   CudaQueue& stream = cuda_queue(queue);
   stream.check(cudaEventRecord(stream.event(), stream.stream()), "wait");

@@ -1,6 +1,6 @@
-// The CUDA implementation of the contract in kernels/backend.h, one .cu file per op. An op's member
-// function checks shapes, chooses the launch by a pure host function, and launches; it never
-// allocates or waits. Owner: the rank's step loop, which is the one thread that uses it.
+// The CUDA implementation of the contract in kernels/backend.h, one .cu file per op. The member
+// function of an op checks shapes, chooses the launch by a pure host function, and launches; it
+// never allocates or waits. Owner and only user: the step loop of a rank.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -73,7 +73,7 @@ class CudaBackend final : public Backend {
               Tensor out) override;
 
   // Few rows in the fast mode: one launch of the stream kernel with a tail (linear_tail.h).
-  // cuBLASLt is not asked for up to kMaxNormRows rows.
+  // cuBLASLt is not used for up to kMaxNormRows rows.
   void linear_add_norm(Queue& queue,
                        Workspace& workspace,
                        Tensor x,
@@ -86,9 +86,9 @@ class CudaBackend final : public Backend {
                   Vector bias,
                   const QkvTarget& target) override;
 
-  // Times our kernels against cuBLASLt, once for all layers of a shape (`weights`: some of them, so
-  // that none stays in L2); linear() takes the faster for row counts of this bucket
-  // (matmul_table.h). A bucket that is known is not timed again. Does nothing under
+  // Times our kernels against cuBLASLt, once for all layers of a shape; linear() then takes the
+  // faster for row counts of this bucket (matmul_table.h). `weights`: several of them, so that none
+  // stays in L2 between runs. A bucket that is in the table is not timed again. Does nothing under
   // options.invariant or without cuBLASLt.
   void tune_linear(Queue& queue,
                    Workspace& workspace,
@@ -139,7 +139,7 @@ class CudaBackend final : public Backend {
                 const Norm& norm,
                 Tensor out) override;
 
-  // move_rows.cu: rows, ids and pages that move
+  // move_rows.cu
   void gather_rows(Queue& queue, Tensor in, const int32_t* rows, Tensor out) override;
   void add(Queue& queue, Tensor accumulator, Tensor other) override;
   void copy_pages(Queue& queue,
@@ -200,7 +200,8 @@ class CudaBackend final : public Backend {
   CudaBackend(const CudaBackendOptions& options, const cudaDeviceProp& properties);
 
   bool is_bf16() const { return options_.dtype == DType::kBFloat16; }
-  // How the kernels run on this device, which gives a block `shared_limit` bytes of shared memory.
+  // Loads the kernels and chooses their variants (device_fit.h); `shared_limit`: the maximum shared
+  // memory of a block, in bytes.
   cudaError_t prepare_kernels(int64_t shared_limit);
   LinearLaunch choose_launch(const CudaQueue& queue, const LinearShape& shape) const;
   bool start_rival();
@@ -209,7 +210,7 @@ class CudaBackend final : public Backend {
   const std::string device_name_;
   const std::string architecture_;  // "sm_90a"
   const std::string place_;         // "0000:17:00"
-  const int32_t num_blocks_;        // a new queue's budget: all SMs
+  const int32_t num_blocks_;        // of a new queue: all SMs of the device
   // device_fit.h
   TileResidency tile_residency_;
   AttentionFits attention_fits_;
@@ -220,19 +221,19 @@ class CudaBackend final : public Backend {
   using RecordedStep = Handle<cudaGraphExec_t, cudaGraphExecDestroy>;
   struct Recording {
     RecordedStep graph;
-    const Queue* queue = nullptr;  // whose counters it uses
+    const Queue* queue = nullptr;  // whose counters the graph uses
     bool is_tried = false;
   };
-  std::map<StepKey, Recording> graphs_;  // of the keys seen so far; goes first
+  std::map<StepKey, Recording> graphs_;  // of the keys seen so far; destroyed first
 };
 
-// TRI-MEM-001: the device does not give `what` so many bytes.
+// TRI-MEM-001: the allocation of `bytes` for `what` failed; `why` is the driver's reason.
 Status no_device_memory(int64_t bytes, const std::string& what, const std::string& why);
-// Zeroed memory of the device that does not count as taken by the backend's user.
+// Zeroed device memory that DeviceMemory::taken does not count.
 StatusOr<Buffer> allocate_device(int64_t bytes, const std::string& what);
 
-// What kernels with much shared memory ask for at start, and how many of their blocks the device
-// holds; loads their modules. Each in its op's file.
+// Each in the file of its op: allows the kernels their shared memory, loads their modules, and asks
+// the device how many blocks an SM holds.
 cudaError_t prepare_linear(bool is_bf16, TileResidency& resident);
 cudaError_t prepare_attention(bool is_bf16,
                               bool is_invariant,
@@ -240,7 +241,7 @@ cudaError_t prepare_attention(bool is_bf16,
                               AttentionFits& fits);
 cudaError_t prepare_sampling();
 
-// The scratch of each op, from the workspace's start (bytes), for at most these sizes.
+// Workspace bytes of each op for at most these sizes; every op uses the workspace from its start.
 int64_t linear_workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n);
 int64_t attention_workspace_bytes(int64_t max_rows, int64_t max_width);
 int64_t sampling_workspace_bytes(int64_t max_rows, int64_t vocabulary);

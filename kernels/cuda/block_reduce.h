@@ -1,4 +1,4 @@
-// Reductions over the 256 threads of a sampling block, in one fixed order. For device code alone.
+// Reductions over the 256 threads of a sampling block, in a fixed order. Device code only.
 #pragma once
 
 #include "kernels/cuda/arch.h"
@@ -17,8 +17,8 @@ __device__ __forceinline__ uint64_t warp_max(uint64_t value) {
   return value;
 }
 
-// The greatest of the block, in every thread. `warps` is not used again before the next barrier
-// but one.
+// The maximum over the block, in every thread. `warps` may be reused after the second barrier that
+// follows.
 __device__ __forceinline__ uint64_t block_max(uint64_t value, uint64_t (&warps)[kSampleWarps]) {
   value = warp_max(value);
   if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
@@ -31,7 +31,7 @@ __device__ __forceinline__ uint64_t block_max(uint64_t value, uint64_t (&warps)[
   return greatest;
 }
 
-// Lanes by the xor tree, warps in ascending order.
+// The sum over the block: lanes by an xor tree, warps ascending.
 __device__ __forceinline__ float block_sum(float value, float (&warps)[kSampleWarps]) {
 #pragma unroll
   for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffu, value, step);

@@ -1,4 +1,4 @@
-// Eight elements at a time: 16 bytes of a 16-bit type, or two float4. For device code alone.
+// Loads and stores of eight elements: 16 bytes of a 16-bit type, or two float4. Device code only.
 #pragma once
 
 #include "kernels/cuda/arch.h"
@@ -27,7 +27,7 @@ __device__ __forceinline__ uint4 pack8(const float (&x)[kChunk]) {
   return {pack2<E>(x[0], x[1]), pack2<E>(x[2], x[3]), pack2<E>(x[4], x[5]), pack2<E>(x[6], x[7])};
 }
 
-// The first `valid` floats at `from`, which is aligned to 16 bytes; zeros behind them.
+// Loads the first `valid` floats at `from`, which is 16-byte aligned; the others become zero.
 __device__ __forceinline__ void load8(const float* from, int32_t valid, float (&x)[kChunk]) {
   if (valid >= kChunk) {
     const float4 low = *reinterpret_cast<const float4*>(from);
@@ -52,7 +52,7 @@ __device__ __forceinline__ void store8(float* to, int32_t valid, const float (&x
   }
 }
 
-// The first `valid` of eight 16-bit elements; nothing behind them.
+// Stores the first `valid` of eight 16-bit elements.
 __device__ __forceinline__ void store8(uint16_t* to, int32_t valid, const uint4& packed) {
   if (valid >= kChunk) {
     *reinterpret_cast<uint4*>(to) = packed;

@@ -1,4 +1,4 @@
-// Moves bytes by the widest unit that both places' alignment allows. For device code alone.
+// Copies bytes by the widest unit that the alignment of both ends allows. Device code only.
 #pragma once
 
 #include <cstddef>
@@ -7,10 +7,10 @@
 
 namespace trireme::cuda {
 
-// Who reads what is written: kernels of this rank, or other ranks or the host as well.
+// The readers of the copy: kernels of this rank only, or other ranks and the host too.
 enum class Readers : uint8_t { kOwn, kPeers };
 
-// A share of a copy: thread `index` of `count`.
+// The share of one thread: `index` of `count`.
 struct CopyShare {
   int64_t index = 0;
   int64_t count = 1;

@@ -24,7 +24,7 @@ cublasLtMatmulAlgo_t algorithm_of(const MatmulChoice& choice) {
   return std::bit_cast<cublasLtMatmulAlgo_t>(choice.algorithm);
 }
 
-// What the library wants to know of a call. It counts by columns: there out^T [n, rows] is
+// The library's description of a call. The library is column-major: it computes out^T [n, rows] as
 // W [k, n]^T times x [k, rows].
 class Description {
  public:
@@ -48,7 +48,7 @@ class Description {
 
   bool is_valid() const { return is_valid_; }
 
-  // Whether the algorithm takes this call, and the scratch it has.
+  // Whether the algorithm supports this call with the scratch it has.
   bool accepts(cublasLtHandle_t handle,
                const cublasLtMatmulAlgo_t& algorithm,
                const MatmulCall& call) const {
@@ -137,7 +137,7 @@ class Stopwatch {
  public:
   Stopwatch() : start_(make_event()), stop_(make_event()) {}
 
-  // The mean time of `enqueue` over `count` inputs in turn; infinity if the device fails.
+  // Mean time of `enqueue` over `count` inputs in turn; infinity if the device fails.
   float time_us(CudaQueue& queue, size_t count, const std::function<bool(size_t)>& enqueue) {
     constexpr float kFailed = std::numeric_limits<float>::infinity();
     for (int i = 0; i < kWarmUps; ++i) {

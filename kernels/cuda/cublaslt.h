@@ -1,6 +1,6 @@
-// The rival of our own matmul for many rows, in the fast mode only: cuBLASLt with an algorithm
-// chosen by timing per shape. A program built without the library (no_cublaslt.cc) never has one.
-// Owner: the backend; used by its thread.
+// cuBLASLt as an alternative to our matmul kernels for many rows, in the fast mode only, with an
+// algorithm chosen by timing per shape. A program built without the library (no_cublaslt.cc) has
+// none. Owner: the backend; used by its thread.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,8 @@ struct cublasLtContext;
 
 namespace trireme::cuda {
 
-// out[t, j] = sum_k x[t, k] W[j, k], j < shape.n. Pointers on 256 bytes, strides in elements.
+// out[t, j] = sum_k x[t, k] W[j, k], j < shape.n. Pointers are 256-byte aligned, strides in
+// elements.
 struct MatmulCall {
   MatmulShape shape;
   const uint16_t* x = nullptr;
@@ -24,27 +25,28 @@ struct MatmulCall {
   int64_t x_stride = 0;
   int64_t weight_stride = 0;
   int64_t out_stride = 0;
-  Workspace scratch;  // the algorithm's own
+  Workspace scratch;  // for the algorithm
 };
 
 class CublasLt {
  public:
-  // Null if the library is not there or does not start. `device` names the GPU in the table's key.
+  // Null if the library is missing or does not start. `device` names the GPU in the table's key.
   static std::unique_ptr<CublasLt> make(bool is_bf16, const std::string& device);
   ~CublasLt();
   CublasLt(const CublasLt&) = delete;
   CublasLt& operator=(const CublasLt&) = delete;
 
   // Times the library's algorithms, each followed by finish(i), against own(i), which enqueues our
-  // kernels for calls[i], and notes what is faster. All calls have one shape; their weights take
-  // turns, so that none stays in L2. Waits for the queue; not for a step.
+  // kernels for calls[i], and stores the faster one in the table. All calls have one shape; their
+  // weights are used in turn, so that none stays in L2. Waits for the queue; not for use in a step.
   using Enqueue = std::function<void(size_t)>;
   void choose(CudaQueue& queue,
               std::span<const MatmulCall> calls,
               const Enqueue& own,
               const Enqueue& finish);
 
-  // Enqueues the call if the table has it and the library takes it; false: nothing is enqueued.
+  // Enqueues the call if the table lists it and the library supports it; false: nothing was
+  // enqueued.
   bool run(CudaQueue& queue, const MatmulCall& call) const;
 
   const MatmulTable& table() const { return table_; }

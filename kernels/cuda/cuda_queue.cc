@@ -3,7 +3,7 @@
 namespace trireme::cuda {
 
 CudaQueue::~CudaQueue() {
-  cudaStreamSynchronize(stream_);  // what it runs may use memory that goes next
+  cudaStreamSynchronize(stream_);  // its work may use memory that is freed next
   cudaEventDestroy(event_);
   cudaStreamDestroy(stream_);
 }

@@ -1,5 +1,5 @@
-// A stream of the device, the counters of its launches, and the first failure on it. Owner: who
-// asked the backend for it; used by the backend's thread.
+// A stream of the device, the arrival counters of its launches, and its first failure. Owner: the
+// caller of make_queue(). Used by the backend's thread.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -18,8 +18,8 @@ constexpr int32_t kArrivalCounters = 512;
 
 class CudaQueue final : public Queue {
  public:
-  // `num_blocks`: how many blocks a kernel that shares out its own work may launch (the budget).
-  // `counters`: kArrivalCounters zeroed words, or nothing: then no op counts arrivals.
+  // `num_blocks`: the SM budget; grids that do not follow from shapes are derived from it.
+  // `counters`: kArrivalCounters zeroed words, or empty: then no op counts arrivals.
   CudaQueue(cudaStream_t stream, cudaEvent_t event, int32_t num_blocks, Buffer counters = {})
       : stream_(stream), event_(event), num_blocks_(num_blocks), counters_(std::move(counters)) {}
   ~CudaQueue() override;
@@ -29,8 +29,8 @@ class CudaQueue final : public Queue {
   cudaStream_t stream() const { return stream_; }
   cudaEvent_t event() const { return event_; }  // for order() and wait()
   int32_t num_blocks() const { return num_blocks_; }
-  // For kernels whose blocks count who arrives last. Launches of a queue do not overlap, and each
-  // leaves zeros behind; another queue has its own. Null: none.
+  // For kernels whose blocks find out which of them arrives last. Launches of a queue do not
+  // overlap, and each leaves zeros behind; every queue has its own. Null: none.
   uint32_t* counters() const { return reinterpret_cast<uint32_t*>(counters_.data()); }
 
   bool is_usable() const { return failure_.ok(); }
@@ -38,9 +38,9 @@ class CudaQueue final : public Queue {
   // Keeps the first error, named with `operation` (TRI-CUDA-001).
   void check(cudaError_t error, const char* operation);
 
-  // Something that was enqueued is not done. A queue that records or has failed cannot be asked.
+  // Whether enqueued work is unfinished. False while the queue captures and after a failure.
   bool has_work() const;
-  // For who looks at the queue later: empty once it is gone.
+  // For an observer that may outlive the queue: expires with it.
   std::weak_ptr<CudaQueue> watch() const { return alive_; }
 
  private:
@@ -49,7 +49,7 @@ class CudaQueue final : public Queue {
   int32_t num_blocks_;
   Buffer counters_;
   Status failure_;
-  // Never shared: what watch() hands out must know of this object's end.
+  // Never shared: gives watch() an object that expires with this queue.
   const std::shared_ptr<CudaQueue> alive_{this, [](CudaQueue*) {}};
 };
 

@@ -1,7 +1,8 @@
-// A matmul weight on the GPU: [n_padded][k_padded] of 16-bit elements, K contiguous, zero where it
-// is padded. n is padded to kRowPad, k to kColumnPad, so that every load is whole and aligned.
-// kGateUp: rows of gate and up interleaved by 8: packed row 16 i + j is gate row 8 i + j for j < 8,
-// else up row 8 i + j - 8; so one warp's accumulators hold a gate and its up.
+// A matmul weight on the GPU: [n_padded][k_padded] of 16-bit elements, K contiguous, padding zero.
+// n is padded to kRowPad, k to kColumnPad, so that every load is whole and aligned.
+//
+// kGateUp: rows of gate and up are interleaved by 8: packed row 16 i + j is gate row 8 i + j for j
+// < 8, else up row 8 i + j - 8; so the accumulators of one warp hold a gate and its up.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// What the pure functions that pick launches know of the device at hand: which of a kernel's shapes
-// fit its shared memory, and how many blocks an SM holds. Chosen and asked once, when the backend
-// is made.
+// Facts about the device that the launch choices depend on: which variant of a kernel fits its
+// shared memory, and how many blocks an SM holds. Determined once, when the backend is made; const
+// afterwards.
 #pragma once
 
 #include <bit>
@@ -9,11 +9,12 @@
 
 namespace trireme::cuda {
 
-// What every GPU from sm_80 on gives a block (sm_86, sm_89 and sm_120 no more): each kernel can be
-// launched with as much or less.
+// Shared memory that every GPU from sm_80 on gives a block (the maximum of sm_86, sm_89 and
+// sm_120); each kernel has a variant that needs no more.
 constexpr int64_t kMinSharedBytes = 99 * 1024;
 
-// Blocks of the tile kernel that an SM holds at once, by the tile's tokens (without folds).
+// Blocks of the tile kernel that an SM holds at once, by tokens of the tile (instances without
+// folds).
 struct TileResidency {
   int32_t blocks[6] = {1, 1, 1, 1, 1, 1};  // of 8, 16, 32, 64, 128, 256
 
@@ -28,17 +29,17 @@ struct TileResidency {
 
 enum AttentionKernel : int32_t { kPrefillKernel = 0, kDecodeKernel = 1 };
 
-// How the kernel of one stored width runs on the device at hand. Lean is what fits every device: a
-// decode block has a shorter ring; a prefill block keeps, under --invariant, the O of the cuts
-// behind it in the workspace. No bit depends on it.
+// The variant of one attention kernel and stored width for this device. The lean variant fits every
+// device: a decode block has a shorter ring; a prefill block keeps, under --invariant, the
+// accumulated O in the workspace instead of shared memory. Both variants give the same bits.
 struct AttentionFit {
   bool is_lean = false;
-  int32_t shared_bytes = 0;   // of a launch
-  int32_t run_bytes = 0;      // of the workspace, a block: at its end, behind the partials
-  int32_t blocks_per_sm = 1;  // that the device holds at once
+  int32_t shared_bytes = 0;   // per launch
+  int32_t run_bytes = 0;      // per block, at the end of the workspace, behind the partials
+  int32_t blocks_per_sm = 1;  // resident at once
 };
 
-// What the backend's options and device choose, kept from its start on.
+// The variants chosen by the backend's options and device, by stored width.
 constexpr int32_t kAttentionWidths[] = {64, 80, 96, 128, 256};
 struct AttentionFits {
   AttentionFit of_width[std::size(kAttentionWidths)][2];  // by kernel

@@ -39,7 +39,7 @@ bool is_built_with_cuda() { return true; }
 StatusOr<CudaSurvey> survey_cuda() {
   CudaSurvey survey;
   int count = 0;
-  cudaDriverGetVersion(&survey.driver);  // 0: there is none
+  cudaDriverGetVersion(&survey.driver);  // 0: no driver
   cudaRuntimeGetVersion(&survey.runtime);
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess) return no_devices(cudaGetErrorString(error));

@@ -1,4 +1,4 @@
-// The Gumbel draw over rows of logits, whole or a shard; for the sampling ops.
+// The Gumbel-max draw over rows of logits, whole or of a shard. Used by the sampling ops.
 #pragma once
 
 #include "kernels/cuda/cuda_queue.h"

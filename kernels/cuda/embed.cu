@@ -1,8 +1,9 @@
-// out[t, :] = W[id(t) - first_row, :], zeros where the id is not one of this weight's rows or the
-// row is padding; -0 becomes 0.
+// out[t, :] = W[id(t) - first_row, :], or zeros where the id is not one of this weight's rows or
+// the row is padding; -0 becomes 0.
 //
-// Layout: W as in cuda_weight.h; out [tokens, k], rows on 16 bytes. One block a token. Bound: 2 x 2
-// k bytes a token. Share of peak: not yet measured.
+// Layout: W as in cuda_weight.h; out [tokens, k], rows 16-byte aligned; one block per token.
+//
+// Bound: bytes, 2 x 2 k per token. Share of peak: not yet measured.
 #include "base/check.h"
 #include "kernels/cuda/arch.h"
 #include "kernels/cuda/backend.h"
@@ -17,7 +18,7 @@ constexpr int32_t kThreads = 128;
 
 struct EmbedTask {
   const int32_t* token_ids;
-  const int32_t* slots;  // or null: no row is padding
+  const int32_t* slots;  // null: no row is padding
   const uint16_t* table;
   int64_t table_stride;
   int64_t first_row;

@@ -4,9 +4,9 @@
 namespace trireme::cuda {
 namespace {
 
-// What `enqueue` puts on the queue's stream, ready to be launched; null if it cannot be made.
+// Captures the work that `enqueue` puts on the queue's stream into a graph; null if that fails.
 cudaGraphExec_t record(CudaQueue& queue, const std::function<void()>& enqueue) {
-  // Only this thread's calls are watched: other ranks of the process may allocate meanwhile.
+  // Thread-local mode: other ranks of the process may allocate meanwhile.
   queue.check(cudaStreamBeginCapture(queue.stream(), cudaStreamCaptureModeThreadLocal),
               "the start of a recording");
   if (!queue.is_usable()) return nullptr;
@@ -16,7 +16,7 @@ cudaGraphExec_t record(CudaQueue& queue, const std::function<void()>& enqueue) {
   if (graph == nullptr) return nullptr;
   cudaGraphExec_t ready = nullptr;
   if (cudaGraphInstantiate(&ready, graph, 0) != cudaSuccess) {
-    cudaGetLastError();  // too little memory for a graph leaves the device usable
+    cudaGetLastError();  // running out of memory here leaves the device usable
     ready = nullptr;
   }
   cudaGraphDestroy(graph);
@@ -25,10 +25,10 @@ cudaGraphExec_t record(CudaQueue& queue, const std::function<void()>& enqueue) {
 
 }  // namespace
 
-// No node is ever updated: what changes from step to step is read on the device. A key's first step
-// runs as it is, so that whatever a library loads late is not loaded inside a recording. A step
-// that is not recorded, for want of memory, runs as well, padding and all. Which keys there are is
-// the caller's to bound (worker/step/captured_steps.h).
+// Graph nodes are never updated: everything that changes from step to step is read from device
+// memory. The first step of a key runs without capture, so that modules which libraries load lazily
+// are not loaded during one. A step whose capture fails for want of memory runs uncaptured too,
+// with its padding. The caller bounds the number of keys (worker/step/captured_steps.h).
 void CudaBackend::run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) {
   CudaQueue& stream = cuda_queue(queue);
   auto found = graphs_.find(key);

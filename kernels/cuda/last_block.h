@@ -1,14 +1,14 @@
-// Which of several blocks of a launch comes last, to go on where all of them have ended. For device
-// code alone.
+// Finds out which of several blocks of a launch arrives last: the one that continues with the
+// results of all of them. Device code only.
 #pragma once
 
 #include "kernels/cuda/arch.h"
 
 namespace trireme::cuda {
 
-// Whether this block is the last of `count` to arrive at `counter`; what the others wrote before is
-// then visible to all its threads. The whole block calls it. The counter is zero before the first
-// arrival and after the last one. `word` is shared memory, not in use when this is called.
+// Whether this block is the last of `count` to arrive at `counter`; the earlier writes of the
+// others are then visible to all its threads. Called by the whole block. The counter is zero before
+// the first arrival and after the last. `word` is shared memory, unused at the time of the call.
 __device__ __forceinline__ bool arrives_last(uint32_t* counter, int32_t count, int32_t* word) {
   __threadfence();
   __syncthreads();

@@ -1,5 +1,5 @@
-// How a kernel is launched: the only way to the device for an op. A launch that fails leaves its
-// name and shape in the queue, where wait() finds it; later launches do nothing.
+// Kernel launches; every op launches through launch(). A failed launch stores its error and name in
+// the queue, where wait() finds it; later launches on that queue do nothing.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -18,15 +18,15 @@ struct LaunchConfig {
   int64_t shared_bytes = 0;
   int32_t cluster = 1;  // blocks of a cluster along x
   // Programmatic launch: may start before its predecessor has ended. No op sets it and no kernel
-  // calls dependency_release(): what it wins is not measured.
+  // calls dependency_release(): the gain is not measured.
   bool overlaps = false;
-  int32_t priority = 0;  // lower runs first; 0: the queue's own
+  int32_t priority = 0;  // lower runs first; 0: that of the stream
   bool cooperative =
       false;  // all blocks run at once, or the launch fails: they may wait for others
 };
 
-// Launches `kernel` on the queue's stream. `name` is a literal and goes into errors. An empty grid
-// is no launch.
+// Launches `kernel` on the queue's stream. `name` is a literal, used in errors. An empty grid
+// launches nothing.
 template <class... Parameters, class... Arguments>
 void launch(CudaQueue& queue,
             const char* name,
@@ -64,8 +64,8 @@ void launch(CudaQueue& queue,
   queue.check(error, name);
 }
 
-// Lets `kernel` use up to `bytes` of shared memory; called once when the backend is made, for
-// kernels that need more than 48 KiB. Loads the kernel's module.
+// Lets `kernel` use up to `bytes` of shared memory and loads its module. Called once, when the
+// backend is made; kernels of more than 48 KiB need it.
 template <class... Parameters>
 cudaError_t allow_shared_memory(void (*kernel)(Parameters...), int64_t bytes) {
   return cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
@@ -73,9 +73,9 @@ cudaError_t allow_shared_memory(void (*kernel)(Parameters...), int64_t bytes) {
                               static_cast<int>(bytes));
 }
 
-// `blocks`: how many of `kernel` an SM of this device holds at once, by registers, threads and
-// shared memory; asked once when the backend is made, after allow_shared_memory(). Less than one is
-// an error.
+// `blocks`: how many blocks of `kernel` an SM of this device holds at once, by registers, threads
+// and shared memory. Called once when the backend is made, after allow_shared_memory(). Fewer than
+// one is an error.
 template <class... Parameters>
 cudaError_t ask_resident_blocks(void (*kernel)(Parameters...),
                                 int32_t threads,

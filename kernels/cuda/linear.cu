@@ -1,12 +1,17 @@
-// CudaBackend::linear: y = act(x W^T + bias), by one of three ways.
-//   the stream kernel (linear_stream.cu): up to 16 rows, fast mode;
-//   tiles (linear_tile.cu): any number of rows, and all rows under --invariant; where they would
-//   not
-//     fill the queue's blocks K is cut into chunks, whose sums linear_finish.cu adds in order;
-//   cuBLASLt (cublaslt.h): fast mode, shapes for which it has been timed and found faster, but for
-//     up to kMaxNormRows rows only where it takes no launch more than we do.
-// With few rows the stream kernel also does what follows: linear_add_norm, linear_qkv.
-// What a row's bits depend on: linear_launch.h.
+// The matmul ops: y = act(x W^T + bias), by one of three algorithms.
+//
+// Stream kernel (linear_stream.cu): up to 16 rows, in the fast mode. For few rows it also performs
+// the op that follows (linear_add_norm, linear_qkv).
+//
+// Tile kernel (linear_tile.cu): any number of rows, and all rows under --invariant. Where the tiles
+// do not fill the queue's blocks, K is divided into chunks whose sums linear_finish.cu adds in
+// order.
+//
+// cuBLASLt (cublaslt.h): fast mode, for shapes at which it was timed and found faster; for up to
+// kMaxNormRows rows only where it needs no more launches than our kernels.
+//
+// Layout: cuda_weight.h. Bounds: the kernels' files. Inputs that a row's bits depend on:
+// linear_launch.h.
 
 #include <algorithm>
 #include <limits>
@@ -28,7 +33,7 @@ int32_t narrow_count(int64_t count) {
   return static_cast<int32_t>(count);
 }
 
-// Rows of W as they are packed, gaps between the last gate and up included.
+// Packed rows of W, including the gaps between the last rows of gate and up.
 int64_t packed_rows(const CudaWeight& weight) {
   if (weight.layout() == WeightLayout::kRows) return weight.n();
   return 2 * pad_to(weight.n() / 2, kOutputUnit);
@@ -99,13 +104,13 @@ void enqueue_own(CudaQueue& queue,
 
 bool needs_finish(const LinearTask& task) { return task.is_gated || task.bias != nullptr; }
 
-// A step of few rows is mostly launches: the number of its graph's nodes is not left to a timing.
+// Launches dominate a step of few rows, so a timing of one matmul may not add a node to its graph.
 bool may_take_rival(const LinearTask& task) {
   return task.rows > kMaxNormRows || !needs_finish(task);
 }
 
-// The same matmul for cuBLASLt: straight to `out`, or, where an epilogue has to follow, to the
-// workspace as one partial sum. Nothing where that does not fit.
+// The matmul as a call of cuBLASLt: directly to `out` or, if an epilogue has to follow, to the
+// workspace as one partial sum. Nothing if that does not fit.
 std::optional<MatmulCall> rival_call(const LinearTask& task, const Workspace& workspace) {
   const bool is_staged = needs_finish(task);
   const int64_t staged_bytes =
@@ -124,7 +129,7 @@ std::optional<MatmulCall> rival_call(const LinearTask& task, const Workspace& wo
   return call;
 }
 
-// Whether cuBLASLt was found faster, where that counts more than a launch less.
+// Whether cuBLASLt was found faster, at row counts where that outweighs saving a launch.
 bool is_rival_better(const CublasLt* library, const LinearTask& task, const Workspace& workspace) {
   if (library == nullptr || task.rows <= kMaxNormRows) return false;
   const auto call = rival_call(task, workspace);

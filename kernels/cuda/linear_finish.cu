@@ -1,5 +1,6 @@
-// out = epilogue(sum over chunks c of partials[c]), chunks in ascending order from zero; one thread
-// a unit of eight outputs.
+// out = epilogue(sum over chunks c of partials[c]), chunks in ascending order, starting from zero.
+// One thread per unit of eight outputs.
+//
 // Layout: linear_output.h. Bound: bytes of the partial sums, which lie in L2. Share of peak: not
 // yet measured.
 

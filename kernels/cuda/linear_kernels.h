@@ -1,7 +1,7 @@
-// The launchers of the matmul kernels; CudaBackend::linear decides which one runs.
+// The launchers of the matmul kernels; linear.cu decides which one runs.
 //
 // Instances, each for bf16 and fp16 (registers by ptxas for sm_80 / sm_90a; no spills, no stack):
-//   kernel, tile          threads  registers  shared bytes  blocks an SM promised to ptxas
+//   kernel, tile          threads  registers  shared bytes  blocks per SM promised to ptxas
 //   tile, 8 tokens            128    96 /  96        69632  2
 //   tile, 16                  128   111 / 111        73728  2
 //   tile, 32                  128   128 / 128        81920  2
@@ -18,8 +18,9 @@
 //   stream, 8 x 32, norm      256    96 / 103         9216  2
 //     with heads              256   101 / 105         9216  2
 //   finish                    128    48 /  48            0  -
-// 98304 bytes fit every GPU from sm_80 on (kMinSharedBytes), and twice an SM of sm_90. How many
-// an SM holds is asked at start.
+//
+// 98304 bytes fit every GPU from sm_80 on (kMinSharedBytes), and twice on an SM of sm_90. The
+// number of blocks that an SM holds is queried at start.
 #pragma once
 
 #include "kernels/cuda/cuda_queue.h"
@@ -31,7 +32,7 @@ namespace trireme::cuda {
 struct NormTask;  // norm_row.h
 struct HeadWork;  // qkv_head.h
 
-// linear_tile.cu: the ring of shared tiles, any number of rows.
+// linear_tile.cu: tiles in shared memory, any number of rows.
 void launch_linear_tile(CudaQueue& queue,
                         const LinearLaunch& launch,
                         const LinearTask& task,
@@ -44,7 +45,8 @@ void launch_linear_stream(CudaQueue& queue,
                           const LinearTask& task,
                           bool is_bf16);
 
-// The same for few rows (takes_norm, takes_heads), and what follows (linear_tail.h).
+// The stream kernel with a tail (linear_tail.h), for launches that take one (takes_norm,
+// takes_heads).
 void launch_linear_norm(CudaQueue& queue,
                         const LinearLaunch& launch,
                         const LinearTask& task,
@@ -56,7 +58,7 @@ void launch_linear_heads(CudaQueue& queue,
                          const HeadWork& work,
                          bool is_bf16);
 
-// linear_finish.cu: adds task.split_k partial sums in order, then the epilogue.
+// linear_finish.cu: adds task.split_k partial sums in order, then applies the epilogue.
 void launch_linear_finish(CudaQueue& queue, const LinearTask& task, bool is_bf16);
 
 }  // namespace trireme::cuda

@@ -6,11 +6,11 @@ namespace trireme::cuda {
 
 namespace {
 
-// Blocks that the cut of the invariant mode aims at: two an SM of the largest GPUs of sm_80 to
-// sm_90a (108 to 132 SMs). A constant, as the budget must not change the bits.
+// Target number of blocks for the chunks of the invariant mode: two per SM of the largest GPUs of
+// sm_80 to sm_90a (108 to 132 SMs). A constant, since the budget must not change the bits.
 constexpr int32_t kInvariantBlocks = 256;
 constexpr int32_t kRingStages = 4;
-constexpr int32_t kWideStages = 3;  // tiles of 128 tokens: 32 KiB a stage, and no more than 99 KiB
+constexpr int32_t kWideStages = 3;  // tiles of 128 tokens: 32 KiB per stage, at most 99 KiB
 
 constexpr int32_t ceil_div(int32_t value, int32_t unit) { return (value + unit - 1) / unit; }
 
@@ -28,14 +28,14 @@ void set_tile(LinearLaunch& launch, const LinearShape& shape, int32_t tokens) {
   launch.token_tiles = ceil_div(shape.rows, tokens);
 }
 
-// Cuts the strips into at most `chunks` equal runs.
+// Divides the strips into at most `chunks` equal runs.
 void set_chunks(LinearLaunch& launch, int32_t strips, int32_t chunks) {
   chunks = std::clamp(std::min(chunks, strips / kMinChunkStrips), 1, kMaxSplit);
   launch.chunk_strips = ceil_div(strips, chunks);
   launch.split_k = ceil_div(strips, launch.chunk_strips);
 }
 
-// Blocks that run at once.
+// Blocks that run at the same time.
 int32_t slots_of(const LinearBudget& budget, const LinearLaunch& launch) {
   return budget.resident.of(launch.tile_tokens) * budget.num_blocks;
 }

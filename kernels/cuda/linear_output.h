@@ -1,5 +1,5 @@
-// What the matmul kernels of kernels/cuda/linear*.cu share: their arguments, and what becomes of a
-// sum: + bias, SiLU x gate, rounding, store; or a place among the partial sums.
+// Arguments and epilogue of the matmul kernels linear*.cu: + bias, SiLU(gate) x up, rounding,
+// store; or the store of a partial sum.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +8,12 @@
 
 namespace trireme::cuda {
 
-// Eight outputs of one token are the unit of every epilogue: 16 bytes of E, a gate's half of 16
-// packed rows.
+// Eight outputs of one token are the unit of every epilogue: 16 bytes of E; for a gate, 16 packed
+// rows.
 constexpr int32_t kOutputUnit = 8;
 
 struct LinearTask {
-  const uint16_t* x = nullptr;       // [rows, k], rows x_stride apart, on 16 bytes
+  const uint16_t* x = nullptr;       // [rows, k], rows x_stride apart, 16-byte aligned
   const uint16_t* weight = nullptr;  // [padded_n, padded_k]
   const float* bias = nullptr;       // [n] in logical order, or null
   float* partials = nullptr;         // [split_k, rows, padded_n]
@@ -32,10 +32,10 @@ struct LinearTask {
   int32_t split_k = 1;
   bool is_gated = false;
   bool out_is_fp32 = false;
-  bool out_is_aligned = false;  // every unit starts on 16 bytes
+  bool out_is_aligned = false;  // every unit is 16-byte aligned
 };
 
-// Rows of W behind one unit of outputs.
+// Packed rows of W per unit of outputs.
 __device__ __forceinline__ int32_t unit_rows(const LinearTask& task) {
   return task.is_gated ? 2 * kOutputUnit : kOutputUnit;
 }
@@ -52,7 +52,7 @@ __device__ __forceinline__ void write_unit(float* to, const float (&values)[kOut
   *reinterpret_cast<float4*>(to + 4) = {values[4], values[5], values[6], values[7]};
 }
 
-// Stores outputs [column, column + 8) of `token`, those that exist.
+// Stores outputs [column, column + 8) of `token` that exist.
 template <class E>
 __device__ __forceinline__ void store_unit(const LinearTask& task,
                                            int32_t token,
@@ -94,8 +94,8 @@ __device__ __forceinline__ void add_bias(const LinearTask& task,
   }
 }
 
-// The sums of packed rows [row, row + unit_rows) of one token stand at `sums`, on 16 bytes:
-// finishes and stores them. `row` is a multiple of unit_rows.
+// Applies the epilogue to the sums of packed rows [row, row + unit_rows) of one token, which lie at
+// `sums`, 16-byte aligned, and stores the outputs. `row` is a multiple of unit_rows.
 template <class E>
 __device__ __forceinline__ void finish_unit(const LinearTask& task,
                                             int32_t token,

@@ -1,15 +1,18 @@
 // y = x W^T for up to 16 rows of x, at the rate at which W streams from memory.
 //
-// A block takes 16 or 32 rows of W; its eight warps share K, strips of 64 in turn, and their sums
-// are added in the warps' order. W goes from memory straight to registers, eight 16-byte loads a
-// lane ahead of their use: 4 KiB a warp, 64 KiB an SM, more than rate times latency (36 KiB).
-// A lane's 16 bytes are eight columns of one row, not the two pairs that mma's layout asks for; but
-// x is loaded the same way, and a sum does not mind in which order its columns are named: columns
-// 8 q .. 8 q + 3 of each 32 serve the first mma, 8 q + 4 .. 8 q + 7 the second.
-// x is at most half as many bytes again; blocks of one SM read the same strips of it at about the
-// same time, so L1 serves most of it. With mma a second to sixteenth row costs no instruction more
-// than the first, which a form with fmaf would pay for each.
+// Layout: a block takes 16 or 32 rows of W; its eight warps divide K, strips of 64 in turn, and
+// their sums are added in the warps' order. W goes from memory straight to registers, eight 16-byte
+// loads per lane ahead of their use: 4 KiB per warp, 64 KiB per SM, more than bandwidth times
+// latency (36 KiB). The 16 bytes of a lane are eight columns of one row, not the two pairs of mma's
+// operand layout; x is loaded the same way, so this only permutes the columns within a sum: columns
+// 8 q .. 8 q + 3 of each 32 go to the first mma, 8 q + 4 .. 8 q + 7 to the second.
+//
+// x adds at most half as many bytes; blocks of one SM read the same strips of it at about the same
+// time, so L1 serves most of it. With mma, rows 2 to 16 cost no additional instruction, whereas
+// fmaf would cost one per row.
+//
 // A launch may have a tail (linear_tail.h): the norm or the heads that follow the matmul.
+//
 // Bound: bytes of W. Share of peak: not yet measured.
 
 #include <type_traits>
@@ -34,21 +37,21 @@ struct StreamTile {
   static constexpr int kTokenMmas = token_mmas;
   static constexpr int kRows = 16 * row_mmas;
   static constexpr int kTokens = 8 * token_mmas;
-  static constexpr int kStrips = 2 / row_mmas;  // loaded at once: eight loads of W a lane
+  static constexpr int kStrips = 2 / row_mmas;  // loaded at once: eight loads of W per lane
   static constexpr int kPitch = kRows + 4;
 };
 
 template <class T>
 using WarpSums = float[kStreamWarps][T::kTokens][T::kPitch];
 
-// The tail begins when the block's sums have been read.
+// The tail begins once the block's sums have been read.
 template <class T, class Tail>
 union StreamShared {
   WarpSums<T> sums;
   typename Tail::Shared tail;
 };
 
-// What a lane has loaded: (strips x) halves of 32 columns x rows or tokens lane / 4 + 8 i.
+// Registers of a lane's loads: (strips x) halves of 32 columns x rows or tokens lane / 4 + 8 i.
 template <class T>
 using Weights = uint4[T::kStrips][2][2 * T::kRowMmas];
 template <class T>
@@ -73,12 +76,12 @@ __device__ __forceinline__ void load_weight(const LinearTask& task,
   }
 }
 
-// Two elements of which the first `count` stay and the others become zero.
+// The first `count` of two elements; the others become zero.
 __device__ __forceinline__ uint32_t keep_first(uint32_t pair, int32_t count) {
   return count >= 2 ? pair : count == 1 ? pair & 0xffffu : 0u;
 }
 
-// Eight columns of a token from `column` on; zero from k on and for tokens that do not exist.
+// Eight columns of a token from `column` on; zero from k on and for tokens past the end.
 __device__ __forceinline__ uint4 load_columns(const LinearTask& task,
                                               int32_t token,
                                               int32_t column) {
@@ -119,7 +122,7 @@ __device__ __forceinline__ void copy(const Weights<T>& from, Weights<T>& to) {
 template <class T>
 using Sums = float[T::kRowMmas][T::kTokenMmas][4];
 
-// sums += W x^T over the strips whose weights are there; x comes from L1 and L2 meanwhile.
+// sums += W x^T over the strips whose weights are loaded; x is loaded here, from L1 and L2.
 template <class E, class T>
 __device__ __forceinline__ void multiply(const LinearTask& task,
                                          int32_t first_strip,
@@ -152,7 +155,7 @@ __device__ __forceinline__ void multiply(const LinearTask& task,
   }
 }
 
-// Adds the warps' sums in order and finishes them, a unit of outputs a thread.
+// Adds the warps' sums in order and applies the epilogue, one unit of outputs per thread.
 template <class E, class T>
 __device__ __forceinline__ void finish_block(const LinearTask& task,
                                              int32_t first_row,
@@ -235,7 +238,7 @@ void launch_tile(CudaQueue& queue,
   cuda::launch(queue, "linear_stream", kernel, config, task, tail);
 }
 
-// Up to eight rows of x.
+// Launches for up to eight rows of x.
 template <class Tail>
 void launch_narrow(CudaQueue& queue,
                    const LinearLaunch& launch,

@@ -1,7 +1,8 @@
-// What follows a matmul in the launch of the stream kernel: where the next op needs the outputs of
-// several blocks, the block of them that arrives last does it. Its bits are those of the op's own
-// launch, as the code is (norm_row.h, qkv_head.h) and what it reads: outputs rounded and stored.
-// What that saves: a launch, and the pause between two of a graph. For device code alone.
+// Tails: the op that follows a matmul, in the launch of the stream kernel. Where that op needs the
+// outputs of several blocks, the last of them to arrive performs it. Its bits are those of the op's
+// own launch, since the code is the same (norm_row.h, qkv_head.h) and so is its input, outputs
+// rounded and stored. This saves a launch and the gap between two nodes of a graph. Device code
+// only.
 #pragma once
 
 #include "kernels/cuda/last_block.h"
@@ -16,10 +17,11 @@ struct NoTail {
   struct Shared {};
 };
 
-// The outputs are the delta of a norm; one block of the grid adds and norms all rows.
+// Tail of linear_add_norm(): the outputs are the delta of a norm; the last block of the grid adds
+// and normalizes all rows.
 struct NormTail {
   NormTask norm;
-  int32_t threads = 0;  // of a row
+  int32_t threads = 0;  // per row
   uint32_t* counter = nullptr;
 
   struct Shared {
@@ -37,7 +39,8 @@ struct NormTail {
   }
 };
 
-// The outputs are heads of q, k and v; of the blocks of a head one finishes it, a warp a row.
+// Tail of linear_qkv(): the outputs are heads of q, k and v; the last of the blocks of a head
+// finishes it, one warp per row.
 struct HeadTail {
   HeadWork work;
   uint32_t* counters = nullptr;  // by head

@@ -1,11 +1,15 @@
 // y = x W^T by tiles in shared memory: 128 rows of W by 8 to 256 tokens, a ring of cp.async stages,
-// ldmatrix, mma m16n8k16 with the rows of W on its 16-row side, so that few tokens waste little.
+// ldmatrix, and mma m16n8k16 with the rows of W on its 16-row side, so that few tokens waste
+// little.
 //
-// Layout: a stage holds the W tile, then the x tile, each [rows][kTileColumns] of 16-bit elements;
-// 16-byte chunk c of row r stands at c ^ (r % 8) (rows of 128 bytes) or c ^ (r / 2 % 4) (64 bytes):
-// the eight rows of an ldmatrix and the eight chunks of a row lie in different banks.
-// Sums: see linear_launch.h. Each output is a chain over ascending k in steps of 16, cut into
-// chunks; kFolds tiles add chunks themselves, the others have one chunk a block.
+// Layout: a stage holds the W tile, then the x tile, each [rows][kColumns] of 16-bit elements;
+// 16-byte chunk c of row r lies at position c ^ (r % 8) (rows of 128 bytes) or c ^ (r / 2 % 4) (64
+// bytes), so that the eight rows of an ldmatrix and the eight chunks of a row lie in different
+// banks.
+//
+// Sums (linear_launch.h): each output is a chain over ascending k in steps of 16, divided into
+// chunks. Tiles with kFolds sum several chunks; the others have one chunk per block.
+//
 // Bound: bytes of W up to about 200 tokens, then flops. Share of peak: not yet measured.
 
 #include "base/check.h"
@@ -17,7 +21,7 @@ namespace trireme::cuda {
 
 namespace {
 
-// kRowWarps x kTokenWarps warps share a tile; a warp's part is a grid of 16 x 8 mma tiles.
+// kRowWarps x kTokenWarps warps divide a tile; the part of a warp is a grid of 16 x 8 mma tiles.
 template <int tokens,
           int row_warps,
           int token_warps,
@@ -27,20 +31,20 @@ template <int tokens,
           int blocks>
 struct Tile {
   static constexpr int kTokens = tokens;
-  static constexpr int kColumns = columns;  // of K in a stage
+  static constexpr int kColumns = columns;  // of K per stage
   static constexpr int kStages = stages;
   static constexpr bool kFolds = folds;
-  static constexpr int kBlocks = blocks;  // an SM
+  static constexpr int kBlocks = blocks;  // per SM
   static constexpr int kTokenWarps = token_warps;
   static constexpr int kThreads = 32 * row_warps * token_warps;
   static constexpr int kWarpRows = kTileRows / row_warps;
   static constexpr int kWarpTokens = tokens / token_warps;
   static constexpr int kRowMmas = kWarpRows / 16;
   static constexpr int kTokenMmas = kWarpTokens / 8;
-  static constexpr int kChunks = columns / 8;                  // of 16 bytes in a row
-  static constexpr int kRowsAtOnce = kThreads / kChunks;       // that one pass of copies fills
-  static constexpr int kStageSteps = kStripColumns / columns;  // stages of a strip
-  static constexpr int kPitch = kWarpRows + 4;  // of the epilogue's rows: no bank twice
+  static constexpr int kChunks = columns / 8;                  // of 16 bytes per row
+  static constexpr int kRowsAtOnce = kThreads / kChunks;       // filled by one pass of copies
+  static constexpr int kStageSteps = kStripColumns / columns;  // stages per strip
+  static constexpr int kPitch = kWarpRows + 4;  // of the epilogue's rows: no bank conflicts
 };
 using Tile8 = Tile<8, 4, 1, 64, 4, true, 2>;
 using Tile16 = Tile<16, 4, 1, 64, 4, true, 2>;
@@ -60,14 +64,14 @@ struct TileShared {
   Stage<T> stages[T::kStages];
 };
 
-// Where 16-byte chunk `chunk` of row `row` stands, in elements.
+// Offset of 16-byte chunk `chunk` of row `row`, in elements.
 template <class T>
 __device__ __forceinline__ int swizzled(int row, int chunk) {
   const int swizzle = T::kChunks == 8 ? row % 8 : row / 2 % 4;
   return row * T::kColumns + (chunk ^ swizzle) * 8;
 }
 
-// The tile's first row of W and token.
+// First row of W and first token of a tile.
 struct Origin {
   int32_t row;
   int32_t token;
@@ -90,7 +94,7 @@ __device__ __forceinline__ void load_weight(const LinearTask& task,
   }
 }
 
-// The same of x; tokens that do not exist and columns from k on become zero.
+// Copies the same columns of x; tokens past the end and columns from k on become zero.
 template <class T>
 __device__ __forceinline__ void load_x(const LinearTask& task,
                                        Origin origin,
@@ -157,7 +161,7 @@ __device__ __forceinline__ void clear(Sums<T>& sums) {
   }
 }
 
-// total += chunk, which starts again.
+// total += chunk; clears chunk.
 template <class T>
 __device__ __forceinline__ void fold(Sums<T>& total, Sums<T>& chunk) {
 #pragma unroll
@@ -171,8 +175,8 @@ __device__ __forceinline__ void fold(Sums<T>& total, Sums<T>& chunk) {
   clear<T>(chunk);
 }
 
-// One token's packed rows [row, row + unit) at `sums`: to the partial sums of this block's chunk,
-// or through the epilogue.
+// Stores the sums of packed rows [row, row + unit) of one token: among the partial sums of this
+// block's chunk, or through the epilogue.
 template <class E>
 __device__ __forceinline__ void put_unit(const LinearTask& task,
                                          int32_t token,
@@ -187,8 +191,8 @@ __device__ __forceinline__ void put_unit(const LinearTask& task,
   }
 }
 
-// A warp turns its sums over in shared memory, eight tokens at a time, so that it writes whole
-// pieces of the output's rows.
+// Each warp transposes its sums in shared memory, eight tokens at a time, so that it writes
+// contiguous pieces of the output's rows.
 template <class E, class T>
 __device__ __forceinline__ void write_sums(const LinearTask& task,
                                            Origin origin,
@@ -201,7 +205,7 @@ __device__ __forceinline__ void write_sums(const LinearTask& task,
   const int32_t first_row = origin.row + warp / T::kTokenWarps * T::kWarpRows;
   const int32_t first_token = origin.token + warp % T::kTokenWarps * T::kWarpTokens;
   const int unit = unit_rows(task);
-  const int units = T::kWarpRows / unit;  // of a token
+  const int units = T::kWarpRows / unit;  // per token
 #pragma unroll
   for (int j = 0; j < T::kTokenMmas; ++j) {
     __syncwarp();
@@ -233,7 +237,7 @@ __global__ void __launch_bounds__(T::kThreads, T::kBlocks) linear_tile(LinearTas
   const int32_t begin = task.split_k == 1 ? 0 : static_cast<int32_t>(blockIdx.y) * chunk_steps;
   const int32_t end = task.split_k == 1 ? all_steps : min(begin + chunk_steps, all_steps);
 
-  // No kernel writes weights: their first stages need not wait.
+  // No kernel writes weights, so their first stages are loaded before the wait.
 #pragma unroll
   for (int i = 0; i < T::kStages - 1; ++i) {
     if (begin + i < end) load_weight<T>(task, origin, begin + i, shared.stages[i]);
@@ -245,7 +249,7 @@ __global__ void __launch_bounds__(T::kThreads, T::kBlocks) linear_tile(LinearTas
     copy_async_commit();
   }
   Sums<T> sums;
-  Sums<T> total;  // unused where a block has one chunk
+  Sums<T> total;  // unused if a block has one chunk
   clear<T>(sums);
   clear<T>(total);
   int32_t slot = 0;
@@ -253,7 +257,7 @@ __global__ void __launch_bounds__(T::kThreads, T::kBlocks) linear_tile(LinearTas
   int32_t left_in_chunk = chunk_steps;
   for (int32_t step = begin; step < end; ++step) {
     copy_async_wait<T::kStages - 2>();
-    __syncthreads();  // the stage is whole for all, and all have left the one before
+    __syncthreads();  // all threads see the stage, and have left the one before
     const int32_t ahead = step + T::kStages - 1;
     if (ahead < end) {
       load_weight<T>(task, origin, ahead, shared.stages[free_slot]);
@@ -278,7 +282,7 @@ __global__ void __launch_bounds__(T::kThreads, T::kBlocks) linear_tile(LinearTas
   }
 }
 
-// Calls `action` with the tile type that `launch` names.
+// Calls `action` with the tile type of `launch`.
 template <class Action>
 void with_tile(const LinearLaunch& launch, const Action& action) {
   switch (launch.tile_tokens) {
@@ -330,13 +334,14 @@ void launch_linear_tile(CudaQueue& queue,
 }
 
 cudaError_t prepare_linear_tile(bool is_bf16, TileResidency& resident) {
-  for (const auto prepare : {prepare_tile<Tile8>,
-                             prepare_tile<Tile16>,
-                             prepare_tile<Tile32>,
-                             prepare_tile<Tile64>,
-                             prepare_tile<Tile128Folded>,  // whose blocks are those of Tile128 next
-                             prepare_tile<Tile128>,
-                             prepare_tile<Tile256>}) {
+  for (const auto prepare :
+       {prepare_tile<Tile8>,
+        prepare_tile<Tile16>,
+        prepare_tile<Tile32>,
+        prepare_tile<Tile64>,
+        prepare_tile<Tile128Folded>,  // shares the entry of Tile128, which sets it
+        prepare_tile<Tile128>,
+        prepare_tile<Tile256>}) {
     const cudaError_t error = prepare(is_bf16, resident);
     if (error != cudaSuccess) return error;
   }

@@ -1,12 +1,15 @@
-// logprobs: log-softmax of raw rows, x - greatest - ln sum e^(x - greatest), of one chosen id and
+// logprobs: the log-softmax of raw rows, x - maximum - ln sum e^(x - maximum), of one chosen id and
 // of the `count` greatest.
 //
-// A block takes kLogprobIds ids, sixteen a thread in registers, and leaves its greatest, its sum
-// about it and the ranks of its best, greatest first. A block a row then merges the parts. Order of
-// the sum: a thread's sixteen in ascending order, lanes by the xor tree, warps in ascending order;
-// parts over 32 lanes in ascending order and their xor tree in fp64. It depends on the width alone.
-// NaN and -inf add nothing; NaN is in no list. Bound: bytes, 4 ids a row. Share of peak: not yet
-// measured.
+// Layout: a block takes kLogprobIds ids, sixteen per thread in registers, and writes its maximum,
+// its sum relative to it, and the ranks of its greatest ids in descending order. Then one block per
+// row merges the parts.
+//
+// Order of the sum: the sixteen ids of a thread ascending, lanes by an xor tree, warps ascending;
+// then parts over 32 lanes ascending and an xor tree in fp64. It depends on the width alone. NaN
+// and -inf add nothing; NaN is in no list.
+//
+// Bound: bytes, 4 ids per row. Share of peak: not yet measured.
 #include <algorithm>
 #include <limits>
 
@@ -40,12 +43,12 @@ struct LogprobTask {
 struct LogprobShared {
   uint64_t greatest[kSampleWarps];
   float sums[kSampleWarps];
-  uint64_t best[2][kSampleWarps];  // by turns, so that a round needs one barrier
+  uint64_t best[2][kSampleWarps];  // alternating, so that a round needs one barrier
   double log_sum;
   float greatest_value;
 };
 
-// The greatest rank of this thread's ids below `limit`.
+// The greatest rank below `limit` among this thread's ids.
 __device__ __forceinline__ uint64_t best_below(const float (&x)[kThreadIds],
                                                int32_t begin,
                                                uint64_t limit) {
@@ -92,7 +95,7 @@ __global__ void __launch_bounds__(kSampleThreads) rank_part(LogprobTask task) {
   }
 }
 
-// Greatest and log-sum of a row, by its first warp.
+// Maximum and log-sum of a row. Called by its first warp.
 __device__ __forceinline__ void merge_sums(const LogprobTask& task,
                                            int64_t row,
                                            LogprobShared& shared) {
@@ -118,7 +121,7 @@ __device__ __forceinline__ void merge_sums(const LogprobTask& task,
   shared.greatest_value = greatest;
 }
 
-// The greatest rank below `limit` among the parts' lists, every 256th entry.
+// The greatest rank below `limit` among every 256th entry of the parts' lists.
 __device__ __forceinline__ uint64_t best_listed(const uint64_t* ranks,
                                                 int64_t size,
                                                 uint64_t limit) {
@@ -161,7 +164,7 @@ __global__ void __launch_bounds__(kSampleThreads) merge_row(LogprobTask task) {
   }
 }
 
-// Rows of one turn.
+// Ranks up to kTurnRows rows.
 void rank_turn(CudaQueue& queue, const Workspace& workspace, int64_t rows, LogprobTask task) {
   const LogprobLayout layout = logprob_layout(rows, task.width, task.count);
   CHECK(workspace.bytes >= layout.bytes);

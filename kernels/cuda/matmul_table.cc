@@ -39,7 +39,7 @@ std::string line_of(const MatmulShape& shape, const MatmulChoice& choice) {
   return text;
 }
 
-// With a digest of all before it (FNV-1a, 64 bits), so that damage is seen wherever it is.
+// The last line: a digest of everything before it (FNV-1a, 64 bits), which detects damage anywhere.
 std::string end_line(std::string_view before) {
   uint64_t digest = 0xcbf29ce484222325;
   for (const char c : before) {

@@ -1,7 +1,7 @@
-// For which matmuls cuBLASLt is faster than our own kernels on this device, and by which of its
-// algorithms: chosen by timing at one rank, sent to the others as bytes, kept in a file. Shapes at
-// which our own won are remembered as well, so that they are not timed again.
-// A value; owned by CublasLt. Invariant: every choice that find() gives was measured faster.
+// The matmul shapes at which cuBLASLt is faster than our own kernels on this device, and its
+// fastest algorithm for each: timed on one rank, sent to the others as bytes, kept in a file.
+// Shapes at which our kernels won are stored too, so that they are not timed again. A value; owned
+// by CublasLt. Invariant: every choice that find() returns was measured faster.
 #pragma once
 
 #include <array>
@@ -24,8 +24,8 @@ struct MatmulShape {
 };
 
 struct MatmulChoice {
-  std::array<uint64_t, 8> algorithm = {};  // the library's own record of it
-  float time_us = 0;                       // 0: our own is faster
+  std::array<uint64_t, 8> algorithm = {};  // as the library represents it
+  float time_us = 0;                       // 0: our kernel is faster
   float own_time_us = 0;
 
   bool operator==(const MatmulChoice&) const = default;
@@ -33,23 +33,24 @@ struct MatmulChoice {
 
 class MatmulTable {
  public:
-  // `key` names device, type and library version: a table of another key means nothing here.
+  // `key` names device, element type and library version; a table of another key does not apply.
   explicit MatmulTable(std::string key) : key_(std::move(key)) {}
 
-  // Keeps the choice for the shape's bucket of rows if it is faster than our own; else that it is
-  // not.
+  // Stores the choice for the shape's bucket of rows if it is faster than our kernel; otherwise
+  // that it is not.
   void note(const MatmulShape& shape, const MatmulChoice& choice);
   // Whether the shape's bucket has been timed.
   bool knows(const MatmulShape& shape) const;
-  // The choice of the bucket, or of the next larger one that was timed. Null: our own kernel.
+  // The choice of the shape's bucket, or of the next larger bucket that was timed. Null: our own
+  // kernel.
   const MatmulChoice* find(const MatmulShape& shape) const;
   size_t size() const { return choices_.size(); }  // shapes that have been timed
 
-  // docs/formats.md. load() replaces all entries; false, with nothing left in the table, if the
-  // bytes are damaged or of another key.
+  // Format: docs/formats.md. load() replaces all entries; if the bytes are damaged or have another
+  // key it returns false and leaves the table empty.
   std::string save() const;
   bool load(std::string_view bytes);
-  // Where a table of this key is kept: a file name without a folder.
+  // File name, without a folder, of a table of this key.
   std::string file_name() const;
 
  private:
@@ -57,7 +58,7 @@ class MatmulTable {
   std::map<MatmulShape, MatmulChoice> choices_;
 };
 
-// The row counts that are told apart: those of a step's graphs up to 512, then every 512.
+// The bucket of a row count: those of a step's graphs up to 512, then every multiple of 512.
 int32_t bucket_of_rows(int32_t rows);
 
 }  // namespace trireme::cuda

@@ -43,7 +43,7 @@ StatusOr<Buffer> allocate_device(int64_t bytes, const std::string& what) {
   void* data = nullptr;
   cudaError_t error = cudaMalloc(&data, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
   if (error != cudaSuccess) {
-    cudaGetLastError();  // an allocation that fails leaves the device usable
+    cudaGetLastError();  // a failed allocation leaves the device usable
     return no_device_memory(bytes, what, cudaGetErrorString(error));
   }
   Buffer buffer(static_cast<std::byte*>(data), bytes, release_device);

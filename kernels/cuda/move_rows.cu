@@ -1,7 +1,15 @@
-// Rows, ids and pages that move: gather_rows, add, copy_pages, feed_ids, update_table, keep_ids.
+// The ops that move rows, ids and pages:
 //
-// Layout: rows apart by their stride, in 16-byte units where both ends are aligned to them. Bound:
-// bytes, twice what is moved (three times for add). Share of peak: not yet measured.
+//   gather_rows   out[i] = in[rows[i]]
+//   add           accumulator += other
+//   copy_pages    page to[i] = page from[i]
+//   feed_ids      token_ids[t] = last[slots[t]] where it is negative and the row is not padding
+//   update_table  table[index] = value, for each change (index, value)
+//   keep_ids      stores drawn ids by slot: the last one and, where kept, the history
+//
+// Layout: rows one stride apart, copied in 16-byte units where both ends are aligned to them.
+//
+// Bound: bytes, twice those moved (three times for add). Share of peak: not yet measured.
 #include <algorithm>
 
 #include "base/check.h"
@@ -15,20 +23,20 @@ namespace trireme::cuda {
 namespace {
 
 constexpr int32_t kThreads = 256;
-constexpr int64_t kBlockBytes = kThreads * 16 * 4;  // four loads of 16 bytes in flight a thread
+constexpr int64_t kBlockBytes = kThreads * 16 * 4;  // four loads of 16 bytes in flight per thread
 
-// Blocks that share a row of so many bytes.
+// The number of blocks that share a row of `bytes`.
 unsigned blocks_of(int64_t bytes) {
   return static_cast<unsigned>(std::clamp<int64_t>((bytes + kBlockBytes - 1) / kBlockBytes, 1, 64));
 }
 
-// This thread among those of all blocks along x.
+// The share of this thread among those of all blocks along x.
 __device__ __forceinline__ CopyShare share_along_x() {
   return {static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x,
           static_cast<int64_t>(gridDim.x) * kThreads};
 }
 
-// Rows of a step lie along x, which alone has room for any number of them.
+// Rows of a step are numbered along x, the only dimension without a small limit.
 __device__ __forceinline__ CopyShare share_along_y() {
   return {static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x,
           static_cast<int64_t>(gridDim.y) * kThreads};
@@ -59,7 +67,7 @@ struct AddTask {
   const float* other;
   int64_t other_stride;
   int64_t columns;
-  int32_t is_aligned;  // rows of both on 16 bytes
+  int32_t is_aligned;  // rows of both are 16-byte aligned
 };
 
 __global__ void __launch_bounds__(kThreads) add_row(AddTask task) {

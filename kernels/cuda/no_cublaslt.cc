@@ -1,4 +1,4 @@
-// Stands in for cublaslt.cc where cuBLASLt is not linked.
+// Replaces cublaslt.cc in programs without cuBLASLt.
 #include "base/check.h"
 #include "kernels/cuda/cublaslt.h"
 

@@ -1,5 +1,5 @@
-// A row of add_norm: residual, statistic, output. Shared by add_norm.cu and the tail of a matmul
-// (linear_tail.h), whose bits are equal for it. Formula and order of the sums: add_norm.cu.
+// One row of add_norm: residual, statistic, output. Shared by add_norm.cu and the tail of a matmul
+// (linear_tail.h), which therefore gives the same bits. Formula and order of the sums: add_norm.cu.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,7 @@ struct NormTask {
   int32_t rows;
 };
 
-// Arguments of a launch, checked.
+// Checks the shapes and makes the arguments of a launch.
 NormTask norm_task(const Tensor& residual,
                    const Tensor* delta,
                    Vector delta_bias,
@@ -38,14 +38,14 @@ NormTask norm_task(const Tensor& residual,
                    const Tensor& out,
                    DType type);
 
-// Of each statistic the warps' parts.
+// Per statistic, the sums of the warps.
 struct NormShared {
   float sums[kMaxNormThreads / 32];
   float squares[kMaxNormThreads / 32];
 };
 
-// The sum over a row's threads, equal bits in each of them; those of a block's further warps add
-// nothing and get it too.
+// The sum over the threads of a row, with the same bits in each of them. Further warps of the block
+// add nothing and get the sum too.
 __device__ __forceinline__ float row_sum(float value, float* warps, int32_t num_warps) {
 #pragma unroll
   for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffu, value, step);
@@ -57,7 +57,7 @@ __device__ __forceinline__ float row_sum(float value, float* warps, int32_t num_
   return total;
 }
 
-// What stands in the row's chunk, zeros where `valid` elements end.
+// Loads a chunk of the row, zero past `valid` elements.
 template <class E>
 __device__ __forceinline__ void read_chunk(const uint16_t* row,
                                            int32_t chunk,
@@ -70,7 +70,7 @@ __device__ __forceinline__ void read_chunk(const uint16_t* row,
   for (int i = 0; i < kChunk; ++i) x[i] = i < valid ? x[i] : 0.0f;
 }
 
-// Adds to the chunk what is to be added, and keeps it as the residual does.
+// Adds delta and bias to the chunk, rounds the sum to the residual's type and stores it there.
 template <class E>
 __device__ __forceinline__ void add_to_chunk(
     const NormTask& task, int64_t row, int32_t chunk, int32_t valid, float (&x)[kChunk]) {
@@ -125,16 +125,16 @@ __device__ __forceinline__ void normalise_chunk(const NormTask& task,
   write_chunk<E>(task, row, chunk, valid, y);
 }
 
-// One row, by the `threads` first of a block's threads (along x); all of the block's take part.
-// kChunks > 0: the row stays in registers; 0: a wide row is read again for each pass, by the thread
-// that wrote it. `shared` is the row's own.
+// Processes one row with the first `threads` threads of a block (along x); all threads of the block
+// take part. kChunks > 0: the row stays in registers; 0: a wide row is read again for each pass, by
+// the thread that wrote it. `shared` belongs to this row.
 template <class E, int kChunks>
 __device__ __forceinline__ void norm_row(const NormTask& task,
                                          int64_t row,
                                          int32_t threads,
                                          NormShared& shared) {
   const int32_t thread = static_cast<int32_t>(threadIdx.x);
-  const int32_t first = thread < threads ? thread : num_chunks(task.width);  // behind it
+  const int32_t first = thread < threads ? thread : num_chunks(task.width);  // past the end
   const int32_t rounds = kChunks > 0 ? kChunks : (num_chunks(task.width) + threads - 1) / threads;
   const uint16_t* residual = task.residual + row * task.residual_stride;
   float kept[kChunks > 0 ? kChunks : 1][kChunk];

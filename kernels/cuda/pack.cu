@@ -1,5 +1,10 @@
-// CudaBackend::pack: host tensors to the layout of cuda_weight.h, rounded to nearest even on the
-// host piece by piece while the piece before is copied (weight_stream.h).
+// CudaBackend::pack: host tensors to the layout of cuda_weight.h.
+//
+//   packed[row, :] = round(part[source_row(row), :]), zero where padded; to nearest even
+//
+// Layout: cuda_weight.h. The host converts one piece while the previous one is copied to the device
+// (weight_stream.h).
+//
 // Bound: the bytes of the checkpoint, from disk or over PCIe. Share of peak: not yet measured.
 
 #include <algorithm>
@@ -14,7 +19,7 @@ namespace {
 
 constexpr int64_t kGateGroup = 8;  // rows of gate, then as many of up
 
-// The row of a part that stands in a packed row; row -1: padding.
+// The row of a part that a packed row holds; row -1: padding.
 struct SourceRow {
   const Tensor* part = nullptr;
   int64_t row = -1;
@@ -38,7 +43,7 @@ uint16_t narrow(float value, DType type) {
   return type == DType::kBFloat16 ? float_to_bf16(value) : float_to_fp16(value);
 }
 
-// Columns [first, first + count) of a part's row as elements of `type`.
+// Converts columns [first, first + count) of a part's row to elements of `type`.
 void convert(const SourceRow& source, int64_t first, int64_t count, DType type, uint16_t* to) {
   const DType from = source.part->dtype;
   if (from == type) {
@@ -55,7 +60,7 @@ void convert(const SourceRow& source, int64_t first, int64_t count, DType type, 
   }
 }
 
-// Writes packed elements [first, first + count), which may begin and end inside a row.
+// Writes packed elements [first, first + count), a range that may begin and end inside a row.
 void fill_packed(std::span<const Tensor> parts,
                  const CudaWeight& weight,
                  DType type,
@@ -90,7 +95,7 @@ void check_parts(std::span<const Tensor> parts, WeightLayout layout) {
 
 }  // namespace
 
-// Leaves are a rule of the CPU backend (design: determinism); spec.leaf_ends has no meaning here.
+// spec.leaf_ends is ignored: leaves order the sums of the CPU backend only (docs/numerics.md).
 StatusOr<std::unique_ptr<Weight>> CudaBackend::pack(std::span<const Tensor> parts,
                                                     const WeightSpec& spec) {
   check_parts(parts, spec.layout);
@@ -110,7 +115,8 @@ StatusOr<std::unique_ptr<Weight>> CudaBackend::pack(std::span<const Tensor> part
   return StatusOr<std::unique_ptr<Weight>>(std::move(weight));
 }
 
-// A part's last tile may read up to kRowPad - 1 rows past it: others' rows, or the spare ones.
+// The last tile of a part may read up to kRowPad - 1 rows past it: rows of other parts, or the
+// spare ones.
 std::unique_ptr<Weight> CudaBackend::rows_of(const Weight& weight,
                                              int64_t first,
                                              int64_t count) const {

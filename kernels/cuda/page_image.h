@@ -1,14 +1,13 @@
-// The bytes of a page of KV cache on CUDA, as they lie in memory and, copied as they are, in shared
-// memory (KvLayout version 2; docs/decisions). Of one (page, layer, head) K stands first, V behind
-// it, each [page_tokens][row] cut into units of `unit` bytes (the largest of 128, 64 and 32 that
-// divides a row):
+// Layout of a KV page on CUDA, in global memory and, copied unchanged, in shared memory (KvLayout
+// version 2; docs/decisions). Each (page, layer, head) holds K, then V, each [page_tokens][row]
+// divided into units of `unit` bytes (the largest of 128, 64 and 32 that divides a row):
 //
-//   byte(token, e) = (2 e / unit) * page_tokens * unit + token * unit + ((c ^ s(token)) * 16) + 2 e
-//   % 16
+//   byte(token, e) = (2 e / unit) * page_tokens * unit + token * unit
+//                    + ((c ^ s(token)) * 16) + 2 e % 16
 //
 // with c = (2 e % unit) / 16, and s = token & 7, (token >> 1) & 3 or (token >> 2) & 1 for units of
-// 128, 64 or 32 bytes: the hardware's swizzles, so that eight tokens' chunks lie in different
-// banks. A row holds stored_dim() elements, zero behind the model's head_dim.
+// 128, 64 or 32 bytes: the hardware's swizzles, so that the chunks of eight tokens lie in different
+// banks. A row holds stored_dim() elements, zero past the model's head_dim.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +20,7 @@ constexpr int32_t kPageTokens = kCudaPageTokens;
 constexpr int32_t kKvLayoutVersion = 2;
 constexpr int32_t kMaxHeadDim = 256;
 
-// The width of a stored row: that of the attention kernels' instance which takes this head_dim, or
+// Elements of a stored row: the width of the attention kernel instance that takes this head_dim, or
 // 0 if none does.
 constexpr int32_t stored_dim(int32_t head_dim) { return cuda_stored_dim(head_dim); }
 
@@ -30,7 +29,7 @@ constexpr int32_t swizzle_unit(int32_t stored_dim) {
   return bytes % 128 == 0 ? 128 : bytes % 64 == 0 ? 64 : 32;
 }
 
-// Where 16-byte chunk `chunk` of a token's row stands in its K or V block, in bytes.
+// Byte offset of 16-byte chunk `chunk` of a token's row in its K or V block.
 constexpr int32_t chunk_offset(int32_t token, int32_t chunk, int32_t unit) {
   const int32_t per_unit = unit / 16;
   const int32_t swizzle = unit == 128  ? token & 7

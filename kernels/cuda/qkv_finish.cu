@@ -1,11 +1,16 @@
-// q and k of each head: x / sqrt(mean(x^2) + epsilon) (weight + offset), if there is a weight; then
-// (x_i, x_j), j = i + rotary_dim / 2, becomes (x_i cos - x_j sin, x_j cos + x_i sin). k and v go to
-// their row of the page (page_image.h), zeros behind head_dim; q to its matrix. Rows of slot -1 are
-// passed over.
+// Norm, rotation and store of the heads of q, k and v. For q and k:
 //
-// A warp takes one head of one row: 16-bit pairs into registers, fp32 in shared memory for the
-// rotation, chunks of 16 bytes out. No fused multiply-adds: the sums are those of the definition.
-// Bound: bytes, 4 a value in and out. Share of peak: not yet measured.
+//   y = x / sqrt(mean(x^2) + epsilon) (weight + offset), if there is a weight
+//   (y_i, y_j) becomes (y_i cos - y_j sin, y_j cos + y_i sin), j = i + rotary_dim / 2
+//
+// k and v go to their rows of the page (page_image.h), zero past head_dim; q goes to its matrix.
+// Rows of slot -1 are skipped.
+//
+// Layout: a warp takes one head of one row: 16-bit pairs into registers, fp32 in shared memory for
+// the rotation, 16-byte chunks out. No fused multiply-adds, so the sums are those of the
+// definition.
+//
+// Bound: bytes, 4 per value in and out. Share of peak: not yet measured.
 #include "base/check.h"
 #include "kernels/cuda/arch.h"
 #include "kernels/cuda/backend.h"

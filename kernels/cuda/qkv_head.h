@@ -1,4 +1,4 @@
-// A head of qkv_finish: norm, rotation, page. Shared by qkv_finish.cu and the tail of a matmul
+// One head of qkv_finish: norm, rotation, page. Shared by qkv_finish.cu and the tail of a matmul
 // (linear_tail.h). Formula and layout: qkv_finish.cu.
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace trireme::cuda {
 
-constexpr int32_t kMaxHeadPairs = kMaxHeadDim / 2 / 32;  // of a lane
+constexpr int32_t kMaxHeadPairs = kMaxHeadDim / 2 / 32;  // per lane
 
 struct HeadWork {
   const int32_t* positions;
@@ -26,7 +26,7 @@ struct HeadWork {
   int64_t qkv_stride;
   uint16_t* q;
   int64_t q_stride;
-  unsigned char* kv;  // this layer's, of page 0 and head 0
+  unsigned char* kv;  // of this layer, page 0 and head 0
   int64_t page_stride;
   int64_t head_stride;
   const float* table;
@@ -37,7 +37,7 @@ struct HeadWork {
   float weight_offset;
 };
 
-// Arguments of a launch, checked.
+// Checks the shapes and makes the arguments of a launch.
 HeadWork head_work(const BatchView& batch,
                    const Tensor& qkv,
                    const QkvSpec& spec,
@@ -53,7 +53,7 @@ __device__ __forceinline__ float warp_sum(float value) {
   return value;
 }
 
-// One head's values into fp32 of shared memory, normed if there is a weight.
+// Loads the values of one head as fp32 into shared memory, normalized if there is a weight.
 template <class E>
 __device__ __forceinline__ void take_head(const HeadWork& work,
                                           const uint16_t* from,
@@ -99,7 +99,7 @@ __device__ __forceinline__ void rotate(const HeadWork& work, int32_t position, f
   __syncwarp();
 }
 
-// `head` as a row of a page's K or V block.
+// Writes `head` as a row of a page's K or V block.
 template <class E>
 __device__ __forceinline__ void store_row(const HeadWork& work,
                                           const float* head,
@@ -117,8 +117,8 @@ __device__ __forceinline__ void store_row(const HeadWork& work,
   *reinterpret_cast<uint4*>(block + offset) = {words[0], words[1], words[2], words[3]};
 }
 
-// By one warp. `index` counts the row's q heads, then its k heads, then its v heads; `head` is
-// shared memory of kMaxHeadDim floats.
+// Processes one head; called by one warp. `index` counts the row's q heads, then its k heads, then
+// its v heads; `head` is shared memory of kMaxHeadDim floats.
 template <class E>
 __device__ __forceinline__ void finish_head(const HeadWork& work,
                                             int64_t token,

@@ -92,7 +92,7 @@ CUresult CudaReservedMemory::take(size_t bytes) {
   CUresult result = driver_.create(&handle, bytes, &properties_, 0);
   if (result != CUDA_SUCCESS) return result;
   result = driver_.map(address_, bytes, 0, handle, 0);
-  driver_.release(handle);  // what is mapped stays until it is unmapped
+  driver_.release(handle);  // the mapping keeps the memory alive
   if (result != CUDA_SUCCESS) return result;
   mapped_bytes_ = bytes;
   CUmemAccessDesc access = {};

@@ -1,5 +1,5 @@
-// Reserved addresses by the driver's virtual memory management: no recording holds more than an
-// address, so the same addresses serve before and after there is memory behind them.
+// ReservedMemory over the driver's virtual memory management. A captured graph holds addresses
+// only, so the same addresses are valid before and after memory is mapped to them.
 #pragma once
 
 #include <cuda.h>
@@ -12,8 +12,8 @@
 
 namespace trireme::cuda {
 
-// The driver's functions, found at run time: a program that only may run on a GPU needs no libcuda
-// to start.
+// The driver's functions, looked up at run time: a program that may run on a GPU, but need not,
+// starts without libcuda.
 struct AddressDriver {
   decltype(&cuMemGetAllocationGranularity) granularity = nullptr;
   decltype(&cuMemAddressReserve) reserve = nullptr;
@@ -27,7 +27,8 @@ struct AddressDriver {
 
 class CudaReservedMemory final : public ReservedMemory {
  public:
-  // `bytes` addresses of the current device, `what` for messages. TRI-CUDA-019: the driver cannot.
+  // Reserves `bytes` addresses of the current device; `what` names them in messages. TRI-CUDA-019:
+  // the driver cannot.
   static StatusOr<std::unique_ptr<ReservedMemory>> make(int device,
                                                         int64_t bytes,
                                                         const std::string& what);

@@ -1,12 +1,16 @@
-// adjust_logits, draw_shard and best_of_shards; docs/numerics.md, "The draw", steps 1 to 4 and 8.
+// adjust_logits, draw_shard and best_of_shards (docs/numerics.md, "The draw", steps 1 to 4 and 8).
 //
-// adjust_logits: a block takes kAdjustIds ids of a row, counts those of the history that are its
-// own in shared memory, and applies penalties, bias and bans to them. Each block reads the whole
-// history: bytes 4 (2 ids + history ids / 8192) a row.
-// The draw: a block takes kDrawIds ids and leaves the rank of its best; a warp takes the greatest
-// of a row's parts. Maxima of ranks have no order, so cuts and company do not matter. The noise is
-// kernels/draw.h itself. Bound: ten Philox rounds for four ids, two logarithms an id; bytes 4 an
-// id. Share of peak: not yet measured.
+// adjust_logits: a block takes kAdjustIds ids of a row, counts in shared memory the entries of the
+// history that are among them, and applies penalties, bias and bans. Each block reads the whole
+// history. Bound: bytes, 4 (2 ids + history ids / 8192) per row.
+//
+// The draw: draws[t] = argmax over ids of x / temperature + gumbel_noise (Gumbel-max;
+// kernels/draw.h). A block takes kDrawIds ids and writes the rank of its best; then a warp takes
+// the maximum over the parts of a row. Maxima of ranks do not depend on their order, so neither the
+// division into parts nor the batch matters. Bound: ten Philox rounds per four ids and two
+// logarithms per id; bytes, 4 per id.
+//
+// Layout: sampling_shape.h. Share of peak: not yet measured.
 #include <limits>
 
 #include "base/check.h"
@@ -35,10 +39,10 @@ struct AdjustTask {
 };
 
 struct AdjustShared {
-  uint32_t counts[kAdjustIds];  // of answer ids; kSeen for those of the prompt
+  uint32_t counts[kAdjustIds];  // of output ids; kSeen for prompt ids
 };
 
-// A block's ids of a row.
+// The ids of one row that a block handles.
 struct AdjustPart {
   float* logits;
   int64_t first_id;
@@ -78,7 +82,7 @@ __device__ __forceinline__ void apply_penalties(const SamplingRow& row,
   }
 }
 
-// An id's first entry adds all of that id, in their order.
+// The first bias entry of an id adds all entries of that id, in their order.
 __device__ __forceinline__ void add_bias(const SamplingRow& row, const AdjustPart& part) {
   for (int32_t i = static_cast<int32_t>(threadIdx.x); i < row.num_bias; i += kSampleThreads) {
     const int32_t id = row.bias_ids[i];
@@ -113,7 +117,7 @@ __global__ void __launch_bounds__(kSampleThreads) adjust_part(AdjustTask task) {
   for (int32_t i = static_cast<int32_t>(threadIdx.x); i < row.num_banned; i += kSampleThreads) {
     if (part.has(row.banned_ids[i])) part.logits[row.banned_ids[i] - part.first_id] = kNever;
   }
-  const int64_t past = task.vocabulary - part.first_id;  // ids of the head's padding
+  const int64_t past = task.vocabulary - part.first_id;  // the rest is padding of the head
   for (int64_t i = (past > 0 ? past : 0) + threadIdx.x; i < part.width; i += kSampleThreads) {
     part.logits[i] = kNever;
   }
@@ -123,7 +127,7 @@ struct DrawShared {
   uint64_t warps[kSampleWarps];
 };
 
-// Four neighbouring ids and what a row allows of them.
+// Four consecutive ids and which of them the row allows.
 struct DrawGroup {
   float logits[4];
   bool is_kept[4];
@@ -153,7 +157,7 @@ __device__ __forceinline__ bool read_group(const DrawTask& task,
   return any;
 }
 
-// The best of a group by greatest score; a score of -inf or NaN draws nothing.
+// The best id of a group by score; a score of -inf or NaN draws nothing.
 __device__ __forceinline__ uint64_t best_of_group(const SamplingRow& row,
                                                   float temperature,
                                                   int32_t column,
@@ -202,7 +206,7 @@ __global__ void __launch_bounds__(kSampleThreads) draw_part(DrawTask task) {
   if (threadIdx.x == 0) task.parts[row_index * gridDim.x + blockIdx.x] = best;
 }
 
-// A warp a row.
+// One warp per row.
 __global__ void __launch_bounds__(kSampleThreads) elect_part(DrawTask task, int32_t num_parts) {
   dependency_wait();
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kSampleWarps + threadIdx.x / 32;

@@ -1,5 +1,6 @@
-// How the sampling kernels cut rows into parts, one a block, and where they keep what parts say to
-// each other: at the workspace's start, each table on 256 bytes. Cuts follow from the width alone.
+// How the sampling kernels divide rows into parts, one per block, and where their intermediate
+// tables lie: from the start of the workspace, each 256-byte aligned. The division follows from the
+// width alone.
 #pragma once
 
 #include <algorithm>
@@ -12,24 +13,24 @@ namespace trireme::cuda {
 constexpr int32_t kAdjustIds = 8192;  // their counts fill 32 KiB of shared memory
 constexpr int32_t kDrawIds = 4096;    // 256 threads, four groups of four ids
 constexpr int32_t kScaleIds = 4096;
-constexpr int32_t kCountIds = 2048;    // as many masses of 21 bits add up in 32
+constexpr int32_t kCountIds = 2048;    // as many masses of 21 bits fit a sum of 32
 constexpr int32_t kLogprobIds = 4096;  // 256 threads, sixteen ids in registers
 constexpr int32_t kBuckets = 1 << 11;
 
-// Rows that share scratch at a time: enough to fill a GPU, 25 KB each. More come in turn.
+// Rows processed together: enough to fill a GPU, 25 KB of scratch each. More rows follow in turns.
 constexpr int64_t kTurnRows = 128;
 
 constexpr int32_t parts_of(int64_t ids, int64_t part) {
   return static_cast<int32_t>((ids + part - 1) / part);
 }
 
-// Noise comes for four ids at a time, from an id that is a multiple of four.
+// Noise is generated for four ids at a time, beginning at a multiple of four.
 constexpr int32_t num_draw_parts(int64_t width, int64_t first_id) {
   return parts_of(width + first_id % 4, kDrawIds);
 }
 
-// Which ids of a row may be drawn: those of at least this rank whose distance from the greatest is
-// at least `least`.
+// The ids of a row that may be drawn: those whose rank is at least `threshold` and whose distance
+// from the maximum, x - greatest, is at least `least`.
 struct RowFilter {
   uint64_t threshold = 0;
   double least = 0;
@@ -59,7 +60,7 @@ constexpr DrawLayout draw_layout(int64_t rows, int64_t width) {
   return layout;
 }
 
-// What a part of a row says about its log-softmax: e^(x - greatest) summed.
+// A part's contribution to the log-softmax: its maximum, and the sum of e^(x - maximum).
 struct PartSum {
   float greatest = 0;
   float sum = 0;
@@ -79,7 +80,7 @@ constexpr LogprobLayout logprob_layout(int64_t rows, int64_t width, int64_t coun
   return layout;
 }
 
-// What any sampling op needs of the workspace.
+// Workspace bytes of any sampling op.
 constexpr int64_t sampling_bytes(int64_t rows, int64_t width) {
   const int64_t together = std::min(rows, kTurnRows);
   return std::max({rows * num_draw_parts(width, 3) * 8,

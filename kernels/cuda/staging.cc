@@ -20,7 +20,7 @@ cudaError_t wait_for(cudaEvent_t event) {
     std::this_thread::sleep_for(kPause);
     state = cudaEventQuery(event);
   }
-  return state;  // still not ready: the queue has failed
+  return state;  // not ready even now: the queue has failed
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ void Staging::copy(CudaQueue& queue, std::byte* device, std::span<const std::byt
     const size_t count = std::min<size_t>(host.size(), kPieceBytes);
     std::byte* const pinned = memory_ + piece * kPieceBytes;
     queue.check(wait_for(copied_[piece]), "upload");
-    if (!queue.is_usable()) return;  // the piece may still be read
+    if (!queue.is_usable()) return;  // a copy may still read the piece
     std::memcpy(pinned, host.data(), count);
     queue.check(cudaMemcpyAsync(device, pinned, count, cudaMemcpyHostToDevice, queue.stream()),
                 "upload");

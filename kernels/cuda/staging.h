@@ -1,5 +1,5 @@
-// Pinned memory through which small host values reach the device in a queue's order, so that the
-// caller may reuse his own at once. A ring: a piece is reused when its copy has run. Owner: the
+// A ring of pinned memory through which small host values reach the device in queue order, so that
+// the caller may reuse its own memory at once. A piece is reused once its copy has run. Owner: the
 // backend; used by its thread.
 #pragma once
 
@@ -22,13 +22,13 @@ class Staging {
   Staging& operator=(const Staging&) = delete;
 
   cudaError_t open();
-  // Larger values go piece by piece, and wait for a piece of the ring where all are on their way,
-  // at most for a minute.
+  // Copies larger values piece by piece; waits for a free piece if all are in use, at most one
+  // minute.
   void copy(CudaQueue& queue, std::byte* device, std::span<const std::byte> host);
 
  private:
   static constexpr int64_t kPieceBytes = 16 << 10;
-  static constexpr size_t kNumPieces = 256;  // 4 MiB: the opens of many requests at once
+  static constexpr size_t kNumPieces = 256;  // 4 MiB: many slots opened at once
 
   std::byte* memory_ = nullptr;
   std::array<cudaEvent_t, kNumPieces> copied_ = {};

@@ -1,9 +1,12 @@
-// The two ends of a recorded step: take_entry reads its inputs from the ring's entry *step mod
-// depth, post leaves its results in one and counts the step.
+// The two ends of a captured step: take_entry copies the step's inputs, post writes its results and
+// counts the step.
 //
-// Layout: StepRing; results lie in memory of the host that is mapped here, with the uint64 *step +
-// 1 in an entry's last 8 bytes, which the host polls. Bound: the bus, entry_bytes. Share of peak:
-// not yet measured.
+//   take_entry: to = inputs.entries[*step mod depth]
+//   post: results.entries[*step mod depth] = from, its last 8 bytes the uint64 *step + 1; ++*step
+//
+// Layout: StepRing. Results lie in mapped host memory; the host polls the last 8 bytes of an entry.
+//
+// Bound: the bus, entry_bytes. Share of peak: not yet measured.
 #include <algorithm>
 
 #include "base/check.h"
@@ -22,7 +25,7 @@ constexpr int64_t kFlagBytes = sizeof(uint64_t);
 
 constexpr int32_t kMaxDepth = 1 << 15;
 
-// step mod depth by 32-bit remainders: the 64-bit one is a call with a stack.
+// step mod depth by 32-bit remainders; the 64-bit remainder is a function call with a stack.
 constexpr uint32_t remainder_of(uint64_t step, uint32_t depth) {
   const uint32_t high = static_cast<uint32_t>(step >> 32) % depth;
   const uint32_t low = static_cast<uint32_t>(step) % depth;
@@ -44,8 +47,8 @@ __global__ void __launch_bounds__(kThreads) take(StepRing inputs, std::byte* to)
   copy_bytes(to, entry_of(inputs, *inputs.step), inputs.entry_bytes, share);
 }
 
-// One block: its barrier puts every thread's stores before the release, and the step's end behind
-// every thread's reading of the step.
+// One block, so that its barrier orders every thread's stores before the release, and every
+// thread's read of the step before its end.
 __global__ void __launch_bounds__(kThreads)
     post_entry(const std::byte* from, int64_t bytes, StepRing results) {
   dependency_wait();

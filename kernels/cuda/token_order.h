@@ -1,6 +1,6 @@
-// The order of a row's ids as one integer: the greater rank is the greater value or, among equals,
-// the lower id. Thresholds, draws and lists of the best are maxima of ranks, so that no tie is left
-// to chance. Rank 0 is no id.
+// The order of a row's ids as one integer, the *rank*: the greater rank has the greater value or,
+// among equals, the lower id. Thresholds, draws and top lists are maxima of ranks, so ties are
+// never decided by timing. Rank 0 is no id.
 #pragma once
 
 #include <bit>
@@ -12,7 +12,7 @@ constexpr int32_t kIdBits = 21;  // 11 + 10 bits: two digits of a selection; 2,0
 constexpr uint64_t kIdMask = (uint64_t{1} << kIdBits) - 1;
 constexpr int32_t kRankBits = 32 + kIdBits;
 
-// Unsigned keys in the order of the floats; -0 is 0.
+// Maps floats to unsigned keys of the same order; -0 counts as 0.
 constexpr uint32_t order_key(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value + 0.0f);
   return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
