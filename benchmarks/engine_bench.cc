@@ -72,6 +72,7 @@ class RunningEngine {
     GroupShape shape;
     shape.epoch = 1;
     shape.num_pages = decodes_ * 192;
+    shape.page_tokens = 32;
     shape.max_slots = decodes_;
     shape.max_batched_tokens = 16 * decodes_;
     shape.max_model_len = 6144;
