@@ -317,6 +317,7 @@ RankHello hello_of(int32_t rank, const std::string& fingerprint) {
   hello.fingerprint = fingerprint;
   hello.dtype = "bfloat16";
   hello.backend = "cpu";
+  hello.kv_layout.page_tokens = 32;
   hello.pages = 64;
   hello.max_slots = 8;
   hello.max_batched_tokens = 512;

@@ -22,6 +22,7 @@ RankHello hello_of(int32_t group, int32_t rank) {
   hello.backend = "cpu";
   hello.isa = "avx2";
   hello.kv_layout.dtype = "bfloat16";
+  hello.kv_layout.page_tokens = 32;
   hello.kv_layout.head_dim = 64;
   hello.pages = 100 + rank;
   hello.max_slots = 8;
