@@ -152,7 +152,9 @@ void CoordinatorLoop::pump() {
     events_.pop_front();
     effects_.clear();
     parts_.engine->on(std::move(event), now_us_, effects_);
-    for (Effect& effect : effects_) apply(effect);
+    for (Effect& effect : effects_) {
+      std::visit([this](auto& value) { apply(value); }, effect);
+    }
     if (const auto sequence = parts_.journal->take_durable()) {
       events_.push_back(event::Durable{*sequence});
     }
@@ -161,28 +163,35 @@ void CoordinatorLoop::pump() {
   next_engine_tick_us_ = parts_.engine->next_tick_us();
 }
 
-void CoordinatorLoop::apply(Effect& effect) {
-  FrontDoor& front_door = *parts_.front_door;
-  if (auto* plan = std::get_if<effect::SendPlan>(&effect)) {
-    parts_.worker_set->on_effect(*plan, now_us_, worker_output_);
-    if (parts_.trace != nullptr) parts_.trace->on_plan(*plan, parts_.clock->now_us());
-  } else if (auto* fence = std::get_if<effect::FenceGroup>(&effect)) {
-    parts_.worker_set->on_effect(*fence, now_us_, worker_output_);
-  } else if (auto* append = std::get_if<effect::Append>(&effect)) {
-    parts_.journal->append(append->sequence, std::move(append->record));
-  } else if (auto* accept = std::get_if<effect::Accept>(&effect)) {
-    front_door.on_effect(*accept, door_output_);
-  } else if (auto* refuse = std::get_if<effect::Refuse>(&effect)) {
-    front_door.on_effect(*refuse);
-  } else if (auto* tokens = std::get_if<effect::Tokens>(&effect)) {
-    front_door.on_effect(std::move(*tokens));
-  } else if (auto* logprobs = std::get_if<effect::PromptLogprobs>(&effect)) {
-    front_door.on_effect(std::move(*logprobs));
-  } else if (auto* values = std::get_if<effect::ProbeValues>(&effect)) {
-    front_door.on_effect(std::move(*values));
-  } else if (auto* finish = std::get_if<effect::Finish>(&effect)) {
-    front_door.on_effect(std::move(*finish));
-  }
+void CoordinatorLoop::apply(effect::SendPlan& effect) {
+  parts_.worker_set->on_effect(effect, now_us_, worker_output_);
+  if (parts_.trace != nullptr) parts_.trace->on_plan(effect, parts_.clock->now_us());
+}
+
+void CoordinatorLoop::apply(effect::Append& effect) {
+  parts_.journal->append(effect.sequence, std::move(effect.record));
+}
+
+void CoordinatorLoop::apply(effect::Accept& effect) {
+  parts_.front_door->on_effect(effect, door_output_);
+}
+
+void CoordinatorLoop::apply(effect::Refuse& effect) { parts_.front_door->on_effect(effect); }
+
+void CoordinatorLoop::apply(effect::Tokens& effect) {
+  parts_.front_door->on_effect(std::move(effect));
+}
+
+void CoordinatorLoop::apply(effect::PromptLogprobs& effect) {
+  parts_.front_door->on_effect(std::move(effect));
+}
+
+void CoordinatorLoop::apply(effect::ProbeValues& effect) {
+  parts_.front_door->on_effect(std::move(effect));
+}
+
+void CoordinatorLoop::apply(effect::Finish& effect) {
+  parts_.front_door->on_effect(std::move(effect));
 }
 
 void CoordinatorLoop::answer_status() {

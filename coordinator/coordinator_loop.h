@@ -56,7 +56,15 @@ class CoordinatorLoop final : private ZmqDoors::Handler {
   // Hands events to the Engine and its effects on, until nothing more follows.
   void pump();
   void collect();
-  void apply(Effect& effect);
+  // One per kind of effect: a new kind does not compile without its own.
+  void apply(effect::SendPlan& effect);
+  void apply(effect::Append& effect);
+  void apply(effect::Accept& effect);
+  void apply(effect::Refuse& effect);
+  void apply(effect::Tokens& effect);
+  void apply(effect::PromptLogprobs& effect);
+  void apply(effect::ProbeValues& effect);
+  void apply(effect::Finish& effect);
   void answer_status();
   door::StatusReply status() const;
   void begin_drain();

@@ -1,7 +1,6 @@
 #include "coordinator/doors/worker_set.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <tuple>
 
@@ -13,10 +12,6 @@ namespace {
 
 constexpr int32_t kMaxRanks = 1024;  // of a group
 constexpr TimeUs kMaxTickGapUs = 4 * WorkerSet::check_interval_us();
-constexpr TimeUs kWaitingGraceUs = 1'500'000;  // three heartbeats, of those that others hold up
-
-// To a tenth.
-double seconds(TimeUs us) { return std::floor(static_cast<double>(us) * 1e-5) / 10; }
 
 }  // namespace
 
@@ -329,24 +324,18 @@ void WorkerSet::on_effect(const effect::SendPlan& effect, TimeUs now_us, WorkerO
   }
 }
 
-void WorkerSet::on_effect(const effect::FenceGroup& effect, TimeUs now_us, WorkerOutput& output) {
-  Group& group = groups_[static_cast<size_t>(effect.group)];
-  if (group.state == State::kAbsent || effect.epoch != group.epoch) return;
-  Turn turn{now_us, output};
-  lose(turn, group, -1, status_from_wire("TRI-GRP-050", effect.cause));
-}
-
 void WorkerSet::tick(TimeUs now_us, WorkerOutput& output) {
   Turn turn{now_us, output};
   const TimeUs gap = last_tick_us_ == 0 ? 0 : now_us - last_tick_us_;
   last_tick_us_ = now_us;
   if (gap > kMaxTickGapUs) forgive(gap);
   for (Group& group : groups_) {
-    if (group.state == State::kGathering || group.state == State::kStarting) {
-      check_loading(turn, group);
-    } else if (group.state == State::kReady) {
-      check_running(turn, group);
-    }
+    if (group.state == State::kAbsent) continue;
+    const GroupHealth health = health_of(group);
+    const std::optional<Hang> hang = group.state == State::kReady
+                                         ? find_running_hang(health, now_us, options_.hang_us)
+                                         : find_loading_hang(health, now_us, options_.load_hang_us);
+    if (hang) lose(turn, group, hang->rank, hang->cause);
   }
 }
 
@@ -362,60 +351,18 @@ void WorkerSet::forgive(TimeUs gap_us) {
   }
 }
 
-void WorkerSet::check_loading(Turn& turn, Group& group) {
+// The facts of a group that hang detection judges.
+GroupHealth WorkerSet::health_of(const Group& group) {
+  GroupHealth health;
+  health.gathering = group.state == State::kGathering;
+  health.expected_ranks = group.tp * group.pp;
+  health.gathering_since_us = group.since_us;
   for (const auto& [index, rank] : group.ranks) {
-    const bool waits = rank.phase == Phase::kWaitStart && group.state == State::kGathering;
-    const TimeUs since = waits || rank.started ? rank.heard_us : rank.progress_us;
-    if (turn.now_us - since <= options_.load_hang_us) continue;
-    lose(turn,
-         group,
-         index,
-         timed_out("TRI-GRP-047",
-                   "no progress for {:g} s while loading, allowed is {:g} s",
-                   seconds(turn.now_us - since),
-                   seconds(options_.load_hang_us)));
-    return;
+    health.ranks.push_back({index, rank.phase, rank.started, rank.heard_us, rank.progress_us});
   }
-  const int32_t expected = group.tp * group.pp;
-  const int32_t present = static_cast<int32_t>(group.ranks.size());
-  if (present == expected || turn.now_us - group.since_us <= options_.load_hang_us) return;
-  lose(turn,
-       group,
-       -1,
-       timed_out("TRI-GRP-051",
-                 "{} of {} ranks came within {:g} s; see the output of mpirun for the others",
-                 present,
-                 expected,
-                 seconds(options_.load_hang_us)));
-}
-
-// Everybody stands still behind the one that hangs. To blame is a rank that says nothing at all,
-// else one that does not wait for another; those that wait only when nobody else can be found in
-// time.
-void WorkerSet::check_running(Turn& turn, Group& group) {
-  int32_t hanging = -1;
-  TimeUs longest = 0;
-  int most_blame = 0;
-  for (const auto& [index, rank] : group.ranks) {
-    const TimeUs silent = turn.now_us - rank.heard_us;  // its control thread, whatever the load
-    const TimeUs planned_us = group.plans.empty() ? turn.now_us : group.plans.front().sent_us;
-    const TimeUs still = std::max(silent, turn.now_us - std::max(rank.progress_us, planned_us));
-    const int blame = silent > options_.hang_us ? 3 : waits_for_others(rank.phase) ? 1 : 2;
-    const TimeUs allowed = options_.hang_us + (blame == 1 ? kWaitingGraceUs : 0);
-    if (still <= allowed || blame <= most_blame) continue;
-    most_blame = blame;
-    hanging = index;
-    longest = still;
-  }
-  if (hanging < 0) return;
-  lose(turn,
-       group,
-       hanging,
-       timed_out("TRI-GRP-048",
-                 "no progress for {:g} s with {} plans in flight, allowed is {:g} s",
-                 seconds(longest),
-                 group.plans.size(),
-                 seconds(options_.hang_us)));
+  health.plans_in_flight = group.plans.size();
+  if (!group.plans.empty()) health.oldest_plan_us = group.plans.front().sent_us;
+  return health;
 }
 
 int32_t WorkerSet::num_ready() const {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "coordinator/doors/group_health.h"
 #include "coordinator/doors/peer.h"
 #include "coordinator/engine/events.h"
 #include "proto/client_messages.h"
@@ -84,7 +85,6 @@ class WorkerSet {
   void on_frame(PeerId peer, std::string_view frame, TimeUs now_us, WorkerOutput& output);
   void on_gone(PeerId peer, TimeUs now_us, WorkerOutput& output);
   void on_effect(const effect::SendPlan& effect, TimeUs now_us, WorkerOutput& output);
-  void on_effect(const effect::FenceGroup& effect, TimeUs now_us, WorkerOutput& output);
 
   // Looks for hangs; call at least every check_interval_us.
   void tick(TimeUs now_us, WorkerOutput& output);
@@ -160,8 +160,7 @@ class WorkerSet {
   void lose(Turn& turn, Group& group, int32_t rank, const Status& cause, bool memory = false);
   void fence(PeerId peer, uint64_t epoch, const std::string& cause, bool drained = false);
   void forgive(TimeUs gap_us);
-  void check_loading(Turn& turn, Group& group);
-  void check_running(Turn& turn, Group& group);
+  static GroupHealth health_of(const Group& group);
 
   const WorkerSetOptions options_;
   PeerSender* const sender_;

@@ -83,7 +83,6 @@ class Engine::State {
   void end_too_long();
   void take_back(Sequence& sequence);
   void queue_again(Sequence& sequence);
-  void give_slot(Group& group, Sequence& sequence, SlotId slot);
   void release(Group& group, Sequence& sequence);
   void release_if_unnamed(Group& group, Sequence& sequence);
   void publish_full_pages(Group& group, Sequence& sequence);

@@ -195,11 +195,6 @@ struct SendPlan {
   GroupId group = 0;
   StepPlan plan;
 };
-struct FenceGroup {
-  GroupId group = 0;
-  uint64_t epoch = 0;
-  std::string cause;
-};
 // To the journal: one record a step or a promise; what follows it waits for Durable(sequence).
 struct Append {
   uint64_t sequence = 0;
@@ -214,7 +209,6 @@ using Effect = std::variant<effect::Accept,
                             effect::ProbeValues,
                             effect::Finish,
                             effect::SendPlan,
-                            effect::FenceGroup,
                             effect::Append>;
 
 }  // namespace trireme

@@ -34,7 +34,7 @@ void SimulatedCluster::lose_group(GroupId group) {
   const uint64_t epoch = found->second.shape.epoch;
   for (const std::string& text : found->second.fake->problems()) problems_.push_back(text);
   groups_.erase(found);
-  deliver(event::GroupLost{group, epoch, unavailable("TRI-GRP-050", "killed by the test")});
+  deliver(event::GroupLost{group, epoch, unavailable("TRI-GRP-041", "killed by the test")});
 }
 
 int SimulatedCluster::submit(SubmitRequest submit) {

@@ -91,7 +91,6 @@ class SimulatedCluster {
   void handle(effect::ProbeValues& effect);
   void handle(effect::Finish& effect);
   void handle(effect::SendPlan& effect);
-  void handle(effect::FenceGroup&) {}
   void handle(effect::Append& effect);
   SimulatedRequest* find(ConnectionId connection, uint64_t tag);
   void note(uint64_t value);
