@@ -239,10 +239,43 @@ void read(RangeCheck& check, const v1::ProbeValues& from, door::ProbeValues& to)
   to.values.assign(from.values().begin(), from.values().end());
 }
 
+static v1::FinishReason to_wire(door::FinishReason reason) {
+  switch (reason) {
+    case door::FinishReason::kStop:
+      return v1::STOP;
+    case door::FinishReason::kLength:
+      return v1::LENGTH;
+    case door::FinishReason::kCancelled:
+      return v1::CANCELLED;
+    case door::FinishReason::kFailed:
+      break;
+  }
+  return v1::FAILED;
+}
+
+static door::FinishReason read_reason(RangeCheck& check, v1::FinishReason reason) {
+  switch (reason) {
+    case v1::STOP:
+      return door::FinishReason::kStop;
+    case v1::LENGTH:
+      return door::FinishReason::kLength;
+    case v1::CANCELLED:
+      return door::FinishReason::kCancelled;
+    case v1::FAILED:
+      return door::FinishReason::kFailed;
+    case v1::FINISH_REASON_NONE:
+      check.fail("reason", "is missing");
+      break;
+    default:
+      check.unknown(reason, v1::FinishReason_MAX, "reason", 1);
+  }
+  return door::FinishReason::kFailed;
+}
+
 void write(const door::Finished& from, v1::Finished& to) {
   to.set_tag(from.tag);
   to.set_choice(static_cast<uint32_t>(from.choice));
-  to.set_reason(static_cast<v1::FinishReason>(from.reason));
+  to.set_reason(to_wire(from.reason));
   to.set_stop_string(from.stop_string);
   if (from.stop_token_id) to.set_stop_token_id(static_cast<uint32_t>(*from.stop_token_id));
   to.set_text(from.text);
@@ -261,9 +294,7 @@ void write(const door::Finished& from, v1::Finished& to) {
 void read(RangeCheck& check, const v1::Finished& from, door::Finished& to) {
   to.tag = from.tag();
   to.choice = to_int32(check, from.choice(), "choice");
-  check.number(static_cast<int>(from.reason()), v1::FinishReason_MAX, "reason", 1);
-  if (from.reason() == v1::FINISH_REASON_NONE) check.fail("reason", "is missing");
-  if (check.ok()) to.reason = static_cast<door::FinishReason>(from.reason());
+  to.reason = read_reason(check, from.reason());
   to.stop_string = from.stop_string();
   if (from.has_stop_token_id()) {
     to.stop_token_id = to_int32(check, from.stop_token_id(), "stop_token_id");

@@ -23,6 +23,58 @@ std::optional<int32_t> optional_int32(RangeCheck& check,
   return to_int32(check, value, field);
 }
 
+v1::RequestKind to_wire(door::Kind kind) {
+  switch (kind) {
+    case door::Kind::kGenerate:
+      return v1::GENERATE;
+    case door::Kind::kScore:
+      return v1::SCORE;
+    case door::Kind::kProbe:
+      break;
+  }
+  return v1::PROBE;
+}
+
+door::Kind read_kind(RangeCheck& check, v1::RequestKind kind) {
+  switch (kind) {
+    case v1::GENERATE:
+      return door::Kind::kGenerate;
+    case v1::SCORE:
+      return door::Kind::kScore;
+    case v1::PROBE:
+      return door::Kind::kProbe;
+    default:
+      check.unknown(kind, v1::RequestKind_MAX, "kind");
+      return door::Kind::kGenerate;
+  }
+}
+
+v1::OnDisconnect to_wire(door::OnDisconnect choice) {
+  switch (choice) {
+    case door::OnDisconnect::kDefault:
+      return v1::ON_DISCONNECT_DEFAULT;
+    case door::OnDisconnect::kCancel:
+      return v1::ON_DISCONNECT_CANCEL;
+    case door::OnDisconnect::kContinue:
+      break;
+  }
+  return v1::ON_DISCONNECT_CONTINUE;
+}
+
+door::OnDisconnect read_on_disconnect(RangeCheck& check, v1::OnDisconnect choice) {
+  switch (choice) {
+    case v1::ON_DISCONNECT_DEFAULT:
+      return door::OnDisconnect::kDefault;
+    case v1::ON_DISCONNECT_CANCEL:
+      return door::OnDisconnect::kCancel;
+    case v1::ON_DISCONNECT_CONTINUE:
+      return door::OnDisconnect::kContinue;
+    default:
+      check.unknown(choice, v1::OnDisconnect_MAX, "on_disconnect");
+      return door::OnDisconnect::kDefault;
+  }
+}
+
 void write(const door::Sampling& from, v1::Sampling& to) {
   if (from.temperature) to.set_temperature(*from.temperature);
   if (from.top_k) to.set_top_k(static_cast<uint32_t>(*from.top_k));
@@ -134,10 +186,10 @@ void write(const door::Submit& from, v1::Submit& to) {
   write_prompt(from, to);
   if (!from.add_special_tokens) to.set_add_special_tokens(false);
   write(from.sampling, *to.mutable_sampling());
-  to.set_kind(static_cast<v1::RequestKind>(from.kind));
+  to.set_kind(to_wire(from.kind));
   to.set_idempotency_key(from.idempotency_key);
   to.set_traceparent(from.traceparent);
-  to.set_on_disconnect(static_cast<v1::OnDisconnect>(from.on_disconnect));
+  to.set_on_disconnect(to_wire(from.on_disconnect));
   to.set_deadline_ms(static_cast<uint64_t>(from.deadline_ms));
   to.set_credit_bytes(static_cast<uint64_t>(from.credit_bytes));
   wire::put_member(from.probes, &door::ProbePoint::position, to.mutable_probe_positions());
@@ -151,14 +203,12 @@ void read(RangeCheck& check, const v1::Submit& from, door::Submit& to) {
   read_prompt(check, from, to);
   to.add_special_tokens = !from.has_add_special_tokens() || from.add_special_tokens();
   read(check, from.sampling(), to.sampling);
-  check.number(static_cast<int>(from.kind()), v1::RequestKind_MAX, "kind");
-  if (check.ok()) to.kind = static_cast<door::Kind>(from.kind());
+  to.kind = read_kind(check, from.kind());
   check.number(from.idempotency_key().size(), 256, "idempotency_key (its bytes)");
   to.idempotency_key = from.idempotency_key();
   check.number(from.traceparent().size(), 256, "traceparent (its bytes)");
   to.traceparent = from.traceparent();
-  check.number(static_cast<int>(from.on_disconnect()), v1::OnDisconnect_MAX, "on_disconnect");
-  if (check.ok()) to.on_disconnect = static_cast<door::OnDisconnect>(from.on_disconnect());
+  to.on_disconnect = read_on_disconnect(check, from.on_disconnect());
   constexpr int64_t kMaxDeadlineMs = int64_t{1000} * 3600 * 24 * 365;
   check.number(from.deadline_ms(), kMaxDeadlineMs, "deadline_ms");
   to.deadline_ms = static_cast<int64_t>(from.deadline_ms());

@@ -60,6 +60,56 @@ void read(RangeCheck& check, const v1::RankHello& message, RankHello& hello) {
   wire::take(check, message.row_buckets(), hello.row_buckets, "row_buckets");
 }
 
+v1::Phase to_wire(Phase phase) {
+  switch (phase) {
+    case Phase::kStarting:
+      return v1::STARTING;
+    case Phase::kLoading:
+      return v1::LOADING;
+    case Phase::kWarming:
+      return v1::WARMING;
+    case Phase::kWaitStart:
+      return v1::WAIT_START;
+    case Phase::kIdle:
+      return v1::IDLE;
+    case Phase::kCompute:
+      return v1::COMPUTE;
+    case Phase::kWaitStage:
+      return v1::WAIT_STAGE;
+    case Phase::kWaitIds:
+      return v1::WAIT_IDS;
+    case Phase::kWaitTensor:
+      break;
+  }
+  return v1::WAIT_TENSOR;
+}
+
+Phase read_phase(RangeCheck& check, v1::Phase phase) {
+  switch (phase) {
+    case v1::STARTING:
+      return Phase::kStarting;
+    case v1::LOADING:
+      return Phase::kLoading;
+    case v1::WARMING:
+      return Phase::kWarming;
+    case v1::WAIT_START:
+      return Phase::kWaitStart;
+    case v1::IDLE:
+      return Phase::kIdle;
+    case v1::COMPUTE:
+      return Phase::kCompute;
+    case v1::WAIT_STAGE:
+      return Phase::kWaitStage;
+    case v1::WAIT_IDS:
+      return Phase::kWaitIds;
+    case v1::WAIT_TENSOR:
+      return Phase::kWaitTensor;
+    default:
+      check.unknown(phase, v1::Phase_MAX, "phase");
+      return Phase::kStarting;
+  }
+}
+
 void read(RangeCheck& check, const v1::Heartbeat& message, Heartbeat& heartbeat) {
   heartbeat.epochs = read_epochs(message);
   heartbeat.group = to_int32(check, message.group(), "group");
@@ -69,8 +119,7 @@ void read(RangeCheck& check, const v1::Heartbeat& message, Heartbeat& heartbeat)
   heartbeat.host = text(check, message.host(), kMaxNameBytes, "host (its bytes)");
   heartbeat.pid = to_int64(check, message.pid(), "pid");
   heartbeat.progress = message.progress();
-  check.number(static_cast<int>(message.phase()), kNumPhases - 1, "phase");
-  if (check.ok()) heartbeat.phase = static_cast<Phase>(message.phase());
+  heartbeat.phase = read_phase(check, message.phase());
   heartbeat.step = to_int64(check, message.step(), "step");
   heartbeat.load_bytes = to_int64(check, message.load_bytes(), "load_bytes");
   heartbeat.load_total_bytes = to_int64(check, message.load_total_bytes(), "load_total_bytes");
@@ -233,7 +282,7 @@ void StepCodec::encode(const Heartbeat& heartbeat, std::string& frame) {
   message.set_host(heartbeat.host);
   message.set_pid(static_cast<uint64_t>(heartbeat.pid));
   message.set_progress(heartbeat.progress);
-  message.set_phase(static_cast<v1::Phase>(heartbeat.phase));
+  message.set_phase(to_wire(heartbeat.phase));
   message.set_step(heartbeat.step);
   message.set_load_bytes(static_cast<uint64_t>(heartbeat.load_bytes));
   message.set_load_total_bytes(static_cast<uint64_t>(heartbeat.load_total_bytes));

@@ -74,7 +74,6 @@ enum class Phase : uint8_t {
   kWaitIds,
   kWaitTensor,
 };
-constexpr int kNumPhases = 9;
 // The rank cannot progress before another rank or the coordinator has: it is not the one that
 // hangs.
 constexpr bool waits_for_others(Phase phase) {

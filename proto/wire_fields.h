@@ -72,6 +72,10 @@ class RangeCheck {
     const bool below = value < T{} && static_cast<int64_t>(value) < low;
     if (above || below) fail(field, format_text("is {}, allowed is {} to {}", value, low, high));
   }
+  // The wire's value of an enum has no counterpart here.
+  void unknown(int value, int high, const char* field, int low = 0) {
+    fail(field, format_text("is {}, allowed is {} to {}", value, low, high));
+  }
   void same_length(int64_t a, int64_t b, const char* field) {
     if (a != b) fail(field, format_text("has {} entries beside {} in its parallel list", b, a));
   }

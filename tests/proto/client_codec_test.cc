@@ -200,5 +200,35 @@ TEST(ClientCodec, HostileFieldsAreRefused) {
   EXPECT_EQ(refusal(frame), "TRI-NET-006");
 }
 
+TEST(ClientCodec, EveryKindDisconnectChoiceAndFinishReasonArrivesAsItWasSent) {
+  ClientCodec codec;
+  std::string frame;
+  door::Submit submit = some_submit();
+  for (const auto kind : {door::Kind::kGenerate, door::Kind::kScore, door::Kind::kProbe}) {
+    for (const auto choice : {door::OnDisconnect::kDefault,
+                              door::OnDisconnect::kCancel,
+                              door::OnDisconnect::kContinue}) {
+      submit.kind = kind;
+      submit.on_disconnect = choice;
+      codec.encode(submit, frame);
+      const auto message = codec.decode_from_client(frame);
+      ASSERT_TRUE(message.ok()) << message.status();
+      EXPECT_EQ(std::get<door::Submit>(*message).kind, kind);
+      EXPECT_EQ(std::get<door::Submit>(*message).on_disconnect, choice);
+    }
+  }
+  door::Finished finished;
+  for (const auto reason : {door::FinishReason::kStop,
+                            door::FinishReason::kLength,
+                            door::FinishReason::kCancelled,
+                            door::FinishReason::kFailed}) {
+    finished.reason = reason;
+    codec.encode(finished, frame);
+    const auto message = codec.decode_to_client(frame);
+    ASSERT_TRUE(message.ok()) << message.status();
+    EXPECT_EQ(std::get<door::Finished>(*message).reason, reason);
+  }
+}
+
 }  // namespace
 }  // namespace trireme

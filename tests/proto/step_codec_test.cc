@@ -308,5 +308,23 @@ TEST(StepCodec, CountsThatDisagreeAndNegativeValuesAreRefused) {
   EXPECT_TRUE(decode_up(frame).ok());
 }
 
+TEST(StepCodec, EveryPhaseArrivesAsItWasSentAndAnUnknownOneIsRefused) {
+  StepCodec codec;
+  std::string frame;
+  Heartbeat beat;
+  for (int value = 0; value <= static_cast<int>(Phase::kWaitTensor); ++value) {
+    beat.phase = static_cast<Phase>(value);
+    codec.encode(beat, frame);
+    RankMessage message;
+    ASSERT_TRUE(codec.decode(frame, message).ok());
+    EXPECT_EQ(std::get<Heartbeat>(message).phase, beat.phase);
+  }
+  const size_t at = frame.find("\x40\x08");  // field 8 (phase), varint 8
+  ASSERT_NE(at, std::string::npos);
+  frame[at + 1] = 9;
+  RankMessage message;
+  EXPECT_EQ(error_id(codec.decode(frame, message)), "TRI-NET-006");
+}
+
 }  // namespace
 }  // namespace trireme
