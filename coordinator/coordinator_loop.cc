@@ -102,7 +102,6 @@ void CoordinatorLoop::begin_drain() {
   draining_since_us_ = now_us_;
   parts_.lines->say("draining");
   parts_.front_door->drain();
-  events_.push_back(event::Drain{});
 }
 
 bool CoordinatorLoop::is_drained() const {

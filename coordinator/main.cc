@@ -73,7 +73,6 @@ EngineOptions engine_options(const CoordinatorOptions& options,
   engine.eos_ids = source.eos_ids;
   engine.tokenizer = tokenizer;
   engine.prefix_caching = options.prefix_caching;
-  engine.allow_probes = options.allow_probes;
   engine.max_slots = options.max_slots;
   engine.max_batched_tokens = static_cast<int32_t>(options.max_batched_tokens);
   engine.max_waiting_requests = options.max_waiting_requests;

@@ -55,6 +55,29 @@ GenerationParams merge(const door::Sampling& sampling, const SamplingParams& def
   return params;
 }
 
+RequestKind kind_of(door::Kind kind) {
+  switch (kind) {
+    case door::Kind::kGenerate:
+      return RequestKind::kGenerate;
+    case door::Kind::kScore:
+      return RequestKind::kScore;
+    case door::Kind::kProbe:
+      break;
+  }
+  return RequestKind::kProbe;
+}
+
+OnDisconnect choice_of(door::OnDisconnect choice) {
+  switch (choice) {
+    case door::OnDisconnect::kContinue:
+      return OnDisconnect::kContinue;
+    case door::OnDisconnect::kDefault:
+    case door::OnDisconnect::kCancel:
+      break;
+  }
+  return OnDisconnect::kCancel;
+}
+
 Status check_probes(const door::Submit& submit, const AdmissionRules& rules) {
   if (submit.kind != door::Kind::kProbe) {
     if (submit.probes.empty()) return ok_status();
@@ -70,14 +93,11 @@ Status check_probes(const door::Submit& submit, const AdmissionRules& rules) {
                    kMaxProbes);
   }
   for (const door::ProbePoint& probe : submit.probes) {
-    if (probe.layer <= rules.num_layers && probe.position < rules.max_model_len) continue;
+    if (probe.layer >= -1 && probe.layer <= rules.num_layers) continue;
     return invalid("TRI-REQ-092",
-                   "a probe asks for layer {} at position {}, allowed are layers -1 to {} and "
-                   "positions 0 to {}",
+                   "a probe asks for layer {}, allowed is -1 (logits) to {}",
                    probe.layer,
-                   probe.position,
-                   rules.num_layers,
-                   rules.max_model_len - 1);
+                   rules.num_layers);
   }
   return ok_status();
 }
@@ -91,12 +111,10 @@ StatusOr<SubmitRequest> admit(door::Submit& submit, const AdmissionRules& rules)
   request.client_tag = submit.tag;
   request.idempotency_key = std::move(submit.idempotency_key);
   request.traceparent = std::move(submit.traceparent);
-  request.kind = static_cast<RequestKind>(submit.kind);
+  request.kind = kind_of(submit.kind);
   request.params = merge(submit.sampling, rules.sampling_defaults);
   RETURN_IF_ERROR(validate(request.params, rules.vocabulary_size));
-  request.on_disconnect = submit.on_disconnect == door::OnDisconnect::kContinue
-                              ? OnDisconnect::kContinue
-                              : OnDisconnect::kCancel;
+  request.on_disconnect = choice_of(submit.on_disconnect);
   request.credit_bytes = submit.credit_bytes > 0 ? submit.credit_bytes : kDefaultCreditBytes;
   for (const door::ProbePoint& probe : submit.probes) {
     request.probes.push_back({0, probe.position, probe.layer});
@@ -111,13 +129,14 @@ StatusOr<SubmitRequest> admit(door::Submit& submit, const AdmissionRules& rules)
 Status check_prompt(const SubmitRequest& request, const AdmissionRules& rules) {
   const int64_t length = static_cast<int64_t>(request.prompt.size());
   if (length == 0) return invalid("TRI-REQ-088", "the prompt has no tokens, at least 1 is needed");
-  if (length >= rules.max_model_len) {
+  const int32_t answer = request.kind == RequestKind::kGenerate ? 1 : 0;  // shortest
+  if (length + answer > rules.max_model_len) {
     return invalid("TRI-REQ-089",
-                   "the prompt has {} tokens, at most {} fit with one token of answer "
-                   "(max-model-len is {}); shorten it",
+                   "the prompt has {} tokens, at most {} fit (max-model-len is {}{}); shorten it",
                    length,
-                   rules.max_model_len - 1,
-                   rules.max_model_len);
+                   rules.max_model_len - answer,
+                   rules.max_model_len,
+                   answer > 0 ? ", one token of it for the answer" : "");
   }
   for (const TokenId id : request.prompt) {
     if (id < 0 || id >= rules.vocabulary_size) {
@@ -127,15 +146,12 @@ Status check_prompt(const SubmitRequest& request, const AdmissionRules& rules) {
                      rules.vocabulary_size - 1);
     }
   }
-  const int64_t end = length + request.params.max_tokens;
   for (const ProbeRequest& probe : request.probes) {
-    if (probe.position < end) continue;
-    return invalid(
-        "TRI-REQ-092",
-        "a probe asks for position {} of a prompt of {} tokens and an answer of at most {}",
-        probe.position,
-        length,
-        request.params.max_tokens);
+    if (probe.position >= 0 && probe.position < length) continue;
+    return invalid("TRI-REQ-092",
+                   "a probe asks for position {}, the prompt has positions 0 to {}",
+                   probe.position,
+                   length - 1);
   }
   return ok_status();
 }

@@ -24,7 +24,6 @@ struct EngineOptions {
   std::vector<TokenId> eos_ids;
   const Tokenizer* tokenizer = nullptr;  // null: ids only, text is empty
   bool prefix_caching = true;
-  bool allow_probes = false;
   int32_t max_slots = 256;
   int32_t max_batched_tokens = 0;  // of a step; 0: as many as the group takes
   int32_t max_waiting_requests = 4096;

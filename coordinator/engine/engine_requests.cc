@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/check.h"
 #include "coordinator/engine/engine_state.h"
 #include "coordinator/engine/page_keys.h"
 #include "model/tokenizer/tokenizer.h"
@@ -29,12 +30,6 @@ int64_t kept_bytes_of(const Request& request) {
 
 Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const {
   constexpr int64_t kRetryMs = 1000;
-  if (draining_) {
-    *retry_after_ms = 5 * kRetryMs;
-    return unavailable(
-        "TRI-REQ-031",
-        "the cluster is draining and takes no new requests; retry later or elsewhere");
-  }
   const int64_t sequences = static_cast<int64_t>(waiting_.size()) + submit.params.num_choices;
   if (sequences > options_.max_waiting_requests ||
       waiting_bytes_ + bytes_of(submit) > options_.max_waiting_bytes) {
@@ -47,21 +42,6 @@ Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_aft
         waiting_bytes_,
         options_.max_waiting_bytes,
         kRetryMs);
-  }
-  if (submit.prompt.empty()) {
-    return invalid("TRI-REQ-032", "the prompt has no tokens; send at least one");
-  }
-  if (!submit.probes.empty() && !options_.allow_probes) {
-    return invalid("TRI-REQ-033",
-                   "probes are not allowed here; start the cluster with --allow-probes");
-  }
-  for (const ProbeRequest& probe : submit.probes) {
-    if (probe.position < 0 || probe.position >= static_cast<int64_t>(submit.prompt.size())) {
-      return invalid("TRI-REQ-034",
-                     "a probe asks for position {}, the prompt has {} tokens",
-                     probe.position,
-                     submit.prompt.size());
-    }
   }
   int32_t longest = 0;
   for (const auto& [id, group] : groups_) {
@@ -98,6 +78,7 @@ void Engine::State::handle(event::Submitted& event) {
 }
 
 Request* Engine::State::accept(SubmitRequest& submit) {
+  CHECK(!submit.prompt.empty());  // admission's promise
   auto owned = std::make_unique<Request>();
   Request& request = *owned;
   request.id = {random_(), random_()};
@@ -281,8 +262,6 @@ void Engine::State::handle(event::Tick&) {
                           (now_us_ - found->second->submitted_us) / 1000));
   }
 }
-
-void Engine::State::handle(event::Drain&) { draining_ = true; }
 
 void Engine::State::end_request(Request& request, FinishReason reason, const Status& error) {
   for (const auto& sequence : request.sequences) {

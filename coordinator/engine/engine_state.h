@@ -59,7 +59,6 @@ class Engine::State {
   void handle(event::Resumed& event);
   void handle(event::Credited& event);
   void handle(event::Tick&);
-  void handle(event::Drain&);
   void handle(event::Durable& event);
   Status may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const;
   bool repeat_known(const SubmitRequest& submit);
@@ -147,7 +146,6 @@ class Engine::State {
   int64_t waiting_bytes_ = 0;
   uint64_t next_arrival_ = 1;
   std::map<GroupId, Group> groups_;
-  bool draining_ = false;
 
   uint64_t sequence_ = 0;  // of the journal
   std::vector<Effect> promises_;

@@ -34,7 +34,8 @@ std::string to_string(const RequestId& id);  // 32 hexadecimal digits
 enum class OnDisconnect : uint8_t { kCancel, kContinue };
 enum class RequestKind : uint8_t { kGenerate, kScore, kProbe };
 
-// A prompt that passed the door: tokenised, its parameters validated.
+// A request that admission let in (doors/admission.h): at least one token, all in the vocabulary;
+// parameters validated; probes at positions of the prompt. The Engine does not check these again.
 struct SubmitRequest {
   ConnectionId connection = 0;
   uint64_t client_tag = 0;  // the client's own number of this request on its connection
@@ -113,9 +114,8 @@ struct ProbeArrived {
 };
 struct Durable {
   uint64_t sequence = 0;
-};                // the journal holds everything up to here
-struct Tick {};   // time passed: deadlines
-struct Drain {};  // accept nothing new, finish what runs
+};               // the journal holds everything up to here
+struct Tick {};  // time passed: deadlines
 }  // namespace event
 
 using Event = std::variant<event::Submitted,
@@ -128,8 +128,7 @@ using Event = std::variant<event::Submitted,
                            event::StepDone,
                            event::ProbeArrived,
                            event::Durable,
-                           event::Tick,
-                           event::Drain>;
+                           event::Tick>;
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError };
 

@@ -270,21 +270,32 @@ TEST(Engine, PromptLogprobsComeForEveryTokenButTheFirst) {
   EXPECT_EQ(cluster.request(number).answers[0].ids.size(), 2u);
 }
 
-TEST(Engine, ProbesAreAnsweredOnlyWhereTheyAreAllowed) {
-  EngineOptions options = options_of();
-  for (const bool allowed : {true, false}) {
-    options.allow_probes = allowed;
-    SimulatedCluster cluster(options, 1);
-    cluster.add_group(shape_of());
-    SubmitRequest submit = prompt_of(100, 1);
-    submit.kind = RequestKind::kProbe;
-    submit.probes = {{0, 0, -1}, {0, 70, 2}, {0, 99, -1}};
-    const int number = cluster.submit(submit);
-    cluster.run();
-    EXPECT_EQ(cluster.request(number).probes.size(), allowed ? 3u : 0u);
-    EXPECT_EQ(error_id(cluster.request(number).refusal), allowed ? "" : "TRI-REQ-033");
-    EXPECT_TRUE(cluster.request(number).is_over());
-  }
+TEST(Engine, EveryProbeIsAnswered) {
+  SimulatedCluster cluster(options_of(), 1);
+  cluster.add_group(shape_of());
+  SubmitRequest submit = prompt_of(100, 1);
+  submit.kind = RequestKind::kProbe;
+  submit.probes = {{0, 0, -1}, {0, 70, 2}, {0, 99, -1}};
+  const int number = cluster.submit(submit);
+  cluster.run();
+  EXPECT_EQ(cluster.request(number).probes.size(), 3u);
+  EXPECT_TRUE(cluster.request(number).is_over());
+}
+
+// Nothing is appended to the prompt of a score.
+TEST(Engine, AScoreMayBeAsLongAsTheModel) {
+  SimulatedCluster cluster(options_of(), 1);
+  cluster.add_group(shape_of());
+  SubmitRequest submit = prompt_of(200, 1);
+  submit.kind = RequestKind::kScore;
+  const int fits = cluster.submit(submit);
+  submit.prompt.push_back(1);
+  const int too_long = cluster.submit(submit);
+  cluster.run();
+  EXPECT_EQ(cluster.request(fits).prompt_logprobs, 199);
+  EXPECT_TRUE(cluster.request(fits).is_over());
+  EXPECT_EQ(error_id(cluster.request(too_long).refusal), "TRI-REQ-035");
+  EXPECT_TRUE(cluster.problems().empty()) << cluster.problems().front();
 }
 
 TEST(Engine, RefusesAPromptThatFillsTheModelAndCutsALongAnswer) {
@@ -410,17 +421,6 @@ TEST(Engine, ResumeSaysThatAnswersAreNotKept) {
   std::vector<Effect> effects;
   engine.on(event::Resumed{1, 2, {3, 4}, 5, {0}, 100}, 1, effects);
   EXPECT_EQ(error_id(std::get<effect::Refuse>(effects.at(0)).status), "TRI-REQ-037");
-}
-
-TEST(Engine, ADrainRefusesTheNewAndFinishesTheOld) {
-  SimulatedCluster cluster(options_of(), 1);
-  cluster.add_group(shape_of());
-  const int old = cluster.submit(prompt_of(9, 20));
-  cluster.feed(event::Drain{});
-  const int late = cluster.submit(prompt_of(9, 20));
-  cluster.run();
-  EXPECT_EQ(cluster.request(old).answers[0].ids.size(), 20u);
-  EXPECT_EQ(error_id(cluster.request(late).refusal), "TRI-REQ-031");
 }
 
 TEST(Engine, WhatIsPromisedWaitsForTheJournal) {

@@ -54,7 +54,6 @@ class Run {
     options.vocabulary_size = kVocabulary;
     options.eos_ids = {kEos};
     options.prefix_caching = pick(0, 2) > 0;
-    options.allow_probes = true;
     options.max_slots = pick(1, 8);
     options.max_batched_tokens = pick(4, 64);
     options.random_seed = random_();
