@@ -1,4 +1,4 @@
-// CHECK for promises of ours: a failure is our bug and stops the process (design: errors).
+// CHECK for promises of ours: a failure is our bug and stops the process.
 // Never used on anything that a client, a file or a peer sent; those get a Status.
 #pragma once
 

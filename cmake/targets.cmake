@@ -94,9 +94,9 @@ function(trireme_test_group path label ranks)
   endforeach()
 endfunction()
 
-# trireme_test(folder/name_test LINK target... [RANKS n] [LABEL label] [TIMEOUT s]
+# trireme_test(FOLDER/NAME_test LINK target... [RANKS n] [LABEL label] [TIMEOUT s]
 #              [NEEDS program...] [VARIANT name ENVIRONMENT NAME=value...])
-# builds tests/folder/name_test.cc into one GTest program and one ctest entry. With RANKS it runs
+# builds tests/FOLDER/NAME_test.cc into one GTest program and one ctest entry. With RANKS it runs
 # under mpirun. LABEL is `unit` unless said; `cluster` entries start processes and run one at a
 # time; `long` entries run in tools/test_long.sh only. A VARIANT is another entry of a program that
 # is there already.

@@ -379,8 +379,8 @@ class Backend {
                              int64_t vocabulary,
                              const SamplingRow* rows) = 0;
 
-  // The best of each row: greedy, or by the Gumbel draw of design 3.2. Rows that need their whole
-  // row are not for this op.
+  // The best of each row: greedy, or by the Gumbel draw of docs/numerics.md. Rows that need their
+  // whole row are not for this op.
   virtual void draw_shard(Queue& queue,
                           Workspace& workspace,
                           Tensor logits,

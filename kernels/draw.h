@@ -1,6 +1,5 @@
 // The arithmetic of a draw, shared by every backend so that its bits belong to no library: the
-// noise of (seed, choice, token index, id) and one natural logarithm (design: the draw;
-// docs/numerics.md).
+// noise of (seed, choice, token index, id) and one natural logarithm (docs/numerics.md).
 #pragma once
 
 #include <bit>

@@ -16,7 +16,7 @@ enum class WeightLayout : uint8_t {
 };
 
 // A matmul weight W [n, k]: y = x W^T.
-// `leaf_ends`: where K is cut into leaves (design 3.2): leaf i covers columns
+// `leaf_ends`: where K is cut into leaves (docs/numerics.md): leaf i covers columns
 // [leaf_ends[i-1], leaf_ends[i]) of this rank's part. Leaves are summed apart and added by a
 // balanced binary tree; their number is a power of two. Empty: one leaf, all of K.
 struct WeightSpec {

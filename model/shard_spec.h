@@ -11,7 +11,7 @@
 
 namespace trireme {
 
-constexpr int kLeaves = 8;  // a row-split K is summed in this many leaves (design 3.2)
+constexpr int kLeaves = 8;  // a row-split K is summed in this many leaves (docs/numerics.md)
 
 struct IndexRange {
   int64_t begin = 0;

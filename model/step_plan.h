@@ -1,4 +1,4 @@
-// One step: what the coordinator tells a group to compute, and what comes back (design 3.6).
+// One step: what the coordinator tells a group to compute, and what comes back.
 // Counts in a plan are upper bounds; the result settles them. Lists are flat and deltas only, so
 // that the bytes of a step grow with the requests in it and never with their contexts.
 #pragma once

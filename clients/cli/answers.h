@@ -66,7 +66,7 @@ class AnswerBook {
   std::map<uint64_t, Answer> answers_;
 };
 
-// The contract's line of `choice`: id, index, prompt_tokens, token_ids, text, ....
+// One JSON line of `choice`: id, index, prompt_tokens, token_ids, text, ....
 nlohmann::ordered_json answer_json(const Answer& answer, int choice);
 
 // "stop", "length", "cancelled" or "error".

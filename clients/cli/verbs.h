@@ -1,4 +1,4 @@
-// The table of verbs: `trireme VERB [flags]`. One file a verb, clients/cli/verb_<name>.cc.
+// The table of verbs: `trireme VERB [flags]`. One file a verb, clients/cli/verb_NAME.cc.
 #pragma once
 
 #include <optional>

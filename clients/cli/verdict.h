@@ -63,7 +63,7 @@ SequenceVerdict judge(const ReferenceSequence& reference,
                       const std::vector<TokenId>& greedy,
                       DType compute);
 
-// The contract's object without the cut.
+// The object that `verify --json` prints, without tp and pp.
 nlohmann::ordered_json verdict_json(const std::vector<SequenceVerdict>& verdicts);
 
 // "position 12, token id 7: expected 1.5, got 1.75", for a person; "" if it passed.

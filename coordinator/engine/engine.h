@@ -2,10 +2,10 @@
 // A pure state machine: no clock, thread, socket or file inside; the same events at the same times
 // give the same effects. Called by the coordinator's loop thread.
 //
-// Order of a step (design, "One token through the house"): commit counts, end-of-sequence and stop
-// ids first, cut and send the next plan, then run the detokenizers. What promises something to a
-// client (Accept, Tokens, Finish) is held until the journal has said Durable for the record before
-// it.
+// Order of a step (docs/architecture.md, "The engine's step"): commit counts, end-of-sequence and
+// stop ids first, cut and send the next plan, then run the detokenizers. What promises something to
+// a client (Accept, Tokens, Finish) is held until the journal has said Durable for the record
+// before it.
 #pragma once
 
 #include <memory>

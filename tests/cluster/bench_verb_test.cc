@@ -1,4 +1,4 @@
-// bench step, serve and report from end to end, with the contract's fields.
+// bench step, serve and report from end to end, with every field of their JSON.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Runs plans, one after another, on this rank: slots, pages, the stage's layers, and on the last
 // stage the draws. The same code on every rank; what differs is what the rank holds.
-// Order: closed, opened, grants, copies, tokens (design 3.6). Stage 0 waits for drawn ids as the
-// plan says. A step is enqueued and answered when the device has posted its results: on the CPU
+// Order: closed, opened, grants, copies, tokens (docs/formats.md). Stage 0 waits for drawn ids as
+// the plan says. A step is enqueued and answered when the device has posted its results: on the CPU
 // that is before execute() returns, elsewhere poll() finds it. After warm-up a step without
 // logprobs, scores and probes allocates nothing.
 // Used by the step loop's thread. An error means that this rank must leave its group.

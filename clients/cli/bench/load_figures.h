@@ -41,7 +41,7 @@ struct LoadFigures {
   std::optional<double> goodput_requests_per_second;
 
   double output_tokens_per_second() const;
-  nlohmann::ordered_json to_json() const;  // the contract's fields but concurrency and rate
+  nlohmann::ordered_json to_json() const;  // without concurrency and rate
 };
 
 LoadFigures figures_of(const std::vector<Answer>& answers,
