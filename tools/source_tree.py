@@ -4,7 +4,7 @@ import os
 import re
 from functools import cached_property
 
-from cpp_scan import Scan, split_comments
+from cpp_scan import Comment, Scan, split_comments
 
 FOLDERS = ("base", "model", "kernels", "proto", "worker", "coordinator", "launch", "clients")
 ROOMS = FOLDERS + ("tests", "benchmarks", "tools", "cmake", "docs", ".ci")
@@ -47,6 +47,20 @@ class SourceFile:
     @property
     def comments(self):
         return self._parts[1]
+
+    @cached_property
+    def all_comments(self):
+        """The comments of any kind of file, by line; of a document every line."""
+        if self.is_cpp or self.path.endswith(".proto"):
+            return self.comments
+        found = []
+        for number, line in enumerate(self.lines, 1):
+            match = re.search(r"(?:^|\s)#(?!!)(.*)", line)
+            if self.path.endswith(".md"):
+                found.append(Comment(number, line))
+            elif match:
+                found.append(Comment(number, match.group(1)))
+        return found
 
     @cached_property
     def scan(self):

@@ -11,10 +11,11 @@ import os
 import sys
 
 import floor_rules
+import text_rules
 import tidy_rules
 from source_tree import SourceTree
 
-RULES = floor_rules.RULES + tidy_rules.RULES
+RULES = floor_rules.RULES + tidy_rules.RULES + text_rules.RULES
 
 
 def check(tree, rules=RULES):

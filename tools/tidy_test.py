@@ -5,12 +5,21 @@ import os
 import tempfile
 import unittest
 
+import text_rules
 import tidy
 from cpp_scan import Scan, split_comments
 from source_tree import SourceTree
 
 LISTED = "trireme_library(a SOURCES a.cc)\n"
 UNFINISHED = "TO" + "DO"
+RULES = tidy.RULES + text_rules.PENDING_RULES
+
+
+def folder_page(*rows):
+    return "| folder | holds | may include |\n|---|---|---|\n" + "".join(
+        f"| `{folder}/` | things | {words} |\n" for folder, words in rows
+    )
+
 
 
 def long_function(lines, above=""):
@@ -251,6 +260,75 @@ CASES = {
         [{"docs/a.md": "see /ro" + "ot/x\n"}, {"launch/a.sh": "cp ../sha" + "red/x .\n"}],
         [{"docs/a.md": "see build/work/x and $PWD/work/\n"}],
     ),
+    "stale_paths": (
+        [
+            {"base/a.h": "// See docs/none.md.\n"},
+            {"docs/a.md": "the sums of `base/none.{h,cc}`\n"},
+            {"docs/a.md": "in models/none/README.md\n"},
+            {"tools/a.sh": "# as tests/none/ does\n"},
+            {"base/CMakeLists.txt": "f(a)  # see ba" + "se/none.cc\n"},
+            {"proto/a.proto": "// kept by proto/none.h\n"},
+        ],
+        [
+            {"base/a.h": "// See base/a.h, base/a and `base/`.\n"},
+            {"base/a.h": "", "base/a.cc": "", "docs/a.md": "base/a.{h,cc}, base/*.h, base/a*\n"},
+            {"docs/a.md": "docs/FILE.md, tests/FOLDER/NAME_test.cc, build/base/x, a/base/x\n"},
+            {"proto/a.h": "// Of proto/steps.pb.h.\n"},
+            {"base/a.cc": 'auto x = "base/none.h";\n'},
+            {"base/a.cc": "// https://example.com/docs/none.html\n"},
+        ],
+    ),
+    "outside_references": (
+        [
+            {"base/a.h": "// Order: closed, opened (des" + "ign 3.6).\n"},
+            {"base/a.h": "// A rule of the CPU (des" + "ign: leaves).\n"},
+            {"base/a.h": "// One line of the con" + "tract's object.\n"},
+            {"docs/a.md": "as hou" + "se.md says\n"},
+            {"tools/a.py": "# docs/architecture.md and the sty" + "le\n"},
+        ],
+        [
+            {"base/a.h": "// Implements the contract in base/b.h by design; an op's contract.\n"},
+            {"docs/a.md": "Death tests need the style `threadsafe`; the design is simple.\n"},
+        ],
+    ),
+    "folder_table": (
+        [
+            {"base/a.h": ""},
+            {"base/a.h": "", "docs/architecture.md": folder_page(("docs", ""))},
+            {
+                "base/a.h": "",
+                "docs/architecture.md": folder_page(("base", "model"), ("docs", "")),
+            },
+            {
+                "base/a/a.h": "",
+                "docs/architecture.md": folder_page(("base", ""), ("docs", "")),
+            },
+            {"docs/architecture.md": folder_page(("docs", ""), ("base", ""))},
+        ],
+        [
+            {
+                "model/a/a.h": "",
+                "model/include/a/a.h": "",
+                "tools/deep/a.py": "",
+                "docs/architecture.md": folder_page(
+                    ("model", "base"), ("model/a", ""), ("docs", ""), ("tools", "")
+                ),
+            },
+        ],
+    ),
+    "comment_openings": (
+        [
+            {"base/a.h": "// What a step needs.\n"},
+            {"base/a.h": "// Purpose.\n//\n// Whoever waits is not named.\n"},
+            {"base/a.cc": "int x = 3;  // Who sits here\n"},
+            {"tools/a.sh": "x=3\n# Whatever is left.\n"},
+        ],
+        [
+            {"base/a.h": "// The buffers that a step needs, and\n// what it leaves.\n"},
+            {"base/a.h": "// Whole rows only.\n"},
+            {"docs/a.md": "What works\n"},
+        ],
+    ),
 }
 
 
@@ -266,16 +344,16 @@ def errors_of(files, rule):
 
 class EveryRule(unittest.TestCase):
     def test_has_cases(self):
-        self.assertEqual({rule.__name__ for rule in tidy.RULES}, set(CASES))
+        self.assertEqual({rule.__name__ for rule in RULES}, set(CASES))
 
     def test_goes_red_on_each_violation(self):
-        for rule in tidy.RULES:
+        for rule in RULES:
             for files in CASES[rule.__name__][0]:
                 with self.subTest(rule=rule.__name__, files=files):
                     self.assertNotEqual(errors_of(files, rule), [])
 
     def test_stays_green_on_its_neighbours(self):
-        for rule in tidy.RULES:
+        for rule in RULES:
             for files in CASES[rule.__name__][1]:
                 with self.subTest(rule=rule.__name__, files=files):
                     self.assertEqual(errors_of(files, rule), [])
