@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "model/tokenizer/limits.h"
+#include "model/tokenizer/pipeline.h"
 
 namespace trireme {
 namespace {
@@ -76,30 +76,12 @@ class Decoder::Reader {
  public:
   explicit Reader(Decoder& out) : out_(out) {}
 
-  Status read(JsonValue value, const std::string& where, int depth) {
-    ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::read(value, where));
-    ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
-    if (depth > kMaxSequenceDepth || ++num_steps_ > kMaxSteps) {
-      return invalid("TRI-TOK-012",
-                     "{} has more than {} levels or {} steps",
-                     where,
-                     kMaxSequenceDepth,
-                     kMaxSteps);
-    }
-    if (type == "Sequence") {
-      ASSIGN_OR_RETURN(const JsonValue list, fields.at("decoders"));
-      if (!list.is(JsonValue::Kind::kArray)) {
-        return invalid("TRI-TOK-003", "tokenizer field {}.decoders must be an array", where);
-      }
-      if (out_.kind_ == Kind::kJoinBySpace) out_.kind_ = Kind::kPieces;
-      return list.each([&](JsonValue item) { return read(item, where, depth + 1); });
-    }
+  Status read(const JsonFields& fields, const std::string& type) {
     if (type == "ByteLevel") {
       RETURN_IF_ERROR(enter(kAlone, type));
       out_.kind_ = Kind::kByteLevel;
       return ok_status();
     }
-    out_.kind_ = Kind::kPieces;
     if (type == "Replace") return read_replace(fields);
     if (type == "Metaspace") return read_metaspace(fields);
     if (type == "Strip") return read_strip(fields);
@@ -192,12 +174,17 @@ class Decoder::Reader {
 
   Decoder& out_;
   Phase phase_ = kStart;
-  size_t num_steps_ = 0;
 };
 
 StatusOr<Decoder> Decoder::read(JsonValue value) {
   Decoder decoder;
-  RETURN_IF_ERROR(Reader(decoder).read(value, "decoder", 0));
+  decoder.kind_ = Kind::kPieces;  // unless its only step is ByteLevel
+  Reader reader(decoder);
+  RETURN_IF_ERROR(each_step(value,
+                            {"decoder", "decoders", "TRI-TOK-012"},
+                            [&](const JsonFields& fields, const std::string& type) {
+                              return reader.read(fields, type);
+                            }));
   return decoder;
 }
 

@@ -71,6 +71,12 @@ StatusOr<int64_t> JsonFields::integer(std::string_view name) const {
   return number;
 }
 
+StatusOr<JsonValue> JsonFields::array(std::string_view name) const {
+  ASSIGN_OR_RETURN(const JsonValue value, at(name));
+  if (!value.is(JsonValue::Kind::kArray)) return wrong(name, "an array");
+  return value;
+}
+
 Status JsonFields::wrong(std::string_view name, std::string_view wanted) const {
   return invalid("TRI-TOK-003", "tokenizer field {}.{} must be {}", where_, name, wanted);
 }

@@ -26,6 +26,7 @@ class JsonFields {
   StatusOr<bool> boolean(std::string_view name) const;
   StatusOr<bool> boolean_or(std::string_view name, bool fallback) const;
   StatusOr<int64_t> integer(std::string_view name) const;
+  StatusOr<JsonValue> array(std::string_view name) const;
 
   const std::string& where() const { return where_; }
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "model/tokenizer/limits.h"
+#include "model/tokenizer/pipeline.h"
 #include "model/tokenizer/unicode.h"
 
 namespace trireme {
@@ -118,26 +119,9 @@ StatusOr<std::string> short_string(const JsonFields& fields, std::string_view na
   return text;
 }
 
-Status read_step(JsonValue value,
-                 const std::string& where,
-                 int depth,
+Status read_step(const JsonFields& fields,
+                 const std::string& type,
                  std::vector<NormalizerStep>& steps) {
-  ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::read(value, where));
-  ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
-  if (depth > kMaxSequenceDepth || steps.size() >= kMaxSteps) {
-    return invalid("TRI-TOK-008",
-                   "{} has more than {} levels or {} steps",
-                   where,
-                   kMaxSequenceDepth,
-                   kMaxSteps);
-  }
-  if (type == "Sequence") {
-    ASSIGN_OR_RETURN(const JsonValue list, fields.at("normalizers"));
-    if (!list.is(JsonValue::Kind::kArray)) {
-      return invalid("TRI-TOK-003", "tokenizer field {}.normalizers must be an array", where);
-    }
-    return list.each([&](JsonValue item) { return read_step(item, where, depth + 1, steps); });
-  }
   if (type == "NFC") return steps.emplace_back(UnicodeForm::kNfc), ok_status();
   if (type == "NFD") return steps.emplace_back(UnicodeForm::kNfd), ok_status();
   if (type == "NFKC") return steps.emplace_back(UnicodeForm::kNfkc), ok_status();
@@ -156,7 +140,7 @@ Status read_step(JsonValue value,
   }
   if (type == "Replace") {
     ASSIGN_OR_RETURN(const JsonValue field, fields.at("pattern"));
-    ASSIGN_OR_RETURN(Pattern pattern, Pattern::read(field, where + ".pattern"));
+    ASSIGN_OR_RETURN(Pattern pattern, Pattern::read(field, fields.where() + ".pattern"));
     ASSIGN_OR_RETURN(std::string content, short_string(fields, "content"));
     return steps.emplace_back(ReplaceMatches{std::move(pattern), std::move(content)}), ok_status();
   }
@@ -170,7 +154,11 @@ Status read_step(JsonValue value,
 
 StatusOr<Normalizer> Normalizer::read(JsonValue value) {
   Normalizer normalizer;
-  RETURN_IF_ERROR(read_step(value, "normalizer", 0, normalizer.steps_));
+  RETURN_IF_ERROR(each_step(value,
+                            {"normalizer", "normalizers", "TRI-TOK-008"},
+                            [&](const JsonFields& fields, const std::string& type) {
+                              return read_step(fields, type, normalizer.steps_);
+                            }));
   return normalizer;
 }
 

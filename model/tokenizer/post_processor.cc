@@ -1,6 +1,6 @@
 #include "model/tokenizer/post_processor.h"
 
-#include "model/tokenizer/limits.h"
+#include "model/tokenizer/pipeline.h"
 
 namespace trireme {
 namespace {
@@ -12,23 +12,10 @@ class Reader {
  public:
   Reader(const Vocabulary& vocabulary, PostProcessor& out) : vocabulary_(vocabulary), out_(out) {}
 
-  Status read(JsonValue value, const std::string& where, int depth) {
-    ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::read(value, where));
-    ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
-    if (depth > kMaxSequenceDepth || ++num_steps_ > kMaxSteps) {
-      return invalid("TRI-TOK-011",
-                     "{} has more than {} levels or {} steps",
-                     where,
-                     kMaxSequenceDepth,
-                     kMaxSteps);
-    }
+  Status read(const JsonFields& fields, const std::string& type) {
     if (type == "ByteLevel") return ok_status();  // changes offsets only
     if (type == "TemplateProcessing") return read_template(fields);
     if (type == "BertProcessing" || type == "RobertaProcessing") return read_bert(fields);
-    if (type == "Sequence") {
-      ASSIGN_OR_RETURN(const JsonValue list, array_at(fields, "processors"));
-      return list.each([&](JsonValue item) { return read(item, where, depth + 1); });
-    }
     return invalid("TRI-TOK-011",
                    "post-processor \"{}\" is not supported; supported are TemplateProcessing, "
                    "ByteLevel, BertProcessing, RobertaProcessing, Sequence",
@@ -36,12 +23,6 @@ class Reader {
   }
 
  private:
-  static StatusOr<JsonValue> array_at(const JsonFields& fields, std::string_view name) {
-    ASSIGN_OR_RETURN(const JsonValue value, fields.at(name));
-    if (value.is(JsonValue::Kind::kArray)) return value;
-    return invalid("TRI-TOK-003", "tokenizer field {}.{} must be an array", fields.where(), name);
-  }
-
   Status append_id(JsonValue value, std::vector<TokenId>& ids) {
     int64_t id = -1;
     if (!value.is(JsonValue::Kind::kNumber) || !value.integer(id) || id < 0 || id > INT32_MAX ||
@@ -67,7 +48,7 @@ class Reader {
   // {"single": [{"SpecialToken": {"id": NAME}} | {"Sequence": {"id": "A"}} ...],
   //  "special_tokens": {NAME: {"ids": [...]}}}
   Status read_template(const JsonFields& fields) {
-    ASSIGN_OR_RETURN(const JsonValue single, array_at(fields, "single"));
+    ASSIGN_OR_RETURN(const JsonValue single, fields.array("single"));
     std::vector<TokenId> before;
     std::vector<TokenId> after;
     bool has_sequence = false;
@@ -111,7 +92,7 @@ class Reader {
     ASSIGN_OR_RETURN(const JsonValue entry, tokens.at(name));
     ASSIGN_OR_RETURN(const JsonFields token,
                      JsonFields::read(entry, fields.where() + ".special_tokens." + name));
-    ASSIGN_OR_RETURN(const JsonValue list, array_at(token, "ids"));
+    ASSIGN_OR_RETURN(const JsonValue list, token.array("ids"));
     return list.each([&](JsonValue id) { return append_id(id, ids); });
   }
 
@@ -126,7 +107,7 @@ class Reader {
   }
 
   Status read_pair(const JsonFields& fields, std::string_view name, std::vector<TokenId>& ids) {
-    ASSIGN_OR_RETURN(const JsonValue pair, array_at(fields, name));
+    ASSIGN_OR_RETURN(const JsonValue pair, fields.array(name));
     int index = 0;
     RETURN_IF_ERROR(pair.each(
         [&](JsonValue item) { return index++ == 1 ? append_id(item, ids) : ok_status(); }));
@@ -137,7 +118,6 @@ class Reader {
 
   const Vocabulary& vocabulary_;
   PostProcessor& out_;
-  size_t num_steps_ = 0;
   size_t num_ids_ = 0;
 };
 
@@ -145,7 +125,12 @@ class Reader {
 
 StatusOr<PostProcessor> PostProcessor::read(JsonValue value, const Vocabulary& vocabulary) {
   PostProcessor result;
-  RETURN_IF_ERROR(Reader(vocabulary, result).read(value, "post_processor", 0));
+  Reader reader(vocabulary, result);
+  RETURN_IF_ERROR(each_step(value,
+                            {"post_processor", "processors", "TRI-TOK-011"},
+                            [&](const JsonFields& fields, const std::string& type) {
+                              return reader.read(fields, type);
+                            }));
   return result;
 }
 

@@ -1,6 +1,7 @@
 #include "model/tokenizer/pre_tokenizer.h"
 
 #include "model/tokenizer/limits.h"
+#include "model/tokenizer/pipeline.h"
 #include "model/tokenizer/split.h"
 
 namespace trireme {
@@ -208,23 +209,7 @@ Status read_punctuation(const JsonFields& fields, Steps& steps) {
   return ok_status();
 }
 
-Status read_step(JsonValue value, const std::string& where, int depth, Steps& steps) {
-  ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::read(value, where));
-  ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
-  if (depth > kMaxSequenceDepth || steps.size() >= kMaxSteps) {
-    return invalid("TRI-TOK-009",
-                   "{} has more than {} levels or {} steps",
-                   where,
-                   kMaxSequenceDepth,
-                   kMaxSteps);
-  }
-  if (type == "Sequence") {
-    ASSIGN_OR_RETURN(const JsonValue list, fields.at("pretokenizers"));
-    if (!list.is(JsonValue::Kind::kArray)) {
-      return invalid("TRI-TOK-003", "tokenizer field {}.pretokenizers must be an array", where);
-    }
-    return list.each([&](JsonValue item) { return read_step(item, where, depth + 1, steps); });
-  }
+Status read_step(const JsonFields& fields, const std::string& type, Steps& steps) {
   if (type == "ByteLevel") return read_byte_level(fields, steps);
   if (type == "Split") return read_split(fields, steps);
   if (type == "Metaspace") return read_metaspace(fields, steps);
@@ -253,7 +238,11 @@ Status read_step(JsonValue value, const std::string& where, int depth, Steps& st
 
 StatusOr<PreTokenizer> PreTokenizer::read(JsonValue value) {
   PreTokenizer result;
-  RETURN_IF_ERROR(read_step(value, "pre_tokenizer", 0, result.steps_));
+  RETURN_IF_ERROR(each_step(value,
+                            {"pre_tokenizer", "pretokenizers", "TRI-TOK-009"},
+                            [&](const JsonFields& fields, const std::string& type) {
+                              return read_step(fields, type, result.steps_);
+                            }));
   if (!result.steps_.empty() && std::holds_alternative<MapBytes>(result.steps_.back())) {
     result.steps_.pop_back();
     result.words_are_bytes_ = true;

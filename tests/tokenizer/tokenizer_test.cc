@@ -113,12 +113,19 @@ TEST(Tokenizer, RefusesAMissingFileAndWhatIsNoJson) {
   EXPECT_EQ(error_id(Tokenizer::parse("{}").status()), "TRI-TOK-003");
 }
 
-TEST(Tokenizer, RefusesNestingWithoutEnd) {
-  json nested = {{"type", "Sequence"}, {"normalizers", json::array()}};
-  for (int depth = 0; depth < 20; ++depth) {
-    nested = {{"type", "Sequence"}, {"normalizers", json::array({nested})}};
+TEST(Tokenizer, RefusesNestingWithoutEndInEveryPipeline) {
+  const std::tuple<const char*, const char*, const char*> pipelines[] = {
+      {"/normalizer", "normalizers", "TRI-TOK-008"},
+      {"/pre_tokenizer", "pretokenizers", "TRI-TOK-009"},
+      {"/post_processor", "processors", "TRI-TOK-011"},
+      {"/decoder", "decoders", "TRI-TOK-012"}};
+  for (const auto& [field, list, id] : pipelines) {
+    json nested = {{"type", "Sequence"}, {list, json::array()}};
+    for (int depth = 0; depth < 20; ++depth) {
+      nested = {{"type", "Sequence"}, {list, json::array({nested})}};
+    }
+    expect_refused(field, nested, id);
   }
-  expect_refused("/normalizer", nested, "TRI-TOK-008");
 }
 
 TEST(Tokenizer, EncodesALongWordInLittleTime) {
