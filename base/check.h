@@ -1,5 +1,5 @@
-// CHECK for promises of ours: a failure is our bug and stops the process.
-// Never used on anything that a client, a file or a peer sent; those get a Status.
+// CHECK states an invariant of this program: a failure is a bug here and aborts the process. Input
+// from a client, a file or a peer is never checked this way; it gets a Status. Any thread.
 #pragma once
 
 namespace trireme {
@@ -18,7 +18,7 @@ namespace trireme {
       ::trireme::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)
 
-// CHECK with a C string that says which value broke the promise.
+// CHECK with a C string that names the value which broke the invariant.
 #define CHECK_THAT(condition, detail)                                  \
   do {                                                                 \
     if (!(condition)) [[unlikely]]                                     \

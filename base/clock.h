@@ -1,4 +1,5 @@
-// Time as a dependency, so that logic can run under a clock of the test's.
+// The clock as a dependency: code that reads time takes a Clock, and its tests pass a FakeClock.
+// One clock belongs to one thread.
 #pragma once
 
 #include <chrono>
@@ -23,7 +24,7 @@ class SteadyClock final : public Clock {
   }
 };
 
-// Stands still until told otherwise.
+// Advances only when the test says so.
 class FakeClock final : public Clock {
  public:
   TimeUs now_us() override { return now_us_; }

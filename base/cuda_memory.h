@@ -1,24 +1,27 @@
-// How the CUDA backend lays out its memory, as far as others need it to count bytes: the kernels
-// use these numbers, and the planner predicts with them. Functions may be called from device code.
+// Sizes of the memory layout of the CUDA backend. The kernels allocate by these numbers, and
+// model/device_plan.cc predicts the memory of a rank with the same ones. Constants and pure
+// functions, callable from device code.
 #pragma once
 
 #include <cstdint>
 
 namespace trireme {
 
-constexpr int32_t kCudaPageTokens = 64;          // of a page of KV cache
-constexpr int32_t kCudaRowAlignment = 8;         // elements of an activation's row: 16 bytes
-constexpr int64_t kCudaColumnPad = 64;           // of a packed weight's rows, in elements
-constexpr int64_t kCudaRowPad = 128;             // of a packed weight, in rows
-constexpr int64_t kCudaScratchBytes = 32 << 20;  // of a lane; sums of chunks should stay in L2
-constexpr int64_t kCudaReduceBytes = 1 << 20;    // of the largest piece of a sum over ranks
-constexpr int64_t kCudaExchangeBytes = 1 << 18;  // of a piece of an all_to_all between two ranks
-constexpr int64_t kCudaPeerWordBytes = 5 << 10;  // of a communicator: flags, turns, messages
-// Planned for what a device loses to its context, modules, graphs and libraries; a rank measures it
-// when all of them are there, and takes its pages then. No GPU has shown the number yet.
+constexpr int32_t kCudaPageTokens = 64;   // tokens per page of KV cache
+constexpr int32_t kCudaRowAlignment = 8;  // elements of an activation row: 16 bytes
+constexpr int64_t kCudaColumnPad = 64;    // columns of a packed weight, in elements
+constexpr int64_t kCudaRowPad = 128;      // rows of a packed weight
+constexpr int64_t kCudaScratchBytes = 32
+                                      << 20;   // per lane; partial sums of chunks should stay in L2
+constexpr int64_t kCudaReduceBytes = 1 << 20;  // largest piece of an all-reduce over ranks
+constexpr int64_t kCudaExchangeBytes = 1 << 18;  // piece of an all_to_all between two ranks
+constexpr int64_t kCudaPeerWordBytes = 5 << 10;  // per communicator: flags, turns, messages
+// Estimate of the device memory used by context, modules, graphs and libraries, for plans made
+// before launch. A rank measures it after all of them are loaded and sizes its pages by that. The
+// estimate is not yet measured on a GPU.
 constexpr int64_t kCudaModuleBytes = int64_t{448} << 20;
-// Left free when pages are taken: what the driver needs for its own, and what NCCL takes when a
-// connection first sends.
+// Left free when a rank allocates its pages: for the driver, and for the buffers that NCCL
+// allocates when a connection first sends.
 constexpr int64_t kCudaReserveBytes = int64_t{64} << 20;
 
 // A plan of attention (kernels/cuda/attention_plan.h): a header, counters of arrivals of split
@@ -32,8 +35,8 @@ constexpr int64_t cuda_attention_plan_bytes(int64_t max_segments) {
          max_segments * (kCudaSegmentShareBytes + kNumKernels * 4);
 }
 
-// Elements of a stored row of K or V: those of the attention kernels' instance which takes this
-// head_dim, or 0 if none does.
+// Elements per stored row of K or V: head_dim rounded up to the next instance of the attention
+// kernels, or 0 above the largest one.
 constexpr int32_t cuda_stored_dim(int32_t head_dim) {
   return head_dim <= 64    ? 64
          : head_dim <= 80  ? 80

@@ -1,4 +1,5 @@
-// Element types and their conversions, to nearest even; NaN stays NaN.
+// Element types and their conversions: round to nearest even, NaN stays NaN. Pure functions, any
+// thread.
 #pragma once
 
 #include <bit>
@@ -76,8 +77,9 @@ constexpr fp16_t float_to_fp16(float value) {
   const uint32_t sign = (bits >> 16) & 0x8000;
   const uint32_t magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return static_cast<fp16_t>(sign | 0x7e00);
-  if (magnitude >= 0x477ff000) return static_cast<fp16_t>(sign | 0x7c00);  // from 65520 on
-  if (magnitude < 0x38800000) {  // subnormal: next to 0.5 an fp32 counts in steps of 2^-24
+  if (magnitude >= 0x477ff000)
+    return static_cast<fp16_t>(sign | 0x7c00);  // 65520 and above round to infinity
+  if (magnitude < 0x38800000) {  // subnormal: the ulp of an fp32 in [0.5, 1) is 2^-24
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     return static_cast<fp16_t>(sign | (std::bit_cast<uint32_t>(shifted) - 0x3f000000));
   }

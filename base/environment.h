@@ -1,5 +1,5 @@
-// Environment variables. Any thread, as long as none sets one. The only file of the project that
-// calls getenv().
+// Environment variables. Any thread, as long as none calls setenv(). Only environment.cc calls
+// getenv().
 #pragma once
 
 #include <optional>

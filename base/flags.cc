@@ -221,7 +221,7 @@ void FlagSet::set(Flag& flag, const std::string& text, Origin origin) {
   flag.origin = origin;
 }
 
-// Reads the argument at `at` and its value; returns where the next one stands.
+// Reads the argument at `at` and its value; returns the index of the next argument.
 size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
                               size_t at,
                               std::vector<std::string>& rest) {

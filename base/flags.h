@@ -1,6 +1,6 @@
-// The configuration of a program: every flag has an environment twin TRIREME_<FLAG> and a key in
-// the file of --config; a flag beats the environment, which beats the file, which beats the
-// default. Read once in main.
+// The configuration of a program. Every flag can also be set by the environment variable
+// TRIREME_<FLAG> and by a key of the TOML file of --config. Precedence: flag, environment, file,
+// default. Parsed once in main, before other threads start; const afterwards.
 //
 //   FlagSet flags("run", "answers prompts");
 //   flags.add("max-tokens", &options.max_tokens, "longest answer", "Sampling");
@@ -32,7 +32,7 @@ class FlagSet {
            std::string* target,
            const std::string& help,
            const std::string& group = "");
-  // A switch that is empty unless it is given; also as "--name true" and "--name false".
+  // A switch that stays empty unless it is given; "--name true" and "--name false" also work.
   void add(const std::string& name,
            std::optional<bool>* target,
            const std::string& help,
@@ -73,7 +73,7 @@ class FlagSet {
                 std::vector<int64_t>* values,
                 const std::string& help,
                 const std::string& group = "");
-  // A flag of any other shape: `read` turns the text into the target.
+  // A flag of any other type: `read` parses the text.
   void add_custom(const std::string& name,
                   const std::string& help,
                   const std::string& group,
@@ -81,14 +81,14 @@ class FlagSet {
   // "-tp" as another spelling of "tensor-parallel-size".
   void alias(const std::string& dashed, const std::string& name);
 
-  // Reads arguments (without the program), environment and file. Returns what is no flag.
-  // All that is wrong is reported at once, a line each: TRI-ARGS-001 unknown flag (names the
-  // nearest), TRI-ARGS-002 value missing, TRI-ARGS-003 value does not fit, TRI-ARGS-004 the file of
-  // --config, TRI-ARGS-005 unknown key in it.
+  // Reads the arguments (without the program), the environment and the file; returns the positional
+  // arguments. All problems are reported at once, one per line: TRI-ARGS-001 unknown flag (names
+  // the nearest), TRI-ARGS-002 value missing, TRI-ARGS-003 value does not fit, TRI-ARGS-004 file of
+  // --config, TRI-ARGS-005 unknown key in that file.
   StatusOr<std::vector<std::string>> parse(const std::vector<std::string>& arguments);
 
   bool help_wanted() const { return help_wanted_; }
-  // One screen (flags of the first groups), or all of them.
+  // The help text: one screen (the first flags), or all flags.
   std::string help(bool all = false) const;
   bool help_all_wanted() const { return help_all_wanted_; }
 
@@ -100,7 +100,7 @@ class FlagSet {
     std::string help;
     std::string group;
     bool is_switch = false;
-    bool takes_word = false;  // a switch that a "true" or "false" may follow
+    bool takes_word = false;  // a switch that may be followed by "true" or "false"
     bool repeats = false;
     std::function<Status(const std::string&)> read;
     std::string default_text;

@@ -1,4 +1,5 @@
-// A C handle with an owner: Handle<sqlite3*, sqlite3_close>. Moves, never copies; null is empty.
+// Owner of a C handle: Handle<sqlite3*, sqlite3_close>. Movable, not copyable; the null value means
+// empty and is not destroyed.
 #pragma once
 
 #include <utility>

@@ -16,7 +16,7 @@ const char* skip_space(const char* at) {
   return at;
 }
 
-// Past the closing quote of the string that opens at `at`.
+// The byte after the closing quote of the string that opens at `at`.
 const char* skip_string(const char* at) {
   for (++at; *at != '"'; ++at) {
     if (*at == '\\') ++at;
@@ -65,7 +65,8 @@ int read_hex4(const char* at) {
   return unit;
 }
 
-// Appends what the escape after the backslash at `at` stands for; returns the byte past it.
+// Appends the character of the escape whose backslash is at `at`; returns the byte after the
+// escape.
 const char* append_escape(const char* at, std::string& out) {
   switch (at[1]) {
     case 'b':
@@ -202,7 +203,7 @@ std::optional<JsonValue> JsonValue::find(std::string_view name) const {
   return found;
 }
 
-// Sorts where the names stand, not the names: a hostile object has very many.
+// Sorts positions, not copies of the names: a hostile object has millions of them.
 std::optional<std::string> JsonValue::doubled_name() const {
   std::vector<const char*> names;
   names.reserve(count());

@@ -1,7 +1,7 @@
-// A JSON text checked whole once, then read in place: a value is a position in the text, nothing is
-// copied before it is asked for. It takes no memory but the text.
+// A JSON text, validated once and then read in place: a value is a position in the text, and
+// nothing is copied before the caller requests it. No memory beyond the text. Any thread.
 // Invariant: a JsonValue stands at the first byte of a value of a text that passed parse(), so
-// walking it cannot fail; only kinds and ranges are left to check.
+// walking it cannot fail; the caller checks kinds and ranges only.
 #pragma once
 
 #include <cstdint>
@@ -18,19 +18,18 @@ class JsonValue {
  public:
   enum class Kind { kNull, kBoolean, kNumber, kString, kArray, kObject };
 
-  // Checks `text`, which outlives the value (json_check.h); errors have the id `id` and name
-  // `subject`.
+  // The outermost value of `text`, which must outlive it. Errors: those of check_json().
   static StatusOr<JsonValue> parse(std::string_view text, const char* id, std::string_view subject);
 
   Kind kind() const;
   bool is(Kind kind) const { return this->kind() == kind; }
 
-  // These ask for a kind that the caller has checked.
+  // Precondition of these four: the caller has checked the kind.
   bool boolean() const;
   std::string string() const;
   void append_string(std::string& out) const;
   double number() const;
-  // False if the number is no integer of 64 bits.
+  // False if the number is not a 64-bit integer.
   bool integer(int64_t& out) const;
 
   // Calls `visit` for every element or member until it fails; keys arrive unescaped.
@@ -39,9 +38,9 @@ class JsonValue {
   size_t count() const;
   // The first member of that name.
   std::optional<JsonValue> find(std::string_view name) const;
-  // A member's name that stands twice in an object, or nothing.
+  // A name that two members of this object share, if there is one.
   std::optional<std::string> doubled_name() const;
-  // The value as it is written.
+  // The value as it is written in the text.
   std::string_view text() const;
 
  private:

@@ -19,8 +19,9 @@
 namespace trireme {
 namespace {
 
-constexpr size_t kMaxLineBytes = 4096;            // PIPE_BUF: a pipe takes it whole or not at all
-constexpr off_t kMaxFileBytes = off_t{16} << 20;  // a larger file is set aside at the next start
+constexpr size_t kMaxLineBytes = 4096;  // PIPE_BUF: a write to a pipe up to this size is atomic
+constexpr off_t kMaxFileBytes = off_t{16}
+                                << 20;  // a larger file is renamed to FILE.1 at the next start
 constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
@@ -37,7 +38,7 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   return spdlog::level::info;
 }
 
-// Writes each line with one write(2), and only where that cannot block.
+// Writes each line with one write(2), and only if that cannot block.
 class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   DescriptorSink(int fd, bool owned) : fd_(fd), owned_(owned) {}

@@ -2,9 +2,9 @@
 //
 //   2026-01-31T08:15:02.123Z info coordinator event=group_ready group=0 epoch=3 pages=4096
 //
-// Values with spaces, quotes or control characters are quoted. A line is one write of at most 4
-// KiB; where nobody takes it (a full pipe) it is dropped and counted, so that logging never blocks.
-// Safe from any thread. Allocates: not for the path of a step.
+// Values with spaces, quotes or control characters are quoted. A line is one write(2) of at most
+// 4 KiB. A line that would block (a full pipe) is dropped and counted, so that logging never
+// blocks. Any thread. It allocates, so it is not used on the path of a step.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct LogOptions {
   std::string file;  // appended to; several processes may share it. Empty: stderr
 };
 
-// Called once in main, before other threads start; until then nothing is written.
+// Called once in main, before other threads start; earlier events are not written.
 // TRI-ARGS-026: the file cannot be opened.
 Status start_log(const LogOptions& options);
 
@@ -55,20 +55,21 @@ class LogField {
 
 void log_event(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
 
-// The text of a line after the process: "event=group_lost group=0 cause=\"rank 1: ...\"".
+// The text of a line after the name of the process: "event=group_lost group=0 cause=\"rank 1:
+// ...\"".
 std::string log_text(std::string_view event, std::initializer_list<LogField> fields);
 
-// Whether a line of a process's stderr is one of its log.
+// Whether a line of stderr was written by log_event().
 bool is_log_line(std::string_view line);
 
-// At most so many events per second; used where a peer decides how often an event happens.
+// Rate limit for events that a peer can cause at will. One LogLimit belongs to one thread.
 class LogLimit {
  public:
   explicit LogLimit(int per_second) : per_second_(per_second) {}
 
-  // Whether an event at this time is written.
+  // Whether to write an event at this time.
   bool allow(TimeUs now_us);
-  // Events that were not, since the last call.
+  // The number of refused events since the last call.
   int64_t take_suppressed();
 
  private:

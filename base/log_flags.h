@@ -1,4 +1,4 @@
-// --log-level and --log-file, the same for every program that logs.
+// The flags --log-level and --log-file, shared by all programs that log. Used once in main.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace trireme {
 
 struct LogFlags {
   std::string level = "info";
-  std::string file;  // empty: stderr, or what the verb chooses
+  std::string file;  // empty: stderr, or the default of the verb
 };
 
 inline void add_log_flags(FlagSet& flags, LogFlags& values, const std::string& group) {

@@ -1,6 +1,6 @@
-// Counters, gauges and histograms of one process. Registered at start by whoever owns the number,
-// in a Registry that main owns; incremented from any thread without a lock; read by anyone.
-// Invariant: a reference that the Registry gave stays valid as long as the Registry.
+// Counters, gauges and histograms of one process. main owns the Registry; each component registers
+// its metrics at start. Any thread updates and reads them without a lock.
+// Invariant: a reference returned by the Registry stays valid for the lifetime of the Registry.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,7 @@
 
 namespace trireme {
 
-// Only grows.
+// A total that only grows.
 class Counter {
  public:
   void add(int64_t by = 1) { value_.fetch_add(by, std::memory_order_relaxed); }
@@ -24,7 +24,7 @@ class Counter {
   std::atomic<int64_t> value_ = 0;
 };
 
-// The last value told.
+// The last value that was set.
 class Gauge {
  public:
   void set(int64_t value) { value_.store(value, std::memory_order_relaxed); }
@@ -34,8 +34,8 @@ class Gauge {
   std::atomic<int64_t> value_ = 0;
 };
 
-// Counts of observations by upper bound: bucket i holds those <= bounds[i] and above the bound
-// before it; the last bucket holds the rest.
+// Counts of observations by bucket: bucket i counts values in (bounds[i - 1], bounds[i]]; the last
+// one counts those above all bounds.
 class Histogram {
  public:
   explicit Histogram(std::vector<int64_t> bounds);  // ascending
@@ -46,8 +46,8 @@ class Histogram {
   int64_t sum() const { return sum_.load(std::memory_order_relaxed); }
   const std::vector<int64_t>& bounds() const { return bounds_; }
   std::vector<int64_t> buckets() const;  // bounds + 1 counts, not cumulative
-  // The upper bound of the bucket where the fraction `share` (0..1) of all observations is
-  // reached; 0 without observations, the last bound for what lies above it.
+  // The upper bound of the bucket in which the fraction `share` (0..1) of all observations is
+  // reached. 0 without observations; the last bound for values above it.
   int64_t quantile(double share) const;
 
  private:
@@ -56,19 +56,19 @@ class Histogram {
   std::atomic<int64_t> sum_ = 0;
 };
 
-// n bounds from `first`, each twice the one before it.
+// n bounds: first, 2 x first, 4 x first, ...
 std::vector<int64_t> doubling_bounds(int64_t first, int n);
 
 class Registry {
  public:
-  // Names are `snake_case` with the unit last ("step_us"); the same name twice is our bug (CHECK).
+  // Names are `snake_case` with the unit last ("step_us"). CHECKs that a name is registered once.
   Counter& counter(const std::string& name, const std::string& help);
   Gauge& gauge(const std::string& name, const std::string& help);
   Histogram& histogram(const std::string& name,
                        const std::string& help,
                        std::vector<int64_t> bounds);
 
-  // In order of registration. `metric` points into the Registry.
+  // All metrics in order of registration; `metric` points into the Registry.
   struct Entry {
     std::string name;
     std::string help;

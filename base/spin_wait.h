@@ -1,5 +1,6 @@
-// How a rank waits: it spins for some microseconds, then sleeps between looks, so that many ranks
-// share few cores (16 ranks on two cores: 0.7 ms a step so, 2.3 to 6.9 with sched_yield).
+// Back-off of a thread that polls: it spins for 20 us, then sleeps 50 us between polls, so that
+// many ranks can share few cores (16 ranks on two cores: 0.7 ms per step this way, 2.3 to 6.9 ms
+// with sched_yield). One SpinWait per wait, used by the waiting thread.
 #pragma once
 
 #include <time.h>
@@ -13,7 +14,7 @@ class SpinWait {
   SpinWait(Clock& clock, TimeUs deadline_us)
       : clock_(clock), deadline_us_(deadline_us), start_us_(clock.now_us()) {}
 
-  // Call between two looks; false once the deadline has passed.
+  // Called between two polls; false once the deadline has passed.
   bool wait() {
     const TimeUs now_us = clock_.now_us();
     if (now_us >= deadline_us_) return false;

@@ -2,7 +2,7 @@
 
 namespace trireme {
 
-// The id is what stands before the first ": " if it looks like TRI-AREA-NNN.
+// The length of the id: the text before the first ": ", if it has the form TRI-AREA-NNN.
 static size_t id_length(std::string_view message) {
   if (!message.starts_with("TRI-")) return 0;
   const size_t colon = message.find(": ");

@@ -1,6 +1,7 @@
-// Errors of the world: a Status whose message starts with a stable id, one line, what was tried
-// and what to do: "TRI-LOAD-007: ...". Every id has a page in clients/cli/explain/error_pages.cc
-// (checked by tools/tidy.py). Broken promises of ours are CHECKs (base/check.h).
+// Errors of input and environment: a Status whose message is one line of a stable id, what failed
+// and what to do, "TRI-LOAD-007: ...". Every id has a page of `trireme explain` in
+// clients/cli/explain/error_pages_*.cc (checked by tools/tidy.py). A broken invariant of the
+// program is a CHECK instead (base/check.h). Any thread.
 #pragma once
 
 #include <string>
@@ -23,7 +24,7 @@ std::string with_id(std::string_view id, fmt::string_view format, fmt::format_ar
 
 inline Status ok_status() { return absl::OkStatus(); }
 
-// Bad usage, configuration, file or request: the caller must change something.
+// Wrong usage, configuration, file or request: the caller must change something.
 template <class... Args>
 Status invalid(std::string_view id,
                FormatString<std::type_identity_t<Args>...> format,
@@ -32,8 +33,7 @@ Status invalid(std::string_view id,
       detail::with_id(id, format.checked, fmt::make_format_args(args...)));
 }
 
-// The world did not do its part now (port in use, host silent, memory short): trying again may
-// help.
+// The environment failed (port in use, host silent, memory short): trying again may help.
 template <class... Args>
 Status unavailable(std::string_view id,
                    FormatString<std::type_identity_t<Args>...> format,
@@ -51,7 +51,7 @@ Status timed_out(std::string_view id,
       detail::with_id(id, format.checked, fmt::make_format_args(args...)));
 }
 
-// A bound is reached: queue full, no page left.
+// A limit is reached: queue full, no page left.
 template <class... Args>
 Status exhausted(std::string_view id,
                  FormatString<std::type_identity_t<Args>...> format,
@@ -66,7 +66,8 @@ std::string error_id(const Status& status);
 // The message as a std::string (the distribution's absl has a string_view of its own).
 std::string message_of(const Status& status);
 
-// The status of an id and text that came over a wire; `message` may or may not start with the id.
+// The status of an id and a message received from a peer; the message may already start with the
+// id.
 Status status_from_wire(std::string_view id, std::string_view message);
 
 }  // namespace trireme

@@ -1,5 +1,6 @@
-// A bounded queue between two threads whose places keep their memory: push and pop swap, so that
-// values with vectors inside travel without allocating.
+// A bounded FIFO between two threads. push and pop swap the value with a place of the ring, so that
+// vectors inside of values keep their capacity and nothing allocates in the steady state. Any
+// thread; one mutex guards the ring.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@ class SwapQueue {
  public:
   explicit SwapQueue(size_t capacity) : places_(capacity) {}
 
-  // False: full, `value` is untouched. Otherwise `value` holds what the place held before.
+  // False if full; `value` is then unchanged. Otherwise `value` holds an old value of unspecified
+  // content.
   bool push(T& value) {
     const std::lock_guard lock(mutex_);
     if (count_ == places_.size()) return false;
@@ -22,7 +24,7 @@ class SwapQueue {
     return true;
   }
 
-  // False: empty.
+  // False if empty; `value` is then unchanged.
   bool pop(T& value) {
     const std::lock_guard lock(mutex_);
     if (count_ == 0) return false;

@@ -1,4 +1,5 @@
-// Text for people: formatting, joining and splitting lists, sizes and times with units.
+// Text for messages: formatting with checked format strings, joining and splitting lists, sizes and
+// times with units. Pure functions, any thread.
 #pragma once
 
 #include <fmt/core.h>
@@ -10,9 +11,9 @@
 
 namespace trireme {
 
-// A format string of fmt that is checked when it is compiled: one {} per argument, and an explicit
+// A format string of fmt that is checked at compile time: one {} per argument, and an explicit
 // presentation for floating-point numbers and booleans ({:g}, {:.1f}, {:d}), whose default is
-// rarely what a message should show.
+// rarely right for a message.
 template <class... Args>
 struct FormatString {
   // NOLINTNEXTLINE(google-explicit-constructor): a literal is the only argument.
@@ -87,7 +88,8 @@ std::string format_bytes(double bytes);
 // "130 ms", "4.2 s", "3 min 20 s".
 std::string format_seconds(double seconds);
 
-// The candidate with the smallest edit distance to `word`, or "" if none is near (a third of it).
+// The candidate with the smallest edit distance to `word` (Levenshtein), or "" if all are farther
+// than a third of its length (at least 2).
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace trireme

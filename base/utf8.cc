@@ -4,8 +4,8 @@ namespace trireme {
 
 namespace {
 
-// The allowed second bytes after a lead byte (Unicode, table 3-7): overlong forms, surrogates and
-// codes past U+10FFFF end at the lead byte.
+// The second bytes that may follow a lead byte (Unicode, table 3-7). They exclude overlong forms,
+// surrogates and codes above U+10FFFF.
 bool second_fits(uint8_t lead, uint8_t second) {
   switch (lead) {
     case 0xE0:
