@@ -51,20 +51,20 @@ Cluster::Cluster(const ClusterOptions& options,
       preflight_(preflight),
       listener_(listener),
       interrupts_(interrupts),
-      supervisor_(options.shape.groups),
-      groups_(options.shape.groups) {}
+      supervisor_(options.flags.groups),
+      groups_(options.flags.groups) {}
 
 StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
                                                   const Preflight& preflight,
                                                   LaunchListener& listener,
                                                   Interrupts& interrupts) {
   if (!preflight.hosts.empty()) {
-    RETURN_IF_ERROR(check_hosts_answer(options.shape, preflight.hosts));
+    RETURN_IF_ERROR(check_hosts_answer(options.flags, preflight.hosts));
   }
   if (!preflight.backend.note.empty()) listener.note(preflight.backend.note);
   std::unique_ptr<Cluster> cluster(new Cluster(options, preflight, listener, interrupts));
   RETURN_IF_ERROR(cluster->make_state_folder());
-  cluster->log_file_ = options.shape.log.file;
+  cluster->log_file_ = options.flags.log.file;
   if (cluster->log_file_.empty() && !options.is_private) {
     cluster->log_file_ = cluster->state_ + "/trireme.log";
   }
@@ -81,7 +81,7 @@ Cluster::~Cluster() {
 
 Status Cluster::make_state_folder() {
   std::error_code error;
-  has_own_state_ = options_.is_private && options_.shape.state.empty();
+  has_own_state_ = options_.is_private && options_.flags.state.empty();
   if (has_own_state_) {
     std::string path = fs::temp_directory_path(error).string() + "/trireme-XXXXXX";
     if (error) {
@@ -96,7 +96,7 @@ Status Cluster::make_state_folder() {
     state_ = path;
     return ok_status();
   }
-  state_ = options_.shape.state;
+  state_ = options_.flags.state;
   if (state_.empty()) {
     const std::string base = environment("XDG_STATE_HOME")
                                  .value_or(environment("HOME").value_or("/tmp") + "/.local/state");
@@ -110,11 +110,11 @@ Status Cluster::make_state_folder() {
 Status Cluster::start_coordinator() {
   CoordinatorLaunch launch;
   launch.state = state_;
-  launch.host = options_.shape.host;
-  launch.port = options_.shape.port;
+  launch.host = options_.flags.host;
+  launch.port = options_.flags.port;
   launch.allow_probes = options_.allow_probes;
   launch.log_file = log_file_;
-  ASSIGN_OR_RETURN(coordinator_, Process::start(coordinator_command(options_.shape, launch)));
+  ASSIGN_OR_RETURN(coordinator_, Process::start(coordinator_command(options_.flags, launch)));
   return ok_status();
 }
 
@@ -160,13 +160,13 @@ Status Cluster::launch_due() {
 }
 
 Status Cluster::launch(int index) {
-  WorkerLaunch launch = preflight_.launch_of(options_.shape, index);
+  WorkerLaunch launch = preflight_.launch_of(options_.flags, index);
   launch.worker_endpoint = doors_.worker_endpoint;
   launch.worker_key = worker_key_;
   launch.log_file = log_file_;
   launch.vocabulary_limit = options_.limit_vocabulary ? preflight_.vocabulary_limit() : 0;
   Group group;
-  ASSIGN_OR_RETURN(group.process, Process::start(ranks_command(options_.shape, launch)));
+  ASSIGN_OR_RETURN(group.process, Process::start(ranks_command(options_.flags, launch)));
   group.launched_us = clock_.now_us();
   groups_[index] = std::move(group);
   return ok_status();
@@ -217,7 +217,7 @@ void Cluster::read_coordinator() {
   std::vector<std::string> err;
   coordinator_.read_lines(out, err);
   for (const std::string& line : err) {
-    if (options_.shape.verbose) listener_.note("coordinator | " + line);
+    if (options_.flags.verbose) listener_.note("coordinator | " + line);
     if (is_log_line(line)) continue;  // the tail is for the cause of an end
     coordinator_tail_.push_back(line);
     if (coordinator_tail_.size() > kTailLines) coordinator_tail_.erase(coordinator_tail_.begin());
@@ -228,7 +228,7 @@ void Cluster::read_coordinator() {
 }
 
 void Cluster::keep_line(Group& group, int index, const std::string& line) {
-  if (options_.shape.verbose) listener_.note(format_text("group {} | {}", index, line));
+  if (options_.flags.verbose) listener_.note(format_text("group {} | {}", index, line));
   if (is_log_line(line)) return;  // the tail is for the cause of an end
   group.tail.push_back(line);
   if (group.tail.size() > kTailLines) group.tail.pop_front();
@@ -345,9 +345,9 @@ void Cluster::on_ready(const CoordinatorEvent& event) {
                     event.pages * event.page_tokens,
                     length));
   }
-  const ClusterFlags& shape = options_.shape;
+  const ClusterFlags& flags = options_.flags;
   const int64_t asked =
-      shape.max_model_len > 0 ? shape.max_model_len : preflight_.source.config.max_positions;
+      flags.max_model_len > 0 ? flags.max_model_len : preflight_.source.config.max_positions;
   if (asked > event.max_model_len) {
     listener_.warn(format_text("{}, lowered from {}: more KV does not fit", length, asked));
   }
@@ -441,11 +441,11 @@ void Cluster::end_children(int patience_ms) {
 
 // One file out of the coordinator's and the local ranks' own.
 Status Cluster::join_traces() {
-  if (options_.shape.trace.empty()) return ok_status();
-  std::vector<std::string> parts = {options_.shape.trace + ".coordinator"};
-  for (int group = 0; group < options_.shape.groups; ++group) {
-    for (int rank = 0; rank < options_.shape.num_ranks(); ++rank) {
-      parts.push_back(format_text("{}.group{}.rank{}", options_.shape.trace, group, rank));
+  if (options_.flags.trace.empty()) return ok_status();
+  std::vector<std::string> parts = {options_.flags.trace + ".coordinator"};
+  for (int group = 0; group < options_.flags.groups; ++group) {
+    for (int rank = 0; rank < options_.flags.num_ranks(); ++rank) {
+      parts.push_back(format_text("{}.group{}.rank{}", options_.flags.trace, group, rank));
     }
   }
   std::error_code error;
@@ -455,7 +455,7 @@ Status Cluster::join_traces() {
       listener_.warn(format_text("{} was not written; the trace lacks its spans", part));
     return is_missing;
   });
-  RETURN_IF_ERROR(trireme::join_traces(parts, options_.shape.trace));
+  RETURN_IF_ERROR(trireme::join_traces(parts, options_.flags.trace));
   for (const std::string& part : parts) fs::remove(part, error);
   return ok_status();
 }

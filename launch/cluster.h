@@ -21,7 +21,7 @@
 namespace trireme {
 
 struct ClusterOptions {
-  ClusterFlags shape;
+  ClusterFlags flags;
   bool is_private = false;  // for one job; without --state it has a temporary folder
   bool allow_probes = false;
   bool limit_vocabulary = true;  // never draw ids beyond the tokenizer

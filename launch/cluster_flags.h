@@ -1,4 +1,4 @@
-// The flags that shape a cluster, the same for every verb that brings one up.
+// The flags that describe a cluster, the same for every verb that starts one.
 #pragma once
 
 #include <cstdint>
@@ -57,10 +57,10 @@ bool has_dtype(const std::string& backend, const std::string& dtype);
 
 // `is_private`: of a cluster that the verb brings up for itself; its client door takes any free
 // port.
-void add_cluster_flags(FlagSet& flags, ClusterFlags& shape, bool is_private);
+void add_cluster_flags(FlagSet& set, ClusterFlags& flags, bool is_private);
 
 // TRI-UP-001: a value that is not built yet (names those that are); TRI-UP-002: out of range;
 // TRI-UP-003: no --model.
-Status check_shape(const ClusterFlags& shape);
+Status check_cluster_flags(const ClusterFlags& flags);
 
 }  // namespace trireme

@@ -33,44 +33,44 @@ void add(std::vector<std::string>& arguments, std::initializer_list<std::string>
   arguments.insert(arguments.end(), more);
 }
 
-void add_gpu_arguments(const ClusterFlags& shape,
+void add_gpu_arguments(const ClusterFlags& flags,
                        const WorkerLaunch& launch,
                        std::vector<std::string>& arguments) {
-  add(arguments, {shape.invariant ? "--invariant" : "--no-invariant"});
+  add(arguments, {flags.invariant ? "--invariant" : "--no-invariant"});
   if (launch.first_gpu > 0) add(arguments, {"--first-device", format_text("{}", launch.first_gpu)});
   if (launch.local_ranks > 1)
     add(arguments, {"--local-ranks", format_text("{}", launch.local_ranks)});
-  if (!shape.nccl_interface.empty()) add(arguments, {"--nccl-interface", shape.nccl_interface});
-  if (!shape.nccl_adapters.empty()) add(arguments, {"--nccl-adapters", shape.nccl_adapters});
-  if (!shape.nccl_infiniband) add(arguments, {"--no-nccl-infiniband"});
+  if (!flags.nccl_interface.empty()) add(arguments, {"--nccl-interface", flags.nccl_interface});
+  if (!flags.nccl_adapters.empty()) add(arguments, {"--nccl-adapters", flags.nccl_adapters});
+  if (!flags.nccl_infiniband) add(arguments, {"--no-nccl-infiniband"});
 }
 
-void add_log_arguments(const ClusterFlags& shape,
+void add_log_arguments(const ClusterFlags& flags,
                        const std::string& log_file,
                        std::vector<std::string>& arguments) {
-  add(arguments, {"--log-level", shape.log.level});
+  add(arguments, {"--log-level", flags.log.level});
   if (!log_file.empty()) add(arguments, {"--log-file", log_file});
 }
 
-void add_worker_arguments(const ClusterFlags& shape,
+void add_worker_arguments(const ClusterFlags& flags,
                           const WorkerLaunch& launch,
                           std::vector<std::string>& arguments) {
-  add(arguments, {program_folder() + "/trireme-worker", "--model", shape.model});
-  add(arguments, {"-tp", format_text("{}", shape.tp), "-pp", format_text("{}", shape.pp)});
+  add(arguments, {program_folder() + "/trireme-worker", "--model", flags.model});
+  add(arguments, {"-tp", format_text("{}", flags.tp), "-pp", format_text("{}", flags.pp)});
   add(arguments, {"--backend", launch.backend});
-  if (launch.backend == "cuda") add_gpu_arguments(shape, launch, arguments);
-  add(arguments, {"--dtype", shape.dtype, "--threads", format_text("{}", shape.threads)});
-  add(arguments, {"--isa", shape.isa, "--weights-seed", format_text("{}", shape.weights_seed)});
-  add(arguments, {"--max-num-seqs", format_text("{}", shape.max_slots)});
-  add(arguments, {"--max-num-batched-tokens", format_text("{}", shape.max_batched_tokens)});
-  add(arguments, {"--max-model-len", format_text("{}", shape.max_model_len)});
-  add(arguments, {"--kv-memory", format_text("{}", shape.kv_memory_bytes)});
+  if (launch.backend == "cuda") add_gpu_arguments(flags, launch, arguments);
+  add(arguments, {"--dtype", flags.dtype, "--threads", format_text("{}", flags.threads)});
+  add(arguments, {"--isa", flags.isa, "--weights-seed", format_text("{}", flags.weights_seed)});
+  add(arguments, {"--max-num-seqs", format_text("{}", flags.max_slots)});
+  add(arguments, {"--max-num-batched-tokens", format_text("{}", flags.max_batched_tokens)});
+  add(arguments, {"--max-model-len", format_text("{}", flags.max_model_len)});
+  add(arguments, {"--kv-memory", format_text("{}", flags.kv_memory_bytes)});
   if (launch.vocabulary_limit > 0)
     add(arguments, {"--vocabulary-limit", format_text("{}", launch.vocabulary_limit)});
-  if (!shape.trace.empty()) {
-    add(arguments, {"--trace", format_text("{}.group{}", shape.trace, launch.group)});
+  if (!flags.trace.empty()) {
+    add(arguments, {"--trace", format_text("{}.group{}", flags.trace, launch.group)});
   }
-  add_log_arguments(shape, launch.log_file, arguments);
+  add_log_arguments(flags, launch.log_file, arguments);
   if (launch.bench_step.empty()) {
     add(arguments,
         {"--coordinator", launch.worker_endpoint, "--group", format_text("{}", launch.group)});
@@ -152,11 +152,11 @@ std::vector<std::string> agent_command(const std::string& agent, const std::stri
   return command;
 }
 
-ProcessOptions ranks_command(const ClusterFlags& shape, const WorkerLaunch& launch) {
-  if (launch.local_ranks <= 1) return mpirun_command(shape, launch);
+ProcessOptions ranks_command(const ClusterFlags& flags, const WorkerLaunch& launch) {
+  if (launch.local_ranks <= 1) return mpirun_command(flags, launch);
   ProcessOptions options;
   options.death_signal = SIGTERM;
-  add_worker_arguments(shape, launch, options.arguments);
+  add_worker_arguments(flags, launch, options.arguments);
   options.environment.push_back(kNoConfigFile);
   if (!launch.worker_key.empty()) {
     options.environment.emplace_back("TRIREME_WORKER_KEY", launch.worker_key);
@@ -164,11 +164,11 @@ ProcessOptions ranks_command(const ClusterFlags& shape, const WorkerLaunch& laun
   return options;
 }
 
-ProcessOptions mpirun_command(const ClusterFlags& shape, const WorkerLaunch& launch) {
+ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& launch) {
   ProcessOptions options;
   options.death_signal = SIGTERM;
   std::vector<std::string>& arguments = options.arguments;
-  add(arguments, {"mpirun", "-np", format_text("{}", shape.num_ranks()), "--bind-to", "none"});
+  add(arguments, {"mpirun", "-np", format_text("{}", flags.num_ranks()), "--bind-to", "none"});
   add(arguments, {"--mca", "btl_vader_single_copy_mechanism", "none"});
   // Ranks that wait in MPI's own start and end must not starve the others.
   add(arguments, {"--mca", "mpi_yield_when_idle", "1"});
@@ -180,15 +180,15 @@ ProcessOptions mpirun_command(const ClusterFlags& shape, const WorkerLaunch& lau
     for (const HostSlots& host : launch.hosts)
       slots.push_back(format_text("{}:{}", host.host, host.slots));
     add(arguments, {"--host", join(slots, ","), "--map-by", "slot"});
-    add(arguments, {"--mca", "plm_rsh_agent", shape.launch_agent});
+    add(arguments, {"--mca", "plm_rsh_agent", flags.launch_agent});
     add(arguments, {"--mca", "btl", "self,vader,tcp"});
-    if (!shape.interface.empty()) {
-      add(arguments, {"--mca", "oob_tcp_if_include", shape.interface});
-      add(arguments, {"--mca", "btl_tcp_if_include", shape.interface});
+    if (!flags.interface.empty()) {
+      add(arguments, {"--mca", "oob_tcp_if_include", flags.interface});
+      add(arguments, {"--mca", "btl_tcp_if_include", flags.interface});
     }
     if (!launch.worker_key.empty()) add(arguments, {"-x", "TRIREME_WORKER_KEY"});
   }
-  add_worker_arguments(shape, launch, arguments);
+  add_worker_arguments(flags, launch, arguments);
 
   auto& variables = options.environment;
   variables.push_back(kNoConfigFile);
@@ -205,29 +205,29 @@ ProcessOptions mpirun_command(const ClusterFlags& shape, const WorkerLaunch& lau
   return options;
 }
 
-ProcessOptions coordinator_command(const ClusterFlags& shape, const CoordinatorLaunch& launch) {
+ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorLaunch& launch) {
   ProcessOptions options;
   options.pipe_stdin = true;
   options.death_signal = SIGKILL;
   std::vector<std::string>& arguments = options.arguments;
   add(arguments, {program_folder() + "/trireme-coordinator", "--control-on-stdin"});
-  add(arguments, {"--model", shape.model, "--weights-seed", format_text("{}", shape.weights_seed)});
-  add(arguments, {"--groups", format_text("{}", shape.groups), "--state", launch.state});
+  add(arguments, {"--model", flags.model, "--weights-seed", format_text("{}", flags.weights_seed)});
+  add(arguments, {"--groups", format_text("{}", flags.groups), "--state", launch.state});
   add(arguments, {"--host", launch.host, "--port", format_text("{}", launch.port)});
-  add(arguments, {"--worker-host", shape.worker_host});
-  add(arguments, {"--worker-port", format_text("{}", shape.worker_port)});
-  add(arguments, {"--max-num-seqs", format_text("{}", shape.max_slots)});
-  add(arguments, {"--max-num-batched-tokens", format_text("{}", shape.max_batched_tokens)});
-  if (!shape.served_model_name.empty()) {
-    add(arguments, {"--served-model-name", shape.served_model_name});
+  add(arguments, {"--worker-host", flags.worker_host});
+  add(arguments, {"--worker-port", format_text("{}", flags.worker_port)});
+  add(arguments, {"--max-num-seqs", format_text("{}", flags.max_slots)});
+  add(arguments, {"--max-num-batched-tokens", format_text("{}", flags.max_batched_tokens)});
+  if (!flags.served_model_name.empty()) {
+    add(arguments, {"--served-model-name", flags.served_model_name});
   }
   // Said either way: the environment may hold the twin of a flag that beats it here.
   add(arguments,
-      {shape.prefix_caching ? "--enable-prefix-caching" : "--no-enable-prefix-caching",
-       shape.insecure ? "--insecure" : "--no-insecure",
+      {flags.prefix_caching ? "--enable-prefix-caching" : "--no-enable-prefix-caching",
+       flags.insecure ? "--insecure" : "--no-insecure",
        launch.allow_probes ? "--allow-probes" : "--no-allow-probes"});
-  if (!shape.trace.empty()) add(arguments, {"--trace", shape.trace + ".coordinator"});
-  add_log_arguments(shape, launch.log_file, arguments);
+  if (!flags.trace.empty()) add(arguments, {"--trace", flags.trace + ".coordinator"});
+  add_log_arguments(flags, launch.log_file, arguments);
   options.environment = {kNoConfigFile};
   return options;
 }

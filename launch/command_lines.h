@@ -53,8 +53,8 @@ std::vector<std::string> agent_command(const std::string& agent, const std::stri
 int slots_before_group(const std::vector<HostSlots>& hosts, int index, int ranks);
 
 // A group's ranks: mpirun, or one process with all of them.
-ProcessOptions ranks_command(const ClusterFlags& shape, const WorkerLaunch& launch);
-ProcessOptions mpirun_command(const ClusterFlags& shape, const WorkerLaunch& launch);
-ProcessOptions coordinator_command(const ClusterFlags& shape, const CoordinatorLaunch& launch);
+ProcessOptions ranks_command(const ClusterFlags& flags, const WorkerLaunch& launch);
+ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& launch);
+ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorLaunch& launch);
 
 }  // namespace trireme

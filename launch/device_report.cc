@@ -45,17 +45,17 @@ DeviceReport parse(const Json& json) {
   return report;
 }
 
-Status no_dtype(const ClusterFlags& shape, const std::string& backend) {
+Status no_dtype(const ClusterFlags& flags, const std::string& backend) {
   return invalid("TRI-UP-001",
                  "--dtype {} is not built on the {} backend; built are: {}",
-                 shape.dtype,
+                 flags.dtype,
                  backend,
                  join(built_dtypes(backend)));
 }
 
 // A group on fewer GPUs than it has ranks: threads of one process, which share device memory.
-void share_gpus(const ClusterFlags& shape, BackendChoice& choice) {
-  const int ranks = shape.num_ranks();
+void share_gpus(const ClusterFlags& flags, BackendChoice& choice) {
+  const int ranks = flags.num_ranks();
   if (choice.num_gpus >= ranks) return;
   choice.local_ranks = ranks;
   choice.note =
@@ -67,14 +67,14 @@ void share_gpus(const ClusterFlags& shape, BackendChoice& choice) {
 }
 
 // Each group takes for KV what it finds free on its GPUs.
-Status check_groups_share(const ClusterFlags& shape, int num_gpus) {
-  const int ranks = shape.groups * shape.num_ranks();
-  if (shape.groups == 1 || ranks <= num_gpus || shape.kv_memory_bytes > 0) return ok_status();
+Status check_groups_share(const ClusterFlags& flags, int num_gpus) {
+  const int ranks = flags.groups * flags.num_ranks();
+  if (flags.groups == 1 || ranks <= num_gpus || flags.kv_memory_bytes > 0) return ok_status();
   return invalid("TRI-UP-018",
                  "--groups {} of {} ranks share {}{}, where the first would take all memory; say "
                  "how much KV a rank may hold (--kv-memory), or start fewer groups",
-                 shape.groups,
-                 shape.num_ranks(),
+                 flags.groups,
+                 flags.num_ranks(),
                  num_gpus,
                  num_gpus == 1 ? " GPU" : " GPUs");
 }
@@ -116,12 +116,12 @@ class Question {
 
 // `auto` over the hosts of a hostfile, asked all at once: GPUs if each of them has some. The
 // machine that asks may have none.
-StatusOr<BackendChoice> choose_for_hosts(const ClusterFlags& shape) {
+StatusOr<BackendChoice> choose_for_hosts(const ClusterFlags& flags) {
   ASSIGN_OR_RETURN(const auto hosts,
-                   read_hostfile(shape.hostfile, shape.num_ranks() * shape.groups));
+                   read_hostfile(flags.hostfile, flags.num_ranks() * flags.groups));
   std::vector<Question> questions;
   for (const HostSlots& host : hosts) {
-    std::vector<std::string> worker = agent_command(shape.launch_agent, host.host);
+    std::vector<std::string> worker = agent_command(flags.launch_agent, host.host);
     worker.push_back(program_folder() + "/trireme-worker");
     questions.emplace_back(std::move(worker));
   }
@@ -137,8 +137,8 @@ StatusOr<BackendChoice> choose_for_hosts(const ClusterFlags& shape) {
       without.push_back(hosts[i].host + why);
     }
   }
-  if (without.empty() || some.gpus.empty()) return choose_backend(shape, some);
-  ASSIGN_OR_RETURN(BackendChoice choice, choose_backend(shape, DeviceReport()));
+  if (without.empty() || some.gpus.empty()) return choose_backend(flags, some);
+  ASSIGN_OR_RETURN(BackendChoice choice, choose_backend(flags, DeviceReport()));
   choice.note = format_text("backend cpu: no GPU is seen on {}", join(without));
   return choice;
 }
@@ -168,18 +168,18 @@ int BackendChoice::ranks_a_gpu(int num_ranks) const {
   return num_gpus == 0 ? num_ranks : (num_ranks + num_gpus - 1) / num_gpus;
 }
 
-StatusOr<BackendChoice> choose_backend(const ClusterFlags& shape,
+StatusOr<BackendChoice> choose_backend(const ClusterFlags& flags,
                                        const StatusOr<DeviceReport>& report) {
   BackendChoice choice;
   const bool has_gpus = report.ok() && !report->gpus.empty();
-  if (shape.backend == "cuda" && !has_gpus && shape.hostfile.empty()) {
+  if (flags.backend == "cuda" && !has_gpus && flags.hostfile.empty()) {
     if (!report.ok()) return report.status();
     return absl::InvalidArgumentError(report->cuda_error.empty()
                                           ? "TRI-CUDA-002: there is no GPU; use --backend cpu"
                                           : report->cuda_error);
   }
   const bool takes_gpus =
-      shape.backend == "cuda" || (shape.backend == "auto" && has_gpus && shape.dtype != "float32");
+      flags.backend == "cuda" || (flags.backend == "auto" && has_gpus && flags.dtype != "float32");
   if (takes_gpus) {
     choice.backend = "cuda";
     choice.note = "backend cuda, a rank a GPU";
@@ -188,21 +188,21 @@ StatusOr<BackendChoice> choose_backend(const ClusterFlags& shape,
     choice.num_gpus = static_cast<int>(report->gpus.size());
     choice.gpu_memory_bytes =
         std::ranges::min_element(report->gpus, {}, &Gpu::memory_bytes)->memory_bytes;
-    if (shape.hostfile.empty()) {
-      RETURN_IF_ERROR(check_groups_share(shape, choice.num_gpus));
-      share_gpus(shape, choice);
+    if (flags.hostfile.empty()) {
+      RETURN_IF_ERROR(check_groups_share(flags, choice.num_gpus));
+      share_gpus(flags, choice);
     }
   }
-  if (!has_dtype(choice.backend, shape.dtype)) return no_dtype(shape, choice.backend);
+  if (!has_dtype(choice.backend, flags.dtype)) return no_dtype(flags, choice.backend);
   return choice;
 }
 
-StatusOr<BackendChoice> choose_backend(const ClusterFlags& shape) {
-  if (shape.backend == "cpu" || (shape.backend == "auto" && shape.dtype == "float32")) {
-    return choose_backend(shape, DeviceReport());
+StatusOr<BackendChoice> choose_backend(const ClusterFlags& flags) {
+  if (flags.backend == "cpu" || (flags.backend == "auto" && flags.dtype == "float32")) {
+    return choose_backend(flags, DeviceReport());
   }
-  if (shape.backend == "auto" && !shape.hostfile.empty()) return choose_for_hosts(shape);
-  return choose_backend(shape, ask_for_devices({program_folder() + "/trireme-worker"}));
+  if (flags.backend == "auto" && !flags.hostfile.empty()) return choose_for_hosts(flags);
+  return choose_backend(flags, ask_for_devices({program_folder() + "/trireme-worker"}));
 }
 
 }  // namespace trireme

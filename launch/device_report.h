@@ -55,10 +55,10 @@ struct BackendChoice {
 // a hostfile answer for themselves when they start. TRI-CUDA-002: cuda was asked for and cannot be
 // here; TRI-UP-001: the backend has no such dtype; TRI-UP-017; TRI-UP-018: groups share GPUs and
 // nothing says how much each may take.
-StatusOr<BackendChoice> choose_backend(const ClusterFlags& shape,
+StatusOr<BackendChoice> choose_backend(const ClusterFlags& flags,
                                        const StatusOr<DeviceReport>& report);
 // The same, asking this machine's worker where it matters; for `auto` with a hostfile those of its
 // hosts, through the launch agent: GPUs where all of them have some. TRI-UP-004: no such hostfile.
-StatusOr<BackendChoice> choose_backend(const ClusterFlags& shape);
+StatusOr<BackendChoice> choose_backend(const ClusterFlags& flags);
 
 }  // namespace trireme

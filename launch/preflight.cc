@@ -19,37 +19,37 @@ constexpr int kHostAnswerMs = 8'000;
 std::string show_bytes(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
 
 // What one sequence of KV needs, against --kv-memory.
-Status check_kv_memory(const ClusterFlags& shape, const GroupPlan& plan) {
-  if (shape.kv_memory_bytes == 0) return ok_status();
-  const int64_t tokens = shape.max_model_len > 0 ? shape.max_model_len : plan.page_tokens;
+Status check_kv_memory(const ClusterFlags& flags, const GroupPlan& plan) {
+  if (flags.kv_memory_bytes == 0) return ok_status();
+  const int64_t tokens = flags.max_model_len > 0 ? flags.max_model_len : plan.page_tokens;
   int64_t needed = 0;
   for (const RankPlan& rank : plan.ranks) {
     needed = std::max(needed, (tokens + plan.page_tokens - 1) / plan.page_tokens * rank.page_bytes);
   }
-  if (needed <= shape.kv_memory_bytes) return ok_status();
+  if (needed <= flags.kv_memory_bytes) return ok_status();
   return invalid("TRI-UP-005",
                  "--kv-memory is {} a rank, one sequence of {} tokens needs {}; raise it, lower "
                  "--max-model-len, or leave it out",
-                 show_bytes(shape.kv_memory_bytes),
+                 show_bytes(flags.kv_memory_bytes),
                  tokens,
                  show_bytes(needed));
 }
 
 // The ranks on this machine share its memory. Other hosts answer for themselves at load.
-Status check_local_memory(const ClusterFlags& shape, const Preflight& found) {
+Status check_local_memory(const ClusterFlags& flags, const Preflight& found) {
   const int64_t available = usable_memory_bytes();
   if (available < 0 || !found.hosts.empty()) return ok_status();
   const int64_t least_tokens =
-      shape.max_model_len > 0 ? shape.max_model_len : found.plan.page_tokens;
+      flags.max_model_len > 0 ? flags.max_model_len : found.plan.page_tokens;
   int64_t needed = 0;
   for (const RankPlan& rank : found.plan.ranks) {
     const int64_t pages = (least_tokens + found.plan.page_tokens - 1) / found.plan.page_tokens;
-    needed += rank.fixed_bytes() + std::max(shape.kv_memory_bytes, pages * rank.page_bytes);
+    needed += rank.fixed_bytes() + std::max(flags.kv_memory_bytes, pages * rank.page_bytes);
   }
-  needed *= shape.groups;
+  needed *= flags.groups;
   if (needed <= available) return ok_status();
   const int64_t weights = found.plan.weight_bytes();
-  PlanRequest a_host = plan_request(shape, "cpu", available);
+  PlanRequest a_host = plan_request(flags, "cpu", available);
   const std::vector<GroupPlan> cuts = rank_cuts(found.source.config, a_host, kMaxCutRanks);
   const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
   const std::string advice =
@@ -66,35 +66,35 @@ Status check_local_memory(const ClusterFlags& shape, const Preflight& found) {
                  "KV for {} tokens), {} are available{}",
                  show_bytes(needed),
                  show_bytes(weights),
-                 shape.groups * shape.num_ranks(),
+                 flags.groups * flags.num_ranks(),
                  least_tokens,
                  show_bytes(available),
                  advice);
 }
 
-Status take_hosts(const ClusterFlags& shape, Preflight& found) {
-  ASSIGN_OR_RETURN(found.hosts, read_hostfile(shape.hostfile, shape.num_ranks() * shape.groups));
-  if (shape.worker_host != "127.0.0.1") return ok_status();
+Status take_hosts(const ClusterFlags& flags, Preflight& found) {
+  ASSIGN_OR_RETURN(found.hosts, read_hostfile(flags.hostfile, flags.num_ranks() * flags.groups));
+  if (flags.worker_host != "127.0.0.1") return ok_status();
   return invalid("TRI-UP-009",
                  "with --hostfile the ranks need --worker-host: this host's address, as the other "
                  "hosts see it");
 }
 
 // On each GPU as many ranks as have to share it. Other hosts answer for themselves at load.
-Status check_gpu_memory(const ClusterFlags& shape, const Preflight& found) {
+Status check_gpu_memory(const ClusterFlags& flags, const Preflight& found) {
   const BackendChoice& gpus = found.backend;
   if (gpus.num_gpus == 0 || !found.hosts.empty()) return ok_status();
-  const int64_t ranks_a_gpu = gpus.ranks_a_gpu(shape.groups * shape.num_ranks());
+  const int64_t ranks_a_gpu = gpus.ranks_a_gpu(flags.groups * flags.num_ranks());
   const RankPlan& rank = found.plan.ranks.front();
   const int64_t once = rank.module_bytes + rank.reserve_bytes;  // of a GPU, whoever shares it
   const int64_t available = (gpus.gpu_memory_bytes - once) / ranks_a_gpu + once;
   const int64_t least_tokens =
-      shape.max_model_len > 0 ? shape.max_model_len : found.plan.page_tokens;
+      flags.max_model_len > 0 ? flags.max_model_len : found.plan.page_tokens;
   const int64_t needed = std::max(found.plan.needed_bytes(least_tokens),
-                                  found.plan.most_fixed_bytes() + shape.kv_memory_bytes);
+                                  found.plan.most_fixed_bytes() + flags.kv_memory_bytes);
   if (needed <= available) return ok_status();
   const std::vector<GroupPlan> cuts = rank_cuts(
-      found.source.config, plan_request(shape, "cuda", gpus.gpu_memory_bytes), kMaxCutRanks);
+      found.source.config, plan_request(flags, "cuda", gpus.gpu_memory_bytes), kMaxCutRanks);
   const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
   return invalid(
       "TRI-UP-006",
@@ -113,39 +113,39 @@ Status check_gpu_memory(const ClusterFlags& shape, const Preflight& found) {
 
 }  // namespace
 
-PlanRequest plan_request(const ClusterFlags& shape,
+PlanRequest plan_request(const ClusterFlags& flags,
                          const std::string& backend,
                          int64_t memory_bytes) {
   PlanRequest request;
-  request.tp = shape.tp;
-  request.pp = shape.pp;
+  request.tp = flags.tp;
+  request.pp = flags.pp;
   request.backend = backend;
-  request.dtype = shape.compute_dtype();
-  request.max_model_len = shape.max_model_len;
-  request.max_slots = shape.max_slots;
+  request.dtype = flags.compute_dtype();
+  request.max_model_len = flags.max_model_len;
+  request.max_slots = flags.max_slots;
   request.max_batched_tokens =
-      shape.max_batched_tokens > 0 ? shape.max_batched_tokens : default_max_batched_tokens(backend);
-  request.kv_memory_bytes = shape.kv_memory_bytes;
+      flags.max_batched_tokens > 0 ? flags.max_batched_tokens : default_max_batched_tokens(backend);
+  request.kv_memory_bytes = flags.kv_memory_bytes;
   request.rank_memory_bytes = memory_bytes;
   return request;
 }
 
-WorkerLaunch Preflight::launch_of(const ClusterFlags& shape, int group) const {
+WorkerLaunch Preflight::launch_of(const ClusterFlags& flags, int group) const {
   WorkerLaunch launch;
   launch.group = group;
   launch.backend = backend.backend;
   launch.local_ranks = backend.local_ranks;
-  launch.hosts = slots_of_group(hosts, group, shape.num_ranks());
+  launch.hosts = slots_of_group(hosts, group, flags.num_ranks());
   if (backend.backend == "cuda") {
-    launch.first_gpu = slots_before_group(hosts, group, shape.num_ranks());
+    launch.first_gpu = slots_before_group(hosts, group, flags.num_ranks());
   }
   return launch;
 }
 
-StatusOr<Preflight> check_before_launch(const ClusterFlags& shape) {
-  RETURN_IF_ERROR(check_shape(shape));
+StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
+  RETURN_IF_ERROR(check_cluster_flags(flags));
   Preflight found;
-  ASSIGN_OR_RETURN(found.source, open_model(shape.model, shape.weights_seed));
+  ASSIGN_OR_RETURN(found.source, open_model(flags.model, flags.weights_seed));
   const TensorTable table(found.source.config);
   ASSIGN_OR_RETURN(const auto unexpected, check_tensors(table, *found.source.checkpoint));
   if (!unexpected.empty()) {
@@ -156,31 +156,31 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& shape) {
                     join(std::vector<std::string>(unexpected.begin(), unexpected.begin() + shown)),
                     shown < unexpected.size() ? ", ..." : ""));
   }
-  ASSIGN_OR_RETURN(found.backend, choose_backend(shape));
-  const PlanRequest request = plan_request(shape, found.backend.backend, 0);
+  ASSIGN_OR_RETURN(found.backend, choose_backend(flags));
+  const PlanRequest request = plan_request(flags, found.backend.backend, 0);
   ASSIGN_OR_RETURN(found.plan, plan_group(found.source.config, request));
   if (found.source.tokenizer_path) {
     ASSIGN_OR_RETURN(found.tokenizer, Tokenizer::load(*found.source.tokenizer_path));
   }
-  if (shape.max_model_len > found.source.config.max_positions) {
+  if (flags.max_model_len > found.source.config.max_positions) {
     return invalid(
         "TRI-UP-007",
         "--max-model-len is {}, the model has positions for {}; lower it or leave it out",
-        shape.max_model_len,
+        flags.max_model_len,
         found.source.config.max_positions);
   }
-  if (!shape.hostfile.empty()) RETURN_IF_ERROR(take_hosts(shape, found));
-  RETURN_IF_ERROR(check_kv_memory(shape, found.plan));
-  RETURN_IF_ERROR(found.backend.backend == "cuda" ? check_gpu_memory(shape, found)
-                                                  : check_local_memory(shape, found));
+  if (!flags.hostfile.empty()) RETURN_IF_ERROR(take_hosts(flags, found));
+  RETURN_IF_ERROR(check_kv_memory(flags, found.plan));
+  RETURN_IF_ERROR(found.backend.backend == "cuda" ? check_gpu_memory(flags, found)
+                                                  : check_local_memory(flags, found));
   return found;
 }
 
-Status check_hosts_answer(const ClusterFlags& shape, const std::vector<HostSlots>& hosts) {
+Status check_hosts_answer(const ClusterFlags& flags, const std::vector<HostSlots>& hosts) {
   std::vector<std::pair<std::string, Process>> questions;
   for (const HostSlots& host : hosts) {
     ProcessOptions options;
-    options.arguments = agent_command(shape.launch_agent, host.host);
+    options.arguments = agent_command(flags.launch_agent, host.host);
     options.arguments.emplace_back("true");
     ASSIGN_OR_RETURN(Process question, Process::start(options));
     questions.emplace_back(host.host, std::move(question));
@@ -198,7 +198,7 @@ Status check_hosts_answer(const ClusterFlags& shape, const std::vector<HostSlots
                        "host {} does not answer `{} {} true`: {}; check the name, the network and "
                        "the keys (`trireme doctor --hostfile`)",
                        host,
-                       shape.launch_agent,
+                       flags.launch_agent,
                        host,
                        !status       ? format_text("nothing within {} s", kHostAnswerMs / 1000)
                        : err.empty() ? format_text("exit status {}", *status)

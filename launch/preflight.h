@@ -25,20 +25,20 @@ struct Preflight {
   std::vector<std::string> warnings;  // that do not stop anything
 
   // What is to be told of a group's launch beside where its plans come from.
-  WorkerLaunch launch_of(const ClusterFlags& shape, int group) const;
+  WorkerLaunch launch_of(const ClusterFlags& flags, int group) const;
   int64_t vocabulary_limit() const { return tokenizer ? tokenizer->vocabulary_size() : 0; }
 };
 
 // `memory_bytes`: what a rank may use; 0: not known.
-PlanRequest plan_request(const ClusterFlags& shape,
+PlanRequest plan_request(const ClusterFlags& flags,
                          const std::string& backend,
                          int64_t memory_bytes);
 
 // TRI-CUDA-002, TRI-UP-001..007, TRI-UP-017, TRI-UP-018, TRI-CONF, TRI-LOAD, TRI-TOK, TRI-PLAN: all
 // of them bad input, nothing started.
-StatusOr<Preflight> check_before_launch(const ClusterFlags& shape);
+StatusOr<Preflight> check_before_launch(const ClusterFlags& flags);
 
 // TRI-UP-008: a host of the hostfile does not answer within a few seconds (named).
-Status check_hosts_answer(const ClusterFlags& shape, const std::vector<HostSlots>& hosts);
+Status check_hosts_answer(const ClusterFlags& flags, const std::vector<HostSlots>& hosts);
 
 }  // namespace trireme

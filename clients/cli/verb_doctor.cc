@@ -129,8 +129,8 @@ Finding check_mpirun() {
             "Open MPI 4.1 or later is needed: apt-get install openmpi-bin"};
   }
   WorkerLaunch launch;
-  ClusterFlags shape;
-  ProcessOptions command = mpirun_command(shape, launch);
+  ClusterFlags cluster_flags;
+  ProcessOptions command = mpirun_command(cluster_flags, launch);
   // The launch that `up` makes, with another program.
   const auto program = std::ranges::find_if(
       command.arguments, [](const std::string& word) { return word.ends_with("/trireme-worker"); });

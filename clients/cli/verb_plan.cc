@@ -153,7 +153,7 @@ void print_cuts(Terminal& terminal, const std::vector<GroupPlan>& plans) {
 }
 
 struct PlanVerb {
-  ClusterFlags shape;
+  ClusterFlags cluster_flags;
   int devices = 0;
   int64_t device_memory_bytes = 0;
   bool json = false;
@@ -164,23 +164,24 @@ struct PlanVerb {
 
 // On paper every backend is there; only `auto` looks at this machine.
 StatusOr<std::string> PlanVerb::backend_of_plan() const {
-  if (shape.backend != "auto") return shape.backend;
-  ASSIGN_OR_RETURN(const BackendChoice choice, choose_backend(shape));
+  if (cluster_flags.backend != "auto") return cluster_flags.backend;
+  ASSIGN_OR_RETURN(const BackendChoice choice, choose_backend(cluster_flags));
   return choice.backend;
 }
 
 Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
-  RETURN_IF_ERROR(check_shape(shape));
-  ASSIGN_OR_RETURN(const ModelSource source, open_model(shape.model, shape.weights_seed));
+  RETURN_IF_ERROR(check_cluster_flags(cluster_flags));
+  ASSIGN_OR_RETURN(const ModelSource source,
+                   open_model(cluster_flags.model, cluster_flags.weights_seed));
   RETURN_IF_ERROR(check_tensors(TensorTable(source.config), *source.checkpoint).status());
   ASSIGN_OR_RETURN(const std::string backend, backend_of_plan());
-  const PlanRequest request = plan_request(shape, backend, device_memory_bytes);
+  const PlanRequest request = plan_request(cluster_flags, backend, device_memory_bytes);
   if (one_cut) {
     ASSIGN_OR_RETURN(const GroupPlan plan, plan_group(source.config, request));
     if (json) {
       terminal.answer_line(to_json(plan).dump());
     } else {
-      print_plan(terminal, plan, device_memory_bytes, shape.model);
+      print_plan(terminal, plan, device_memory_bytes, cluster_flags.model);
     }
     return ok_status();
   }
@@ -193,7 +194,7 @@ Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
   terminal.answer_line("");
   terminal.answer_line(terminal.paint_out(
       Style::kBold, format_text("best: -tp {} -pp {}", plans.front().tp, plans.front().pp)));
-  print_plan(terminal, plans.front(), device_memory_bytes, shape.model);
+  print_plan(terminal, plans.front(), device_memory_bytes, cluster_flags.model);
   return ok_status();
 }
 
@@ -206,7 +207,7 @@ int verb_plan(Terminal& terminal, const Arguments& arguments) {
   flags.add_size(
       "device-memory", &verb.device_memory_bytes, "what one rank may use, e.g. 24GiB", "Plan");
   flags.add("json", &verb.json, "JSON, a line a cut", "Plan");
-  add_cluster_flags(flags, verb.shape, /*is_private=*/true);
+  add_cluster_flags(flags, verb.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   const bool one_cut = flags.origin("tensor-parallel-size") != Origin::kDefault ||
                        flags.origin("pipeline-parallel-size") != Origin::kDefault;

@@ -16,7 +16,7 @@ constexpr int32_t kDefaultMaxTokens = 256;
 constexpr int kPollMs = 100;
 
 struct RunOptions {
-  ClusterFlags shape;
+  ClusterFlags cluster_flags;
   std::string endpoint;
   std::string prompt;
   bool prompt_given = false;
@@ -179,7 +179,7 @@ Status answer_all(ClientSession& session,
 }
 
 StatusOr<int> run_prompts(const RunOptions& options, Terminal& terminal, Interrupts& interrupts) {
-  if (options.shape.model.empty() == options.endpoint.empty()) {
+  if (options.cluster_flags.model.empty() == options.endpoint.empty()) {
     return invalid("TRI-RUN-004",
                    "give either --model (a cluster of its own) or --endpoint (a running one)");
   }
@@ -187,15 +187,15 @@ StatusOr<int> run_prompts(const RunOptions& options, Terminal& terminal, Interru
   std::unique_ptr<ClientSession> session;
   Preflight preflight;
   if (options.endpoint.empty()) {
-    ASSIGN_OR_RETURN(preflight, check_before_launch(options.shape));
+    ASSIGN_OR_RETURN(preflight, check_before_launch(options.cluster_flags));
     RETURN_IF_ERROR(check_prompts(prompts,
                                   options.prompts_file,
                                   preflight.source,
                                   preflight.tokenizer.get(),
-                                  options.shape.max_model_len));
+                                  options.cluster_flags.max_model_len));
     for (const std::string& warning : preflight.warnings) terminal.warn(warning);
     ClusterOptions cluster;
-    cluster.shape = options.shape;
+    cluster.flags = options.cluster_flags;
     ASSIGN_OR_RETURN(session, ClientSession::bring_up(cluster, preflight, terminal, interrupts));
   } else {
     ASSIGN_OR_RETURN(session, ClientSession::connect(options.endpoint, terminal, interrupts));
@@ -230,7 +230,7 @@ int verb_run(Terminal& terminal, const Arguments& arguments) {
   flags.add("as-completed", &options.as_completed, "not in the order of the prompts", group);
   flags.add("special", &options.special, "begin with the model's own tokens (BOS)", group);
   add_sampling_flags(flags, options.defaults.sampling);
-  add_cluster_flags(flags, options.shape, /*is_private=*/true);
+  add_cluster_flags(flags, options.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments, &rest)) return *over;
   for (const std::string& word : rest) {
     if (word == "-") {

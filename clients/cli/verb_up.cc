@@ -37,7 +37,7 @@ class EventPrinter : public LaunchDisplay {
 void UpVerb::announce(Terminal& terminal, const Cluster& cluster) const {
   if (!json) return terminal.answer_line(format_text("ready {}", cluster.endpoint()));
   const nlohmann::ordered_json line = {
-      {"event", "ready"}, {"endpoint", cluster.endpoint()}, {"groups", options.shape.groups}};
+      {"event", "ready"}, {"endpoint", cluster.endpoint()}, {"groups", options.flags.groups}};
   terminal.answer_line(line.dump());
 }
 
@@ -56,7 +56,7 @@ void EventPrinter::on_event(const CoordinatorEvent& event) {
 }
 
 StatusOr<int> UpVerb::run(Terminal& terminal, Interrupts& interrupts) const {
-  ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(options.shape));
+  ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(options.flags));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   EventPrinter printer(terminal, json);
   ASSIGN_OR_RETURN(const auto cluster, Cluster::start(options, preflight, printer, interrupts));
@@ -74,7 +74,7 @@ int verb_up(Terminal& terminal, const Arguments& arguments) {
   UpVerb verb;
   FlagSet flags("trireme up", "runs a cluster in the foreground until Ctrl-C");
   flags.add("json", &verb.json, "events as JSON lines", "Cluster");
-  add_cluster_flags(flags, verb.options.shape, /*is_private=*/false);
+  add_cluster_flags(flags, verb.options.flags, /*is_private=*/false);
   flags.add("allow-probes",
             &verb.options.allow_probes,
             "clients may read logits and hidden states (verify does)",

@@ -13,7 +13,7 @@ namespace {
 constexpr int kPollMs = 100;
 
 struct VerifyVerb {
-  ClusterFlags shape;
+  ClusterFlags cluster_flags;
   std::string expected_path;
   bool localize = false;
   bool json = false;
@@ -155,10 +155,10 @@ StatusOr<std::vector<SequenceVerdict>> compare(ClientSession& session,
 void VerifyVerb::report(Terminal& terminal, const std::vector<SequenceVerdict>& verdicts) const {
   nlohmann::ordered_json summary = verdict_json(verdicts);
   if (json) {
-    summary["tp"] = shape.tp;
-    summary["pp"] = shape.pp;
+    summary["tp"] = cluster_flags.tp;
+    summary["pp"] = cluster_flags.pp;
     summary["backend"] = backend;
-    summary["dtype"] = name_of(shape.compute_dtype());
+    summary["dtype"] = name_of(cluster_flags.compute_dtype());
     return terminal.answer_line(summary.dump());
   }
   terminal.answer_line(terminal.paint_out(
@@ -185,22 +185,22 @@ void VerifyVerb::report(Terminal& terminal, const std::vector<SequenceVerdict>& 
   terminal.answer_line(format_text(
       "{}: -tp {} -pp {}, {} on {}",
       terminal.paint_out(passed ? Style::kGood : Style::kBad, passed ? "passed" : "not passed"),
-      shape.tp,
-      shape.pp,
-      name_of(shape.compute_dtype()),
+      cluster_flags.tp,
+      cluster_flags.pp,
+      name_of(cluster_flags.compute_dtype()),
       backend));
 }
 
 StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
-  RETURN_IF_ERROR(check_shape(shape));
-  if (expected_path.empty()) expected_path = shape.model + "/expected.safetensors";
+  RETURN_IF_ERROR(check_cluster_flags(cluster_flags));
+  if (expected_path.empty()) expected_path = cluster_flags.model + "/expected.safetensors";
   ASSIGN_OR_RETURN(auto sequences, read_reference_outputs(expected_path));
-  ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(shape));
+  ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(cluster_flags));
   backend = preflight.backend.backend;
   RETURN_IF_ERROR(check_sequences(sequences, preflight.source.config, expected_path));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   ClusterOptions options;
-  options.shape = shape;
+  options.flags = cluster_flags;
   options.allow_probes = true;
   options.limit_vocabulary = false;
   ASSIGN_OR_RETURN(const auto session,
@@ -211,7 +211,7 @@ StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
         "{} greedy tokens are not compared: a sequence has at most {} tokens", dropped, longest));
   }
   ASSIGN_OR_RETURN(const auto verdicts,
-                   compare(*session, sequences, localize, shape.compute_dtype(), terminal));
+                   compare(*session, sequences, localize, cluster_flags.compute_dtype(), terminal));
   RETURN_IF_ERROR(session->close());
   report(terminal, verdicts);
   return std::ranges::all_of(verdicts, &SequenceVerdict::passed) ? kDone : kAnswerIsNo;
@@ -228,7 +228,7 @@ int verb_verify(Terminal& terminal, const Arguments& arguments) {
   flags.add("expected", &verb.expected_path, "FILE (MODEL/expected.safetensors)", group);
   flags.add("localize", &verb.localize, "name the first layer that differs", group);
   flags.add("json", &verb.json, "the verdict as JSON", group);
-  add_cluster_flags(flags, verb.shape, /*is_private=*/true);
+  add_cluster_flags(flags, verb.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   Interrupts interrupts;
   const StatusOr<int> done = verb.run(terminal, interrupts);

@@ -87,14 +87,14 @@ TEST(NiceTicks, AreRoundAndReachTheGreatest) {
 }
 
 SavedRun run_of(const std::string& model, double rate) {
-  ClusterFlags shape;
-  shape.model = model;
-  shape.tp = 2;
+  ClusterFlags flags;
+  flags.model = model;
+  flags.tp = 2;
   LoadFigures figures = figures_of({answer_of({10, 20})}, 1'000'000, {});
   Json result = {{"concurrency", 4}};
   result.update(figures.to_json());
   result["output_tokens_per_second"] = rate;
-  return {describe_run("serve", shape).dump(), {result.dump()}};
+  return {describe_run("serve", flags).dump(), {result.dump()}};
 }
 
 std::string fresh_folder(const std::string& name) {

@@ -71,9 +71,9 @@ TEST(SlotsBeforeGroup, AreThoseOfItsFirstHostThatEarlierGroupsHave) {
 class LaunchCommand : public testing::Test {
  protected:
   LaunchCommand() {
-    shape_.model = "models/demo";
-    shape_.tp = 2;
-    shape_.pp = 3;
+    flags_.model = "models/demo";
+    flags_.tp = 2;
+    flags_.pp = 3;
     launch_.worker_endpoint = "tcp://10.0.0.1:4000";
     launch_.group = 1;
   }
@@ -81,12 +81,12 @@ class LaunchCommand : public testing::Test {
     return join(options.arguments, " ") + " ";
   }
 
-  ClusterFlags shape_;
+  ClusterFlags flags_;
   WorkerLaunch launch_;
 };
 
 TEST_F(LaunchCommand, OneMachineNeedsNoNetworkAndNoShell) {
-  const std::string line = words(mpirun_command(shape_, launch_));
+  const std::string line = words(mpirun_command(flags_, launch_));
   for (const char* part : {"mpirun -np 6 --bind-to none ",
                            "--oversubscribe ",
                            "--mca plm isolated ",
@@ -103,9 +103,9 @@ TEST_F(LaunchCommand, OneMachineNeedsNoNetworkAndNoShell) {
 
 TEST_F(LaunchCommand, SeveralHostsAreReachedThroughTheAgentAndTheInterface) {
   launch_.hosts = {{"n1", 4}, {"n2", 2}};
-  shape_.launch_agent = "ssh -p 2222";
-  shape_.interface = "eth1";
-  const std::string line = words(mpirun_command(shape_, launch_));
+  flags_.launch_agent = "ssh -p 2222";
+  flags_.interface = "eth1";
+  const std::string line = words(mpirun_command(flags_, launch_));
   for (const char* part : {"--host n1:4,n2:2 --map-by slot ",
                            "--mca plm_rsh_agent ssh -p 2222 ",
                            "--mca btl self,vader,tcp ",
@@ -115,13 +115,13 @@ TEST_F(LaunchCommand, SeveralHostsAreReachedThroughTheAgentAndTheInterface) {
   }
   EXPECT_THAT(line, Not(HasSubstr("isolated")));
   EXPECT_THAT(line, Not(HasSubstr("--oversubscribe")));
-  EXPECT_THAT(mpirun_command(shape_, launch_).arguments, Contains("ssh -p 2222"));
+  EXPECT_THAT(mpirun_command(flags_, launch_).arguments, Contains("ssh -p 2222"));
 }
 
 TEST_F(LaunchCommand, TheKeyGoesByTheEnvironmentAndNeverInAnArgument) {
   launch_.hosts = {{"n1", 6}};
   launch_.worker_key = "5ec2e7";
-  const ProcessOptions options = mpirun_command(shape_, launch_);
+  const ProcessOptions options = mpirun_command(flags_, launch_);
   EXPECT_THAT(words(options), HasSubstr("-x TRIREME_WORKER_KEY "));
   EXPECT_THAT(words(options), Not(HasSubstr("5ec2e7")));
   EXPECT_THAT(options.environment, Contains(Pair("TRIREME_WORKER_KEY", "5ec2e7")));
@@ -129,23 +129,23 @@ TEST_F(LaunchCommand, TheKeyGoesByTheEnvironmentAndNeverInAnArgument) {
 
 TEST_F(LaunchCommand, ABenchHasNoCoordinator) {
   launch_.bench_step = "prefill=512";
-  const std::string line = words(mpirun_command(shape_, launch_));
+  const std::string line = words(mpirun_command(flags_, launch_));
   EXPECT_THAT(line, HasSubstr("--bench-step prefill=512 "));
   EXPECT_THAT(line, Not(HasSubstr("--coordinator")));
 }
 
 TEST_F(LaunchCommand, EveryShapeFlagReachesTheWorkers) {
-  shape_.dtype = "float32";
-  shape_.threads = 5;
-  shape_.isa = "avx2";
-  shape_.weights_seed = 7;
-  shape_.max_slots = 8;
-  shape_.max_batched_tokens = 64;
-  shape_.max_model_len = 100;
-  shape_.kv_memory_bytes = 1 << 20;
-  shape_.trace = "t.json";
+  flags_.dtype = "float32";
+  flags_.threads = 5;
+  flags_.isa = "avx2";
+  flags_.weights_seed = 7;
+  flags_.max_slots = 8;
+  flags_.max_batched_tokens = 64;
+  flags_.max_model_len = 100;
+  flags_.kv_memory_bytes = 1 << 20;
+  flags_.trace = "t.json";
   launch_.vocabulary_limit = 4000;
-  const std::string line = words(mpirun_command(shape_, launch_));
+  const std::string line = words(mpirun_command(flags_, launch_));
   for (const char* part : {"--dtype float32 ",
                            "--threads 5 ",
                            "--isa avx2 ",
@@ -163,12 +163,12 @@ TEST_F(LaunchCommand, EveryShapeFlagReachesTheWorkers) {
 TEST_F(LaunchCommand, OnGpusARankHasItsOwn) {
   launch_.backend = "cuda";
   launch_.first_gpu = 6;
-  shape_.dtype = "float16";
-  shape_.invariant = true;
-  shape_.nccl_interface = "eth1";
-  shape_.nccl_adapters = "mlx5_0";
-  shape_.nccl_infiniband = false;
-  const std::string line = words(ranks_command(shape_, launch_));
+  flags_.dtype = "float16";
+  flags_.invariant = true;
+  flags_.nccl_interface = "eth1";
+  flags_.nccl_adapters = "mlx5_0";
+  flags_.nccl_infiniband = false;
+  const std::string line = words(ranks_command(flags_, launch_));
   for (const char* part : {"mpirun -np 6 ",
                            "--backend cuda --invariant --first-device 6 ",
                            "--nccl-interface eth1 --nccl-adapters mlx5_0 --no-nccl-infiniband ",
@@ -180,8 +180,8 @@ TEST_F(LaunchCommand, OnGpusARankHasItsOwn) {
 }
 
 TEST_F(LaunchCommand, OnTheCpuNothingIsSaidOfGpus) {
-  shape_.invariant = true;
-  const std::string line = words(ranks_command(shape_, launch_));
+  flags_.invariant = true;
+  const std::string line = words(ranks_command(flags_, launch_));
   EXPECT_THAT(line, HasSubstr("--backend cpu "));
   for (const char* part : {"invariant", "--first-device", "--nccl"}) {
     EXPECT_THAT(line, Not(HasSubstr(part)));
@@ -192,7 +192,7 @@ TEST_F(LaunchCommand, RanksThatShareGpusAreOneProcessWithoutMpirun) {
   launch_.backend = "cuda";
   launch_.local_ranks = 6;
   launch_.worker_key = "5ec2e7";
-  const ProcessOptions options = ranks_command(shape_, launch_);
+  const ProcessOptions options = ranks_command(flags_, launch_);
   EXPECT_THAT(options.arguments.front(), testing::EndsWith("/trireme-worker"));
   EXPECT_THAT(words(options), HasSubstr("--no-invariant --local-ranks 6 "));
   EXPECT_THAT(words(options), HasSubstr("--coordinator tcp://10.0.0.1:4000 --group 1 "));
@@ -202,32 +202,32 @@ TEST_F(LaunchCommand, RanksThatShareGpusAreOneProcessWithoutMpirun) {
 }
 
 TEST_F(LaunchCommand, TheConfigFileOfTheVerbIsNotReadAgain) {
-  EXPECT_THAT(mpirun_command(shape_, launch_).environment, Contains(Pair("TRIREME_CONFIG", "")));
-  EXPECT_THAT(coordinator_command(shape_, CoordinatorLaunch()).environment,
+  EXPECT_THAT(mpirun_command(flags_, launch_).environment, Contains(Pair("TRIREME_CONFIG", "")));
+  EXPECT_THAT(coordinator_command(flags_, CoordinatorLaunch()).environment,
               Contains(Pair("TRIREME_CONFIG", "")));
 }
 
 TEST_F(LaunchCommand, ALongTemporaryFolderIsReplacedForMpisSockets) {
   ASSERT_EQ(::setenv("TMPDIR", std::string(41, 'x').c_str(), 1), 0);
-  EXPECT_THAT(mpirun_command(shape_, launch_).environment, Contains(Pair("TMPDIR", "/tmp")));
+  EXPECT_THAT(mpirun_command(flags_, launch_).environment, Contains(Pair("TMPDIR", "/tmp")));
   ASSERT_EQ(::setenv("TMPDIR", std::string(40, 'x').c_str(), 1), 0);
-  EXPECT_THAT(mpirun_command(shape_, launch_).environment, Not(Contains(Pair("TMPDIR", "/tmp"))));
+  EXPECT_THAT(mpirun_command(flags_, launch_).environment, Not(Contains(Pair("TMPDIR", "/tmp"))));
   ::unsetenv("TMPDIR");
 }
 
 TEST_F(LaunchCommand, TheCoordinatorIsToldItsDoorsAndObeysItsParent) {
-  shape_.groups = 2;
-  shape_.worker_host = "10.0.0.1";
-  shape_.worker_port = 4000;
-  shape_.prefix_caching = false;
-  shape_.insecure = true;
-  shape_.served_model_name = "galley";
+  flags_.groups = 2;
+  flags_.worker_host = "10.0.0.1";
+  flags_.worker_port = 4000;
+  flags_.prefix_caching = false;
+  flags_.insecure = true;
+  flags_.served_model_name = "galley";
   CoordinatorLaunch launch;
   launch.state = "/s";
   launch.host = "0.0.0.0";
   launch.port = 8900;
   launch.allow_probes = true;
-  const ProcessOptions options = coordinator_command(shape_, launch);
+  const ProcessOptions options = coordinator_command(flags_, launch);
   for (const char* part : {"/trireme-coordinator --control-on-stdin --model models/demo ",
                            "--groups 2 --state /s --host 0.0.0.0 --port 8900 ",
                            "--worker-host 10.0.0.1 --worker-port 4000 ",

@@ -85,42 +85,42 @@ TEST_F(FakeWorker, ThatCannotAnswerIsNamedWithItsLastWords) {
 
 class Choice : public testing::Test {
  protected:
-  Choice() { shape_.tp = 2; }
-  ClusterFlags shape_;
+  Choice() { flags_.tp = 2; }
+  ClusterFlags flags_;
 };
 
 TEST_F(Choice, AutoTakesGpusWhereThereAreSome) {
-  const BackendChoice choice = choose_backend(shape_, report_of(kTwoGpus)).value();
+  const BackendChoice choice = choose_backend(flags_, report_of(kTwoGpus)).value();
   EXPECT_EQ(choice.backend, "cuda");
   EXPECT_EQ(choice.num_gpus, 2);
   EXPECT_EQ(choice.gpu_memory_bytes, 900000);
   EXPECT_EQ(choice.local_ranks, 1);
-  EXPECT_EQ(choose_backend(shape_, report_of(kNoCuda))->backend, "cpu");
-  EXPECT_EQ(choose_backend(shape_, unavailable("TRI-UP-017", "x"))->backend, "cpu");
-  shape_.dtype = "float32";
-  EXPECT_EQ(choose_backend(shape_, report_of(kTwoGpus))->backend, "cpu");
+  EXPECT_EQ(choose_backend(flags_, report_of(kNoCuda))->backend, "cpu");
+  EXPECT_EQ(choose_backend(flags_, unavailable("TRI-UP-017", "x"))->backend, "cpu");
+  flags_.dtype = "float32";
+  EXPECT_EQ(choose_backend(flags_, report_of(kTwoGpus))->backend, "cpu");
 }
 
 TEST_F(Choice, CudaThatCannotBeIsBadInputInTheWorkersWords) {
-  shape_.backend = "cuda";
-  const Status status = choose_backend(shape_, report_of(kNoCuda)).status();
+  flags_.backend = "cuda";
+  const Status status = choose_backend(flags_, report_of(kNoCuda)).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_EQ(message_of(status), "TRI-CUDA-002: this build has no CUDA");
-  EXPECT_EQ(error_id(choose_backend(shape_, unavailable("TRI-UP-017", "x")).status()),
+  EXPECT_EQ(error_id(choose_backend(flags_, unavailable("TRI-UP-017", "x")).status()),
             "TRI-UP-017");
 }
 
 TEST_F(Choice, ADtypeThatTheBackendLacksIsRefusedWithThoseItHas) {
-  shape_.dtype = "float16";
-  const Status on_cpu = choose_backend(shape_, report_of(kNoCuda)).status();
+  flags_.dtype = "float16";
+  const Status on_cpu = choose_backend(flags_, report_of(kNoCuda)).status();
   EXPECT_EQ(error_id(on_cpu), "TRI-UP-001");
   EXPECT_THAT(message_of(on_cpu), HasSubstr("bfloat16, float32"));
-  EXPECT_EQ(choose_backend(shape_, report_of(kTwoGpus))->backend, "cuda");
+  EXPECT_EQ(choose_backend(flags_, report_of(kTwoGpus))->backend, "cuda");
 }
 
 TEST_F(Choice, FewerGpusThanRanksAreSharedByOneProcess) {
-  shape_.pp = 2;
-  const BackendChoice choice = choose_backend(shape_, report_of(kTwoGpus)).value();
+  flags_.pp = 2;
+  const BackendChoice choice = choose_backend(flags_, report_of(kTwoGpus)).value();
   EXPECT_EQ(choice.local_ranks, 4);
   EXPECT_EQ(choice.ranks_a_gpu(4), 2);
   EXPECT_THAT(choice.note, HasSubstr("4 ranks share 2 GPUs"));
@@ -128,21 +128,21 @@ TEST_F(Choice, FewerGpusThanRanksAreSharedByOneProcess) {
 }
 
 TEST_F(Choice, GroupsThatShareGpusSayHowMuchEachMayTake) {
-  shape_.groups = 2;
-  EXPECT_EQ(error_id(choose_backend(shape_, report_of(kTwoGpus)).status()), "TRI-UP-018");
-  shape_.kv_memory_bytes = 1000;
-  EXPECT_EQ(choose_backend(shape_, report_of(kTwoGpus))->local_ranks, 1);
-  shape_.kv_memory_bytes = 0;
-  shape_.tp = 1;
-  EXPECT_TRUE(choose_backend(shape_, report_of(kTwoGpus)).ok()) << "a GPU each";
+  flags_.groups = 2;
+  EXPECT_EQ(error_id(choose_backend(flags_, report_of(kTwoGpus)).status()), "TRI-UP-018");
+  flags_.kv_memory_bytes = 1000;
+  EXPECT_EQ(choose_backend(flags_, report_of(kTwoGpus))->local_ranks, 1);
+  flags_.kv_memory_bytes = 0;
+  flags_.tp = 1;
+  EXPECT_TRUE(choose_backend(flags_, report_of(kTwoGpus)).ok()) << "a GPU each";
 }
 
 TEST_F(Choice, HostsOfAHostfileAnswerForThemselves) {
-  shape_.backend = "cuda";
-  shape_.pp = 2;
-  shape_.hostfile = "hosts";
-  EXPECT_EQ(choose_backend(shape_, report_of(kNoCuda))->backend, "cuda");
-  EXPECT_EQ(choose_backend(shape_, report_of(kTwoGpus))->local_ranks, 1);
+  flags_.backend = "cuda";
+  flags_.pp = 2;
+  flags_.hostfile = "hosts";
+  EXPECT_EQ(choose_backend(flags_, report_of(kNoCuda))->backend, "cuda");
+  EXPECT_EQ(choose_backend(flags_, report_of(kTwoGpus))->local_ranks, 1);
 }
 
 // A program in place of ssh: HOST WORKER --list-devices.
@@ -153,17 +153,17 @@ class Hosts : public FakeWorker {
                          << kTwoGpus << "\nX\n;;\ncpu*) cat <<'X'\n"
                          << kNoCuda << "\nX\n;;\n*) exit 1;;\nesac\n";
     std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
-    shape_.tp = 2;
-    shape_.launch_agent = path_;
-    shape_.hostfile = path_ + "_hosts";
+    flags_.tp = 2;
+    flags_.launch_agent = path_;
+    flags_.hostfile = path_ + "_hosts";
   }
-  ~Hosts() override { std::filesystem::remove(shape_.hostfile); }
+  ~Hosts() override { std::filesystem::remove(flags_.hostfile); }
 
   StatusOr<BackendChoice> choose(const std::string& hosts) {
-    std::ofstream(shape_.hostfile) << hosts;
-    return choose_backend(shape_);
+    std::ofstream(flags_.hostfile) << hosts;
+    return choose_backend(flags_);
   }
-  ClusterFlags shape_;
+  ClusterFlags flags_;
 };
 
 TEST_F(Hosts, AutoTakesGpusWhereEveryHostHasSome) {
@@ -171,7 +171,7 @@ TEST_F(Hosts, AutoTakesGpusWhereEveryHostHasSome) {
   EXPECT_EQ(choose("gpu1\ngpu2\n")->local_ranks, 1);
   EXPECT_EQ(choose("cpu1\ncpu2\n")->backend, "cpu");
   EXPECT_EQ(choose("cpu1\ncpu2\n")->note, "");
-  shape_.backend = "cuda";  // they answer for themselves when they start
+  flags_.backend = "cuda";  // they answer for themselves when they start
   EXPECT_EQ(choose("cpu1\ncpu2\n")->backend, "cuda");
 }
 
@@ -200,25 +200,25 @@ TEST(ShapeOnABackend, WhatIsNotBuiltIsRefusedWithWhatIs) {
                {"cpu", "float16", "bfloat16, float32"},
                {"auto", "fp8", "bfloat16, float16, float32"}};
   for (const auto& each : cases) {
-    ClusterFlags shape;
-    shape.model = "m";
-    shape.backend = each.backend;
-    shape.dtype = each.dtype;
-    const Status status = check_shape(shape);
+    ClusterFlags flags;
+    flags.model = "m";
+    flags.backend = each.backend;
+    flags.dtype = each.dtype;
+    const Status status = check_cluster_flags(flags);
     EXPECT_EQ(error_id(status), "TRI-UP-001") << each.backend << " " << each.dtype;
     EXPECT_THAT(message_of(status), HasSubstr(format_text("built are: {}", each.built)));
   }
 }
 
 TEST(PlanRequestOfAShape, AStepHasMoreTokensOnAGpu) {
-  ClusterFlags shape;
-  EXPECT_EQ(plan_request(shape, "cpu", 0).max_batched_tokens, 512);
-  EXPECT_EQ(plan_request(shape, "cuda", 0).max_batched_tokens, 8192);
-  shape.max_batched_tokens = 64;
-  shape.dtype = "float16";
-  EXPECT_EQ(plan_request(shape, "cuda", 0).max_batched_tokens, 64);
-  EXPECT_EQ(plan_request(shape, "cuda", 7).dtype, DType::kFloat16);
-  EXPECT_EQ(plan_request(shape, "cuda", 7).rank_memory_bytes, 7);
+  ClusterFlags flags;
+  EXPECT_EQ(plan_request(flags, "cpu", 0).max_batched_tokens, 512);
+  EXPECT_EQ(plan_request(flags, "cuda", 0).max_batched_tokens, 8192);
+  flags.max_batched_tokens = 64;
+  flags.dtype = "float16";
+  EXPECT_EQ(plan_request(flags, "cuda", 0).max_batched_tokens, 64);
+  EXPECT_EQ(plan_request(flags, "cuda", 7).dtype, DType::kFloat16);
+  EXPECT_EQ(plan_request(flags, "cuda", 7).rank_memory_bytes, 7);
 }
 
 }  // namespace

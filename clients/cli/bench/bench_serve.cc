@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 constexpr int kPollMs = 100;
 
 struct ServeBenchOptions {
-  ClusterFlags shape;
+  ClusterFlags cluster_flags;
   std::string endpoint;
   int64_t input_len = 128;
   int64_t output_len = 64;
@@ -210,21 +210,21 @@ StatusOr<std::unique_ptr<ClientSession>> open_session(const ServeBenchOptions& o
                                                       Preflight& preflight,
                                                       Terminal& terminal,
                                                       Interrupts& interrupts) {
-  if (options.shape.model.empty() == options.endpoint.empty()) {
+  if (options.cluster_flags.model.empty() == options.endpoint.empty()) {
     return invalid("TRI-BENCH-003",
                    "give either --model (a cluster of its own) or --endpoint (a running one)");
   }
   if (!options.endpoint.empty()) {
     return ClientSession::connect(options.endpoint, terminal, interrupts);
   }
-  ASSIGN_OR_RETURN(preflight, check_before_launch(options.shape));
+  ASSIGN_OR_RETURN(preflight, check_before_launch(options.cluster_flags));
   RETURN_IF_ERROR(check_lengths(options,
-                                options.shape.max_model_len > 0
-                                    ? options.shape.max_model_len
+                                options.cluster_flags.max_model_len > 0
+                                    ? options.cluster_flags.max_model_len
                                     : preflight.source.config.max_positions));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   ClusterOptions cluster;
-  cluster.shape = options.shape;
+  cluster.flags = options.cluster_flags;
   return ClientSession::bring_up(cluster, preflight, terminal, interrupts);
 }
 
@@ -240,7 +240,7 @@ StatusOr<int> sweep(const ServeBenchOptions& options, Terminal& terminal, Interr
   ServeBench bench(options, *session, dataset, terminal);
   RETURN_IF_ERROR(bench.warm_up());
   if (!options.json) print_head(terminal, !options.rates.empty());
-  Json about = describe_run("serve", options.shape);
+  Json about = describe_run("serve", options.cluster_flags);
   about["input_len"] = options.input_len;
   about["output_len"] = options.output_len;
   SavedRun run{about.dump(), {}};
@@ -288,7 +288,7 @@ int bench_serve(Terminal& terminal, const Arguments& arguments) {
   flags.add("seed", &options.seed, "of prompts and arrivals", group);
   flags.add("save", &options.save, "folder for the results, read by bench report", group);
   flags.add("json", &options.json, "a line a point, as JSON", group);
-  add_cluster_flags(flags, options.shape, /*is_private=*/true);
+  add_cluster_flags(flags, options.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   Interrupts interrupts;
   const StatusOr<int> done = sweep(options, terminal, interrupts);

@@ -24,7 +24,7 @@ constexpr size_t kTailLines = 200;
 constexpr int64_t kMostSequences = 65536;
 
 struct StepBenchOptions {
-  ClusterFlags shape;
+  ClusterFlags cluster_flags;
   int64_t prefill = 512;
   int64_t decode = 128;
   int64_t context = 0;
@@ -86,7 +86,7 @@ void StepBenchRun::take(const std::string& line) {
   if (!json.is_object() || !json.contains("kind")) {
     if (line.starts_with("rank 0: loading ")) show_loading(line.substr(8));
     loaded_ = loaded_ || line.starts_with("rank 0: loaded ");
-    if (options_.shape.verbose) terminal_.note(line);
+    if (options_.cluster_flags.verbose) terminal_.note(line);
     tail_.push_back(line);
     if (tail_.size() > kTailLines) tail_.pop_front();
     return;
@@ -140,7 +140,7 @@ StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& comma
 // What the ranks would refuse after their start.
 Status check_lengths(const StepBenchOptions& options, int64_t max_positions) {
   const int64_t longest =
-      options.shape.max_model_len > 0 ? options.shape.max_model_len : max_positions;
+      options.cluster_flags.max_model_len > 0 ? options.cluster_flags.max_model_len : max_positions;
   const struct {
     const char* flag;
     int64_t tokens;
@@ -171,15 +171,16 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
                    join(options.batch, ","),
                    kMostSequences);
   }
-  options.shape.max_slots = std::max(options.shape.max_slots, static_cast<int>(most));
-  ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(options.shape));
+  options.cluster_flags.max_slots =
+      std::max(options.cluster_flags.max_slots, static_cast<int>(most));
+  ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(options.cluster_flags));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   if (!preflight.hosts.empty()) {
-    RETURN_IF_ERROR(check_hosts_answer(options.shape, preflight.hosts));
+    RETURN_IF_ERROR(check_hosts_answer(options.cluster_flags, preflight.hosts));
   }
   RETURN_IF_ERROR(check_lengths(options, preflight.source.config.max_positions));
   if (!preflight.backend.note.empty()) terminal.note(preflight.backend.note);
-  WorkerLaunch launch = preflight.launch_of(options.shape, 0);
+  WorkerLaunch launch = preflight.launch_of(options.cluster_flags, 0);
   launch.bench_step = format_text("prefill={},decode={},context={},batch={},repeats={}",
                                   options.prefill,
                                   options.decode,
@@ -187,9 +188,10 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
                                   join(options.batch, ":"),
                                   options.repeats);
   StepBenchRun run(options, terminal, interrupts);
-  ASSIGN_OR_RETURN(const auto results, run.run(ranks_command(options.shape, launch)));
+  ASSIGN_OR_RETURN(const auto results, run.run(ranks_command(options.cluster_flags, launch)));
   if (!options.save.empty()) {
-    RETURN_IF_ERROR(save_run(options.save, {describe_run("step", options.shape).dump(), results}));
+    RETURN_IF_ERROR(
+        save_run(options.save, {describe_run("step", options.cluster_flags).dump(), results}));
   }
   return kDone;
 }
@@ -208,7 +210,7 @@ int bench_step(Terminal& terminal, const Arguments& arguments) {
   flags.add("repeats", &options.repeats, "of each measurement", group);
   flags.add("save", &options.save, "folder for the results, read by bench report", group);
   flags.add("json", &options.json, "a line a measurement, as JSON", group);
-  add_cluster_flags(flags, options.shape, /*is_private=*/true);
+  add_cluster_flags(flags, options.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   Interrupts interrupts;
   const StatusOr<int> done = measure(options, terminal, interrupts);

@@ -56,19 +56,19 @@ StatusOr<SavedRun> read_run(const std::string& path) {
 
 }  // namespace
 
-Json describe_run(const std::string& kind, const ClusterFlags& shape) {
+Json describe_run(const std::string& kind, const ClusterFlags& flags) {
   return {{"kind", kind},
           {"time", now_text()},
           {"version", TRIREME_VERSION},
           {"host", host_name()},
           {"cores", usable_core_count()},
           {"isa", best_cpu_tier()},
-          {"model", shape.model},
-          {"tp", shape.tp},
-          {"pp", shape.pp},
-          {"groups", shape.groups},
-          {"dtype", shape.dtype},
-          {"threads", shape.threads}};
+          {"model", flags.model},
+          {"tp", flags.tp},
+          {"pp", flags.pp},
+          {"groups", flags.groups},
+          {"dtype", flags.dtype},
+          {"threads", flags.threads}};
 }
 
 Status save_run(const std::string& folder, const SavedRun& run) {

@@ -17,7 +17,7 @@ struct SavedRun {
 };
 
 // {"kind", "time", "version", "host", "cores", "isa", "model", "tp", "pp", ...}
-nlohmann::ordered_json describe_run(const std::string& kind, const ClusterFlags& shape);
+nlohmann::ordered_json describe_run(const std::string& kind, const ClusterFlags& flags);
 
 // A file in `folder` that does not exist yet. TRI-BENCH-004: it cannot be written.
 Status save_run(const std::string& folder, const SavedRun& run);
