@@ -1,7 +1,6 @@
 #include "launch/cluster.h"
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -24,12 +23,11 @@ using Kind = CoordinatorEvent::Kind;
 
 constexpr TimeUs kSecond = 1'000'000;
 constexpr TimeUs kDoorsUs = 10 * kSecond;
-constexpr TimeUs kFirstRankUs = 24 * kSecond;  // from mpirun to the first word of a rank
-constexpr TimeUs kExplainUs = kSecond;         // after an mpirun's end: the coordinator may say why
-constexpr TimeUs kFencedUs = 2 * kSecond;      // ranks leave by themselves when fenced
-constexpr TimeUs kTerminatedUs = 5 * kSecond;  // then mpirun is asked, then killed
+constexpr TimeUs kFirstRankUs = 24 * kSecond;  // from mpirun's start to a rank's first message
+constexpr TimeUs kExplainUs = kSecond;  // after mpirun's end, for the coordinator to name the cause
 constexpr int kStopMs = 3'000;
-constexpr int kLeaveMs = 300;  // ranks that have no coordinator any more leave by themselves
+constexpr int kLeaveMs = 300;    // ranks whose coordinator is gone leave by themselves
+constexpr int kCauseMs = 1'500;  // for mpirun to print the cause of a rank's end
 constexpr size_t kTailLines = 200;
 constexpr int kMaxPollMs = 200;
 
@@ -52,7 +50,7 @@ Cluster::Cluster(const ClusterOptions& options,
       listener_(listener),
       interrupts_(interrupts),
       supervisor_(options.flags.groups),
-      groups_(options.flags.groups) {}
+      groups_(options.flags.groups, options.flags.verbose, listener) {}
 
 StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
                                                   const Preflight& preflight,
@@ -63,53 +61,21 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
   }
   if (!preflight.backend.note.empty()) listener.note(preflight.backend.note);
   std::unique_ptr<Cluster> cluster(new Cluster(options, preflight, listener, interrupts));
-  RETURN_IF_ERROR(cluster->make_state_folder());
+  ASSIGN_OR_RETURN(cluster->state_, StateFolder::make(options.flags.state, options.is_private));
   cluster->log_file_ = options.flags.log.file;
   if (cluster->log_file_.empty() && !options.is_private) {
-    cluster->log_file_ = cluster->state_ + "/trireme.log";
+    cluster->log_file_ = cluster->state_.path() + "/trireme.log";
   }
   RETURN_IF_ERROR(cluster->start_coordinator());
   RETURN_IF_ERROR(cluster->wait_for_doors());
   return cluster;
 }
 
-Cluster::~Cluster() {
-  stop();
-  std::error_code error;
-  if (has_own_state_ && !state_.empty()) fs::remove_all(state_, error);
-}
-
-Status Cluster::make_state_folder() {
-  std::error_code error;
-  has_own_state_ = options_.is_private && options_.flags.state.empty();
-  if (has_own_state_) {
-    std::string path = fs::temp_directory_path(error).string() + "/trireme-XXXXXX";
-    if (error) {
-      return invalid("TRI-UP-015",
-                     "TMPDIR is {}, which is no folder ({}); name one, or unset it",
-                     environment("TMPDIR").value_or("/tmp"),
-                     error.message());
-    }
-    if (::mkdtemp(path.data()) == nullptr) {
-      return unavailable("TRI-UP-015", "cannot make a folder below {}{}", path, "; check TMPDIR");
-    }
-    state_ = path;
-    return ok_status();
-  }
-  state_ = options_.flags.state;
-  if (state_.empty()) {
-    const std::string base = environment("XDG_STATE_HOME")
-                                 .value_or(environment("HOME").value_or("/tmp") + "/.local/state");
-    state_ = base + "/trireme";
-  }
-  fs::create_directories(state_, error);
-  if (!error) return ok_status();
-  return invalid("TRI-UP-016", "cannot make --state {}: {}", state_, error.message());
-}
+Cluster::~Cluster() { stop(); }
 
 Status Cluster::start_coordinator() {
   CoordinatorLaunch launch;
-  launch.state = state_;
+  launch.state = state_.path();
   launch.host = options_.flags.host;
   launch.port = options_.flags.port;
   launch.allow_probes = options_.allow_probes;
@@ -165,11 +131,7 @@ Status Cluster::launch(int index) {
   launch.worker_key = worker_key_;
   launch.log_file = log_file_;
   launch.vocabulary_limit = options_.limit_vocabulary ? preflight_.vocabulary_limit() : 0;
-  Group group;
-  ASSIGN_OR_RETURN(group.process, Process::start(ranks_command(options_.flags, launch)));
-  group.launched_us = clock_.now_us();
-  groups_[index] = std::move(group);
-  return ok_status();
+  return groups_.launch(index, ranks_command(options_.flags, launch));
 }
 
 Status Cluster::wait_until_ready() {
@@ -193,22 +155,17 @@ Status Cluster::pump(int timeout_ms) {
   }
   poll_children(timeout_ms);
   read_coordinator();
-  read_groups();
+  groups_.read();
   if (!ending_) check_silent_groups();
-  reap_retired();
+  groups_.reap_retired();
   if (coordinator_.exit_status() && !drained_ && !ending_) return coordinator_gone();
   return ok_status();
 }
 
 void Cluster::poll_children(int timeout_ms) {
   std::vector<pollfd> waits = {{interrupts_.fd(), POLLIN, 0}};
-  const auto add = [&](const Process& process) {
-    for (const int fd : process.descriptors()) waits.push_back({fd, POLLIN, 0});
-  };
-  add(coordinator_);
-  for (const Group& group : groups_) {
-    if (group.process.started() && !group.ended_us) add(group.process);
-  }
+  for (const int fd : coordinator_.descriptors()) waits.push_back({fd, POLLIN, 0});
+  groups_.add_descriptors(waits);
   ::poll(waits.data(), waits.size(), std::clamp(timeout_ms, 0, kMaxPollMs));
 }
 
@@ -218,61 +175,43 @@ void Cluster::read_coordinator() {
   coordinator_.read_lines(out, err);
   for (const std::string& line : err) {
     if (options_.flags.verbose) listener_.note("coordinator | " + line);
-    if (is_log_line(line)) continue;  // the tail is for the cause of an end
+    if (is_log_line(line)) continue;  // the tail is searched for the cause of an end
     coordinator_tail_.push_back(line);
-    if (coordinator_tail_.size() > kTailLines) coordinator_tail_.erase(coordinator_tail_.begin());
+    if (coordinator_tail_.size() > kTailLines) coordinator_tail_.pop_front();
   }
   for (const std::string& line : out) {
     if (const auto event = parse_coordinator_event(line)) on_event(*event);
   }
 }
 
-void Cluster::keep_line(Group& group, int index, const std::string& line) {
-  if (options_.flags.verbose) listener_.note(format_text("group {} | {}", index, line));
-  if (is_log_line(line)) return;  // the tail is for the cause of an end
-  group.tail.push_back(line);
-  if (group.tail.size() > kTailLines) group.tail.pop_front();
-}
-
-void Cluster::read_groups() {
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    Group& group = groups_[i];
-    if (!group.process.started() || group.ended_us) continue;
-    const auto status = group.process.exit_status();
-    std::vector<std::string> lines;
-    group.process.read_lines(lines, lines);
-    for (const std::string& line : lines) keep_line(group, static_cast<int>(i), line);
-    if (status) group.ended_us = clock_.now_us();
-  }
-}
-
-// An mpirun that ended, or whose ranks say nothing, without a word of the coordinator.
+// Restarts (before the first ready: fails) groups that the coordinator cannot know to be lost:
+// mpirun has ended, or no rank has connected in time.
 void Cluster::check_silent_groups() {
   const TimeUs now_us = clock_.now_us();
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    Group& group = groups_[i];
-    if (!supervisor_.is_starting(static_cast<int>(i)) || !group.process.started()) continue;
+  for (int i = 0; i < groups_.num_groups(); ++i) {
+    const GroupProcess& group = groups_[i];
+    if (!supervisor_.is_starting(i) || !group.process.started()) continue;
     const bool ended = group.ended_us && now_us - *group.ended_us > kExplainUs;
     const bool silent = !group.rank_seen && now_us - group.launched_us > kFirstRankUs;
     if (!ended && !silent) continue;
     if (!was_ready_) {
-      failure_ = start_failure(static_cast<int>(i), nullptr);
+      failure_ = start_failure(i, nullptr);
       return;
     }
-    const TimeUs delay_us = supervisor_.on_lost(static_cast<int>(i), now_us);
+    const TimeUs delay_us = supervisor_.on_lost(i, now_us);
     listener_.warn(format_text("group {} did not start: {}; the next try in {} s",
                                i,
                                ended ? cause_in_output(group.tail) : "no rank came",
                                delay_us / kSecond));
-    retire(group);
+    groups_.retire(i);
   }
 }
 
 Status Cluster::start_failure(int index, const CoordinatorEvent* event) {
-  Group& group = groups_[index];
+  GroupProcess& group = groups_[index];
   std::string cause = event != nullptr ? describe(*event) : "";
-  // mpirun knows what ended a process; the coordinator only that it is gone.
-  if (group.process.wait_exit(event != nullptr ? 1'500 : 0)) read_groups();
+  // mpirun prints what ended a process; the coordinator only knows that it is gone.
+  if (group.process.wait_exit(event != nullptr ? kCauseMs : 0)) groups_.read();
   const std::string words = cause_in_output(group.tail);
   if (event == nullptr && !group.ended_us) {
     return timed_out("TRI-UP-012",
@@ -296,7 +235,7 @@ Status Cluster::start_failure(int index, const CoordinatorEvent* event) {
 }
 
 void Cluster::on_event(const CoordinatorEvent& event) {
-  const bool has_group = event.group >= 0 && event.group < static_cast<int>(groups_.size());
+  const bool has_group = event.group >= 0 && event.group < groups_.num_groups();
   if (!has_group) return;
   switch (event.kind) {
     case Kind::kDoors:
@@ -345,18 +284,17 @@ void Cluster::on_ready(const CoordinatorEvent& event) {
                     event.pages * event.page_tokens,
                     length));
   }
-  const ClusterFlags& flags = options_.flags;
-  const int64_t asked =
-      flags.max_model_len > 0 ? flags.max_model_len : preflight_.source.config.max_positions;
-  if (asked > event.max_model_len) {
-    listener_.warn(format_text("{}, lowered from {}: more KV does not fit", length, asked));
+  const int64_t requested = options_.flags.max_model_len > 0
+                                ? options_.flags.max_model_len
+                                : preflight_.source.config.max_positions;
+  if (requested > event.max_model_len) {
+    listener_.warn(format_text("{}, lowered from {}: more KV does not fit", length, requested));
   }
   if (supervisor_.all_ready()) was_ready_ = true;
 }
 
 void Cluster::on_lost(const CoordinatorEvent& event) {
   if (ending_) return;
-  Group& group = groups_[event.group];
   if (!was_ready_) {
     if (!failure_) failure_ = start_failure(event.group, &event);
     return;
@@ -366,30 +304,7 @@ void Cluster::on_lost(const CoordinatorEvent& event) {
                              event.group,
                              describe(event),
                              delay_us / kSecond));
-  retire(group);
-}
-
-void Cluster::retire(Group& group) {
-  if (group.process.started() && !group.ended_us) {
-    retired_.push_back({std::move(group.process), clock_.now_us(), false});
-  }
-  group = Group();
-}
-
-// The next life of a group does not wait for the end of the last one.
-void Cluster::reap_retired() {
-  const TimeUs now_us = clock_.now_us();
-  for (Retired& retired : retired_) {
-    std::vector<std::string> ignored;
-    retired.process.read_lines(ignored, ignored);
-    if (now_us - retired.since_us > kFencedUs && !retired.killed) {
-      retired.process.signal_group(SIGTERM);
-      retired.killed = true;
-    }
-    if (now_us - retired.since_us > kTerminatedUs) retired.process.signal_group(SIGKILL);
-  }
-  std::erase_if(retired_,
-                [](Retired& retired) { return retired.process.exit_status().has_value(); });
+  groups_.retire(event.group);
 }
 
 Status Cluster::drain() {
@@ -399,7 +314,7 @@ Status Cluster::drain() {
     RETURN_IF_ERROR(pump(kMaxPollMs));
     if (interrupts_.count() > 1) return unavailable("TRI-UP-013", "stopped while draining");
   }
-  end_children(kStopMs);
+  groups_.end_all(kStopMs);
   return join_traces();
 }
 
@@ -411,35 +326,14 @@ void Cluster::stop() {
     while (!coordinator_.exit_status() && clock_.now_us() < deadline_us) {
       poll_children(kMaxPollMs);
       read_coordinator();
-      read_groups();
+      groups_.read();
     }
     coordinator_.signal_group(SIGKILL);
   }
-  end_children(kLeaveMs);
+  groups_.end_all(kLeaveMs);
 }
 
-void Cluster::end_children(int patience_ms) {
-  const auto any_runs = [&] {
-    return std::ranges::any_of(groups_, [](Group& group) {
-      return group.process.started() && !group.process.exit_status();
-    });
-  };
-  const auto wait_for_them = [&](int most_ms) {
-    const TimeUs deadline_us = clock_.now_us() + most_ms * TimeUs{1000};
-    while (any_runs() && clock_.now_us() < deadline_us) {
-      poll_children(kMaxPollMs);
-      read_groups();
-    }
-  };
-  for (Retired& retired : retired_) retired.process.signal_group(SIGTERM);
-  wait_for_them(patience_ms);
-  for (Group& group : groups_) group.process.signal_group(SIGTERM);
-  wait_for_them(kStopMs);
-  groups_.clear();
-  retired_.clear();
-}
-
-// One file out of the coordinator's and the local ranks' own.
+// Joins the trace files of the coordinator and of this host's ranks into --trace, and removes them.
 Status Cluster::join_traces() {
   if (options_.flags.trace.empty()) return ok_status();
   std::vector<std::string> parts = {options_.flags.trace + ".coordinator"};

@@ -1,0 +1,40 @@
+// Folder that holds the worker key and the log of one cluster. Owned by Cluster, main thread.
+// Invariant: a temporary folder is removed with its object; a folder that was named stays.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "base/status.h"
+
+namespace trireme {
+
+class StateFolder {
+ public:
+  // `path` is --state; "" selects a new folder below TMPDIR for a private cluster, else
+  // $XDG_STATE_HOME/trireme (~/.local/state/trireme). TRI-UP-015: no temporary folder can be made;
+  // TRI-UP-016: `path` cannot be made.
+  static StatusOr<StateFolder> make(const std::string& path, bool is_private);
+
+  StateFolder() = default;
+  StateFolder(StateFolder&& other) noexcept { swap(other); }
+  StateFolder& operator=(StateFolder&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~StateFolder();
+
+  const std::string& path() const { return path_; }
+
+ private:
+  static StatusOr<StateFolder> make_temporary();
+  void swap(StateFolder& other) {
+    std::swap(path_, other.path_);
+    std::swap(is_temporary_, other.is_temporary_);
+  }
+
+  std::string path_;
+  bool is_temporary_ = false;
+};
+
+}  // namespace trireme
