@@ -1,5 +1,5 @@
-// What `trireme-worker --list-devices` says of this build and this machine, for the command line
-// (docs/formats.md).
+// The output of `trireme-worker --list-devices`: backends, driver, GPUs and NCCL of this build and
+// machine, for the command line (docs/formats.md).
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace trireme {
 
-// One JSON object in one line.
+// One JSON object on one line; a survey that failed appears as its error.
 std::string device_list(const StatusOr<CudaSurvey>& survey, const StatusOr<NcclLibrary>& nccl);
 
 }  // namespace trireme

@@ -1,5 +1,6 @@
-// trireme-worker: a rank of a group, started by mpirun, or all ranks of one (--local-ranks). Loads
-// its shard, then runs step plans from the coordinator, from a file, or of a bench.
+// trireme-worker: one rank of a group, started by mpirun, or all ranks of a group as threads
+// (--local-ranks). Loads its shard, then runs step plans from the coordinator, a file or a
+// benchmark.
 #include <sys/prctl.h>
 
 #include <cstdio>
@@ -28,15 +29,15 @@ namespace {
 constexpr int kBadUsage = 2;
 constexpr int kFailed = 3;
 
-void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+void print_line(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
-// What every rank sees alike is said once.
+// An error that every rank finds alike is printed by rank 0 only.
 int refuse(const Status& status, int rank) {
-  if (rank == 0) say(message_of(status));
+  if (rank == 0) print_line(message_of(status));
   return kBadUsage;
 }
 
-// A number that mpirun or srun has given this process, before MPI has started.
+// A number that mpirun or srun has put into the environment; needed before MPI has started.
 std::optional<int> launched(std::initializer_list<const char*> names) {
   for (const char* name : names) {
     if (const auto number = environment(name)) return std::atoi(number->c_str());
@@ -44,15 +45,15 @@ std::optional<int> launched(std::initializer_list<const char*> names) {
   return std::nullopt;
 }
 
-// To its end, orderly or refused, in bounded time; a rank that fails ends the process. Returns the
-// exit status, 0 for a rank that another one's words have refused.
+// Runs a rank to its end in bounded time; a rank that fails ends the process. Returns the exit
+// status; of a refused group, only the rank that reports the cause returns kBadUsage.
 int run_rank(const WorkerFlags& flags, const RankPlace& place) {
   prctl(PR_SET_TIMERSLACK, 1000);  // a wait of 50 us must not take 100
   auto rank = std::make_unique<Rank>(flags, place);
   const Status status = rank->run();
   const bool is_refused = rank->refused();
   if (!status.ok() && !is_refused) exit_rank(status);  // peers may wait for this rank
-  // Memory and queues of a device end once their work has, which may wait for a dead peer.
+  // Freeing memory and queues of a device waits for their work, which may wait for a dead peer.
   const TimeGuard guard(format_text("the end of rank {}", place.rank));
   rank.reset();
   return is_refused ? refuse(status, absl::IsCancelled(status) ? 1 : 0) : 0;
@@ -88,7 +89,7 @@ int run_launched_rank(const WorkerFlags& flags, int num_devices, int* argc, char
   const WorkerOptions& options = flags.worker;
   auto session = MpiSession::start(argc, argv);
   if (!session.ok()) {
-    say(message_of(session.status()));
+    print_line(message_of(session.status()));
     return kFailed;
   }
   MpiSession& mine = **session;
@@ -105,7 +106,7 @@ int run_launched_rank(const WorkerFlags& flags, int num_devices, int* argc, char
   return run_rank(flags, place);
 }
 
-// Or why there are none.
+// The number of GPUs, or the reason why none can be used.
 StatusOr<int> count_devices() {
   if (const int count = num_cuda_devices(); count > 0) return count;
   RETURN_IF_ERROR(survey_cuda().status());
@@ -133,7 +134,7 @@ int run(int argc, char** argv) {
   const StatusOr<int> num_devices = options.backend == "cpu" ? 0 : count_devices();
   const StatusOr<std::string> chosen = choose_backend(*flags, num_devices);
   if (!chosen.ok()) return refuse(chosen.status(), rank);
-  if (rank == 0) say(*chosen);
+  if (rank == 0) print_line(*chosen);
   if (options.backend == "cuda") set_nccl_environment(flags->nccl);
   if (flags->local_ranks > 1) return run_local_ranks(*flags, num_devices.value_or(0));
   return run_launched_rank(*flags, num_devices.value_or(0), &argc, &argv);

@@ -83,7 +83,7 @@ Status Rank::load_and_run() {
     status = spec.ok() ? run_step_bench(*spec, *worker_, *comms_) : spec.status();
   }
   const Status traced = write_trace();
-  if (!status.ok() && link_) link_->say_goodbye(status);
+  if (!status.ok() && link_) link_->send_goodbye(status);
   return status.ok() ? traced : status;
 }
 
@@ -103,14 +103,14 @@ Status Rank::open_link() {
   return ok_status();
 }
 
-// What can be refused from the headers alone.
+// Reads the checkpoint's headers and checks what they decide.
 Status Rank::open_source() {
   ASSIGN_OR_RETURN(ModelSource source, open_model(flags_.model, flags_.weights_seed));
   source_ = std::make_unique<ModelSource>(std::move(source));
   return Worker::check(flags_.worker, *source_);
 }
 
-// Collective: if any rank has failed, all fail, and the first of them says why.
+// Collective: if any rank has failed, all fail, and the first of them reports its cause.
 Status Rank::first_failure(const Status& own) {
   const std::byte failed{!own.ok()};
   std::vector<std::byte> all(comms_->group->size());
@@ -121,7 +121,7 @@ Status Rank::first_failure(const Status& own) {
   const auto first = std::ranges::find(all, std::byte{1}) - all.begin();
   if (first == static_cast<int64_t>(all.size())) return ok_status();
   refused_ = true;
-  return first == comms_->rank ? own : absl::CancelledError("another rank says why");
+  return first == comms_->rank ? own : absl::CancelledError("another rank reports the cause");
 }
 
 Status Rank::load() {
@@ -134,14 +134,14 @@ Status Rank::load() {
   options.ranks_on_host = place_.ranks_on_host;
   options.device = place_.device;
   if (!flags_.trace.empty()) {
-    const int before = 1 + flags_.group * flags_.worker.tp *
-                               flags_.worker.pp;  // the coordinator's row is the first
+    const int before =
+        1 + flags_.group * flags_.worker.tp * flags_.worker.pp;  // row 0 is the coordinator's
     trace_ = std::make_unique<Trace>(
         format_text("group {} rank {} (stage {})", flags_.group, comms_->rank, comms_->stage),
         before + comms_->rank);
     options.trace = trace_.get();
   }
-  const SteadyClock clock;
+  SteadyClock clock;
   const TimeUs start_us = clock.now_us();
   LoadReport lines(place_.rank);
   const auto on_progress = [&](int64_t done, int64_t total) {
@@ -166,12 +166,12 @@ Status Rank::load() {
              {"rank", place_.rank},
              {"bytes", progress_.load_bytes.load()},
              {"seconds", static_cast<double>((clock.now_us() - start_us) / 1000) / 1000}});
-  say_memory();
+  print_memory_use();
   return ok_status();
 }
 
-// What the device's memory went to, in this order, beside what `trireme plan` says of this rank.
-void Rank::say_memory() const {
+// Prints the use of device memory, in order of allocation, beside the figures of `trireme plan`.
+void Rank::print_memory_use() const {
   if (worker_->options().backend != "cuda") return;
   PlanRequest request;
   request.tp = flags_.worker.tp;
@@ -213,7 +213,7 @@ void Rank::say_memory() const {
 
 Status Rank::serve() {
   progress_.enter(Phase::kWaitStart);
-  ASSIGN_OR_RETURN(const Start start, link_->introduce(worker_->hello()));
+  ASSIGN_OR_RETURN(const Start start, link_->announce(worker_->hello()));
   if (start.pages < 1 || start.pages > worker_->num_pages()) {
     return invalid("TRI-GRP-028",
                    "the coordinator starts this group with {} pages, it has 1 to {}",
@@ -222,7 +222,7 @@ Status Rank::serve() {
   }
   progress_.enter(Phase::kWarming);
   RETURN_IF_ERROR(worker_->start(start.pages, *link_));
-  link_->say_started(start.epochs);
+  link_->send_started(start.epochs);
   log_event(LogLevel::kInfo,
             "ready",
             {{"group", flags_.group},
@@ -233,11 +233,11 @@ Status Rank::serve() {
   return run_steps(*link_, worker_->executor());
 }
 
-// Results come from the answering rank; probes also from the first rank of each other stage, which
-// writes them to a file of its own.
+// The answering rank writes results and its probes; the first rank of every other stage writes its
+// probes to a file of its own.
 Status Rank::run_file() {
   ASSIGN_OR_RETURN(const auto plans, PlanFileReader::open(flags_.plans));
-  const bool answers = comms_->rank == worker_->cut().answering_rank();
+  const bool answers = comms_->rank == worker_->partition().answering_rank();
   const std::string name = flags_.results.empty() ? "/dev/null"
                            : answers              ? flags_.results
                                      : format_text("{}.rank{}", flags_.results, comms_->rank);

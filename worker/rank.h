@@ -1,6 +1,6 @@
-// One rank of a group, from its first word to its last: the link to the coordinator, the shard, the
-// steps. A process runs one, or several, each in a thread of its own (--local-ranks); whatever ends
-// a rank before its time ends the process. Made, used and destroyed by one thread.
+// The lifetime of one rank of a group: link to the coordinator, load, steps, end. A process runs
+// one rank, or several, each in its own thread (--local-ranks); a rank that fails ends the process.
+// Made, used and destroyed by one thread.
 #pragma once
 
 #include <functional>
@@ -16,11 +16,11 @@
 
 namespace trireme {
 
-// Where a rank stands, and how it meets the others.
+// The place of a rank, and how it gets its communicators.
 struct RankPlace {
   int rank = 0;
   std::string host;
-  std::string description;  // for people
+  std::string description;  // one line for people
   int ranks_on_host = 1;
   int device = 0;                                           // of CUDA
   std::function<std::unique_ptr<GroupComms>()> make_group;  // collective
@@ -31,7 +31,7 @@ class Rank {
   Rank(WorkerFlags flags, RankPlace place) : flags_(std::move(flags)), place_(std::move(place)) {}
 
   Status run();
-  // All ranks have agreed that the group cannot be: an orderly end, before anything was loaded.
+  // All ranks have agreed that the group cannot start: an orderly end before anything was loaded.
   bool refused() const { return refused_; }
 
  private:
@@ -42,7 +42,7 @@ class Rank {
   Status open_source();
   Status first_failure(const Status& own);
   Status load();
-  void say_memory() const;
+  void print_memory_use() const;
   Status serve();
   Status run_file();
   Status write_trace();

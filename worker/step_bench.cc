@@ -28,7 +28,7 @@ StatusOr<int32_t> parse_count(const std::string& text) {
                  text);
 }
 
-// Makes and runs the plans of one measurement after another.
+// Makes and runs the plans of all measurements, one after another.
 class StepBench {
  public:
   StepBench(const StepBenchSpec& spec, Worker& worker, GroupComms& comms)
@@ -46,7 +46,7 @@ class StepBench {
   Status run_prefill();
   Status run_decode(int32_t batch, double* seconds);
   Status open_sequences(int32_t first, int32_t batch, int32_t cohorts);
-  // Tokens of a sequence that stand before what is drawn.
+  // Prompt tokens of a sequence that decodes; a sequence needs at least one.
   int32_t prompt() const { return std::max(spec_.context, 1); }
   void print(const char* kind, int32_t batch, int64_t tokens, std::vector<double> seconds) const;
 
@@ -114,17 +114,17 @@ Status StepBench::run_prefill() {
   return ok_status();
 }
 
-// Opens a cohort's sequences and computes what they start from, in steps of as many tokens as fit.
+// Opens a cohort's sequences and prefills them, in steps of as many tokens as fit.
 Status StepBench::open_sequences(int32_t first, int32_t batch, int32_t cohorts) {
-  const int32_t most = worker_.options().max_batched_tokens;
+  const int32_t max_tokens = worker_.options().max_batched_tokens;
   StepPart part;
-  int32_t room = most;
+  int32_t room = max_tokens;
   for (SlotId slot = first; slot < batch; slot += cohorts) {
     open(part, slot, prompt() + spec_.decode);
     for (int32_t start = 0; start < prompt();) {
       if (room == 0) {
         RETURN_IF_ERROR(execute(std::exchange(part, {}), 0));
-        room = most;
+        room = max_tokens;
       }
       Chunk chunk;
       chunk.slot = slot;
@@ -140,9 +140,9 @@ Status StepBench::open_sequences(int32_t first, int32_t batch, int32_t cohorts) 
   return execute(std::move(part), 0);
 }
 
-// The batch is dealt into a cohort a stage, so that all stages work at once.
+// Decodes the batch in one cohort per stage, so that all stages work at once.
 Status StepBench::run_decode(int32_t batch, double* seconds) {
-  const int32_t cohorts = std::min(batch, static_cast<int32_t>(worker_.cut().pp()));
+  const int32_t cohorts = std::min(batch, static_cast<int32_t>(worker_.partition().pp()));
   for (int32_t cohort = 0; cohort < cohorts; ++cohort) {
     RETURN_IF_ERROR(open_sequences(cohort, batch, cohorts));
   }
@@ -182,8 +182,8 @@ void StepBench::print(const char* kind,
       seconds.front(),
       static_cast<double>(tokens) / median,
       seconds.size(),
-      worker_.cut().tp(),
-      worker_.cut().pp(),
+      worker_.partition().tp(),
+      worker_.partition().pp(),
       worker_.num_threads(),
       std::string(name_of(worker_.options().dtype)).c_str(),
       info.name.c_str(),
@@ -192,23 +192,23 @@ void StepBench::print(const char* kind,
 }
 
 Status StepBench::check_fits() const {
-  const int32_t most = *std::ranges::max_element(spec_.batch);
+  const int32_t max_batch = *std::ranges::max_element(spec_.batch);
   const int32_t longest = std::max(spec_.prefill + 1, prompt() + spec_.decode + 1);
-  if (longest > worker_.max_model_len() || most > worker_.options().max_slots) {
+  if (longest > worker_.max_model_len() || max_batch > worker_.options().max_slots) {
     return invalid("TRI-GRP-012",
                    "--bench-step asks for {} tokens and {} sequences; --max-model-len is {} and "
                    "--max-num-seqs {}",
                    longest,
-                   most,
+                   max_batch,
                    worker_.max_model_len(),
                    worker_.options().max_slots);
   }
-  const int64_t pages_a_sequence = (prompt() + spec_.decode + page_tokens_ - 1) / page_tokens_;
-  if (pages_a_sequence * most > worker_.num_pages()) {
+  const int64_t pages_per_sequence = (prompt() + spec_.decode + page_tokens_ - 1) / page_tokens_;
+  if (pages_per_sequence * max_batch > worker_.num_pages()) {
     return invalid("TRI-GRP-012",
                    "--bench-step needs {} KV pages, this group has {}; raise --kv-memory or lower "
                    "batch, context or decode",
-                   pages_a_sequence * most,
+                   pages_per_sequence * max_batch,
                    worker_.num_pages());
   }
   return ok_status();
@@ -238,7 +238,7 @@ Status StepBench::execute(StepPart part, int64_t wait_ids_through) {
   return worker_.executor().execute(plan);
 }
 
-// As the coordinator would name it.
+// The same key as the coordinator's for this step.
 GraphKey StepBench::key_of(const StepPart& part) const {
   auto tokens = static_cast<int32_t>(part.decodes.size());
   int32_t rows = tokens;

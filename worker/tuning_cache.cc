@@ -14,7 +14,7 @@
 namespace trireme {
 namespace {
 
-constexpr std::uintmax_t kMostBytes = 1 << 20;
+constexpr std::uintmax_t kMaxBytes = 1 << 20;
 
 Status refused(const std::string& path, const std::string& why) {
   return unavailable("TRI-CUDA-020",
@@ -29,7 +29,7 @@ Status refused(const std::string& path, const std::string& why) {
 std::string TuningCache::read() const {
   std::error_code error;
   const std::uintmax_t size = folder_.empty() ? 0 : std::filesystem::file_size(path_, error);
-  if (error || size == 0 || size > kMostBytes) return {};
+  if (error || size == 0 || size > kMaxBytes) return {};
   std::string bytes(size, '\0');
   std::ifstream file(path_, std::ios::binary);
   file.read(bytes.data(), static_cast<std::streamsize>(size));
@@ -41,8 +41,8 @@ Status TuningCache::write(std::string_view bytes) const {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error) return refused(path_, error.message());
-  if (bytes.size() > kMostBytes) return refused(path_, "it would be larger than any that is read");
-  std::string fresh = path_ + ".XXXXXX";  // its own, whatever else writes into the folder
+  if (bytes.size() > kMaxBytes) return refused(path_, "it would be larger than any that is read");
+  std::string fresh = path_ + ".XXXXXX";  // unique: other processes may write here, too
   const int descriptor = mkstemp(fresh.data());
   if (descriptor < 0) return refused(path_, std::strerror(errno));
   const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());

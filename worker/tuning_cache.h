@@ -1,5 +1,5 @@
-// A small file that lives on between starts, for what is measured once: written whole or not at
-// all, so that ranks of other groups never read a part. A value.
+// A small file that keeps measured matmul algorithms from one start to the next. Replaced
+// atomically, so that ranks of other groups never read a part of it. A value.
 #pragma once
 
 #include <string>
@@ -12,14 +12,14 @@ namespace trireme {
 
 class TuningCache {
  public:
-  // An empty folder: nothing is kept, nothing is read.
+  // With an empty folder nothing is read or written.
   TuningCache(std::string folder, const std::string& name)
       : folder_(std::move(folder)), path_(folder_ + "/" + name) {}
 
   const std::string& path() const { return path_; }
-  // Its bytes; none where it is not there, cannot be read, or is larger than what write() takes.
+  // The content; empty if the file is missing, unreadable or larger than write() accepts.
   std::string read() const;
-  // Makes the folder if need be. TRI-CUDA-020: the system refuses; what stood there still does.
+  // Creates the folder if needed. TRI-CUDA-020: the system refuses; the old content is unchanged.
   Status write(std::string_view bytes) const;
 
  private:

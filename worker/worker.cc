@@ -23,16 +23,16 @@
 namespace trireme {
 namespace {
 
-// The smallest of the ranks' values.
+// The minimum of the ranks' values. Collective.
 StatusOr<int64_t> agree_on_smallest(Comm& comm, Progress& progress, int64_t value) {
-  progress.enter(Phase::kWaitStage);  // the others may load longer
+  progress.enter(Phase::kWaitStage);  // others may load longer
   const StatusOr<std::vector<int64_t>> all = gather_values(comm, value);
   progress.enter(Phase::kLoading);
   RETURN_IF_ERROR(all.status());
   return *std::ranges::min_element(*all);
 }
 
-constexpr int64_t kMostCudaHeadDim = 256;
+constexpr int64_t kMaxCudaHeadDim = 256;
 constexpr TimeUs kAgreementUs = 120'000'000;  // ranks load at different speeds
 
 }  // namespace
@@ -41,13 +41,13 @@ Worker::Worker(const WorkerOptions& options,
                const ModelSource& source,
                GroupComms& comms,
                Progress& progress,
-               const ParallelPlan& cut)
+               const ParallelPlan& partition)
     : options_(options),
       source_(source),
       comms_(comms),
       progress_(progress),
-      cut_(cut),
-      shard_(std::make_unique<ShardSpec>(source.config, cut_, comms.rank)) {}
+      partition_(partition),
+      shard_(std::make_unique<ShardSpec>(source.config, partition_, comms.rank)) {}
 
 Status Worker::check(const WorkerOptions& options, const ModelSource& source) {
   RETURN_IF_ERROR(
@@ -65,9 +65,9 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
                                                Progress& progress,
                                                const LoadProgress& load_progress) {
   RETURN_IF_ERROR(check(options, source));
-  ASSIGN_OR_RETURN(const ParallelPlan cut,
+  ASSIGN_OR_RETURN(const ParallelPlan partition,
                    ParallelPlan::make(source.config, options.tp, options.pp, options.backend));
-  std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, cut));
+  std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, partition));
   comms.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   RETURN_IF_ERROR(worker->make_backend());
   if (worker->backend_->records_steps()) RETURN_IF_ERROR(worker->agree());
@@ -104,7 +104,7 @@ RankHello Worker::hello() const {
   hello.max_batched_tokens = options_.max_batched_tokens;
   hello.token_buckets = token_buckets();
   hello.row_buckets = row_buckets();
-  hello.max_model_len = static_cast<int32_t>(longest_wanted());
+  hello.max_model_len = static_cast<int32_t>(requested_model_len());
   if (cache_ == nullptr || num_pages_ == 0) return hello;
   hello.max_model_len = max_model_len_;
   hello.pages = num_pages_;
@@ -128,7 +128,8 @@ Status Worker::load(ModelSource& source, const LoadProgress& load_progress) {
   memory_.communicators = taken_since(memory_.weights);
   ASSIGN_OR_RETURN(
       ShardModel model,
-      ShardModel::make(source.config, *shard_, *backend_, std::move(weights), longest_wanted()));
+      ShardModel::make(
+          source.config, *shard_, *backend_, std::move(weights), requested_model_len()));
   model_ = std::make_unique<ShardModel>(std::move(model));
   return ok_status();
 }
@@ -137,7 +138,7 @@ Status Worker::make_executor(int64_t max_model_len) {
   ASSIGN_OR_RETURN(
       executor_,
       StepExecutor::make(
-          *backend_, *model_, cut_, *cache_, step_limits(max_model_len), comms_, progress_));
+          *backend_, *model_, partition_, *cache_, step_limits(max_model_len), comms_, progress_));
   return ok_status();
 }
 
@@ -150,25 +151,27 @@ Status Worker::start(int64_t num_pages, ResultSink& sink) {
   return ok_status();
 }
 
-Status Worker::meet() {
+Status Worker::barrier() {
   comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   return agree_on_smallest(*comms_.group, progress_, 0).status();
 }
 
-// What a step needs besides pages, all before these: buffers, the ways of the matmuls, recordings.
+// Allocates what steps need besides pages: buffers, matmul algorithms, captured graphs. Pages get
+// the memory that is left.
 Status Worker::warm_up() {
-  RETURN_IF_ERROR(make_executor(longest_wanted()));
+  RETURN_IF_ERROR(make_executor(requested_model_len()));
   memory_.step = taken_since(memory_.weights + memory_.communicators);
-  // Once a rank of a device may wait for a peer, an allocation there might wait for it in turn: all
-  // have theirs now, but for what recordings take.
-  RETURN_IF_ERROR(meet());
+  // Barrier: an allocation waits for all work of the device, and a later kernel of a rank that
+  // shares the device may wait for this rank. All ranks have their buffers now; only graphs take
+  // more.
+  RETURN_IF_ERROR(barrier());
   RETURN_IF_ERROR(share_tuning());
-  RETURN_IF_ERROR(meet());  // cuBLASLt has its memory, too
+  RETURN_IF_ERROR(barrier());  // all ranks have cuBLASLt's memory, too
   return executor_->warm_up();
 }
 
-// The ways of the matmuls: those that an earlier start has kept, and what it has not, measured now.
-// A file that cannot be used or written costs time alone.
+// The fastest algorithm of each matmul: from the tuning cache, or measured where it has none. An
+// unusable or unwritable cache file costs time only.
 std::string Worker::tune() {
   const std::string name = backend_->tuning_name();
   if (name.empty()) return {};
@@ -176,39 +179,39 @@ std::string Worker::tune() {
   const std::string kept = file.read();
   if (!kept.empty() && !backend_->load_tuning(kept)) {
     std::fprintf(stderr,
-                 "rank %d: the matmul choices in %s are damaged or of another device; they are"
-                 " measured anew\n",
+                 "rank %d: the matmul algorithms in %s are damaged or of another device; they are"
+                 " measured again\n",
                  comms_.rank,
                  file.path().c_str());
   }
   executor_->tune();
-  std::string ways = backend_->save_tuning();
-  if (ways == kept) return ways;
-  const Status written = file.write(ways);
+  std::string algorithms = backend_->save_tuning();
+  if (algorithms == kept) return algorithms;
+  const Status written = file.write(algorithms);
   if (!written.ok()) {
     std::fprintf(stderr, "rank %d: %s\n", comms_.rank, message_of(written).c_str());
   }
-  return ways;
+  return algorithms;
 }
 
-// As rank 0 finds them.
+// All ranks use the algorithms that rank 0 has chosen: another choice could change the last bits.
 Status Worker::share_tuning() {
   progress_.enter(Phase::kWarming);
-  std::string ways;
-  if (comms_.rank == 0) ways = tune();
-  int64_t size = static_cast<int64_t>(ways.size());
+  std::string algorithms;
+  if (comms_.rank == 0) algorithms = tune();
+  int64_t size = static_cast<int64_t>(algorithms.size());
   comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   progress_.enter(Phase::kWaitStage);
   RETURN_IF_ERROR(share_from_first(*comms_.group, std::as_writable_bytes(std::span(&size, 1))));
-  ways.resize(size);
+  algorithms.resize(size);
   if (size > 0) {
-    RETURN_IF_ERROR(share_from_first(*comms_.group, std::as_writable_bytes(std::span(ways))));
+    RETURN_IF_ERROR(share_from_first(*comms_.group, std::as_writable_bytes(std::span(algorithms))));
   }
   progress_.enter(Phase::kWarming);
-  if (size == 0 || backend_->load_tuning(ways)) return ok_status();
+  if (size == 0 || backend_->load_tuning(algorithms)) return ok_status();
   return invalid("TRI-CUDA-009",
-                 "rank {} cannot use the matmul choices of rank 0: its device or its cuBLASLt is "
-                 "another; give a group devices and libraries of one kind",
+                 "rank {} cannot use the matmul algorithms of rank 0: its device or its cuBLASLt "
+                 "differs; give a group devices and libraries of one kind",
                  comms_.rank);
 }
 
@@ -222,18 +225,18 @@ StepLimits Worker::step_limits(int64_t max_model_len) const {
     limits.vocabulary_limit = std::min(options_.vocabulary_limit, limits.vocabulary_limit);
   limits.step_timeout_us = options_.step_timeout_us;
   limits.trace = options_.trace;
-  limits.recorded = CapturedSteps(token_buckets(), row_buckets());
+  limits.captured = CapturedSteps(token_buckets(), row_buckets());
   return limits;
 }
 
 Status Worker::make_backend() {
   if (!is_cuda()) return make_cpu_backend_of_group();
-  if (source_.config.head_dim > kMostCudaHeadDim) {
+  if (source_.config.head_dim > kMaxCudaHeadDim) {
     return invalid("TRI-CUDA-003",
                    "heads of {} dimensions have no attention kernel for CUDA, at most {} have; use "
                    "--backend cpu",
                    source_.config.head_dim,
-                   kMostCudaHeadDim);
+                   kMaxCudaHeadDim);
   }
   CudaBackendOptions options;
   options.device = options_.device;
@@ -244,7 +247,7 @@ Status Worker::make_backend() {
   return ok_status();
 }
 
-// After the weights, before all that is sized by what is left.
+// After the weights, before everything that is sized by the memory left.
 Status Worker::make_comms() {
   if (!is_cuda()) return ok_status();
   const ActivationTypes types = backend_->types();
@@ -272,7 +275,7 @@ Status Worker::make_cpu_backend_of_group() {
   ASSIGN_OR_RETURN(const int64_t tier,
                    agree_on_smallest(*comms_.group, progress_, cpu_tier_index(options.isa)));
   if (tier >= 0) options.isa = kCpuTiers[tier];
-  ASSIGN_OR_RETURN(backend_, make_cpu_backend(options));  // refuses a name that is no tier
+  ASSIGN_OR_RETURN(backend_, make_cpu_backend(options));  // refuses an unknown tier
   return ok_status();
 }
 
@@ -280,7 +283,7 @@ Status Worker::reserve_cache() {
   KvCacheRequest request;
   request.memory_bytes = options_.kv_memory_bytes;
   request.max_slots = options_.max_slots;
-  request.max_model_len = longest_wanted();
+  request.max_model_len = requested_model_len();
   request.may_shorten = options_.max_model_len == 0;
   ASSIGN_OR_RETURN(
       KvCache cache,
@@ -289,11 +292,11 @@ Status Worker::reserve_cache() {
   return ok_status();
 }
 
-// Ranks may share a device, whose free memory is then everybody's: all have taken all else when
-// they look at it, and nobody takes pages before all have looked.
+// Ranks can share a GPU. Barrier; every rank reads the free memory (count_memory() is the second
+// barrier); then each allocates its share of KV pages.
 Status Worker::fill_cache() {
-  if (is_cuda()) RETURN_IF_ERROR(meet());
-  comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);  // from here on
+  if (is_cuda()) RETURN_IF_ERROR(barrier());
+  comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   const int64_t given_bytes = backend_->cache_bytes();
   if (is_cuda()) RETURN_IF_ERROR(count_memory());
   const int sharers = is_cuda() ? memory_.sharers : std::max(options_.ranks_on_host, 1);
@@ -302,12 +305,12 @@ Status Worker::fill_cache() {
   ASSIGN_OR_RETURN(num_pages_,
                    agree_on_smallest(*comms_.group, progress_, cache_->pages().num_pages));
   const int64_t fits = num_pages_ * cache_->pages().layout.page_tokens;
-  max_model_len_ = static_cast<int32_t>(std::min(longest_wanted(), fits));
+  max_model_len_ = static_cast<int32_t>(std::min(requested_model_len(), fits));
   return ok_status();
 }
 
-// What the device lost besides what the ranks on it asked for. Every rank has looked at the device
-// when this returns.
+// Attributes the used memory of the device. Collective: every rank has read the free memory when
+// this returns.
 Status Worker::count_memory() {
   const DeviceMemory memory = backend_->device_memory();
   memory_.reserve = memory.free - backend_->cache_bytes();

@@ -1,5 +1,6 @@
-// One rank, put together: backend, weights, KV pages, and the executor of steps. The same for a
-// rank under a coordinator, one that reads plans from a file, and one in a test.
+// One rank: owns its backend, weights, KV pages and step executor, and decides the order in which
+// they take memory. The same under a coordinator, with plans from a file, and in a test. Used by
+// the step loop's thread. Invariant: after make() a device backend allocates nothing more.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +32,7 @@ struct WorkerOptions {
   DType dtype = DType::kBFloat16;
   std::string backend = "cpu";  // or "cuda"
   int device = 0;               // of CUDA
-  bool invariant = false;       // CUDA: the same bits whatever shares the batch
+  bool invariant = false;       // CUDA: batch-invariant (the CPU always is)
   int threads = 0;              // 0: this rank's share of the cores
   std::string isa = "auto";
   int32_t max_slots = kDefaultMaxSlots;
@@ -39,53 +40,53 @@ struct WorkerOptions {
   int64_t max_model_len = 0;  // 0: the model's, or what fits
   int64_t kv_memory_bytes = 0;
   int64_t vocabulary_limit = 0;  // the tokenizer's size; 0: the model's vocabulary
-  std::string cache_folder;      // for what is measured once of a device; empty: nothing is kept
+  std::string cache_folder;      // of matmul tuning results; empty: none are kept
   int ranks_on_host = 1;
   TimeUs step_timeout_us = 30'000'000;
   Trace* trace = nullptr;  // spans of each step, if wanted
 };
 
-// What a rank's device memory went to, in bytes, in the order in which it was taken: what this rank
-// asked for, and its part of what the device lost besides to all ranks that share it.
+// Use of a rank's device memory in bytes, in order of allocation. `modules` is this rank's share of
+// what the device lost beyond the requests of the ranks on it.
 struct MemoryUse {
   int64_t weights = 0;
   int64_t communicators = 0;
   int64_t step = 0;     // a step's buffers and workspaces
-  int64_t modules = 0;  // context, modules, graphs, libraries; what other processes hold is in it
+  int64_t modules = 0;  // context, modules, graphs, libraries, and memory of other processes
   int64_t pages = 0;
-  int64_t reserve = 0;  // left to the device
-  int sharers = 1;      // ranks of the group on this device, not bytes
+  int64_t reserve = 0;  // kept free
+  int sharers = 1;      // number of ranks of the group on this device
 };
 
 class Worker {
  public:
-  // What can be refused before anything is loaded. TRI-PLAN-...; TRI-GRP-007: a length over the
-  // model's.
+  // Checks that need only the configuration, before anything is loaded. TRI-PLAN-...: the model
+  // cannot be partitioned so. TRI-GRP-007: max_model_len exceeds the model's positions.
   static Status check(const WorkerOptions& options, const ModelSource& source);
-  // Takes all of this rank's memory: shard, communicators, and where the backend records steps
-  // their buffers and recordings, so that KV gets what is left. `source` and `comms` outlive the
-  // worker. Collective over the group.
+  // Takes all of this rank's memory: shard and communicators, then (where the backend captures
+  // steps) step buffers and graphs, and last the KV pages, which get the rest. `source` and `comms`
+  // outlive the worker. Collective over the group.
   static StatusOr<std::unique_ptr<Worker>> make(const WorkerOptions& options,
                                                 ModelSource& source,
                                                 GroupComms& comms,
                                                 Progress& progress,
                                                 const LoadProgress& load_progress);
 
-  // Begins an epoch over as many pages as the group agreed on. Once where the backend records
-  // steps: a rank lives for one epoch there.
+  // Begins an epoch with the first `num_pages` pages, at most num_pages(). Where the backend
+  // captures steps, once per process.
   Status start(int64_t num_pages, ResultSink& sink);
 
   StepExecutor& executor() { return *executor_; }
   Backend& backend() { return *backend_; }
-  const ParallelPlan& cut() const { return cut_; }
+  const ParallelPlan& partition() const { return partition_; }
   const ShardSpec& shard() const { return *shard_; }
   const WorkerOptions& options() const { return options_; }
   KvLayout kv_layout() const { return cache_->pages().layout; }
-  int64_t num_pages() const { return num_pages_; }  // the fewest of any rank
+  int64_t num_pages() const { return num_pages_; }  // minimum over the group's ranks
   int32_t max_model_len() const { return max_model_len_; }
   int num_threads() const { return num_threads_; }
   const MemoryUse& memory_use() const { return memory_; }
-  // Sizes of the steps that the backend records; empty: it records none.
+  // Sizes of the steps that the backend captures; empty: it captures none.
   std::vector<int32_t> token_buckets() const { return buckets_up_to(max_batched_tokens()); }
   std::vector<int32_t> row_buckets() const { return buckets_up_to(options_.max_slots); }
   BackendInfo backend_info() const { return backend_->info(); }
@@ -98,7 +99,7 @@ class Worker {
          const ModelSource& source,
          GroupComms& comms,
          Progress& progress,
-         const ParallelPlan& cut);
+         const ParallelPlan& partition);
   Status make_backend();
   Status agree();
   Status make_cpu_backend_of_group();
@@ -111,15 +112,15 @@ class Worker {
   Status reserve_cache();
   Status fill_cache();
   Status count_memory();
-  Status meet();  // waits until all ranks of the group are here
+  Status barrier();  // over the group
   int64_t taken_since(int64_t before) const { return backend_->device_memory().taken - before; }
   StepLimits step_limits(int64_t max_model_len) const;
   bool is_cuda() const { return options_.backend == "cuda"; }
-  int64_t longest_wanted() const {  // sequences; fewer tokens may fit
+  int64_t requested_model_len() const {  // requested maximum length; fewer tokens may fit
     return options_.max_model_len > 0 ? options_.max_model_len : source_.config.max_positions;
   }
-  std::vector<int32_t> buckets_up_to(int32_t most) const {
-    return backend_->records_steps() ? step_buckets(most) : std::vector<int32_t>();
+  std::vector<int32_t> buckets_up_to(int32_t max_size) const {
+    return backend_->records_steps() ? step_buckets(max_size) : std::vector<int32_t>();
   }
   int32_t max_batched_tokens() const {  // rows of a step
     return std::max(options_.max_batched_tokens, options_.max_slots);
@@ -129,7 +130,7 @@ class Worker {
   const ModelSource& source_;
   GroupComms& comms_;
   Progress& progress_;
-  const ParallelPlan cut_;
+  const ParallelPlan partition_;
   std::unique_ptr<ShardSpec> shard_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<ShardModel> model_;

@@ -61,15 +61,19 @@ void add_device_flags(FlagSet& set, WorkerFlags& flags) {
           &flags.device,
           "GPU of this rank; -1: by its number on its host, modulo the GPUs",
           devices);
-  set.add("first-device", &flags.first_device, "GPUs of rank 0's host that others have", devices);
+  set.add("first-device",
+          &flags.first_device,
+          "first GPU of this group on the host of rank 0",
+          devices);
   set.add("local-ranks", &flags.local_ranks, "ranks that are threads of this process", devices);
   set.add("nccl-interface", &flags.nccl.interface, "network of NCCL between hosts: eth0", devices);
   set.add("nccl-adapters", &flags.nccl.adapters, "InfiniBand adapters of NCCL: mlx5_0", devices);
   set.add("nccl-infiniband", &flags.nccl.infiniband, "let NCCL use InfiniBand", devices);
-  set.add("list-devices", &flags.list_devices, "say what this build and machine have (JSON)");
+  set.add(
+      "list-devices", &flags.list_devices, "print the devices of this build and machine (JSON)");
 }
 
-// Where the user's caches are; without a home nothing is kept. Set to nothing is not set.
+// The user's cache folder; "none" without a home folder. An empty variable counts as unset.
 std::string default_cache_folder() {
   const std::string caches = environment("XDG_CACHE_HOME").value_or("");
   if (!caches.empty()) return caches + "/trireme";
@@ -103,8 +107,10 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
   set.add("pipeline-parallel-size", &worker.pp, "stages", shape);
   set.alias("-pp", "pipeline-parallel-size");
   set.add("backend", &worker.backend, "auto, cpu or cuda", shape);
-  set.add(
-      "invariant", &worker.invariant, "cuda: the same bits in any company (cpu: always)", shape);
+  set.add("invariant",
+          &worker.invariant,
+          "cuda: batch-invariant, the same bits whatever shares the batch (cpu: always)",
+          shape);
   set.add("threads", &worker.threads, "kernel threads; 0: the cores / ranks of the host", shape);
   set.add("isa", &worker.isa, join_choices(isa_choices()), shape);
   add_device_flags(set, flags);
@@ -124,7 +130,7 @@ StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& argumen
                  limits);
   set.add("cache-dir",
           &flags.cache_dir,
-          "for what is measured once of a device; none: nothing is kept",
+          "of matmul tuning results per device; none: none are kept",
           limits);
   set.add("step-timeout", &step_timeout_s, "seconds that a step may take", limits);
   add_log_flags(set, flags.log, "Debugging");
@@ -182,9 +188,9 @@ StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& nu
       worker.invariant ? "" : ", not invariant");
 }
 
-// No kernel is loaded late: not behind one that waits for a peer, not into memory that was counted
-// for pages. Ranks that share a device wait for one another: none may wait in another's hardware
-// queue.
+// Eager loading: a module that is loaded late would wait behind a kernel that waits for a peer, and
+// would take memory that is counted for pages. 32 connections: kernels of ranks that share a device
+// wait for one another, so no two ranks may share a hardware queue.
 void set_cuda_environment(const WorkerFlags& flags) {
   setenv("CUDA_MODULE_LOADING", "EAGER", 0);
   if (flags.local_ranks > 1) setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);

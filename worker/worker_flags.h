@@ -1,4 +1,5 @@
-// The command line of trireme-worker. Names are those of docs and of `trireme up`.
+// The command line of trireme-worker, whose flags have the names of `trireme up`. Parsed once in
+// main(); const afterwards.
 #pragma once
 
 #include <string>
@@ -12,11 +13,11 @@
 namespace trireme {
 
 struct WorkerFlags {
-  WorkerOptions worker;  // backend and max_batched_tokens: as asked, until choose_backend()
+  WorkerOptions worker;  // choose_backend() resolves backend and max_batched_tokens
   std::string model;
   uint64_t weights_seed = 0;
 
-  // Where plans come from: exactly one of the three.
+  // Source of plans: exactly one of coordinator, plans and bench_step is given.
   std::string coordinator;  // endpoint of the worker door
   int group = 0;
   std::string plans;  // a file
@@ -25,36 +26,37 @@ struct WorkerFlags {
   std::string bench_step;
 
   int local_ranks = 1;   // ranks that are threads of this process
-  int device = -1;       // -1: by the rank's number on its host
-  int first_device = 0;  // of the host of rank 0: groups before this one have those below it
+  int device = -1;       // -1: by the rank's index on its host
+  int first_device = 0;  // on the host of rank 0; lower ones belong to groups before this one
   NcclSettings nccl;
   bool list_devices = false;
 
-  std::string cache_dir;  // "none": nothing is kept
+  std::string cache_dir;  // of matmul tuning results; "none": none are kept
   std::string trace;      // each rank writes FILE.rank<N>
   LogFlags log;
   bool help = false;
   std::string help_text;
 };
 
-// TRI-ARGS-...: what is no flag or has no such value. TRI-GRP-023: not one source of plans.
-// TRI-GRP-024: a value that is known but not built.
+// TRI-ARGS-...: an unknown flag or value. TRI-GRP-023: not exactly one source of plans.
+// TRI-GRP-024: a value that this build lacks. TRI-GRP-025: no model. TRI-GRP-026: a number out of
+// range.
 StatusOr<WorkerFlags> parse_worker_flags(const std::vector<std::string>& arguments);
 
-// Settles `auto`, the dtype and the tokens of a step. `num_devices`: GPUs that this process sees,
-// or why it sees none. Returns a line that says what was chosen. TRI-CUDA-002: cuda was asked for
-// and `num_devices` is an error, or none is there; TRI-GRP-024: the backend has no such dtype.
+// Resolves `auto`, the dtype and max_batched_tokens. `num_devices`: GPUs that this process sees, or
+// the reason why it sees none. Returns the choice as one line for people. TRI-CUDA-002: cuda is
+// requested and there is no usable GPU. TRI-GRP-024: the backend lacks the dtype.
 StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& num_devices);
 
-// What the driver reads when CUDA is first called: before that, and before other threads. What the
-// user has set stays.
+// Sets environment variables that the driver reads at the first CUDA call; call it before that and
+// before other threads start. Variables that the user has set stay.
 void set_cuda_environment(const WorkerFlags& flags);
 
 struct HostPlace {
-  int local_rank = 0;         // among those of the host
-  bool is_first_host = true;  // that of rank 0
+  int local_rank = 0;         // index among the ranks of this host
+  bool is_first_host = true;  // the host of rank 0
 };
-// Groups that share the first host take its devices in turn (--first-device).
+// The device index. Groups that share the first host use its devices from --first-device on.
 int device_of_rank(const WorkerFlags& flags, const HostPlace& place, int num_devices);
 
 }  // namespace trireme

@@ -14,7 +14,7 @@
 namespace trireme {
 namespace {
 
-// One of the three, before it is replaced.
+// One of the group's three communicators, with the options of its replacement.
 struct Part {
   std::unique_ptr<Comm>* comm = nullptr;
   PeerCommOptions options;
@@ -59,7 +59,7 @@ StatusOr<std::vector<std::string>> names_of(Comm& control, int rank) {
   return names;
 }
 
-// Takes `bytes` on every rank or on none.
+// Allocates `bytes` on every rank or on none. Collective over `control`.
 StatusOr<Buffer> allocate(Backend& backend,
                           int64_t bytes,
                           Comm& control,
@@ -98,14 +98,14 @@ StatusOr<std::unique_ptr<Comm>> connect_nccl(const Part& part,
   return make_nccl_comm(nccl, std::move(scratch), control);
 }
 
-// The kernels of all ranks of a device may wait at once, whatever their communicators, so all their
-// blocks must have room there together.
+// Kernels of all ranks of a device may wait at once, in any of their communicators, so the device
+// must hold all their blocks together.
 void share_device(Part& part, const DeviceShare& share) {
   part.options.shares_device = share.ranks_per_device > 1;
   part.options.max_blocks = std::max(share.num_multiprocessors / share.ranks_per_device, 1);
 }
 
-// Every rank finds the same, so all go one way.
+// Collective over the communicator: every rank gets the same survey and takes the same branch.
 Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, int rank) {
   Comm& control = **part.comm;
   if (control.size() == 1) return ok_status();
@@ -115,7 +115,7 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
   const bool reduces = part.options.reduce_bytes > 0;
   const bool fits = !reduces || control.size() <= kMaxPeers;
   if (reach.is_one_host && reach.is_reachable && fits) {
-    std::unique_ptr<Comm> large;  // NCCL's sums have no order, and are faster
+    std::unique_ptr<Comm> large;  // sums over NCCL: faster, in an unspecified order
     if (reduces && !options.in_rank_order && !part.options.shares_device && nccl_library().ok()) {
       ASSIGN_OR_RETURN(large, connect_nccl(part, backend, options));
     }
@@ -130,13 +130,13 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
                  "give each rank a device of its own, or all of them one host",
                  part.options.name,
                  reach.ranks_per_device,
-                 !reach.is_one_host ? "spans hosts" : "its devices do not all see one another");
+                 !reach.is_one_host ? "spans hosts" : "its devices cannot all access one another");
 }
 
 }  // namespace
 
-// All meet first: one may still have been loading. All three are tried whatever becomes of the
-// first: ranks of other stages are in it as well, and would wait for this one.
+// Barrier first: a rank may still be loading. All three communicators are tried even if one fails:
+// ranks of other stages belong to the others and would wait for this rank.
 StatusOr<DeviceShare> use_device_comms(GroupComms& comms,
                                        Backend& backend,
                                        const DeviceCommOptions& options) {

@@ -1,12 +1,12 @@
-// The end of a rank whose group is lost.
+// The immediate end of the process of a rank whose group is lost. From any thread.
 #pragma once
 
 #include "base/status.h"
 
 namespace trireme {
 
-// Ends the process at once with a line that says why: no destructors, no MPI, no launcher in
-// between. For a rank whose group is lost.
+// Prints the reason on stderr and ends the process at once: no destructors and no MPI_Finalize,
+// which could wait for dead peers.
 [[noreturn]] void exit_rank(const Status& reason, int exit_status = 3);
 
 }  // namespace trireme

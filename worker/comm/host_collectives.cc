@@ -39,7 +39,7 @@ Status agree(Comm& control, const Status& own, const std::vector<std::string>& p
   const auto first = std::ranges::find(all, 0) - all.begin();
   if (first == static_cast<int64_t>(all.size())) return ok_status();
   return unavailable("TRI-CUDA-016",
-                     "{} could not set up its communicators over device memory; see its own line",
+                     "{} could not set up its communicators over device memory; see its error line",
                      peers[first]);
 }
 

@@ -1,5 +1,5 @@
-// What ranks tell one another over a host communicator before they serve. Collective; each ends by
-// the communicator's deadline.
+// Start-up collectives over a host communicator. Every rank must call them in the same order; each
+// ends by the communicator's deadline.
 #pragma once
 
 #include <span>
@@ -11,11 +11,12 @@
 
 namespace trireme {
 
-// all = the ranks' own bytes one after another.
+// all = the ranks' `own` bytes, concatenated by rank; equal sizes.
 Status share_with_all(Comm& control, std::span<const std::byte> own, std::span<std::byte> all);
+// Copies rank 0's bytes to every rank; equal sizes.
 Status share_from_first(Comm& control, std::span<std::byte> bytes);
 
-// Values of a type that is its bytes, by rank.
+// The ranks' values, by rank; T must be trivially copyable.
 template <class T>
 StatusOr<std::vector<T>> gather_values(Comm& control, const T& own) {
   std::vector<T> all(control.size());
@@ -24,11 +25,11 @@ StatusOr<std::vector<T>> gather_values(Comm& control, const T& own) {
   return all;
 }
 
-// Texts of any length, by rank.
+// The ranks' texts, by rank; lengths may differ.
 StatusOr<std::vector<std::string>> gather_texts(Comm& control, const std::string& own);
 
-// If a rank has failed, all fail: each with its own Status, the others with TRI-CUDA-016, which
-// names the first that has.
+// If a rank has failed, all fail: that rank with its own Status, the others with TRI-CUDA-016,
+// which names the first failed rank. `peers`: names of the ranks.
 Status agree(Comm& control, const Status& own, const std::vector<std::string>& peers);
 
 }  // namespace trireme

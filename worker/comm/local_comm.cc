@@ -13,7 +13,7 @@
 namespace trireme {
 namespace {
 
-constexpr int kExchangeTag = -1;                 // messages of collectives; order keeps them apart
+constexpr int kExchangeTag = -1;                 // of collectives, matched by their order
 constexpr TimeUs kFirstDeadlineUs = 20'000'000;  // until the caller sets one
 
 std::chrono::steady_clock::time_point time_of(TimeUs time_us) {
@@ -30,7 +30,7 @@ class LocalMailboxes {
   const std::string& name() const { return name_; }
   const std::vector<std::string>& peers() const { return peers_; }
 
-  // Copies at once if the other side waits, else waits for it.
+  // Copies if the other side is posted, else posts this side.
   void add(LocalComm::Post& post) {
     std::lock_guard lock(mutex_);
     const auto fits = [&](const LocalComm::Post* other) {
@@ -81,7 +81,7 @@ class LocalMailboxes {
   const std::vector<std::string> peers_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::list<LocalComm::Post*> posts_;  // that wait for their other side, in order
+  std::list<LocalComm::Post*> posts_;  // without their other side yet, in order
   std::vector<bool> has_ended_;        // by rank
 };
 
@@ -233,13 +233,13 @@ void LocalComm::start_receive(const char* operation, std::span<std::byte> bytes,
                             .bytes = bytes.size()}));
 }
 
-// Waits until every message of the collective is through.
+// Waits until every message of the collective is complete.
 void LocalComm::finish_exchange() {
   for (const Ticket ticket : exchange_) complete(ticket);
   exchange_.clear();
 }
 
-// Nothing of this rank stays posted: its memory is the caller's again.
+// Withdraws all posts of this rank, so that no peer writes to its memory any more.
 void LocalComm::fail(const Post& late, bool has_ended) {
   const std::string& peer = mailboxes_->peers()[peer_of(late)];
   const std::string what = format_text("{}: {} with {}", mailboxes_->name(), late.operation, peer);

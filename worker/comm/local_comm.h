@@ -1,7 +1,7 @@
 // Comm among threads of one process, over host memory: the control communicator of ranks that are
-// threads. Messages meet in mailboxes under one mutex; who comes second copies, so nothing is
-// buffered. Sums are those of MpiComm, bit for bit. Each rank's Comm is used by its thread only; a
-// Comm that is destroyed counts as a rank that has ended.
+// threads. Sends and receives are matched under one mutex; the later of the two copies, so nothing
+// is buffered. Sums have the same bits as MpiComm's. Each rank's Comm is used by its thread only; a
+// destroyed Comm counts as a rank that has ended.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ class LocalMailboxes;
 
 class LocalComm final : public Comm {
  public:
-  // The communicator's Comms, rank by rank. `name` and `peers` ("rank 3 on node1") go into errors.
+  // The Comms of all ranks, by rank. `name` and `peers` ("rank 3 on node1") appear in errors.
   static std::vector<std::unique_ptr<Comm>> make(const std::string& name,
                                                  const std::vector<std::string>& peers);
   LocalComm(std::shared_ptr<LocalMailboxes> mailboxes, int rank);
@@ -44,7 +44,7 @@ class LocalComm final : public Comm {
   void complete(Ticket ticket) override;
   bool is_complete(Ticket ticket) override;
   void cancel(Ticket ticket) override;
-  void poll() override {}  // the threads that meet move the messages
+  void poll() override {}  // messages are copied when both sides are posted
 
   // A send or a receive; guarded by the mailboxes' mutex while it is posted.
   struct Post {
@@ -56,7 +56,7 @@ class LocalComm final : public Comm {
     std::byte* target = nullptr;        // of a receive
     size_t bytes = 0;
     bool is_done = false;
-    bool in_use = false;  // its ticket is out
+    bool in_use = false;  // its ticket has not been completed or cancelled
   };
 
  private:
@@ -67,12 +67,12 @@ class LocalComm final : public Comm {
   int peer_of(const Post& post) const { return post.source != nullptr ? post.to : post.from; }
   void fail(const Post& post, bool has_ended);
 
-  std::shared_ptr<LocalMailboxes> mailboxes_;  // owned by all ranks together
+  std::shared_ptr<LocalMailboxes> mailboxes_;  // shared by the Comms of all ranks
   const int rank_;
   TimeUs deadline_us_ = 0;
   Status status_;
   std::vector<std::unique_ptr<Post>> posts_;  // by ticket
-  std::vector<Ticket> exchange_;              // of the collective under way
+  std::vector<Ticket> exchange_;              // of the collective in progress
   std::vector<float> incoming_;               // a partner's addend
 };
 

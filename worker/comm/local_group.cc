@@ -5,7 +5,7 @@
 namespace trireme {
 namespace {
 
-// Gives each of `ranks` its end of a communicator of their own.
+// Makes a communicator of `ranks` and gives each of them its Comm.
 void connect(const std::vector<std::unique_ptr<GroupComms>>& group,
              std::unique_ptr<Comm> GroupComms::*end,
              const char* name,

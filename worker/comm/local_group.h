@@ -1,4 +1,4 @@
-// The communicators of a group whose ranks are threads of this process: for tests, and for several
+// Communicators of a group whose ranks are threads of this process: for tests, and for several
 // ranks on one GPU.
 #pragma once
 
@@ -11,10 +11,10 @@
 
 namespace trireme {
 
-// TRI-GRP-029: local ranks and ranks of the launcher do not make tp x pp, or are mixed.
+// TRI-GRP-029: --local-ranks is not tp x pp, or is combined with several ranks of the launcher.
 Status check_local_ranks(int tp, int pp, int local_ranks, int launched_ranks);
 
-// Thread i of tp x pp takes entry i.
+// Entry r belongs to the thread of rank r; tp x pp entries.
 std::vector<std::unique_ptr<GroupComms>> make_local_group(int tp, int pp, const std::string& host);
 
 }  // namespace trireme

@@ -10,7 +10,7 @@
 namespace trireme {
 namespace {
 
-constexpr int kExchangeTag = 1;                  // messages of collectives; order keeps them apart
+constexpr int kExchangeTag = 1;                  // of collectives, matched by their order
 constexpr int kMessageTag = 16;                  // first tag of send() and receive()
 constexpr TimeUs kFirstDeadlineUs = 20'000'000;  // until the caller sets one
 
@@ -34,7 +34,7 @@ MpiComm::MpiComm(MPI_Comm communicator, std::string name, std::vector<std::strin
 }
 
 MpiComm::~MpiComm() {
-  if (!status_.ok()) return;  // the peers are gone: nothing of theirs can be waited for
+  if (!status_.ok()) return;  // freeing could wait for a dead peer
   MPI_Comm_free(&communicator_);
 }
 
@@ -201,7 +201,7 @@ void MpiComm::start_receive(std::span<std::byte> bytes, int from) {
   exchange_peers_.push_back(from);
 }
 
-// Waits until every message of the collective is through.
+// Waits until every message of the collective is complete.
 void MpiComm::finish_exchange(const char* operation) {
   SpinWait patience(clock_, deadline_us_);
   int done = exchange_.empty();

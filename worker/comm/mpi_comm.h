@@ -1,5 +1,5 @@
-// Comm over one MPI communicator, for the CPU backend. Every wait is a nonblocking call and a test
-// loop with a deadline: a blocking call never returns once a peer is dead, not even under
+// Comm over one MPI communicator, for the CPU backend. Every wait is a nonblocking call with a test
+// loop under a deadline, because a blocking call never returns once a peer is dead, not even under
 // MPI_ERRORS_RETURN. Groups are small (at most 16 ranks), so collectives are direct exchanges.
 // Used by the step loop's thread only (MPI_THREAD_FUNNELED). Owns the communicator.
 #pragma once
@@ -15,7 +15,7 @@ namespace trireme {
 
 class MpiComm final : public Comm {
  public:
-  // `name` and `peers` (one per rank of the communicator, "rank 3 on node1") go into errors.
+  // `name` and `peers` (one per rank of the communicator, "rank 3 on node1") appear in errors.
   MpiComm(MPI_Comm communicator, std::string name, std::vector<std::string> peers);
   ~MpiComm() override;
   MpiComm(const MpiComm&) = delete;
@@ -67,7 +67,7 @@ class MpiComm final : public Comm {
   SteadyClock clock_;
   TimeUs deadline_us_ = 0;
   Status status_;
-  std::vector<MPI_Request> exchange_;  // of the collective under way
+  std::vector<MPI_Request> exchange_;  // of the collective in progress
   std::vector<int> exchange_peers_;
   std::vector<Message> messages_;  // by ticket
   std::vector<float> incoming_;    // a partner's addend

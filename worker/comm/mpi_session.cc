@@ -38,7 +38,7 @@ void count_ranks_on_host(int rank, int* count, int* local_rank) {
   MPI_Comm_free(&shared);
 }
 
-// A part of the world as a Comm of its own; null where `color` is MPI_UNDEFINED.
+// A Comm over the ranks of equal `color`; null where it is MPI_UNDEFINED.
 std::unique_ptr<Comm> split(int color,
                             int key,
                             const char* name,
@@ -104,7 +104,7 @@ Status MpiSession::check_size(int tp, int pp) const {
 }
 
 std::unique_ptr<GroupComms> MpiSession::make_group(int tp, int pp) {
-  TimeGuard guard("the making of communicators");
+  TimeGuard guard("the creation of communicators");
   const bool member = rank_ < tp * pp;
   auto comms = std::make_unique<GroupComms>();
   comms->rank = rank_;

@@ -1,6 +1,6 @@
-// MPI's start and end in this process, and what it knows of the ranks: their number, their hosts,
-// and the communicators of a group. A start or an end that hangs (a peer died in between) ends the
-// process with a message that names it. One MpiSession per process, used by the main thread.
+// Starts and ends MPI in this process; knows the number of ranks and their hosts, and makes the
+// communicators of a group. If the start or the end hangs because a peer has died, the process ends
+// with a message that names the call. One MpiSession per process, used by the main thread.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,7 @@ namespace trireme {
 
 class MpiSession {
  public:
-  // Starts MPI. TRI-GRP-002: it cannot, or not with the threading that is needed.
+  // Starts MPI. TRI-GRP-002: it fails, or lacks MPI_THREAD_FUNNELED.
   static StatusOr<std::unique_ptr<MpiSession>> start(int* argc, char*** argv);
   ~MpiSession();  // finalizes, within a deadline
 
@@ -22,12 +22,13 @@ class MpiSession {
   int size() const { return size_; }
   const std::string& host() const { return hosts_[rank_]; }
   int ranks_on_host() const { return ranks_on_host_; }
-  int local_rank() const { return local_rank_; }  // this rank's number among those of its host
+  int local_rank() const { return local_rank_; }  // index among the ranks of this host
   bool is_on_first_host() const { return host() == hosts_.front(); }
 
   // TRI-GRP-001: the launcher started another number of ranks than tp x pp.
   Status check_size(int tp, int pp) const;
-  // The group of the first tp x pp ranks; every rank of the session calls it, the others get null.
+  // The communicators of a group of the first tp x pp ranks. Collective over the session; the other
+  // ranks get null.
   std::unique_ptr<GroupComms> make_group(int tp, int pp);
   // describe_place(), and a warning when the tensor group spans hosts.
   std::string describe(int tp, int pp) const;

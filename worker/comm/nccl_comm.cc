@@ -73,7 +73,7 @@ class NcclComm final : public Comm {
   using Event = Handle<cudaEvent_t, cudaEventDestroy>;
   using Stream = Handle<cudaStream_t, cudaStreamDestroy>;
   struct Sending {
-    Event event;  // it has left
+    Event event;  // recorded after the send
     std::weak_ptr<cuda::CudaQueue> queue;
     bool in_use = false;
   };
@@ -96,16 +96,16 @@ class NcclComm final : public Comm {
   Status status_;
   ncclComm_t comm_ = nullptr;
   Stream side_;                    // sends
-  Event before_;                   // what a send waits for
+  Event before_;                   // the queue's work that a send waits for
   std::vector<Sending> sendings_;  // by ticket - 1; ticket 0: a receive
   std::weak_ptr<cuda::CudaQueue> last_queue_;
-  const char* operation_ = "set-up";  // the last one
+  const char* operation_ = "set-up";  // the last one enqueued, for errors
 };
 
 Status NcclComm::start(Comm& control) {
   deadline_us_ = clock_.now_us() + options_.setup_limit_us;
   ncclUniqueId id = {};
-  // A failure of rank 0 reaches the others as an id of zeros.
+  // A failure of rank 0 is sent to the others as an id of zeros.
   const ncclResult_t made = rank_ == 0 ? ncclGetUniqueId(&id) : ncclSuccess;
   if (made != ncclSuccess) id = {};
   control.set_deadline(deadline_us_);
@@ -113,7 +113,7 @@ Status NcclComm::start(Comm& control) {
   if (made != ncclSuccess) return failed(made);
   if (std::ranges::all_of(id.internal, [](char byte) { return byte == 0; })) {
     return unavailable("TRI-CUDA-014",
-                       "{}: {} could not make NCCL's id; see its own line",
+                       "{}: {} could not create NCCL's id; see its error line",
                        options_.name,
                        options_.peers[0]);
   }
@@ -145,12 +145,12 @@ Status NcclComm::connect(const ncclUniqueId& id) {
   before_ = Event(before);
   if (error == cudaSuccess) return ok_status();
   return unavailable("TRI-CUDA-017",
-                     "the making of a queue failed while communicators were set up: {}; look at "
+                     "creating a stream failed while communicators were set up: {}; look at "
                      "the driver and the device with nvidia-smi -q",
                      cudaGetErrorString(error));
 }
 
-// An orderly end in bounded time; whatever does not end is left to the end of the process.
+// Ends in bounded time; what does not end by then ends with the process.
 NcclComm::~NcclComm() {
   if (comm_ == nullptr || !status_.ok()) return;
   const ncclResult_t result = ncclCommFinalize(comm_);
@@ -158,7 +158,7 @@ NcclComm::~NcclComm() {
   if (settle(kEndLimitUs) == ncclSuccess) ncclCommDestroy(comm_);
 }
 
-// The state of the communicator once a call is through; ncclInProgress: not within the limit.
+// The state of the communicator once a call has completed; ncclInProgress: not within the limit.
 ncclResult_t NcclComm::settle(TimeUs limit_us) {
   SpinWait patience(clock_, clock_.now_us() + limit_us);
   ncclResult_t state = ncclInProgress;
@@ -168,7 +168,7 @@ ncclResult_t NcclComm::settle(TimeUs limit_us) {
   return state;
 }
 
-// The queue, or null where nothing is to be done any more.
+// The queue as a CUDA stream; null after an error, when nothing may be enqueued any more.
 cuda::CudaQueue* NcclComm::begin(Queue& queue, const char* operation) {
   cuda::CudaQueue& used = cuda::cuda_queue(queue);
   last_queue_ = used.watch();
@@ -176,7 +176,7 @@ cuda::CudaQueue* NcclComm::begin(Queue& queue, const char* operation) {
   return status_.ok() && used.is_usable() ? &used : nullptr;
 }
 
-// The first call between two ranks connects them, in the background.
+// NCCL connects two ranks in the background at their first call, so a result can be in progress.
 void NcclComm::check(ncclResult_t result) {
   if (result == ncclInProgress) result = settle(kCallLimitUs);
   if (result != ncclSuccess && status_.ok()) status_ = failed(result);
@@ -208,9 +208,9 @@ void NcclComm::all_reduce(Queue& queue, Tensor tensor) {
   }
 }
 
-// NCCL promises no order of a sum, so the parts are gathered and added here.
+// NCCL does not specify the order of a sum, so the parts are gathered and added here.
 void NcclComm::add_gathered(cuda::CudaQueue& queue, Tensor piece) {
-  const int64_t stride = (piece.bytes() + 15) / 16 * 16;  // parts stand on 16 bytes
+  const int64_t stride = (piece.bytes() + 15) / 16 * 16;  // parts are aligned to 16 bytes
   std::byte* const own = scratch_.data() + rank_ * stride;
   queue.check(cudaMemcpyAsync(own,
                               piece.data,
@@ -311,8 +311,8 @@ void NcclComm::poll() {
   if (state != ncclSuccess && state != ncclInProgress) check(state);
   if (!status_.ok() || clock_.now_us() < deadline_us_ || !is_late()) return;
   status_ = timed_out("TRI-CUDA-013",
-                      "{}: {} with {} was not through in time: one of them is dead, stopped or cut "
-                      "off; look at their last lines, then start the group again",
+                      "{}: {} with {} did not complete in time: one of them is dead, stopped or "
+                      "unreachable; look at their last lines, then start the group again",
                       options_.name,
                       operation_,
                       join(options_.peers));

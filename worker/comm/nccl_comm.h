@@ -1,11 +1,11 @@
-// Comm over NCCL: device memory of ranks on several hosts, and large sums on one. Built without
-// NCCL this is a stub that says so (no_nccl.cc).
+// Comm over NCCL: device memory of ranks on several hosts, and large sums on one host. A build
+// without NCCL links a stub that returns errors (no_nccl.cc).
 //
-// Ordered (see comm.h). A send runs on a queue of the Comm's own, so that a peer which takes it
-// late holds up only what overwrites its buffer. Nothing here blocks for longer than a deadline:
-// NCCL is made non-blocking and asked for its state. A communicator is never aborted: ncclCommAbort
-// may hang where a peer is dead, and kernels that wait for it cannot be stopped. A rank that finds
-// a failure says so and leaves by exit_rank(), which ends the process with all that hangs in it.
+// Ordered (see comm.h). Sends run on the Comm's own stream, so that a peer which receives late
+// delays only work that overwrites the buffer. Every call is bounded: NCCL runs non-blocking and is
+// polled for its state. A communicator is never aborted: ncclCommAbort can hang when a peer is
+// dead, and kernels that wait for that peer cannot be stopped. A rank that finds a failure reports
+// it and calls exit_rank(), which ends the process with everything that hangs in it.
 #pragma once
 
 #include <memory>
@@ -18,19 +18,19 @@
 
 namespace trireme {
 
-// What NCCL reads from its environment; empty: its own choice.
+// Environment variables of NCCL; empty: NCCL chooses.
 struct NcclSettings {
   std::string interface;   // NCCL_SOCKET_IFNAME: "eth0", or "=eth0,eth1"
   std::string adapters;    // NCCL_IB_HCA: "mlx5_0,mlx5_1"
   bool infiniband = true;  // false: sockets only (NCCL_IB_DISABLE)
 };
-// Once a process, before its first communicator and before it has other threads.
+// Call once per process, before its first communicator and before other threads start.
 void set_nccl_environment(const NcclSettings& settings);
 
 struct NcclCommOptions {
   std::string name = {};                // "the tensor group"
   std::vector<std::string> peers = {};  // by rank: "rank 3 on node1"
-  int64_t piece_bytes = 0;  // over 0: sums gather pieces of so much and are added in rank order
+  int64_t piece_bytes = 0;  // > 0: sums gather pieces of this size and add them in rank order
   TimeUs setup_limit_us = 30'000'000;
 };
 
@@ -38,15 +38,15 @@ struct NcclLibrary {
   std::string version;  // "2.28.3"
   std::string path;
 };
-// The one that this process has loaded. TRI-CUDA-010: built without NCCL, or none is on this
-// machine and what stands in for it answers.
+// The library that this process has loaded. TRI-CUDA-010: built without NCCL, or this machine has
+// none and the stub library answers.
 StatusOr<NcclLibrary> nccl_library();
 
-// Device memory that sums in rank order need.
+// Bytes of device memory for sums in rank order; 0 without piece_bytes.
 int64_t nccl_scratch_bytes(const NcclCommOptions& options, int size);
-// Collective, over the host communicator `control`, which serves the set-up only; for the calling
-// thread's current device. TRI-CUDA-010: built without NCCL; TRI-CUDA-014: NCCL says no;
-// TRI-CUDA-015: it did not come up in time.
+// Collective over the host communicator `control`, which is used for set-up only; on the calling
+// thread's current device. TRI-CUDA-010: built without NCCL. TRI-CUDA-014: NCCL reports an error.
+// TRI-CUDA-015: the ranks did not connect within setup_limit_us.
 StatusOr<std::unique_ptr<Comm>> make_nccl_comm(const NcclCommOptions& options,
                                                Buffer scratch,
                                                Comm& control);

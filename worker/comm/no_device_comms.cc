@@ -1,4 +1,4 @@
-// Stands in for device_comms.cc in a build without CUDA.
+// Stub of device_comms.cc for a build without CUDA: returns an error.
 #include "worker/comm/device_comms.h"
 
 namespace trireme {

@@ -1,4 +1,4 @@
-// Stands in for nccl_comm.cc in a build without NCCL.
+// Stub of nccl_comm.cc for a build without NCCL: returns errors.
 #include "worker/comm/nccl_comm.h"
 
 namespace trireme {
@@ -14,7 +14,7 @@ int64_t nccl_scratch_bytes(const NcclCommOptions&, int) { return 0; }
 StatusOr<std::unique_ptr<Comm>> make_nccl_comm(const NcclCommOptions& options, Buffer, Comm&) {
   return invalid("TRI-CUDA-010",
                  "{} needs NCCL, and this program is built without it: ranks on several hosts, or "
-                 "on devices that cannot see one another's memory, need a build with NCCL "
+                 "on devices that cannot access one another's memory, need a build with NCCL "
                  "(-DTRIREME_CUDA=ON where nccl.h is installed)",
                  options.name);
 }

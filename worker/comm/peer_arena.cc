@@ -16,11 +16,11 @@
 namespace trireme {
 namespace {
 
-// What a rank tells the others, byte for byte.
+// Facts about a rank's device, sent to the others byte by byte.
 struct Facts {
-  char host[64] = {};    // of the running kernel, so that two names of one host are one
-  uint64_t process = 0;  // drawn at random: numbers of processes repeat in containers
-  int32_t device = 0;    // in that process
+  char host[64] = {};    // boot id of the kernel: one host can have several names
+  uint64_t process = 0;  // random: process ids repeat in containers
+  int32_t device = 0;    // index in that process
   int32_t bus[3] = {};   // PCI domain, bus and device
   int32_t num_multiprocessors = 0;
   uint64_t address = 0;
@@ -72,7 +72,7 @@ int32_t max_per_device(const std::vector<Facts>& ranks) {
   return maximum;
 }
 
-// The number that a peer's device has in this process; -1 where it is hidden from it.
+// The index of a peer's device in this process; -1: not visible here (CUDA_VISIBLE_DEVICES).
 int local_device(const Facts& own, const Facts& peer) {
   if (own.process == peer.process) return peer.device;
   int count = 0;
@@ -90,7 +90,7 @@ bool can_reach(const Facts& own, const Facts& peer) {
   if (!is_same_host(own, peer)) return false;
   if (is_same_device(own, peer)) return true;
   const int device = local_device(own, peer);
-  if (device < 0) return false;  // hidden from this process: its memory cannot be opened
+  if (device < 0) return false;  // memory of an invisible device cannot be opened
   int can = 0;
   return cudaDeviceCanAccessPeer(&can, own.device, device) == cudaSuccess && can != 0;
 }
@@ -138,7 +138,7 @@ StatusOr<PeerReach> survey_peers(Comm& control) {
 
 StatusOr<DeviceShare> survey_devices(Comm& group) {
   Facts own;
-  find_facts(own);  // what fails here fails again where each communicator says so
+  find_facts(own);  // an error here occurs again, and is reported, in survey_peers()
   ASSIGN_OR_RETURN(const std::vector<Facts> all, gather_values(group, own));
   const auto smallest = std::ranges::min_element(all, {}, &Facts::num_multiprocessors);
   DeviceShare share{.ranks_per_device = max_per_device(all),
@@ -157,7 +157,7 @@ StatusOr<PeerArena> PeerArena::open(Buffer memory,
   cudaError_t error = find_facts(own);
   if (process != 0) own.process = process;
   own.address = reinterpret_cast<uint64_t>(memory.data());
-  // Threads of one process need no handle, and not every device gives one.
+  // Threads of one process need no handle, and some devices cannot create one.
   const cudaError_t handle_error = cudaIpcGetMemHandle(&own.handle, memory.data());
   if (handle_error != cudaSuccess) cudaGetLastError();
   ASSIGN_OR_RETURN(const std::vector<Facts> all, gather_values(control, own));
@@ -167,7 +167,7 @@ StatusOr<PeerArena> PeerArena::open(Buffer memory,
   Status status;
   for (int rank = 0; rank < control.size() && status.ok(); ++rank) {
     const Facts& peer = all[rank];
-    // NOLINTNEXTLINE(performance-no-int-to-ptr): a thread's pointer came as a number
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): pointers of threads are sent as numbers
     void* address = reinterpret_cast<void*>(peer.address);
     if (error == cudaSuccess) error = enable_access(own, peer);
     if (!is_same_host(own, peer)) {

@@ -1,7 +1,7 @@
-// Device memory of each rank that all ranks of a communicator see: plain pointers among threads of
-// one process, cudaIpc handles among processes of one host. Set up once, by all ranks together,
-// over a host communicator; used by the rank's thread. A rank's memory may go when all have called
-// close(): freed while another process has it open, it is undefined what either does.
+// Device memory of each rank that all ranks of a communicator can access: plain pointers among
+// threads of one process, cudaIpc handles among processes of one host. Set up once, collectively
+// over a host communicator; used by the rank's thread. A rank may free its memory only when all
+// ranks have called close(): freeing memory that another process has open is undefined behaviour.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,13 @@
 
 namespace trireme {
 
-// How the ranks of a communicator stand to one another; the same on every rank.
+// Whether the ranks of a communicator can use peer memory; the same answer on every rank.
 struct PeerReach {
   bool is_one_host = false;
-  bool is_reachable = false;     // every rank can read the device of every other
-  int32_t ranks_per_device = 1;  // of the communicator, at most
+  bool is_reachable = false;     // every rank can access the device of every other rank
+  int32_t ranks_per_device = 1;  // maximum over the devices, ranks of this communicator only
 };
-// Collective. Asks about the calling thread's current device.
+// Collective. For the calling thread's current device.
 StatusOr<PeerReach> survey_peers(Comm& control);
 
 // Which ranks of a group share devices. Devices are equal if host (boot id) and PCI address are.
@@ -30,15 +30,16 @@ struct DeviceShare {
   int32_t num_multiprocessors = 1;    // of the smallest device
   std::vector<int32_t> ranks_here{};  // on this rank's device, ascending, with this rank
 };
-// Collective over the group. Asks about the calling thread's current device.
+// Collective over the group. For the calling thread's current device.
 StatusOr<DeviceShare> survey_devices(Comm& group);
 
 class PeerArena {
  public:
-  // Collective. `memory` is an allocation of its own of this rank's device; `peers` are names for
-  // errors. TRI-CUDA-012: this rank cannot see another's memory; says which, where and why.
-  // TRI-CUDA-016: another rank has failed. `process`: ranks of unequal numbers reach one another
-  // by handles; 0: the number of this process, drawn at random.
+  // Collective. `memory` is one whole allocation on this rank's device (cudaIpc shares
+  // allocations); `peers` are names for errors. `process`: ranks with different numbers use cudaIpc
+  // handles; 0: a random number of this process. TRI-CUDA-012: this rank cannot access another
+  // rank's memory; names the rank, its device and the reason. TRI-CUDA-016: another rank has
+  // failed.
   static StatusOr<PeerArena> open(Buffer memory,
                                   Comm& control,
                                   const std::vector<std::string>& peers,
@@ -46,7 +47,7 @@ class PeerArena {
   PeerArena(PeerArena&&) = default;
   ~PeerArena() { close(); }
 
-  // Closes what it opened: nothing of this rank's may use the peers' memory from now on.
+  // Closes the peers' memory, which this rank must not use from now on.
   void close();
 
   int64_t bytes() const { return memory_.bytes(); }

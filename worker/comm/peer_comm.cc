@@ -14,17 +14,17 @@ namespace trireme {
 namespace {
 
 constexpr TimeUs kFirstDeadlineUs = 20'000'000;  // until the caller sets one
-constexpr TimeUs kMeetUs = 5'000'000;            // for all ranks to end
-constexpr TimeUs kSideUs = 500'000;              // for a small copy beside the queue
-constexpr TimeUs kReportUs = 100'000;            // for a kernel that was told to end
+constexpr TimeUs kMeetUs = 5'000'000;            // for the barrier in the destructor
+constexpr TimeUs kSideUs = 500'000;              // for a small copy on the side stream
+constexpr TimeUs kReportUs = 100'000;            // for an aborted kernel to report
 constexpr int64_t kAlignment = 256;
 
 int64_t align(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-// Where things stand in an arena, in bytes from its start.
+// Layout of an arena, as byte offsets.
 struct Layout {
   int64_t turn;
-  int64_t words;  // arrived by sender, then taken by receiver
+  int64_t words;  // uint32 [size] arrived, by sender; uint32 [size] taken, by receiver
   int64_t halves;
   int64_t slots;
 
@@ -35,7 +35,7 @@ struct Layout {
         slots(halves + 2 * align(options.reduce_bytes)) {}
 };
 
-// What is shared with the host: the words of PeerView; a copy of the arena's words follows.
+// Memory shared with the host: the words of PeerView, followed by a copy of the arena's words.
 struct SharedWords {
   uint32_t abort = 0;
   uint64_t report = 0;
@@ -118,8 +118,9 @@ PeerComm::PeerComm(const PeerCommOptions& options,
   deadline_us_ = clock_.now_us() + kFirstDeadlineUs;
 }
 
-// Memory goes once the peers' last writes to it are through and they have closed it: all close,
-// then meet. After a failure nobody is waited for, and nothing of this rank's may wait for a peer.
+// The arena may be freed once all peers have closed it: close, then a barrier. After a failure
+// there is no barrier. If the barrier fails while the queue still waits for a peer, the wait is
+// ended.
 PeerComm::~PeerComm() {
   arena_.close();
   if (!status().ok()) return;
@@ -138,7 +139,7 @@ Status PeerComm::open_driver() {
                        what,
                        cudaGetErrorString(error));
   };
-  // Entry points, so that a program which only may run on a GPU needs no libcuda to start.
+  // Entry points instead of linking libcuda, so that the program starts on machines without it.
   constexpr unsigned kVersion = 12000;
   const auto find = [](const char* symbol, StreamValue& function) {
     cudaDriverEntryPointQueryResult found;
@@ -149,14 +150,14 @@ Status PeerComm::open_driver() {
   };
   cudaError_t error = find("cuStreamWriteValue32", write_value_);
   if (error == cudaSuccess) error = find("cuStreamWaitValue32", wait_value_);
-  if (error != cudaSuccess) return refused("the look for stream memory operations", error);
+  if (error != cudaSuccess) return refused("finding stream memory operations", error);
   cudaStream_t side = nullptr;
   error = cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking);
-  if (error != cudaSuccess) return refused("the making of a queue", error);
+  if (error != cudaSuccess) return refused("creating a stream", error);
   side_ = Stream(side);
   error = cuda::prepare_peer_reduce();
   if (error == cudaSuccess) error = cuda::prepare_peer_gather();
-  if (error != cudaSuccess) return refused("the loading of kernels", error);
+  if (error != cudaSuccess) return refused("loading kernels", error);
   return ok_status();
 }
 
@@ -183,7 +184,7 @@ void PeerComm::set_deadline(TimeUs deadline_us) {
   if (large_) large_->set_deadline(deadline_us);
 }
 
-// A kernel's report is looked at where it lies: a wait may end by its own limit at any time.
+// Reads the kernels' report word at every call: a kernel can end its own wait at any time.
 Status PeerComm::status() const {
   if (!status_.ok()) return status_;
   const uint64_t word = std::atomic_ref(words_of(shared_).report).load(std::memory_order_acquire);
@@ -234,9 +235,9 @@ void PeerComm::broadcast(Queue& queue, std::span<std::byte> bytes, int root) {
   }
 }
 
-// Only two ranks know the size of what passes between them, so there is no common launch: pieces go
-// as messages. Piece k goes out to all before piece k of any is waited for: the ranks cannot block
-// one another.
+// The size of a transfer is known to its two ranks only, so there is no common kernel launch:
+// pieces are sent as messages. Every rank sends piece k to all peers before it waits for piece k of
+// any, so ranks cannot deadlock.
 void PeerComm::all_to_all(Queue& queue,
                           std::span<const std::byte> send,
                           std::span<const int64_t> send_offsets,
@@ -286,7 +287,7 @@ Ticket PeerComm::receive(Queue& queue, std::span<std::byte> bytes, int from, int
   return 0;
 }
 
-void PeerComm::cancel(Ticket) { CHECK_THAT(false, "a receive that is enqueued cannot come back"); }
+void PeerComm::cancel(Ticket) { CHECK_THAT(false, "an enqueued receive cannot be cancelled"); }
 
 uint32_t* PeerComm::arrived(int owner, int from) const {
   return reinterpret_cast<uint32_t*>(arena_.of(owner) + Layout(options_, size_).words) + from;
@@ -301,8 +302,8 @@ std::byte* PeerComm::slot(int owner, int from, uint32_t turn) const {
   return arena_.of(owner) + Layout(options_, size_).slots + index * bytes;
 }
 
-// Message `turn` of a pair (from 1 on) goes to slot (turn - 1) mod depth of the receiver, once
-// message turn - depth has been taken from there.
+// Message `turn` of a pair (from 1 on) uses slot (turn - 1) mod depth of the receiver, once message
+// turn - depth has been taken from it.
 void PeerComm::put(cuda::CudaQueue& queue, std::span<const std::byte> bytes, int to) {
   CHECK(to != rank_ && num_senders(options_.messages, to, size_) > 0);
   CHECK_THAT(static_cast<int64_t>(bytes.size()) <= options_.message_bytes, "message over a slot");
@@ -336,14 +337,14 @@ void PeerComm::write_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t valu
   if (!queue.is_usable()) return;
   const CUresult result = write_value_(
       queue.stream(), reinterpret_cast<CUdeviceptr>(word), value, CU_STREAM_WRITE_VALUE_DEFAULT);
-  if (result != CUDA_SUCCESS) queue.check(cudaErrorUnknown, "a stream's word to a peer");
+  if (result != CUDA_SUCCESS) queue.check(cudaErrorUnknown, "cuStreamWriteValue32");
 }
 
 void PeerComm::wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value) {
   if (!queue.is_usable()) return;
   const CUresult result = wait_value_(
       queue.stream(), reinterpret_cast<CUdeviceptr>(word), value, CU_STREAM_WAIT_VALUE_GEQ);
-  if (result != CUDA_SUCCESS) queue.check(cudaErrorUnknown, "a stream's wait for a peer");
+  if (result != CUDA_SUCCESS) queue.check(cudaErrorUnknown, "cuStreamWaitValue32");
 }
 
 void PeerComm::poll() {
@@ -358,11 +359,11 @@ bool PeerComm::is_late() const {
   return queue != nullptr && queue->has_work();
 }
 
-// Ends all that waits, and finds out for whom. If nothing waits for a peer, the device itself is
-// late, and the backend says so.
+// Ends all waits of the device and finds the late peer. If nothing waits for a peer, the device
+// itself is late, which the backend reports.
 void PeerComm::give_up() {
   std::atomic_ref(words_of(shared_).abort).store(1, std::memory_order_release);
-  // A kernel that waits stands in front of all later messages: it has the first word.
+  // A waiting kernel precedes all later messages, so its report comes first.
   SpinWait patience(clock_, clock_.now_us() + kReportUs);
   while (options_.reduce_bytes > 0 && status().ok() && is_late() && patience.wait()) {
   }
@@ -372,8 +373,8 @@ void PeerComm::give_up() {
   release_waits();
 }
 
-// The oldest message that is waited for stands in front of all later work, so a peer that is behind
-// in its words is the one.
+// The oldest awaited message precedes all later work, so a peer whose word is behind is the late
+// one.
 LateMessage PeerComm::late_message() {
   if (options_.messages == PeerMessages::kNone) return {};
   uint32_t* const copies = copies_of(shared_);
@@ -396,7 +397,7 @@ LateMessage PeerComm::late_message() {
   return {};
 }
 
-// The queue's waits find what they wait for, so that the queue can end.
+// Writes the values that the stream's waits wait for, so that the queue can end.
 void PeerComm::release_waits() {
   if (options_.messages == PeerMessages::kNone) return;
   uint32_t* const copies = copies_of(shared_);
@@ -418,7 +419,7 @@ bool PeerComm::finish_side_copies() {
 
 Status PeerComm::named_late(const char* operation, int peer) const {
   return timed_out("TRI-CUDA-013",
-                   "{}: {} with {} was not through in time: that rank is dead, stopped or behind; "
+                   "{}: {} with {} did not complete in time: that rank is dead, stopped or behind; "
                    "look at its last line, then start the group again",
                    options_.name,
                    operation,

@@ -1,14 +1,14 @@
-// Comm over the memory of ranks that share a host: kernels reduce through PeerView, copy engines
-// carry messages into rings of slots in the receiver's arena. No kernel waits for a message: the
-// queue does, on words that the peer's queue writes (arrived), and slots are given back the same
-// way (taken).
+// Comm over device memory of ranks that share a host. Kernels reduce through PeerView; copy engines
+// write messages into rings of slots in the receiver's arena. No kernel waits for a message: the
+// stream waits on a word that the sender's stream writes (arrived); a slot is returned by a second
+// word (taken).
 //
-// Ordered (see comm.h). Memory is taken once, by the caller. One queue uses the Comm at a time:
-// another comes after it by Backend::order(). All work waits on the device, so a peer that does not
-// come shows only past the deadline: poll() then ends the waits, and status() names the peer. A
-// kernel's wait also ends by itself after `wait_limit_us`.
-// A rank's queues have ended, or do no more for the Comm, when it goes.
-// Messages are never recorded in a graph (their turn is the host's), collectives may be.
+// Ordered (see comm.h). The caller allocates all memory once. One queue uses the Comm at a time;
+// Backend::order() puts another one after it. All waits are on the device, so a late peer shows
+// only past the deadline: poll() then ends the waits, and status() names the peer. A kernel also
+// ends its own wait after `wait_limit_us`. Before the Comm is destroyed, the rank's queues have
+// finished all work on it. Collectives can be captured in a graph; messages cannot, because the
+// host counts their turns.
 #pragma once
 
 #include <cuda.h>
@@ -25,23 +25,23 @@
 
 namespace trireme {
 
-// Who sends to whom; a receiver has a ring of slots for each of its senders.
+// The pairs of ranks that exchange messages; a receiver has one ring of slots per sender.
 enum class PeerMessages : uint8_t { kNone, kToNext, kLastToFirst, kAll };
 
 struct PeerCommOptions {
   std::string name = {};                // "the tensor group"
   std::vector<std::string> peers = {};  // by rank: "rank 3 on node1"
-  int64_t reduce_bytes = 1 << 20;       // of the largest piece of a collective; 0: no collectives
+  int64_t reduce_bytes = 1 << 20;       // maximum of a collective's piece; 0: no collectives
   PeerMessages messages = PeerMessages::kNone;
-  int64_t message_bytes = 0;   // of the longest message
-  int32_t depth = 2;           // slots of a ring
-  bool shares_device = false;  // a device has several ranks of the group
-  int32_t max_blocks = 1;      // of a launch; those of all ranks of a device must fit there
+  int64_t message_bytes = 0;   // maximum of a message
+  int32_t depth = 2;           // slots per ring
+  bool shares_device = false;  // some device has several ranks of the group
+  int32_t max_blocks = 1;      // per launch; the launches of all ranks of a device must fit it
   TimeUs wait_limit_us = 30'000'000;
   uint64_t process = 0;  // see PeerArena::open()
 };
 
-// What poll() found out about a message: which peer is behind.
+// The message that the device waits for past its deadline, and its peer.
 struct LateMessage {
   const char* operation = nullptr;  // null: none
   int peer = 0;
@@ -49,13 +49,13 @@ struct LateMessage {
 
 class PeerComm final : public Comm {
  public:
-  // The device memory that rank `rank` of `size` needs, and the memory shared with the host.
+  // Bytes of device memory that rank `rank` of `size` needs, and of memory shared with the host.
   static int64_t arena_bytes(const PeerCommOptions& options, int rank, int size);
   static int64_t shared_bytes(int size);
 
-  // Collective, over the host communicator `control`, which the Comm keeps. `arena` is zeroed
-  // memory of the current device and an allocation of its own; `shared` is the backend's shared
-  // memory. TRI-CUDA-012: see PeerArena; TRI-CUDA-017: the driver refuses something.
+  // Collective over the host communicator `control`, which the Comm owns from now on. `arena` is
+  // one whole zeroed allocation on the current device; `shared` is memory shared with the host,
+  // from the backend. TRI-CUDA-012, 016: see PeerArena. TRI-CUDA-017: a CUDA call fails.
   static StatusOr<std::unique_ptr<PeerComm>> make(const PeerCommOptions& options,
                                                   Buffer arena,
                                                   Buffer shared,
@@ -64,7 +64,7 @@ class PeerComm final : public Comm {
   PeerComm(const PeerComm&) = delete;
   PeerComm& operator=(const PeerComm&) = delete;
 
-  // Takes all_reduce() of more than a piece, if given: faster, in an order of its own.
+  // Used for an all_reduce() of more than one piece, if set: faster, in an unspecified order.
   void set_large(std::unique_ptr<Comm> large) { large_ = std::move(large); }
 
   int size() const override { return size_; }
@@ -86,7 +86,7 @@ class PeerComm final : public Comm {
   void broadcast(Queue& queue, std::span<std::byte> bytes, int root) override;
   Ticket send(Queue& queue, std::span<const std::byte> bytes, int to, int tag) override;
   Ticket receive(Queue& queue, std::span<std::byte> bytes, int from, int tag) override;
-  void complete(Ticket) override {}  // the queue's order is enough
+  void complete(Ticket) override {}  // queue order suffices
   bool is_complete(Ticket) override { return true; }
   void cancel(Ticket) override;
   void poll() override;
@@ -127,7 +127,7 @@ class PeerComm final : public Comm {
   PeerView view_;
   StreamValue write_value_ = nullptr;
   StreamValue wait_value_ = nullptr;
-  Stream side_;  // for a look at the words while the queue waits
+  Stream side_;  // reads and writes the words while the queue waits
   SteadyClock clock_;
   TimeUs deadline_us_ = 0;
   Status status_;

@@ -1,4 +1,5 @@
-// The Comm of a communicator with one rank: nothing to add, nobody to wait for. No MPI.
+// The Comm of a communicator with one rank: collectives copy at most; messages are programming
+// errors. Uses no MPI.
 #pragma once
 
 #include "worker/comm/comm.h"
@@ -23,7 +24,7 @@ class SoloComm final : public Comm {
                   std::span<const int64_t> receive_offsets) override;
   void broadcast(Queue&, std::span<std::byte>, int) override {}
 
-  // A rank does not write to itself: calling one of these is our bug.
+  // There is no peer: these fail a CHECK.
   Ticket send(Queue& queue, std::span<const std::byte> bytes, int to, int tag) override;
   Ticket receive(Queue& queue, std::span<std::byte> bytes, int from, int tag) override;
   void complete(Ticket) override {}

@@ -1,5 +1,6 @@
-// A limit for what has none of its own: calls of MPI's setup, memory of a device that waits for a
-// dead peer. Ends the process by name if it is not destroyed in time.
+// A time limit for calls that have none: MPI set-up, freeing device memory while the device waits
+// for a dead peer. Ends the process if the guard is not destroyed in time. Uses a thread of its
+// own.
 #pragma once
 
 #include <chrono>
@@ -12,7 +13,8 @@ namespace trireme {
 
 class TimeGuard {
  public:
-  // TRI-GRP-003: `what` ("the end of MPI") was not over within the limit.
+  // `what` names the call in the error: "the end of MPI". TRI-GRP-003: it took longer than the
+  // limit.
   explicit TimeGuard(std::string what, std::chrono::milliseconds limit = std::chrono::seconds(20));
   ~TimeGuard();
   TimeGuard(const TimeGuard&) = delete;

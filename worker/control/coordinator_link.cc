@@ -18,7 +18,7 @@
 namespace trireme {
 namespace {
 
-constexpr size_t kMaxPlans = 64;  // the coordinator keeps pp + 1 in flight
+constexpr size_t kMaxPlans = 64;  // the coordinator keeps at most pp + 1 in flight
 constexpr size_t kMaxResults = 64;
 constexpr size_t kMaxProbes = 64;  // of at most 512 KiB each
 constexpr TimeUs kQueueUs = 10'000'000;
@@ -28,7 +28,7 @@ constexpr int kTickMs = 100;
 
 }  // namespace
 
-// What the two threads share, and the thread.
+// The control thread, and the queues between it and the step loop.
 class CoordinatorLink::Control {
  public:
   Control(const LinkOptions& options, Progress& progress)
@@ -41,7 +41,7 @@ class CoordinatorLink::Control {
 
   Status connect();
 
-  // --- the step loop's side ---------------------------------------------------------------------
+  // --- used by the step loop ---------------------------------------------------------------------
   void wake() { connection_.wake(); }
 
   const LinkOptions options_;
@@ -49,7 +49,7 @@ class CoordinatorLink::Control {
   SwapQueue<StepResult> results_{kMaxResults};
   SwapQueue<Probe> probes_{kMaxProbes};
   SwapQueue<Start> starts_{1};
-  SwapQueue<RankMessage> words_{4};  // hello, started, goodbye
+  SwapQueue<RankMessage> messages_{4};  // hello, started, goodbye
   std::atomic<bool> goodbye_sent_{false};
   std::atomic<bool> drained_{false};
 
@@ -70,7 +70,7 @@ class CoordinatorLink::Control {
   std::atomic<bool> stop_{false};
   std::thread thread_;
 
-  // Of the control thread.
+  // Used by the control thread only.
   SteadyClock clock_;
   Status fence_;
   Watchdog watchdog_;
@@ -78,13 +78,13 @@ class CoordinatorLink::Control {
   CoordinatorMessage incoming_;
   StepResult result_;
   Probe probe_;
-  RankMessage word_;
-  std::string pending_;  // a frame that the socket did not take yet
+  RankMessage message_;
+  std::string pending_;  // a frame that the socket has not taken yet
   bool pending_is_goodbye_ = false;
   TimeUs opened_us_ = 0;
   TimeUs next_beat_us_ = 0;
   bool started_ = false;
-  TimeUs leave_us_ = 0;  // the orderly end of a drained group has its limit
+  TimeUs leave_us_ = 0;  // limit for the orderly end of a drained group
   uint64_t waits_ = 0;   // heartbeats sent while waiting for others
   Epochs epochs_;
 };
@@ -152,8 +152,8 @@ Status CoordinatorLink::Control::key_refused() const {
 
 Status CoordinatorLink::Control::connection_lost() const {
   return unavailable("TRI-GRP-013",
-                     "the connection to the coordinator at {} is lost, and with it this group's "
-                     "life; it is started again by whoever started it",
+                     "the connection to the coordinator at {} is lost, which ends this group; "
+                     "`trireme up` starts it again",
                      options_.endpoint);
 }
 
@@ -181,7 +181,7 @@ void CoordinatorLink::Control::handle(CoordinatorMessage& message) {
     starts_.push(*start);
   }
   if (auto* plan = std::get_if<StepPlan>(&message)) {
-    if (plan->epochs != epochs_) return;  // of another life
+    if (plan->epochs != epochs_) return;  // of another epoch
     if (plans_.push(*plan)) return;
     leave(exhausted("TRI-GRP-020",
                     "the coordinator has sent more than {} plans ahead; coordinator and workers "
@@ -190,7 +190,7 @@ void CoordinatorLink::Control::handle(CoordinatorMessage& message) {
   }
 }
 
-// Results first: the coordinator waits for them.
+// Results precede probes and the rest: the coordinator waits for them.
 void CoordinatorLink::Control::send_queued() {
   while (connection_.is_connected()) {
     if (!pending_.empty()) {
@@ -202,11 +202,12 @@ void CoordinatorLink::Control::send_queued() {
       codec_.encode(result_, pending_);
     } else if (probes_.pop(probe_)) {
       codec_.encode(probe_, pending_);
-    } else if (words_.pop(word_)) {
-      pending_is_goodbye_ = std::holds_alternative<Goodbye>(word_);
-      if (const auto* hello = std::get_if<RankHello>(&word_)) codec_.encode(*hello, pending_);
-      if (const auto* started = std::get_if<RankStarted>(&word_)) codec_.encode(*started, pending_);
-      if (const auto* goodbye = std::get_if<Goodbye>(&word_)) codec_.encode(*goodbye, pending_);
+    } else if (messages_.pop(message_)) {
+      pending_is_goodbye_ = std::holds_alternative<Goodbye>(message_);
+      if (const auto* hello = std::get_if<RankHello>(&message_)) codec_.encode(*hello, pending_);
+      if (const auto* started = std::get_if<RankStarted>(&message_))
+        codec_.encode(*started, pending_);
+      if (const auto* goodbye = std::get_if<Goodbye>(&message_)) codec_.encode(*goodbye, pending_);
     } else {
       return;
     }
@@ -224,7 +225,7 @@ void CoordinatorLink::Control::log(LogLevel level, const char* event, const Stat
              {"cause", cause}});
 }
 
-// The coordinator hears why, if it can; then the process ends.
+// Reports the cause to the coordinator, unless it is the coordinator's own; then ends the process.
 void CoordinatorLink::Control::leave(const Status& cause) {
   const std::string id = error_id(cause);
   if (id == "TRI-GRP-014") log(LogLevel::kError, "hang", cause);
@@ -257,9 +258,9 @@ StatusOr<std::unique_ptr<CoordinatorLink>> CoordinatorLink::open(const LinkOptio
   return std::unique_ptr<CoordinatorLink>(new CoordinatorLink(std::move(control)));
 }
 
-StatusOr<Start> CoordinatorLink::introduce(const RankHello& hello) {
-  RankMessage word = hello;
-  CHECK(control_->words_.push(word));
+StatusOr<Start> CoordinatorLink::announce(const RankHello& hello) {
+  RankMessage message = hello;
+  CHECK(control_->messages_.push(message));
   control_->wake();
   SteadyClock clock;
   Start start;
@@ -275,13 +276,13 @@ StatusOr<Start> CoordinatorLink::introduce(const RankHello& hello) {
   return start;
 }
 
-void CoordinatorLink::say_started(const Epochs& epochs) {
-  RankMessage word = RankStarted{epochs};
-  CHECK(control_->words_.push(word));
+void CoordinatorLink::send_started(const Epochs& epochs) {
+  RankMessage message = RankStarted{epochs};
+  CHECK(control_->messages_.push(message));
   control_->wake();
 }
 
-void CoordinatorLink::say_goodbye(const Status& cause) {
+void CoordinatorLink::send_goodbye(const Status& cause) {
   Goodbye goodbye;
   goodbye.epochs = epochs_;
   goodbye.group = options_->group;
@@ -289,19 +290,19 @@ void CoordinatorLink::say_goodbye(const Status& cause) {
   goodbye.host = options_->host;
   goodbye.cause = message_of(cause);
   goodbye.memory = error_id(cause).starts_with("TRI-MEM");
-  RankMessage word = goodbye;
-  if (!control_->words_.push(word)) return;
+  RankMessage message = goodbye;
+  if (!control_->messages_.push(message)) return;
   control_->wake();
   SteadyClock clock;
   SpinWait patience(clock, clock.now_us() + kGoodbyeUs);
   while (!control_->goodbye_sent_ && patience.wait()) {
   }
-  control_.reset();  // its linger lets the word out
+  control_.reset();  // the socket's linger lets the message leave
 }
 
 StatusOr<PlanSource::Next> CoordinatorLink::next(StepPlan& plan) {
   RETURN_IF_ERROR(status_);
-  const bool drained = control_->drained_;  // before the look: its plans came before it
+  const bool drained = control_->drained_;  // read first: all plans were queued before it was set
   if (control_->plans_.pop(plan)) return Next::kPlan;
   return drained ? Next::kEnd : Next::kNothingYet;
 }
@@ -316,7 +317,7 @@ void CoordinatorLink::on_result(StepResult& result) {
   control_->wake();
 }
 
-// Probes are many and large: the step waits until they have left.
+// Probes are many and large: the step waits for room in the queue.
 void CoordinatorLink::on_probe(Probe& probe) {
   SteadyClock clock;
   SpinWait patience(clock, clock.now_us() + kQueueUs);

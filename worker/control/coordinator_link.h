@@ -1,10 +1,10 @@
-// A rank's connection to the coordinator: one ZeroMQ DEALER in a thread of its own (`control`),
-// which heartbeats, brings plans, takes results, and watches the step loop. It ends the process at
-// once when the coordinator says FENCE, when the connection is lost, or when the step loop hangs:
-// a group ends whole.
+// A rank's link to the coordinator. Its control thread owns the connection (DoorConnection): it
+// sends heartbeats and results, receives plans, and watches the step loop. It ends the process at
+// once when the coordinator sends Fence, when the connection is lost, or when the step loop hangs,
+// because a group is fail-stop.
 //
-// Between the threads stand bounded queues. The step loop calls everything here but the thread
-// itself. Whatever carries other epochs than this life's is dropped.
+// Bounded queues connect the two threads; the step loop calls the public functions. Messages of
+// other epochs are dropped.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,7 @@
 namespace trireme {
 
 struct LinkOptions {
-  std::string endpoint;  // tcp://HOST:PORT of the coordinator's worker door
+  std::string endpoint;  // of the coordinator's worker door: tcp://HOST:PORT
   int32_t group = 0;
   int32_t rank = 0;
   int32_t tp = 1;
@@ -36,19 +36,19 @@ struct LinkOptions {
 
 class CoordinatorLink final : public PlanSource, public ResultSink {
  public:
-  // Starts the thread; the connection comes in the background, within its timeout.
-  // TRI-GRP-015: not an endpoint.
+  // Starts the thread, which connects in the background; without a connection within
+  // connect_timeout_us it ends the process. TRI-GRP-015: not an endpoint.
   static StatusOr<std::unique_ptr<CoordinatorLink>> open(const LinkOptions& options,
                                                          Progress& progress);
   ~CoordinatorLink() override;
 
-  // The rank has loaded: says so and waits for Start. TRI-GRP-016: none came.
-  StatusOr<Start> introduce(const RankHello& hello);
-  // Ready for step 1 of this epoch.
-  void say_started(const Epochs& epochs);
-  // The rank is about to exit; returns when the word has left, or after two seconds. Nothing may be
-  // called after it.
-  void say_goodbye(const Status& cause);
+  // Announces the loaded rank and waits for Start. TRI-GRP-016: none came within start_timeout_us.
+  StatusOr<Start> announce(const RankHello& hello);
+  // Reports that the rank is ready for step 1 of this epoch.
+  void send_started(const Epochs& epochs);
+  // Reports the cause of an exit; returns when the message has left, or after one second and the
+  // socket's linger. Nothing may be called after it.
+  void send_goodbye(const Status& cause);
 
   StatusOr<Next> next(StepPlan& plan) override;
   void on_result(StepResult& result) override;
@@ -62,7 +62,7 @@ class CoordinatorLink final : public PlanSource, public ResultSink {
   std::unique_ptr<Control> control_;
   const LinkOptions* options_;
   Epochs epochs_;
-  Status status_;  // of the queues
+  Status status_;  // of the queues to the control thread
 };
 
 }  // namespace trireme

@@ -1,5 +1,5 @@
-// Plans from a file and results to one, for runs without a coordinator. A file is a row of records:
-// 4 bytes of length, lowest first, then a frame of the worker door (proto/step_codec.h).
+// Plans from a file and results to one, for runs without a coordinator. A file is a sequence of
+// records: 4 bytes of length (little-endian), then a frame of the worker door (proto/step_codec.h).
 #pragma once
 
 #include <fstream>
@@ -18,7 +18,7 @@ class PlanFileReader final : public PlanSource {
   // TRI-GRP-008: the file cannot be read.
   static StatusOr<std::unique_ptr<PlanFileReader>> open(const std::string& path);
 
-  // TRI-GRP-009: a record is cut off, too long, or no plan.
+  // TRI-GRP-009: a record is truncated, too long, or not a plan.
   StatusOr<Next> next(StepPlan& plan) override;
 
  private:
@@ -32,7 +32,7 @@ class PlanFileReader final : public PlanSource {
   int64_t records_ = 0;
 };
 
-// The writer of such files: plans for a test, results of a run.
+// Writes such files: plans for a test, results of a run.
 class RecordWriter {
  public:
   // TRI-GRP-010: the file cannot be written.
@@ -43,7 +43,7 @@ class RecordWriter {
     codec_.encode(message, frame_);
     write_frame();
   }
-  // Everything so far is with the operating system. TRI-GRP-010.
+  // Hands everything written so far to the operating system. TRI-GRP-010.
   Status flush();
 
  private:
@@ -56,7 +56,7 @@ class RecordWriter {
   std::string frame_;
 };
 
-// Writes results and, if asked, probes.
+// Writes results and, if requested, probes.
 class ResultFile final : public ResultSink {
  public:
   ResultFile(std::unique_ptr<RecordWriter> writer, bool with_probes)

@@ -1,4 +1,4 @@
-// Where a rank's plans come from: the coordinator, a file, or a spec that every rank expands alike.
+// The source of a rank's plans: the coordinator or a file. Called by the step loop.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ class PlanSource {
   enum class Next : uint8_t { kPlan, kNothingYet, kEnd };
 
   virtual ~PlanSource() = default;
-  // Fills `plan` if there is one. Never waits.
+  // Fills `plan` if one has come. Never waits.
   virtual StatusOr<Next> next(StepPlan& plan) = 0;
 };
 

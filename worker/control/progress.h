@@ -1,5 +1,5 @@
-// What the step loop is doing, for the watchdog and the heartbeat. Written by the step loop alone,
-// read by the control thread. Invariant: `operations` grows after every op that ends.
+// Progress of the step loop, for the watchdog and the heartbeat. Written by the step loop, read by
+// the control thread. Invariant: `operations` grows after every op.
 #pragma once
 
 #include <atomic>
@@ -12,7 +12,7 @@ namespace trireme {
 struct Progress {
   std::atomic<uint64_t> operations{0};
   std::atomic<Phase> phase{Phase::kStarting};
-  std::atomic<int64_t> step{0};  // the last one begun
+  std::atomic<int64_t> step{0};  // last step begun
   std::atomic<int64_t> load_bytes{0};
   std::atomic<int64_t> load_total_bytes{0};
 
@@ -20,8 +20,8 @@ struct Progress {
     phase.store(next, std::memory_order_relaxed);
     bump();
   }
-  // At what a step is made of, or warm-up's steps before the first, which may take as long as
-  // loading: libraries and devices do there what they do once.
+  // Enters the phase of a step's ops: computing, or warming up before step 1, where the watchdog
+  // allows as much time as for loading, because libraries and devices initialize there.
   void work() {
     enter(step.load(std::memory_order_relaxed) > 0 ? Phase::kCompute : Phase::kWarming);
   }

@@ -1,4 +1,4 @@
-// Where the step loop's answers go: the coordinator, a file, or a test.
+// The receiver of a rank's results: the coordinator, a file or a test. Called by the step loop.
 #pragma once
 
 #include "model/step_plan.h"

@@ -1,6 +1,6 @@
-// Tells a rank that hangs: while it works, its progress must move. Waiting for another rank, for a
-// plan or for Start is no hang: those waits have deadlines of their own. Pure logic; the control
-// thread calls it.
+// Detects a rank that hangs: while it works, its progress counter must move. Waiting for another
+// rank, a plan or Start is not a hang: those waits have their own deadlines. Pure logic, called by
+// the control thread.
 #pragma once
 
 #include "base/clock.h"
@@ -24,7 +24,7 @@ class Watchdog {
  private:
   const Limits limits_;
   uint64_t operations_ = 0;
-  TimeUs moved_us_ = -1;  // when the progress last moved; -1: not looked yet
+  TimeUs moved_us_ = -1;  // when the counter last moved; -1: not checked yet
 };
 
 }  // namespace trireme

@@ -21,7 +21,7 @@ StatusOr<KvCache> KvCache::reserve(Backend& backend,
 
   const int64_t wanted = request.memory_bytes > 0
                              ? request.memory_bytes / pages.page_stride
-                             : std::min(cache.pages_a_sequence() * request.max_slots,
+                             : std::min(cache.pages_per_sequence() * request.max_slots,
                                         backend.cache_bytes() / pages.page_stride);
   cache.reserved_pages_ = std::max<int64_t>(wanted, 0);
   ASSIGN_OR_RETURN(cache.memory_,
@@ -34,7 +34,7 @@ Status KvCache::fill(int64_t given_bytes) {
   const int64_t units = std::max<int64_t>(given_bytes, 0) / memory_->unit() * memory_->unit();
   const int64_t budget = request_.memory_bytes > 0 ? request_.memory_bytes : units;
   const int64_t num_pages = std::min(reserved_pages_, budget / pages_.page_stride);
-  if (num_pages < (request_.may_shorten ? 1 : pages_a_sequence())) {
+  if (num_pages < (request_.may_shorten ? 1 : pages_per_sequence())) {
     return too_little(budget, num_pages);
   }
   RETURN_IF_ERROR(memory_->fill(num_pages * pages_.page_stride));
@@ -43,7 +43,7 @@ Status KvCache::fill(int64_t given_bytes) {
   return ok_status();
 }
 
-int64_t KvCache::pages_a_sequence() const {
+int64_t KvCache::pages_per_sequence() const {
   const int64_t page_tokens = pages_.layout.page_tokens;
   return (request_.max_model_len + page_tokens - 1) / page_tokens;
 }
@@ -56,8 +56,8 @@ Status KvCache::too_little(int64_t budget, int64_t num_pages) const {
                    num_pages,
                    pages_.layout.page_tokens,
                    request_.max_model_len,
-                   pages_a_sequence(),
-                   format_bytes(static_cast<double>(pages_a_sequence() * pages_.page_stride)));
+                   pages_per_sequence(),
+                   format_bytes(static_cast<double>(pages_per_sequence() * pages_.page_stride)));
 }
 
 }  // namespace trireme

@@ -1,5 +1,5 @@
-// What one forward runs in: a queue, scratch memory, the activations between ops and the tensor
-// group's Comm. ShardModel is re-entrant per lane; a step has one lane now.
+// The resources of one forward pass: a queue, scratch memory, activations and the tensor group's
+// Comm. ShardModel is re-entrant per lane; a rank has one lane.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,7 @@ struct LaneLimits {
 };
 
 struct Lane {
-  // Buffers for steps of at most these sizes.
+  // Allocates buffers for steps of at most these sizes.
   static StatusOr<Lane> make(Backend& backend,
                              const ModelConfig& config,
                              const ShardSpec& shard,
@@ -31,19 +31,19 @@ struct Lane {
   Workspace workspace;
   Comm* comm = nullptr;
 
-  // Views of the whole buffers; a step takes first_rows().
-  Tensor normed;     // [tokens, hidden] what qkv and gate_up read
-  Tensor qkv;        // [tokens, (heads + 2 kv_heads) head_dim]
-  Tensor query;      // [tokens, heads head_dim] rotated
-  Tensor context;    // [tokens, heads head_dim] attention's output
-  Tensor gated;      // [tokens, MLP columns]
-  Tensor delta;      // [tokens, hidden] what a row-split matmul adds to the residual
-  Tensor head_rows;  // [head rows, hidden] residual rows that the head is asked for
-  Tensor head_normed;
+  // Views of whole buffers; a step uses their first rows.
+  Tensor normed;       // [tokens, hidden] input of qkv and gate_up
+  Tensor qkv;          // [tokens, (heads + 2 kv_heads) head_dim]
+  Tensor query;        // [tokens, heads head_dim] after RoPE
+  Tensor context;      // [tokens, heads head_dim] output of attention
+  Tensor gated;        // [tokens, MLP columns]
+  Tensor delta;        // [tokens, hidden] product of a row-split matmul, added to the residual
+  Tensor head_rows;    // [head rows, hidden] residual rows whose logits are requested
+  Tensor head_normed;  // [head rows, hidden] head_rows after the final norm
 
-  std::vector<AttentionPlan> attention_plans;  // by class
+  std::vector<AttentionPlan> attention_plans;  // by attention class
 
-  // A matrix of the lane's memory whose rows are aligned as the backend wants them.
+  // Allocates a matrix whose rows have the backend's alignment.
   StatusOr<Tensor> add_matrix(Backend& backend, DType dtype, int64_t rows, int64_t columns);
 
   std::vector<Buffer> memory;  // of all the above

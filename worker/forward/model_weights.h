@@ -1,4 +1,4 @@
-// One rank's weights as the forward uses them: packed matrices and fp32 vectors on the device.
+// One rank's weights: packed matrices and fp32 vectors on the device. Immutable after loading.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@ namespace trireme {
 
 struct LayerWeights {
   Vector attention_norm;
-  std::unique_ptr<Weight> qkv;  // q, k, v rows of this rank's heads, one below the other
+  std::unique_ptr<Weight> qkv;  // rows of q, then k, then v, of this rank's heads
   Vector qkv_bias;
   Vector q_norm;
   Vector k_norm;
@@ -19,17 +19,17 @@ struct LayerWeights {
   Vector output_bias;
   Vector mlp_norm;
   std::unique_ptr<Weight> gate_up;
-  Vector gate_up_bias;           // gate's, then up's
+  Vector gate_up_bias;           // of gate, then of up
   std::unique_ptr<Weight> down;  // [hidden, local MLP columns], in leaves
   Vector down_bias;
 };
 
 struct ModelWeights {
-  std::unique_ptr<Weight> embedding;  // ShardSpec's rows; first stage, or the tied head
-  std::unique_ptr<Weight> own_head;   // untied, or the part of a whole tied embedding
-  std::vector<LayerWeights> layers;   // this stage's
+  std::unique_ptr<Weight> embedding;  // ShardSpec's rows; on the first stage, or as tied head
+  std::unique_ptr<Weight> own_head;   // untied, or this rank's rows of a whole tied embedding
+  std::vector<LayerWeights> layers;   // of this stage
   Vector final_norm;
-  std::vector<Buffer> vectors;  // what the Vectors above point into
+  std::vector<Buffer> vectors;  // memory of the Vectors above
 
   const Weight& head() const { return own_head ? *own_head : *embedding; }
 };

@@ -132,12 +132,12 @@ void ShardModel::run_layers(Lane& lane,
       sum.out = normed;
     }
     add_to_residual(lane, gated, *weights.down, sum, progress);
-    lane.comm->poll();  // a residual on its way to the next stage moves on
+    lane.comm->poll();  // progress for residuals in flight
     if (layer + 1 < config_->num_layers && tap.wants(layer + 1)) tap.take(layer + 1, residual);
   }
 }
 
-// The product of a row-split weight, summed over the ranks, to the residual; then the next norm.
+// residual += all_reduce(x weight^T) + bias; out = norm(residual).
 void ShardModel::add_to_residual(
     Lane& lane, Tensor x, const Weight& weight, const NormedSum& sum, Progress& progress) const {
   Queue& queue = *lane.queue;
@@ -170,8 +170,8 @@ void ShardModel::head(
 
 void ShardModel::tune(Lane& lane, int64_t max_batched_tokens, Progress& progress) const {
   if (weights_.layers.empty()) return;
-  constexpr size_t kMostLayers = 8;  // weights of several layers, so that none stays in a cache
-  const size_t num_layers = std::min(weights_.layers.size(), kMostLayers);
+  constexpr size_t kMaxLayers = 8;  // weights of several layers in turn, so that none stays cached
+  const size_t num_layers = std::min(weights_.layers.size(), kMaxLayers);
   const LayerWeights& first = weights_.layers[0];
   const struct {
     std::unique_ptr<Weight> LayerWeights::*weight;

@@ -1,6 +1,7 @@
-// This rank's forward: its stage's layers, its heads and columns of each, its rows of the
-// vocabulary. One forward with flags for every family. Re-entrant per Lane; knows neither requests
-// nor scheduling. Row-split matmuls end in an all_reduce of the lane's Comm.
+// This rank's part of the forward pass: the layers of its stage, its heads and MLP columns of each,
+// its rows of the vocabulary. One forward with flags serves every model family. Re-entrant per
+// Lane; knows neither requests nor scheduling. Row-split matmuls end in an all_reduce over the
+// stage.
 #pragma once
 
 #include <vector>
@@ -15,8 +16,9 @@
 
 namespace trireme {
 
-// Looks at hidden states on their way (probes). Layer 0 is the embedding's output, layer l the
-// output of layer l; the last layer's, after the final norm, is the caller's to take.
+// Observes hidden states during the forward pass, for probes. Layer 0 is the output of the
+// embedding, layer l the output of layer l. The last layer's state, after the final norm, is not
+// offered here: the caller takes it.
 class LayerTap {
  public:
   virtual ~LayerTap() = default;
@@ -49,10 +51,11 @@ class ShardModel {
   void head(
       Lane& lane, Tensor residual, const int32_t* rows, Tensor logits, Progress& progress) const;
 
-  // Tries the ways of each of a layer's matmuls, for steps of up to `max_batched_tokens` rows.
+  // Measures the algorithms of each of a layer's matmuls, for steps of up to `max_batched_tokens`
+  // rows, and keeps the fastest in the backend.
   void tune(Lane& lane, int64_t max_batched_tokens, Progress& progress) const;
 
-  // Attention plans that a lane holds.
+  // Layers with equal attention windows form a class, which shares one attention plan.
   size_t num_attention_classes() const { return class_layer_.size(); }
   const ShardSpec& shard() const { return *shard_; }
   const ModelConfig& config() const { return *config_; }
@@ -73,7 +76,7 @@ class ShardModel {
   Backend* backend_;
   ModelWeights weights_;
   HeadShape heads_;
-  std::vector<size_t> attention_class_;  // by local layer: layers of one class share their plan
+  std::vector<size_t> attention_class_;  // by local layer
   std::vector<int64_t> class_layer_;     // by class: its first layer
   std::vector<Buffer> rope_tables_;      // by ModelConfig::ropes
   std::vector<Rope> ropes_;

@@ -10,7 +10,7 @@
 namespace trireme {
 namespace {
 
-// One tensor's part for this rank, in host memory, as stored.
+// This rank's part of a tensor, in host memory, in the checkpoint's dtype.
 struct HostTensor {
   std::vector<std::byte> bytes;
   Tensor view;
@@ -44,7 +44,7 @@ class WeightLoader {
   StatusOr<std::unique_ptr<Weight>> matrix(std::initializer_list<TensorRole> roles,
                                            int64_t layer,
                                            WeightLayout layout);
-  // The roles' values one after another; empty where the model has none of them.
+  // The roles' values, concatenated; empty where the model has none of them.
   StatusOr<Vector> vector(std::initializer_list<TensorRole> roles, int64_t layer);
   StatusOr<HostTensor> read(const TensorEntry& entry);
   const StoredTensor* stored(const TensorEntry& entry) const;
@@ -66,7 +66,7 @@ class WeightLoader {
 
 StatusOr<ModelWeights> WeightLoader::load() {
   const bool tied_here =
-      config_.tied_embeddings && shard_.has_head();  // the head is the embedding's matrix
+      config_.tied_embeddings && shard_.has_head();  // head and embedding share a matrix
   if (shard_.has_embedding() || tied_here) {
     RETURN_IF_ERROR(load_embedding(tied_here));
   }
@@ -103,16 +103,17 @@ StatusOr<LayerWeights> WeightLoader::load_layer(int64_t layer) {
   return out;
 }
 
-// As the head, a whole table serves by its part: in place where the backend can, else once more.
+// Where the rank holds the whole table, its head is a range of the table's rows: a view if the
+// backend supports one, else a second packed copy.
 Status WeightLoader::load_embedding(bool is_head) {
   const TensorEntry& entry = *table_.find(TensorRole::kEmbedding);
   ASSIGN_OR_RETURN(const HostTensor table, read(entry));
   const IndexRange part = shard_.vocabulary();
-  const bool is_cut = is_head && table.slice.rows != part;
+  const bool is_partial = is_head && table.slice.rows != part;
   WeightSpec spec;
-  if (is_cut) spec.spare_rows = Backend::kSpareRows;
+  if (is_partial) spec.spare_rows = Backend::kSpareRows;
   ASSIGN_OR_RETURN(weights_.embedding, backend_.pack(std::span(&table.view, 1), spec));
-  if (!is_cut) return ok_status();
+  if (!is_partial) return ok_status();
   weights_.own_head = backend_.rows_of(*weights_.embedding, part.begin, part.size());
   if (weights_.own_head != nullptr) return ok_status();
   Tensor rows = table.view;
@@ -205,7 +206,7 @@ int64_t WeightLoader::bytes_of(const TensorEntry& entry) const {
   return slice.rows.size() * slice.columns.size() * size_of(source->dtype);
 }
 
-// Every tensor of the rank's shard has been read; anything else is a hole in load_layer().
+// Every tensor of the rank's shard has been read; otherwise load_layer() lacks one.
 void WeightLoader::check_complete() const {
   for (const TensorEntry& entry : table_.entries()) {
     CHECK_THAT(!shard_.holds(entry) || read_.contains(&entry), entry.names.front().c_str());

@@ -1,6 +1,6 @@
-// Brings a rank's weights from the checkpoint to the device: reads the bytes of its shard and no
-// others, packs each matrix once. Every tensor that the rank expects is read exactly once; a tied
-// embedding and head on one stage are one weight.
+// Loads a rank's weights from the checkpoint to the device: reads only the bytes of its shard and
+// packs each matrix once. Invariant: every expected tensor is read exactly once; a tied embedding
+// and head on one stage share one weight.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@
 
 namespace trireme {
 
-// Called after each tensor with the bytes read so far and in all.
+// Called after each tensor with the bytes read so far and the total.
 using LoadProgress = std::function<void(int64_t bytes_done, int64_t bytes_total)>;
 
 // TRI-LOAD-...: from the checkpoint. TRI-MEM-001: from the backend.

@@ -8,8 +8,9 @@ namespace {
 // Rows of the head's passes (kHeadRows is 64); more than one pass costs as much again.
 constexpr int32_t kPasses[] = {64, 128, 256, 512};
 
-// The sampled rows of the mixed steps of `num_tokens` tokens: the most that such a step can have
-// where one pass of the head holds them; whole passes above, and the most.
+// The numbers of sampled rows of captured mixed steps of `num_tokens` tokens. Up to one pass of the
+// head, the largest bucket that such a step can have; above, every whole pass and the largest
+// bucket.
 std::vector<int32_t> rows_of_mixed(int32_t num_tokens, std::span<const int32_t> row_buckets) {
   std::vector<int32_t> rows;
   for (size_t i = 0; i < row_buckets.size() && row_buckets[i] <= num_tokens; ++i) {

@@ -1,10 +1,11 @@
-// Which steps a group records at warm-up, and under which of these a planned step runs. Follows
-// from the announced buckets alone, so that all ranks say the same. A value.
+// The set of steps that a group captures as graphs at warm-up, and the choice of the captured step
+// that a planned step runs under. A function of the announced buckets alone, so that all ranks
+// choose alike. A value.
 //
 // A plan names the smallest buckets of tokens and sampled rows that hold it (model/step_buckets.h).
-// Decodes sample every row: one step a size. In mixed steps the two differ, and every pair would be
-// some hundreds of graphs: there the sampled rows are padded to a pass of the head, whose time is
-// that of reading its weights. Steps that are not among these run as they are.
+// Decodes sample every row: one graph per size. In mixed steps the two differ, and one graph per
+// pair would be hundreds: there the sampled rows are padded to a whole pass of the head, whose time
+// is that of reading its weights. Steps that no graph serves run uncaptured.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +22,9 @@ class CapturedSteps {
   CapturedSteps() = default;  // none
   CapturedSteps(std::span<const int32_t> token_buckets, std::span<const int32_t> row_buckets);
 
-  // In the order in which they are recorded.
+  // In the order of capture.
   std::span<const StepKey> keys() const { return keys_; }
-  // The recorded step that serves a plan of this key, or the empty key.
+  // The captured step that serves a plan of this key, or the empty key.
   StepKey key_for(const GraphKey& named) const;
 
  private:

@@ -86,7 +86,7 @@ StatusOr<TokenReturn> TokenReturn::make(Backend& backend, Comm& tokens, int32_t 
   const int64_t num_entries = num_token_lists(tokens.size());
   const int64_t list = aligned(max_slots, kTokenListAlignment);
   ASSIGN_OR_RETURN(tokens_back.memory_,
-                   backend.allocate(num_entries * 2 * list * 4, "drawn ids on their way"));
+                   backend.allocate(num_entries * 2 * list * 4, "drawn ids in flight"));
   auto* words = reinterpret_cast<int32_t*>(tokens_back.memory_.data());
   for (int64_t i = 0; i < num_entries; ++i, words += 2 * list) {
     tokens_back.entries_.push_back({.ids = words, .slots = words + list});

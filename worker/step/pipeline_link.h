@@ -1,6 +1,6 @@
-// What passes between stages: residuals down the pipeline, drawn ids back to the first stage.
-// Both go rank by rank along equal tensor indices, in plan order, through rings of buffers that
-// are set up once. Used by the step loop.
+// Messages between stages: residuals to the next stage, drawn ids back to the first stage. Both
+// pass between ranks of equal tensor index, in plan order, through rings of buffers that are
+// allocated once. Used by the step loop.
 #pragma once
 
 #include <span>
@@ -14,7 +14,7 @@
 
 namespace trireme {
 
-// The residuals of the steps under way: pp + 1 buffers, so that a stage may run ahead of the next
+// The residuals of the steps in flight: pp + 1 buffers, so that a stage can run ahead of the next
 // one by as many steps. A receive is posted as soon as its buffer is free; on an ordered Comm, when
 // its step begins.
 class ResidualRing {
@@ -25,12 +25,12 @@ class ResidualRing {
                                      int64_t max_batched_tokens,
                                      int64_t hidden_size);
 
-  // The residual of the next step that has tokens: empty on the first stage, elsewhere what the
-  // stage before has sent. Waits for it.
+  // The residual buffer of the next step with tokens, [num_tokens, hidden]: on the first stage to
+  // be filled, elsewhere received from the stage before. Waits for it.
   Tensor begin_step(Queue& queue, int64_t num_tokens);
-  // The stage is done with it: it goes to the next stage, or its buffer is free.
+  // Ends the step: sends the residual to the next stage, or frees its buffer on the last.
   void end_step(Queue& queue);
-  // Waits until all that was sent has left, and takes back what is not to come. The ring's end.
+  // Waits until all sends are complete and cancels open receives. Call it last.
   void flush();
 
  private:
@@ -52,20 +52,20 @@ class ResidualRing {
   int64_t num_tokens_ = 0;
 };
 
-// Drawn ids on their way from the last stage to the first, for groups with more than one stage.
-// They stay on the device: a step's ids are in `kept.last` once take_through() has been enqueued.
+// Sends drawn ids from the last stage to the first, in groups with more than one stage. The ids
+// stay on the device: those of a step are in `kept.last` once take_through() has been enqueued.
 class TokenReturn {
  public:
   static StatusOr<TokenReturn> make(Backend& backend, Comm& tokens, int32_t max_slots);
 
   // Last stage: sends the ids of a step that drew any; `ids` is device memory.
   void send(Queue& queue, const int32_t* ids, int32_t count);
-  // First stage: a step that will draw for `draws` has been sent on. Takes the oldest ids first if
-  // the ring is full: plans wait for ids only where a decode needs them.
+  // First stage: announces a step that will draw for `draws`. If the ring is full, takes the oldest
+  // ids first: a plan waits for ids only if one of its decodes needs them.
   void expect(Queue& queue, int64_t step, std::span<const DrawRow> draws, const SlotIds& kept);
-  // First stage: gives the slots the ids of every step up to `step`. Waits for them.
+  // First stage: stores the ids of every step up to `step` in their slots. Waits for them.
   void take_through(Queue& queue, int64_t step, const SlotIds& kept);
-  // Waits until all ids have left or arrived.
+  // Waits until all ids have been sent or received.
   void flush(Queue& queue, const SlotIds& kept);
 
  private:
@@ -74,7 +74,7 @@ class TokenReturn {
     Ticket ticket = -1;
     int32_t count = 0;
     int32_t* ids = nullptr;    // device memory
-    int32_t* slots = nullptr;  // device memory: whose they are
+    int32_t* slots = nullptr;  // device memory: slots of the ids
   };
 
   TokenReturn(Backend& backend, Comm& tokens) : backend_(&backend), tokens_(&tokens) {}

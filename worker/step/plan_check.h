@@ -1,5 +1,5 @@
-// Checks of a plan as a whole, before and while a rank applies it; SlotTable checks what a plan
-// says of single slots. An error means that coordinator and worker disagree about the protocol.
+// Checks of a plan as a whole, before and while a rank applies it; SlotTable checks its statements
+// about single slots. An error means that coordinator and worker disagree about the protocol.
 #pragma once
 
 #include <cstdint>

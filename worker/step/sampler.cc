@@ -8,7 +8,7 @@
 namespace trireme {
 namespace {
 
-// One row's entries (its own token's, then the top ones) as an answer carries them.
+// The entry of an answer: the row's own token, then the top ones.
 LogprobEntry make_entry(SlotId slot,
                         int32_t position,
                         std::span<const TokenLogprob> row,
@@ -80,7 +80,7 @@ Status Sampler::allocate(int32_t max_rows) {
   all_ = reinterpret_cast<ShardDraw*>(all);
   none_ = reinterpret_cast<ShardDraw*>(none);
   own_logprobs_ = reinterpret_cast<TokenLogprob*>(logprobs);
-  asked_ = reinterpret_cast<int32_t*>(asked);
+  requested_ = reinterpret_cast<int32_t*>(asked);
   ids_ = reinterpret_cast<int32_t*>(results);
   const auto queue = backend_->make_queue();
   const std::vector<ShardDraw> nothing(kWholeRows);
@@ -129,8 +129,8 @@ void Sampler::draw_by_shard(
   progress.bump();
 }
 
-// The rows of a pass are drawn by their owners; a rank has no draws for the others' rows, so that
-// the best over the ranks is the owner's.
+// The owner of a row draws it. Other ranks contribute an empty draw for it, so that the best over
+// the ranks is the owner's.
 void Sampler::draw_whole(Lane& lane,
                          Tensor residual,
                          const StepArrays& step,
@@ -166,7 +166,7 @@ void Sampler::draw_whole(Lane& lane,
   progress.bump();
 }
 
-// Every rank sends as many entries as the fullest one holds.
+// Gathers equal numbers of entries from every rank: the maximum that any rank holds.
 void Sampler::write_logprobs(Lane& lane, const Pass& pass, Tensor raw, const int32_t* chosen) {
   auto* const out =
       reinterpret_cast<TokenLogprob*>(reinterpret_cast<std::byte*>(ids_) + pass.offset);
@@ -316,7 +316,7 @@ Tensor Sampler::gather_whole(Lane& lane,
   exchange_pieces(lane, count, deal);
   progress.bump();
 
-  // Rank r's piece holds its columns of my rows: they go side by side.
+  // Rank r's piece holds its columns of this rank's rows: copy them side by side.
   const int32_t mine = num_held(count, deal, comm_->rank());
   for (int rank = 0; rank < comm_->size() && mine > 0; ++rank) {
     const IndexRange ids = model_->shard().vocabulary_of(rank);
@@ -329,7 +329,7 @@ Tensor Sampler::gather_whole(Lane& lane,
   return whole_raw_.first_rows(mine);
 }
 
-// Sends the rows of logits_, which stand by owner, to their owners.
+// Sends the rows of logits_, which are ordered by owner, to their owners.
 void Sampler::exchange_pieces(Lane& lane, int32_t num_rows, Deal deal) {
   const int64_t local_bytes = logits_.columns * 4;
   const int32_t mine = num_held(num_rows, deal, comm_->rank());
@@ -346,8 +346,8 @@ void Sampler::exchange_pieces(Lane& lane, int32_t num_rows, Deal deal) {
 const int32_t* Sampler::put(Lane& lane, std::span<const int32_t> values, int32_t place) {
   CHECK(values.size() <= kWholeRows);
   backend_->upload(
-      *lane.queue, reinterpret_cast<std::byte*>(asked_ + place), std::as_bytes(values));
-  return asked_ + place;
+      *lane.queue, reinterpret_cast<std::byte*>(requested_ + place), std::as_bytes(values));
+  return requested_ + place;
 }
 
 }  // namespace trireme

@@ -1,11 +1,11 @@
-// The head's end of a step, on the last stage: logits of the asked rows, cut by vocabulary, and
-// what is made of them: draws, log-probabilities, scores, probed logits.
+// Head and sampling of a step, on the last stage: logits of the requested rows, sharded by
+// vocabulary, and from them draws, log-probabilities, scores and probed logits.
 //
-// A row without top-k, top-p, min-p and logprobs needs only each rank's best (value, id). Other
-// rows are gathered whole, dealt over the ranks of the stage, which draw them and tell the others.
-// All ranks of the stage make the same calls. Draws stay on the device: what the host wants of them
-// is one block of bytes, which read_logprobs() understands. Allocates at construction, and where
-// scores or probes are asked for.
+// A row without top-k, top-p, min-p and logprobs needs only the best (value, id) of each rank.
+// Other rows are gathered whole and distributed over the ranks of the stage, which draw and share
+// the ids. All ranks of the stage make the same calls. Draws stay on the device; the host reads one
+// block of bytes per step (results(), read_logprobs()). Used by the step executor. Allocates at
+// construction, and where scores or probes are requested.
 #pragma once
 
 #include <functional>
@@ -26,13 +26,13 @@ struct ScoreRow {
   ScoreRequest request;
 };
 
-// A drawn row as its answer needs it, once the id is known.
+// A drawn row, with what its answer needs besides the id.
 struct DrawnRow {
   SlotId slot = 0;
   uint32_t generation = 0;
   int32_t position = 0;  // of the drawn token
   uint32_t index = 0;    // of the token in the answer
-  int32_t num_top = -1;  // logprobs asked for; -1: none
+  int32_t num_top = -1;  // requested logprobs; -1: none
 };
 
 class Sampler {
@@ -55,18 +55,19 @@ class Sampler {
             Progress& progress);
   // [rows] on the device: the drawn ids on every rank of the stage, -1 where nothing can be drawn.
   int32_t* ids() const { return ids_; }
-  // What the host wants of a draw: ids at the start, then log-probabilities.
+  // The part of a draw that the host reads: ids at the start, then log-probabilities.
   const std::byte* results() const { return reinterpret_cast<const std::byte*>(ids_); }
   int64_t max_result_bytes() const { return result_bytes_; }
   int64_t result_bytes(std::span<const DrawnRow> whole) const;
-  // The entries of the rows that asked, out of a step's results; `ids` are those of `whole`.
+  // Appends the entries of the rows with logprobs, from a step's results; `ids` are those of
+  // `whole`.
   void read_logprobs(std::span<const std::byte> results,
                      std::span<const TokenId> ids,
                      std::span<const DrawnRow> whole,
                      std::vector<LogprobEntry>& logprobs) const;
 
-  // The log-probability of each row's given next token; `scores` is filled at tensor index 0.
-  // Waits for the device.
+  // The log-probability of each row's given next token; fills `scores` at tensor index 0. Waits for
+  // the device.
   Status score(Lane& lane,
                Tensor residual,
                std::span<const ScoreRow> rows,
@@ -84,14 +85,15 @@ class Sampler {
                Progress& progress);
 
  private:
-  // How whole rows are dealt over the ranks of the stage: in runs of equal length, the longer ones
-  // first, or all to the first rank.
+  // Distribution of whole rows over the ranks of the stage: contiguous runs whose lengths differ by
+  // at most one, the longer ones first, or all rows to the first rank.
   enum class Deal : uint8_t { kEvenly, kFirstRank };
-  // Whole rows that are handled together, and where their log-probabilities lie in the results.
+  // Whole rows that are gathered together, and the offset of their log-probabilities in the
+  // results.
   struct Pass {
     int32_t begin = 0;
     int32_t count = 0;
-    int32_t width = 0;  // entries a row; 0: nobody asks
+    int32_t width = 0;  // entries per row; 0: no logprobs
     int64_t offset = 0;
   };
 
@@ -110,7 +112,8 @@ class Sampler {
   int64_t pass_bytes(const Pass& pass) const;
   int32_t num_held(int32_t num_rows, Deal deal, int rank) const;
   int32_t first_held(int32_t num_rows, Deal deal, int rank) const;
-  // Brings the whole logits of `count` rows (device memory) to their owners; those held here.
+  // Gathers the whole logits of `count` rows (device memory) at their owners; returns those of this
+  // rank.
   Tensor gather_whole(Lane& lane,
                       Tensor residual,
                       const int32_t* rows,
@@ -118,7 +121,7 @@ class Sampler {
                       Deal deal,
                       Progress& progress);
   void exchange_pieces(Lane& lane, int32_t num_rows, Deal deal);
-  // Small lists of the host on the device, until the next call.
+  // Copies a short list to the device; valid until the next call.
   const int32_t* put(Lane& lane, std::span<const int32_t> values, int32_t place);
 
   Backend* backend_;
@@ -130,13 +133,13 @@ class Sampler {
   Tensor logits_;                // [kHeadRows, local vocabulary]
   Tensor whole_raw_;             // [kWholeRows, vocabulary]
   Tensor whole_adjusted_;        // the same after penalties, bias, bans
-  std::byte* pieces_ = nullptr;  // whole rows as they arrive, rank by rank
-  ShardDraw* own_ = nullptr;     // [max_slots] this rank's bests
-  ShardDraw* all_ = nullptr;     // [tp, max_slots] every rank's
+  std::byte* pieces_ = nullptr;  // received columns of whole rows, by rank
+  ShardDraw* own_ = nullptr;     // [max_slots] best of this rank's shard
+  ShardDraw* all_ = nullptr;     // [tp, max_slots] best of every rank's shard
   ShardDraw* none_ = nullptr;    // [kWholeRows] no draws
   TokenLogprob* own_logprobs_ = nullptr;
-  int32_t* asked_ = nullptr;  // [2, kWholeRows] what a score or probe names
-  int32_t* ids_ = nullptr;    // [max_slots], then the log-probabilities: the results
+  int32_t* requested_ = nullptr;  // [2, kWholeRows] rows and ids of scores and probes
+  int32_t* ids_ = nullptr;        // [max_slots], then the log-probabilities: the results
   int64_t logprobs_offset_ = 0;
   int64_t result_bytes_ = 0;
 

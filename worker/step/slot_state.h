@@ -1,6 +1,6 @@
-// What the device keeps of each slot between steps: the ids drawn and, on ranks that draw, what the
-// sampling ops read (history, biases, banned ids). Fixed memory for every slot, so that addresses
-// never change. Written by ops in the order of steps; owned by the step executor.
+// Device state of each slot between steps: the last drawn id and, on ranks that draw, the inputs of
+// sampling (history, biases, banned ids). Memory is fixed per slot, so that addresses never change.
+// Written by ops in step order; owned by the step executor.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ class SlotState {
                                   int32_t max_model_len,
                                   bool draws);
 
-  // Brings what an opened slot says of its sampling to the device; sizes are checked before.
+  // Uploads the biases and banned ids of an opened slot, whose sizes have been checked.
   void open(Queue& queue, const OpenedSlot& opened);
 
   const SlotIds& ids() const { return ids_; }

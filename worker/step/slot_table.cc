@@ -9,8 +9,8 @@
 namespace trireme {
 namespace {
 
-// What the request alone says of its draws.
-SamplingRow wishes_of(const SamplingParams& sampling) {
+// The part of a draw's parameters that the request alone decides.
+SamplingRow sampling_row_of(const SamplingParams& sampling) {
   SamplingRow row;
   row.temperature = sampling.temperature;
   row.top_k = sampling.top_k;
@@ -174,7 +174,7 @@ SamplingRow SlotTable::sampling_row(SlotId id, const SlotState& memory) const {
   SamplingRow row;
   row.temperature = 0;
   if (slot.failed) return row;
-  row = wishes_of(sampling);
+  row = sampling_row_of(sampling);
   row.seed = slot.seed;
   row.choice = slot.choice;
   row.token_index = slot.num_emitted;
@@ -195,7 +195,7 @@ SamplingRow SlotTable::sampling_row(SlotId id, const SlotState& memory) const {
 
 bool SlotTable::draws_whole(SlotId id) const {
   const SamplingParams& sampling = slots_[id].sampling;
-  return wishes_of(sampling).needs_whole_row() || sampling.num_logprobs >= 0;
+  return sampling_row_of(sampling).needs_whole_row() || sampling.num_logprobs >= 0;
 }
 
 Status SlotTable::check_open(SlotId slot, const char* what) const {
@@ -249,7 +249,8 @@ void SlotTable::check_ids(SlotId slot, std::span<const TokenId> ids, const char*
   }
 }
 
-// What the kernels rely on. Users are told at the door; this is the last line.
+// Preconditions of the kernels. The coordinator's admission reports them to users first; this check
+// protects the device.
 void SlotTable::check_sampling(SlotId slot, const SamplingParams& sampling) {
   const float values[] = {sampling.temperature,
                           sampling.top_p,

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kAlignment = 16;
 
-// Hands out one array after another; without a base it only counts.
+// Places one array after another; without a base it only counts bytes.
 class Cutter {
  public:
   explicit Cutter(std::byte* base) : base_(base) {}

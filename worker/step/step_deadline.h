@@ -24,7 +24,7 @@ class StepDeadline {
 
   // The first error of any communicator. TRI-GRP-004, 005, TRI-CUDA-013, 014: a peer is lost.
   Status status() const;
-  // Lets messages under way progress; then status().
+  // Makes progress on messages in flight; then status().
   Status poll();
   // Waits until the queue's work has ended. An error names the late peer, if a peer is late.
   Status wait(Queue& queue, TimeUs deadline_us);

@@ -17,14 +17,14 @@ constexpr size_t kSmallIds = 512;  // of a short list for the device
 
 StepExecutor::StepExecutor(Backend& backend,
                            const ShardModel& model,
-                           const ParallelPlan& cut,
+                           const ParallelPlan& partition,
                            const KvCache& cache,
                            const StepLimits& limits,
                            GroupComms& comms,
                            Progress& progress)
     : backend_(backend),
       model_(model),
-      cut_(cut),
+      partition_(partition),
       cache_(cache),
       limits_(limits),
       comms_(comms),
@@ -34,23 +34,23 @@ StepExecutor::StepExecutor(Backend& backend,
               .max_model_len = limits.max_model_len,
               .page_tokens = cache.pages().layout.page_tokens,
               .vocabulary = static_cast<int32_t>(model.config().vocabulary_size),
-              .draws = comms.stage == cut.pp() - 1}) {}
+              .draws = comms.stage == partition.pp() - 1}) {}
 
 StatusOr<std::unique_ptr<StepExecutor>> StepExecutor::make(Backend& backend,
                                                            const ShardModel& model,
-                                                           const ParallelPlan& cut,
+                                                           const ParallelPlan& partition,
                                                            const KvCache& cache,
                                                            const StepLimits& limits,
                                                            GroupComms& comms,
                                                            Progress& progress) {
   std::unique_ptr<StepExecutor> executor(
-      new StepExecutor(backend, model, cut, cache, limits, comms, progress));
+      new StepExecutor(backend, model, partition, cache, limits, comms, progress));
   RETURN_IF_ERROR(executor->allocate());
   return executor;
 }
 
 Status StepExecutor::allocate() {
-  const int32_t depth = steps_under_way(cut_);
+  const int32_t depth = steps_under_way(partition_);
   const int64_t hidden = model_.config().hidden_size;
   ASSIGN_OR_RETURN(SlotState memory,
                    SlotState::make(backend_, limits_.max_slots, limits_.max_model_len, is_last()));
@@ -84,7 +84,7 @@ Status StepExecutor::allocate() {
           backend_, sampler_.get(), limits_.max_slots, depth, inputs_->step_counter()));
   answers_ = std::make_unique<StepResults>(std::move(answers));
   ASSIGN_OR_RETURN(
-      recorded_residual_,
+      captured_residual_,
       lane_->add_matrix(backend_, backend_.types().residual, limits_.max_batched_tokens, hidden));
   ASSIGN_OR_RETURN(small_, backend_.allocate(kSmallIds * 4, "short lists"));
   ASSIGN_OR_RETURN(StepProbes probes, StepProbes::make(backend_, model_, comms_.tensor_index));
@@ -94,14 +94,15 @@ Status StepExecutor::allocate() {
 }
 
 Status StepExecutor::warm_up() {
-  if (limits_.recorded.keys().empty()) return ok_status();
-  // Once: what libraries take for the largest step, they take now.
-  const int32_t most_rows = limits_.recorded.keys().back().num_rows;
-  RETURN_IF_ERROR(run_padding({limits_.max_batched_tokens, most_rows, true}));
-  for (const StepKey& key : limits_.recorded.keys()) {
-    for (int run = 0; run < 2; ++run) RETURN_IF_ERROR(run_padding(key));  // the second is recorded
+  if (limits_.captured.keys().empty()) return ok_status();
+  // The largest step once: libraries allocate now what they need for it.
+  const int32_t max_rows = limits_.captured.keys().back().num_rows;
+  RETURN_IF_ERROR(run_padding({limits_.max_batched_tokens, max_rows, true}));
+  for (const StepKey& key : limits_.captured.keys()) {
+    for (int run = 0; run < 2; ++run) RETURN_IF_ERROR(run_padding(key));  // run 1 is captured
   }
-  // Padding draws nothing: what a library takes at the first of these messages, it takes now.
+  // Padding draws nothing, so these messages have not occurred yet; libraries allocate for them
+  // now.
   deadline_.begin_step();
   progress_.enter(Phase::kWaitStage);
   const Workspace& memory = lane_->workspace;
@@ -205,7 +206,7 @@ Status StepExecutor::update_slots(const StepPlan& plan) {
   }
   for (const PageGrant& grant : part.grants) RETURN_IF_ERROR(slots_.grant(grant));
   RETURN_IF_ERROR(copy_pages(part));
-  return cut_.pp() == 1 ? ok_status() : check_ids_are_awaited(plan, slots_);
+  return partition_.pp() == 1 ? ok_status() : check_ids_are_awaited(plan, slots_);
 }
 
 Status StepExecutor::copy_pages(const StepPart& part) {
@@ -237,9 +238,9 @@ Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending, cons
   progress_.work();
 
   StepFrame frame{plan, pending, key, residual, {}};
-  // A recorded step has one residual, whichever buffer of the ring is in turn.
-  const bool moves = key.num_tokens > 0 && cut_.pp() > 1;
-  if (moves) frame.residual = recorded_residual_.first_rows(residual.rows);
+  // A captured step uses a fixed residual; the ring's current buffer is copied to and from it.
+  const bool moves = key.num_tokens > 0 && partition_.pp() > 1;
+  if (moves) frame.residual = captured_residual_.first_rows(residual.rows);
   if (moves && !is_first()) backend_.gather_rows(queue, residual, nullptr, frame.residual);
   backend_.run(queue, key, [this, &frame] { enqueue_step(frame); });
   RETURN_IF_ERROR(frame.status);
@@ -259,8 +260,8 @@ Status StepExecutor::run_tokens(const StepPlan& plan, PendingStep& pending, cons
   return ok_status();
 }
 
-// The key under which a step may be recorded, or none: only what every step of its kind does alike
-// can be. Follows from the plan alone, so that all ranks choose the same.
+// The key of the captured step that serves this plan, or the empty key where the step needs ops
+// that captured steps lack. A function of the plan alone, so that all ranks choose alike.
 StepKey StepExecutor::step_key(const StepPlan& plan, const PendingStep& pending) const {
   const GraphKey& named = plan.graph_key;
   const StepPart& part = plan.parts[0];
@@ -270,10 +271,10 @@ StepKey StepExecutor::step_key(const StepPlan& plan, const PendingStep& pending)
                     named.row_bucket <= limits_.max_slots;
   const bool is_plain = part.scores.empty() && part.probes.empty() && pending.whole().empty() &&
                         !inputs_->keeps_history();
-  return fits && is_plain ? limits_.recorded.key_for(named) : StepKey();
+  return fits && is_plain ? limits_.captured.key_for(named) : StepKey();
 }
 
-// All of a step between its stage's ends.
+// Enqueues the ops of a step between receiving and sending the residual; this part is captured.
 void StepExecutor::enqueue_step(StepFrame& frame) {
   Queue& queue = *lane_->queue;
   const BatchView& batch = inputs_->batch();
@@ -313,9 +314,9 @@ Status StepExecutor::draw(const StepFrame& frame) {
   Queue& queue = *lane_->queue;
   PendingStep& pending = frame.pending;
   const StepArrays& step = inputs_->device();
-  const bool is_recorded = frame.key.num_tokens > 0;
+  const bool is_captured = frame.key.num_tokens > 0;
   const auto num_rows =
-      is_recorded ? frame.key.num_rows : static_cast<int32_t>(pending.rows.size());
+      is_captured ? frame.key.num_rows : static_cast<int32_t>(pending.rows.size());
   if (inputs_->keeps_history()) {
     backend_.keep_ids(queue,
                       step.token_ids.data(),
@@ -324,7 +325,7 @@ Status StepExecutor::draw(const StepFrame& frame) {
                       inputs_->batch().num_tokens,
                       memory_->ids());
   }
-  const int32_t num_by_shard = is_recorded ? num_rows : pending.num_by_shard;
+  const int32_t num_by_shard = is_captured ? num_rows : pending.num_by_shard;
   sampler_->draw(*lane_, frame.residual, step, num_by_shard, pending.whole(), progress_);
   RETURN_IF_ERROR(deadline_.status());
   if (num_rows > 0) {
@@ -346,7 +347,7 @@ Status StepExecutor::draw(const StepFrame& frame) {
 }
 
 Status StepExecutor::answer_oldest() {
-  // The oldest step alone: waiting for the queue's end would leave the device without work.
+  // Waits for the oldest step only: waiting for the whole queue would leave the device idle.
   SpinWait patience(clock_, answers_->oldest().deadline_us);
   while (!answers_->oldest_is_done()) {
     RETURN_IF_ERROR(backend_.status(*lane_->queue));

@@ -1,10 +1,10 @@
-// Runs plans, one after another, on this rank: slots, pages, the stage's layers, and on the last
-// stage the draws. The same code on every rank; what differs is what the rank holds.
-// Order: closed, opened, grants, copies, tokens (docs/formats.md). Stage 0 waits for drawn ids as
-// the plan says. A step is enqueued and answered when the device has posted its results: on the CPU
-// that is before execute() returns, elsewhere poll() finds it. After warm-up a step without
-// logprobs, scores and probes allocates nothing.
-// Used by the step loop's thread. An error means that this rank must leave its group.
+// Executes plans in order on this rank: slots, pages, the layers of the stage and, on the last
+// stage, the draws. All ranks run the same code on their parts. A plan is applied in the order
+// closed, opened, grants, copies, tokens; stage 0 first waits for the drawn ids that the plan
+// names. A step is enqueued, and answered once the device has posted its results: on the CPU before
+// execute() returns, on a GPU when poll() finds it. Used by the step loop's thread. Invariant:
+// after warm-up a step without logprobs, scores and probes allocates nothing. An error means that
+// this rank must leave its group.
 #pragma once
 
 #include <memory>
@@ -31,32 +31,33 @@ namespace trireme {
 
 class StepExecutor {
  public:
-  // Takes all of its memory. The cache's pages may still lack theirs. All references outlive this.
+  // Allocates everything it needs; the cache's pages may get their memory later. All references
+  // outlive the executor.
   static StatusOr<std::unique_ptr<StepExecutor>> make(Backend& backend,
                                                       const ShardModel& model,
-                                                      const ParallelPlan& cut,
+                                                      const ParallelPlan& partition,
                                                       const KvCache& cache,
                                                       const StepLimits& limits,
                                                       GroupComms& comms,
                                                       Progress& progress);
 
-  // Finds the fastest ways of this rank's matmuls.
+  // Measures the algorithms of this rank's matmuls and keeps the fastest.
   void tune() { model_.tune(*lane_, limits_.max_batched_tokens, progress_); }
-  // Records the steps of limits.recorded, by running each with nothing but padding, which touches
-  // no page; runs the largest step as well. Collective over the group, before begin().
+  // Captures the steps of limits.captured by running each with padding only, which touches no page;
+  // also runs the largest step. Collective over the group, before begin().
   Status warm_up();
-  // Before the first plan: the pages and the length of a sequence that the group agreed on, at most
-  // the cache's and limits.max_model_len. `sink` outlives this.
+  // Before the first plan: sets the group's number of pages and maximum sequence length, at most
+  // the cache's and limits.max_model_len. `sink` outlives the executor.
   void begin(int64_t num_pages, int32_t max_model_len, ResultSink& sink);
 
-  // TRI-STEP-...: the plan breaks the protocol. TRI-GRP-...: a peer is lost.
+  // TRI-STEP-...: the plan breaks the protocol. TRI-GRP-..., TRI-CUDA-...: a peer is lost.
   Status execute(const StepPlan& plan);
-  // Answers what the device has finished, and lets messages under way progress. TRI-STEP-024: the
-  // device is late.
+  // Answers finished steps and makes progress on messages in flight. TRI-STEP-024: the device is
+  // late.
   Status poll();
   // Waits until every step is answered.
   Status drain();
-  // Waits until all that was sent has left; the end of a run.
+  // Drains, and waits until all messages have left; the end of a run.
   Status finish();
 
   Queue& queue() { return *lane_->queue; }
@@ -64,12 +65,12 @@ class StepExecutor {
  private:
   StepExecutor(Backend& backend,
                const ShardModel& model,
-               const ParallelPlan& cut,
+               const ParallelPlan& partition,
                const KvCache& cache,
                const StepLimits& limits,
                GroupComms& comms,
                Progress& progress);
-  // What the ops of one step share.
+  // Shared state of the ops of one step.
   struct StepFrame {
     const StepPlan& plan;
     PendingStep& pending;
@@ -92,12 +93,12 @@ class StepExecutor {
   // Ends the span that began at `begin_us` and returns its end.
   TimeUs mark(const char* name, TimeUs begin_us);
   bool is_first() const { return comms_.stage == 0; }
-  bool is_last() const { return comms_.stage == cut_.pp() - 1; }
-  bool answers() const { return comms_.rank == cut_.answering_rank(); }
+  bool is_last() const { return comms_.stage == partition_.pp() - 1; }
+  bool answers() const { return comms_.rank == partition_.answering_rank(); }
 
   Backend& backend_;
   const ShardModel& model_;
-  const ParallelPlan& cut_;
+  const ParallelPlan& partition_;
   const KvCache& cache_;
   const StepLimits limits_;
   GroupComms& comms_;
@@ -116,8 +117,8 @@ class StepExecutor {
 
   std::unique_ptr<StepResults> answers_;
   std::unique_ptr<StepProbes> probes_;
-  Tensor recorded_residual_;  // where recorded steps have theirs, with more than one stage
-  Buffer small_;              // device memory: a short list of ids
+  Tensor captured_residual_;  // residual of captured steps, with more than one stage
+  Buffer small_;              // device memory for a short list of ids
 
   int64_t last_step_ = 0;
   TimeUs waited_us_ = 0;

@@ -9,7 +9,8 @@
 namespace trireme {
 namespace {
 
-// Stands for an id that no vocabulary has; a negative one would mean the slot's drawn id.
+// Replaces a negative id of a plan, which would mean the slot's drawn id, by one that no vocabulary
+// has.
 constexpr TokenId kNoToken = std::numeric_limits<TokenId>::max();
 
 }  // namespace
@@ -94,7 +95,7 @@ Status StepInputs::add_rows(const StepPart& part, SlotTable& slots) {
     const int32_t row = batch_.num_tokens;
     RETURN_IF_ERROR(add_segment(slot, slots[slot].computed - 1, 1));
     record_.token_ids[row] = -1;
-    record_.places[row] = -1;  // written when it was drawn
+    record_.places[row] = -1;  // the history got it when it was drawn
     add_draw(slot, slots);
   }
   for (const Chunk& chunk : part.chunks) {
@@ -103,7 +104,7 @@ Status StepInputs::add_rows(const StepPart& part, SlotTable& slots) {
     const auto count = static_cast<int32_t>(chunk.ids.size());
     RETURN_IF_ERROR(add_segment(chunk.slot, chunk.start, count));
     const bool keeps = slots.keeps_history(chunk.slot) && !slots[chunk.slot].failed;
-    // A matter of the request alone, so that every stage says the same.
+    // Depends on the request alone, so that all stages agree.
     keeps_history_ = keeps_history_ || slots[chunk.slot].sampling.needs_history();
     for (int32_t i = 0; i < count; ++i) {
       record_.token_ids[row + i] = chunk.ids[i] < 0 ? kNoToken : chunk.ids[i];
@@ -154,8 +155,8 @@ void StepInputs::write_draws(const SlotTable& slots, const SlotState& memory) {
   }
 }
 
-// What does not fit into the record goes by itself, in the queue's order: in one piece, from the
-// first such entry to the last, as the whole table stands where this step wants it.
+// Changes beyond the record's capacity are uploaded separately, in queue order: one piece of the
+// host's table, from the first such entry to the last.
 void StepInputs::write_changes(Queue& queue, SlotTable& slots) {
   const std::span<const int32_t> changes = slots.changes();
   const size_t fits = std::min<size_t>(changes.size(), limits_.max_changes);

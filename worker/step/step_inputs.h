@@ -1,8 +1,9 @@
-// A step's rows as the kernels read them. Each step is written into a record of a ring in shared
-// memory, copied to the device on a queue of its own while earlier steps run, and brought to its
-// turn by an op, so that the ops always read the same addresses. Advances the slots as it goes; the
-// order of rows is decodes, then chunks; that of sampled rows is those drawn by shard, then those
-// drawn from the whole row. Allocates at construction only. Used by the step loop.
+// The inputs of a step as the kernels read them. The host writes each step into a record of a ring
+// in shared memory; a separate queue copies it to the device while earlier steps run; an op copies
+// it to a fixed place when its turn comes, so that captured ops always read the same addresses.
+// Advances the slots while it writes. Rows are ordered decodes, then chunks; sampled rows those
+// drawn by shard, then those drawn from the whole vocabulary. Allocates at construction only. Used
+// by the step loop.
 #pragma once
 
 #include <memory>
@@ -26,36 +27,36 @@ struct DrawRow {
 
 class StepInputs {
  public:
-  // `depth`: how many steps may be under way.
+  // `depth`: maximum number of steps in flight.
   static StatusOr<StepInputs> make(Backend& backend,
                                    int32_t max_batched_tokens,
                                    const SlotTable& slots,
                                    int32_t depth);
 
-  // Writes `part` into the next record; slots stand after it where the step leaves them. The record
-  // of `depth` steps with tokens before is no longer in use. What changed in the page table waits
-  // for a step with tokens.
-  // TRI-STEP-008: too many tokens, or a slot twice. Others from the SlotTable.
+  // Writes `part` into the next record and advances the slots. The caller guarantees that the step
+  // that used this record, `depth` steps with tokens earlier, has finished. Changes of the page
+  // table are held back until a step has tokens. TRI-STEP-008: too many tokens. TRI-STEP-015: a
+  // slot twice. Others: see SlotTable.
   Status fill(
       Queue& queue, const StepPart& part, int64_t step, SlotTable& slots, const SlotState& memory);
-  // Pads the step that was filled, to `num_tokens` rows and `num_rows` sampled ones.
+  // Pads the filled step to `num_tokens` rows and `num_rows` sampled rows.
   void pad(int32_t num_tokens, int32_t num_rows, bool is_mixed);
-  // Copies the record to the device, ahead of what `queue` gets from now on.
+  // Copies the record to the device; work enqueued on `queue` from now on waits for the copy.
   void send(Queue& queue);
-  // Enqueues what brings the record to its turn: the ops after it read this step.
+  // Enqueues the op that copies the record to its fixed place: the ops after it read this step.
   void take(Queue& queue);
 
   const BatchView& batch() const { return batch_; }
   const StepArrays& device() const { return device_record_; }
   int32_t* token_ids() { return device_record_.token_ids.data(); }
-  // The counter by which ops find a step's entries.
+  // The device's counter by which ops find the entries of their step in the rings.
   uint64_t* step_counter() const { return ring_.step; }
 
-  // Rows to draw: the first num_by_shard() by shard. Padding is not among them.
+  // Rows to draw, without padding; the first num_by_shard() are drawn by shard.
   std::span<const DrawRow> draws() const { return draws_; }
   int32_t num_by_shard() const { return num_by_shard_; }
   bool is_mixed() const { return is_mixed_; }
-  bool keeps_history() const { return keeps_history_; }  // some row's id goes to a history
+  bool keeps_history() const { return keeps_history_; }  // of some prompt
   // The row that computes `position` of `slot` in this step, or -1.
   int32_t row_of(SlotId slot, int32_t position) const;
 
@@ -69,7 +70,7 @@ class StepInputs {
   void write_changes(Queue& queue, SlotTable& slots);
   void clear();
 
-  struct Segment {  // of a slot, in the step of that number
+  struct Segment {  // the rows of a slot in step `step`
     int64_t step = 0;
     int32_t row = 0;
     int32_t start = 0;
@@ -81,15 +82,15 @@ class StepInputs {
   int64_t record_bytes_ = 0;
   std::unique_ptr<Queue> copies_;
   Buffer host_ring_;  // shared memory
-  Buffer device_;     // the ring, then the record in turn, then the step counter
+  Buffer device_;     // the ring, then the current record, then the step counter
   Buffer page_table_;
   StepRing ring_;
-  StepArrays record_;  // the host's, under the pen
+  StepArrays record_;  // the host's record that is being written
   StepArrays device_record_;
   BatchView batch_;
 
   int64_t step_ = 0;
-  int64_t entry_ = 0;  // of the ring, counted from the first
+  int64_t entry_ = 0;  // number of records sent so far
   int32_t num_segments_ = 0;
   int32_t num_by_shard_ = 0;
   bool is_mixed_ = false;

@@ -4,7 +4,9 @@
 
 namespace trireme {
 
-int32_t steps_under_way(const ParallelPlan& cut) { return max_steps_under_way(cut.pp()); }
+int32_t steps_under_way(const ParallelPlan& partition) {
+  return max_steps_under_way(partition.pp());
+}
 
 LaneLimits lane_limits(const ShardModel& model, const StepLimits& limits) {
   return {.max_batched_tokens = limits.max_batched_tokens,

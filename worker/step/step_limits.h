@@ -1,4 +1,4 @@
-// The limits of a rank's steps, and the sizes of memory that follow from them.
+// The limits of a rank's steps, and the sizes of memory that follow from them. Const after make().
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ struct StepLimits {
   int64_t vocabulary_limit = 0;  // ids at or above it are never drawn
   TimeUs step_timeout_us = 30'000'000;
   Trace* trace = nullptr;  // spans of each step, if wanted
-  CapturedSteps recorded;  // by warm_up(); none where the backend records nothing
+  CapturedSteps captured;  // empty where the backend captures no steps
 };
 
-// Steps that can be under way on a rank.
-int32_t steps_under_way(const ParallelPlan& cut);
+// Maximum number of steps in flight on a rank.
+int32_t steps_under_way(const ParallelPlan& partition);
 LaneLimits lane_limits(const ShardModel& model, const StepLimits& limits);
 
 }  // namespace trireme

@@ -20,7 +20,7 @@ Status run_steps(PlanSource& source, StepExecutor& executor) {
         break;
       case PlanSource::Next::kNothingYet:
         if (!patience) patience.emplace(clock, std::numeric_limits<TimeUs>::max());
-        RETURN_IF_ERROR(executor.poll());  // what is on its way to a peer moves on
+        RETURN_IF_ERROR(executor.poll());  // progress for messages in flight
         patience->wait();
         break;
       case PlanSource::Next::kEnd:

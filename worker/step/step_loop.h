@@ -1,4 +1,5 @@
-// The rank's main loop: takes plans as they come and executes them, in order.
+// The rank's main loop: executes plans in order as they come. Runs on the thread that made the
+// executor.
 #pragma once
 
 #include "base/status.h"
@@ -7,7 +8,7 @@
 
 namespace trireme {
 
-// Runs until the source ends or something fails: then this rank must leave its group.
+// Runs until the source ends; an error means that this rank must leave its group.
 Status run_steps(PlanSource& source, StepExecutor& executor);
 
 }  // namespace trireme

@@ -41,7 +41,7 @@ Status StepProbes::take_row(const ProbedStep& step, const ProbeRequest& request,
     std::memcpy(&narrow, at, sizeof narrow);
     values[i] = row.dtype == DType::kBFloat16 ? bf16_to_float(narrow) : fp16_to_float(narrow);
   }
-  tell(step.plan, request, values);
+  emit(step.plan, request, values);
   return ok_status();
 }
 
@@ -56,12 +56,12 @@ Status StepProbes::take_logits(const ProbedStep& step,
     if (probe.layer == -1) {
       asked.push_back(probe);
       rows.push_back(step.inputs.row_of(probe.slot, probe.position));
-    } else if (probe.layer == model_->config().num_layers && tells()) {
+    } else if (probe.layer == model_->config().num_layers && emits()) {
       RETURN_IF_ERROR(take_normed(step, probe, residual));
     }
   }
   const auto take = [&](size_t i, std::span<const float> values) {
-    tell(step.plan, asked[i], values);
+    emit(step.plan, asked[i], values);
   };
   return sampler.probe(step.lane, residual, rows, step.deadline_us, take, progress);
 }
@@ -77,7 +77,7 @@ Status StepProbes::take_normed(const ProbedStep& step,
   return take_row(step, request, normed);
 }
 
-void StepProbes::tell(const StepPlan& plan,
+void StepProbes::emit(const StepPlan& plan,
                       const ProbeRequest& request,
                       std::span<const float> values) {
   constexpr size_t kPiece = kMaxProbeBytes / sizeof(float);
@@ -96,7 +96,7 @@ void StepProbes::tell(const StepPlan& plan,
 }
 
 bool ProbeTap::wants(int64_t layer) const {
-  if (!probes_.tells()) return false;
+  if (!probes_.emits()) return false;
   return std::ranges::any_of(step_.plan.parts[0].probes,
                              [&](const ProbeRequest& probe) { return probe.layer == layer; });
 }

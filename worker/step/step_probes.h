@@ -1,6 +1,6 @@
-// The logits and hidden states that a plan asks to see: taken off the device while the step runs,
-// which waits for it, and told to the sink by the stage's first rank. Used by the step executor;
-// allocates where a plan probes.
+// Probes: logits and hidden states that a plan requests. They are copied from the device during the
+// step, which waits for them, and the first rank of the stage passes them to the sink. Used by the
+// step executor. Allocates where a plan has probes.
 #pragma once
 
 #include <span>
@@ -25,14 +25,14 @@ struct ProbedStep {
 class StepProbes {
  public:
   static StatusOr<StepProbes> make(Backend& backend, const ShardModel& model, int tensor_index);
-  // Who is told, from the first plan on.
+  // Sets the receiver of probes, before the first plan.
   void begin(ResultSink& sink) { sink_ = &sink; }
 
   // TRI-STEP-022: a probe of what the step does not compute.
   Status check(const StepPart& part, const StepInputs& inputs) const;
-  // Whether this rank tells hidden states.
-  bool tells() const { return tensor_index_ == 0; }
-  // Tells one row (any float type, on the device) as the answer to `request`.
+  // Whether this rank passes hidden states to the sink.
+  bool emits() const { return tensor_index_ == 0; }
+  // Answers `request` with one row of any float type, in device memory. Waits for the device.
   Status take_row(const ProbedStep& step, const ProbeRequest& request, Tensor row);
   // Last stage, all its ranks: the probed logits, and hidden states after the final norm.
   Status take_logits(const ProbedStep& step, Tensor residual, Sampler& sampler, Progress& progress);
@@ -41,7 +41,7 @@ class StepProbes {
   StepProbes(Backend& backend, const ShardModel& model, int tensor_index)
       : backend_(&backend), model_(&model), tensor_index_(tensor_index) {}
   Status take_normed(const ProbedStep& step, const ProbeRequest& request, Tensor residual);
-  void tell(const StepPlan& plan, const ProbeRequest& request, std::span<const float> values);
+  void emit(const StepPlan& plan, const ProbeRequest& request, std::span<const float> values);
 
   Backend* backend_;
   const ShardModel* model_;
@@ -50,7 +50,7 @@ class StepProbes {
   Buffer memory_;  // device memory: a row of hidden values in fp32, then one row's number
 };
 
-// Takes the hidden states that a plan asks for on their way through the stage's layers.
+// Answers a plan's probes of hidden states while the stage's layers run.
 class ProbeTap final : public LayerTap {
  public:
   ProbeTap(StepProbes& probes, const ProbedStep& step) : probes_(probes), step_(step) {}

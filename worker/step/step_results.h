@@ -1,7 +1,6 @@
-// The steps that the device has still to finish, and their answers once it has: the device posts
-// each step's draws into a ring in shared memory, with the count of posted steps last. Answers
-// every step in order. Used by the step loop; allocates at construction, and where logprobs, scores
-// or failures are told.
+// The steps in flight, and their results. The device posts each step's draws into a ring in shared
+// memory and writes the count of posted steps last; the host answers steps in order. Used by the
+// step loop. Allocates at construction, and for logprobs, scores and failures.
 #pragma once
 
 #include <span>
@@ -17,7 +16,7 @@
 
 namespace trireme {
 
-// A step under way, as its answer needs it.
+// A step in flight, with what its answer needs.
 struct PendingStep {
   Epochs epochs;
   int64_t step = 0;
@@ -35,8 +34,8 @@ struct PendingStep {
 
 class StepResults {
  public:
-  // `sampler`: null on stages that do not draw. `answers`: this rank tells the sink. `step` is the
-  // device's counter of posted steps. At most `depth` steps are under way.
+  // `sampler`: null on stages that do not draw. `step`: the device's counter of steps with tokens
+  // (StepInputs::step_counter()). At most `depth` steps are in flight.
   static StatusOr<StepResults> make(
       Backend& backend, const Sampler* sampler, int32_t max_slots, int32_t depth, uint64_t* step);
 
@@ -45,15 +44,15 @@ class StepResults {
   const PendingStep& oldest() const { return pending_[oldest_]; }
   bool oldest_is_done() const;
 
-  // A step begins; there is room.
+  // Begins a step; requires !is_full().
   PendingStep& begin(const StepPlan& plan, TimeUs start_us, TimeUs deadline_us);
-  // Enqueues the post of a step, with its draws if it has any; every step with tokens is posted, on
-  // every rank. May be recorded and replayed.
+  // Enqueues the post of a step, with its draws if it has any. Every step with tokens is posted, on
+  // every rank. Can be captured in a graph.
   void post(Queue& queue, const PendingStep& pending, bool has_draws);
   // The step's post has been enqueued or replayed.
   void note_posted(PendingStep& pending) { pending.posted = ++num_posted_; }
-  // Ends the oldest step, which is done: failed draws fail their slots; `sink`, if any, gets the
-  // answer.
+  // Ends the oldest step; requires oldest_is_done(). Failed draws fail their slots; `sink`, if not
+  // null, gets the result.
   void answer(SlotTable& slots, ResultSink* sink, TimeUs now_us);
 
  private:
