@@ -1,5 +1,5 @@
-// What bad input gets, case by case, before anything is launched: exit 2, one line with an id, what
-// was seen and what to do, within seconds.
+// Bad input is refused within seconds, before anything is launched: exit status 2 and one line with
+// an id, the value seen and what to do.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,7 +32,7 @@ void write_file(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-// The demo model with something wrong.
+// A copy of the demo model with one error.
 class BrokenModel {
  public:
   BrokenModel() {
@@ -47,7 +47,7 @@ class BrokenModel {
     edit(config);
     write_file(path() + "/config.json", config.dump());
   }
-  // The header is written anew, the tensors' bytes stay.
+  // Replaces the header and keeps the tensors' bytes.
   void edit_header(const std::function<void(json&)>& edit) {
     const std::string bytes = read_file(path() + "/model.safetensors");
     uint64_t length = 0;
@@ -163,14 +163,14 @@ TEST(BadInput, ATensorOfTheWrongShapeIsNamedWithBothShapes) {
   EXPECT_THAT(run_refusal(model.path(), {}, "TRI-LOAD-008"), HasSubstr("_proj.weight"));
 }
 
-TEST(BadInput, AnImpossibleCutNamesThoseThatWork) {
+TEST(BadInput, AnImpossiblePartitionNamesThoseThatWork) {
   EXPECT_THAT(run_refusal(kDemo, {"-tp", "3"}, "TRI-PLAN-001"),
               AllOf(HasSubstr("-tp 3"), HasSubstr("1, 2, 4 or 8")));
   EXPECT_THAT(run_refusal(kDemo, {"-pp", "9"}, "TRI-PLAN-002"),
               AllOf(HasSubstr("-pp 9"), HasSubstr("1 to 8")));
 }
 
-TEST(BadInput, TooLittleMemorySaysWhereAndWhichCutFits) {
+TEST(BadInput, TooLittleMemoryNamesTheRankAndAPartitionThatFits) {
   EXPECT_THAT(
       run_refusal("dummy:llama-3.1-405b", {}, "TRI-UP-006"),
       AllOf(HasSubstr("weights"), HasSubstr("available"), HasSubstr("-tp"), HasSubstr("-pp")));

@@ -1,4 +1,4 @@
-// bench step, serve and report from end to end, with every field of their JSON.
+// `trireme bench step`, `serve` and `report` end to end, with all fields of their output.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -22,7 +22,7 @@ class ChildProcess {
   bool wait_for_end(int timeout_ms);
   int status() const { return status_; }
   pid_t pid() const { return pid_; }
-  // What it has written so far.
+  // All that it has written so far.
   const std::string& output();
 
  private:

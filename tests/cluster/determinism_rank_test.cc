@@ -1,6 +1,6 @@
-// D1, D2 and D3 of docs/numerics.md through whole groups of ranks: a request's logits and tokens
-// are the same bits alone and in any company, however its prompt is cut, wherever its prefix comes
-// from, for any threads, and for every cut over ranks. One launch of sixteen ranks runs them all.
+// D1, D2 and D3 of docs/numerics.md through whole groups of ranks: the bits of a request's logits
+// and tokens do not depend on the batch, the chunks of its prompt, the source of its cached prefix,
+// the number of threads, or the partition over ranks. One launch of sixteen ranks runs all.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -22,7 +22,7 @@ std::vector<TokenId> random_ids(int32_t count, int64_t vocabulary, uint64_t seed
   return ids;
 }
 
-// The request whose bits are watched: 100 prompt tokens (over three pages), 12 drawn ones.
+// The request whose bits are compared: 100 prompt tokens (more than three pages), 12 drawn ones.
 ScriptedRequest watched(const ModelConfig& config) {
   ScriptedRequest request;
   request.prompt = random_ids(100, config.vocabulary_size, 11);
@@ -33,7 +33,7 @@ ScriptedRequest watched(const ModelConfig& config) {
   return request;
 }
 
-std::vector<ScriptedRequest> company(const ModelConfig& config) {
+std::vector<ScriptedRequest> other_requests(const ModelConfig& config) {
   std::vector<ScriptedRequest> others;
   for (int32_t i = 0; i < 5; ++i) {
     ScriptedRequest request;
@@ -49,8 +49,8 @@ std::vector<ScriptedRequest> company(const ModelConfig& config) {
   return others;
 }
 
-// Tokens of `slot`, and its probed logits, are those of `expected`'s slot 0. The slot's answer
-// starts at the `first_token`-th of the expected one.
+// Tokens and probed logits of `slot` have the bits of slot 0 in `expected`, from token
+// `first_token` of the expected answer on.
 void expect_same_bits(const Outcome& outcome,
                       SlotId slot,
                       const Outcome& expected,
@@ -88,7 +88,7 @@ const std::string kGolden = TRIREME_SOURCE_DIR "/tests/data/golden/models/";
 
 struct D1Param {
   std::string model;
-  Cut cut;
+  Partition partition;
   DType dtype;
 };
 
@@ -97,7 +97,7 @@ class SameRequest : public testing::TestWithParam<D1Param> {
   SameRequest()
       : source_(open_or_die(kGolden + GetParam().model)),
         worker_(std::make_unique<RankedWorker>(
-            test_world(), source_, GetParam().cut, options_for(GetParam().dtype))),
+            test_world(), source_, GetParam().partition, options_for(GetParam().dtype))),
         request_(watched(source_.config)),
         alone_(worker_->run({request_})) {}
 
@@ -116,10 +116,10 @@ TEST_P(SameRequest, HasTheSameBitsForEveryChunkSize) {
   }
 }
 
-TEST_P(SameRequest, HasTheSameBitsInABatchAtAnyPlace) {
+TEST_P(SameRequest, HasTheSameBitsAtEveryPlaceOfABatch) {
   for (const size_t place : {0, 3, 5}) {
     SCOPED_TRACE(place);
-    std::vector<ScriptedRequest> batch = company(source_.config);
+    std::vector<ScriptedRequest> batch = other_requests(source_.config);
     batch.insert(batch.begin() + static_cast<int64_t>(place), request_);
     expect_same_bits(worker_->run(batch), static_cast<SlotId>(place), alone_);
     expect_same_bits(worker_->run(batch, 2), static_cast<SlotId>(place), alone_);  // two cohorts
@@ -151,11 +151,11 @@ TEST_P(SameRequest, HasTheSameBitsForOneThreadAndThree) {
   WorkerOptions threaded = options_for(GetParam().dtype);
   threaded.threads = 3;
   worker_.reset();  // one worker at a time uses a group's communicators
-  RankedWorker worker(test_world(), source_, GetParam().cut, threaded);
+  RankedWorker worker(test_world(), source_, GetParam().partition, threaded);
   expect_same_bits(worker.run({request_}), 0, alone_);
 }
 
-// Penalties and whole-row draws too depend on the request alone.
+// Penalties and draws from the whole vocabulary depend on the request alone, too.
 TEST_P(SameRequest, DrawsTheSameWithPenaltiesTopPAndLogprobsInABatch) {
   ScriptedRequest rich = request_;
   rich.sampling.top_p = 0.9f;
@@ -167,7 +167,7 @@ TEST_P(SameRequest, DrawsTheSameWithPenaltiesTopPAndLogprobsInABatch) {
   ASSERT_EQ(alone.logprobs.size(), static_cast<size_t>(rich.new_tokens));
   for (const LogprobEntry& entry : alone.logprobs) EXPECT_EQ(entry.top.size(), 5u);
 
-  std::vector<ScriptedRequest> batch = company(source_.config);
+  std::vector<ScriptedRequest> batch = other_requests(source_.config);
   ScriptedRequest cached = rich;
   cached.shares_pages_of = 0;
   cached.cached_tokens = 32;
@@ -194,11 +194,14 @@ INSTANTIATE_TEST_SUITE_P(D1,
                          [](const auto& info) {
                            std::string name = info.param.model;
                            std::ranges::replace(name, '-', '_');
-                           return format_text(
-                               "{}_tp{}_pp{}", name, info.param.cut.tp, info.param.cut.pp);
+                           return format_text("{}_tp{}_pp{}",
+                                              name,
+                                              info.param.partition.tp,
+                                              info.param.partition.pp);
                          });
 
-// Logits and draws of `requests` for every cut of {1, 2, 4} x {1, 2, 4} that the model allows.
+// Logits and draws of `requests` for every partition of {1, 2, 4} x {1, 2, 4} that the model
+// allows.
 Outcome expect_same_for_every_cut(ModelSource& source,
                                   DType dtype,
                                   const std::vector<ScriptedRequest>& requests) {
@@ -224,9 +227,9 @@ Outcome expect_same_for_every_cut(ModelSource& source,
   return first;
 }
 
-class EveryCut : public testing::TestWithParam<std::string> {};
+class EveryPartition : public testing::TestWithParam<std::string> {};
 
-TEST_P(EveryCut, GivesTheSameBits) {
+TEST_P(EveryPartition, GivesTheSameBits) {
   ModelSource source = open_or_die(kGolden + GetParam());
   for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
     ScriptedRequest plain = watched(source.config);
@@ -245,7 +248,7 @@ TEST_P(EveryCut, GivesTheSameBits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(D2,
-                         EveryCut,
+                         EveryPartition,
                          testing::Values("llama-gqa",
                                          "llama-rope-llama3-sharded",
                                          "llama-tied-fp32",
@@ -267,7 +270,7 @@ struct AwkwardShape {
 
 class Awkward : public testing::TestWithParam<AwkwardShape> {};
 
-TEST_P(Awkward, IsTheReferenceForEveryCut) {
+TEST_P(Awkward, IsTheReferenceForEveryPartition) {
   // The first rank writes the checkpoint, all ranks read it.
   std::vector<std::byte> path;
   if (test_world().rank() == 0) {
@@ -288,17 +291,17 @@ TEST_P(Awkward, IsTheReferenceForEveryCut) {
   expect_same_for_every_cut(source, DType::kBFloat16, {request});
 
   const auto reference = reference_logits(source.config, *source.checkpoint, request.prompt);
-  double greatest = 0;
+  double largest = 0;
   double worst = 0;
   for (const int32_t position : request.logit_positions) {
     const std::vector<float>& logits = outcome.logits(0, position);
     ASSERT_EQ(logits.size(), reference[position].size());
     for (size_t id = 0; id < logits.size(); ++id) {
-      greatest = std::max(greatest, std::abs(reference[position][id]));
+      largest = std::max(largest, std::abs(reference[position][id]));
       worst = std::max(worst, std::abs(logits[id] - reference[position][id]));
     }
   }
-  EXPECT_LE(worst, 1e-4 * greatest);
+  EXPECT_LE(worst, 1e-4 * largest);
 
   std::vector<std::byte> done;
   test_world().share(done, 0);

@@ -1,5 +1,5 @@
-// What the ranks of a group take of emulated devices: line by line what the planner says, each rank
-// its own, and of a small device all but the reserve.
+// Use of emulated devices' memory by a group's ranks: every line equals the planner's, each rank
+// counts its own, and a small device is filled up to the reserve.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace trireme {
 namespace {
 
-constexpr int64_t kUnit = 2 << 20;  // in which a device gives memory to reserved addresses
+constexpr int64_t kUnit = 2 << 20;  // granularity of memory behind reserved addresses
 constexpr int64_t kGraphBytes = 128 << 10;
 
 int64_t whole_units(int64_t bytes) { return (bytes + kUnit - 1) / kUnit * kUnit; }
@@ -34,19 +34,19 @@ class DeviceMemory : public testing::Test {
   }
   static int64_t device_bytes() { return emulation::settings().device_bytes; }
 
-  // Sequences enough for more KV than there is.
-  static LocalRun run_of(const std::string& model, Cut cut) {
+  // Enough sequences for more KV than the device holds.
+  static LocalRun run_of(const std::string& model, Partition partition) {
     LocalRun run;
     run.model = std::string(TRIREME_SOURCE_DIR "/tests/data/golden/models/") + model;
-    run.cut = cut;
-    run.records = true;
+    run.partition = partition;
+    run.captures = true;
     run.options.backend = "cuda";
     run.options.max_slots = 64;
     run.options.max_batched_tokens = 64;
     return run;
   }
 
-  // Chunks, decodes and draws from the whole row: recorded steps and plain ones.
+  // Chunks, decodes and draws from the whole vocabulary: captured steps and plain ones.
   static std::vector<ScriptedRequest> requests() {
     std::vector<ScriptedRequest> requests(3);
     for (size_t i = 0; i < requests.size(); ++i) {
@@ -57,9 +57,9 @@ class DeviceMemory : public testing::Test {
     return requests;
   }
 
-  // What every rank says it took, after its last step; `on_rank`: at its start and its end.
+  // The ranks' own accounts after their last step; `on_rank` is called at a rank's start and end.
   static std::vector<MemoryUse> uses_of(LocalRun run, const LocalRun::Inspect& on_rank = {}) {
-    std::vector<MemoryUse> uses(run.cut.tp * run.cut.pp);
+    std::vector<MemoryUse> uses(run.partition.tp * run.partition.pp);
     run.inspect = [&](int rank, const Worker& worker) {
       uses[rank] = worker.memory_use();
       if (on_rank) on_rank(rank, worker);
@@ -71,14 +71,14 @@ class DeviceMemory : public testing::Test {
   const emulation::Settings before_ = emulation::settings();
 };
 
-TEST_F(DeviceMemory, OfASmallDeviceIsFilledToTheReserveAndNeverOver) {
+TEST_F(DeviceMemory, OfASmallDeviceIsFilledUpToTheReserve) {
   set_device_bytes(int64_t{192} << 20);
-  const int64_t most = device_bytes() - kCudaReserveBytes;
+  const int64_t max_bytes = device_bytes() - kCudaReserveBytes;
   int calls = 0;
   const auto uses = uses_of(run_of("llama-gqa", {1, 1}), [&](int, const Worker& worker) {
     const int64_t page_bytes = worker.memory_use().pages / worker.num_pages();
-    EXPECT_LE(emulation::allocated_bytes(0), most);
-    EXPECT_GT(emulation::allocated_bytes(0), most - kUnit - page_bytes);
+    EXPECT_LE(emulation::allocated_bytes(0), max_bytes);
+    EXPECT_GT(emulation::allocated_bytes(0), max_bytes - kUnit - page_bytes);
     ++calls;
   });
   EXPECT_EQ(calls, 2);
@@ -87,12 +87,12 @@ TEST_F(DeviceMemory, OfASmallDeviceIsFilledToTheReserveAndNeverOver) {
   EXPECT_LT(uses[0].modules % kGraphBytes, 16 << 10) << "and the counters of queues";
 }
 
-// Each counts what it asked for itself, and its part of the rest.
+// Each rank counts its own requests and its share of the rest.
 TEST_F(DeviceMemory, OfRanksThatShareADeviceIsCountedOnce) {
   set_device_bytes(int64_t{320} << 20);
   LocalRun run = run_of("llama-gqa", {2, 2});
   run.shares_device = true;
-  const int64_t most = device_bytes() - kCudaReserveBytes;
+  const int64_t max_bytes = device_bytes() - kCudaReserveBytes;
   std::mutex mutex;
   int64_t allocated = 0;
   const auto uses = uses_of(run, [&](int, const Worker&) {
@@ -106,29 +106,29 @@ TEST_F(DeviceMemory, OfRanksThatShareADeviceIsCountedOnce) {
     sum += use.weights + use.communicators + use.step + use.modules + whole_units(use.pages);
   }
   EXPECT_EQ(sum, allocated);
-  EXPECT_LE(allocated, most);
-  EXPECT_GT(allocated, most - 4 * (kUnit + (int64_t{1} << 18)));
+  EXPECT_LE(allocated, max_bytes);
+  EXPECT_GT(allocated, max_bytes - 4 * (kUnit + (int64_t{1} << 18)));
 }
 
 struct PlannedCase {
   std::string model;
-  Cut cut;
+  Partition partition;
   int32_t max_slots = 64;
   int32_t max_batched_tokens = 64;
 };
 
 class PlannedMemory : public DeviceMemory, public testing::WithParamInterface<PlannedCase> {};
 
-// The planner counts the same arrays: 1% and 4 KiB are for their alignment.
-TEST_P(PlannedMemory, IsWhatEachRankTakesLineByLine) {
-  LocalRun run = run_of(GetParam().model, GetParam().cut);
+// The planner counts the same arrays; 1% and 4 KiB allow for their alignment.
+TEST_P(PlannedMemory, EqualsTheUseOfEachRankLineByLine) {
+  LocalRun run = run_of(GetParam().model, GetParam().partition);
   run.options.max_slots = GetParam().max_slots;
   run.options.max_batched_tokens = GetParam().max_batched_tokens;
   const auto source = open_model(run.model);
   ASSERT_TRUE(source.ok()) << message_of(source.status());
   PlanRequest request;
-  request.tp = run.cut.tp;
-  request.pp = run.cut.pp;
+  request.tp = run.partition.tp;
+  request.pp = run.partition.pp;
   request.backend = "cuda";
   request.max_slots = run.options.max_slots;
   request.max_batched_tokens = run.options.max_batched_tokens;
@@ -154,8 +154,8 @@ std::string name_of_case(const testing::TestParamInfo<PlannedCase>& info) {
   std::ranges::replace(name, '-', '_');
   return format_text("{}_tp{}_pp{}_of_{}",
                      name,
-                     info.param.cut.tp,
-                     info.param.cut.pp,
+                     info.param.partition.tp,
+                     info.param.partition.pp,
                      info.param.max_batched_tokens);
 }
 

@@ -87,7 +87,7 @@ TEST(EmulatedCluster, UpAnswersAndDrains) {
   EXPECT_THAT(ended.err, HasSubstr("bfloat16 on cuda (sm_90a)"));
 }
 
-TEST(EmulatedCluster, ABenchSaysWhatItRanOn) {
+TEST(EmulatedCluster, ABenchReportsItsBackendAndDevice) {
   const CommandResult result = run_on_gpu({"bench",
                                            "step",
                                            "--prefill",
@@ -106,8 +106,8 @@ TEST(EmulatedCluster, ABenchSaysWhatItRanOn) {
   EXPECT_THAT(json::parse(lines[0])["device"].get<std::string>(), HasSubstr("emulated device 0"));
 }
 
-// On the CPU the leaves of a sum allow 1, 2, 4 and 8 only.
-TEST(EmulatedCluster, ATensorCutIsAnyThatDividesTheHeads) {
+// Unlike on the CPU, where the leaves of a sum allow tp 1, 2, 4 and 8 only.
+TEST(EmulatedCluster, TpIsAnyDivisorOfTheHeads) {
   std::ifstream file(kDemo + "/config.json");
   json config = json::parse(file);
   config["num_attention_heads"] = 6;
@@ -131,7 +131,7 @@ TEST(EmulatedCluster, ATensorCutIsAnyThatDividesTheHeads) {
   EXPECT_THAT(run_trireme(arguments).err, HasSubstr("TRI-PLAN-001"));
 }
 
-TEST(EmulatedCluster, WhatDoesNotFitTheGpuIsRefusedBeforeTheStart) {
+TEST(EmulatedCluster, AModelThatDoesNotFitTheGpuIsRefusedBeforeTheStart) {
   const CommandResult result =
       run_trireme({"run", "--model", "dummy:llama-3.1-8b", "--prompt", "x", "-tp", "2"});
   EXPECT_EQ(result.status, 2) << result.err;
@@ -139,7 +139,7 @@ TEST(EmulatedCluster, WhatDoesNotFitTheGpuIsRefusedBeforeTheStart) {
   EXPECT_THAT(result.err, HasSubstr("2 ranks share a GPU"));
 }
 
-TEST(EmulatedCluster, TheDoctorAndTheVersionKnowTheGpu) {
+TEST(EmulatedCluster, DoctorAndVersionReportTheGpu) {
   EXPECT_THAT(run_trireme({"version"}).out, HasSubstr("backends: cpu, cuda"));
   const CommandResult result = run_trireme({"doctor", "--json"});
   EXPECT_THAT(result.out, HasSubstr(R"("subject":"GPU 0","found":"emulated device 0, 1.00 GiB)"));

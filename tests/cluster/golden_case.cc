@@ -63,7 +63,7 @@ void GoldenCase::check_logits(const ReferenceSequence& sequence,
   EXPECT_LE(worst, sequence.tolerance(dtype_)) << sequence.name;
 }
 
-// Equal up to the first difference, which passes where the reference hesitates.
+// Equal up to the first difference, which passes if the reference's two best logits are close.
 void GoldenCase::check_greedy(const ReferenceSequence& sequence,
                               SlotId slot,
                               const Outcome& outcome) const {
@@ -85,18 +85,18 @@ void GoldenCase::check_hidden_of(const ReferenceSequence& sequence,
   const size_t tokens = sequence.input_ids.size();
   const size_t hidden = config.hidden_size;
   for (int32_t layer = 0; layer <= config.num_layers; ++layer) {
-    float greatest = 0;
+    float largest = 0;
     float worst = 0;
     for (size_t t = 0; t < tokens; ++t) {
       const auto found = outcome.probes.find({slot, static_cast<int32_t>(t), layer});
       ASSERT_NE(found, outcome.probes.end()) << "layer " << layer << ", position " << t;
       for (size_t i = 0; i < hidden; ++i) {
         const float expected = sequence.hidden_states[(layer * tokens + t) * hidden + i];
-        greatest = std::max(greatest, std::abs(expected));
+        largest = std::max(largest, std::abs(expected));
         worst = std::max(worst, std::abs(found->second[i] - expected));
       }
     }
-    EXPECT_LE(worst, 1e-4f * greatest) << sequence.name << ", layer " << layer;
+    EXPECT_LE(worst, 1e-4f * largest) << sequence.name << ", layer " << layer;
   }
 }
 

@@ -1,5 +1,5 @@
 // A golden model's reference sequences as one script, and what its outcome must be: logits within
-// the table's tolerance, greedy tokens equal up to the first choice where the reference hesitates.
+// the table's tolerance, greedy tokens equal up to the first near tie of the reference.
 #pragma once
 
 #include <string>
@@ -18,7 +18,7 @@ class GoldenCase {
   // the test.
   GoldenCase(const std::string& dir, DType dtype);
 
-  // Slot i is sequence i.
+  // One request per sequence; slot i is sequence i.
   std::vector<ScriptedRequest> requests() const;
   // Logits and greedy tokens.
   void check(const Outcome& outcome) const;

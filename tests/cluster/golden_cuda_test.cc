@@ -1,5 +1,6 @@
 // The golden models through whole groups on CUDA devices, every rank a thread: logits and greedy
-// tokens against the reference, step by step and recorded, and the bits of the invariant mode.
+// tokens against the reference, with and without captured steps, and the bits of the invariant
+// mode.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,13 +13,13 @@ namespace {
 
 struct GoldenParam {
   std::string model;  // below the source tree
-  Cut cut;
+  Partition partition;
 };
 
 LocalRun run_of(const GoldenParam& param) {
   LocalRun run;
   run.model = std::string(TRIREME_SOURCE_DIR "/") + param.model;
-  run.cut = param.cut;
+  run.partition = param.partition;
   run.options.backend = "cuda";
   run.options.max_slots = 8;
   run.options.max_batched_tokens = 64;
@@ -36,7 +37,8 @@ TEST_P(GoldenCuda, LogitsAndGreedyTokensAreTheReferences) {
 std::vector<GoldenParam> all_cases() {
   std::vector<GoldenParam> cases;
   for (const std::string& model : golden_models()) {
-    for (const Cut cut : {Cut{1, 1}, Cut{2, 1}, Cut{1, 2}}) cases.push_back({model, cut});
+    for (const Partition partition : {Partition{1, 1}, Partition{2, 1}, Partition{1, 2}})
+      cases.push_back({model, partition});
   }
   return cases;
 }
@@ -44,12 +46,12 @@ std::vector<GoldenParam> all_cases() {
 std::string name_of_case(const testing::TestParamInfo<GoldenParam>& info) {
   std::string name = info.param.model.substr(info.param.model.rfind('/') + 1);
   std::ranges::replace(name, '-', '_');
-  return format_text("{}_tp{}_pp{}", name, info.param.cut.tp, info.param.cut.pp);
+  return format_text("{}_tp{}_pp{}", name, info.param.partition.tp, info.param.partition.pp);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenCuda, testing::ValuesIn(all_cases()), name_of_case);
 
-// Requests that ask for nothing but tokens, so that every step can be recorded.
+// Requests without logprobs, scores and probes, so that captured steps can serve every step.
 std::vector<ScriptedRequest> plain_requests(int32_t chunk) {
   std::vector<ScriptedRequest> requests(3);
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -65,49 +67,50 @@ std::vector<ScriptedRequest> plain_requests(int32_t chunk) {
   return requests;
 }
 
-TEST(CapturedSteps, DrawTheTokensOfPlainOnes) {
-  for (const Cut cut : {Cut{1, 1}, Cut{2, 1}, Cut{1, 2}}) {
-    LocalRun run = run_of({"tests/data/golden/models/llama-gqa", cut});
-    run.options.invariant = true;  // a padded batch has other company
+TEST(CapturedSteps, DrawTheSameTokensAsPlainSteps) {
+  for (const Partition partition : {Partition{1, 1}, Partition{2, 1}, Partition{1, 2}}) {
+    LocalRun run = run_of({"tests/data/golden/models/llama-gqa", partition});
+    run.options.invariant = true;  // padding changes the shape of the batch
     const Outcome plain = run_local_group(run, plain_requests(64));
-    run.records = true;
-    const Outcome recorded = run_local_group(run, plain_requests(64));
+    run.captures = true;
+    const Outcome captured = run_local_group(run, plain_requests(64));
     EXPECT_EQ(plain.tokens.size(), 3u);
-    EXPECT_EQ(recorded.tokens, plain.tokens) << "tp " << cut.tp << " pp " << cut.pp;
+    EXPECT_EQ(captured.tokens, plain.tokens) << "tp " << partition.tp << " pp " << partition.pp;
   }
 }
 
-// A step that keeps a prompt for penalties is none of the recorded ones, whatever its key.
-TEST(CapturedSteps, LeaveStepsWithPenaltiesPlain) {
+// A step that keeps a prompt for penalties never runs captured, whatever its key.
+TEST(CapturedSteps, DoNotServeStepsWithPenalties) {
   std::vector<ScriptedRequest> requests = plain_requests(64);
   for (size_t i = 0; i < requests.size(); ++i) {
     requests[i].prompt.resize(5);
-    requests[i].start_step = static_cast<int32_t>(3 * i);  // the first two record the third's key
+    requests[i].start_step =
+        static_cast<int32_t>(3 * i);  // the first two have the third's key, too
     requests[i].new_tokens = i == 2 ? 12 : 2;
     requests[i].sampling.temperature = 0;
   }
   requests[2].sampling.repetition_penalty = 1000;
-  for (const Cut cut : {Cut{2, 1}, Cut{1, 2}}) {
-    LocalRun run = run_of({"tests/data/golden/models/llama-gqa", cut});
+  for (const Partition partition : {Partition{2, 1}, Partition{1, 2}}) {
+    LocalRun run = run_of({"tests/data/golden/models/llama-gqa", partition});
     run.options.invariant = true;
     const Outcome plain = run_local_group(run, requests);
-    run.records = true;
-    const Outcome recorded = run_local_group(run, requests);
+    run.captures = true;
+    const Outcome captured = run_local_group(run, requests);
     EXPECT_EQ(plain.tokens.size(), 3u);
-    EXPECT_EQ(recorded.tokens, plain.tokens) << "tp " << cut.tp << " pp " << cut.pp;
+    EXPECT_EQ(captured.tokens, plain.tokens) << "tp " << partition.tp << " pp " << partition.pp;
   }
 }
 
-// Without --kv-memory: the ranks of a device share what it has left.
-TEST(SharedDevice, FourRanksMeasureTheirMemoryInTurnsAndServe) {
+// Without --kv-memory, the ranks of a device share its free memory.
+TEST(SharedDevice, FourRanksShareTheFreeMemoryAndServe) {
   LocalRun run = run_of({"tests/data/golden/models/llama-gqa", {2, 2}});
   run.shares_device = true;
   const GoldenCase golden(run.model, run.options.dtype);
   golden.check(run_local_group(run, golden.requests()));
 }
 
-// D1: logits are the same bits alone, in company, and in chunks.
-TEST(Invariant, LogitsAreTheSameBitsInAnyCompanyAndChunks) {
+// D1 of docs/numerics.md: logits have the same bits alone, in a batch and in chunks.
+TEST(Invariant, LogitsHaveTheSameBitsInEveryBatchAndInChunks) {
   LocalRun run = run_of({"tests/data/golden/models/qwen3-qk-norm", {1, 1}});
   run.options.invariant = true;
   std::vector<ScriptedRequest> requests = plain_requests(64);

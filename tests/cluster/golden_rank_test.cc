@@ -1,5 +1,5 @@
 // Every golden model through whole groups of ranks: logits, hidden states and greedy tokens against
-// the reference, for each cut that the model allows. One launch of eight ranks runs them all.
+// the reference, for each partition that the model allows. One launch of eight ranks runs all.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@ struct GoldenParam {
   DType dtype;
 };
 
-constexpr Cut kCuts[] = {{1, 1}, {2, 1}, {1, 2}, {2, 2}, {4, 1}, {2, 4}};
+constexpr Partition kPartitions[] = {{1, 1}, {2, 1}, {1, 2}, {2, 2}, {4, 1}, {2, 4}};
 
 class Golden : public testing::TestWithParam<GoldenParam> {};
 
@@ -26,18 +26,19 @@ TEST_P(Golden, LogitsHiddenStatesAndGreedyTokensAreTheReferences) {
   const GoldenCase golden(dir, GetParam().dtype);
   const std::vector<ScriptedRequest> requests = golden.requests();
 
-  for (const Cut cut : kCuts) {
+  for (const Partition partition : kPartitions) {
     const auto allowed = allowed_tensor_parallel(source->config, "cpu");
-    if (std::ranges::find(allowed, cut.tp) == allowed.end() || cut.pp > source->config.num_layers) {
+    if (std::ranges::find(allowed, partition.tp) == allowed.end() ||
+        partition.pp > source->config.num_layers) {
       continue;
     }
-    SCOPED_TRACE(format_text("tp {}, pp {}", cut.tp, cut.pp));
+    SCOPED_TRACE(format_text("tp {}, pp {}", partition.tp, partition.pp));
     WorkerOptions options;
     options.dtype = GetParam().dtype;
     options.threads = 1;
     options.max_slots = 8;
-    RankedWorker worker(test_world(), *source, cut, options);
-    const Outcome outcome = worker.run(requests, std::min(cut.pp, 2));
+    RankedWorker worker(test_world(), *source, partition, options);
+    const Outcome outcome = worker.run(requests, std::min(partition.pp, 2));
     golden.check(outcome);
     if (GetParam().dtype == DType::kFloat32) golden.check_hidden(source->config, outcome);
     if (HasFailure()) return;

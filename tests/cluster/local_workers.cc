@@ -17,8 +17,8 @@ Status run_rank(const LocalRun& run,
                 OutcomeFrames& frames) {
   ASSIGN_OR_RETURN(ModelSource source, open_model(run.model));
   WorkerOptions options = run.options;
-  options.tp = run.cut.tp;
-  options.pp = run.cut.pp;
+  options.tp = run.partition.tp;
+  options.pp = run.partition.pp;
   options.device = run.shares_device ? 0 : comms.rank;
   Progress progress;
   ASSIGN_OR_RETURN(const auto worker, Worker::make(options, source, comms, progress, nullptr));
@@ -27,10 +27,10 @@ Status run_rank(const LocalRun& run,
   ScriptLimits limits;
   limits.page_tokens = worker->kv_layout().page_tokens;
   limits.num_layers = static_cast<int32_t>(source.config.num_layers);
-  limits.cohorts = std::min(run.cut.pp, 2);
+  limits.cohorts = std::min(run.partition.pp, 2);
   limits.max_batched_tokens = options.max_batched_tokens;
   for (StepPlan& plan : plan_requests(requests, limits, 1)) {
-    if (run.records) name_key(plan);
+    if (run.captures) name_key(plan);
     RETURN_IF_ERROR(worker->executor().execute(plan));
   }
   const Status finished = worker->executor().finish();
@@ -41,7 +41,7 @@ Status run_rank(const LocalRun& run,
 }  // namespace
 
 void name_key(StepPlan& plan) {
-  constexpr int32_t kMost = 512;
+  constexpr int32_t kMaxBucket = 512;
   const StepPart& part = plan.parts[0];
   auto tokens = static_cast<int32_t>(part.decodes.size());
   auto rows = tokens;
@@ -49,18 +49,18 @@ void name_key(StepPlan& plan) {
     tokens += static_cast<int32_t>(chunk.ids.size());
     rows += chunk.sample ? 1 : 0;
   }
-  plan.graph_key =
-      graph_key_of(step_buckets(kMost), step_buckets(kMost), tokens, rows, part.chunks.empty());
+  plan.graph_key = graph_key_of(
+      step_buckets(kMaxBucket), step_buckets(kMaxBucket), tokens, rows, part.chunks.empty());
 }
 
 Outcome run_local_group(const LocalRun& run, const std::vector<ScriptedRequest>& requests) {
-  const int size = run.cut.tp * run.cut.pp;
-  auto group = make_local_group(run.cut.tp, run.cut.pp, "here");
+  const int size = run.partition.tp * run.partition.pp;
+  auto group = make_local_group(run.partition.tp, run.partition.pp, "here");
   std::vector<OutcomeFrames> frames(size);
   std::vector<Status> ended(size);
   run_ranks(size, [&](int rank) {
     ended[rank] = run_rank(run, *group[rank], requests, frames[rank]);
-    group[rank].reset();  // ranks meet before they free what they share
+    group[rank].reset();  // a barrier inside precedes freeing shared memory
   });
   Outcome outcome;
   for (int rank = 0; rank < size; ++rank) {

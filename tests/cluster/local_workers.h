@@ -14,10 +14,10 @@ namespace trireme {
 
 struct LocalRun {
   std::string model;
-  Cut cut;
+  Partition partition;
   WorkerOptions options;
   bool shares_device = false;  // all ranks on device 0
-  bool records = false;        // plans name graph keys
+  bool captures = false;       // plans name graph keys
   // Called by every rank before its first step and after its last.
   using Inspect = std::function<void(int rank, const Worker& worker)>;
   Inspect inspect;

@@ -1,4 +1,4 @@
-// Linked into a worker over emulated devices: it sees one, as emulated devices are of one process.
+// Linked into a worker over the emulation, which then shows one device per process.
 #include "kernels/emulation/control.h"
 
 namespace trireme::emulation {

@@ -1,5 +1,5 @@
-// What a group under test brings: results and probes of its answering ranks, kept as frames so that
-// they can travel, and put together.
+// The results and probes of a group under test: recorded as frames on the ranks that emit them, so
+// that they can be sent, and merged into one outcome.
 #pragma once
 
 #include <cstddef>
@@ -14,12 +14,12 @@
 
 namespace trireme {
 
-struct Cut {
+struct Partition {
   int tp = 1;
   int pp = 1;
 };
 
-// What the answering rank and the probing ranks emitted.
+// Everything that the answering rank and the probing ranks emitted.
 struct Outcome {
   std::map<SlotId, std::vector<TokenId>> tokens;
   std::map<std::tuple<SlotId, int32_t, int32_t>, std::vector<float>>
@@ -36,7 +36,7 @@ struct Outcome {
   }
 };
 
-// Keeps what a rank emits as frames, so that it can be shared.
+// Records what a rank emits, as frames.
 class OutcomeFrames final : public ResultSink {
  public:
   void on_result(StepResult& result) override { keep(result); }
@@ -53,7 +53,7 @@ class OutcomeFrames final : public ResultSink {
   std::vector<std::byte> bytes_;
 };
 
-// Adds what a rank has kept.
+// Adds the frames of a rank.
 void take_frames(const std::vector<std::byte>& bytes, Outcome& outcome);
 
 }  // namespace trireme

@@ -9,7 +9,7 @@ namespace {
 
 constexpr TimeUs kPatienceUs = 100'000'000;
 
-TestWorld* running_world = nullptr;  // set for the life of run_rank_tests()
+TestWorld* running_world = nullptr;  // set during run_rank_tests()
 
 class FailurePrinter final : public testing::EmptyTestEventListener {
   void OnTestPartResult(const testing::TestPartResult& result) override {
@@ -30,15 +30,15 @@ TestWorld& test_world() { return *running_world; }
 TestWorld::TestWorld(MpiSession& session)
     : session_(session), all_(session.make_group(1, session.size())) {}
 
-GroupComms* TestWorld::group(Cut cut) {
-  auto& group = groups_[{cut.tp, cut.pp}];
-  if (!group && session_.rank() < cut.tp * cut.pp) {
-    group = session_.make_group(cut.tp, cut.pp);
+GroupComms* TestWorld::group(Partition partition) {
+  auto& group = groups_[{partition.tp, partition.pp}];
+  if (!group && session_.rank() < partition.tp * partition.pp) {
+    group = session_.make_group(partition.tp, partition.pp);
   } else if (!group) {
-    session_.make_group(cut.tp, cut.pp);
-    group = std::make_unique<GroupComms>();  // remembers that the ranks of the cut have theirs
+    session_.make_group(partition.tp, partition.pp);
+    group = std::make_unique<GroupComms>();  // marks a partition whose ranks have theirs
   }
-  return session_.rank() < cut.tp * cut.pp ? group.get() : nullptr;
+  return session_.rank() < partition.tp * partition.pp ? group.get() : nullptr;
 }
 
 void TestWorld::share(std::vector<std::byte>& bytes, int root) {
@@ -51,17 +51,20 @@ void TestWorld::share(std::vector<std::byte>& bytes, int root) {
   ASSERT_TRUE(all_->group->status().ok()) << message_of(all_->group->status());
 }
 
-RankedWorker::RankedWorker(TestWorld& world, ModelSource& source, Cut cut, WorkerOptions options)
+RankedWorker::RankedWorker(TestWorld& world,
+                           ModelSource& source,
+                           Partition partition,
+                           WorkerOptions options)
     : world_(world),
-      cut_(cut),
+      partition_(partition),
       source_(source),
       options_([&] {
-        options.tp = cut.tp;
-        options.pp = cut.pp;
+        options.tp = partition.tp;
+        options.pp = partition.pp;
         return options;
       }()),
       collector_(std::make_unique<OutcomeFrames>()) {
-  GroupComms* const comms = world.group(cut);
+  GroupComms* const comms = world.group(partition);
   if (comms == nullptr) return;
   auto made = Worker::make(options_, source, *comms, progress_, nullptr);
   Status status = made.status();
@@ -92,13 +95,13 @@ Outcome RankedWorker::run(const std::vector<ScriptedRequest>& requests, int coho
     EXPECT_TRUE(ok_) << message_of(done);
   }
   Outcome outcome;
-  for (int stage = 0; stage < cut_.pp; ++stage) {
-    const int root = stage * cut_.tp;
+  for (int stage = 0; stage < partition_.pp; ++stage) {
+    const int root = stage * partition_.tp;
     std::vector<std::byte> bytes;
     if (world_.rank() == root) bytes = collector_->take();
     world_.share(bytes, root);
     take_frames(bytes, outcome);
-    if (stage + 1 < cut_.pp) continue;
+    if (stage + 1 < partition_.pp) continue;
     EXPECT_EQ(outcome.results, static_cast<int64_t>(plans.size()));
   }
   return outcome;

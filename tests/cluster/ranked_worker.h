@@ -1,6 +1,6 @@
-// A model under test on some of the ranks of one mpirun: many models, cuts and scripts run in one
-// launch, because starting processes costs more than these models do. Every rank makes the same
-// calls; ranks outside the cut wait. What a run brought is told to all ranks.
+// A model under test on some of the ranks of one mpirun: many models, partitions and scripts run in
+// one launch, because starting processes costs more than these models do. Every rank makes the same
+// calls; ranks outside the partition wait. Every rank gets the outcome of a run.
 #pragma once
 
 #include <map>
@@ -17,14 +17,14 @@
 
 namespace trireme {
 
-// The ranks of the launch, and the communicators of each cut made so far.
+// The ranks of the launch, and the communicators of each partition used so far.
 class TestWorld {
  public:
   explicit TestWorld(MpiSession& session);
 
   int rank() const { return session_.rank(); }
   int size() const { return session_.size(); }
-  GroupComms* group(Cut cut);  // null outside the cut
+  GroupComms* group(Partition partition);  // null outside the partition
   // The bytes of rank `root`, on every rank.
   void share(std::vector<std::byte>& bytes, int root);
 
@@ -37,7 +37,7 @@ class TestWorld {
 class RankedWorker {
  public:
   // The model must load: anything else fails the test.
-  RankedWorker(TestWorld& world, ModelSource& source, Cut cut, WorkerOptions options);
+  RankedWorker(TestWorld& world, ModelSource& source, Partition partition, WorkerOptions options);
   ~RankedWorker();
 
   // Runs the requests as one script; slot i is request i.
@@ -48,12 +48,12 @@ class RankedWorker {
 
  private:
   TestWorld& world_;
-  const Cut cut_;
+  const Partition partition_;
   const ModelSource& source_;
   const WorkerOptions options_;
   Progress progress_;
   std::unique_ptr<OutcomeFrames> collector_;
-  std::unique_ptr<Worker> worker_;  // null outside the cut
+  std::unique_ptr<Worker> worker_;  // null outside the partition
   int64_t next_step_ = 1;
   bool ok_ = true;
 };

@@ -80,7 +80,7 @@ TEST(Run, APrivateClusterTakesEveryShapeFlagAndKeepsAFolderThatItWasGiven) {
   EXPECT_TRUE(std::filesystem::is_directory(state));
 }
 
-TEST(Run, ALengthThatIsLoweredToWhatFitsIsSaid) {
+TEST(Run, ALengthThatIsLoweredToWhatFitsIsReported) {
   const CommandResult result = run_trireme(
       {"run", "--model", kDemo, "--kv-memory", "512KiB", "--prompt", "x", "--max-tokens", "1"});
   EXPECT_EQ(result.status, 0) << result.err;
@@ -133,7 +133,7 @@ TEST(Run, ARequestThatARunningClusterRefusesEndsAloneWithExitOne) {
   EXPECT_EQ(lines[1]["finish_reason"], "length");
 }
 
-TEST(Run, NobodyAtTheEndpointIsExitThree) {
+TEST(Run, WithoutACoordinatorAtTheEndpointTheExitStatusIsThree) {
   const CommandResult result =
       run_trireme({"run", "--endpoint", "tcp://127.0.0.1:1", "--prompt", "x"});
   EXPECT_EQ(result.status, 3);
@@ -159,7 +159,7 @@ TEST(Run, AnInterruptEndsItWith130AndLeavesNothing) {
   EXPECT_FALSE(is_running(ranks[0]));
 }
 
-// Spans of a name in a stage's row by step, as [begin, end) in microseconds.
+// Spans of this name in the stage's rows of a trace, by step, as [begin, end) in microseconds.
 std::map<int64_t, std::pair<double, double>> spans(const json& trace,
                                                    int stage,
                                                    const std::string& name) {
@@ -193,7 +193,7 @@ double pipelined_share(const std::string& trace_path) {
   return pipelined / std::max<double>(static_cast<double>(second.size()), 1);
 }
 
-TEST(Run, BothStagesWorkAtOnceWithTwoRequestsAndByTurnsWithOne) {
+TEST(Run, StagesOverlapWithSeveralRequestsAndAlternateWithOne) {
   TemporaryFolder folder;
   const auto trace_of = [&](int requests) {
     const std::string prompts = format_text("{}/{}.jsonl", folder.path(), requests);

@@ -1,5 +1,5 @@
-// Step plans for tests, made without a coordinator: every rank of a test makes the same ones.
-// A request runs its prompt in chunks, then draws `new_tokens` tokens, one a step.
+// Step plans for tests, made without a coordinator: every rank of a test makes the same plans. A
+// request runs its prompt in chunks, then draws `new_tokens` tokens, one per step.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ struct ScriptedRequest {
   int32_t start_step = 0;   // relative to the script's first step
   SamplingParams sampling;  // greedy unless set
   uint64_t seed = 0;
-  int32_t num_emitted = 0;  // tail of `prompt` that was drawn before (a request taken up again)
+  int32_t num_emitted = 0;       // tail of `prompt` that was drawn before (a resumed request)
   int32_t shares_pages_of = -1;  // request whose full prompt pages are this one's cached prefix
   int32_t cached_tokens = 0;     // of that prefix; whole pages
   std::vector<int32_t> logit_positions;   // probed

@@ -14,7 +14,7 @@ using nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
 
-TEST(Status, CountsWhatTheClusterDid) {
+TEST(Status, CountsFinishedRequestsAndTokens) {
   Served served({"-tp", "2"});
   ASSERT_EQ(served.run({"--prompt", "A vector is", "--max-tokens", "5", "--ignore-eos"}).status, 0);
   const CommandResult result = run_trireme({"status", "--endpoint", served.endpoint(), "--json"});
@@ -29,7 +29,7 @@ TEST(Status, CountsWhatTheClusterDid) {
   EXPECT_EQ(run_trireme({"status", "--endpoint", "tcp://127.0.0.1:1"}).status, 3);
 }
 
-TEST(Doctor, FindsWhatThisMachineHasAndAHostThatIsNotThere) {
+TEST(Doctor, ReportsThisMachineAndAHostThatDoesNotResolve) {
   const CommandResult here = run_trireme({"doctor", "--json"});
   EXPECT_EQ(here.status, 0) << here.out;
   EXPECT_THAT(here.out, AllOf(HasSubstr("Open MPI"), HasSubstr("trireme-worker")));

@@ -1,6 +1,6 @@
-// What a recorded step asks of the CUDA runtime: a copy, an order between queues and one launch;
-// no memory, no wait, and after warm-up no recording, whatever the step. And what the device
-// launches for it.
+// The CUDA runtime calls of a captured step: one copy, one order between queues and one graph
+// launch; no allocation, no wait and, after warm-up, no capture. Also the number of nodes of its
+// graph.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ class StepCalls : public testing::Test {
   }
   void start() { ASSERT_TRUE(worker_->start(worker_->num_pages(), sink_).ok()); }
   StepExecutor& executor() { return worker_->executor(); }
-  // What is recorded first while the rank is made, the smallest step of decodes, by kernel.
+  // Kernels of the first captured step, the smallest step of decodes, while the rank is made.
   std::map<std::string, size_t> recorded_nodes(const std::string& model) {
     emulation::start_recording();
     make(model, 1);
@@ -72,7 +72,7 @@ TEST_F(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
   ScriptLimits limits;
   limits.page_tokens = worker_->kv_layout().page_tokens;
   std::vector<StepPlan> plans = plan_requests(requests, limits, 1);
-  constexpr size_t kFirst = 3;  // the prompts are in by then
+  constexpr size_t kFirst = 3;  // all prompts have been computed by then
   constexpr size_t kSteps = 20;
   ASSERT_GT(plans.size(), kFirst + kSteps);
   for (size_t i = 0; i < kFirst + kSteps; ++i) {
@@ -94,11 +94,11 @@ TEST_F(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
   EXPECT_EQ(calls["cudaGraphLaunch"], kSteps);
   EXPECT_EQ(calls["cudaMemcpyAsync"], kSteps);  // the step's record
   EXPECT_EQ(calls["cudaLaunchKernelEx"], 0u);
-  EXPECT_EQ(calls["cudaStreamBeginCapture"], 0u);  // warm-up has them all
+  EXPECT_EQ(calls["cudaStreamBeginCapture"], 0u);  // warm-up has captured all steps
 }
 
-// The layers of Llama 3.1 8B, each tiny: launches do not follow from widths, as linear_launch_test
-// shows for the true ones.
+// As many layers as Llama 3.1 8B, each tiny: the number of launches does not depend on widths, as
+// linear_launch_test shows for the real ones.
 TEST_F(StepCalls, ADecodeStepOfThirtyTwoLayersHasAtMostTwoHundredNodes) {
   const std::string config = testing::TempDir() + "/thirty-two-layers.json";
   std::ofstream(config) << R"({"model_type": "llama", "vocab_size": 320, "hidden_size": 64,
@@ -116,8 +116,8 @@ TEST_F(StepCalls, ADecodeStepOfThirtyTwoLayersHasAtMostTwoHundredNodes) {
   EXPECT_LE(total, 200u);
 }
 
-// Prompts in chunks beside decodes, steps beyond every bucket, rows that are drawn whole.
-TEST_F(StepCalls, FromTheFirstStepOnNothingIsTakenOrRecorded) {
+// Prompts in chunks beside decodes, steps beyond every bucket, draws from the whole vocabulary.
+TEST_F(StepCalls, FromTheFirstStepOnNothingIsAllocatedOrCaptured) {
   make(TRIREME_SOURCE_DIR "/tests/data/golden/models/llama-gqa", 4);
   start();
   std::vector<ScriptedRequest> requests(4);
@@ -149,7 +149,7 @@ TEST_F(StepCalls, FromTheFirstStepOnNothingIsTakenOrRecorded) {
   }
   EXPECT_GT(mixed, 2u);
   EXPECT_GT(launches, plans.size() / 2);
-  EXPECT_LT(launches, plans.size());  // rows that are drawn whole are in none
+  EXPECT_LT(launches, plans.size());  // steps with draws from the whole vocabulary are not captured
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The trireme program as a test uses it: started with arguments, its streams kept apart, every wait
-// with a deadline. Nothing outlives the test.
+// Runs the trireme program in a test: stdout and stderr are kept apart, every wait has a deadline,
+// and no process outlives the test.
 #pragma once
 
 #include <csignal>
@@ -17,10 +17,10 @@ struct CommandResult {
   double seconds = 0;
 };
 
-// `trireme arguments...` to its end.
+// Runs `trireme arguments...` to its end.
 CommandResult run_trireme(const std::vector<std::string>& arguments, int timeout_ms = 60'000);
 
-// Not ended; one that only waits for its parent to look is over.
+// False for a zombie, too.
 bool is_running(pid_t pid);
 
 class RunningTrireme {
@@ -29,13 +29,13 @@ class RunningTrireme {
   explicit RunningTrireme(const std::vector<std::string>& arguments,
                           const std::vector<std::string>& prefix = {});
 
-  // The first line of standard output that holds `words` and was not returned yet; "" after the
-  // deadline or the program's end.
+  // The first line of stdout that contains `words` and was not returned yet; "" after the deadline
+  // or the program's end.
   std::string wait_for(const std::string& words, int timeout_ms = 30'000);
   void signal(int number) { process_.signal_group(number); }
-  // Waits for its end and returns all that it wrote.
+  // Waits for its end and returns its output.
   CommandResult finish(int timeout_ms = 30'000);
-  // The processes of this name that it or its children started.
+  // Descendant processes of this name.
   std::vector<pid_t> descendants(const std::string& name) const;
   // Waits until there are so many of them; fewer after the deadline.
   std::vector<pid_t> wait_for_descendants(const std::string& name, size_t count);
@@ -50,7 +50,7 @@ class RunningTrireme {
   size_t seen_ = 0;
 };
 
-// A folder below the test's temporary directory that goes with this object.
+// A folder below the test's temporary directory, deleted with this object.
 class TemporaryFolder {
  public:
   TemporaryFolder();

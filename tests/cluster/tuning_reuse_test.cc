@@ -1,5 +1,5 @@
-// The ways of the matmuls are measured once a device and library, and kept in a file. Over the
-// emulation, with a rival in cuBLASLt's place whose times are made up.
+// Matmul algorithms are measured once per device and library and kept in a file. Runs over the
+// emulation, with a fake cuBLASLt whose times are invented.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,11 +16,12 @@ namespace {
 
 std::atomic<int> num_timed = 0;  // shapes, by all ranks
 std::atomic<bool> has_rival = true;
-std::atomic<int> version = 1;  // of the rival
+std::atomic<int> version = 1;  // of the fake library
 
 }  // namespace
 
-// In the place of no_cublaslt.cc: faster for few rows, and never used, so that tokens are ours.
+// Replaces no_cublaslt.cc: claims to be faster for few rows, but is never used, so that tokens stay
+// the same.
 namespace cuda {
 
 std::unique_ptr<CublasLt> CublasLt::make(bool is_bf16, const std::string& device) {
@@ -45,7 +46,7 @@ namespace {
 
 using testing::HasSubstr;
 
-class KeptChoices : public testing::Test {
+class KeptAlgorithms : public testing::Test {
  protected:
   void SetUp() override {
     has_rival = true;
@@ -54,15 +55,15 @@ class KeptChoices : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  // Starts a group and says how many shapes it timed. Errors of its start fail the test.
+  // Starts a group and returns the number of shapes that it timed. Errors fail the test.
   int timed_by_start(int32_t max_batched_tokens = 32,
-                     Cut cut = {1, 1},
+                     Partition partition = {1, 1},
                      const std::string& folder = {}) {
     LocalRun run;
     run.model = TRIREME_SOURCE_DIR "/tests/data/golden/models/llama-gqa";
-    run.cut = cut;
+    run.partition = partition;
     run.options.backend = "cuda";
-    run.shares_device = true;  // emulated devices have names of their own
+    run.shares_device = true;  // emulated devices differ in name
     run.options.max_slots = 4;
     run.options.max_batched_tokens = max_batched_tokens;
     run.options.cache_folder = folder.empty() ? folder_ : folder;
@@ -98,7 +99,7 @@ class KeptChoices : public testing::Test {
   std::string said_;
 };
 
-TEST_F(KeptChoices, AreMeasuredOnceAndOnlyWhatIsMissing) {
+TEST_F(KeptAlgorithms, AreMeasuredOnceAndOnlyIfMissing) {
   const int first = timed_by_start();
   EXPECT_GT(first, 0);
   const std::string bytes = content(only_file());
@@ -112,7 +113,7 @@ TEST_F(KeptChoices, AreMeasuredOnceAndOnlyWhatIsMissing) {
   EXPECT_EQ(timed_by_start(32), 0);
 }
 
-TEST_F(KeptChoices, AreMeasuredByTheFirstRankAlone) {
+TEST_F(KeptAlgorithms, AreMeasuredByTheFirstRankAlone) {
   const int alone = timed_by_start();
   std::filesystem::remove_all(folder_);
   const int together = timed_by_start(32, {2, 1});  // other shapes, as many
@@ -122,7 +123,7 @@ TEST_F(KeptChoices, AreMeasuredByTheFirstRankAlone) {
   EXPECT_EQ(files().size(), 1u);
 }
 
-TEST_F(KeptChoices, ThatAreDamagedCutOrForeignAreNamedAndMadeAnew) {
+TEST_F(KeptAlgorithms, ThatAreDamagedTruncatedOrForeignAreNamedAndReplaced) {
   const int all = timed_by_start();
   const std::string path = only_file();
   const std::string bytes = content(path);
@@ -140,7 +141,7 @@ TEST_F(KeptChoices, ThatAreDamagedCutOrForeignAreNamedAndMadeAnew) {
   }
 }
 
-TEST_F(KeptChoices, OfAnotherLibraryStandInAFileOfTheirOwn) {
+TEST_F(KeptAlgorithms, OfAnotherLibraryAreInAnotherFile) {
   const int all = timed_by_start();
   version = 2;
   EXPECT_EQ(timed_by_start(), all);
@@ -149,7 +150,7 @@ TEST_F(KeptChoices, OfAnotherLibraryStandInAFileOfTheirOwn) {
   EXPECT_EQ(timed_by_start(), 0);
 }
 
-TEST_F(KeptChoices, ThatCannotBeWrittenAreMeasuredAtEachStart) {
+TEST_F(KeptAlgorithms, ThatCannotBeWrittenAreMeasuredAtEachStart) {
   std::filesystem::create_directories(folder_);
   const std::string file = folder_ + "/no-folder";
   replace(file, "");
@@ -160,7 +161,7 @@ TEST_F(KeptChoices, ThatCannotBeWrittenAreMeasuredAtEachStart) {
   }
 }
 
-TEST_F(KeptChoices, AreNoneWithoutTheLibrary) {
+TEST_F(KeptAlgorithms, AreAbsentWithoutTheLibrary) {
   has_rival = false;
   EXPECT_EQ(timed_by_start(), 0);
   EXPECT_EQ(said_, "");

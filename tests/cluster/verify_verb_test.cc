@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-TEST(Verify, TheDemoModelIsServedRight) {
+TEST(Verify, TheDemoModelPasses) {
   for (const char* dtype : {"float32", "bfloat16"}) {
     const CommandResult result = run_trireme(
         {"verify", "--model", kDemo, "-tp", "2", "-pp", "2", "--dtype", dtype, "--json"});
@@ -27,7 +27,7 @@ TEST(Verify, TheDemoModelIsServedRight) {
 }
 
 // The model with one weight matrix of another layer, against the outputs of the right one.
-TEST(Verify, AWrongWeightIsANoAndLocalizedToItsLayer) {
+TEST(Verify, AWrongWeightFailsAndIsLocalizedToItsLayer) {
   const std::string right = TRIREME_TEST_DATA "/golden/models/llama-gqa";
   TemporaryFolder folder;
   for (const char* name : {"config.json", "expected.safetensors", "model.safetensors"}) {

@@ -23,7 +23,7 @@ TEST(WorkerProcess, RunsTheCoordinatorsPlansAndEndsAtItsFence) {
   const Epochs epochs{7, 2};
   ASSERT_NO_FATAL_FAILURE(coordinator.start_group(4, epochs)) << job.output();
 
-  StepPlan stale = demo_plans({7, 1}, 1).front();  // another life's plan changes nothing
+  StepPlan stale = demo_plans({7, 1}, 1).front();  // a plan of another epoch changes nothing
   coordinator.send_all(stale);
   const auto plans = demo_plans(epochs, 6);
   for (const StepPlan& plan : plans) coordinator.send_all(plan);
@@ -112,13 +112,13 @@ TEST(WorkerProcess, ALostCoordinatorEndsTheGroup) {
   EXPECT_NE(job.output().find("TRI-GRP-013"), std::string::npos) << job.output();
 }
 
-TEST(WorkerProcess, ACoordinatorThatIsNotThereIsNamed) {
+TEST(WorkerProcess, AMissingCoordinatorIsNamed) {
   ChildProcess job(worker_command(1, {"--coordinator", "tcp://127.0.0.1:1"}));
   ASSERT_TRUE(job.wait_for_end(15'000)) << job.output();
   EXPECT_NE(job.output().find("TRI-GRP-017"), std::string::npos) << job.output();
 }
 
-// The other ranks of a rank that stops leave with its name, within the step's deadline.
+// When a rank is stopped, the others name it and leave within the step's deadline.
 TEST(WorkerProcess, AStoppedRankIsNamedByItsPeersWithinTheDeadline) {
   PlayedCoordinator coordinator;
   ChildProcess job(worker_command(
@@ -168,7 +168,7 @@ struct BadUse {
   int status = 2;
 };
 
-TEST(WorkerProcess, BadFlagsEndWithStatusTwoAndWords) {
+TEST(WorkerProcess, BadFlagsAreNamedAndEndWithTheirStatus) {
   const BadUse uses[] = {
       {{}, "TRI-GRP-023"},
       {{"--bench-step", "repeats=1", "--plans", "x"}, "TRI-GRP-023"},
@@ -196,7 +196,7 @@ TEST(WorkerProcess, BadFlagsEndWithStatusTwoAndWords) {
   }
 }
 
-TEST(WorkerProcess, AModelThatIsNotThereIsSaidOnceByTheWholeGroup) {
+TEST(WorkerProcess, AMissingModelIsReportedOnceByTheWholeGroup) {
   const std::vector<std::string> flags = {"-tp", "4", "--bench-step", "repeats=1"};
   for (auto command : {worker_command(4, flags), local_command(4, flags)}) {
     *std::ranges::find(command, kDemo) = "/no/such/model";

@@ -13,7 +13,7 @@ class NoResults final : public ResultSink {
   void on_probe(Probe&) override {}
 };
 
-class Allocation : public testing::TestWithParam<Cut> {};
+class Allocation : public testing::TestWithParam<Partition> {};
 
 TEST_P(Allocation, TwoHundredDecodeStepsAllocateNothing) {
   GroupComms* const comms = test_world().group(GetParam());
@@ -53,7 +53,7 @@ TEST_P(Allocation, TwoHundredDecodeStepsAllocateNothing) {
 
 INSTANTIATE_TEST_SUITE_P(Cuts,
                          Allocation,
-                         testing::Values(Cut{1, 1}, Cut{2, 1}, Cut{1, 2}),
+                         testing::Values(Partition{1, 1}, Partition{2, 1}, Partition{1, 2}),
                          [](const auto& info) {
                            return format_text("tp{}_pp{}", info.param.tp, info.param.pp);
                          });

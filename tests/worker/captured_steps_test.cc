@@ -1,4 +1,4 @@
-// Which steps are recorded, and under which of them a plan runs.
+// The set of captured steps, and the captured step that a plan runs under.
 #include "worker/step/captured_steps.h"
 
 #include <gtest/gtest.h>
@@ -10,13 +10,13 @@
 namespace trireme {
 namespace {
 
-CapturedSteps recorded(int32_t max_batched_tokens, int32_t max_slots) {
+CapturedSteps captured_steps(int32_t max_batched_tokens, int32_t max_slots) {
   return {step_buckets(max_batched_tokens), step_buckets(max_slots)};
 }
 
-TEST(CapturedSteps, AreFewAndEachStandsOnce) {
+TEST(CapturedSteps, AreFewAndWithoutDuplicates) {
   for (const int32_t max_slots : {1, 8, 100, 256, 512}) {
-    const CapturedSteps steps = recorded(8192, max_slots);
+    const CapturedSteps steps = captured_steps(8192, max_slots);
     std::vector<StepKey> keys(steps.keys().begin(), steps.keys().end());
     EXPECT_LE(keys.size(), 84u) << max_slots;
     std::ranges::sort(keys);
@@ -28,7 +28,7 @@ TEST(CapturedSteps, AreFewAndEachStandsOnce) {
   }
 }
 
-TEST(CapturedSteps, ServeEveryPlanWithABucketByRowsEnough) {
+TEST(CapturedSteps, ServeEveryPlanOfABucketWithEnoughRows) {
   const std::vector<int32_t> tokens = step_buckets(8192);
   const std::vector<int32_t> rows = step_buckets(256);
   const CapturedSteps steps(tokens, rows);
@@ -49,7 +49,7 @@ TEST(CapturedSteps, ServeEveryPlanWithABucketByRowsEnough) {
 }
 
 TEST(CapturedSteps, ServeNoOtherPlan) {
-  const CapturedSteps steps = recorded(64, 8);
+  const CapturedSteps steps = captured_steps(64, 8);
   EXPECT_EQ(steps.key_for({}), StepKey());
   EXPECT_EQ(steps.key_for({96, 8, false}), StepKey());
   EXPECT_EQ(steps.key_for({64, 16, false}), StepKey());

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Of magnitude under 2^16 and not subnormal, as all values here are.
+// For magnitudes below 2^16 that are not subnormal, like all values here.
 fp16_t float_to_fp16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint32_t sign = (bits >> 16) & 0x8000;
@@ -34,7 +34,7 @@ void append_value(std::string& bytes, DType dtype, float value) {
   if (dtype == DType::kFloat32) put(value);
 }
 
-// The sum of four uniform values, of deviation 1: near enough to normal.
+// The sum of four uniform values, with standard deviation 1: roughly normal.
 float random_value(uint32_t tensor, uint32_t index) {
   float sum = -2;
   for (const uint32_t word : philox4x32({index, tensor, 0, 0}, 77)) {

@@ -1,4 +1,4 @@
-// Writes checkpoints for tests: a folder as it is published, with random weights.
+// Writes checkpoints for tests: a folder in the published layout, with random weights.
 #pragma once
 
 #include <string>
@@ -8,7 +8,8 @@
 namespace trireme {
 
 // Writes config.json and *.safetensors (an index too if `num_files` > 1) to a new temporary folder
-// and returns its path. Weights are normal-ish, matrices scaled by 1 / sqrt(columns), norms near 1.
+// and returns its path. Weights are roughly normal, matrices scaled by 1 / sqrt(columns), norms
+// near 1.
 std::string write_random_checkpoint(const std::string& name,
                                     const std::string& config_json,
                                     DType stored,

@@ -65,7 +65,7 @@ void broadcast_reaches_every_rank_from_any_root(Comm& comm, Queue& queue) {
   }
 }
 
-// The second message is longer than what MPI sends before its receiver has come.
+// The second message is longer than MPI's eager limit.
 void messages_of_equal_tag_arrive_in_order(Comm& comm, Queue& queue) {
   constexpr size_t kMany = 300'000;
   const int next = (comm.rank() + 1) % 4;
@@ -91,7 +91,7 @@ void a_cancelled_receive_leaves_the_message_to_the_next_one(Comm& comm, Queue& q
     return std::as_writable_bytes(std::span<int32_t>(&value, 1));
   };
   comm.cancel(comm.receive(queue, bytes(unread), partner, 3));
-  std::vector<int32_t> all(4);  // nobody sends before all have cancelled
+  std::vector<int32_t> all(4);  // barrier: no rank sends before all have cancelled
   comm.all_gather(queue, bytes(unread), std::as_writable_bytes(std::span(all)));
   const Ticket arriving = comm.receive(queue, bytes(read), partner, 3);
   int32_t sent = 40 + comm.rank();

@@ -1,5 +1,5 @@
-// What a Comm over host memory promises, whatever carries its messages: each case is run by every
-// rank of a communicator of four.
+// The promises of every Comm over host memory (MPI, threads), as cases that each rank of a
+// communicator of four runs.
 #pragma once
 
 #include <ostream>

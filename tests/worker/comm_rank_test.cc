@@ -25,7 +25,7 @@ INSTANTIATE_TEST_SUITE_P(, CommOfFour, testing::ValuesIn(comm_cases()), [](const
 
 TEST_P(CommOfFour, Keeps) { GetParam().run(comm_, queue_); }
 
-// A communicator of its own, because a late peer spoils it.
+// Uses its own communicator, which a late peer leaves unusable.
 TEST(MpiComm, APeerThatNeverAnswersIsNamedAtTheDeadline) {
   Comm& pair = *test_world().group({2, 2})->tensor;
   Queue queue;

@@ -37,7 +37,7 @@ int64_t counted_live_bytes() { return live_bytes.load(std::memory_order_relaxed)
 
 }  // namespace trireme
 
-// Sanitizers bring array and nothrow forms of their own, which do not call the plain ones.
+// Sanitizers replace the array and nothrow forms by ones that do not call the plain forms.
 void* operator new[](std::size_t bytes) { return count_and_allocate(bytes, 16); }
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
   return count_and_allocate(bytes, 16);

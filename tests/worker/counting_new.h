@@ -1,4 +1,4 @@
-// Linked in, it counts every operator new of the program.
+// Replaces operator new of the program that links it by one that counts.
 #pragma once
 
 #include <cstdint>

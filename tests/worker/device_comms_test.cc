@@ -37,7 +37,7 @@ struct Member {
   void wait() const { EXPECT_EQ(cudaStreamSynchronize(queue.stream()), cudaSuccess); }
 };
 
-// Ranks of tp x pp, on the devices that `device_of` says.
+// Runs `body` on the ranks of tp x pp; rank r uses device device_of(r).
 void run_group(int tp,
                int pp,
                const std::function<int(int)>& device_of,
@@ -71,7 +71,7 @@ void expect_sums(Member& member, int tp) {
   EXPECT_EQ(download<bf16_t>(data, kCount), std::vector<bf16_t>(kCount, float_to_bf16(sum)));
 }
 
-TEST(DeviceComms, EveryStageAddsItsOwn) {
+TEST(DeviceComms, EveryStageSumsItsOwnRanks) {
   run_group(
       2,
       2,
@@ -91,13 +91,13 @@ TEST(DeviceComms, RanksOfOneDeviceUsePeerMemory) {
       [](int) { return 0; },
       [](Member& member) {
         EXPECT_EQ(member.comms.tensor->peers().n, 4);
-        EXPECT_FALSE(member.comms.pipeline->is_ordered());  // of one rank: left as it was
+        EXPECT_FALSE(member.comms.pipeline->is_ordered());  // one rank: unchanged
         expect_sums(member, 4);
       });
 }
 
-// Two stages of two ranks, on one device or on two: a device's ranks add in two communicators,
-// whose kernels wait there at once.
+// Two stages of two ranks, on one device or two: ranks of a device add in two communicators, whose
+// kernels wait there at the same time.
 TEST(DeviceComms, SumsOfAllRanksOfADeviceFitThereTogether) {
   for (const int num_devices : {1, 2}) {
     run_group(
@@ -114,7 +114,7 @@ TEST(DeviceComms, SumsOfAllRanksOfADeviceFitThereTogether) {
   }
 }
 
-TEST(DeviceComms, ARankWithADeviceOfItsOwnHasAllOfIt) {
+TEST(DeviceComms, ARankWithItsOwnDeviceMayUseAllOfIt) {
   run_group(
       2,
       2,
@@ -150,7 +150,7 @@ TEST(DeviceComms, IdsComeBackFromTheLastStage) {
       });
 }
 
-// What each rank says when a call of the set-up fails on one of them.
+// The ranks' errors if a call of the set-up fails on one of them.
 std::vector<std::string> failures(int tp, int pp, const char* call) {
   auto group = make_local_group(tp, pp, "here");
   emulation::fail_call(call, cudaErrorNotSupported);
@@ -167,7 +167,7 @@ std::vector<std::string> failures(int tp, int pp, const char* call) {
   return ids;
 }
 
-TEST(DeviceComms, AFailureOnOneRankIsToldToAll) {
+TEST(DeviceComms, AFailureOnOneRankIsReportedByAll) {
   EXPECT_EQ(failures(2, 1, "cudaDeviceEnablePeerAccess"),
             (std::vector<std::string>{"TRI-CUDA-012", "TRI-CUDA-016"}));
 }

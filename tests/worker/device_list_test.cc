@@ -1,4 +1,4 @@
-// The line of `trireme-worker --list-devices`, as docs/formats.md tells of it.
+// The line of `trireme-worker --list-devices`, as in docs/formats.md.
 #include "worker/device_list.h"
 
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-TEST(DeviceList, OfAMachineWithGpusHasOneEntryAGpu) {
+TEST(DeviceList, OfAMachineWithGpusHasOneEntryPerGpu) {
   CudaSurvey survey;
   survey.driver = 13020;
   survey.runtime = 13000;
@@ -24,7 +24,7 @@ TEST(DeviceList, OfAMachineWithGpusHasOneEntryAGpu) {
   EXPECT_EQ(list["nccl"], json::parse(R"({"version": "2.28.3", "path": "/lib/libnccl.so.2"})"));
 }
 
-TEST(DeviceList, OfThisBuildSaysWhatIsBuiltAndIsOneLine) {
+TEST(DeviceList, OfThisBuildIsOneLineWithItsBackends) {
   const std::string line = device_list(survey_cuda(), nccl_library());
   EXPECT_EQ(line.find('\n'), std::string::npos);
   const json list = json::parse(line);

@@ -1,5 +1,5 @@
-// What passes between stages, over the memory of emulated devices: ranks are threads, each with its
-// own device.
+// Messages between stages over the memory of emulated devices: ranks are threads, each with its own
+// device.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -99,7 +99,7 @@ TEST(DeviceStages, ResidualsPassInOrder) {
   }
 }
 
-// Step s draws for slot s mod 4 and, every third step, for the next one too.
+// Step s draws for slot s mod 4 and, every third step, also for the next slot.
 TEST(DeviceStages, DrawnIdsReachTheSlotsOfTheFirstStage) {
   run_stages([&](Stage& stage) {
     auto made = TokenReturn::make(stage.backend, *stage.comms.tokens, kMaxSlots);

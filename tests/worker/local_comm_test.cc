@@ -53,7 +53,7 @@ TEST(LocalComm, APeerThatHasEndedIsNamedAtOnce) {
   });
 }
 
-TEST(LocalGroup, RanksMeetTheirStageAndTheirColumn) {
+TEST(LocalGroup, RanksAreConnectedByStageAndByTensorIndex) {
   auto group = make_local_group(2, 3, "here");
   run_ranks(6, [&](int rank) {
     GroupComms& comms = *group[rank];
@@ -76,7 +76,7 @@ TEST(LocalGroup, RanksMeetTheirStageAndTheirColumn) {
   });
 }
 
-TEST(LocalGroup, IsNotMixedWithRanksOfTheLauncher) {
+TEST(LocalGroup, IsNotCombinedWithRanksOfTheLauncher) {
   EXPECT_TRUE(check_local_ranks(2, 2, 4, 1).ok());
   EXPECT_TRUE(check_local_ranks(2, 2, 1, 4).ok());
   EXPECT_EQ(error_id(check_local_ranks(2, 2, 2, 2)), "TRI-GRP-029");

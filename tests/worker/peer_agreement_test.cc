@@ -1,4 +1,4 @@
-// Ranks that were started with other flags are named to all ranks before they warm up.
+// Before warm-up, a rank that was started with different flags is named on every rank.
 #include "worker/peer_agreement.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Deadlines, failures and the end of a PeerComm: a peer that is behind is named, and no end waits
-// for a dead one.
+// Deadlines, failures and destruction of a PeerComm: a late peer is named, and destruction never
+// waits for a dead one.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -91,7 +91,7 @@ TEST(PeerComm, AnIdleQueuePastTheDeadlineIsNoFailure) {
   });
 }
 
-// The emulated device ends the process where memory is freed that somebody has open.
+// The emulation aborts if memory is freed while another process has it open.
 TEST(PeerComm, ProcessesFreeTheirMemoryOnceAllPeersHaveClosedIt) {
   PeerCommOptions options = small_options(8);
   options.process = 100;
@@ -105,7 +105,7 @@ TEST(PeerComm, ProcessesFreeTheirMemoryOnceAllPeersHaveClosedIt) {
   }
 }
 
-TEST(PeerComm, AQueueThatIsGoneIsNotAskedWhetherItIsLate) {
+TEST(PeerComm, ADestroyedQueueIsNotLate) {
   run_peers(2, small_options(2), [](PeerRank& rank) {
     const Buffer data = device_buffer(16);
     rank.comm.all_reduce(*device_queue(), data.as(DType::kFloat32, 1, 4));
@@ -115,8 +115,8 @@ TEST(PeerComm, AQueueThatIsGoneIsNotAskedWhetherItIsLate) {
   });
 }
 
-// Nobody has looked at the deadline; rank 1 neither sends nor comes to the meeting.
-TEST(PeerComm, TheEndDoesNotWaitForAMessageOfADeadPeer) {
+// Nothing has polled past the deadline; rank 1 neither sends nor reaches the barrier.
+TEST(PeerComm, DestructionDoesNotWaitForAMessageOfADeadPeer) {
   const PeerCommOptions options = small_options(2);
   auto controls = LocalComm::make("the control", rank_names(2));
   std::vector<std::unique_ptr<PeerComm>> comms(2);
@@ -137,7 +137,7 @@ TEST(PeerComm, TheEndDoesNotWaitForAMessageOfADeadPeer) {
   EXPECT_EQ(cudaStreamSynchronize(queue->stream()), cudaSuccess);
 }
 
-TEST(PeerComm, MemoryThatCannotBeSeenIsNamedOnEveryRank) {
+TEST(PeerComm, MemoryWithoutPeerAccessIsNamedOnEveryRank) {
   const PeerCommOptions options = small_options(2);
   auto controls = LocalComm::make("the control", rank_names(2));
   emulation::fail_call("cudaDeviceEnablePeerAccess", cudaErrorNotSupported);
@@ -153,7 +153,7 @@ TEST(PeerComm, MemoryThatCannotBeSeenIsNamedOnEveryRank) {
     messages.push_back(message_of(made.status()));
   });
   ASSERT_EQ(messages.size(), 2u);
-  std::ranges::sort(messages);  // the one that cannot, and the one that hears of it
+  std::ranges::sort(messages);  // of the rank that fails, and of the one that is notified
   EXPECT_EQ(messages[0].find("TRI-CUDA-012: rank "), 0u) << messages[0];
   EXPECT_NE(messages[0].find(" cannot see the memory of rank "), std::string::npos) << messages[0];
   EXPECT_EQ(messages[1].find("TRI-CUDA-016: rank "), 0u) << messages[1];

@@ -102,7 +102,7 @@ TEST_P(PeerCommOf, AllToAllDeliversUnequalPieces) {
 }
 
 // The flags and the halves alternate; sizes change the number of blocks from turn to turn.
-TEST(PeerComm, ThousandsOfTurnsFollowOneAnotherWithoutAWaitOfTheHost) {
+TEST(PeerComm, ThousandsOfTurnsRunWithoutAWaitOfTheHost) {
   for (const auto order : {emulation::Order::kReverse, emulation::Order::kRandom}) {
     emulation::Settings settings = emulation::settings();
     const emulation::Settings before = settings;
@@ -159,7 +159,7 @@ TEST(PeerComm, ACapturedStepIsReplayed) {
   });
 }
 
-// Rank 0 runs ahead as far as the ring lets it; 40 messages pass two slots.
+// Rank 0 runs ahead as far as the ring allows; 40 messages pass through two slots.
 TEST(PeerComm, MoreMessagesThanSlotsArriveInOrder) {
   PeerCommOptions options = small_options(3);
   options.messages = PeerMessages::kToNext;

@@ -91,7 +91,7 @@ struct Fp16 {
   static float widen(fp16_t value) { return fp16_to_float(value); }
 };
 
-// Adds `count` values of each rank, `times` times over, and compares with the sum in rank order.
+// Sums `count` values of each rank with all_reduce() and compares with the sum in rank order.
 template <class E>
 void expect_sum(PeerRank& rank, size_t count) {
   using T = typename E::T;

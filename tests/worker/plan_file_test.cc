@@ -32,7 +32,7 @@ class PlanFile : public testing::Test {
   const std::string path_;
 };
 
-TEST_F(PlanFile, GivesBackThePlansInOrderAndThenItsEnd) {
+TEST_F(PlanFile, ReturnsThePlansInOrderAndThenItsEnd) {
   write(3);
   auto reader = PlanFileReader::open(path_);
   ASSERT_TRUE(reader.ok()) << message_of(reader.status());
@@ -48,7 +48,7 @@ TEST_F(PlanFile, GivesBackThePlansInOrderAndThenItsEnd) {
   EXPECT_EQ(*end, PlanSource::Next::kEnd);
 }
 
-TEST_F(PlanFile, CutAnywhereItIsAStatus) {
+TEST_F(PlanFile, TruncatedAnywhereItIsAnError) {
   write(1);
   const auto whole = std::filesystem::file_size(path_);
   for (uintmax_t bytes = whole - 1; bytes > 0; --bytes) {
@@ -67,7 +67,7 @@ TEST_F(PlanFile, AMissingFileIsNamed) {
   EXPECT_EQ(error_id(RecordWriter::create("no/such/folder/file").status()), "TRI-GRP-010");
 }
 
-TEST(StepBenchSpec, IsReadFromItsText) {
+TEST(StepBenchSpec, IsParsedFromItsText) {
   const auto spec = parse_step_bench("prefill=64,decode=0,context=9,batch=1:4:16,repeats=2");
   ASSERT_TRUE(spec.ok()) << message_of(spec.status());
   EXPECT_EQ(spec->prefill, 64);

@@ -129,17 +129,17 @@ Rows ReferenceModel::attend(const Rows& x, int64_t layer) {
     for (int64_t head = 0; head < config_.num_heads; ++head) {
       const int64_t first = window > 0 ? std::max<int64_t>(0, t - window + 1) : 0;
       Row scores;
-      double greatest = -1e300;
+      double largest = -1e300;
       for (int64_t j = first; j <= t; ++j) {
         double score = 0;
         for (int64_t d = 0; d < dim; ++d) {
           score += q[t][head * dim + d] * k[j][head / group * dim + d];
         }
         scores.push_back(score * config_.attention_scale);
-        greatest = std::max(greatest, scores.back());
+        largest = std::max(largest, scores.back());
       }
       double total = 0;
-      for (double& score : scores) total += score = std::exp(score - greatest);
+      for (double& score : scores) total += score = std::exp(score - largest);
       for (int64_t j = first; j <= t; ++j) {
         for (int64_t d = 0; d < dim; ++d) {
           context[head * dim + d] += scores[j - first] / total * v[j][head / group * dim + d];

@@ -1,5 +1,5 @@
-// A transformer of the Llama kind in double precision, straight from its formulas: no cache, no
-// cuts, no kernels of ours. What the cluster's logits are compared with.
+// A transformer of the Llama kind in double precision, written from its formulas: no cache, no
+// sharding, none of the kernels. The reference for the cluster's logits.
 #pragma once
 
 #include <vector>

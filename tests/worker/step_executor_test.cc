@@ -1,4 +1,4 @@
-// The executor on one rank without MPI: what a plan may get wrong, and what only fails a request.
+// The executor on one rank without MPI: plans that are refused, and errors that fail one request.
 #include "worker/step/step_executor.h"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ class Executor : public testing::Test {
     EXPECT_TRUE(worker_->start(10, results_).ok());
   }
 
-  // Slot 0 open with one page and three computed tokens, its next token drawn, after step 1.
+  // After step 1, slot 0 is open with one page and three computed tokens; its next token is drawn.
   StepPlan first_plan() {
     StepPlan plan;
     plan.step = 1;
@@ -170,7 +170,7 @@ TEST_F(Executor, RefusesEveryBrokenPlanByName) {
        }},
   };
   for (const BadPlan& each : bad) {
-    ASSERT_TRUE(worker_->start(10, results_).ok());  // a fresh life
+    ASSERT_TRUE(worker_->start(10, results_).ok());  // a fresh epoch
     ASSERT_TRUE(execute(first_plan()).ok());
     StepPlan plan = second_plan();
     each.spoil(plan);
@@ -193,7 +193,7 @@ TEST_F(Executor, AnIdBeyondTheVocabularyFailsItsRequestAlone) {
   EXPECT_NE(result.failures[0].message.find("TRI-STEP-011"), std::string::npos);
 }
 
-TEST_F(Executor, ARowOfWhichNothingCanBeDrawnFailsItsRequestAlone) {
+TEST_F(Executor, ARowWithoutADrawableTokenFailsItsRequestAlone) {
   for (const float top_p : {1.0f, 0.5f}) {  // by shard, and as a whole row
     ASSERT_TRUE(worker_->start(10, results_).ok());
     results_.results.clear();

@@ -1,4 +1,4 @@
-// How a step's inputs reach an emulated device.
+// The transfer of a step's inputs to an emulated device.
 #include "worker/step/step_inputs.h"
 
 #include <gtest/gtest.h>
@@ -41,8 +41,8 @@ class Inputs : public testing::Test {
   StepInputs inputs_;
 };
 
-// A record has room for 18 changes here: two a slot, and a whole sequence.
-TEST_F(Inputs, MorePagesThanARecordHoldsGoInOneMoreCopy) {
+// A record holds 18 changes here: two per slot, and those of a whole sequence.
+TEST_F(Inputs, MorePagesThanARecordHoldsTakeOneMoreCopy) {
   for (SlotId slot = 1; slot < 4; ++slot) open_with_pages(slot, 30 * slot);
   StepPart part;
   part.chunks.push_back({.slot = 2, .start = 0, .ids = {7}});

@@ -9,7 +9,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-TEST(TimeGuard, EndsTheProcessByTheNameOfWhatDoesNotEnd) {
+TEST(TimeGuard, EndsTheProcessAndNamesTheCallThatHangs) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(
       {
@@ -21,7 +21,7 @@ TEST(TimeGuard, EndsTheProcessByTheNameOfWhatDoesNotEnd) {
       "TRI-GRP-003: the end of rank 3 was not over within 0.05 s");
 }
 
-TEST(TimeGuard, IsSilentIfItGoesInTime) {
+TEST(TimeGuard, IsSilentIfDestroyedInTime) {
   { const TimeGuard guard("a moment", milliseconds(60'000)); }
   SUCCEED();
 }

@@ -1,4 +1,4 @@
-// A kept file is whole or not there, and one that cannot be written harms nobody.
+// The cache file is complete or absent, and a failed write changes nothing.
 #include "worker/tuning_cache.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 namespace trireme {
 namespace {
 
-class KeptFiles : public testing::Test {
+class CacheFiles : public testing::Test {
  protected:
   void SetUp() override { std::filesystem::remove_all(folder_); }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -23,7 +23,7 @@ class KeptFiles : public testing::Test {
   const std::string folder_ = testing::TempDir() + "kept_file_test";
 };
 
-TEST_F(KeptFiles, ReadBackWhatWasWrittenLast) {
+TEST_F(CacheFiles, ReturnTheLastWrittenContent) {
   const TuningCache file(folder_ + "/deep/er", "name.txt");
   EXPECT_EQ(file.read(), "");
   ASSERT_TRUE(file.write("first").ok());
@@ -32,20 +32,20 @@ TEST_F(KeptFiles, ReadBackWhatWasWrittenLast) {
   EXPECT_EQ(file.path(), folder_ + "/deep/er/name.txt");
 }
 
-TEST_F(KeptFiles, LeaveNothingBesideThem) {
+TEST_F(CacheFiles, LeaveNoTemporaryFiles) {
   const TuningCache file(folder_, "name.txt");
   ASSERT_TRUE(file.write("first").ok());
   ASSERT_TRUE(file.write("second").ok());
   EXPECT_EQ(num_files(), 1u);
 }
 
-TEST_F(KeptFiles, WithoutAFolderAreNot) {
+TEST_F(CacheFiles, AreNotWrittenWithoutAFolder) {
   const TuningCache file("", "name.txt");
   EXPECT_TRUE(file.write("bytes").ok());
   EXPECT_EQ(file.read(), "");
 }
 
-TEST_F(KeptFiles, InNoFolderOrOverOneAreRefusedByName) {
+TEST_F(CacheFiles, ThatCannotBeWrittenAreNamed) {
   std::ofstream(folder_) << "a file";  // where the folder should be
   const TuningCache in_file(folder_, "name.txt");
   EXPECT_EQ(error_id(in_file.write("bytes")), "TRI-CUDA-020");
@@ -60,7 +60,7 @@ TEST_F(KeptFiles, InNoFolderOrOverOneAreRefusedByName) {
   EXPECT_EQ(num_files(), 1u);  // no part of it is left
 }
 
-TEST_F(KeptFiles, LargerThanAnyThatIsKeptAreNeitherWrittenNorRead) {
+TEST_F(CacheFiles, BeyondTheMaximumSizeAreNeitherWrittenNorRead) {
   const TuningCache file(folder_, "name.txt");
   ASSERT_TRUE(file.write(std::string(1 << 20, 'x')).ok());
   EXPECT_EQ(file.read().size(), size_t{1} << 20);

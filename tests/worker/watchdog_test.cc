@@ -9,7 +9,7 @@ namespace {
 
 constexpr TimeUs kSecond = 1'000'000;
 
-TEST(Watchdog, NamesTheStepThatStandsStill) {
+TEST(Watchdog, NamesTheStepThatMakesNoProgress) {
   Watchdog watchdog({});
   Progress progress;
   progress.step = 17;
@@ -21,7 +21,7 @@ TEST(Watchdog, NamesTheStepThatStandsStill) {
   EXPECT_NE(message_of(status).find("step 17"), std::string::npos);
 }
 
-TEST(Watchdog, IsContentWhileOperationsEnd) {
+TEST(Watchdog, ReportsNothingWhileOperationsEnd) {
   Watchdog watchdog({});
   Progress progress;
   progress.enter(Phase::kCompute);
@@ -31,7 +31,7 @@ TEST(Watchdog, IsContentWhileOperationsEnd) {
   }
 }
 
-TEST(Watchdog, LoadingMayStandStillLonger) {
+TEST(Watchdog, AllowsLoadingMoreTime) {
   Watchdog watchdog({});
   Progress progress;
   progress.enter(Phase::kLoading);
@@ -40,7 +40,7 @@ TEST(Watchdog, LoadingMayStandStillLonger) {
   EXPECT_FALSE(watchdog.check(progress, 21 * kSecond).ok());
 }
 
-TEST(Watchdog, WorkBeforeTheFirstStepHasTheTimeOfLoading) {
+TEST(Watchdog, AllowsWorkBeforeTheFirstStepTheTimeOfLoading) {
   for (const int64_t step : {0, 1}) {
     Watchdog watchdog({});
     Progress progress;
@@ -52,7 +52,7 @@ TEST(Watchdog, WorkBeforeTheFirstStepHasTheTimeOfLoading) {
   }
 }
 
-TEST(Watchdog, WaitingForAnotherRankIsNoHang) {
+TEST(Watchdog, DoesNotReportARankThatWaitsForAnother) {
   for (const Phase phase :
        {Phase::kWaitStage, Phase::kWaitIds, Phase::kWaitTensor, Phase::kIdle, Phase::kWaitStart}) {
     Watchdog watchdog({});
@@ -81,7 +81,7 @@ TEST(SwapQueue, KeepsOrderRefusesWhenFullAndGivesMemoryBack) {
   ASSERT_TRUE(queue.pop(popped));
   EXPECT_EQ(popped, std::vector<int>{1});
   ASSERT_TRUE(queue.push(value));
-  EXPECT_GE(value.capacity(), 100u);  // the place's memory, which the popper left there
+  EXPECT_GE(value.capacity(), 100u);  // memory swapped out of the queue
   ASSERT_TRUE(queue.pop(popped));
   EXPECT_EQ(popped, std::vector<int>{2});
   ASSERT_TRUE(queue.pop(popped));

@@ -1,4 +1,4 @@
-// A rank reads the bytes of its shard and no others, each tensor once.
+// A rank reads exactly the bytes of its shard, each tensor once.
 #include "worker/forward/weight_loader.h"
 
 #include <gtest/gtest.h>
@@ -9,8 +9,8 @@
 namespace trireme {
 namespace {
 
-// What all ranks of a cut must read together, counted without ShardSpec: a replicated tensor once a
-// rank of its stage, any other once; a tied embedding on two stages twice.
+// The bytes that all ranks of a partition read together, counted without ShardSpec: a replicated
+// tensor once per rank of its stage, any other once; a tied embedding on two stages twice.
 int64_t expected_bytes(const ModelSource& source, int tp, int pp, const std::string& backend) {
   int64_t bytes = 0;
   const TensorTable table(source.config);
@@ -24,7 +24,7 @@ int64_t expected_bytes(const ModelSource& source, int tp, int pp, const std::str
                                                                  : tp;
     const bool twice =
         entry.role == TensorRole::kEmbedding && source.config.tied_embeddings && pp > 1;
-    // On CUDA each rank of the first stage has the whole table; a head of its own is a part of it.
+    // On CUDA each rank of the first stage has the whole table; its head is a range of the rows.
     const bool whole = entry.role == TensorRole::kEmbedding && backend == "cuda";
     bytes += stored->bytes * (whole ? tp - copies : 0);
     bytes += stored->bytes * copies * (twice ? 2 : 1);
@@ -35,19 +35,19 @@ int64_t expected_bytes(const ModelSource& source, int tp, int pp, const std::str
 class Loading : public testing::TestWithParam<std::string> {};
 
 TEST_P(Loading, ReadsTheBytesOfEachShardOnce) {
-  constexpr std::pair<int, int> kCuts[] = {{1, 1}, {2, 1}, {1, 2}, {4, 2}, {8, 1}};
+  constexpr std::pair<int, int> kPartitions[] = {{1, 1}, {2, 1}, {1, 2}, {4, 2}, {8, 1}};
   for (const std::string backend_of_plan : {"cpu", "cuda"}) {
-    for (const auto& [tp, pp] : kCuts) {
+    for (const auto& [tp, pp] : kPartitions) {
       auto source = open_model(std::string(TRIREME_SOURCE_DIR "/") + GetParam());
       ASSERT_TRUE(source.ok()) << message_of(source.status());
-      const auto cut = ParallelPlan::make(source->config, tp, pp, backend_of_plan);
-      ASSERT_TRUE(cut.ok()) << message_of(cut.status());
+      const auto partition = ParallelPlan::make(source->config, tp, pp, backend_of_plan);
+      ASSERT_TRUE(partition.ok()) << message_of(partition.status());
       const int64_t before = source->checkpoint->bytes_read();
       int64_t reported = 0;
       for (int rank = 0; rank < tp * pp; ++rank) {
         auto backend = make_cpu_backend({});
         ASSERT_TRUE(backend.ok()) << message_of(backend.status());
-        const ShardSpec shard(source->config, *cut, rank);
+        const ShardSpec shard(source->config, *partition, rank);
         int64_t last = 0;
         int64_t total = -1;
         const auto weights = load_weights(
@@ -81,8 +81,8 @@ TEST(Loading, ATiedHeadOnOneStageIsTheEmbeddingItself) {
   auto source = open_model(TRIREME_SOURCE_DIR "/models/demo");
   ASSERT_TRUE(source.ok());
   auto backend = make_cpu_backend({});
-  const auto cut = ParallelPlan::make(source->config, 1, 1);
-  const ShardSpec shard(source->config, *cut, 0);
+  const auto partition = ParallelPlan::make(source->config, 1, 1);
+  const ShardSpec shard(source->config, *partition, 0);
   const auto weights = load_weights(source->config, *source->checkpoint, shard, **backend, nullptr);
   ASSERT_TRUE(weights.ok());
   EXPECT_EQ(weights->own_head, nullptr);

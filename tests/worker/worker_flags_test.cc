@@ -18,7 +18,7 @@ StatusOr<WorkerFlags> parse(std::vector<std::string> more) {
   return parse_worker_flags(arguments);
 }
 
-// What a worker that is started so does where it sees `num_devices`.
+// The choice of a worker with these flags that sees `num_devices` GPUs.
 StatusOr<WorkerOptions> chosen(std::vector<std::string> more, const StatusOr<int>& num_devices) {
   ASSIGN_OR_RETURN(WorkerFlags flags, parse(std::move(more)));
   RETURN_IF_ERROR(choose_backend(flags, num_devices).status());
@@ -36,14 +36,14 @@ TEST(ChooseBackend, AutoLeavesFloat32ToTheCpu) {
   EXPECT_EQ(chosen({"--dtype", "float32"}, 2)->backend, "cpu");
 }
 
-TEST(ChooseBackend, SaysWhatItChoseAndWhy) {
+TEST(ChooseBackend, ReportsTheChoiceAndItsReason) {
   WorkerFlags flags = parse({}).value();
   EXPECT_EQ(choose_backend(flags, 1).value(), "backend cuda (auto: 1 GPU), not invariant");
   flags = parse({"--backend", "cpu"}).value();
   EXPECT_EQ(choose_backend(flags, 0).value(), "backend cpu");
 }
 
-TEST(ChooseBackend, CudaThatCannotBeSaysWhy) {
+TEST(ChooseBackend, UnusableCudaIsRefusedWithTheReason) {
   const Status none = invalid("TRI-CUDA-002", "this build has no CUDA");
   EXPECT_EQ(chosen({"--backend", "cuda"}, none).status(), none);
   EXPECT_EQ(error_id(chosen({"--backend", "cuda"}, 0).status()), "TRI-CUDA-002");
@@ -65,7 +65,7 @@ TEST(ChooseBackend, AStepHasMoreTokensOnAGpu) {
   EXPECT_EQ(chosen({"--max-num-batched-tokens", "100"}, 1)->max_batched_tokens, 100);
 }
 
-TEST(ChooseBackend, TheCpuIsInvariantAndAGpuIfAsked) {
+TEST(ChooseBackend, TheCpuIsAlwaysInvariantAndAGpuOnRequest) {
   EXPECT_TRUE(chosen({}, 0)->invariant);
   EXPECT_FALSE(chosen({}, 1)->invariant);
   EXPECT_TRUE(chosen({"--invariant"}, 1)->invariant);
@@ -90,7 +90,7 @@ TEST(WorkerFlags, DevicesAreListedWithoutAModel) {
   EXPECT_TRUE(parse_worker_flags({"--list-devices"}).value().list_devices);
 }
 
-TEST(CudaEnvironment, LoadsKernelsBeforeTheyAreUsedWhateverTheKindOfRank) {
+TEST(CudaEnvironment, LoadsKernelsEagerlyForEveryKindOfRank) {
   for (const char* ranks : {"1", "4"}) {
     unsetenv("CUDA_MODULE_LOADING");
     unsetenv("CUDA_DEVICE_MAX_CONNECTIONS");
@@ -104,7 +104,7 @@ TEST(CudaEnvironment, LoadsKernelsBeforeTheyAreUsedWhateverTheKindOfRank) {
   unsetenv("CUDA_MODULE_LOADING");
 }
 
-TEST(DeviceOfRank, IsTheRanksNumberOnItsHostModuloTheDevices) {
+TEST(DeviceOfRank, IsTheRanksIndexOnItsHostModuloTheDevices) {
   const WorkerFlags flags = parse({}).value();
   for (int rank = 0; rank < 8; ++rank) {
     EXPECT_EQ(device_of_rank(flags, {rank, true}, 8), rank);
@@ -112,7 +112,7 @@ TEST(DeviceOfRank, IsTheRanksNumberOnItsHostModuloTheDevices) {
   }
 }
 
-TEST(DeviceOfRank, GroupsOfOneHostTakeItsDevicesInTurn) {
+TEST(DeviceOfRank, GroupsOfOneHostUseItsDevicesInTurn) {
   const WorkerFlags flags = parse({"--first-device", "6"}).value();
   EXPECT_EQ(device_of_rank(flags, {0, true}, 8), 6);
   EXPECT_EQ(device_of_rank(flags, {1, true}, 8), 7);
@@ -120,7 +120,7 @@ TEST(DeviceOfRank, GroupsOfOneHostTakeItsDevicesInTurn) {
   EXPECT_EQ(device_of_rank(flags, {0, false}, 8), 0) << "another host is all the group's";
 }
 
-TEST(DeviceOfRank, IsTheOneThatWasNamed) {
+TEST(DeviceOfRank, IsTheOneOfTheFlag) {
   const WorkerFlags flags = parse({"--device", "3", "--first-device", "2"}).value();
   EXPECT_EQ(device_of_rank(flags, {1, true}, 8), 3);
 }
