@@ -17,16 +17,5 @@ TEST(Status, FromTheWireDoesNotDoubleTheId) {
   EXPECT_EQ(message_of(status_from_wire("TRI-REQ-001", "no")), "TRI-REQ-001: no");
 }
 
-TEST(Text, NearestFindsATypo) {
-  EXPECT_EQ(nearest("max-tokenz", {"max-tokens", "min-tokens", "seed"}), "max-tokens");
-  EXPECT_EQ(nearest("zzzzzz", {"max-tokens", "seed"}), "");
-}
-
-TEST(Text, SplitsAndFormats) {
-  EXPECT_EQ(split("1,,4", ',').size(), 3u);
-  EXPECT_EQ(format_bytes(17.1 * 1024 * 1024), "17.1 MiB");
-  EXPECT_EQ(format_bytes(512), "512 B");
-}
-
 }  // namespace
 }  // namespace trireme

@@ -265,13 +265,5 @@ TEST_F(CurveTest, AKeyFileThatCannotBeWrittenIsAnError) {
   EXPECT_EQ(error_id(ZmqDoors::open(options_).status()), "TRI-NET-015");
 }
 
-TEST(WorkerKey, TextThatIsNoKeyIsRefusedWithoutQuotingIt) {
-  EXPECT_EQ(error_id(parse_worker_key("").status()), "TRI-NET-014");
-  EXPECT_EQ(error_id(parse_worker_key(std::string(191, 'a')).status()), "TRI-NET-014");
-  const auto wrong = parse_worker_key(std::string(192, 'g'));
-  EXPECT_EQ(error_id(wrong.status()), "TRI-NET-014");
-  EXPECT_EQ(message_of(wrong.status()).find("ggg"), std::string::npos);
-}
-
 }  // namespace
 }  // namespace trireme

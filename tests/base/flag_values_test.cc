@@ -1,0 +1,48 @@
+#include "base/flag_values.h"
+
+#include <gtest/gtest.h>
+
+namespace trireme {
+namespace {
+
+TEST(FlagValues, SizesAreBytesWithABinaryOrDecimalUnit) {
+  EXPECT_EQ(*parse_size("4096"), 4096);
+  EXPECT_EQ(*parse_size("512MiB"), int64_t{512} << 20);
+  EXPECT_EQ(*parse_size("80GiB"), int64_t{80} << 30);
+  EXPECT_EQ(*parse_size("1.5g"), int64_t{3} << 29);
+  EXPECT_EQ(*parse_size("2kb"), 2000);
+  EXPECT_EQ(*parse_size("1TB"), 1'000'000'000'000);
+}
+
+TEST(FlagValues, LengthsAreCountsByTheThousandAndTwentyFour) {
+  EXPECT_EQ(*parse_length("4096"), 4096);
+  EXPECT_EQ(*parse_length("32k"), 32768);
+  EXPECT_EQ(*parse_length("1m"), 1 << 20);
+  EXPECT_EQ(error_id(parse_length("1g").status()), "TRI-ARGS-003");
+}
+
+TEST(FlagValues, TextThatIsNoNumberIsRefusedAndQuoted) {
+  for (const std::string text : {"", "lots", "-1", "1x", "1 k", "9e18", "nan", "inf"}) {
+    const Status status = parse_size(text).status();
+    EXPECT_EQ(error_id(status), "TRI-ARGS-003") << text;
+    EXPECT_NE(message_of(status).find("\"" + text + "\""), std::string::npos);
+  }
+}
+
+TEST(FlagValues, NumbersFitTheirType) {
+  EXPECT_EQ(*parse_number<int>("-2147483648"), INT32_MIN);
+  EXPECT_EQ(*parse_number<double>("1e-3"), 0.001);
+  EXPECT_EQ(error_id(parse_number<int>("2147483648").status()), "TRI-ARGS-003");
+  EXPECT_EQ(error_id(parse_number<uint64_t>("-1").status()), "TRI-ARGS-003");
+  EXPECT_EQ(error_id(parse_number<int>("1.5").status()), "TRI-ARGS-003");
+  EXPECT_EQ(error_id(parse_number<int>("").status()), "TRI-ARGS-003");
+}
+
+TEST(FlagValues, SwitchesHaveFourWordsEach) {
+  for (const std::string text : {"true", "1", "yes", "on"}) EXPECT_TRUE(*parse_switch(text));
+  for (const std::string text : {"false", "0", "no", "off"}) EXPECT_FALSE(*parse_switch(text));
+  EXPECT_EQ(error_id(parse_switch("maybe").status()), "TRI-ARGS-003");
+}
+
+}  // namespace
+}  // namespace trireme

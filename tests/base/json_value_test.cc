@@ -1,0 +1,107 @@
+#include "base/json_value.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace trireme {
+namespace {
+
+using Kind = JsonValue::Kind;
+
+JsonValue parsed(const std::string& text) {  // `text` outlives the value
+  return JsonValue::parse(text, "TRI-TOK-002", "the test").value();
+}
+
+TEST(JsonValue, KnowsTheKindOfEveryValue) {
+  const std::string text = R"( [null, true, false, -1.5, "a", [1], {"b": 2}] )";
+  std::vector<Kind> kinds;
+  ASSERT_TRUE(parsed(text)
+                  .each([&](JsonValue value) {
+                    kinds.push_back(value.kind());
+                    return ok_status();
+                  })
+                  .ok());
+  EXPECT_EQ(kinds,
+            (std::vector<Kind>{Kind::kNull,
+                               Kind::kBoolean,
+                               Kind::kBoolean,
+                               Kind::kNumber,
+                               Kind::kString,
+                               Kind::kArray,
+                               Kind::kObject}));
+}
+
+TEST(JsonValue, UnescapesStrings) {
+  const std::string text = R"("a\"\\\/\b\f\n\r\t\u00e9\u4e2d\ud83d\ude00z")";
+  EXPECT_EQ(parsed(text).string(), "a\"\\/\b\f\n\r\t\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x98\x80z");
+  std::string out = "before ";
+  parsed(text).append_string(out);
+  EXPECT_TRUE(out.starts_with("before a\""));
+}
+
+TEST(JsonValue, IntegersAreExactAndOtherNumbersAreNone) {
+  const auto integer = [](const std::string& text) {
+    int64_t value = 0;
+    return parsed(text).integer(value) ? std::to_string(value) : "none";
+  };
+  EXPECT_EQ(integer("0"), "0");
+  EXPECT_EQ(integer("-9223372036854775808"), "-9223372036854775808");
+  EXPECT_EQ(integer("9223372036854775807"), "9223372036854775807");
+  EXPECT_EQ(integer("9223372036854775808"), "none");
+  EXPECT_EQ(integer("1.0"), "none");
+  EXPECT_EQ(integer("1e3"), "none");
+  EXPECT_EQ(parsed("-2.5e2").number(), -250);
+}
+
+TEST(JsonValue, WalksMembersInTheOrderOfTheText) {
+  const std::string text = R"({ "a" : [1, {"x": "]}"}], "\u0062": "\"", "c":{} })";
+  std::vector<std::string> seen;
+  ASSERT_TRUE(parsed(text)
+                  .each_member([&](std::string_view name, JsonValue value) {
+                    seen.push_back(std::string(name) + "=" + std::string(value.text()));
+                    return ok_status();
+                  })
+                  .ok());
+  EXPECT_EQ(seen, (std::vector<std::string>{R"(a=[1, {"x": "]}"}])", R"(b="\"")", "c={}"}));
+}
+
+TEST(JsonValue, AWalkStopsAtTheFirstError) {
+  const std::string text = "[1,2,3]";
+  int visits = 0;
+  const Status status = parsed(text).each([&](JsonValue) {
+    return ++visits == 2 ? invalid("TRI-TOK-003", "the second") : ok_status();
+  });
+  EXPECT_EQ(error_id(status), "TRI-TOK-003");
+  EXPECT_EQ(visits, 2);
+}
+
+TEST(JsonValue, CountsElementsAndMembers) {
+  EXPECT_EQ(parsed("[]").count(), 0u);
+  EXPECT_EQ(parsed("[ [1,2], \"a,b\", {\"c\":[3]} ]").count(), 3u);
+  EXPECT_EQ(parsed("{}").count(), 0u);
+  EXPECT_EQ(parsed(R"({"a":1,"b":[1,2],"c":"}"})").count(), 3u);
+}
+
+TEST(JsonValue, FindsTheFirstMemberOfAName) {
+  const std::string text = R"({"a":1,"b":2,"a":3})";
+  EXPECT_EQ(parsed(text).find("a")->text(), "1");
+  EXPECT_EQ(parsed(text).find("b")->text(), "2");
+  EXPECT_FALSE(parsed(text).find("c").has_value());
+}
+
+TEST(JsonValue, NamesAMemberThatStandsTwice) {
+  EXPECT_EQ(parsed(R"({"a":1,"b":2})").doubled_name(), std::nullopt);
+  EXPECT_EQ(parsed("{}").doubled_name(), std::nullopt);
+  EXPECT_EQ(parsed(R"({"a":{"b":1},"b":2})").doubled_name(), std::nullopt);
+  const std::string escaped = R"({"z":0,"a":1,"b":2,"\u0061":3})";
+  EXPECT_EQ(parsed(escaped).doubled_name(), "a");
+}
+
+TEST(JsonValue, TextThatIsNotJsonIsRefusedWithTheIdOfTheCaller) {
+  EXPECT_EQ(error_id(JsonValue::parse("{", "TRI-LOAD-001", "a file").status()), "TRI-LOAD-001");
+}
+
+}  // namespace
+}  // namespace trireme
