@@ -12,7 +12,7 @@ namespace trireme {
 namespace {
 
 // "max-tokens" -> "TRIREME_MAX_TOKENS"
-std::string environment_twin(const std::string& name) {
+std::string environment_name(const std::string& name) {
   std::string twin = "TRIREME_";
   for (const char letter : name) {
     twin += letter == '-' ? '_' : static_cast<char>(std::toupper(letter));
@@ -212,7 +212,7 @@ void FlagSet::set(Flag& flag, const std::string& text, Origin origin) {
   if (const Status status = flag.read(text); !status.ok()) {
     const std::string message = message_of(status);
     const std::string id = error_id(status);
-    const std::string where = origin == Origin::kEnvironment ? environment_twin(flag.name)
+    const std::string where = origin == Origin::kEnvironment ? environment_name(flag.name)
                               : origin == Origin::kFile      ? flag.name
                                                              : "--" + flag.name;
     return complain(
@@ -278,7 +278,7 @@ size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
 
 void FlagSet::read_environment() {
   for (Flag& flag : flags_) {
-    if (const auto value = environment(environment_twin(flag.name))) {
+    if (const auto value = environment(environment_name(flag.name))) {
       set(flag, *value, Origin::kEnvironment);
     }
   }

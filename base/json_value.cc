@@ -204,7 +204,7 @@ std::optional<JsonValue> JsonValue::find(std::string_view name) const {
 }
 
 // Sorts positions, not copies of the names: a hostile object has millions of them.
-std::optional<std::string> JsonValue::doubled_name() const {
+std::optional<std::string> JsonValue::duplicate_name() const {
   std::vector<const char*> names;
   names.reserve(count());
   const char* at = skip_space(at_ + 1);

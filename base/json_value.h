@@ -39,7 +39,7 @@ class JsonValue {
   // The first member of that name.
   std::optional<JsonValue> find(std::string_view name) const;
   // A name that two members of this object share, if there is one.
-  std::optional<std::string> doubled_name() const;
+  std::optional<std::string> duplicate_name() const;
   // The value as it is written in the text.
   std::string_view text() const;
 

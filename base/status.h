@@ -1,7 +1,7 @@
 // Errors of input and environment: a Status whose message is one line of a stable id, what failed
-// and what to do, "TRI-LOAD-007: ...". Every id has a page of `trireme explain` in
-// clients/cli/explain/error_pages_*.cc (checked by tools/tidy.py). A broken invariant of the
-// program is a CHECK instead (base/check.h). Any thread.
+// and what to do, "TRI-LOAD-007: ...". Every id has a page of `trireme explain` in one of the files
+// of clients/cli/explain/ (checked by tools/tidy.py). A broken invariant of the program is a CHECK
+// instead (base/check.h). Any thread.
 #pragma once
 
 #include <string>

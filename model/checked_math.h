@@ -1,4 +1,4 @@
-// Products of sizes that a file claims, without overflow.
+// Products of sizes read from a file, without overflow. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace trireme {
 
-// a * b, or nothing where a factor is negative or the product leaves int64.
+// a * b; empty if a factor is negative or the product does not fit int64.
 inline std::optional<int64_t> checked_product(int64_t a, int64_t b) {
   int64_t product = 0;
   if (a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product)) return std::nullopt;

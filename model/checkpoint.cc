@@ -23,7 +23,7 @@ class FileCheckpoint final : public Checkpoint {
   FileCheckpoint(std::vector<SafetensorsFile> files, std::string config_text)
       : files_(std::move(files)), config_text_(std::move(config_text)) {}
 
-  // TRI-LOAD-005: one name in two files.
+  // TRI-LOAD-005: a name that occurs in two files.
   Status index_tensors() {
     for (size_t file = 0; file < files_.size(); ++file) {
       for (const SafetensorsEntry& entry : files_[file].entries()) {
@@ -109,7 +109,8 @@ class FileCheckpoint final : public Checkpoint {
   int64_t bytes_read_ = 0;
 };
 
-// The shard names of an index, each once, in order. A name with a slash would leave the folder.
+// The distinct shard names of an index, in order. A name with a slash is refused: it could point
+// outside of the folder.
 StatusOr<std::vector<std::string>> read_index(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxIndexBytes, "TRI-LOAD-001"));
   const auto bad_index = [&](const std::string& what) {

@@ -1,5 +1,6 @@
-// A Hugging Face folder's *.safetensors (one file or an index of shards), read as they are. Headers
-// are validated before anything is allocated: a hostile file ends as a Status, never as a crash.
+// The weights of a Hugging Face folder: *.safetensors, one file or an index of shards, read without
+// conversion. Headers are validated before anything is allocated: a hostile file gives a Status,
+// never a crash. One thread uses a Checkpoint at a time.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ struct StoredTensor {
   int64_t bytes = 0;
 };
 
-// Where a checkpoint's bytes come from: files, or made up in memory (`dummy:`).
+// Source of the stored tensors: files, or values generated in memory (`dummy:`).
 class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
@@ -30,14 +31,14 @@ class Checkpoint {
   virtual const StoredTensor* find(const std::string& name) const = 0;
   virtual std::vector<std::string> names() const = 0;
 
-  // Copies the rectangle of a stored matrix (or the rows of a vector, columns [0, 1)) into `out`,
-  // tightly packed in the stored dtype. Reads no other bytes. TRI-LOAD-...: an I/O error.
+  // Copies rows x columns of a stored matrix (of a vector: rows, with columns [0, 1)) into `out`,
+  // row-major without gaps, in the stored dtype. Reads no other bytes. TRI-LOAD-...: an I/O error.
   virtual Status read(const StoredTensor& tensor,
                       IndexRange rows,
                       IndexRange columns,
                       std::span<std::byte> out) = 0;
 
-  // Bytes that read() has taken from the source so far.
+  // Total bytes that read() has read from the source.
   virtual int64_t bytes_read() const = 0;
 
   // SHA-256 (hex) over config, shard headers and sizes.
@@ -49,7 +50,7 @@ class Checkpoint {
 StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_dir);
 
 // Checks every tensor that `table` expects against the checkpoint: present, of the right shape and
-// a float dtype (TRI-LOAD-...). Returns the names in the checkpoint that nothing expects.
+// a float dtype (TRI-LOAD-...). Returns the names in the checkpoint that `table` does not expect.
 StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
                                                  const Checkpoint& checkpoint);
 

@@ -12,7 +12,7 @@ namespace {
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-// The numbers that all of a step's buffers follow from.
+// The sizes from which all buffers of a step follow.
 struct StepShape {
   StepShape(const ModelConfig& config, const ShardSpec& shard, const PlanRequest& request)
       : tokens(std::max(request.max_batched_tokens, request.max_slots)),
@@ -30,13 +30,14 @@ struct StepShape {
   const int64_t length;
   const int64_t pages_per_slot;
   const int64_t element;
-  const int64_t hidden_bytes;  // of a row
+  const int64_t hidden_bytes;  // per row
   const int64_t tp;
   const int32_t pp;
   const bool draws;
 };
 
-// Matrices of a lane, and residuals: those on their way between stages, the captured steps' own.
+// Matrices of one lane, and residuals: those in flight between stages, and one of the captured
+// steps.
 int64_t matrix_bytes(const ModelConfig& config, const ShardSpec& shard, const StepShape& step) {
   const int64_t query = shard.num_heads() * config.head_dim;
   const int64_t qkv = query + 2 * shard.num_kv_heads() * config.head_dim;
@@ -44,23 +45,24 @@ int64_t matrix_bytes(const ModelConfig& config, const ShardSpec& shard, const St
   for (const int64_t width : {qkv, query, query, shard.mlp_columns().size()}) {
     row += round_up(width, kCudaRowAlignment) * step.element;
   }
-  const int64_t residuals = num_residual_buffers(step.pp) + 1;  // 1: the captured steps' own
+  const int64_t residuals = num_residual_buffers(step.pp) + 1;  // 1: of the captured steps
   return step.tokens * (row + residuals * step.hidden_bytes) + 2 * kHeadRows * step.hidden_bytes;
 }
 
-// Records of the steps under way, the page table, one attention plan per class.
+// Records of the steps in flight, the page table, and one attention plan per class of layers (equal
+// window).
 int64_t record_bytes(const ModelConfig& config, const StepShape& step) {
   const int64_t changes =
       max_table_changes(step.slots, step.tokens, kCudaPageTokens, step.pages_per_slot);
   const int64_t record = step_record_bytes(step.tokens, step.slots, changes);
-  const int64_t entries = max_steps_under_way(step.pp) + 1;  // 1: the one that the ops read
+  const int64_t entries = max_steps_under_way(step.pp) + 1;  // 1: the copy that the ops read
   const int64_t table = 4 * step.slots * step.pages_per_slot;
   const std::set<int32_t> windows(config.layer_window.begin(), config.layer_window.end());
   const int64_t plan = cuda_attention_plan_bytes(step.slots);
   return entries * record + table + static_cast<int64_t>(windows.size()) * plan;
 }
 
-// State of the slots, ids on their way back to the first stage, logits and draws.
+// State of the slots, ids in flight back to the first stage, logits and sampling buffers.
 int64_t sampling_bytes(const ModelConfig& config, const ShardSpec& shard, const StepShape& step) {
   int64_t bytes = 4 * step.slots;
   if (step.pp > 1) {  // ids and slots of each list
@@ -79,8 +81,8 @@ int64_t rope_bytes(const ModelConfig& config, const StepShape& step) {
   return static_cast<int64_t>(config.ropes.size()) * step.length * config.head_dim * 4;
 }
 
-// Peer memory: sums and exchanges of a stage, residuals from the stage before, ids from the last.
-// Between hosts NCCL takes its own instead.
+// Peer memory: all-reduces and exchanges within a stage, residuals from the previous stage, ids
+// from the last one. Between hosts NCCL allocates its own buffers instead.
 int64_t communicator_bytes(const StepShape& step, const RankPlan& rank) {
   const auto ring = [](int64_t depth, int64_t bytes) { return depth * round_up(bytes, 256); };
   int64_t bytes = 0;

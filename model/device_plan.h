@@ -1,5 +1,6 @@
-// What a rank takes of a GPU's memory besides weights and pages, from the config alone: the same
-// arithmetic as the worker's allocations, which a test compares with it over the emulation.
+// Prediction of the GPU memory of a rank besides weights and pages, from the config alone. Same
+// arithmetic as the allocations of the worker (base/step_memory.h, base/cuda_memory.h); a test
+// compares both on the emulated backend. Pure function.
 #pragma once
 
 #include "model/planner.h"
@@ -7,7 +8,8 @@
 
 namespace trireme {
 
-// Sets communicator_bytes, activation_bytes, workspace_bytes, module_bytes and reserve_bytes.
+// Sets communicator_bytes, activation_bytes, workspace_bytes, module_bytes and reserve_bytes of
+// `rank`.
 void plan_device(const ModelConfig& config,
                  const ShardSpec& shard,
                  const PlanRequest& request,

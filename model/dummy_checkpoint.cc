@@ -12,14 +12,14 @@ namespace trireme {
 
 namespace {
 
-// FNV-1a: names are short and few, any spread will do.
+// FNV-1a. The names are few and short, so any hash without collisions among them will do.
 uint64_t hash_name(const std::string& name) {
   uint64_t hash = 0xcbf29ce484222325;
   for (const char letter : name) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
   return hash;
 }
 
-// Values uniform in (-1, 1) from 16 random bits each: eight elements a Philox block.
+// Values are uniform in (-1, 1), made of 16 random bits each: eight elements per Philox block.
 class DummyCheckpoint final : public Checkpoint {
  public:
   DummyCheckpoint(const ModelConfig& config, std::string config_text, uint64_t seed)
@@ -51,7 +51,7 @@ class DummyCheckpoint final : public Checkpoint {
     const bool is_vector = tensor.shape.size() == 1;
     const int64_t width = is_vector ? 1 : tensor.shape[1];
     const bool is_norm = is_vector && tensor.name.find("norm") != std::string::npos;
-    // Matrices keep the variance of what they multiply (a uniform's deviation is 1/sqrt(3)).
+    // Matrices preserve the variance of their input (a uniform value has the deviation 1/sqrt(3)).
     const float scale = is_norm ? 0.1f
                         : is_vector
                             ? 0.02f

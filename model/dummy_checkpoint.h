@@ -1,5 +1,6 @@
-// `dummy:SHAPE`: a checkpoint that exists nowhere. Every value is a function of (seed, tensor name,
-// element index), so that any cut of the model reads the same weights.
+// `dummy:SHAPE`: random weights without files. Every value is a function of (seed, tensor name,
+// element index), so that every partition of the model reads the same weights. Const after
+// creation.
 #pragma once
 
 #include <memory>
@@ -11,7 +12,7 @@
 
 namespace trireme {
 
-// The config.json of a published shape ("llama-3.1-8b") or of a path to one.
+// The text of the config.json of a published shape ("llama-3.1-8b"), or of the file at a path.
 // TRI-CONF-008: an unknown name (names the nearest).
 StatusOr<std::string> dummy_config(const std::string& shape);
 

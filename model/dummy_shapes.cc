@@ -9,7 +9,7 @@ namespace trireme {
 
 namespace {
 
-// Published shapes, as their config.json has them.
+// The sizes of published models, as in their config.json.
 struct ShapeRow {
   const char* name;
   const char* model_type;

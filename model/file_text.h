@@ -1,4 +1,4 @@
-// Small text files, whole, with a bound.
+// Reads small text files into memory, up to a size limit. Pure function.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,8 @@
 
 namespace trireme {
 
-// The file's text. Errors carry `id`: it cannot be opened, or is larger than `max_bytes`.
+// The text of the file. Errors with the id `id`: it cannot be opened, is a folder, or is larger
+// than `max_bytes`.
 StatusOr<std::string> read_text_file(const std::string& path,
                                      int64_t max_bytes,
                                      const std::string& id);

@@ -12,18 +12,18 @@ constexpr int64_t kMaxTokenId = 1 << 24;
 }  // namespace
 
 std::string shown(JsonValue value) {
-  constexpr size_t kMost = 60;
-  std::string text(value.text().substr(0, kMost + 1));
+  constexpr size_t kMaxShownChars = 60;
+  std::string text(value.text().substr(0, kMaxShownChars + 1));
   for (char& c : text) {
     if (c == '\n' || c == '\r' || c == '\t') c = ' ';
   }
-  if (text.size() > kMost) text = text.substr(0, kMost - 3) + "...";
+  if (text.size() > kMaxShownChars) text = text.substr(0, kMaxShownChars - 3) + "...";
   return text;
 }
 
 JsonReader::JsonReader(JsonValue object, std::string id, std::string source)
     : object_(object), id_(std::move(id)), source_(std::move(source)) {
-  if (const auto name = object_.doubled_name()) {
+  if (const auto name = object_.duplicate_name()) {
     fail("\"{}\" stands twice; remove one", name->substr(0, 60));
   }
 }

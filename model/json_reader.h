@@ -1,6 +1,7 @@
-// Reads numbers and flags out of a JSON object with a range on each; the first thing wrong is kept
-// and names the field, the value seen and the value allowed. Absent and null keys give the
-// fallback. A name that stands twice is wrong.
+// Reads numbers and flags of a JSON object, each with its allowed range. The first error is kept
+// and names the field, the value seen and the value allowed; the caller asks for status() once at
+// the end. An absent or null key gives the fallback. A duplicate key is an error. Used by one
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -16,22 +17,22 @@ namespace trireme {
 
 class JsonReader {
  public:
-  // `id` is the error's id; `source` says which file in messages. The object's text must outlive
-  // the reader.
+  // `id` is the id of errors; `source` names the file in messages. The text of the object must
+  // outlive the reader.
   JsonReader(JsonValue object, std::string id, std::string source);
 
   bool has(const char* key) const { return field(key).has_value(); }
-  // Null and absent differ for a few fields.
+  // True for null, false for absent: the difference matters for a few fields.
   bool is_null(const char* key) const;
-  std::optional<JsonValue> field(const char* key) const;  // nothing if absent or null
+  std::optional<JsonValue> field(const char* key) const;  // empty if absent or null
 
-  // Without a fallback the field is required.
+  // A field without a fallback is required.
   int64_t integer(const char* key, int64_t low, int64_t high);
   int64_t integer(const char* key, int64_t low, int64_t high, int64_t fallback);
   double number(const char* key, double low, double high, double fallback);
   bool boolean(const char* key, bool fallback);
   std::string string(const char* key, const std::string& fallback);
-  // One id or a list of at most 1,024.
+  // A single id or a list of at most 1,024.
   std::vector<TokenId> token_ids(const char* key);
 
   template <class... Args>
@@ -54,7 +55,7 @@ class JsonReader {
 // object, or nested too deeply.
 StatusOr<JsonValue> parse_json_object(const std::string& text, const std::string& source);
 
-// A value as it may stand in a one-line message.
+// The text of a value for a one-line message: at most 60 characters.
 std::string shown(JsonValue value);
 
 }  // namespace trireme

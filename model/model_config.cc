@@ -15,18 +15,18 @@ namespace {
 constexpr char kFieldId[] = "TRI-CONF-003";
 constexpr int64_t kMaxConfigBytes = 4 << 20;
 
-// What differs between families when config.json says nothing.
+// The defaults of a family for keys that config.json leaves out, and the keys that it honours.
 struct FamilyRow {
   const char* model_type;
-  bool qkv_bias;  // always there, whatever attention_bias says
+  bool qkv_bias;  // always present, regardless of "attention_bias"
   bool qk_norm;
   bool mlp_bias_key;  // honours "mlp_bias"
   bool attention_bias_key;
-  int64_t default_window;    // where "sliding_window" is absent
+  int64_t default_window;    // if "sliding_window" is absent
   bool window_needs_switch;  // only with "use_sliding_window": true
   int64_t default_max_window_layers;
   int64_t default_head_dim;  // 0: hidden_size / num_attention_heads
-  int64_t default_kv_heads;  // where the key is absent; null and 0: num_attention_heads
+  int64_t default_kv_heads;  // if the key is absent; null and 0: num_attention_heads
   int64_t default_max_positions;
 };
 
@@ -50,8 +50,8 @@ std::string supported_families() {
   return join(names);
 }
 
-// What "num_key_value_heads" means where it is not given. A default that does not divide the heads
-// cannot be meant.
+// The value of an absent or null "num_key_value_heads". The default of the family applies only if
+// it divides the number of heads.
 int64_t implied_kv_heads(const JsonReader& reader, const FamilyRow& family, int64_t num_heads) {
   const bool no_default = family.default_kv_heads == 0 || reader.is_null("num_key_value_heads");
   return no_default || num_heads % family.default_kv_heads != 0 ? num_heads
@@ -129,7 +129,7 @@ void read_layer_types(JsonReader& reader, JsonValue types, int32_t window, Model
   });
 }
 
-// Which layers look only at a window, after the rules of each family's reference implementation.
+// The attention window of each layer, by the rules of the reference implementation of the family.
 void read_windows(JsonReader& reader, const FamilyRow& family, ModelConfig& config) {
   config.layer_window.assign(config.num_layers, 0);
   if (family.default_window == 0) return;

@@ -1,6 +1,6 @@
-// The network's numbers and flags, read from a Hugging Face config.json, validated once, immutable.
-// One forward serves every family: a family is a row of flags (and names in the tensor table).
-// Knows no devices and no ranks.
+// The hyperparameters of a model, read from a Hugging Face config.json. Validated once, const
+// afterwards, any thread. One forward serves every family: a family is a row of flags here and a
+// set of names in the tensor table. Knows no devices and no ranks.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct RopeConfig {
   int64_t original_max_positions = 0;
   double beta_fast = 32;        // yarn
   double beta_slow = 1;         // yarn
-  double attention_factor = 1;  // multiplies cos and sin; already resolved from the config's keys
+  double attention_factor = 1;  // multiplies cos and sin; resolved from the keys of the config
   bool truncate = true;         // yarn: round the correction range
 
   bool operator==(const RopeConfig&) const = default;
@@ -51,7 +51,7 @@ struct ModelConfig {
   double norm_weight_offset = 0;  // 1: checkpoints store the norm weight minus one
   ConfigActivation activation = ConfigActivation::kSilu;
   bool qkv_bias = false;
-  bool output_bias = false;  // of the attention's output matmul
+  bool output_bias = false;  // of the output matmul of attention
   bool mlp_bias = false;
   bool qk_norm = false;  // RMSNorm of each head of q and k before the rotation
   bool tied_embeddings = false;
@@ -64,13 +64,13 @@ struct ModelConfig {
   std::vector<int32_t> layer_rope;    // [num_layers] index into ropes
   std::vector<int32_t> layer_window;  // [num_layers] 0: full attention
 
-  DType stored_dtype = DType::kBFloat16;  // what config.json says the files hold; files decide
+  DType stored_dtype = DType::kBFloat16;  // according to config.json; the files take precedence
   TokenId bos_id = -1;
-  std::vector<TokenId> eos_ids;  // config.json's own; ModelSource adds generation_config.json's
+  std::vector<TokenId> eos_ids;  // of config.json; ModelSource adds those of generation_config.json
 };
 
-// TRI-CONF-...: not JSON, a missing or impossible field (named, with the value seen and allowed),
-// an architecture or a flag that is not supported (names the field and what is supported).
+// TRI-CONF-...: not JSON, a missing or impossible field (with the value seen and allowed), or an
+// architecture or flag that is not supported (with the supported values).
 StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std::string& source);
 
 // Reads DIR/config.json. TRI-CONF-001: no such folder or file.

@@ -11,7 +11,8 @@ namespace trireme {
 
 namespace {
 
-// generation_config.json: sampling defaults and more end-of-sequence ids. Absent: nothing changes.
+// Sampling defaults and further end-of-sequence ids of generation_config.json. The file is
+// optional.
 Status read_generation_config(const std::string& dir, ModelSource& source) {
   const std::string path = dir + "/generation_config.json";
   std::error_code error;

@@ -1,6 +1,6 @@
-// What `--model` names: a Hugging Face folder, or `dummy:SHAPE` (random weights made in memory,
-// each rank its shard, from a seed; no tokenizer). The same seed gives the same weights for any
-// cut.
+// The value of --model: a Hugging Face folder, or `dummy:SHAPE`: random weights from a seed, of
+// which each rank generates its own shard in memory; no tokenizer. The same seed gives the same
+// weights for every partition. Used by one thread, at start.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,7 @@ namespace trireme {
 
 struct ModelSource {
   std::string name;  // as given by the user
-  std::string dir;   // empty for dummy:
+  std::string dir;   // empty for `dummy:`
   ModelConfig config;
   std::unique_ptr<Checkpoint> checkpoint;
   SamplingParams sampling_defaults;  // generation_config.json, else temperature 1
@@ -25,10 +25,10 @@ struct ModelSource {
   std::optional<std::string> tokenizer_path;
 };
 
-// `dtype` is what the dummy checkpoint pretends to store. TRI-CONF-..., TRI-LOAD-....
+// `weights_seed` applies to `dummy:` only. TRI-CONF-..., TRI-LOAD-....
 StatusOr<ModelSource> open_model(const std::string& model, uint64_t weights_seed = 0);
 
-// "llama-3.1-8b", "qwen3-0.6b", ...: the names after `dummy:`.
+// The names allowed after `dummy:`: "llama-3.1-8b", "qwen3-0.6b", ...
 std::vector<std::string> dummy_shape_names();
 
 }  // namespace trireme

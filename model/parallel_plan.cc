@@ -9,7 +9,7 @@ namespace trireme {
 namespace {
 
 constexpr int kCpuTensorParallel[] = {
-    1, 2, 4, 8};  // the eight leaves divide evenly (docs/numerics.md)
+    1, 2, 4, 8};  // divisors of the eight leaves (docs/numerics.md)
 constexpr int kMaxGpuTensorParallel = 64;
 
 bool heads_divide(const ModelConfig& config, int64_t tp) {
@@ -17,8 +17,9 @@ bool heads_divide(const ModelConfig& config, int64_t tp) {
          (config.num_kv_heads % tp == 0 || tp % config.num_kv_heads == 0);
 }
 
-// Elements of one layer, and of the head that the last stage multiplies by for every drawn row. The
-// embedding is a look-up: it weighs memory, not time, and counts half.
+// Weights by which stages are balanced: elements of one layer, and what the first and the last
+// stage hold besides. The head is multiplied for every sampled row and counts fully. The embedding
+// is a look-up, which costs memory but no time, and counts half.
 struct StageWeights {
   double layer;
   double first;
@@ -32,8 +33,8 @@ StageWeights weigh(const ModelConfig& config) {
   return {hidden * (heads + 3.0 * config.intermediate_size), matrix / 2, matrix};
 }
 
-// Sizes of stages so that the heaviest is as light as it can be: each further layer goes to the
-// stage that is lightest with it, which is optimal for layers of equal weight.
+// The number of layers per stage that minimises the weight of the heaviest stage. Greedy: each
+// layer goes to the stage that is lightest with it, which is optimal for layers of equal weight.
 std::vector<int64_t> stage_sizes(const StageWeights& weights, int64_t num_layers, int pp) {
   const auto load = [&](int stage, int64_t layers) {
     return layers * weights.layer + (stage == 0 ? weights.first : 0) +

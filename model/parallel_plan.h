@@ -1,6 +1,7 @@
-// Who holds what: rank <-> (stage, tensor index), and which layers each stage runs.
-// rank = stage * tp + tensor index, so that a tensor group stays inside a host.
-// Refuses an impossible cut in one sentence that names the cuts that work. Knows no tensors.
+// The mapping rank <-> (stage, tensor index) and the layers of each stage. Const after creation,
+// any thread. rank = stage * tp + tensor index, so that the ranks of one stage are neighbours and
+// share a host. An impossible partition is refused with a list of those that work. Knows no
+// tensors.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +21,10 @@ struct LayerRange {
 
 class ParallelPlan {
  public:
-  // On the CPU tp is 1, 2, 4 or 8 and divides the heads, and either tp divides the KV heads or the
-  // KV heads divide tp (then they are replicated). pp is at most the number of layers; stages are
-  // as even as their weights allow, embedding and head weighed in. TRI-PLAN-001: lists the values
-  // that work.
+  // tp divides the query heads, and either tp divides the KV heads or the KV heads divide tp (they
+  // are then replicated); on the CPU tp is 1, 2, 4 or 8. pp is at most the number of layers. Layers
+  // are assigned to stages by weight, including embedding and head. TRI-PLAN-001, TRI-PLAN-002: an
+  // impossible tp or pp (lists the values that work).
   static StatusOr<ParallelPlan> make(const ModelConfig& config,
                                      int tp,
                                      int pp,
@@ -38,9 +39,9 @@ class ParallelPlan {
   bool is_first_stage(int stage) const { return stage == 0; }
   bool is_last_stage(int stage) const { return stage == pp_ - 1; }
   LayerRange layers(int stage) const { return layers_[stage]; }
-  // Every rank of the first stage has the whole embedding (CUDA), or its rows of it.
+  // True: every rank of the first stage holds the whole embedding (CUDA). False: its rows of it.
   bool replicates_embedding() const { return replicates_embedding_; }
-  // The first rank of the last stage: the one that answers the coordinator.
+  // The first rank of the last stage, which sends the results to the coordinator.
   int answering_rank() const { return rank_of(pp_ - 1, 0); }
 
  private:
@@ -51,7 +52,7 @@ class ParallelPlan {
   std::vector<LayerRange> layers_;
 };
 
-// Every tp that `backend` allows for this model, ascending.
+// All values of tp that work for this model on `backend`, ascending.
 std::vector<int> allowed_tensor_parallel(const ModelConfig& config, const std::string& backend);
 
 }  // namespace trireme

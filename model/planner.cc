@@ -25,13 +25,13 @@ int64_t bytes_of(const TensorEntry& entry, const TensorSlice& slice, const PlanR
   return slice.rows.size() * round_up(slice.columns.size(), pad) * size_of(request.dtype);
 }
 
-// On a GPU q, k and v are one weight, and so are gate and up.
+// On a GPU q, k and v are fused into one weight, and gate and up into another.
 TensorRole weight_of(TensorRole role) {
   if (role == TensorRole::kKey || role == TensorRole::kValue) return TensorRole::kQuery;
   return role == TensorRole::kUp ? TensorRole::kGate : role;
 }
 
-// The rows by which a GPU pads its weights.
+// Bytes of the rows by which the CUDA backend pads its weights.
 int64_t padding_bytes(const ModelConfig& config,
                       const TensorTable& table,
                       const ShardSpec& shard,
@@ -48,7 +48,7 @@ int64_t padding_bytes(const ModelConfig& config,
   for (const auto& [key, weight] : weights) {
     const bool has_part = key.second == TensorRole::kEmbedding && config.tied_embeddings &&
                           shard.has_head() && weight.rows.size() != shard.vocabulary().size();
-    const int64_t spare = has_part ? kCudaRowPad : 0;  // a tied head reads past its part
+    const int64_t spare = has_part ? kCudaRowPad : 0;  // a tied head reads beyond its rows
     const int64_t rows = round_up(weight.rows.size() + spare, kCudaRowPad) - weight.rows.size();
     bytes += rows * round_up(weight.columns.size(), kCudaColumnPad) * size_of(request.dtype);
   }
@@ -71,7 +71,7 @@ void add_weights(const ModelConfig& config,
   if (request.backend == "cuda") rank.weight_bytes += padding_bytes(config, table, shard, request);
 }
 
-// The buffers of a step: inputs, the residual between stages, and the widest of the matmuls.
+// The buffers of a step: inputs, the residual between stages, and the widest matmuls.
 int64_t activation_bytes(const ModelConfig& config,
                          const ShardSpec& shard,
                          const PlanRequest& request) {
@@ -129,11 +129,11 @@ void count_pages(const ModelConfig& config, const PlanRequest& request, GroupPla
   plan.max_model_len = std::min(asked, plan.kv_tokens());
 }
 
-// Two sums a layer by recursive doubling, and the residual to the next stage; in fp32 on the CPU,
-// where the embedding is summed too, in the compute dtype on GPUs.
-int64_t wire_bytes_a_token(const ModelConfig& config,
-                           const PlanRequest& request,
-                           const GroupPlan& plan) {
+// Two all-reduces per layer by recursive doubling, and the residual to the next stage. On the CPU
+// in fp32, with one more all-reduce for the embedding; on GPUs in the compute dtype.
+int64_t wire_bytes_per_token(const ModelConfig& config,
+                             const PlanRequest& request,
+                             const GroupPlan& plan) {
   int64_t rounds = 0;
   for (int size = 1; size < plan.tp; size *= 2) ++rounds;
   int64_t layers = 0;
@@ -200,7 +200,7 @@ StatusOr<GroupPlan> plan_group(const ModelConfig& config, const PlanRequest& req
     plan.ranks.push_back(rank);
   }
   count_pages(config, request, plan);
-  plan.wire_bytes = wire_bytes_a_token(config, request, plan);
+  plan.wire_bytes = wire_bytes_per_token(config, request, plan);
   return plan;
 }
 
@@ -217,13 +217,13 @@ std::vector<GroupPlan> rank_cuts(const ModelConfig& config,
       if (plan.ok()) plans.push_back(std::move(*plan));
     }
   }
-  const auto tokens_a_rank = [](const GroupPlan& plan) {
+  const auto tokens_per_rank = [](const GroupPlan& plan) {
     return static_cast<double>(plan.kv_tokens()) / static_cast<double>(plan.ranks.size());
   };
   std::ranges::stable_sort(plans, [&](const GroupPlan& a, const GroupPlan& b) {
     if (a.fits != b.fits) return a.fits;
     if (!a.fits) return a.short_bytes < b.short_bytes;
-    if (tokens_a_rank(a) != tokens_a_rank(b)) return tokens_a_rank(a) > tokens_a_rank(b);
+    if (tokens_per_rank(a) != tokens_per_rank(b)) return tokens_per_rank(a) > tokens_per_rank(b);
     return a.wire_bytes < b.wire_bytes;
   });
   return plans;

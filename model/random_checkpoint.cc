@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kMaxShardBytes = int64_t{4} << 30;
-constexpr int64_t kPieceBytes = int64_t{4} << 20;  // of fp32 values made at a time
+constexpr int64_t kPieceBytes = int64_t{4} << 20;  // of fp32 values generated at a time
 
 struct Shard {
   std::vector<const StoredTensor*> tensors;
@@ -42,12 +42,12 @@ class Writer {
 
   Status prepare(const std::string& config_text);
   Status write(const std::function<void(int64_t, int64_t)>& progress);
-  MadeCheckpoint made() const {
+  WrittenCheckpoint written() const {
     return {total_bytes_, num_tensors_, static_cast<int>(shards_.size())};
   }
 
  private:
-  void cut_into_shards();
+  void divide_into_shards();
   std::string file_name(size_t shard) const;
   std::string header_of(const Shard& shard) const;
   Status write_shard(size_t index, const std::function<void(int64_t, int64_t)>& progress);
@@ -73,7 +73,7 @@ Status Writer::prepare(const std::string& config_text) {
   if (error) {
     return invalid("TRI-MOD-001", "cannot make the folder {}: {}", options_.out, error.message());
   }
-  cut_into_shards();
+  divide_into_shards();
   const fs::space_info space = fs::space(options_.out, error);
   if (!error && static_cast<int64_t>(space.available) < total_bytes_ + (64 << 20)) {
     return invalid("TRI-MOD-003",
@@ -90,7 +90,7 @@ Status Writer::prepare(const std::string& config_text) {
   return check(file, "config.json");
 }
 
-void Writer::cut_into_shards() {
+void Writer::divide_into_shards() {
   for (const std::string& name : source_.names()) {
     const StoredTensor* tensor = source_.find(name);
     const int64_t bytes = elements_of(*tensor) * size_of(options_.dtype);
@@ -124,7 +124,7 @@ std::string Writer::header_of(const Shard& shard) const {
     at += bytes;
   }
   std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // the bytes after it stand aligned
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // aligns the tensor data that follows
   return text;
 }
 
@@ -142,12 +142,12 @@ Status Writer::write_tensor(std::ofstream& file, const StoredTensor& tensor) {
   const bool is_matrix = tensor.shape.size() > 1;
   const int64_t width = is_matrix ? tensor.shape[1] : 1;
   const int64_t rows = tensor.shape[0];
-  const int64_t rows_a_piece = std::max<int64_t>(1, kPieceBytes / (4 * width));
+  const int64_t rows_per_piece = std::max<int64_t>(1, kPieceBytes / (4 * width));
   const float scale = is_matrix ? static_cast<float>(options_.scale) : 1.0f;
   std::vector<bf16_t> values;
   std::vector<char> bytes;
-  for (int64_t row = 0; row < rows; row += rows_a_piece) {
-    const int64_t count = std::min(rows_a_piece, rows - row);
+  for (int64_t row = 0; row < rows; row += rows_per_piece) {
+    const int64_t count = std::min(rows_per_piece, rows - row);
     values.resize(count * width);
     RETURN_IF_ERROR(source_.read(
         tensor, {row, row + count}, {0, width}, std::as_writable_bytes(std::span(values))));
@@ -204,7 +204,7 @@ Status Writer::write(const std::function<void(int64_t, int64_t)>& progress) {
 
 }  // namespace
 
-StatusOr<MadeCheckpoint> make_checkpoint(
+StatusOr<WrittenCheckpoint> make_checkpoint(
     const MakeOptions& options, const std::function<void(int64_t done, int64_t total)>& progress) {
   ASSIGN_OR_RETURN(const std::string config_text, dummy_config(options.like));
   ASSIGN_OR_RETURN(const ModelConfig config, parse_model_config(config_text, options.like));
@@ -212,7 +212,7 @@ StatusOr<MadeCheckpoint> make_checkpoint(
   Writer writer(options, *source);
   RETURN_IF_ERROR(writer.prepare(config_text));
   RETURN_IF_ERROR(writer.write(progress));
-  return writer.made();
+  return writer.written();
 }
 
 }  // namespace trireme

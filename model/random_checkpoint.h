@@ -1,5 +1,6 @@
-// Writes a checkpoint of a published shape with random weights, for benches and rehearsals: a
-// folder with config.json and safetensors files of at most 4 GiB, as Hugging Face lays them out.
+// Writes a checkpoint of a published shape with random weights, for benchmarks and dry runs: a
+// folder with config.json and safetensors files of at most 4 GiB, in the layout of Hugging Face.
+// Used by one thread.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +17,18 @@ struct MakeOptions {
   std::string out;                 // a folder that does not exist or is empty
   DType dtype = DType::kBFloat16;  // bfloat16, float16 or float32
   uint64_t seed = 0;
-  double scale = 1;  // times every matrix value
+  double scale = 1;  // factor of every matrix element
 };
 
-struct MadeCheckpoint {
+struct WrittenCheckpoint {
   int64_t bytes = 0;
   int64_t tensors = 0;
   int files = 0;
 };
 
-// TRI-MOD-001: the folder is not empty or cannot be made; TRI-MOD-002: writing failed (disk full?);
-// TRI-MOD-003: the disk has less room than needed.
-StatusOr<MadeCheckpoint> make_checkpoint(
+// TRI-MOD-001: the folder is not empty or cannot be created; TRI-MOD-002: writing failed (disk
+// full?); TRI-MOD-003: the disk has too little free space.
+StatusOr<WrittenCheckpoint> make_checkpoint(
     const MakeOptions& options, const std::function<void(int64_t done, int64_t total)>& progress);
 
 }  // namespace trireme

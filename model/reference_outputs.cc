@@ -11,7 +11,7 @@ namespace trireme {
 
 namespace {
 
-// The tensors of one sequence by field, not looked at yet.
+// The tensors of one sequence by field name, before they are read.
 using Fields = std::map<std::string, const SafetensorsEntry*>;
 
 Status wrong(const SafetensorsEntry& entry, const std::string& wanted) {
@@ -27,7 +27,7 @@ class FieldReader {
  public:
   FieldReader(const SafetensorsFile& file, const Fields& fields) : file_(file), fields_(fields) {}
 
-  // Reads a field of the given shape (-1: any length); absent fields leave `values` empty.
+  // Reads a field of the given shape (-1: any length). An absent field leaves `values` empty.
   template <class T>
   Status read(const std::string& field,
               DType dtype,

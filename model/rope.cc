@@ -8,7 +8,8 @@ namespace trireme {
 
 namespace {
 
-// Llama 3.1: long wavelengths are stretched by the factor, short ones kept, between them a blend.
+// Llama 3.1: long wavelengths are stretched by the factor, short ones are kept, and those between
+// are interpolated.
 void scale_llama3(const RopeConfig& rope, std::vector<float>& frequencies) {
   const double old_length = static_cast<double>(rope.original_max_positions);
   const double low_wavelength = old_length / rope.low_freq_factor;
@@ -26,7 +27,7 @@ void scale_llama3(const RopeConfig& rope, std::vector<float>& frequencies) {
   }
 }
 
-// YaRN: the dimension at which a wave turns `rotations` times over the original context.
+// YaRN: the dimension whose wave makes `rotations` full turns over the original context.
 double yarn_dimension(const RopeConfig& rope, int64_t rotary_dim, double rotations) {
   const double context = static_cast<double>(rope.original_max_positions);
   return rotary_dim * std::log(context / (rotations * 2 * std::numbers::pi)) /

@@ -1,5 +1,5 @@
-// Rotary position embedding frequencies and their scalings, as published:
-// linear (Chen et al. 2023), llama3 (Llama 3.1 model card), yarn (Peng et al. 2023).
+// Frequencies of rotary position embeddings and their published scalings: linear (Chen et al.
+// 2023), llama3 (Llama 3.1 model card), yarn (Peng et al. 2023). Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@
 
 namespace trireme {
 
-// [rotary_dim / 2] angle per position, fp32 as the reference computes it.
+// [rotary_dim / 2] angles per position, in fp32 as the reference implementation computes them.
 std::vector<float> rope_inverse_frequencies(const RopeConfig& rope, int64_t rotary_dim);
 
-// [max_positions, rotary_dim / 2, 2] cos, sin with the attention factor multiplied in.
+// [max_positions, rotary_dim / 2, 2]: cos and sin, multiplied by the attention factor.
 std::vector<float> rope_table(const RopeConfig& rope, int64_t rotary_dim, int64_t max_positions);
 
 }  // namespace trireme

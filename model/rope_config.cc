@@ -14,8 +14,8 @@ double yarn_magnitude(double factor, double weight) {
   return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1;
 }
 
-// transformers: an explicit attention_factor, else the ratio of mscale and mscale_all_dim, else the
-// magnitude of the factor.
+// As in transformers: an explicit attention_factor, else the ratio of mscale and mscale_all_dim,
+// else the magnitude of the factor.
 double yarn_attention_factor(JsonReader& reader, double factor) {
   if (reader.has("attention_factor")) return reader.number("attention_factor", 1e-6, 1e6, 1);
   if (reader.has("mscale") && reader.has("mscale_all_dim")) {
@@ -27,7 +27,7 @@ double yarn_attention_factor(JsonReader& reader, double factor) {
   return yarn_magnitude(factor, 1);
 }
 
-// transformers: every stretch names its factor; null in YaRN is the ratio of the two lengths.
+// As in transformers: every scaling has a factor; in YaRN null means the ratio of the two lengths.
 double read_factor(JsonReader& reader, const std::string& type, double ratio) {
   if (reader.has("factor")) return reader.number("factor", 1, 1e6, 1);
   if (type == "yarn" && reader.is_null("factor")) return std::max(1.0, ratio);
@@ -35,7 +35,8 @@ double read_factor(JsonReader& reader, const std::string& type, double ratio) {
   return 1;
 }
 
-// The length before the stretch. A field of the whole model beats the one of the stretch.
+// The context length before scaling. The key of the model takes precedence over that of the
+// scaling.
 int64_t read_original(JsonReader& top, JsonReader& reader, int64_t max_positions) {
   const char* key = "original_max_position_embeddings";
   return top.integer(key, 1, 1 << 24, reader.integer(key, 1, 1 << 24, max_positions));
@@ -58,7 +59,7 @@ void read_yarn(JsonReader& reader, RopeConfig& rope) {
   rope.attention_factor = yarn_attention_factor(reader, rope.factor);
 }
 
-// What the rope's type asks for; its name may be refused.
+// Reads the keys of the given scaling type. TRI-CONF-006: an unknown type.
 Status read_scaling(JsonReader& top,
                     JsonReader& reader,
                     const std::string& type,
@@ -98,8 +99,8 @@ StatusOr<RopeConfig> parse_rope(JsonReader& top, int64_t max_positions, const st
     top.fail("\"partial_rotary_factor\" is set, supported is 1");
   }
   RETURN_IF_ERROR(top.status());
-  // The newer style first, for its theta: where both stand, "rope_scaling" was added by hand, as
-  // model cards ask to, and says how positions are stretched.
+  // The newer key first, for its theta. If both are present, "rope_scaling" was added by hand, as
+  // model cards recommend, and determines the scaling.
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
     if (!top.has(key)) continue;
     const JsonValue fields = *top.field(key);

@@ -1,4 +1,5 @@
-// The rotary part of config.json: `rope_theta` + `rope_scaling`, or `rope_parameters`.
+// Parser of the rotary keys of config.json: `rope_theta` and `rope_scaling`, or `rope_parameters`.
+// Pure function.
 #pragma once
 
 #include <string>

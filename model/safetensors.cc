@@ -16,7 +16,7 @@ namespace trireme {
 
 namespace {
 
-constexpr int64_t kMaxHeaderBytes = 100 << 20;  // the format's own limit
+constexpr int64_t kMaxHeaderBytes = 100 << 20;  // the limit of the format
 constexpr int kMaxDimensions = 8;
 
 struct DTypeName {
@@ -58,7 +58,7 @@ StatusOr<EntryFields> read_fields(JsonValue value,
   using Kind = JsonValue::Kind;
   EntryFields fields;
   if (!value.is(Kind::kObject)) return bad_tensor(path, name, "is no object in the header");
-  if (value.doubled_name()) return bad_tensor(path, name, "has a field twice");
+  if (value.duplicate_name()) return bad_tensor(path, name, "has a field twice");
   fields.dtype = value.find("dtype");
   fields.shape = value.find("shape");
   fields.offsets = value.find("data_offsets");
@@ -69,13 +69,13 @@ StatusOr<EntryFields> read_fields(JsonValue value,
   return fields;
 }
 
-// At most `most` integers that are not negative, or nothing.
-std::optional<std::vector<int64_t>> read_integers(JsonValue array, size_t most) {
+// An array of at max_count `max_count` integers >= 0; empty for anything else.
+std::optional<std::vector<int64_t>> read_integers(JsonValue array, size_t max_count) {
   std::vector<int64_t> integers;
   const Status status = array.each([&](JsonValue value) -> Status {
     int64_t integer = -1;
     const bool fits = value.is(JsonValue::Kind::kNumber) && value.integer(integer) &&
-                      integer >= 0 && integers.size() < most;
+                      integer >= 0 && integers.size() < max_count;
     if (!fits) return absl::CancelledError("no such list");
     integers.push_back(integer);
     return ok_status();
@@ -130,7 +130,7 @@ StatusOr<SafetensorsEntry> parse_entry(const std::string& name,
   return entry;
 }
 
-// The format demands that the tensors fill the data part, each byte once.
+// The format requires that the tensors cover the data part without gap or overlap.
 Status check_layout(const std::vector<SafetensorsEntry>& entries,
                     int64_t data_begin,
                     int64_t file_bytes,
@@ -177,7 +177,7 @@ StatusOr<std::vector<SafetensorsEntry>> parse_safetensors_header(const std::stri
   if (!object.is(JsonValue::Kind::kObject)) {
     return invalid("TRI-LOAD-003", "{}: the header is no JSON object; fetch the file again", path);
   }
-  if (const auto name = object.doubled_name()) {
+  if (const auto name = object.duplicate_name()) {
     return bad_tensor(path, *name, "stands twice in the header");
   }
   std::vector<SafetensorsEntry> entries;

@@ -1,7 +1,7 @@
-// One .safetensors file: 8 bytes little-endian header length, a JSON header, the tensors' bytes.
-// (Format: github.com/huggingface/safetensors.) The header is validated whole before any tensor is
-// looked at: bounded length, known dtypes, shape x size = bytes, inside the file, no overlap, no
-// hole.
+// One .safetensors file: the header length (8 bytes, little-endian), a JSON header, the tensor
+// data. Format: github.com/huggingface/safetensors. The whole header is validated before any tensor
+// is used: bounded length, known dtypes, shape x size = bytes, inside the file, no overlap, no gap.
+// Any thread: reads name their offset.
 #pragma once
 
 #include <cstdint>
@@ -18,19 +18,19 @@ namespace trireme {
 
 struct SafetensorsEntry {
   StoredTensor tensor;
-  int64_t begin = 0;  // in the file
+  int64_t begin = 0;  // offset in the file
 };
 
-// Parses and checks a header. `file_bytes` is the whole file's length.
-// TRI-LOAD-003: not a header; TRI-LOAD-004: a tensor that does not fit its file, its shape or its
-// neighbours.
+// Parses and validates a header. `file_bytes` is the length of the whole file.
+// TRI-LOAD-003: not a header; TRI-LOAD-004: a tensor that is inconsistent with the file, its shape
+// or its neighbours.
 StatusOr<std::vector<SafetensorsEntry>> parse_safetensors_header(const std::string& header,
                                                                  int64_t file_bytes,
                                                                  const std::string& path);
 
 void close_file(int descriptor);
 
-// Reads by position only: several files may be open and nothing is mapped.
+// An open file, read by pread(2): no shared position, no mapping.
 class SafetensorsFile {
  public:
   // TRI-LOAD-002: cannot be opened or read.
@@ -40,7 +40,8 @@ class SafetensorsFile {
   const std::string& header() const { return header_; }
   const std::string& path() const { return path_; }
   int64_t file_bytes() const { return file_bytes_; }
-  // TRI-LOAD-002 with the offset, if the file became shorter or the disk fails.
+  // Fills `out` from `offset`. TRI-LOAD-002 with the offset: the file became shorter, or an I/O
+  // error.
   Status read(int64_t offset, std::span<std::byte> out) const;
 
  private:

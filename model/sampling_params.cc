@@ -13,7 +13,7 @@ constexpr int32_t kMaxTokens = 1 << 24;
 constexpr size_t kMaxStops = kMaxStopStrings;
 constexpr size_t kMaxStopBytes = 1024;
 
-// Out of range, or not a number.
+// False for a value out of range and for NaN.
 template <class Value>
 Status out_of_range(const char* name, Value seen, const std::string& allowed) {
   return invalid("TRI-REQ-001", "{} is {}, allowed are {}", name, format_number(seen), allowed);

@@ -1,4 +1,5 @@
-// What a request may ask of sampling and of its answer's end. Definitions: docs/numerics.md.
+// The parameters of a request for sampling and for the end of its answer; docs/numerics.md defines
+// them. Plain values.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ constexpr int kMaxLogprobs = 20;
 constexpr int32_t kMaxChoices = 64;
 constexpr int32_t kMaxStopStrings = 64;
 
-// What the worker needs to draw a token.
+// The parameters that the worker needs to sample a token.
 struct SamplingParams {
   float temperature = 1;  // 0: greedy
   int32_t top_k = 0;      // 0: off
@@ -27,8 +28,8 @@ struct SamplingParams {
   float frequency_penalty = 0;
   std::vector<std::pair<TokenId, float>> logit_bias;
   int32_t min_tokens = 0;
-  std::vector<TokenId> end_ids;  // end-of-sequence and stop ids, forbidden below min_tokens
-  int32_t num_logprobs = -1;     // -1: none; 0: only the drawn token's; at most kMaxLogprobs
+  std::vector<TokenId> end_ids;  // end-of-sequence and stop ids, banned before min_tokens
+  int32_t num_logprobs = -1;     // -1: none; 0: the sampled token only; at most kMaxLogprobs
 
   bool operator==(const SamplingParams&) const = default;
   bool needs_history() const {
@@ -36,7 +37,7 @@ struct SamplingParams {
   }
 };
 
-// All that a request may set besides its prompt.
+// All parameters of a request besides its prompt.
 struct GenerationParams {
   SamplingParams sampling;
   int32_t max_tokens = 256;
@@ -53,7 +54,7 @@ struct GenerationParams {
   bool operator==(const GenerationParams&) const = default;
 };
 
-// TRI-REQ-...: the first field out of range, with the value seen and allowed.
+// TRI-REQ-...: the first field out of range, with the value seen and the values allowed.
 Status validate(const GenerationParams& params, int64_t vocabulary_size);
 
 }  // namespace trireme

@@ -6,12 +6,13 @@ namespace trireme {
 
 namespace {
 
-// Where part `index` of `parts` begins when `count` units are dealt as evenly as they go.
-int64_t cut_at(int64_t count, int64_t index, int64_t parts) { return count * index / parts; }
+// The first unit of part `index`, with `count` units divided into `parts` parts as evenly as
+// possible.
+int64_t part_begin(int64_t count, int64_t index, int64_t parts) { return count * index / parts; }
 
-// The units [begin, end) of `count` that leaves [first_leaf, end_leaf) of kLeaves hold.
+// The units of leaves [first_leaf, end_leaf), with `count` units divided into kLeaves leaves.
 IndexRange leaf_range(int64_t count, int64_t first_leaf, int64_t end_leaf) {
-  return {cut_at(count, first_leaf, kLeaves), cut_at(count, end_leaf, kLeaves)};
+  return {part_begin(count, first_leaf, kLeaves), part_begin(count, end_leaf, kLeaves)};
 }
 
 IndexRange scaled(IndexRange range, int64_t factor) {
@@ -31,18 +32,18 @@ bool ShardSpec::has_embedding() const { return plan_.is_first_stage(stage_); }
 bool ShardSpec::has_head() const { return plan_.is_last_stage(stage_); }
 
 IndexRange ShardSpec::heads() const {
-  return {cut_at(config_.num_heads, tensor_index_, plan_.tp()),
-          cut_at(config_.num_heads, tensor_index_ + 1, plan_.tp())};
+  return {part_begin(config_.num_heads, tensor_index_, plan_.tp()),
+          part_begin(config_.num_heads, tensor_index_ + 1, plan_.tp())};
 }
 
-// Where tp exceeds the KV heads, tp / kv ranks hold the same one.
+// If tp exceeds the number of KV heads, tp / num_kv_heads ranks hold the same head.
 IndexRange ShardSpec::kv_heads() const {
   const int64_t tp = plan_.tp();
   if (config_.num_kv_heads >= tp) {
-    return {cut_at(config_.num_kv_heads, tensor_index_, tp),
-            cut_at(config_.num_kv_heads, tensor_index_ + 1, tp)};
+    return {part_begin(config_.num_kv_heads, tensor_index_, tp),
+            part_begin(config_.num_kv_heads, tensor_index_ + 1, tp)};
   }
-  const int64_t head = cut_at(config_.num_kv_heads, tensor_index_, tp);
+  const int64_t head = part_begin(config_.num_kv_heads, tensor_index_, tp);
   return {head, head + 1};
 }
 
@@ -52,8 +53,8 @@ int64_t ShardSpec::num_kv_heads() const { return kv_heads().size(); }
 IndexRange ShardSpec::mlp_columns() const {
   const int64_t tp = plan_.tp();
   if (kLeaves % tp != 0) {
-    return {cut_at(config_.intermediate_size, tensor_index_, tp),
-            cut_at(config_.intermediate_size, tensor_index_ + 1, tp)};
+    return {part_begin(config_.intermediate_size, tensor_index_, tp),
+            part_begin(config_.intermediate_size, tensor_index_ + 1, tp)};
   }
   const int64_t leaves = kLeaves / tp;
   return leaf_range(
@@ -61,8 +62,8 @@ IndexRange ShardSpec::mlp_columns() const {
 }
 
 IndexRange ShardSpec::vocabulary_of(int tensor_index) const {
-  return {cut_at(config_.vocabulary_size, tensor_index, plan_.tp()),
-          cut_at(config_.vocabulary_size, tensor_index + 1, plan_.tp())};
+  return {part_begin(config_.vocabulary_size, tensor_index, plan_.tp()),
+          part_begin(config_.vocabulary_size, tensor_index + 1, plan_.tp())};
 }
 
 IndexRange ShardSpec::vocabulary() const { return vocabulary_of(tensor_index_); }
@@ -84,15 +85,15 @@ bool ShardSpec::holds(const TensorEntry& entry) const {
   }
 }
 
-// The local ends of this rank's leaves, in columns of `unit` each.
+// The ends of the leaves of this rank in local columns; a unit has `unit` columns.
 static std::vector<int64_t> local_leaf_ends(int64_t units,
                                             int64_t unit,
                                             int64_t first_leaf,
                                             int64_t num_leaves) {
-  const int64_t begin = cut_at(units, first_leaf, kLeaves);
+  const int64_t begin = part_begin(units, first_leaf, kLeaves);
   std::vector<int64_t> ends;
   for (int64_t leaf = first_leaf + 1; leaf <= first_leaf + num_leaves; ++leaf) {
-    ends.push_back((cut_at(units, leaf, kLeaves) - begin) * unit);
+    ends.push_back((part_begin(units, leaf, kLeaves) - begin) * unit);
   }
   return ends;
 }
@@ -106,8 +107,8 @@ TensorSlice ShardSpec::slice(const TensorEntry& entry) const {
     case TensorCut::kReplicate:
       break;
     case TensorCut::kVocabularyRows:
-      slice.rows = entry.role == TensorRole::kEmbedding && has_embedding() ? embedding_rows()
-                                                                           : vocabulary();
+      slice.rows =
+          entry.role == TensorRole::kEmbedding && has_embedding() ? embedding_rows() : vocabulary();
       break;
     case TensorCut::kHeadRows:
       slice.rows = scaled(heads(), config_.head_dim);

@@ -1,5 +1,5 @@
-// For (tensor, rank): the part of the checkpoint tensor this rank holds, and its local counts.
-// The only place in the project that divides by a rank count.
+// The shard of one rank: which rectangle of each checkpoint tensor it holds, and its local counts.
+// The only place in the project that divides by a rank count. Const, any thread.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace trireme {
 
-constexpr int kLeaves = 8;  // a row-split K is summed in this many leaves (docs/numerics.md)
+constexpr int kLeaves = 8;  // partial sums of a row-split K (docs/numerics.md)
 
 struct IndexRange {
   int64_t begin = 0;
@@ -20,20 +20,21 @@ struct IndexRange {
   bool operator==(const IndexRange&) const = default;
 };
 
-// A rectangle of the global tensor. For a vector the cut part is `rows` (and columns is [0, 1)).
+// A rectangle of the global tensor. A vector is partitioned by `rows`; its columns are [0, 1).
 struct TensorSlice {
   IndexRange rows;
   IndexRange columns;
-  std::vector<int64_t> leaf_ends;  // row-split K: local column ends of this rank's leaves
+  std::vector<int64_t> leaf_ends;  // row-split K: ends of the leaves of this rank, local columns
 };
 
 class ShardSpec {
  public:
   ShardSpec(const ModelConfig& config, const ParallelPlan& plan, int rank);
 
-  // Whether this rank holds any of `entry` (its stage runs that layer, embedding, head). With tied
-  // embeddings and pp > 1 the embedding tensor is held by the first stage and, as head, by the
-  // last: there each rank has its vocabulary alone, whatever the first stage has.
+  // Whether this rank holds a part of `entry`: its stage runs that layer, the embedding or the
+  // head. With tied embeddings and pp > 1 both the first stage and, as head, the last one hold the
+  // embedding tensor. A rank of the last stage then holds the rows of its vocabulary() only, even
+  // if the ranks of the first stage replicate the tensor.
   bool holds(const TensorEntry& entry) const;
   TensorSlice slice(const TensorEntry& entry) const;
 

@@ -8,9 +8,9 @@ namespace {
 
 constexpr int32_t kSmall[] = {1, 2, 4, 8, 16, 24, 32, 48, 64};
 constexpr int32_t kStride = 32;
-constexpr int32_t kMost = 512;
+constexpr int32_t kMaxBucket = 512;
 
-// The smallest that holds `count`, or 0.
+// The smallest bucket >= count, or 0.
 int32_t bucket_of(const std::vector<int32_t>& buckets, int32_t count) {
   const auto found = std::ranges::lower_bound(buckets, count);
   return found == buckets.end() ? 0 : *found;
@@ -18,12 +18,12 @@ int32_t bucket_of(const std::vector<int32_t>& buckets, int32_t count) {
 
 }  // namespace
 
-std::vector<int32_t> step_buckets(int32_t most) {
+std::vector<int32_t> step_buckets(int32_t max_size) {
   std::vector<int32_t> buckets(std::begin(kSmall), std::end(kSmall));
-  for (int32_t bucket = buckets.back() + kStride; bucket <= kMost; bucket += kStride) {
+  for (int32_t bucket = buckets.back() + kStride; bucket <= kMaxBucket; bucket += kStride) {
     buckets.push_back(bucket);
   }
-  std::erase_if(buckets, [&](int32_t bucket) { return bucket > most; });
+  std::erase_if(buckets, [&](int32_t bucket) { return bucket > max_size; });
   return buckets;
 }
 

@@ -1,5 +1,6 @@
-// The sizes to which steps are padded, so that steps of one size share a recording. Announced by
-// the ranks in HELLO, used by the coordinator to name a step's GraphKey; ascending.
+// Sizes to which steps are padded, so that steps of one size share a captured graph. The ranks
+// announce them in HELLO, and the coordinator picks the GraphKey of a step from them. Lists are
+// ascending. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +10,12 @@
 
 namespace trireme {
 
-// 1 2 4 8 16 24 32 48 64, then by 32 to 512, as far as they are at most `most`. Above 512 rows a
-// launch costs little beside its work.
-std::vector<int32_t> step_buckets(int32_t most);
+// 1 2 4 8 16 24 32 48 64, then multiples of 32 up to 512, limited to `max_size`. Above 512 rows the
+// cost of launches is small against the work.
+std::vector<int32_t> step_buckets(int32_t max_size);
 
-// The key of a step of so many tokens and sampled rows; none if a list has no bucket that holds
-// them.
+// The key of a step of num_tokens tokens and num_rows sampled rows; GraphKey() if they exceed the
+// largest bucket.
 GraphKey graph_key_of(const std::vector<int32_t>& token_buckets,
                       const std::vector<int32_t>& row_buckets,
                       int32_t num_tokens,

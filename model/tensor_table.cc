@@ -88,7 +88,7 @@ TensorTable::TensorTable(const ModelConfig& config) {
 const TensorEntry* TensorTable::find(TensorRole role, int64_t layer) const {
   size_t begin = 0;
   size_t end = entries_.size();
-  if (layer >= 0) {  // entries are ordered: the embedding, the layers, what follows them
+  if (layer >= 0) {  // the entries are ordered: embedding, layers, final norm and head
     begin = 1 + layer * layer_entries_;
     end = std::min(end, begin + layer_entries_);
   }

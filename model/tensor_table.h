@@ -1,5 +1,5 @@
-// Every tensor of a model: our role for it, its names in checkpoints, its global shape and how it
-// is cut. The one place that knows checkpoint names. Knows no values.
+// The tensors of a model: role, names in checkpoints, global shape and partition of each. The only
+// place that knows checkpoint names. Knows no values. Const, any thread.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ enum class TensorCut : uint8_t {
   kReplicate,
   kVocabularyRows,
   kHeadRows,    // rows by query head
-  kKvHeadRows,  // rows by KV head, replicated where tp exceeds them
+  kKvHeadRows,  // rows by KV head; replicated if tp exceeds the KV heads
   kMlpRows,
   kHeadColumns,  // K by query head: row-split, in leaves
   kMlpColumns,   // K by MLP column: row-split, in leaves
@@ -48,10 +48,10 @@ enum class TensorCut : uint8_t {
 struct TensorEntry {
   TensorRole role;
   int64_t layer = -1;              // -1: belongs to no layer
-  std::vector<std::string> names;  // in checkpoints, the usual one first
-  int64_t rows = 1;                // a vector is one row of `columns`... see is_vector
+  std::vector<std::string> names;  // in checkpoints, the most common first
+  int64_t rows = 1;                // 1 for a vector
   int64_t columns = 0;
-  bool is_vector = false;  // stored with one dimension [columns] (biases: cut as rows)
+  bool is_vector = false;  // stored with one dimension, [columns]; a bias is partitioned by it
   TensorCut cut = TensorCut::kReplicate;
 };
 
@@ -60,12 +60,12 @@ class TensorTable {
   explicit TensorTable(const ModelConfig& config);
 
   std::span<const TensorEntry> entries() const { return entries_; }
-  // The entry, or nullptr where the model has none (a bias it lacks, the head of a tied model).
+  // The entry, or nullptr if the model has none (no bias, head of a tied model).
   const TensorEntry* find(TensorRole role, int64_t layer = -1) const;
 
  private:
   std::vector<TensorEntry> entries_;
-  int64_t layer_entries_ = 0;  // of each layer
+  int64_t layer_entries_ = 0;  // per layer
 };
 
 }  // namespace trireme

@@ -1,4 +1,4 @@
-// The id of a token in a vocabulary.
+// The id of a token: its index in the vocabulary. -1: none.
 #pragma once
 
 #include <cstdint>

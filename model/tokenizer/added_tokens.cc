@@ -39,7 +39,8 @@ AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(s
   for (const AddedToken& token : tokens_) starts_[static_cast<uint8_t>(token.content[0])] = true;
 }
 
-// Narrows the sorted tokens byte by byte; of equal prefixes the shortest token stands first.
+// Narrows the range of sorted tokens byte by byte; of those with an equal prefix the shortest is
+// first.
 const AddedToken* AddedTokenMatcher::longest_at(std::string_view text) const {
   const AddedToken* best = nullptr;
   auto first = tokens_.begin();

@@ -1,5 +1,5 @@
-// Finds the added tokens of a file in a text: the longest at the leftmost place, with their flags.
-// Const after load, thread-safe.
+// Finds the added tokens of a tokenizer.json in a text: leftmost first, and the longest at each
+// place. Const after load, any thread.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,16 @@
 namespace trireme {
 
 struct AddedToken {
-  std::string content;  // as it is looked for: normalised if `normalized`
+  std::string content;  // the text to find; normalised if `normalized`
   TokenId id = -1;
   bool special = false;
-  bool single_word = false;  // only between characters that are no word characters
-  bool lstrip = false;       // takes the white space before it
-  bool rstrip = false;       // takes the white space after it
-  bool normalized = false;   // looked for in the normalised text
+  bool single_word = false;  // only if no word character is next to it
+  bool lstrip = false;       // consumes the white space before it
+  bool rstrip = false;       // consumes the white space after it
+  bool normalized = false;   // matched in the normalised text
 };
 
-// A stretch of a text: plain text (id = -1) or an added token.
+// A range of a text: plain text (id = -1) or an added token.
 struct Stretch {
   uint32_t begin;
   uint32_t end;
@@ -33,7 +33,8 @@ class AddedTokenMatcher {
   AddedTokenMatcher() = default;
   explicit AddedTokenMatcher(std::vector<AddedToken> tokens);
 
-  // Cuts `text` (valid UTF-8) into stretches, in order, none empty of plain text.
+  // Splits `text` (valid UTF-8) into stretches, in order; none of plain text is empty. Without
+  // `parse_special`, special tokens are plain text.
   std::vector<Stretch> split(std::string_view text, bool parse_special) const;
 
   const std::vector<AddedToken>& tokens() const { return tokens_; }  // by content
@@ -42,7 +43,7 @@ class AddedTokenMatcher {
   const AddedToken* longest_at(std::string_view text) const;
 
   std::vector<AddedToken> tokens_;
-  bool starts_[256] = {};  // bytes that begin one of them
+  bool starts_[256] = {};  // first bytes of the tokens
 };
 
 }  // namespace trireme

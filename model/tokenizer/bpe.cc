@@ -6,10 +6,11 @@
 namespace trireme {
 namespace {
 
-// Longer than nearly every word of prose, short enough that n^2 steps stay below a heap's cost.
+// Longer than nearly every word of prose, yet short enough that n^2 steps cost less than a heap.
 constexpr size_t kShortWord = 24;
 
-// std::push_heap keeps the greatest first: the lowest rank, then the leftmost.
+// Order for std::push_heap, whose front is the maximum: the lowest rank, then the leftmost
+// position.
 bool later(const BpeScratch::Candidate& a, const BpeScratch::Candidate& b) {
   return a.rank != b.rank ? a.rank > b.rank : a.position > b.position;
 }
@@ -64,7 +65,7 @@ void BpeModel::encode_bytes(std::string_view word,
   merge_all(scratch, out);
 }
 
-// The order of a pending unknown among fallback bytes is that of Hugging Face's tokenizers.
+// A pending unknown and fallback bytes are emitted in the order of the Hugging Face tokenizers.
 void BpeModel::split_characters(std::string_view word, BpeScratch& scratch) const {
   scratch.ids.clear();
   bool pending_unknown = false;
@@ -115,7 +116,7 @@ void BpeModel::merge_all(BpeScratch& scratch, std::vector<TokenId>& out) const {
   out.insert(out.end(), scratch.ids.begin(), scratch.ids.end());
 }
 
-// Keeps the merge of each neighbouring pair beside it and takes the lowest until none is left.
+// O(n^2): stores the merge of each adjacent pair and applies the lowest rank until none is left.
 void BpeModel::merge_short(std::vector<TokenId>& ids) const {
   Merge pairs[kShortWord];
   size_t count = ids.size();
@@ -149,7 +150,8 @@ void BpeModel::push_candidate(BpeScratch& scratch, int32_t position) const {
   std::push_heap(scratch.heap.begin(), scratch.heap.end(), later);
 }
 
-// A linked list of symbols and a heap of candidates; a candidate is stale when its pair is gone.
+// O(n log n): a linked list of symbols and a heap of candidates. A candidate whose pair has changed
+// is stale and skipped.
 void BpeModel::merge_long(BpeScratch& scratch) const {
   auto& symbols = scratch.symbols;
   const int32_t count = static_cast<int32_t>(scratch.ids.size());

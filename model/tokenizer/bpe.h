@@ -1,6 +1,6 @@
 // Byte-pair encoding of one word (Sennrich et al. 2016; byte-level: GPT-2; byte fallback:
-// SentencePiece). Const after load; the caller brings the scratch.
-// A word of n characters costs O(n log n), whatever it holds.
+// SentencePiece). Const after load, any thread; the caller provides the scratch memory.
+// A word of n characters costs O(n log n), for any content.
 #pragma once
 
 #include <array>
@@ -16,15 +16,15 @@
 namespace trireme {
 
 struct BpeOptions {
-  TokenId unknown = -1;  // for characters without a token; -1: they are dropped
+  TokenId unknown = -1;  // id of characters without a token; -1: they are dropped
   bool fuse_unknown = false;
   bool byte_fallback = false;
-  bool ignore_merges = false;  // a word that is a token is that token
+  bool ignore_merges = false;  // a word that is a token is encoded as that token
   std::string continuing_prefix;
   std::string end_suffix;
 };
 
-// Reused from word to word within one call of encode.
+// Reused for all words of one call of encode.
 struct BpeScratch {
   struct Symbol {
     TokenId id;
@@ -50,7 +50,7 @@ class BpeModel {
   // Appends the ids of `word` (valid UTF-8) to `out`.
   void encode_word(std::string_view word, BpeScratch& scratch, std::vector<TokenId>& out) const;
 
-  // The same for a word whose bytes are still to be mapped to GPT-2's alphabet.
+  // The same for a word of plain bytes, which this maps to the alphabet of GPT-2.
   void encode_bytes(std::string_view word,
                     const ByteAlphabet& alphabet,
                     BpeScratch& scratch,
@@ -70,9 +70,9 @@ class BpeModel {
   const Vocabulary& vocabulary_;
   const MergeTable merges_;
   const BpeOptions options_;
-  bool plain_ = false;  // no prefix or suffix, and every byte's character is a token
-  std::array<TokenId, 256> character_ids_;  // of a byte's character in GPT-2's alphabet
-  std::array<TokenId, 256> fallback_ids_;   // of <0xNN>
+  bool plain_ = false;  // no prefix or suffix, and the character of every byte is a token
+  std::array<TokenId, 256> character_ids_;  // by byte, of its character in the alphabet of GPT-2
+  std::array<TokenId, 256> fallback_ids_;   // by byte, of <0xNN>
 };
 
 }  // namespace trireme

@@ -7,7 +7,7 @@ namespace {
 
 constexpr size_t kMaxAffixBytes = 64;  // of a continuing prefix or an end suffix
 
-// "a b", or ["a", "b"] where pieces hold spaces.
+// "a b", or ["a", "b"] if a piece contains spaces.
 bool read_merge(JsonValue value, std::string& left, std::string& right) {
   left.clear();
   right.clear();

@@ -1,4 +1,4 @@
-// Reads the field `model` of a tokenizer.json that holds a BPE model.
+// Reads the field `model` of a tokenizer.json, a BPE model. Used by one thread, while loading.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,8 @@
 
 namespace trireme {
 
-// The vocabulary of `model.vocab`, with room for `num_added` tokens more. Errors: TRI-TOK-003, 005.
+// The vocabulary of `model.vocab`, with capacity for `num_added` further tokens. Errors:
+// TRI-TOK-003, 005.
 StatusOr<Vocabulary> read_vocabulary(const JsonFields& model, size_t num_added);
 
 // The merges and flags; `vocabulary` must outlive the result. Errors: TRI-TOK-003, 006, 016.

@@ -28,7 +28,8 @@ int fallback_byte(std::string_view piece) {
   return result.ptr == piece.data() + 5 && byte >= 0 ? byte : -1;
 }
 
-// False if a character is not of the alphabet; `out` is then as before.
+// Maps characters of the alphabet back to bytes. False for any other character; `out` is then
+// unchanged.
 bool append_mapped(std::string_view piece, const ByteAlphabet& alphabet, std::string& out) {
   const size_t before = out.size();
   while (!piece.empty()) {
@@ -71,7 +72,7 @@ void Decoder::append_bytes(std::string_view piece, bool first, std::string& out)
   }
 }
 
-// Takes the steps in the order Replace or Metaspace, ByteFallback, Fuse, Strip; ByteLevel alone.
+// Accepts steps in the order Replace or Metaspace, ByteFallback, Fuse, Strip; or ByteLevel alone.
 class Decoder::Reader {
  public:
   explicit Reader(Decoder& out) : out_(out) {}
@@ -178,7 +179,7 @@ class Decoder::Reader {
 
 StatusOr<Decoder> Decoder::read(JsonValue value) {
   Decoder decoder;
-  decoder.kind_ = Kind::kPieces;  // unless its only step is ByteLevel
+  decoder.kind_ = Kind::kPieces;  // until a step is ByteLevel
   Reader reader(decoder);
   RETURN_IF_ERROR(each_step(value,
                             {"decoder", "decoders", "TRI-TOK-012"},

@@ -1,4 +1,4 @@
-// The two hash functions of the tokenizer's flat tables.
+// Hash functions of the flat tables of the tokenizer. Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -8,14 +8,14 @@
 
 namespace trireme {
 
-// The slot in [0, num_slots) for a hash whose high bits are good (Lemire's multiply and shift).
+// The slot in [0, num_slots) of a hash with well-mixed high bits (Lemire's multiply and shift).
 inline size_t slot_of_hash(uint64_t hash, size_t num_slots) {
   return static_cast<size_t>((static_cast<unsigned __int128>(hash) * num_slots) >> 64);
 }
 
 inline uint64_t hash_bytes(std::string_view bytes) { return std::hash<std::string_view>()(bytes); }
 
-// Two ids to 64 good bits (the finalizer of MurmurHash3).
+// 64 well-mixed bits of two ids (the finalizer of MurmurHash3).
 inline uint64_t hash_pair(int32_t left, int32_t right) {
   uint64_t hash =
       static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);

@@ -3,7 +3,7 @@
 namespace trireme {
 namespace {
 
-constexpr size_t kMaxFields = 256;  // of an object that is read field by field
+constexpr size_t kMaxFields = 256;  // members of one object; lookups are linear
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// The objects of a tokenizer.json, read field by field. Used by one thread, while loading.
+// The objects of a tokenizer.json, read by field name. Used by one thread, while loading.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace trireme {
 
-// An object of few members with distinct names, read field by field. `where` names it in errors
-// (TRI-TOK-003), for example "added_tokens[3]".
+// An object of at most 256 members with distinct names. `where` names it in errors (TRI-TOK-003),
+// for example "added_tokens[3]".
 class JsonFields {
  public:
   static StatusOr<JsonFields> read(JsonValue value, std::string where);

@@ -1,5 +1,5 @@
-// The merges of a BPE model: a pair of ids to its rank and the id it becomes. Filled while loading,
-// then const; one probe a lookup.
+// The merges of a BPE model: a map from a pair of ids to the rank of the merge and the merged id.
+// Filled while loading, const afterwards. Open addressing; most lookups need one probe.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 namespace trireme {
 
 struct Merge {
-  int32_t rank = -1;  // lower merges first; -1: the pair does not merge
+  int32_t rank = -1;  // lower ranks merge first; -1: the pair does not merge
   TokenId merged = -1;
 };
 
@@ -19,7 +19,7 @@ class MergeTable {
  public:
   explicit MergeTable(size_t count = 0);
 
-  // A pair given again keeps its later rank. False if there are `count` pairs already.
+  // A duplicate pair takes the later rank. False if the table already has `count` pairs.
   bool add(TokenId left, TokenId right, Merge merge);
 
   Merge find(TokenId left, TokenId right) const;

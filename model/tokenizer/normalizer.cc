@@ -11,7 +11,7 @@
 namespace trireme {
 namespace {
 
-constexpr size_t kMaxInsertBytes = 1024;  // of a Prepend or Replace
+constexpr size_t kMaxInsertBytes = 1024;  // text inserted by one Prepend or Replace
 
 std::string to_form(const std::string& text, UnicodeForm form) {
   int options = UTF8PROC_STABLE;
@@ -27,7 +27,7 @@ std::string to_form(const std::string& text, UnicodeForm form) {
                                              &mapped,
                                              static_cast<utf8proc_option_t>(options));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
-  if (size < 0) return text;  // only out of memory: the text is UTF-8
+  if (size < 0) return text;  // only if out of memory: the text is valid UTF-8
   return std::string(reinterpret_cast<const char*>(mapped), size);
 }
 
@@ -90,7 +90,7 @@ struct Apply {
   StatusOr<std::string> operator()(const Lowercase&) {
     return each_character(text, [](char32_t code, std::string& out) {
       if (code == 0x130) {
-        out += "i\xCC\x87";  // the only lower case of two characters
+        out += "i\xCC\x87";  // the only lower-case form of two characters
       } else {
         append_utf8(utf8proc_tolower(static_cast<utf8proc_int32_t>(code)), out);
       }

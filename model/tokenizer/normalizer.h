@@ -1,5 +1,5 @@
-// What happens to a text before it is cut into words: Unicode forms, prefixes, replacements.
-// Const after load, thread-safe.
+// The normalizer of a tokenizer.json: Unicode forms, prefixes and replacements, applied to a text
+// before it is split into words. Const after load, any thread.
 #pragma once
 
 #include <memory>
@@ -34,13 +34,13 @@ using NormalizerStep =
 
 class Normalizer {
  public:
-  Normalizer() = default;  // leaves every text as it is
+  Normalizer() = default;  // the identity
 
   // Reads the field `normalizer`. Errors: TRI-TOK-003, TRI-TOK-008, TRI-TOK-010.
   static StatusOr<Normalizer> read(JsonValue value);
 
   bool empty() const { return steps_.empty(); }
-  // Error: TRI-TOK-014.
+  // Errors: TRI-TOK-014, TRI-TOK-015.
   StatusOr<std::string> apply(std::string text, RegexScratch& scratch) const;
 
  private:

@@ -1,5 +1,5 @@
-// What a Replace or a Split looks for: a plain string or a regular expression, as
-// {"String": "..."} or {"Regex": "..."} in the file. Const, thread-safe.
+// The pattern of a Replace or Split step: a literal or a regular expression, {"String": "..."} or
+// {"Regex": "..."} in the file. Const after creation, any thread.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ class Pattern {
   static Pattern text(std::string literal);
   static StatusOr<Pattern> regex(std::string_view expression);
 
-  // The matches from left to right, into `out`. Error: TRI-TOK-014.
+  // Appends the matches to `out`, from left to right. Error: TRI-TOK-014.
   Status find_all(std::string_view text, RegexScratch& scratch, std::vector<Match>& out) const;
 
  private:

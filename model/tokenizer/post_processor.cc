@@ -5,7 +5,7 @@
 namespace trireme {
 namespace {
 
-constexpr size_t kMaxIds = 256;    // that one sequence may gain
+constexpr size_t kMaxIds = 256;    // ids added to one sequence
 constexpr size_t kMaxPieces = 16;  // of a template; published ones have up to 3
 
 class Reader {
@@ -39,7 +39,7 @@ class Reader {
     return ok_status();
   }
 
-  // Wraps what earlier steps of a Sequence made.
+  // Wraps the ids of the earlier steps of a Sequence.
   void wrap(const std::vector<TokenId>& before, const std::vector<TokenId>& after) {
     out_.before.insert(out_.before.begin(), before.begin(), before.end());
     out_.after.insert(out_.after.end(), after.begin(), after.end());

@@ -1,4 +1,5 @@
-// The ids that a file's post-processor puts before and after one sequence. Const, thread-safe.
+// The ids that the post-processor of a tokenizer.json adds before and after one sequence. Const
+// after load, any thread.
 #pragma once
 
 #include <vector>

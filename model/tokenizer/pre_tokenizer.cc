@@ -7,11 +7,11 @@
 namespace trireme {
 namespace {
 
-// GPT-2's own pattern, for ByteLevel with use_regex.
+// The pattern of GPT-2, for ByteLevel with use_regex.
 constexpr std::string_view kGpt2Pattern =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-// Rebuilds the text word by word; `append` writes a word's new form.
+// Rebuilds the text word by word; `append` writes the new form of a word.
 template <class Append>
 void rebuild(Words& words, Append append) {
   std::string text;
@@ -130,7 +130,7 @@ StatusOr<SplitBehavior> read_behavior(const JsonFields& fields) {
                  name.substr(0, 80));
 }
 
-// One character, as Metaspace and CharDelimiterSplit want it.
+// A field that must hold exactly one character.
 StatusOr<std::string> read_character(const JsonFields& fields, std::string_view name) {
   ASSIGN_OR_RETURN(std::string text, fields.string(name));
   if (text.empty() || utf8_step(text).length != text.size()) {

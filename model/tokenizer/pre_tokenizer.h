@@ -1,4 +1,5 @@
-// Cuts a normalised text into the words that the model encodes one by one. Const, thread-safe.
+// The pre-tokenizer of a tokenizer.json: splits a normalised text into the words that the model
+// encodes one by one. Const after load, any thread.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +42,7 @@ struct SplitByClass {
   SplitBehavior behavior;
 };
 struct AddPrefixSpace {};
-struct MapBytes {};  // to GPT-2's alphabet
+struct MapBytes {};  // to the alphabet of GPT-2
 struct Metaspace {
   std::string replacement;
   PrependScheme scheme = PrependScheme::kAlways;
@@ -58,11 +59,11 @@ class PreTokenizer {
   // Reads the field `pre_tokenizer`. Errors: TRI-TOK-003, TRI-TOK-009, TRI-TOK-010.
   static StatusOr<PreTokenizer> read(JsonValue value);
 
-  // The words of `text`. A last step of MapBytes is left to the model: see words_are_bytes.
+  // The words of `text`. If the last step is MapBytes, the model applies it: see words_are_bytes().
   // Errors: TRI-TOK-014, TRI-TOK-015.
   StatusOr<Words> split(std::string text, bool at_start, RegexScratch& scratch) const;
 
-  // The words hold plain bytes that the model has to map to GPT-2's alphabet.
+  // True: the words are plain bytes, which the model must map to the alphabet of GPT-2.
   bool words_are_bytes() const { return words_are_bytes_; }
   const ByteAlphabet& alphabet() const { return alphabet_; }
 

@@ -10,11 +10,12 @@
 namespace trireme {
 namespace {
 
-// Published patterns stay under 100 steps a match on prose; the limit stops exponential ones.
+// Published patterns need fewer than 100 steps per match on prose; the limit stops exponential
+// ones.
 constexpr uint32_t kMatchLimit = 2'000'000;
 constexpr size_t kJitStackStart = 32 * 1024;
 constexpr size_t kJitStackLimit = 1024 * 1024;
-constexpr uint32_t kHeapLimitKib = 16 * 1024;  // of a match without JIT
+constexpr uint32_t kHeapLimitKib = 16 * 1024;  // per match, without JIT
 
 using CodeHandle = Handle<pcre2_code*, pcre2_code_free>;
 using MatchData = Handle<pcre2_match_data*, pcre2_match_data_free>;
@@ -59,7 +60,7 @@ StatusOr<std::unique_ptr<const Regex>> Regex::compile(std::string_view pattern) 
   int error = 0;
   PCRE2_SIZE offset = 0;
   auto code = std::make_unique<Code>();
-  // MULTILINE: in Ruby's syntax ^ and $ always stand at lines.
+  // MULTILINE: in Ruby syntax ^ and $ always match at line ends.
   code->handle =
       CodeHandle(pcre2_compile(reinterpret_cast<PCRE2_SPTR8>(translated.data()),
                                translated.size(),
@@ -75,7 +76,7 @@ StatusOr<std::unique_ptr<const Regex>> Regex::compile(std::string_view pattern) 
                    offset,
                    translated.substr(0, 400));
   }
-  // Where the JIT is not to be had, matching interprets the same code.
+  // Without a JIT for this machine PCRE2 interprets the same code.
   pcre2_jit_compile(code->handle.get(), PCRE2_JIT_COMPLETE);
   return std::unique_ptr<const Regex>(new Regex(std::move(code)));
 }

@@ -1,5 +1,5 @@
-// A compiled pattern that finds its matches in a text, by PCRE2 with its JIT. Const and thread-safe
-// after compile. Bounded: a match that needs too many steps or too much stack is an error.
+// A compiled regular expression: PCRE2 with its JIT compiler. Const after compile, any thread.
+// Bounded: a match that needs too many steps or too much memory is an error.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ struct Match {
   uint32_t end;
 };
 
-// What a match needs to work in: one per call of encode, made at the first match.
+// Working memory of matches: one per call of encode, allocated by the first match.
 class RegexScratch {
  public:
   RegexScratch();
@@ -37,8 +37,8 @@ class Regex {
   static StatusOr<std::unique_ptr<const Regex>> compile(std::string_view pattern);
   ~Regex();
 
-  // Appends the matches in `text` (valid UTF-8) from left to right; an empty match right after the
-  // last one does not count. Error: TRI-TOK-014.
+  // Appends the matches in `text` (valid UTF-8) from left to right, without an empty match that
+  // touches the previous one. Error: TRI-TOK-014.
   Status find_all(std::string_view text, RegexScratch& scratch, std::vector<Match>& out) const;
 
  private:

@@ -12,7 +12,7 @@
 namespace trireme {
 namespace {
 
-// White_Space without U+180E, which PCRE2 10.42 still counts among \s.
+// White_Space. It lacks U+180E, which \s of PCRE2 10.42 still matches.
 constexpr std::string_view kSpace =
     "\\x09-\\x0D\\x20\\x85\\xA0\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}"
     "\\x{3000}";
@@ -105,7 +105,7 @@ class Translator {
     }
   }
 
-  // At "(": the kinds of group that both engines read alike.
+  // At "(": the kinds of group that mean the same in both engines.
   Status open_group() {
     if (peek(1) == '*') return refuse("a verb");
     groups_.push_back(out_.size());
@@ -119,7 +119,7 @@ class Translator {
       return ok_status();
     }
     while (peek() == 'i' || peek() == 'm' || peek() == '-') {
-      out_ += peek() == 'm' ? 's' : peek();  // Ruby's m lets the dot match a newline
+      out_ += peek() == 'm' ? 's' : peek();  // in Ruby the flag m lets the dot match a newline
       ++at_;
     }
     if (peek() == ')' && !at_start) return refuse("an option in the middle of a group");
@@ -128,8 +128,8 @@ class Translator {
     return ok_status();
   }
 
-  // At "{": an interval, or a literal brace. In Ruby's syntax "{n,m}+" repeats the whole and is not
-  // possessive, and "{n}?" makes the whole optional.
+  // At "{": an interval, or a literal brace. In Ruby syntax "{n,m}+" repeats the interval and is
+  // not possessive, and "{n}?" makes it optional.
   Status interval() {
     size_t end = at_ + 1;
     size_t commas = 0;
@@ -166,7 +166,7 @@ class Translator {
     return ok_status();
   }
 
-  // At "\\", in a class or outside.
+  // At "\\", inside or outside of a class.
   Status escape(bool in_class) {
     const char kind = peek(1);
     const auto put = [&](std::string_view members, bool negated) {
@@ -229,8 +229,8 @@ class Translator {
     return ok_status();
   }
 
-  // At "\\p{": general categories are alike; a bare script name means the script itself, where
-  // PCRE2 would take its extensions.
+  // At "\\p{": general categories mean the same. A bare script name means the script itself here,
+  // and its extensions in PCRE2.
   Status property() {
     const size_t close = pattern_.find('}', at_);
     if (peek(2) != '{' || close == kNone) return refuse("a property without braces");
@@ -274,8 +274,8 @@ class Translator {
   const std::string_view pattern_;
   size_t at_ = 0;
   std::string out_;
-  size_t atom_ = kNone;         // where the last atom starts in out_
-  std::vector<size_t> groups_;  // where the open groups start in out_
+  size_t atom_ = kNone;         // start of the last atom in out_
+  std::vector<size_t> groups_;  // starts of the open groups in out_
 };
 
 }  // namespace

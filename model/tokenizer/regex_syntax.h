@@ -1,6 +1,7 @@
-// Translates a pattern of a tokenizer.json (Oniguruma's Ruby syntax) to PCRE2 with UTF and UCP.
-// Pure. Classes that the two read differently (\s, \w, \h, scripts) are written out; what cannot be
-// said in PCRE2 (class intersection and nesting) is refused rather than read otherwise.
+// Translates a pattern of a tokenizer.json (Oniguruma, Ruby syntax) to PCRE2 with UTF and UCP. Pure
+// function. Classes with a different meaning in the two engines (\s, \w, \h, scripts) are expanded.
+// Constructs that PCRE2 lacks (intersection and nesting of classes) are refused, never
+// approximated.
 #pragma once
 
 #include <string>

@@ -3,7 +3,7 @@
 namespace trireme {
 namespace {
 
-// Emits stretches joined by a behaviour's rule; looks at one pending stretch.
+// Emits ranges, joined by the rule of the behaviour; holds back one pending range.
 class Joiner {
  public:
   Joiner(const Words::Word& word, SplitBehavior behavior, std::vector<Words::Word>& out)
@@ -31,7 +31,7 @@ class Joiner {
   }
 
  private:
-  // Whether the stretch at hand belongs to the one before it.
+  // Whether the current range is joined to the pending one.
   bool joins(bool is_match) const {
     switch (behavior_) {
       case SplitBehavior::kContiguous:

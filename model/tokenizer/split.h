@@ -1,4 +1,4 @@
-// Cuts words at matches: the six ways of a Split step, over one list of words.
+// Splits words at matches, with the five behaviours of a Split step (SplitBehavior). Pure function.
 #pragma once
 
 #include <vector>
@@ -7,8 +7,8 @@
 
 namespace trireme {
 
-// Replaces `word` by its parts, appended to `out`. `matches` lie in the word (offsets from its
-// begin), ascending and apart; with `invert` the stretches between them count as matches.
+// Appends the parts of `word` to `out`. `matches` are offsets from the begin of the word, ascending
+// and disjoint; with `invert` the ranges between them are the matches.
 void split_word(const Words::Word& word,
                 const std::vector<Match>& matches,
                 SplitBehavior behavior,

@@ -45,7 +45,7 @@ StatusOr<std::string> read_file(const std::string& path) {
   return text;
 }
 
-// One call of encode: from text to ids, stage by stage.
+// One call of encode: the stages from text to ids.
 class Encoding {
  public:
   Encoding(const TokenizerParts& parts, bool parse_special, std::vector<TokenId>& out)

@@ -1,6 +1,6 @@
-// Text to token ids and back, by a Hugging Face tokenizer.json alone.
-// Immutable after load and free of caches: any number of threads may call it at once.
-// Invariant: every id that encode returns has a piece, and decode of any ids never fails.
+// Text to token ids and back, defined by a Hugging Face tokenizer.json only.
+// Const after load and without caches: any number of threads may call it at once.
+// Invariant: every id that encode() returns has a piece, and decode() never fails for any ids.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,7 @@ namespace trireme {
 
 struct EncodeOptions {
   bool add_special = true;    // apply the post-processor (begin and end tokens)
-  bool parse_special = true;  // special tokens written out in the text become their ids
+  bool parse_special = true;  // special tokens spelled out in the text become their ids
 };
 
 struct TokenizerParts;
@@ -31,25 +31,25 @@ class Tokenizer {
   explicit Tokenizer(std::unique_ptr<const TokenizerParts> parts);
   ~Tokenizer();
 
-  // Bytes of `text` that are not UTF-8 count as U+FFFD. Errors: TRI-TOK-014 (a pattern of the file
+  // Invalid UTF-8 in `text` is replaced by U+FFFD. Errors: TRI-TOK-014 (a pattern of the file
   // needs too many steps on this text), TRI-TOK-015 (text too long).
   StatusOr<std::vector<TokenId>> encode(std::string_view text,
                                         const EncodeOptions& options = {}) const;
 
-  // The text of all ids at once; ids without a piece stand for nothing.
+  // The text of all ids; ids without a piece are skipped.
   std::string decode(std::span<const TokenId> ids, bool skip_special) const;
 
-  // The token as it stands in the file ("\u0120ship"); empty for an id without one.
+  // The token as it is written in the file ("\u0120ship"); empty for an id without a piece.
   std::string_view piece(TokenId id) const;
 
-  // The bytes that the id adds to a text, special tokens included. Where the decoder drops a
-  // leading space it is still here: the Detokenizer drops it.
+  // The bytes that the id adds to a text, including special tokens. A leading space that the
+  // decoder would drop is still included: the Detokenizer drops it.
   std::string bytes_of(TokenId id) const;
 
   bool is_special(TokenId id) const;
   std::optional<TokenId> id_of(std::string_view piece) const;
 
-  // One past the highest id, which may leave gaps: not the rows of the embedding.
+  // The highest id + 1. Ids can have gaps, and the embedding can have more rows.
   int vocabulary_size() const;
 
   const TokenizerParts& parts() const { return *parts_; }

@@ -6,7 +6,7 @@
 namespace trireme {
 namespace {
 
-// Longer added tokens would make every '<' of a text expensive to look at.
+// Limits the cost of each '<' in a text: the bytes compared with added tokens.
 constexpr size_t kMaxAddedTokenBytes = 4096;
 constexpr size_t kMaxAddedTokenGrowth = 64;  // by the normalizer
 
@@ -63,7 +63,7 @@ Status read_added_tokens(const JsonValue* list, TokenizerParts& parts) {
   return ok_status();
 }
 
-// Files written before models had a type hold BPE where there are merges.
+// Old files have no type; those with merges hold a BPE model.
 Status check_model_type(const JsonFields& model) {
   ASSIGN_OR_RETURN(const std::string type,
                    model.string_or("type", model.find("merges") ? "BPE" : "none"));

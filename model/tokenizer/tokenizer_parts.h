@@ -1,6 +1,5 @@
-// What a tokenizer.json becomes: the parts of a Tokenizer in the order in which a text meets them.
-// Internal to model/tokenizer and its tests. Const after read; not to be moved (the model points
-// to the vocabulary).
+// The parts of a Tokenizer, in the order in which they process a text. Internal to model/tokenizer
+// and its tests. Const after read; not movable, since the model points to the vocabulary.
 #pragma once
 
 #include <memory>
@@ -24,16 +23,17 @@ struct TokenizerParts {
   TokenizerParts(const TokenizerParts&) = delete;
 
   Vocabulary vocabulary;
-  AddedTokenMatcher added;  // looked for in the text as it came
+  AddedTokenMatcher added;  // matched in the original text
   Normalizer normalizer;
-  AddedTokenMatcher added_normalized;  // looked for in the normalised text
+  AddedTokenMatcher added_normalized;  // matched in the normalised text
   PreTokenizer pre_tokenizer;
   std::unique_ptr<const BpeModel> model;
   PostProcessor post_processor;
   Decoder decoder;
-  std::unordered_map<TokenId, std::string> normalized_pieces;  // of added tokens that change by it
+  std::unordered_map<TokenId, std::string>
+      normalized_pieces;  // of added tokens that the normalizer changes
 
-  // What the decoder sees of an id: of a normalised added token its normalised form.
+  // The piece that is passed to the decoder: the normalised form of a normalised added token.
   std::string_view decoded_piece(TokenId id) const {
     if (!normalized_pieces.empty() && vocabulary.is_added(id)) {
       const auto found = normalized_pieces.find(id);

@@ -1,4 +1,4 @@
-// The few character classes that tokenizers ask for. Pure functions.
+// The character classes that tokenizers need. Pure functions.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@
 
 namespace trireme {
 
-// The code point that ends just before the end of `text` (valid UTF-8, not empty), and its length.
+// The last character of `text` (valid UTF-8, not empty) and its length.
 Utf8Step utf8_last(std::string_view text);
 
 bool is_space(char32_t code);        // White_Space
@@ -18,7 +18,7 @@ bool is_word(char32_t code);         // Alphabetic, marks, decimal digits, conne
 bool is_number(char32_t code);       // general category N
 bool is_punctuation(char32_t code);  // general category P, and the ASCII symbols
 
-// GPT-2's alphabet: each byte has a printable character of one or two UTF-8 bytes.
+// The alphabet of GPT-2: a printable character of one or two UTF-8 bytes for each byte.
 class ByteAlphabet {
  public:
   ByteAlphabet();

@@ -5,7 +5,7 @@
 namespace trireme {
 namespace {
 
-// Published tokenizers leave gaps of up to about a thousand ids before their added tokens.
+// Published tokenizers have gaps of up to about 1,000 ids before their added tokens.
 constexpr int64_t kIdReserve = 2048;
 
 }  // namespace

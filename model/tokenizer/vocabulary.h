@@ -1,6 +1,6 @@
-// The tokens of a tokenizer: piece <-> id, and what kind each id is. Filled while loading, then
-// const. Pieces lie end to end in one pool; a lookup is one probe into a flat table.
-// Invariant: a piece has one id and an id at most one piece; ids are in [0, size()).
+// The tokens of a tokenizer: piece <-> id, and the kind of each id. Filled while loading, const
+// afterwards. Pieces are stored back to back in one pool; lookups use a flat table with open
+// addressing. Invariant: a piece has one id and an id at most one piece; ids are in [0, size()).
 #pragma once
 
 #include <cstddef>
@@ -20,22 +20,24 @@ class Vocabulary {
   static constexpr size_t kMaxPieceBytes = 65535;
   static constexpr TokenId kNone = -1;
 
-  // Room for `count` tokens; ids may leave gaps of a quarter of the count and a little more, since
-  // a table by id must not cost more than the file that asks for it. `bytes` is the length of all
+  // Capacity for `count` tokens with ids below 1.25 x count + 2,048: gaps are allowed, but the
+  // table by id must not need more memory than the file itself. `bytes` is the total length of the
   // pieces of the model.
   explicit Vocabulary(size_t count, size_t bytes = 0);
 
-  // Adds a token of the model. Errors: TRI-TOK-005 (id out of range, id or piece known already,
-  // piece too long).
+  // Adds a token of the model. Error: TRI-TOK-005 (id out of range, duplicate id or piece, piece
+  // too long).
   Status add(std::string_view piece, int64_t id);
 
-  // Marks a token as added; it may be one of the model, then with the same id. Error: TRI-TOK-007.
+  // Adds an added token, or marks a token of the model as added if piece and id are the same.
+  // Error: TRI-TOK-007.
   Status add_added(std::string_view piece, int64_t id, bool special);
 
   std::string_view piece(TokenId id) const;
   std::optional<TokenId> find(std::string_view piece) const;
 
-  // The id of a token of the model's own vocabulary, kNone for others: what BPE may produce.
+  // The id of a token of the model, which BPE may produce; kNone for added tokens and unknown
+  // pieces.
   TokenId find_in_model(std::string_view piece) const;
 
   bool is_special(TokenId id) const { return has(id) && (tokens_[id].flags & kSpecial); }
@@ -44,7 +46,8 @@ class Vocabulary {
   bool has(TokenId id) const {
     return id >= 0 && static_cast<size_t>(id) < tokens_.size() && tokens_[id].flags != 0;
   }
-  // An upper bound on the pairs of pieces whose joining is a piece, each of which may merge.
+  // An upper bound on the number of pairs of pieces whose concatenation is a piece: possible
+  // merges.
   size_t max_splits() const { return pool_.size() + tokens_.size(); }
   int size() const { return static_cast<int>(tokens_.size()); }
 
@@ -62,7 +65,7 @@ class Vocabulary {
   int64_t end_of_ids_;
   std::string pool_;
   std::vector<Token> tokens_;   // by id
-  std::vector<TokenId> slots_;  // open addressing, kNone is free; never full
+  std::vector<TokenId> slots_;  // open addressing; kNone is free; never full
 };
 
 }  // namespace trireme

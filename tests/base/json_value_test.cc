@@ -92,11 +92,11 @@ TEST(JsonValue, FindsTheFirstMemberOfAName) {
 }
 
 TEST(JsonValue, NamesAMemberThatStandsTwice) {
-  EXPECT_EQ(parsed(R"({"a":1,"b":2})").doubled_name(), std::nullopt);
-  EXPECT_EQ(parsed("{}").doubled_name(), std::nullopt);
-  EXPECT_EQ(parsed(R"({"a":{"b":1},"b":2})").doubled_name(), std::nullopt);
+  EXPECT_EQ(parsed(R"({"a":1,"b":2})").duplicate_name(), std::nullopt);
+  EXPECT_EQ(parsed("{}").duplicate_name(), std::nullopt);
+  EXPECT_EQ(parsed(R"({"a":{"b":1},"b":2})").duplicate_name(), std::nullopt);
   const std::string escaped = R"({"z":0,"a":1,"b":2,"\u0061":3})";
-  EXPECT_EQ(parsed(escaped).doubled_name(), "a");
+  EXPECT_EQ(parsed(escaped).duplicate_name(), "a");
 }
 
 TEST(JsonValue, TextThatIsNotJsonIsRefusedWithTheIdOfTheCaller) {
