@@ -10,7 +10,7 @@ using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedInputStream;
 using wire::RangeCheck;
 
-// The ones that come by the thousand; the rest lives on the stack of a call.
+// The frequent messages, reused between calls. The others are local to a call.
 struct ClientCodec::Messages {
   v1::Submit submit;
   v1::Tokens tokens;
@@ -20,8 +20,8 @@ struct ClientCodec::Messages {
 
 namespace {
 
-// Reads fields up to the end of `in`; what is not field `payload` counts as control.
-// Returns false where the bytes are no message.
+// Reads fields up to the end of `in` and adds the bytes of all fields but `payload` to `control`.
+// False if the bytes are not a message.
 bool count_control_bytes(CodedInputStream& in, int payload, int64_t& control) {
   while (true) {
     const int before = in.CurrentPosition();
@@ -187,7 +187,7 @@ StatusOr<door::FromClient> ClientCodec::decode_from_client(std::string_view byte
       auto decoded = decode_as<door::Submit, v1::Submit, door::FromClient>(
           frame.body, kMaxPromptBytes, messages_->submit);
       last_submit_tag_ = messages_->submit.tag();
-      // A long prompt's memory is not kept for the next, short one.
+      // The memory of a long prompt is released: the next one may be short.
       if (static_cast<int64_t>(frame.body.size()) > kMaxControlBytes) messages_->submit = {};
       return decoded;
     }

@@ -1,5 +1,5 @@
-// Between the messages of client.proto and client_messages.h. For client_codec.cc only.
-// `write` expects a cleared message; `read` reports to `check` what is out of range.
+// Conversion between client.proto and client_messages.h. For client_codec.cc only. `write` expects
+// a cleared message; `read` reports fields out of range to `check`. Pure functions.
 #pragma once
 
 #include "proto/client.pb.h"

@@ -1,6 +1,6 @@
-// What a client and the coordinator tell each other, as plain values; client_codec.h turns them
-// into frames and docs/protocol.md explains the conversation. A field here is the field of that
-// name in client.proto.
+// Messages between a client and the coordinator as plain values; client_codec.h converts them to
+// frames, and docs/protocol.md explains the conversation. Each field has the meaning of the field
+// of that name in client.proto.
 #pragma once
 
 #include <cstdint>
@@ -58,7 +58,7 @@ struct Welcome {
 enum class Kind : uint8_t { kGenerate, kScore, kProbe };
 enum class OnDisconnect : uint8_t { kDefault, kCancel, kContinue };
 
-// What is absent takes the model's default (generation_config.json), else the neutral value.
+// An absent field takes the default of the model (generation_config.json), else the neutral value.
 struct Sampling {
   std::optional<float> temperature;
   std::optional<int32_t> top_k;
@@ -99,7 +99,7 @@ struct ProbePoint {
 struct Submit {
   uint64_t tag = 0;
   std::string model;
-  // Nothing, a text, token ids, or messages.
+  // None, a text, token ids, or chat messages.
   std::variant<std::monostate, std::string, std::vector<TokenId>, Messages> prompt;
   bool add_special_tokens = true;
   Sampling sampling;
@@ -115,7 +115,7 @@ struct Submit {
 
 struct Cancel {
   uint64_t tag = 0;
-  std::string request_id;  // 16 bytes, or "": by tag
+  std::string request_id;  // 16 bytes; "": the request of `tag`
   bool operator==(const Cancel&) const = default;
 };
 
@@ -212,7 +212,7 @@ struct Finished {
   FinishReason reason = FinishReason::kStop;
   std::string stop_string;
   std::optional<TokenId> stop_token_id;
-  std::string text;  // what was held back
+  std::string text;  // the rest of the text
   std::string error_id;
   std::string error_message;
   int32_t prompt_tokens = 0;
@@ -226,7 +226,7 @@ struct Finished {
   bool operator==(const Finished&) const = default;
 };
 
-// tag 0: about the frame or the connection itself.
+// tag 0: about the frame or the connection.
 struct Error {
   uint64_t tag = 0;
   std::string error_id;

@@ -1,5 +1,6 @@
-// What a part of an answer costs of its stream's credit, in bytes. Near the bytes on the wire, but
-// a function of counts alone, so that client and coordinator agree without weighing frames.
+// The cost of a part of an answer in bytes of the credit of its stream. Close to the bytes on the
+// wire, but a function of counts alone, so that client and coordinator agree without measuring
+// frames. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@ constexpr int64_t kCreditPartBytes = 16;  // tag, choice, index
 constexpr int64_t kDefaultCreditBytes = 1 << 20;
 constexpr int64_t kMaxCreditBytes = int64_t{1} << 40;
 
-// A Piece: its ids, its text and, with logprobs, every (id, logprob) pair in it.
+// A Piece: ids, text and all (id, logprob) pairs.
 constexpr int64_t piece_cost(int64_t num_ids, int64_t text_bytes, int64_t num_logprob_pairs) {
   return kCreditPartBytes + 4 * num_ids + text_bytes + 8 * num_logprob_pairs;
 }

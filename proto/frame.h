@@ -1,6 +1,6 @@
-// A message on a wire: one byte protocol major, one byte message type, then the protobuf body.
-// Limits hold before anything is parsed; hostile frames end as a Status, never as a CHECK.
-// Any thread; no state.
+// A message on the wire: one byte protocol major, one byte message type, then the protobuf body.
+// Limits are checked before anything is parsed; a hostile frame gives a Status, never a failed
+// CHECK. Any thread; no state.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ constexpr uint8_t kProtocolMajorMin = 1;
 constexpr uint32_t kProtocolMinor = 0;
 constexpr size_t kFrameHeaderBytes = 2;
 constexpr int kMaxMessageDepth = 16;
-constexpr int64_t kMaxControlBytes = 1 << 20;     // a client's frame without its prompt
+constexpr int64_t kMaxControlBytes = 1 << 20;     // a frame of a client, without its prompt
 constexpr int64_t kMaxPromptBytes = 16 << 20;     // a Submit frame
 constexpr int64_t kMaxStepFrameBytes = 16 << 20;  // between coordinator and rank
 constexpr int64_t kMaxToClientBytes = 16 << 20;   // from coordinator to client
@@ -31,7 +31,7 @@ struct Frame {
 // TRI-NET-001: shorter than a header. TRI-NET-002: another protocol major.
 StatusOr<Frame> read_frame(std::string_view bytes);
 
-// TRI-NET-002 that names the majors which are spoken here.
+// TRI-NET-002; names the protocol majors that this program supports.
 Status unknown_major(int major);
 
 }  // namespace trireme

@@ -157,7 +157,7 @@ void read(RangeCheck& check, const v1::StepLate& message, StepLate& late) {
   late.masks.assign(message.masks().begin(), message.masks().end());
 }
 
-// The alternative Value of `variant`, kept if it is there already so that its memory is reused.
+// The alternative Value of `variant`. It is created only if absent, so that its memory is reused.
 template <class Value, class Variant>
 Value& alternative(Variant& variant) {
   if (Value* value = std::get_if<Value>(&variant)) return *value;

@@ -1,8 +1,8 @@
-// Frames of the worker door: encodes and decodes step_messages.h and model/step_plan.h.
-// One codec belongs to one thread; it keeps its protobuf messages between calls so that a step of a
-// known size allocates next to nothing. Decoding is safe on any bytes: it checks every count and
-// range and returns TRI-NET-0xx, or fills the value. What a slot or page may be is the receiver's
-// business; here they are not negative.
+// Codec of the worker door: converts step_messages.h and model/step_plan.h to frames and back.
+// One codec belongs to one thread; it reuses its protobuf messages, so that a step of a known size
+// hardly allocates. Decoding is safe for any bytes: it checks every count and range, and fills the
+// value or returns TRI-NET-0xx. Slots and pages are only checked to be >= 0; the receiver checks
+// them against its limits.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@ class StepCodec {
   StepCodec();
   ~StepCodec();
 
-  // Replace the content of `frame`, whose capacity is kept.
+  // Replace the content of `frame` and keep its capacity.
   void encode(const StepPlan& plan, std::string& frame);
   void encode(const StepResult& result, std::string& frame);
   void encode(const Probe& probe, std::string& frame);
@@ -31,8 +31,8 @@ class StepCodec {
   void encode(const Fence& fence, std::string& frame);
   void encode(const StepLate& late, std::string& frame);
 
-  // Fill `message` in place: where it already holds the same alternative, its vectors are reused.
-  // On an error its content is unspecified.
+  // Fill `message` in place: if it already holds the same alternative, its vectors are reused.
+  // After an error its content is unspecified.
   Status decode(std::string_view frame, RankMessage& message);
   Status decode(std::string_view frame, CoordinatorMessage& message);
 

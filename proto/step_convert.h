@@ -1,5 +1,6 @@
-// Between the messages of steps.proto and model/step_plan.h. For step_codec.cc only.
-// `write` expects a cleared message; `read` fills the value in place and reports to `check`.
+// Conversion between steps.proto and model/step_plan.h. For step_codec.cc only. `write` expects a
+// cleared message; `read` fills the value in place and reports fields out of range to `check`. Pure
+// functions.
 #pragma once
 
 #include "model/step_plan.h"

@@ -1,6 +1,6 @@
-// What a rank and the coordinator tell each other besides StepPlan, StepResult and Probe
-// (model/step_plan.h). Plain values; step_codec.h turns them into frames. docs/formats.md has the
-// conversation: Heartbeat*, RankHello, <- Start, RankStarted, (<- StepPlan, StepResult)*.
+// Messages between a rank and the coordinator besides StepPlan, StepResult and Probe
+// (model/step_plan.h). Plain values; step_codec.h converts them to frames. docs/formats.md explains
+// the conversation: Heartbeat*, RankHello, <- Start, RankStarted, (<- StepPlan, StepResult)*.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace trireme {
 
-// KvLayout as announced; the coordinator compares it and knows nothing else of it.
+// The KvLayout of a rank as it announces it. The coordinator compares it between ranks.
 struct KvLayoutInfo {
   int32_t version = 1;
   std::string dtype;
@@ -25,8 +25,8 @@ struct KvLayoutInfo {
   bool operator==(const KvLayoutInfo&) const = default;
 };
 
-// The rank has loaded its shard and waits for Start. All ranks of a group agree in everything but
-// rank, host, pid and pages.
+// The rank has loaded its shard, allocated its pages and waits for Start. All ranks of a group
+// agree in all fields but rank, host, pid and pages.
 struct RankHello {
   int32_t group = 0;
   int32_t rank = 0;
@@ -74,15 +74,14 @@ enum class Phase : uint8_t {
   kWaitIds,
   kWaitTensor,
 };
-// The rank cannot progress before another rank or the coordinator has: it is not the one that
-// hangs.
+// True: the rank waits for another rank or for the coordinator, so it is not the one that hangs.
 constexpr bool waits_for_others(Phase phase) {
   return phase == Phase::kWaitStage || phase == Phase::kWaitIds || phase == Phase::kWaitTensor ||
          phase == Phase::kWaitStart || phase == Phase::kIdle;
 }
 std::string_view name_of(Phase phase);  // "loading", "waiting for a stage", ...
 
-// How often a rank sends a Heartbeat, from its first moment on. The first one introduces it.
+// Period of the Heartbeats of a rank, from process start. The first one introduces the rank.
 constexpr int64_t kHeartbeatIntervalUs = 500'000;
 
 struct Heartbeat {
@@ -93,7 +92,7 @@ struct Heartbeat {
   int32_t pp = 1;
   std::string host;
   int64_t pid = 0;
-  uint64_t progress = 0;  // bumped after every op
+  uint64_t progress = 0;  // incremented after every op
   Phase phase = Phase::kStarting;
   int64_t step = 0;
   int64_t load_bytes = 0;
@@ -101,31 +100,31 @@ struct Heartbeat {
   bool operator==(const Heartbeat&) const = default;
 };
 
-// The rank is about to exit and says why.
+// The rank is about to exit, for `cause`.
 struct Goodbye {
   Epochs epochs;
   int32_t group = 0;
   int32_t rank = 0;
   std::string host;
   std::string cause;    // "TRI-...: ..."
-  bool memory = false;  // memory that did not suffice
+  bool memory = false;  // the cause is a lack of memory
   bool operator==(const Goodbye&) const = default;
 };
 
-// This life of the group is over: exit at once.
+// The epoch of the group is over: the rank exits at once.
 struct Fence {
   Epochs epochs;
   std::string cause;
-  bool drained = false;  // nothing is lost: do what was planned, then end in order
+  bool drained = false;  // orderly shutdown: the rank executes the received plans, then exits
   bool operator==(const Fence&) const = default;
 };
 
-// Token masks for the rows of a plan marked `late`; nobody sends it yet.
+// Token masks for the rows of a plan marked `late`. Reserved: not sent yet.
 struct StepLate {
   Epochs epochs;
   int64_t step = 0;
   std::vector<SlotId> slots;
-  std::vector<std::string> masks;  // one bit a token id, lowest first
+  std::vector<std::string> masks;  // one bit per token id, lowest first
   bool operator==(const StepLate&) const = default;
 };
 

@@ -1,5 +1,6 @@
-// Between protobuf fields and our values: packed lists, ranges, whole frames. For the codecs' .cc
-// files only. A range check remembers the first field that fails; the caller asks once at the end.
+// Conversion between protobuf fields and plain values: packed lists, ranges, whole frames. For the
+// .cc files of the codecs only. A RangeCheck keeps the first field that fails; the caller looks at
+// it once at the end. No state.
 #pragma once
 
 #include <google/protobuf/io/coded_stream.h>
@@ -22,7 +23,7 @@ namespace trireme::wire {
 template <class T>
 using Packed = google::protobuf::RepeatedField<T>;
 
-// Replaces `frame` by header and body.
+// Replaces the content of `frame` by header and body.
 inline void write_frame(int type,
                         const google::protobuf::MessageLite& message,
                         std::string& frame) {
@@ -34,7 +35,7 @@ inline void write_frame(int type,
       reinterpret_cast<uint8_t*>(frame.data() + kFrameHeaderBytes));
 }
 
-// Replaces `message` by what `body` says. TRI-NET-004: too large; TRI-NET-003: not such a message.
+// Parses `body` into `message`. TRI-NET-004: too large; TRI-NET-003: not a message of this type.
 inline Status parse(std::string_view body,
                     int64_t max_bytes,
                     google::protobuf::MessageLite& message) {
@@ -46,7 +47,7 @@ inline Status parse(std::string_view body,
                    max_bytes);
   }
   message.Clear();
-  // The library would write a line to stderr for every hostile text: the Status says it all.
+  // The library would write a line to stderr for every malformed frame; the Status suffices.
   const google::protobuf::LogSilencer silencer;
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(body.data()),
                                             static_cast<int>(body.size()));
@@ -72,7 +73,7 @@ class RangeCheck {
     const bool below = value < T{} && static_cast<int64_t>(value) < low;
     if (above || below) fail(field, format_text("is {}, allowed is {} to {}", value, low, high));
   }
-  // The wire's value of an enum has no counterpart here.
+  // Reports a value of a wire enum that has no counterpart here.
   void unknown(int value, int high, const char* field, int low = 0) {
     fail(field, format_text("is {}, allowed is {} to {}", value, low, high));
   }
@@ -101,7 +102,7 @@ int64_t to_int64(RangeCheck& check, T value, const char* field) {
   return check.ok() ? static_cast<int64_t>(value) : 0;
 }
 
-// Lists of numbers that are never negative.
+// Packed lists of numbers that are never negative.
 inline void put(const std::vector<int32_t>& from, Packed<uint32_t>* to) {
   to->Clear();
   to->Add(from.begin(), from.end());
@@ -125,7 +126,7 @@ void put_member(const std::vector<Struct>& from, int32_t Struct::*member, Packed
   for (const Struct& value : from) to->AddAlreadyReserved(static_cast<Wire>(value.*member));
 }
 
-// Fills one member of every struct; the list's length was set from the first member's.
+// Fills one member of every struct of `to`, which already has the length of the parallel lists.
 template <class Struct>
 void take_member(RangeCheck& check,
                  const Packed<uint32_t>& from,

@@ -1,6 +1,7 @@
-// The key of a launch, with which ranks prove themselves at a worker door off loopback (CURVE).
-// The coordinator makes it, keeps it in a 0600 file under --state, and `up` hands it to the ranks
-// in the environment variable TRIREME_WORKER_KEY: 192 hexadecimal digits, three keys of 32 bytes.
+// The key with which the ranks of one launch authenticate at a worker door that is not on loopback
+// (CURVE). The coordinator generates it and keeps it in a file of mode 0600 under --state; `up`
+// passes it to the ranks in the environment variable TRIREME_WORKER_KEY: 192 hexadecimal digits,
+// three keys of 32 bytes. Pure functions.
 #pragma once
 
 #include <string>
@@ -18,7 +19,7 @@ struct WorkerKey {  // raw bytes, 32 each
 
 std::string to_hex(const WorkerKey& key);
 
-// TRI-NET-014: not 192 hexadecimal digits. The text itself is never in a message.
+// TRI-NET-014: not 192 lower-case hexadecimal digits. The message never contains the text.
 StatusOr<WorkerKey> parse_worker_key(std::string_view hex);
 
 }  // namespace trireme
