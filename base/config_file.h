@@ -9,7 +9,7 @@
 namespace trireme {
 
 struct ConfigEntry {
-  std::string key;                  // as it stands in the file
+  std::string key;                  // as written in the file
   std::vector<std::string> values;  // one per item of a list; one for anything else
 };
 

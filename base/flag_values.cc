@@ -41,7 +41,8 @@ StatusOr<int64_t> parse_scaled(const std::string& text,
       return static_cast<int64_t>(value * row.factor);
     }
   }
-  return invalid("TRI-ARGS-003", "\"{}\" is no such number; write it like {}", text, example);
+  return invalid(
+      "TRI-ARGS-003", "\"{}\" is not a number with a known unit; write it like {}", text, example);
 }
 
 }  // namespace

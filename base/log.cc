@@ -59,11 +59,11 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
       ++dropped_;
       return;
     }
-    if (dropped_ > 0) tell_dropped();
+    if (dropped_ > 0) report_dropped();
     [[maybe_unused]] const ssize_t written = ::write(fd_, line.data(), line.size());
   }
 
-  void tell_dropped() {
+  void report_dropped() {
     const std::string line = fmt::format("... {} log lines were dropped\n", dropped_);
     if (::write(fd_, line.data(), line.size()) > 0) dropped_ = 0;
   }

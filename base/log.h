@@ -55,8 +55,8 @@ class LogField {
 
 void log_event(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
 
-// The text of a line after the name of the process: "event=group_lost group=0 cause=\"rank 1:
-// ...\"".
+// The text of a line after the name of the process:
+//   event=group_lost group=0 cause="rank 1: ..."
 std::string log_text(std::string_view event, std::initializer_list<LogField> fields);
 
 // Whether a line of stderr was written by log_event().

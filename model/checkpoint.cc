@@ -31,7 +31,7 @@ class FileCheckpoint final : public Checkpoint {
         if (!is_new) {
           return invalid(
               "TRI-LOAD-005",
-              "tensor \"{}\" stands both in {} and in {}; remove the shard that does not belong",
+              "tensor \"{}\" is both in {} and in {}; remove the shard that does not belong",
               entry.tensor.name.substr(0, 80),
               files_[at->second.file].path(),
               files_[file].path());
@@ -166,7 +166,7 @@ Status check_one(const TensorEntry& expected, const StoredTensor& stored) {
                                          : std::vector<int64_t>{expected.rows, expected.columns};
   if (stored.shape != shape) {
     return invalid("TRI-LOAD-008",
-                   "tensor \"{}\" has the shape {}, config.json asks for {}; config and weights "
+                   "tensor \"{}\" has the shape {}, config.json requires {}; config and weights "
                    "are not of one model",
                    stored.name,
                    shape_text(stored.shape),

@@ -24,7 +24,7 @@ std::string shown(JsonValue value) {
 JsonReader::JsonReader(JsonValue object, std::string id, std::string source)
     : object_(object), id_(std::move(id)), source_(std::move(source)) {
   if (const auto name = object_.duplicate_name()) {
-    fail("\"{}\" stands twice; remove one", name->substr(0, 60));
+    fail("\"{}\" occurs twice; remove one", name->substr(0, 60));
   }
 }
 

@@ -73,21 +73,22 @@ StatusOr<ParallelPlan> ParallelPlan::make(const ModelConfig& config,
                                           const std::string& backend) {
   const std::vector<int> allowed = allowed_tensor_parallel(config, backend);
   if (std::find(allowed.begin(), allowed.end(), tp) == allowed.end()) {
-    return invalid(
-        "TRI-PLAN-001",
-        "this model ({} heads, {} KV heads) cannot be cut by -tp {} on the {} backend; use -tp {}",
-        config.num_heads,
-        config.num_kv_heads,
-        tp,
-        backend,
-        join_choices(allowed));
+    return invalid("TRI-PLAN-001",
+                   "this model ({} heads, {} KV heads) cannot be partitioned by -tp {} on the {} "
+                   "backend; use -tp {}",
+                   config.num_heads,
+                   config.num_kv_heads,
+                   tp,
+                   backend,
+                   join_choices(allowed));
   }
   if (pp < 1 || pp > config.num_layers) {
-    return invalid("TRI-PLAN-002",
-                   "this model has {} layers and cannot be cut into -pp {} stages; use -pp 1 to {}",
-                   config.num_layers,
-                   pp,
-                   config.num_layers);
+    return invalid(
+        "TRI-PLAN-002",
+        "this model has {} layers and cannot be divided into -pp {} stages; use -pp 1 to {}",
+        config.num_layers,
+        pp,
+        config.num_layers);
   }
   ParallelPlan plan;
   plan.tp_ = tp;

@@ -175,10 +175,11 @@ StatusOr<std::vector<SafetensorsEntry>> parse_safetensors_header(const std::stri
           "TRI-LOAD-003",
           format_text("{}: the header (is this a safetensors file? is it whole?)", path)));
   if (!object.is(JsonValue::Kind::kObject)) {
-    return invalid("TRI-LOAD-003", "{}: the header is no JSON object; fetch the file again", path);
+    return invalid(
+        "TRI-LOAD-003", "{}: the header is not a JSON object; fetch the file again", path);
   }
   if (const auto name = object.duplicate_name()) {
-    return bad_tensor(path, *name, "stands twice in the header");
+    return bad_tensor(path, *name, "occurs twice in the header");
   }
   std::vector<SafetensorsEntry> entries;
   entries.reserve(object.count());
@@ -220,7 +221,7 @@ StatusOr<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   RETURN_IF_ERROR(file.read(0, std::as_writable_bytes(std::span(&length, 1))));
   if (length > static_cast<uint64_t>(std::min(kMaxHeaderBytes, file.file_bytes_ - 8))) {
     return invalid("TRI-LOAD-003",
-                   "{}: the header claims {} bytes of a file of {}; this is no safetensors file, "
+                   "{}: the header claims {} bytes of a file of {}; it is not a safetensors file, "
                    "or it is truncated",
                    path,
                    length,

@@ -20,7 +20,7 @@ StatusOr<JsonFields> JsonFields::read(JsonValue value, std::string where) {
     for (const auto& known : fields.members_) {
       if (known.first == name) {
         return invalid(
-            "TRI-TOK-003", "tokenizer field {}.{} stands twice; remove one", fields.where_, name);
+            "TRI-TOK-003", "tokenizer field {}.{} occurs twice; remove one", fields.where_, name);
       }
     }
     fields.members_.emplace_back(std::string(name), member);
