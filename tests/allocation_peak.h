@@ -1,12 +1,12 @@
-// Linked in, it counts what operator new of the program holds, so that a test can bound what a
-// reader takes.
+// Peak of the heap memory of a test program, so that a test can bound the memory of a reader.
+// Linking allocation_peak.cc replaces operator new by a counting one. Any thread.
 #pragma once
 
 #include <cstddef>
 
 namespace trireme {
 
-// The most bytes that were alive in operator new since `restart`, beyond those alive then.
+// The maximum of allocated bytes since construction, less those allocated at construction.
 class AllocationPeak {
  public:
   AllocationPeak();

@@ -1,4 +1,4 @@
-// Ways to break a JSON file: as a tree that stays JSON, and as bytes.
+// Random mutations of a JSON file: of its tree, which stays valid JSON, and of its bytes.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -12,11 +12,11 @@ using Random = std::mt19937_64;
 
 size_t below(Random& random, size_t bound);
 
-// Changes one value at or below `top`: to another of the file or an odd one, two swapped, or one
-// deleted.
+// Changes one value at or below `top`: replaces it by another value of the file or by one of `odd`,
+// swaps it with another, or deletes it.
 void mutate_node(nlohmann::json& top, const std::vector<nlohmann::json>& odd, Random& random);
 
-// Flips bits, cuts off, removes, doubles, or changes digits.
+// Flips bits, truncates, removes or repeats bytes, or changes digits.
 std::string mutate_bytes(std::string text, Random& random);
 
 }  // namespace trireme

@@ -1,6 +1,5 @@
-// main of every GTest program: exit status 77 when every case skipped or none was wanted, so that
-// ctest says so.
-// Under mpirun only rank 0 writes the file of results.
+// main of every GTest program. Exit status 77 if all cases were skipped or none was selected: ctest
+// then reports the program as skipped. Under mpirun only rank 0 writes the file of results.
 #include <gtest/gtest.h>
 
 #include "base/environment.h"

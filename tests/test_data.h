@@ -1,4 +1,4 @@
-// Where the files of tests/data lie. The environment moves them: a bundle has a copy of its own.
+// The folder of tests/data. TRIREME_TEST_DATA overrides it: a bundle has its own copy.
 #pragma once
 
 #include <string>

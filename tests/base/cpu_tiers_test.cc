@@ -5,7 +5,7 @@
 namespace trireme {
 namespace {
 
-TEST(CpuTiers, TheBestIsSupportedAndNoneAboveItIs) {
+TEST(CpuTiers, TheBestTierIsSupportedAndNoHigherOneIs) {
   const int64_t best = cpu_tier_index(best_cpu_tier());
   ASSERT_GE(best, 0);
   for (size_t i = 0; i < kCpuTiers.size(); ++i) {
@@ -16,7 +16,7 @@ TEST(CpuTiers, TheBestIsSupportedAndNoneAboveItIs) {
   EXPECT_TRUE(is_cpu_tier_supported("portable"));
 }
 
-TEST(CpuTiers, AnUnknownNameIsNoTier) {
+TEST(CpuTiers, UnknownNamesAreNotTiers) {
   EXPECT_EQ(cpu_tier_index("avx1024"), -1);
   EXPECT_FALSE(is_cpu_tier_supported("avx1024"));
   EXPECT_FALSE(is_cpu_tier_supported("auto"));

@@ -33,7 +33,7 @@ TEST(Float16, WidensEveryClassOfValue) {
   EXPECT_TRUE(std::signbit(fp16_to_float(0x8000)));
 }
 
-TEST(DType, EveryFp16SurvivesTheWayToFp32AndBack) {
+TEST(DType, EveryFp16RoundTripsThroughFp32) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const auto half = static_cast<fp16_t>(bits);
     const float wide = fp16_to_float(half);
@@ -46,7 +46,7 @@ TEST(DType, EveryFp16SurvivesTheWayToFp32AndBack) {
 }
 
 TEST(DType, Fp16RoundsToNearestEven) {
-  for (uint32_t bits = 0; bits < 0x7bff; ++bits) {  // neighbours up to the greatest finite one
+  for (uint32_t bits = 0; bits < 0x7bff; ++bits) {  // adjacent values up to the largest finite one
     const auto low = static_cast<fp16_t>(bits);
     const auto high = static_cast<fp16_t>(bits + 1);
     const float middle = (fp16_to_float(low) + fp16_to_float(high)) / 2;  // exact in fp32

@@ -14,14 +14,14 @@ TEST(FlagValues, SizesAreBytesWithABinaryOrDecimalUnit) {
   EXPECT_EQ(*parse_size("1TB"), 1'000'000'000'000);
 }
 
-TEST(FlagValues, LengthsAreCountsByTheThousandAndTwentyFour) {
+TEST(FlagValues, LengthsTakeTheBinarySuffixesKAndM) {
   EXPECT_EQ(*parse_length("4096"), 4096);
   EXPECT_EQ(*parse_length("32k"), 32768);
   EXPECT_EQ(*parse_length("1m"), 1 << 20);
   EXPECT_EQ(error_id(parse_length("1g").status()), "TRI-ARGS-003");
 }
 
-TEST(FlagValues, TextThatIsNoNumberIsRefusedAndQuoted) {
+TEST(FlagValues, TextThatIsNotANumberIsRefusedAndQuoted) {
   for (const std::string text : {"", "lots", "-1", "1x", "1 k", "9e18", "nan", "inf"}) {
     const Status status = parse_size(text).status();
     EXPECT_EQ(error_id(status), "TRI-ARGS-003") << text;
@@ -38,7 +38,7 @@ TEST(FlagValues, NumbersFitTheirType) {
   EXPECT_EQ(error_id(parse_number<int>("").status()), "TRI-ARGS-003");
 }
 
-TEST(FlagValues, SwitchesHaveFourWordsEach) {
+TEST(FlagValues, SwitchesTakeFourWordsPerState) {
   for (const std::string text : {"true", "1", "yes", "on"}) EXPECT_TRUE(*parse_switch(text));
   for (const std::string text : {"false", "0", "no", "off"}) EXPECT_FALSE(*parse_switch(text));
   EXPECT_EQ(error_id(parse_switch("maybe").status()), "TRI-ARGS-003");

@@ -31,7 +31,7 @@ FlagSet flags_of(Options& options) {
   return flags;
 }
 
-TEST(Flags, ReadsEveryShapeOfValue) {
+TEST(Flags, ParsesEveryTypeOfValue) {
   Options options;
   FlagSet flags = flags_of(options);
   const auto rest = flags.parse({"word",
@@ -84,7 +84,7 @@ TEST(Flags, AFlagBeatsTheEnvironmentWhichBeatsTheFile) {
   EXPECT_EQ(flags.origin("batch"), Origin::kDefault);
 }
 
-TEST(Flags, ReportsAllProblemsAtOnceAndNamesTheNearest) {
+TEST(Flags, ReportsAllProblemsAtOnceAndNamesTheNearestFlag) {
   Options options;
   FlagSet flags = flags_of(options);
   const std::string message = message_of(

@@ -41,7 +41,7 @@ TEST(JsonValue, UnescapesStrings) {
   EXPECT_TRUE(out.starts_with("before a\""));
 }
 
-TEST(JsonValue, IntegersAreExactAndOtherNumbersAreNone) {
+TEST(JsonValue, IntegersAreExactAndOtherNumbersAreNotIntegers) {
   const auto integer = [](const std::string& text) {
     int64_t value = 0;
     return parsed(text).integer(value) ? std::to_string(value) : "none";
@@ -91,7 +91,7 @@ TEST(JsonValue, FindsTheFirstMemberOfAName) {
   EXPECT_FALSE(parsed(text).find("c").has_value());
 }
 
-TEST(JsonValue, NamesAMemberThatStandsTwice) {
+TEST(JsonValue, NamesADuplicateMember) {
   EXPECT_EQ(parsed(R"({"a":1,"b":2})").duplicate_name(), std::nullopt);
   EXPECT_EQ(parsed("{}").duplicate_name(), std::nullopt);
   EXPECT_EQ(parsed(R"({"a":{"b":1},"b":2})").duplicate_name(), std::nullopt);

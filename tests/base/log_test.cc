@@ -35,7 +35,7 @@ class LogFile : public testing::Test {
   std::string path_;
 };
 
-TEST(Log, AFieldIsAKeyAndAValueAndTextIsQuotedWhereItMustBe) {
+TEST(Log, ValuesAreQuotedOnlyIfNecessary) {
   EXPECT_EQ(log_text("group_lost",
                      {{"group", 0}, {"cause", "rank 1: \"gone\""}, {"ready", true}, {"host", ""}}),
             "event=group_lost group=0 cause=\"rank 1: \\\"gone\\\"\" ready=true host=\"\"");
@@ -62,7 +62,7 @@ TEST_F(LogFile, EventsBelowTheLevelAreNotWritten) {
   EXPECT_THAT(contents(path_), HasSubstr("event=large"));
 }
 
-TEST_F(LogFile, SeveralStartsAppendAndALineIsBounded) {
+TEST_F(LogFile, RestartsAppendAndLinesAreBounded) {
   ASSERT_TRUE(start_log({"a", LogLevel::kInfo, path_}).ok());
   log_event(LogLevel::kInfo, "first");
   ASSERT_TRUE(start_log({"b", LogLevel::kInfo, path_}).ok());
@@ -79,19 +79,19 @@ TEST_F(LogFile, AFileThatCannotBeOpenedIsRefusedByName) {
   EXPECT_THAT(message_of(status), HasSubstr("/none/log"));
 }
 
-TEST(Log, OnlyKnownLevelsAreTaken) {
+TEST(Log, OnlyKnownLevelsAreAccepted) {
   EXPECT_EQ(*parse_log_level("debug"), LogLevel::kDebug);
   EXPECT_EQ(error_id(parse_log_level("loud").status()), "TRI-ARGS-025");
 }
 
-TEST(Log, OtherLinesAreNoneOfTheLog) {
+TEST(Log, OtherLinesAreNotLogLines) {
   EXPECT_TRUE(is_log_line("2026-01-31T08:15:02.123Z info rank event=start"));
   EXPECT_FALSE(is_log_line("rank 0: loading 3 MiB"));
   EXPECT_FALSE(is_log_line("2026-01-31T08:15:02.123Z something else"));
   EXPECT_FALSE(is_log_line(""));
 }
 
-TEST(LogLimit, LetsSoManyThroughASecondAndCountsTheOthers) {
+TEST(LogLimit, AllowsAFixedNumberPerSecondAndCountsTheRest) {
   LogLimit limit(2);
   EXPECT_TRUE(limit.allow(0));
   EXPECT_TRUE(limit.allow(10));

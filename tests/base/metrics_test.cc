@@ -7,7 +7,7 @@
 namespace trireme {
 namespace {
 
-TEST(Metrics, AnObservationFallsIntoTheFirstBucketWhoseBoundHoldsIt) {
+TEST(Metrics, AnObservationIsCountedInTheFirstBucketWhoseBoundIsNotBelowIt) {
   Histogram histogram({10, 20});
   for (const int64_t value : {0, 10, 11, 20, 21, 1000}) histogram.observe(value);
   EXPECT_EQ(histogram.buckets(), (std::vector<int64_t>{2, 2, 2}));
@@ -15,7 +15,7 @@ TEST(Metrics, AnObservationFallsIntoTheFirstBucketWhoseBoundHoldsIt) {
   EXPECT_EQ(histogram.sum(), 1062);
 }
 
-TEST(Metrics, AQuantileIsTheBoundThatReachesTheShare) {
+TEST(Metrics, AQuantileIsTheUpperBoundOfItsBucket) {
   Histogram histogram({1, 2, 4, 8});
   EXPECT_EQ(histogram.quantile(0.5), 0);
   for (const int64_t value : {1, 2, 2, 3, 3, 3, 3, 3, 3, 9}) histogram.observe(value);
@@ -59,7 +59,7 @@ TEST(Metrics, AReferenceOutlivesLaterRegistrations) {
   EXPECT_EQ(std::get<const Gauge*>(entries.back().metric)->value(), 7);
 }
 
-TEST(MetricsDeathTest, TheSameNameTwiceIsOurBug) {
+TEST(MetricsDeathTest, RegisteringANameTwiceAborts) {
   Registry registry;
   registry.counter("frames", "");
   EXPECT_DEATH(registry.gauge("frames", ""), "CHECK failed.*frames");

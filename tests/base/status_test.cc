@@ -12,7 +12,7 @@ TEST(Status, CarriesItsIdInTheMessage) {
   EXPECT_EQ(error_id(absl::InternalError("no id: here")), "");
 }
 
-TEST(Status, FromTheWireDoesNotDoubleTheId) {
+TEST(Status, FromTheWireHasTheIdOnce) {
   EXPECT_EQ(message_of(status_from_wire("TRI-REQ-001", "TRI-REQ-001: no")), "TRI-REQ-001: no");
   EXPECT_EQ(message_of(status_from_wire("TRI-REQ-001", "no")), "TRI-REQ-001: no");
 }

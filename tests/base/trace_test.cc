@@ -21,7 +21,7 @@ std::string temporary(const std::string& name) {
   return testing::TempDir() + "/trace_test_" + name;
 }
 
-TEST(Trace, WritesCompleteSpansThatAJsonReaderTakes) {
+TEST(Trace, WritesSpansAsValidJson) {
   Trace trace("worker 1", 3);
   trace.span("forward", 2, 100, 350, 7);
   const std::string path = temporary("one.json");
@@ -39,7 +39,7 @@ TEST(Trace, WritesCompleteSpansThatAJsonReaderTakes) {
   std::filesystem::remove(path);
 }
 
-TEST(Trace, AFullTraceDropsLaterSpansAndSaysHowMany) {
+TEST(Trace, AFullTraceDropsAndCountsLaterSpans) {
   Trace trace("coordinator", 0, 2);
   for (int i = 0; i < 5; ++i) trace.span("plan", 0, i, i + 1, i);
   const std::string path = temporary("full.json");
@@ -65,7 +65,7 @@ TEST(Trace, FilesOfSeveralProcessesJoinIntoOne) {
   for (const std::string& part : parts) std::filesystem::remove(part);
 }
 
-TEST(Trace, AFolderThatIsNotThereIsAnErrorWithAnId) {
+TEST(Trace, AMissingFolderIsAnErrorWithAnId) {
   const Status status = Trace("x", 0).write("/nonexistent/folder/trace.json");
   EXPECT_EQ(error_id(status), "TRI-RUN-090");
 }

@@ -1,4 +1,4 @@
-// Folders of safetensors as they are published, and folders with something wrong.
+// Folders of safetensors in the published layouts, and broken ones.
 #include "model/checkpoint.h"
 
 #include <gmock/gmock.h>
@@ -21,7 +21,7 @@ using testing::HasSubstr;
 
 const std::string kGolden = TRIREME_TEST_DATA "/golden/models/";
 
-// A copy of a golden model in a folder of its own.
+// A copy of a golden model in a temporary folder.
 std::string copy_of(const std::string& model, const std::string& name) {
   const std::string folder = testing::TempDir() + "/checkpoint_test_" + name;
   fs::remove_all(folder);
@@ -29,7 +29,7 @@ std::string copy_of(const std::string& model, const std::string& name) {
   return folder;
 }
 
-// `header` and zeros.
+// A safetensors file of `header` and zeros.
 void write_safetensors(const std::string& path, const std::string& header, size_t data_bytes) {
   std::ofstream file(path, std::ios::binary);
   const uint64_t length = header.size();
@@ -39,7 +39,7 @@ void write_safetensors(const std::string& path, const std::string& header, size_
 
 Status open_status(const std::string& folder) { return open_checkpoint(folder).status(); }
 
-TEST(Checkpoint, OneFileAndShardsAreReadAlike) {
+TEST(Checkpoint, OneFileAndShardsGiveTheSameTensors) {
   for (const char* name : {"llama-gqa", "llama-rope-llama3-sharded", "llama-tied-fp32"}) {
     const auto source = open_model(kGolden + name);
     ASSERT_TRUE(source.ok()) << message_of(source.status());
@@ -74,7 +74,7 @@ TEST(Checkpoint, ARectangleIsReadAndNothingElse) {
   }
 }
 
-TEST(Checkpoint, TensorsThatNothingExpectsAreNamed) {
+TEST(Checkpoint, UnexpectedTensorsAreNamed) {
   const std::string folder = copy_of("llama-rope-llama3-sharded", "unexpected");
   write_safetensors(
       folder + "/extra.safetensors",
@@ -93,7 +93,7 @@ TEST(Checkpoint, TensorsThatNothingExpectsAreNamed) {
   EXPECT_THAT(*unexpected, ElementsAre("rotary.inv_freq"));
 }
 
-TEST(Checkpoint, AMissingShardAndADoubledTensorAreNamed) {
+TEST(Checkpoint, AMissingShardAndADuplicateTensorAreNamed) {
   const std::string missing = copy_of("llama-rope-llama3-sharded", "missing");
   std::string shard;
   for (const auto& entry : fs::directory_iterator(missing)) {
@@ -115,7 +115,7 @@ TEST(Checkpoint, AMissingShardAndADoubledTensorAreNamed) {
   EXPECT_EQ(error_id(open_status(doubled)), "TRI-LOAD-005");
 }
 
-TEST(Checkpoint, AnIndexMayNotLeaveItsFolder) {
+TEST(Checkpoint, AnIndexCannotNameFilesOutsideOfItsFolder) {
   const std::string folder = copy_of("llama-rope-llama3-sharded", "escape");
   for (const char* shard : {"../x.safetensors", "/etc/passwd", ".hidden"}) {
     std::ofstream(folder + "/model.safetensors.index.json")
@@ -126,7 +126,7 @@ TEST(Checkpoint, AnIndexMayNotLeaveItsFolder) {
   EXPECT_EQ(error_id(open_status(folder)), "TRI-LOAD-006");
 }
 
-TEST(Checkpoint, AFolderWithoutWeightsSaysWhatIsRead) {
+TEST(Checkpoint, AFolderWithoutWeightsIsRefusedWithTheSupportedFormat) {
   const std::string folder = testing::TempDir() + "/checkpoint_test_empty";
   fs::create_directories(folder);
   EXPECT_EQ(error_id(open_status(folder)), "TRI-LOAD-001");

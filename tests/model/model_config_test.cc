@@ -1,5 +1,5 @@
-// config.json of every family and of both styles: what is read, what a family assumes, and what is
-// refused by name.
+// config.json of every family and of both styles of keys: values read, defaults of the family, and
+// errors.
 #include "model/model_config.h"
 
 #include <gmock/gmock.h>
@@ -15,7 +15,7 @@ using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// The sizes that every family needs, and more fields.
+// A config.json with the sizes that every family needs, and further fields.
 std::string config_of(const std::string& type, const std::string& more = "") {
   return format_text(
       "{{\"model_type\": \"{}\", \"vocab_size\": 320, \"hidden_size\": 64, \"intermediate_size\": "
@@ -31,7 +31,7 @@ ModelConfig read(const std::string& type, const std::string& more = "") {
   return config.ok() ? *config : ModelConfig();
 }
 
-TEST(ModelConfig, ReadsSizesAndResolvesWhatFollowsFromThem) {
+TEST(ModelConfig, ReadsSizesAndDerivesTheOthers) {
   const ModelConfig config =
       read("llama", "\"rms_norm_eps\": 1e-5, \"bos_token_id\": 1, \"eos_token_id\": [2, 7]");
   EXPECT_EQ(config.vocabulary_size, 320);
@@ -67,7 +67,7 @@ TEST(ModelConfig, FamiliesDifferInBiasNormsAndHeads) {
   EXPECT_FALSE(read("mistral", "\"attention_bias\": true").qkv_bias);  // the family has none
 }
 
-TEST(ModelConfig, AbsentKvHeadsAreTheFamilysAndNullIsOneAHead) {
+TEST(ModelConfig, AbsentKvHeadsAreThoseOfTheFamilyAndNullMeansOnePerHead) {
   const auto kv_heads = [](const std::string& type, int heads, const std::string& more) {
     const auto config = parse_model_config(
         format_text(
@@ -89,7 +89,7 @@ TEST(ModelConfig, AbsentKvHeadsAreTheFamilysAndNullIsOneAHead) {
   EXPECT_EQ(kv_heads("qwen3", 64, null), 64);
 }
 
-TEST(ModelConfig, WindowsFollowEachFamilysRules) {
+TEST(ModelConfig, WindowsFollowTheRulesOfTheFamily) {
   EXPECT_THAT(read("mistral").layer_window, Each(4096));
   EXPECT_THAT(read("mistral", "\"sliding_window\": null").layer_window, Each(0));
   EXPECT_THAT(read("mistral", "\"sliding_window\": 16").layer_window, Each(16));
@@ -106,7 +106,7 @@ TEST(ModelConfig, WindowsFollowEachFamilysRules) {
               ElementsAre(16, 0, 16, 0));
 }
 
-TEST(ModelConfig, RopeOfBothStylesIsTheSame) {
+TEST(ModelConfig, BothStylesOfRopeKeysGiveTheSameConfig) {
   const std::string scaling =
       "\"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
       "\"original_max_position_embeddings\": 512";
@@ -128,7 +128,7 @@ TEST(ModelConfig, RopeOfBothStylesIsTheSame) {
   EXPECT_EQ(linear.ropes[0].factor, 2.5);
 }
 
-TEST(ModelConfig, YarnsAttentionFactorIsResolved) {
+TEST(ModelConfig, YarnAttentionFactorIsResolved) {
   const auto factor = [](const std::string& more) {
     return read("llama", "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0" + more + "}")
         .ropes[0]
@@ -141,8 +141,8 @@ TEST(ModelConfig, YarnsAttentionFactorIsResolved) {
               1e-12);
 }
 
-// As the reference implementation does where a user has added "rope_scaling" to a newer config.
-TEST(ModelConfig, RopeScalingBeatsRopeParametersAndKeepsTheirTheta) {
+// As in the reference implementation, if a user has added "rope_scaling" to a newer config.
+TEST(ModelConfig, RopeScalingTakesPrecedenceOverRopeParametersButKeepsTheirTheta) {
   const RopeConfig rope =
       read("qwen3",
            "\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 1e6}, "
@@ -153,7 +153,7 @@ TEST(ModelConfig, RopeScalingBeatsRopeParametersAndKeepsTheirTheta) {
   EXPECT_EQ(rope.theta, 1e6);
 }
 
-TEST(ModelConfig, TheLengthBeforeAStretchMayStandOutsideItAndGivesYarnsFactor) {
+TEST(ModelConfig, TheOriginalLengthMayBeAKeyOfTheModelAndGivesTheYarnFactor) {
   const RopeConfig rope = read("llama",
                                "\"max_position_embeddings\": 512, "
                                "\"original_max_position_embeddings\": 64, "
@@ -164,7 +164,7 @@ TEST(ModelConfig, TheLengthBeforeAStretchMayStandOutsideItAndGivesYarnsFactor) {
   EXPECT_EQ(rope.factor, 8);
 }
 
-TEST(ModelConfig, WhatIsWrongIsNamedWithItsValueAndWhatIsAllowed) {
+TEST(ModelConfig, ErrorsNameTheFieldTheValueAndTheAllowedValues) {
   const struct {
     const char* more;
     const char* id;
@@ -203,7 +203,7 @@ TEST(ModelConfig, HeadsThatDoNotFitAreRefused) {
       testing::IsEmpty());  // keys of others are passed over
 }
 
-TEST(ModelConfig, AnUnknownFamilyAndWhatIsNoJson) {
+TEST(ModelConfig, RefusesAnUnknownFamilyAndTextThatIsNotJson) {
   const Status family = parse_model_config(config_of("mamba"), "c").status();
   EXPECT_EQ(error_id(family), "TRI-CONF-004");
   EXPECT_THAT(message_of(family),

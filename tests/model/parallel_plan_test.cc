@@ -24,7 +24,7 @@ std::vector<int64_t> stages(const ModelConfig& config, int pp) {
   return sizes;
 }
 
-TEST(ParallelPlan, StagesAreAsEvenAsTheirWeightsAllow) {
+TEST(ParallelPlan, StagesAreBalancedByWeight) {
   EXPECT_THAT(stages(model_shape(8, 8, 8), 4), ElementsAre(2, 2, 2, 2));
   for (const int pp : {2, 3, 4}) {
     for (const int64_t size : stages(model_shape(5, 8, 8), pp)) {
@@ -35,8 +35,8 @@ TEST(ParallelPlan, StagesAreAsEvenAsTheirWeightsAllow) {
   EXPECT_THAT(stages(model_shape(5, 8, 8), 5), ElementsAre(1, 1, 1, 1, 1));
 }
 
-TEST(ParallelPlan, EmbeddingAndHeadAreWeighedIn) {
-  // The vocabulary weighs as much as many layers: the stages that hold it get fewer.
+TEST(ParallelPlan, StagesWithEmbeddingOrHeadGetFewerLayers) {
+  // The vocabulary has the weight of many layers: the stages that hold it get fewer layers.
   const auto sizes = stages(model_shape(12, 8, 8, 60'000), 3);
   EXPECT_GT(sizes[1], sizes[0]);
   EXPECT_GT(sizes[1], sizes[2]);
@@ -51,14 +51,14 @@ TEST(ParallelPlan, RanksOfAStageAreNeighbours) {
   EXPECT_EQ(plan.answering_rank(), 4);
 }
 
-TEST(ParallelPlan, HeadsDecideWhichTensorCutsWork) {
+TEST(ParallelPlan, AllowedTensorParallelSizesDivideTheHeads) {
   EXPECT_THAT(allowed_tensor_parallel(model_shape(4, 8, 4), "cpu"), ElementsAre(1, 2, 4, 8));
   EXPECT_THAT(allowed_tensor_parallel(model_shape(4, 6, 2), "cpu"), ElementsAre(1, 2));
   EXPECT_THAT(allowed_tensor_parallel(model_shape(4, 8, 1), "cpu"), ElementsAre(1, 2, 4, 8));
   EXPECT_THAT(allowed_tensor_parallel(model_shape(4, 7, 7), "cpu"), ElementsAre(1));
 }
 
-TEST(ParallelPlan, ImpossibleCutsNameThoseThatWork) {
+TEST(ParallelPlan, RefusesAnImpossiblePartitionAndListsThoseThatWork) {
   const Status tensor = ParallelPlan::make(model_shape(4, 6, 2), 4, 1).status();
   EXPECT_EQ(error_id(tensor), "TRI-PLAN-001");
   EXPECT_THAT(message_of(tensor), HasSubstr("1 or 2"));

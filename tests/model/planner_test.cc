@@ -7,7 +7,7 @@
 namespace trireme {
 namespace {
 
-TEST(Planner, WeightsOfTheRanksAreTheModelsAndReplicatesAreNamed) {
+TEST(Planner, WeightsOfAllRanksAddUpToTheModelWithoutReplicas) {
   const ModelConfig config = model_shape(4, 8, 4);
   PlanRequest request;
   const int64_t whole = plan_group(config, request).value().weight_bytes();
@@ -19,7 +19,7 @@ TEST(Planner, WeightsOfTheRanksAreTheModelsAndReplicatesAreNamed) {
     for (const RankPlan& rank : plan.ranks) {
       once += rank.weight_bytes - (rank.tensor_index > 0 ? rank.replicated_bytes : 0);
     }
-    // KV heads are held by two ranks each where tp is 8; everything else is held once.
+    // With tp 8 each KV head is held by two ranks; everything else is held once.
     if (tp <= 4) {
       EXPECT_EQ(once, whole) << tp;
     } else {
@@ -29,7 +29,7 @@ TEST(Planner, WeightsOfTheRanksAreTheModelsAndReplicatesAreNamed) {
   }
 }
 
-TEST(Planner, MoreMemoryHoldsMoreAndTooLittleSaysHowMuchIsMissing) {
+TEST(Planner, MoreMemoryHoldsMorePagesAndTooLittleReportsTheShortage) {
   const ModelConfig config = model_shape(4, 8, 4);
   PlanRequest request;
   request.rank_memory_bytes = int64_t{1} << 30;
@@ -70,11 +70,12 @@ TEST(PlannerOnGpus, HeadsBeyondTheKernelsAreRefused) {
   EXPECT_TRUE(plan_group(config, request).ok());
 }
 
-TEST(PlannerOnGpus, WeightsAreTheCpusInBfloat16ButForPaddedRowsAndColumns) {
+TEST(PlannerOnGpus, WeightsEqualThoseOfTheCpuExceptForPadding) {
   const ModelConfig config = model_shape(4, 8, 4, 384);  // rows by 128, columns by 64
   EXPECT_EQ(gpu_plan(config).weight_bytes(), plan_group(config, {}).value().weight_bytes());
   ModelConfig odd = config;
-  // The columns of a layer's down projection, and the rows of gate and up, which are one weight.
+  // Padded are the columns of the down projection, and the rows of gate and up, which are one
+  // weight.
   odd.intermediate_size = 500;
   EXPECT_EQ(gpu_plan(odd).weight_bytes() - plan_group(odd, {}).value().weight_bytes(),
             4 * config.hidden_size * (12 + 24) * 2);
@@ -83,7 +84,7 @@ TEST(PlannerOnGpus, WeightsAreTheCpusInBfloat16ButForPaddedRowsAndColumns) {
   EXPECT_EQ(gpu_plan(few).weight_bytes(), gpu_plan(config).weight_bytes());
 }
 
-TEST(PlannerOnGpus, FixedBytesAreAllButPages) {
+TEST(PlannerOnGpus, FixedBytesAreTheSumOfAllButPages) {
   PlanRequest request;
   request.tp = 2;
   const RankPlan rank = gpu_plan(model_shape(4, 8, 4), request).ranks[0];
@@ -96,9 +97,10 @@ TEST(PlannerOnGpus, FixedBytesAreAllButPages) {
                 rank.workspace_bytes + rank.module_bytes + rank.reserve_bytes);
 }
 
-// Normed, delta and two residuals of the hidden size, qkv, q, attention's output and the gated MLP;
-// in each of five records 16 bytes a token, and 8 for a change in the page table every 64.
-TEST(PlannerOnGpus, ActivationsAreSixteenBitAMatrix) {
+// Per token, 16-bit: normed, delta and two residuals of the hidden size, qkv, q, the attention
+// output and the gated MLP. In each of five records 16 bytes per token, and 8 bytes for one change
+// of the page table per 64 tokens.
+TEST(PlannerOnGpus, ActivationBytesGrowWithTheTokensAsComputedByHand) {
   const ModelConfig config = model_shape(4, 8, 4);
   PlanRequest request;
   request.max_slots = 1;
@@ -110,7 +112,7 @@ TEST(PlannerOnGpus, ActivationsAreSixteenBitAMatrix) {
   EXPECT_EQ(twice - once, 1000 * (2 * columns + 5 * 16) + 5 * 8 * (2000 / 64 - 1000 / 64));
 }
 
-TEST(PlannerOnGpus, SumsCrossTheWireInTheComputeDtypeAndTheEmbeddingNotAtAll) {
+TEST(PlannerOnGpus, AllReducesSendTheComputeDtypeAndSkipTheEmbedding) {
   PlanRequest request;
   request.tp = 2;
   const ModelConfig config = model_shape(4, 8, 4);
@@ -135,7 +137,7 @@ TEST(PlannerOnGpus, EveryRankOfTheFirstStageHasTheWholeEmbedding) {
   EXPECT_EQ(bytes(0) - 2 * untied, table + 128 * config.hidden_size * 2 + config.hidden_size * 4);
 }
 
-TEST(Planner, CutsThatFitComeFirst) {
+TEST(Planner, PartitionsThatFitComeFirst) {
   PlanRequest request;
   request.rank_memory_bytes = int64_t{1} << 30;
   const auto cuts = rank_cuts(model_shape(4, 8, 4), request, 8);

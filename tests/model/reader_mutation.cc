@@ -71,7 +71,7 @@ std::string header_of(const std::string& path, int64_t* file_bytes) {
   return bytes.substr(8, length);
 }
 
-// The value of a key, null if it is absent.
+// The value of a key; null if it is absent.
 json value_of(const json& object, const char* key) {
   const auto found = object.find(key);
   return found == object.end() ? json() : *found;
@@ -257,7 +257,7 @@ ReaderCounts mutate_headers(int64_t count, uint64_t seed) {
       mutate_node(tree, odd_values(), random);
       header = tree.dump();
     }
-    // Half of the files go on fitting a header of another length.
+    // Half of the files grow with the header, so that the offsets of the tensors stay valid.
     const int64_t grown =
         static_cast<int64_t>(header.size()) - static_cast<int64_t>(original.size());
     ++(check_header(header, file_bytes + (random() % 2 ? grown : 0)) ? counts.read

@@ -7,13 +7,13 @@
 namespace trireme {
 namespace {
 
-TEST(ConfigMutations, TenThousandAreRefusedWithAnIdOrReadAlike) {
+TEST(ConfigMutations, TenThousandAreRefusedWithAnIdOrParsedCorrectly) {
   const ReaderCounts counts = mutate_configs(10'000, 1);
   EXPECT_GT(counts.refused, 2'000);
   EXPECT_GT(counts.read, 2'000);
 }
 
-TEST(SafetensorsMutations, TenThousandAreRefusedWithAnIdOrReadAlike) {
+TEST(SafetensorsMutations, TenThousandAreRefusedWithAnIdOrParsedCorrectly) {
   const ReaderCounts counts = mutate_headers(10'000, 1);
   EXPECT_GT(counts.refused, 2'000);
   EXPECT_GT(counts.read, 200);
@@ -25,7 +25,7 @@ std::string repeated(const std::string& text, int times) {
   return all;
 }
 
-// As dense as hostile files can be: what costs a reader most for a byte of text.
+// Dense hostile files: the maximum of memory per byte of text.
 TEST(ReaderMemory, StaysBelowFourTimesADenseConfig) {
   EXPECT_FALSE(check_config("{\"model_type\":\"llama\",\"eos_token_id\":[1" +
                             repeated(",1", 200'000) + "]}"));
@@ -51,7 +51,7 @@ TEST(ReaderMemory, StaysBelowFourTimesADenseHeader) {
   EXPECT_FALSE(check_header(repeated("{\"a\":", 100'000), 600'000));
 }
 
-TEST(Readers, ANameThatStandsTwiceIsRefused) {
+TEST(Readers, ADuplicateNameIsRefused) {
   EXPECT_FALSE(check_config("{\"model_type\":\"llama\",\"model_type\":\"llama\"}"));
   EXPECT_FALSE(check_config("{\"model_type\":\"llama\",\"model\\u005ftype\":\"llama\"}"));
   const std::string entry = "{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}";

@@ -1,4 +1,4 @@
-// Frequencies against those of the reference implementation (transformers 5.24), and the table.
+// Frequencies compared with the reference implementation (transformers 5.24), and the table.
 #include "model/rope.h"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ TEST(Rope, LinearDividesEveryFrequency) {
                       0.000158113893f});
 }
 
-TEST(Rope, Llama3StretchesLongWavesAndBlendsBetween) {
+TEST(Rope, Llama3StretchesLongWavelengthsAndInterpolatesMediumOnes) {
   RopeConfig rope;
   rope.scaling = RopeScaling::kLlama3;
   rope.theta = 500000;

@@ -1,4 +1,5 @@
-// Every field's range: the boundary is taken, what lies beyond is refused with the field's name.
+// The range of every field: boundary values are accepted, values beyond are refused with the name
+// of the field.
 #include "model/sampling_params.h"
 
 #include <gmock/gmock.h>
@@ -21,7 +22,7 @@ Status status_of(const Edit& edit) {
   return validate(params, 100);
 }
 
-TEST(SamplingParams, BoundariesAreTaken) {
+TEST(SamplingParams, BoundaryValuesAreAccepted) {
   const Edit fine[] = {
       [](auto&) {},
       [](auto& p) { p.sampling.temperature = 0; },
@@ -43,7 +44,7 @@ TEST(SamplingParams, BoundariesAreTaken) {
   }
 }
 
-TEST(SamplingParams, WhatLiesBeyondIsRefusedByName) {
+TEST(SamplingParams, ValuesBeyondTheBoundariesAreRefusedByName) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const struct {
     const char* field;
@@ -76,7 +77,7 @@ TEST(SamplingParams, WhatLiesBeyondIsRefusedByName) {
   }
 }
 
-TEST(SamplingParams, WhatIsAllowedIsSaidInNumbers) {
+TEST(SamplingParams, ErrorsNameTheAllowedRange) {
   EXPECT_THAT(message_of(status_of([](auto& p) { p.stop_token_ids = {100}; })),
               testing::HasSubstr("stop_token_ids is 100, allowed are the ids 0 to 99"));
   EXPECT_THAT(message_of(status_of([](auto& p) {

@@ -21,7 +21,7 @@ ModelConfig shape(int64_t heads, int64_t kv_heads, int64_t mlp, int64_t vocabula
   return config;
 }
 
-TEST(ShardSpec, RanksOfAStageTileEveryCutTensor) {
+TEST(ShardSpec, RanksOfAStageTileEveryPartitionedTensor) {
   const ModelConfig config = shape(8, 4, 172, 323);
   const TensorTable table(config);
   for (const int tp : {1, 2, 4, 8}) {
@@ -46,7 +46,7 @@ TEST(ShardSpec, KvHeadsAreReplicatedWhereTheyAreFewerThanRanks) {
   EXPECT_EQ(ShardSpec(config, plan, 3).kv_heads(), (IndexRange{1, 2}));
 }
 
-TEST(ShardSpec, LeavesOfAllRanksAreTheLeavesOfOne) {
+TEST(ShardSpec, LeavesOfAllRanksEqualThoseOfASingleRank) {
   const ModelConfig config = shape(4, 4, 170, 320);
   const TensorTable table(config);
   const TensorEntry& down = *table.find(TensorRole::kDown, 0);
@@ -74,14 +74,14 @@ TEST(ShardSpec, ALeafOfFewHeadsMayBeEmpty) {
   EXPECT_EQ(slice.leaf_ends, (std::vector<int64_t>{0, 16, 32, 48}));
 }
 
-TEST(ParallelPlan, RefusesACutAndNamesThoseThatWork) {
+TEST(ParallelPlan, RefusesAPartitionAndListsThoseThatWork) {
   const Status status = ParallelPlan::make(shape(6, 2, 96, 320), 4, 1).status();
   EXPECT_EQ(error_id(status), "TRI-PLAN-001");
   EXPECT_NE(message_of(status).find("-tp 1 or 2"), std::string::npos) << status;
   EXPECT_EQ(error_id(ParallelPlan::make(shape(6, 2, 96, 320), 1, 6).status()), "TRI-PLAN-002");
 }
 
-TEST(ParallelPlan, StagesCoverTheLayersAndTheHeadWeighs) {
+TEST(ParallelPlan, StagesCoverTheLayersAndAreBalancedWithTheHead) {
   ModelConfig config = shape(8, 4, 128, 320);
   const ParallelPlan even = ParallelPlan::make(config, 1, 4).value();
   int64_t next = 0;
@@ -121,7 +121,7 @@ TEST(Checkpoint, ARankReadsOnlyTheBytesOfItsShard) {
   EXPECT_EQ(sharded, expected);
 }
 
-TEST(DummyCheckpoint, AnyCutReadsTheSameValues) {
+TEST(DummyCheckpoint, EveryPartitionReadsTheSameValues) {
   ModelSource source = open_model("dummy:qwen2.5-0.5b", 7).value();
   const StoredTensor& tensor = *source.checkpoint->find("model.layers.3.mlp.down_proj.weight");
   std::vector<bf16_t> whole(2 * 4864), part(100);

@@ -16,7 +16,7 @@ TEST(StepBuckets, AreFineForSmallStepsAndEndAt512) {
   for (size_t i = 9; i < all.size(); ++i) EXPECT_EQ(all[i] - all[i - 1], 32);
 }
 
-TEST(StepBuckets, StayWithinWhatAStepMayHold) {
+TEST(StepBuckets, DoNotExceedTheMaximumStep) {
   EXPECT_THAT(step_buckets(1), ElementsAre(1));
   EXPECT_THAT(step_buckets(17), ElementsAre(1, 2, 4, 8, 16));
   EXPECT_TRUE(step_buckets(0).empty());
@@ -34,7 +34,7 @@ TEST(GraphKey, OfAStepThatDrawsNothingHasTheSmallestRowBucket) {
   EXPECT_EQ(graph_key_of({4, 8}, {2, 4}, 3, 0, false), (GraphKey{4, 2, false}));
 }
 
-TEST(GraphKey, IsNoneWhereABucketIsMissing) {
+TEST(GraphKey, IsNoneForAStepAboveTheLargestBucket) {
   const std::vector<int32_t> some = {1, 2, 4};
   EXPECT_EQ(graph_key_of(some, some, 5, 1, true), GraphKey());
   EXPECT_EQ(graph_key_of(some, some, 1, 5, true), GraphKey());

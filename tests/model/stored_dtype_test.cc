@@ -1,5 +1,5 @@
-// What stands in a file as bf16, fp16 or fp32 becomes exactly the right weight of either
-// arithmetic.
+// A tensor stored as bf16, fp16 or fp32 is converted exactly, or rounded to nearest even, to
+// weights of every compute dtype.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -69,7 +69,7 @@ TEST_P(StoredDType, ReachesTheWeightExactly) {
   }
 }
 
-// Zeros, the least and the greatest subnormal, one, the greatest finite value, infinities, NaNs.
+// Zeros, the smallest and the largest subnormal, one, the largest finite value, infinities, NaNs.
 const std::vector<uint32_t> kFp16 = {
     0x0000, 0x8000, 0x0001, 0x83ff, 0x3c00, 0x3c01, 0x7bff, 0x7c00, 0xfc00, 0x7c01, 0xfe00};
 const std::vector<uint32_t> kBf16 = {
@@ -115,7 +115,7 @@ const StoredCase kCases[] = {
      DType::kFloat32,
      {0x00000001, 0x807fffff, 0x3f800001, 0x7f7fffff, 0xff800000, 0x7f800001},
      {0x00000001, 0x807fffff, 0x3f800001, 0x7f7fffff, 0xff800000, 0x7fc00000}},
-    // Half way goes to the even neighbour, also among subnormals and over the greatest finite one.
+    // Ties round to even, also among subnormals and above the largest finite value.
     {"Float32AsBfloat16",
      "F32",
      DType::kBFloat16,

@@ -1,4 +1,4 @@
-// The tensors that a model must have, and a checkpoint that does not have them.
+// The tensors that a model needs, and checkpoints that lack them.
 #include "model/tensor_table.h"
 
 #include <gmock/gmock.h>
@@ -29,7 +29,7 @@ ModelConfig small() {
   return config;
 }
 
-TEST(TensorTable, FlagsDecideWhichTensorsThereAre) {
+TEST(TensorTable, FlagsDetermineWhichTensorsExist) {
   ModelConfig config = small();
   EXPECT_EQ(TensorTable(config).entries().size(), 3u * 9 + 3);
   config.qkv_bias = true;
@@ -58,7 +58,7 @@ TEST(TensorTable, FindsTheTensorOfALayer) {
   EXPECT_NE(table.find(TensorRole::kHead), nullptr);
 }
 
-TEST(TensorTable, ShapesFollowHeadsAndFreeHeadDim) {
+TEST(TensorTable, ShapesFollowHeadsAndHeadDim) {
   const TensorTable table(small());
   const auto shape = [&](TensorRole role) {
     const TensorEntry* entry = table.find(role, 1);
@@ -103,7 +103,7 @@ class InMemory final : public Checkpoint {
 
 constexpr char kUp[] = "model.layers.1.mlp.up_proj.weight";
 
-TEST(CheckTensors, MissingOnesAreNamed) {
+TEST(CheckTensors, MissingTensorsAreNamed) {
   const TensorTable table(small());
   InMemory checkpoint(table);
   ASSERT_TRUE(check_tensors(table, checkpoint).ok());
@@ -125,7 +125,7 @@ TEST(CheckTensors, AWrongShapeIsNamedWithBothShapes) {
   EXPECT_THAT(message_of(status), HasSubstr("[6, 8]"));
 }
 
-TEST(CheckTensors, OnlyFloatsAreWeights) {
+TEST(CheckTensors, OnlyFloatTensorsAreAcceptedAsWeights) {
   const TensorTable table(small());
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
     InMemory checkpoint(table);

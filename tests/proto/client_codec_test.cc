@@ -115,7 +115,7 @@ std::vector<door::ToClient> to_client() {
           status};
 }
 
-TEST(ClientCodec, EveryMessageComesBackEqual) {
+TEST(ClientCodec, EveryMessageRoundTrips) {
   ClientCodec codec;
   std::string frame;
   for (const door::FromClient& message : from_client()) {
@@ -167,7 +167,7 @@ std::string refusal(const std::string& frame) {
   return error_id(codec.decode_from_client(frame).status());
 }
 
-TEST(ClientCodec, APromptMayBeLongButWhatStandsBesideItMayNot) {
+TEST(ClientCodec, OnlyThePromptOfASubmitMayExceedTheControlLimit) {
   ClientCodec codec;
   door::Submit submit;
   submit.tag = 1;
@@ -188,7 +188,7 @@ TEST(ClientCodec, HostileFieldsAreRefused) {
   EXPECT_EQ(refusal(std::string("\x02\x01", 2)), "TRI-NET-002");
   EXPECT_EQ(refusal(std::string("\x01\x22", 2)), "TRI-NET-005");  // an Accepted from a client
   EXPECT_EQ(refusal("\x01\x02"), "TRI-NET-006");                  // tag 0
-  // A text of bytes that are no UTF-8.
+  // A text that is not UTF-8.
   EXPECT_EQ(refusal(std::string("\x01\x02\x08\x01\x1a\x02\xc3\x28")), "TRI-NET-003");
   // Field 7 (sampling) in group encoding nested far beyond the limit.
   std::string deep = "\x01\x02\x08\x01";

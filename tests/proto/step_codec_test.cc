@@ -172,7 +172,7 @@ void expect_round_trip(StepCodec& codec, const Value& value, Variant& into) {
   EXPECT_EQ(std::get<Value>(into), value);
 }
 
-TEST(StepCodec, AnyPlanAndAnyResultComeBackEqualThroughTheSameCodecAndValue) {
+TEST(StepCodec, RandomPlansAndResultsRoundTripThroughOneCodecAndValue) {
   Random random(20240601);
   StepCodec codec;
   CoordinatorMessage plan;
@@ -183,7 +183,7 @@ TEST(StepCodec, AnyPlanAndAnyResultComeBackEqualThroughTheSameCodecAndValue) {
   }
 }
 
-TEST(StepCodec, EveryOtherMessageComesBackEqual) {
+TEST(StepCodec, EveryOtherMessageRoundTrips) {
   StepCodec codec;
   RankMessage up;
   expect_round_trip(codec, some_hello(), up);
@@ -198,7 +198,7 @@ TEST(StepCodec, EveryOtherMessageComesBackEqual) {
   expect_round_trip(codec, StepLate{{1, 2}, 7, {3, 4}, {"\x01\x02", "\xff"}}, down);
 }
 
-TEST(StepCodec, AStepOf1024DecodesIsTwoKilobytes) {
+TEST(StepCodec, AStepOf1024DecodesHasAtMostTwoKilobytes) {
   StepPlan plan;
   plan.epochs = {1, 1};
   plan.step = 1000;
@@ -277,7 +277,7 @@ Status decode_up(const std::string& frame) {
   return codec.decode(frame, message);
 }
 
-TEST(StepCodec, AFrameThatIsNoneSaysWhy) {
+TEST(StepCodec, MalformedFramesAreRefusedWithTheReason) {
   EXPECT_EQ(error_id(decode_up("")), "TRI-NET-001");
   EXPECT_EQ(error_id(decode_up("\x01")), "TRI-NET-001");
   EXPECT_EQ(error_id(decode_up("\x09\x43")), "TRI-NET-002");

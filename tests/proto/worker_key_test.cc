@@ -13,7 +13,7 @@ std::string every_byte_from(int first) {  // 32 bytes
 
 const WorkerKey kKey{every_byte_from(0), every_byte_from(128), every_byte_from(250)};
 
-TEST(WorkerKey, TheTextOfAKeyIsReadBack) {
+TEST(WorkerKey, AKeyRoundTripsThroughText) {
   const std::string hex = to_hex(kKey);
   EXPECT_EQ(hex.size(), 192u);
   EXPECT_TRUE(hex.starts_with("00070e15"));

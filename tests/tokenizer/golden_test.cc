@@ -1,4 +1,4 @@
-// Every tokenizer of the reference data: ids, text and stream equal to the reference's.
+// Every tokenizer of the reference data: ids, text and streamed text equal those of the reference.
 #include <gtest/gtest.h>
 
 #include <fstream>

@@ -16,7 +16,8 @@ namespace {
 
 using nlohmann::json;
 
-// What every reader holds however small the file: tables of 256 bytes, one object's fields.
+// Memory of a reader that does not depend on the file: tables of 256 bytes, the fields of one
+// object.
 constexpr size_t kFixedAllowance = 64 * 1024;
 constexpr size_t kSmallVocabulary = 300;
 
@@ -50,7 +51,7 @@ const std::vector<json>& odd_values() {
   return kValues;
 }
 
-// The vocabulary is most of the file, so the fields beside it get half of the changes.
+// Half of the changes are outside of `model`, whose vocabulary is most of the file.
 std::string mutate_tree(const json& original, Random& random) {
   json root = original;
   json* top = &root;
@@ -133,7 +134,7 @@ void expect_usable(const Tokenizer& tokenizer) {
   tokenizer.decode(*ids, false);
 }
 
-// True if the text was read.
+// True if the text was accepted.
 bool check_text(const std::string& text) {
   const AllocationPeak peak;
   const auto tokenizer = Tokenizer::parse(text);

@@ -1,6 +1,6 @@
-// Breaks a small tokenizer.json in many ways: each is refused with an id, or read to the values
+// Random mutations of a small tokenizer.json. Each is refused with an id, or parsed to the values
 // that an independent JSON parser finds, within the memory bound. Shared by the short and the long
-// run.
+// test.
 #pragma once
 
 #include <cstddef>
@@ -14,10 +14,10 @@ struct MutationCounts {
   int64_t read = 0;
 };
 
-// Runs `count` mutations with `seed`; failures are GTest failures that print seed and number.
+// Runs `count` mutations with `seed`; failures are GTest failures that print seed and index.
 MutationCounts run_mutations(int64_t count, uint64_t seed);
 
-// A tokenizer.json of a published style (byte-level) cut down to its first tokens.
+// A tokenizer.json of a published style (byte-level), reduced to its first tokens.
 std::string small_tokenizer(const std::string& style);
 
 }  // namespace trireme

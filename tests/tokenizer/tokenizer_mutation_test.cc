@@ -8,7 +8,7 @@
 namespace trireme {
 namespace {
 
-TEST(TokenizerMutations, TenThousandAreRefusedWithAnIdOrReadAlike) {
+TEST(TokenizerMutations, TenThousandAreRefusedWithAnIdOrParsedCorrectly) {
   const MutationCounts counts = run_mutations(10'000, 1);
   EXPECT_GT(counts.refused, 2'000);
   EXPECT_GT(counts.read, 500);
@@ -16,7 +16,7 @@ TEST(TokenizerMutations, TenThousandAreRefusedWithAnIdOrReadAlike) {
   RecordProperty("read", static_cast<int>(counts.read));
 }
 
-// As dense as a file can be: short pieces, no spaces, a merge for every split.
+// A dense file: short pieces, no spaces, a merge for every split of a piece.
 TEST(TokenizerMemory, StaysBelowFourTimesADenseFile) {
   std::string vocab;
   std::string merges;

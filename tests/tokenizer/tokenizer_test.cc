@@ -1,4 +1,4 @@
-// What a tokenizer promises beside the reference's ids: ids of errors, bounds, threads.
+// Properties of a tokenizer besides the ids of the reference: error ids, bounds, threads.
 #include "model/tokenizer/tokenizer.h"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ std::unique_ptr<const Tokenizer> made(const json& file) {
   return tokenizer.ok() ? std::move(*tokenizer) : nullptr;
 }
 
-// The style with the value at `pointer` replaced is refused with this id.
+// Expects that the llama2 style with the value at `pointer` replaced is refused with this id.
 void expect_refused(const std::string& pointer, const json& value, const std::string& id) {
   json file = style("llama2-style");
   file[json::json_pointer(pointer)] = value;
@@ -46,7 +46,8 @@ json split_by(const std::string& regex) {
           {"invert", false}};
 }
 
-// Into how many words a pattern cuts the text: the model makes every word one unknown token.
+// The number of words into which a pattern splits the text: the model encodes every word as one
+// unknown token.
 size_t num_words(const std::string& regex, const std::string& text) {
   json file = style("gpt2-style");
   file["pre_tokenizer"] = split_by(regex);
@@ -94,7 +95,7 @@ TEST(Tokenizer, NamesTheSupportedModelTypes) {
             std::string::npos);
 }
 
-TEST(Tokenizer, RefusesAMissingFileAndWhatIsNoJson) {
+TEST(Tokenizer, RefusesAMissingFileAndTextThatIsNotJson) {
   EXPECT_EQ(error_id(Tokenizer::load("/nowhere/tokenizer.json").status()), "TRI-TOK-001");
   EXPECT_EQ(error_id(Tokenizer::load(TRIREME_TEST_DATA).status()), "TRI-TOK-001");
   for (const std::string text : {"",
@@ -113,7 +114,7 @@ TEST(Tokenizer, RefusesAMissingFileAndWhatIsNoJson) {
   EXPECT_EQ(error_id(Tokenizer::parse("{}").status()), "TRI-TOK-003");
 }
 
-TEST(Tokenizer, RefusesNestingWithoutEndInEveryPipeline) {
+TEST(Tokenizer, BoundsTheNestingOfEveryPipeline) {
   const std::tuple<const char*, const char*, const char*> pipelines[] = {
       {"/normalizer", "normalizers", "TRI-TOK-008"},
       {"/pre_tokenizer", "pretokenizers", "TRI-TOK-009"},
@@ -128,8 +129,8 @@ TEST(Tokenizer, RefusesNestingWithoutEndInEveryPipeline) {
   }
 }
 
-TEST(Tokenizer, EncodesALongWordInLittleTime) {
-  // Quadratic merging would take 10^12 steps here.
+TEST(Tokenizer, EncodesAWordOfAMillionCharactersQuickly) {
+  // Quadratic merging would need 10^12 steps.
   const auto tokenizer = made(style("llama2-style"));
   const std::string text(1'000'000, ' ');
   const auto ids = tokenizer->encode(text);
@@ -137,8 +138,8 @@ TEST(Tokenizer, EncodesALongWordInLittleTime) {
   EXPECT_EQ(tokenizer->decode(*ids, true), text);
 }
 
-TEST(Tokenizer, LongWordsMergeLikeShortOnes) {
-  // Both ways of merging are compared with one that searches the whole word for each merge.
+TEST(Tokenizer, BothMergeAlgorithmsGiveTheSameIds) {
+  // Both algorithms are compared with one that searches the whole word for each merge.
   const json file = style("gpt2-style");
   const auto tokenizer = made(file);
   std::map<std::pair<std::string, std::string>, int> ranks;
@@ -203,7 +204,7 @@ TEST(Tokenizer, ReadsPropertiesAsTheReferenceEngineDoes) {
   EXPECT_EQ(num_words("\\d{1,3}", "1234567"), 3u);
 }
 
-TEST(Tokenizer, CountsBytesThatAreNoTextAsReplacementCharacters) {
+TEST(Tokenizer, ReplacesInvalidUtf8ByReplacementCharacters) {
   const auto tokenizer = made(style("qwen2-style"));
   EXPECT_EQ(*tokenizer->encode("a\xFF\xE4\xBB"
                                "b"),
@@ -211,7 +212,7 @@ TEST(Tokenizer, CountsBytesThatAreNoTextAsReplacementCharacters) {
                                "b"));
 }
 
-TEST(Tokenizer, LeavesSpecialTokensInTextAloneWhenAsked) {
+TEST(Tokenizer, ParsesSpecialTokensInTextOnlyIfRequested) {
   const auto tokenizer = made(style("llama3-style"));
   const EncodeOptions as_text{.add_special = false, .parse_special = false};
   const Ids ids = *tokenizer->encode("a<|eot_id|>b", as_text);
@@ -221,7 +222,7 @@ TEST(Tokenizer, LeavesSpecialTokensInTextAloneWhenAsked) {
   EXPECT_EQ(tokenizer->decode(*tokenizer->encode("a<|eot_id|>b", as_text), true), "a<|eot_id|>b");
 }
 
-TEST(Tokenizer, AnswersForIdsThatAreNoTokens) {
+TEST(Tokenizer, AcceptsIdsThatAreNotTokens) {
   const auto tokenizer = made(style("llama3-style"));
   for (const TokenId id : {-1, INT32_MIN, INT32_MAX, tokenizer->vocabulary_size()}) {
     EXPECT_EQ(tokenizer->piece(id), "");

@@ -1,5 +1,5 @@
-// Fields of tokenizer.json that the reference tokenizers do not use, each put into one of them:
-// ids and text equal to the reference library's (tests/data/tokenizer_variants).
+// Fields of tokenizer.json that the reference tokenizers do not use, each added to one of them: ids
+// and text equal those of the reference library (tests/data/tokenizer_variants).
 #include <gtest/gtest.h>
 
 #include <fstream>
