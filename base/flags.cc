@@ -202,7 +202,7 @@ std::vector<std::string> FlagSet::names() const {
   return names;
 }
 
-void FlagSet::complain(const Status& status) { problems_.push_back(message_of(status)); }
+void FlagSet::add_problem(const Status& status) { problems_.push_back(message_of(status)); }
 
 void FlagSet::set(Flag& flag, const std::string& text, Origin origin) {
   if (flag.origin > origin || (flag.origin == origin && !flag.repeats && origin != Origin::kFlag &&
@@ -215,7 +215,7 @@ void FlagSet::set(Flag& flag, const std::string& text, Origin origin) {
     const std::string where = origin == Origin::kEnvironment ? environment_name(flag.name)
                               : origin == Origin::kFile      ? flag.name
                                                              : "--" + flag.name;
-    return complain(
+    return add_problem(
         invalid(id, "{}: {}", where, message.substr(std::min(message.size(), id.size() + 2))));
   }
   flag.origin = origin;
@@ -236,7 +236,7 @@ size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
   }
   if (!name.starts_with("--")) {
     if (name.size() > 1 && name[0] == '-') {
-      complain(invalid("TRI-ARGS-001", "unknown flag {}; see {} --help", name, program_));
+      add_problem(invalid("TRI-ARGS-001", "unknown flag {}; see {} --help", name, program_));
     } else {
       rest.push_back(arguments[at]);
     }
@@ -254,11 +254,11 @@ size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
   }
   if (flag == nullptr) {
     const std::string near = nearest(name, names());
-    complain(invalid("TRI-ARGS-001",
-                     "unknown flag --{}{} ({} --help lists them)",
-                     name,
-                     near.empty() ? "" : format_text("; did you mean --{}?", near),
-                     program_));
+    add_problem(invalid("TRI-ARGS-001",
+                        "unknown flag --{}{} ({} --help lists them)",
+                        name,
+                        near.empty() ? "" : format_text("; did you mean --{}?", near),
+                        program_));
     const bool has_value = at + 1 < arguments.size() && !arguments[at + 1].starts_with("-");
     return at + (has_value && !value ? 2 : 1);
   }
@@ -269,7 +269,7 @@ size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
     return at + (has_word ? 2 : 1);
   }
   if (!value && at + 1 >= arguments.size()) {
-    complain(invalid("TRI-ARGS-002", "--{} needs a value", name));
+    add_problem(invalid("TRI-ARGS-002", "--{} needs a value", name));
     return at + 1;
   }
   set(*flag, value ? *value : arguments[at + 1], Origin::kFlag);
@@ -286,7 +286,7 @@ void FlagSet::read_environment() {
 
 void FlagSet::read_file(const std::string& path) {
   const StatusOr<std::vector<ConfigEntry>> entries = read_config_file(path);
-  if (!entries.ok()) return complain(entries.status());
+  if (!entries.ok()) return add_problem(entries.status());
   for (const ConfigEntry& entry : *entries) {
     std::string name = entry.key;
     std::replace(name.begin(), name.end(), '_', '-');
@@ -299,11 +299,11 @@ void FlagSet::read_file(const std::string& path) {
       continue;
     }
     const std::string near = nearest(name, names());
-    complain(invalid("TRI-ARGS-005",
-                     "{}: unknown key \"{}\"{}",
-                     path,
-                     entry.key,
-                     near.empty() ? "" : format_text("; did you mean \"{}\"?", near)));
+    add_problem(invalid("TRI-ARGS-005",
+                        "{}: unknown key \"{}\"{}",
+                        path,
+                        entry.key,
+                        near.empty() ? "" : format_text("; did you mean \"{}\"?", near)));
   }
 }
 

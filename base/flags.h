@@ -116,7 +116,7 @@ class FlagSet {
                        std::vector<std::string>& rest);
   void read_environment();
   void read_file(const std::string& path);
-  void complain(const Status& status);
+  void add_problem(const Status& status);
   std::vector<std::string> names() const;
 
   std::string program_;

@@ -66,7 +66,7 @@ void add_weights(const ModelConfig& config,
     rank.weight_bytes += bytes;
     const bool is_whole = entry.role == TensorRole::kEmbedding && shard.has_embedding() &&
                           shard.embedding_rows().size() == config.vocabulary_size;
-    if (entry.cut == TensorCut::kReplicate || is_whole) rank.replicated_bytes += bytes;
+    if (entry.partition == TensorCut::kReplicate || is_whole) rank.replicated_bytes += bytes;
   }
   if (request.backend == "cuda") rank.weight_bytes += padding_bytes(config, table, shard, request);
 }
@@ -102,31 +102,32 @@ void add_work(const ModelConfig& config,
 }
 
 void count_pages(const ModelConfig& config, const PlanRequest& request, GroupPlan& plan) {
-  const int64_t asked = request.max_model_len > 0 ? request.max_model_len : config.max_positions;
-  const int64_t a_sequence = (asked + plan.page_tokens - 1) / plan.page_tokens;
-  const int64_t least = request.max_model_len > 0 ? a_sequence : 1;
-  const int64_t wanted = a_sequence * request.max_slots;
-  plan.pages = wanted;
+  const int64_t model_len =
+      request.max_model_len > 0 ? request.max_model_len : config.max_positions;
+  const int64_t pages_per_sequence = (model_len + plan.page_tokens - 1) / plan.page_tokens;
+  const int64_t min_pages = request.max_model_len > 0 ? pages_per_sequence : 1;
+  const int64_t wanted_pages = pages_per_sequence * request.max_slots;
+  plan.pages = wanted_pages;
   for (RankPlan& rank : plan.ranks) {
-    rank.max_pages = wanted;
-    int64_t room = -1;
+    rank.max_pages = wanted_pages;
+    int64_t free_bytes = -1;
     if (request.rank_memory_bytes > 0) {
-      room = std::max<int64_t>(0, request.rank_memory_bytes - rank.fixed_bytes());
+      free_bytes = std::max<int64_t>(0, request.rank_memory_bytes - rank.fixed_bytes());
     }
     if (request.kv_memory_bytes > 0) {
       rank.max_pages = request.kv_memory_bytes / rank.page_bytes;
-      if (room >= 0 && room < request.kv_memory_bytes) plan.fits = false;
-    } else if (room >= 0) {
-      rank.max_pages = std::min(wanted, room / rank.page_bytes);
+      if (free_bytes >= 0 && free_bytes < request.kv_memory_bytes) plan.fits = false;
+    } else if (free_bytes >= 0) {
+      rank.max_pages = std::min(wanted_pages, free_bytes / rank.page_bytes);
     }
     plan.pages = std::min(plan.pages, rank.max_pages);
-    if (rank.max_pages < least) plan.fits = false;
-    if (room < 0) continue;
-    const int64_t needs = std::max(request.kv_memory_bytes, least * rank.page_bytes);
+    if (rank.max_pages < min_pages) plan.fits = false;
+    if (free_bytes < 0) continue;
+    const int64_t needs = std::max(request.kv_memory_bytes, min_pages * rank.page_bytes);
     plan.short_bytes =
         std::max(plan.short_bytes, rank.fixed_bytes() + needs - request.rank_memory_bytes);
   }
-  plan.max_model_len = std::min(asked, plan.kv_tokens());
+  plan.max_model_len = std::min(model_len, plan.kv_tokens());
 }
 
 // Two all-reduces per layer by recursive doubling, and the residual to the next stage. On the CPU
@@ -168,7 +169,7 @@ int64_t GroupPlan::needed_bytes(int64_t tokens) const {
 }
 
 StatusOr<GroupPlan> plan_group(const ModelConfig& config, const PlanRequest& request) {
-  ASSIGN_OR_RETURN(const ParallelPlan cut,
+  ASSIGN_OR_RETURN(const ParallelPlan partition,
                    ParallelPlan::make(config, request.tp, request.pp, request.backend));
   GroupPlan plan;
   const bool on_gpu = request.backend == "cuda";
@@ -184,12 +185,12 @@ StatusOr<GroupPlan> plan_group(const ModelConfig& config, const PlanRequest& req
   plan.tp = request.tp;
   plan.pp = request.pp;
   plan.page_tokens = on_gpu ? kCudaPageTokens : kCpuPageTokens;
-  for (int index = 0; index < cut.num_ranks(); ++index) {
-    const ShardSpec shard(config, cut, index);
+  for (int index = 0; index < partition.num_ranks(); ++index) {
+    const ShardSpec shard(config, partition, index);
     RankPlan rank;
     rank.rank = index;
-    rank.stage = cut.stage_of(index);
-    rank.tensor_index = cut.tensor_index_of(index);
+    rank.stage = partition.stage_of(index);
+    rank.tensor_index = partition.tensor_index_of(index);
     rank.layers = shard.layers();
     rank.num_heads = shard.num_heads();
     rank.num_kv_heads = shard.num_kv_heads();
@@ -210,10 +211,10 @@ std::vector<GroupPlan> rank_cuts(const ModelConfig& config,
   std::vector<GroupPlan> plans;
   for (const int tp : allowed_tensor_parallel(config, request.backend)) {
     for (int pp = 1; tp * pp <= max_ranks && pp <= config.num_layers; ++pp) {
-      PlanRequest cut = request;
-      cut.tp = tp;
-      cut.pp = pp;
-      auto plan = plan_group(config, cut);
+      PlanRequest candidate = request;
+      candidate.tp = tp;
+      candidate.pp = pp;
+      auto plan = plan_group(config, candidate);
       if (plan.ok()) plans.push_back(std::move(*plan));
     }
   }

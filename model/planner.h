@@ -31,7 +31,7 @@ struct PlanRequest {
   int64_t max_model_len = 0;  // 0: that of the model, or what fits
   int64_t max_slots = kDefaultMaxSlots;
   int64_t max_batched_tokens = default_max_batched_tokens("cpu");
-  int64_t kv_memory_bytes = 0;    // per rank; 0: what max_slots sequences need, if it fits
+  int64_t kv_memory_bytes = 0;    // per rank; 0: what max_slots sequences need, if free
   int64_t rank_memory_bytes = 0;  // limit of all memory of a rank; 0: not known
 };
 
@@ -68,7 +68,7 @@ struct GroupPlan {
   int64_t max_model_len = 0;  // lowered to what fits
   int64_t wire_bytes = 0;     // sent by one rank per token: all-reduces and stage boundaries
   bool fits = true;
-  int64_t short_bytes = 0;  // what the fullest rank lacks for one sequence
+  int64_t short_bytes = 0;  // the largest shortage of a rank, for one sequence
 
   int64_t kv_tokens() const { return pages * page_tokens; }
   int64_t weight_bytes() const;  // of all ranks

@@ -103,7 +103,7 @@ TensorSlice ShardSpec::slice(const TensorEntry& entry) const {
   const int64_t tp = plan_.tp();
   const int64_t leaves = kLeaves % tp == 0 ? kLeaves / tp : 0;
   const int64_t first_leaf = leaves * tensor_index_;
-  switch (entry.cut) {
+  switch (entry.partition) {
     case TensorCut::kReplicate:
       break;
     case TensorCut::kVocabularyRows:

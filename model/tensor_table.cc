@@ -13,7 +13,7 @@ struct LayerRow {
   const char* name;  // after "model.layers.N."
   int64_t rows;
   int64_t columns;  // 0: a vector of `rows` values
-  TensorCut cut;
+  TensorCut partition;
   bool present;
 };
 
@@ -22,7 +22,7 @@ TensorEntry make_entry(TensorRole role,
                        const std::string& name,
                        int64_t rows,
                        int64_t columns,
-                       TensorCut cut) {
+                       TensorCut partition) {
   TensorEntry entry;
   entry.role = role;
   entry.layer = layer;
@@ -30,7 +30,7 @@ TensorEntry make_entry(TensorRole role,
   entry.rows = rows;
   entry.columns = columns == 0 ? 1 : columns;
   entry.is_vector = columns == 0;
-  entry.cut = cut;
+  entry.partition = partition;
   return entry;
 }
 
@@ -73,7 +73,7 @@ TensorTable::TensorTable(const ModelConfig& config) {
     for (const LayerRow& row : rows) {
       if (!row.present) continue;
       entries_.push_back(
-          make_entry(row.role, layer, prefix + row.name, row.rows, row.columns, row.cut));
+          make_entry(row.role, layer, prefix + row.name, row.rows, row.columns, row.partition));
     }
   }
   entries_.push_back(make_entry(kFinalNorm, -1, "model.norm.weight", hidden, 0, kReplicate));

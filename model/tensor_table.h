@@ -52,7 +52,7 @@ struct TensorEntry {
   int64_t rows = 1;                // 1 for a vector
   int64_t columns = 0;
   bool is_vector = false;  // stored with one dimension, [columns]; a bias is partitioned by it
-  TensorCut cut = TensorCut::kReplicate;
+  TensorCut partition = TensorCut::kReplicate;
 };
 
 class TensorTable {

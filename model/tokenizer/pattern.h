@@ -21,7 +21,7 @@ class Pattern {
   static Pattern text(std::string literal);
   static StatusOr<Pattern> regex(std::string_view expression);
 
-  // Appends the matches to `out`, from left to right. Error: TRI-TOK-014.
+  // Replaces `out` by the matches, from left to right. Error: TRI-TOK-014.
   Status find_all(std::string_view text, RegexScratch& scratch, std::vector<Match>& out) const;
 
  private:

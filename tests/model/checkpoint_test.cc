@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "model/model_source.h"
 #include "model/safetensors.h"
+#include "model/shard_spec.h"
 
 namespace trireme {
 namespace {
@@ -207,6 +208,48 @@ constexpr HeaderCase kHeaders[] = {
 INSTANTIATE_TEST_SUITE_P(Headers, BadHeader, testing::ValuesIn(kHeaders), [](const auto& info) {
   return std::string(info.param.name);
 });
+
+TEST(Checkpoint, ARankReadsOnlyTheBytesOfItsShard) {
+  const std::string dir = std::string(TRIREME_TEST_DATA) + "/golden/models/qwen2-tied";
+  int64_t sharded = 0;
+  int64_t expected = 0;
+  ModelSource source = open_model(dir).value();
+  const TensorTable table(source.config);
+  ASSERT_TRUE(check_tensors(table, *source.checkpoint).value().empty());
+  const ParallelPlan plan = ParallelPlan::make(source.config, 2, 2).value();
+  for (int rank = 0; rank < 4; ++rank) {
+    const ShardSpec spec(source.config, plan, rank);
+    for (const TensorEntry& entry : table.entries()) {
+      if (!spec.holds(entry)) continue;
+      const TensorSlice slice = spec.slice(entry);
+      const StoredTensor& stored = *source.checkpoint->find(entry.names[0]);
+      std::vector<std::byte> bytes(slice.rows.size() * slice.columns.size() *
+                                   size_of(stored.dtype));
+      ASSERT_TRUE(source.checkpoint->read(stored, slice.rows, slice.columns, bytes).ok());
+      sharded += static_cast<int64_t>(bytes.size());
+      expected +=
+          entry.partition == TensorCut::kReplicate ? 2 * stored.bytes / 2 : stored.bytes / 2;
+    }
+  }
+  EXPECT_EQ(source.checkpoint->bytes_read(), sharded);
+  EXPECT_EQ(sharded, expected);
+}
+
+TEST(Checkpoint, ATruncatedFileIsRefusedWhereverItEnds) {
+  const std::string folder = testing::TempDir() + "/tensor_table_test_truncated";
+  std::filesystem::remove_all(folder);
+  std::filesystem::copy(TRIREME_TEST_DATA "/golden/models/llama-tied-fp32", folder);
+  const std::string path = folder + "/model.safetensors";
+  const auto whole = std::filesystem::file_size(path);
+  for (const auto& [bytes, id] : {std::pair(whole - 1, "TRI-LOAD-004"),
+                                  {whole / 2, "TRI-LOAD-004"},
+                                  {uintmax_t{100}, "TRI-LOAD-003"},
+                                  {uintmax_t{7}, "TRI-LOAD-003"},
+                                  {uintmax_t{0}, "TRI-LOAD-003"}}) {
+    std::filesystem::resize_file(path, bytes);
+    EXPECT_EQ(error_id(open_checkpoint(folder).status()), id) << bytes;
+  }
+}
 
 }  // namespace
 }  // namespace trireme

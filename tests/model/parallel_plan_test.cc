@@ -61,12 +61,27 @@ TEST(ParallelPlan, AllowedTensorParallelSizesDivideTheHeads) {
 TEST(ParallelPlan, RefusesAnImpossiblePartitionAndListsThoseThatWork) {
   const Status tensor = ParallelPlan::make(model_shape(4, 6, 2), 4, 1).status();
   EXPECT_EQ(error_id(tensor), "TRI-PLAN-001");
-  EXPECT_THAT(message_of(tensor), HasSubstr("1 or 2"));
+  EXPECT_THAT(message_of(tensor), HasSubstr("-tp 1 or 2"));
   const Status pipeline = ParallelPlan::make(model_shape(4, 8, 8), 1, 5).status();
   EXPECT_EQ(error_id(pipeline), "TRI-PLAN-002");
-  EXPECT_THAT(message_of(pipeline), HasSubstr("1 to 4"));
+  EXPECT_THAT(message_of(pipeline), HasSubstr("-pp 1 to 4"));
   EXPECT_FALSE(ParallelPlan::make(model_shape(4, 8, 8), 0, 1).ok());
   EXPECT_FALSE(ParallelPlan::make(model_shape(4, 8, 8), 1, -1).ok());
+}
+
+TEST(ParallelPlan, StagesCoverTheLayersAndAreBalancedWithTheHead) {
+  ModelConfig config = model_shape(5, 8, 4);
+  const ParallelPlan even = ParallelPlan::make(config, 1, 4).value();
+  int64_t next = 0;
+  for (int stage = 0; stage < 4; ++stage) {
+    EXPECT_EQ(even.layers(stage).begin, next);
+    EXPECT_GE(even.layers(stage).size(), 1);
+    next = even.layers(stage).end;
+  }
+  EXPECT_EQ(next, 5);
+  config.vocabulary_size = 100'000;  // the head outweighs all layers
+  const ParallelPlan heavy = ParallelPlan::make(config, 1, 2).value();
+  EXPECT_EQ(heavy.layers(1).size(), 1);
 }
 
 }  // namespace

@@ -17,11 +17,12 @@ int64_t expected_bytes(const ModelSource& source, int tp, int pp, const std::str
   for (const TensorEntry& entry : table.entries()) {
     const StoredTensor* stored = source.checkpoint->find(entry.names.front());
     const bool replicated =
-        entry.cut == TensorCut::kReplicate ||
-        (entry.cut == TensorCut::kKvHeadRows && source.config.num_kv_heads < tp);
-    const int64_t copies = !replicated                           ? 1
-                           : entry.cut == TensorCut::kKvHeadRows ? tp / source.config.num_kv_heads
-                                                                 : tp;
+        entry.partition == TensorCut::kReplicate ||
+        (entry.partition == TensorCut::kKvHeadRows && source.config.num_kv_heads < tp);
+    const int64_t copies = !replicated ? 1
+                           : entry.partition == TensorCut::kKvHeadRows
+                               ? tp / source.config.num_kv_heads
+                               : tp;
     const bool twice =
         entry.role == TensorRole::kEmbedding && source.config.tied_embeddings && pp > 1;
     // On CUDA each rank of the first stage has the whole table; its head is a range of the rows.
