@@ -20,7 +20,7 @@ constexpr int32_t kPlannerThreads = 32 * kCandidates;
 // Starting a unit, merging its warps and folding its partial takes about as long as reading this
 // many pages of width 128 (3 to 4 us at an SM's share of the memory bandwidth); not yet measured.
 constexpr int32_t kUnitCost = 4;
-// Minimum pages of a split of a prefill tile. (A decode unit has at least one page per warp.)
+// Minimum pages of a split of a prefill tile. (A decode unit has at min_length one page per warp.)
 constexpr int32_t kMinSplitPages = 8;
 
 struct PlannerLayout {
@@ -184,11 +184,11 @@ __device__ void choose(const PlanArguments& a, const PlanView& plan, PlannerLayo
   const int32_t splits = prefill_splits(a, shared.prefill_tiles);
   const int32_t units = shared.prefill_tiles * a.num_kv_heads;
   const int32_t slots = splits > 1 ? units * splits * (a.prefill_rows / kTileRows) : 0;
-  const int32_t least = a.is_invariant ? 1 : kAttentionWarps;
+  const int32_t min_length = a.is_invariant ? 1 : kAttentionWarps;
   const float share = exp2_fast(-0.25f * static_cast<float>(candidate));
   int32_t length = static_cast<int32_t>(static_cast<float>(shared.longest) * share) + 1;
   if (candidate == 0) length = shared.longest;
-  if (length < least) length = least;
+  if (length < min_length) length = min_length;
   const int32_t cost =
       cost_of(a, plan, length, a.max_partials - slots, kMaxSplitTiles - (splits > 1 ? units : 0));
   if (threadIdx.x % 32 == 0) {

@@ -59,8 +59,8 @@ constexpr int64_t kPartialBytes = int64_t{32} << 20;
 // Blocks of a launch. If they keep O in the workspace, half of it is left to the partials.
 constexpr int32_t launch_blocks(const AttentionFit& fit, int32_t num_blocks) {
   const int64_t blocks = int64_t{num_blocks} * fit.blocks_per_sm;
-  const int64_t most = fit.run_bytes > 0 ? kPartialBytes / 2 / fit.run_bytes : blocks;
-  return static_cast<int32_t>(blocks < most ? blocks : most);
+  const int64_t max_blocks = fit.run_bytes > 0 ? kPartialBytes / 2 / fit.run_bytes : blocks;
+  return static_cast<int32_t>(blocks < max_blocks ? blocks : max_blocks);
 }
 // Maximum number of partials beside `runs` bytes of O of prefill blocks.
 constexpr int32_t max_partials(int32_t stored_dim, int64_t runs) {

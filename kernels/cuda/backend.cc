@@ -45,7 +45,7 @@ std::string place_of(const cudaDeviceProp& properties) {
 Status no_device(const CudaBackendOptions& options, const std::string& why) {
   return invalid("TRI-CUDA-002",
                  "device {} cannot be used: {}; `trireme doctor` lists the devices, --backend cpu "
-                 "does without one",
+                 "needs none",
                  options.device,
                  why);
 }
@@ -55,7 +55,7 @@ Status no_device(const CudaBackendOptions& options, const std::string& why) {
 StatusOr<std::unique_ptr<Backend>> CudaBackend::make(const CudaBackendOptions& options) {
   if (options.dtype != DType::kBFloat16 && options.dtype != DType::kFloat16) {
     return invalid("TRI-CUDA-003",
-                   "--dtype {} is not built for CUDA; built are bfloat16 and float16",
+                   "--dtype {} is not built for CUDA; use bfloat16 or float16",
                    name_of(options.dtype));
   }
   int count = 0;
@@ -142,7 +142,7 @@ std::unique_ptr<Queue> CudaBackend::make_queue() {
   if (error == cudaSuccess && !counters.ok()) error = cudaErrorMemoryAllocation;
   Buffer words = counters.ok() ? std::move(counters).value() : Buffer();
   auto queue = std::make_unique<CudaQueue>(stream, event, num_blocks_, std::move(words));
-  queue->check(error, "the making of a queue");
+  queue->check(error, "the creation of a queue");
   return queue;
 }
 
@@ -157,7 +157,7 @@ Status CudaBackend::wait(Queue& queue, TimeUs deadline_us) {
     const cudaError_t state = cudaEventQuery(stream.event());
     if (state == cudaSuccess) return ok_status();
     if (state != cudaErrorNotReady) {
-      stream.check(state, "what was enqueued before a wait");
+      stream.check(state, "work enqueued before a wait");
       break;
     }
     const TimeUs now_us = clock.now_us();

@@ -204,7 +204,7 @@ class CudaBackend final : public Backend {
   // memory of a block, in bytes.
   cudaError_t prepare_kernels(int64_t shared_limit);
   LinearLaunch choose_launch(const CudaQueue& queue, const LinearShape& shape) const;
-  bool start_rival();
+  bool start_cublaslt();
 
   const CudaBackendOptions options_;
   const std::string device_name_;
@@ -218,13 +218,13 @@ class CudaBackend final : public Backend {
   Staging staging_;
   std::unique_ptr<WeightStream> weight_stream_;  // from the first pack() on
   std::unique_ptr<CublasLt> cublaslt_;           // from the first tune_linear() on
-  using RecordedStep = Handle<cudaGraphExec_t, cudaGraphExecDestroy>;
-  struct Recording {
-    RecordedStep graph;
+  using StepGraph = Handle<cudaGraphExec_t, cudaGraphExecDestroy>;
+  struct CapturedStep {
+    StepGraph graph;
     const Queue* queue = nullptr;  // whose counters the graph uses
     bool is_tried = false;
   };
-  std::map<StepKey, Recording> graphs_;  // of the keys seen so far; destroyed first
+  std::map<StepKey, CapturedStep> graphs_;  // of the keys seen so far; destroyed first
 };
 
 // TRI-MEM-001: the allocation of `bytes` for `what` failed; `why` is the driver's reason.

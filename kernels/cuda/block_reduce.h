@@ -23,12 +23,12 @@ __device__ __forceinline__ uint64_t block_max(uint64_t value, uint64_t (&warps)[
   value = warp_max(value);
   if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
   __syncthreads();
-  uint64_t greatest = warps[0];
+  uint64_t maximum = warps[0];
 #pragma unroll
   for (int warp = 1; warp < kSampleWarps; ++warp) {
-    greatest = warps[warp] > greatest ? warps[warp] : greatest;
+    maximum = warps[warp] > maximum ? warps[warp] : maximum;
   }
-  return greatest;
+  return maximum;
 }
 
 // The sum over the block: lanes by an xor tree, warps ascending.

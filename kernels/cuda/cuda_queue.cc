@@ -18,8 +18,8 @@ void CudaQueue::check(cudaError_t error, const char* operation) {
   if (error == cudaSuccess || !failure_.ok()) return;
   failure_ = unavailable(
       "TRI-CUDA-001",
-      "the device failed in {}: {} ({}); the rank leaves its group, which starts again; if it "
-      "comes back, look at the device's health with nvidia-smi -q and in the kernel's log",
+      "the device failed in {}: {} ({}); the rank leaves its group, which starts again; if "
+      "it happens again, check the device with nvidia-smi -q and in the kernel's log",
       operation,
       cudaGetErrorName(error),
       cudaGetErrorString(error));

@@ -8,8 +8,8 @@ namespace {
 
 Status no_devices(const std::string& why) {
   return invalid("TRI-CUDA-002",
-                 "no GPU can be used: {}; `trireme doctor` says what is missing, --backend cpu "
-                 "does without one",
+                 "no GPU can be used: {}; `trireme doctor` reports what is missing, --backend "
+                 "cpu needs none",
                  why);
 }
 
@@ -37,17 +37,17 @@ StatusOr<CudaDevice> look_at(int index, int num_devices) {
 bool is_built_with_cuda() { return true; }
 
 StatusOr<CudaSurvey> survey_cuda() {
-  CudaSurvey survey;
+  CudaSurvey query;
   int count = 0;
-  cudaDriverGetVersion(&survey.driver);  // 0: no driver
-  cudaRuntimeGetVersion(&survey.runtime);
+  cudaDriverGetVersion(&query.driver);  // 0: no driver
+  cudaRuntimeGetVersion(&query.runtime);
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess) return no_devices(cudaGetErrorString(error));
   for (int index = 0; index < count; ++index) {
     ASSIGN_OR_RETURN(CudaDevice device, look_at(index, count));
-    survey.devices.push_back(std::move(device));
+    query.devices.push_back(std::move(device));
   }
-  return survey;
+  return query;
 }
 
 }  // namespace trireme

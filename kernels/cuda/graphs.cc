@@ -5,14 +5,14 @@ namespace trireme::cuda {
 namespace {
 
 // Captures the work that `enqueue` puts on the queue's stream into a graph; null if that fails.
-cudaGraphExec_t record(CudaQueue& queue, const std::function<void()>& enqueue) {
+cudaGraphExec_t capture(CudaQueue& queue, const std::function<void()>& enqueue) {
   // Thread-local mode: other ranks of the process may allocate meanwhile.
   queue.check(cudaStreamBeginCapture(queue.stream(), cudaStreamCaptureModeThreadLocal),
-              "the start of a recording");
+              "the start of a graph capture");
   if (!queue.is_usable()) return nullptr;
   enqueue();
   cudaGraph_t graph = nullptr;
-  queue.check(cudaStreamEndCapture(queue.stream(), &graph), "the end of a recording");
+  queue.check(cudaStreamEndCapture(queue.stream(), &graph), "the end of a graph capture");
   if (graph == nullptr) return nullptr;
   cudaGraphExec_t ready = nullptr;
   if (cudaGraphInstantiate(&ready, graph, 0) != cudaSuccess) {
@@ -38,16 +38,16 @@ void CudaBackend::run(Queue& queue, const StepKey& key, const std::function<void
     enqueue();
     return;
   }
-  Recording& recording = found->second;
-  CHECK_THAT(recording.queue == &queue, "a recorded step belongs to its queue");
-  if (!recording.is_tried) recording.graph = RecordedStep(record(stream, enqueue));
-  recording.is_tried = true;
-  if (!recording.graph) {
+  CapturedStep& step = found->second;
+  CHECK_THAT(step.queue == &queue, "a captured step belongs to its queue");
+  if (!step.is_tried) step.graph = StepGraph(capture(stream, enqueue));
+  step.is_tried = true;
+  if (!step.graph) {
     enqueue();
     return;
   }
   if (stream.is_usable()) {
-    stream.check(cudaGraphLaunch(recording.graph.get(), stream.stream()), "the launch of a step");
+    stream.check(cudaGraphLaunch(step.graph.get(), stream.stream()), "the launch of a step");
   }
 }
 

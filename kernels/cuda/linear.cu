@@ -105,13 +105,13 @@ void enqueue_own(CudaQueue& queue,
 bool needs_finish(const LinearTask& task) { return task.is_gated || task.bias != nullptr; }
 
 // Launches dominate a step of few rows, so a timing of one matmul may not add a node to its graph.
-bool may_take_rival(const LinearTask& task) {
+bool may_use_cublaslt(const LinearTask& task) {
   return task.rows > kMaxNormRows || !needs_finish(task);
 }
 
 // The matmul as a call of cuBLASLt: directly to `out` or, if an epilogue has to follow, to the
 // workspace as one partial sum. Nothing if that does not fit.
-std::optional<MatmulCall> rival_call(const LinearTask& task, const Workspace& workspace) {
+std::optional<MatmulCall> cublaslt_call(const LinearTask& task, const Workspace& workspace) {
   const bool is_staged = needs_finish(task);
   const int64_t staged_bytes =
       is_staged ? int64_t{task.rows} * task.padded_n * int64_t{sizeof(float)} : 0;
@@ -130,27 +130,29 @@ std::optional<MatmulCall> rival_call(const LinearTask& task, const Workspace& wo
 }
 
 // Whether cuBLASLt was found faster, at row counts where that outweighs saving a launch.
-bool is_rival_better(const CublasLt* library, const LinearTask& task, const Workspace& workspace) {
+bool is_cublaslt_better(const CublasLt* library,
+                        const LinearTask& task,
+                        const Workspace& workspace) {
   if (library == nullptr || task.rows <= kMaxNormRows) return false;
-  const auto call = rival_call(task, workspace);
+  const auto call = cublaslt_call(task, workspace);
   return call.has_value() && library->table().find(call->shape) != nullptr;
 }
 
-void finish_rival(CudaQueue& queue, const Workspace& workspace, LinearTask task, bool is_bf16) {
+void finish_cublaslt(CudaQueue& queue, const Workspace& workspace, LinearTask task, bool is_bf16) {
   if (!needs_finish(task)) return;
   task.partials = reinterpret_cast<float*>(workspace.data);
   task.split_k = 1;
   launch_linear_finish(queue, task, is_bf16);
 }
 
-bool enqueue_rival(const CublasLt& library,
-                   CudaQueue& queue,
-                   const Workspace& workspace,
-                   const LinearTask& task,
-                   bool is_bf16) {
-  const auto call = rival_call(task, workspace);
+bool enqueue_cublaslt(const CublasLt& library,
+                      CudaQueue& queue,
+                      const Workspace& workspace,
+                      const LinearTask& task,
+                      bool is_bf16) {
+  const auto call = cublaslt_call(task, workspace);
   if (!call || !library.run(queue, *call)) return false;
-  finish_rival(queue, workspace, task, is_bf16);
+  finish_cublaslt(queue, workspace, task, is_bf16);
   return true;
 }
 
@@ -173,8 +175,8 @@ void CudaBackend::linear(Queue& queue,
   const LinearShape shape = shape_of(task, packed);
   const LinearLaunch launch = choose_launch(stream, shape);
   if (launch.num_tiles() == 0) return;
-  if (cublaslt_ != nullptr && may_take_rival(task) &&
-      enqueue_rival(*cublaslt_, stream, workspace, task, is_bf16())) {
+  if (cublaslt_ != nullptr && may_use_cublaslt(task) &&
+      enqueue_cublaslt(*cublaslt_, stream, workspace, task, is_bf16())) {
     return;
   }
   enqueue_own(stream, workspace, task, shape, launch, is_bf16());
@@ -209,7 +211,7 @@ void CudaBackend::linear_qkv(Queue& queue,
   const LinearShape shape = shape_of(task, packed);
   const LinearLaunch launch = choose_launch(stream, shape);
   if (stream.counters() == nullptr || !takes_heads(shape, launch, target.spec.shape.head_dim) ||
-      is_rival_better(cublaslt_.get(), task, workspace)) {
+      is_cublaslt_better(cublaslt_.get(), task, workspace)) {
     return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
   }
   check_shapes(x, packed, {.bias = bias}, target.qkv, options_.dtype);
@@ -219,7 +221,7 @@ void CudaBackend::linear_qkv(Queue& queue,
   launch_linear_heads(stream, launch, task, work, is_bf16());
 }
 
-bool CudaBackend::start_rival() {
+bool CudaBackend::start_cublaslt() {
   if (options_.invariant) return false;
   if (cublaslt_ == nullptr) {
     cublaslt_ = CublasLt::make(is_bf16(), device_name_ + " " + architecture_);
@@ -233,7 +235,7 @@ void CudaBackend::tune_linear(Queue& queue,
                               std::span<const Weight* const> weights,
                               const Epilogue& epilogue,
                               Tensor out) {
-  if (x.rows == 0 || !start_rival()) return;
+  if (x.rows == 0 || !start_cublaslt()) return;
   CudaQueue& stream = cuda_queue(queue);
   std::vector<LinearTask> tasks;
   std::vector<MatmulCall> calls;
@@ -241,31 +243,31 @@ void CudaBackend::tune_linear(Queue& queue,
     const auto& packed = static_cast<const CudaWeight&>(*weight);
     check_shapes(x, packed, epilogue, out, options_.dtype);
     tasks.push_back(make_task(x, packed, epilogue, out));
-    const auto call = rival_call(tasks.back(), workspace);
+    const auto call = cublaslt_call(tasks.back(), workspace);
     if (!call) return;
     calls.push_back(*call);
   }
-  if (calls.empty() || !may_take_rival(tasks[0])) return;
+  if (calls.empty() || !may_use_cublaslt(tasks[0])) return;
   if (cublaslt_->table().knows(calls[0].shape)) return;
   const LinearShape shape = shape_of(tasks[0], static_cast<const CudaWeight&>(*weights[0]));
   const LinearLaunch launch = choose_launch(stream, shape);
   const auto own = [&](size_t i) {
     enqueue_own(stream, workspace, tasks[i], shape, launch, is_bf16());
   };
-  const auto finish = [&](size_t i) { finish_rival(stream, workspace, tasks[i], is_bf16()); };
+  const auto finish = [&](size_t i) { finish_cublaslt(stream, workspace, tasks[i], is_bf16()); };
   cublaslt_->choose(stream, calls, own, finish);
 }
 
 std::string CudaBackend::save_tuning() {
-  return start_rival() ? cublaslt_->table().save() : std::string();
+  return start_cublaslt() ? cublaslt_->table().save() : std::string();
 }
 
 std::string CudaBackend::tuning_name() {
-  return start_rival() ? cublaslt_->table().file_name() : std::string();
+  return start_cublaslt() ? cublaslt_->table().file_name() : std::string();
 }
 
 bool CudaBackend::load_tuning(std::string_view bytes) {
-  return start_rival() && cublaslt_->table().load(bytes);
+  return start_cublaslt() && cublaslt_->table().load(bytes);
 }
 
 cudaError_t prepare_linear(bool is_bf16, TileResidency& resident) {

@@ -46,8 +46,8 @@ struct LinearShape {
   int32_t k = 0;
 };
 
-// What a launch may occupy: the queue's budget of SMs, and the blocks of each tile size that an SM
-// holds at once (queried by prepare_linear()).
+// The blocks that a launch may occupy: the queue's budget of SMs, and the blocks of each tile size
+// that an SM holds at once (queried by prepare_linear()).
 struct LinearBudget {
   int32_t num_blocks = 1;
   TileResidency resident = {};

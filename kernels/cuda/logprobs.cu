@@ -41,11 +41,11 @@ struct LogprobTask {
 };
 
 struct LogprobShared {
-  uint64_t greatest[kSampleWarps];
+  uint64_t maximum[kSampleWarps];
   float sums[kSampleWarps];
   uint64_t best[2][kSampleWarps];  // alternating, so that a round needs one barrier
   double log_sum;
-  float greatest_value;
+  float maximum_value;
 };
 
 // The greatest rank below `limit` among this thread's ids.
@@ -76,15 +76,15 @@ __global__ void __launch_bounds__(kSampleThreads) rank_part(LogprobTask task) {
     x[i] = id < task.width ? logits[id] : std::numeric_limits<float>::quiet_NaN();
     local = x[i] > local ? x[i] : local;
   }
-  const auto greatest =
-      value_of_key(static_cast<uint32_t>(block_max(order_key(local), shared.greatest)));
+  const auto maximum =
+      value_of_key(static_cast<uint32_t>(block_max(order_key(local), shared.maximum)));
   float sum = 0;
 #pragma unroll
   for (int32_t i = 0; i < kThreadIds; ++i) {
-    if (x[i] > kNever) sum += expf(x[i] - greatest);
+    if (x[i] > kNever) sum += expf(x[i] - maximum);
   }
   sum = block_sum(sum, shared.sums);
-  if (threadIdx.x == 0) task.sums[part] = {greatest, sum};
+  if (threadIdx.x == 0) task.sums[part] = {maximum, sum};
 
   uint64_t best = best_below(x, begin, ~uint64_t{0});
 #pragma unroll 1
@@ -103,22 +103,22 @@ __device__ __forceinline__ void merge_sums(const LogprobTask& task,
   const int32_t lane = static_cast<int32_t>(threadIdx.x);
   uint64_t key = 0;
   for (int32_t part = lane; part < task.num_parts; part += 32) {
-    const uint64_t other = order_key(parts[part].greatest);
+    const uint64_t other = order_key(parts[part].maximum);
     key = other > key ? other : key;
   }
   key = warp_max(key);
-  const float greatest = key == 0 ? kNever : value_of_key(static_cast<uint32_t>(key));
+  const float maximum = key == 0 ? kNever : value_of_key(static_cast<uint32_t>(key));
   double total = 0;
   for (int32_t part = lane; part < task.num_parts; part += 32) {
-    if (!(parts[part].greatest > kNever)) continue;
+    if (!(parts[part].maximum > kNever)) continue;
     total += static_cast<double>(parts[part].sum) *
-             static_cast<double>(expf(parts[part].greatest - greatest));
+             static_cast<double>(expf(parts[part].maximum - maximum));
   }
 #pragma unroll
   for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(0xffffffffu, total, step);
   if (lane != 0) return;
   shared.log_sum = log(total);
-  shared.greatest_value = greatest;
+  shared.maximum_value = maximum;
 }
 
 // The greatest rank below `limit` among every 256th entry of the parts' lists.
@@ -139,8 +139,7 @@ __global__ void __launch_bounds__(kSampleThreads) merge_row(LogprobTask task) {
   if (threadIdx.x < 32) merge_sums(task, row, shared);
   __syncthreads();
   const auto logprob = [&](float logit) {
-    return static_cast<float>((static_cast<double>(logit) - shared.greatest_value) -
-                              shared.log_sum);
+    return static_cast<float>((static_cast<double>(logit) - shared.maximum_value) - shared.log_sum);
   };
   TokenLogprob* out = task.out + row * (1 + task.count);
   if (threadIdx.x == 0) {

@@ -24,8 +24,8 @@ Status no_memory(int64_t bytes,
                  const char* where,
                  const std::string& why) {
   return exhausted("TRI-MEM-001",
-                   "{} needs {} of {}, which the device does not give ({}; free on the device: "
-                   "{}); use more ranks, a smaller --max-num-batched-tokens, or less --kv-memory",
+                   "{} needs {} of {}, and the allocation failed ({}; free on the device: {}); use "
+                   "more ranks, a smaller --max-num-batched-tokens, or less --kv-memory",
                    what,
                    format_bytes(static_cast<double>(bytes)),
                    where,

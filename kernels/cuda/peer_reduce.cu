@@ -235,8 +235,8 @@ PeerReduceLaunch choose_peer_reduce(int64_t bytes, int32_t num_ranks, int32_t ma
   PeerReduceLaunch chosen;
   chosen.is_two_shot = num_ranks > 2 && bytes > kOneShotBytes;
   const int64_t packs = (bytes + kPackBytes - 1) / kPackBytes;
-  const int64_t of_a_rank = chosen.is_two_shot ? (packs + num_ranks - 1) / num_ranks : packs;
-  chosen.blocks = blocks_for(of_a_rank, std::min(max_blocks, kMaxPeerBlocks));
+  const int64_t packs_per_rank = chosen.is_two_shot ? (packs + num_ranks - 1) / num_ranks : packs;
+  chosen.blocks = blocks_for(packs_per_rank, std::min(max_blocks, kMaxPeerBlocks));
   return chosen;
 }
 

@@ -48,6 +48,7 @@ __device__ __forceinline__ bool begin_turn(const PeerView& view, BlockState& sta
   return state.has_stopped == 0;
 }
 
+// Gives up: reports the peer to the host and makes all later operations do nothing.
 __device__ __forceinline__ void stop(const PeerView& view,
                                      BlockState& state,
                                      PeerOperation operation,
@@ -57,6 +58,7 @@ __device__ __forceinline__ void stop(const PeerView& view,
   store_release_system(view.report, PeerReport{operation, peer}.word());
 }
 
+// Spins until `peer` has set the flag for this turn; stops at the abort word or the time limit.
 __device__ __forceinline__ void wait_for_flag(const PeerView& view,
                                               BlockState& state,
                                               const uint32_t* flag,
@@ -100,10 +102,12 @@ __device__ __forceinline__ void end_turn(const PeerView& view, const BlockState&
   view.turn->turn = state.turn + 1;
 }
 
+// Offset of the half of the buffers that this turn uses.
 __device__ __forceinline__ int64_t half_offset(const PeerView& view, const BlockState& state) {
   return (state.turn & 1) != 0 ? view.half_bytes : 0;
 }
 
+// Blocks for one item per thread, at least one.
 inline int32_t blocks_for(int64_t items, int32_t max_blocks) {
   const int64_t wanted = (items + kPeerThreads - 1) / kPeerThreads;
   return static_cast<int32_t>(std::clamp<int64_t>(wanted, 1, max_blocks));

@@ -28,8 +28,8 @@ bool find_driver(AddressDriver& driver) {
 
 Status refused(const std::string& what, const std::string& why) {
   return unavailable("TRI-CUDA-019",
-                     "{} gets no addresses of its device: {}; a driver for CUDA 13 or later and a "
-                     "device with virtual memory management are needed (nvidia-smi -q)",
+                     "{} cannot reserve addresses on its device: {}; use a driver for CUDA 13 or "
+                     "later and a device with virtual memory management (see nvidia-smi -q)",
                      what,
                      why);
 }
@@ -40,7 +40,7 @@ StatusOr<std::unique_ptr<ReservedMemory>> CudaReservedMemory::make(int device,
                                                                    int64_t bytes,
                                                                    const std::string& what) {
   AddressDriver driver;
-  if (!find_driver(driver)) return refused(what, "the driver lacks the functions");
+  if (!find_driver(driver)) return refused(what, "the driver lacks its functions");
   std::unique_ptr<CudaReservedMemory> memory(new CudaReservedMemory(device, driver, what));
   const CUresult result = memory->open(bytes);
   if (result != CUDA_SUCCESS) return refused(what, format_text("driver error {}", result));

@@ -147,8 +147,8 @@ __device__ __forceinline__ bool read_group(const DrawTask& task,
     bool kept = logit > kNever;
     if (filter != nullptr && kept) {
       kept = rank_of(logit, at) >= filter->threshold;
-      const double distance = static_cast<double>(logit - filter->greatest);
-      if (filter->has_least && distance < filter->least) kept = false;
+      const double distance = static_cast<double>(logit - filter->maximum);
+      if (filter->has_min_distance && distance < filter->min_distance) kept = false;
     }
     group.logits[i] = logit;
     group.is_kept[i] = kept;

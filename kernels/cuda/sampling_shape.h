@@ -30,12 +30,12 @@ constexpr int32_t num_draw_parts(int64_t width, int64_t first_id) {
 }
 
 // The ids of a row that may be drawn: those whose rank is at least `threshold` and whose distance
-// from the maximum, x - greatest, is at least `least`.
+// from the maximum, x - maximum, is at least `min_distance`.
 struct RowFilter {
   uint64_t threshold = 0;
-  double least = 0;
-  float greatest = 0;
-  int32_t has_least = 0;
+  double min_distance = 0;
+  float maximum = 0;
+  int32_t has_min_distance = 0;
 };
 
 constexpr int64_t align_256(int64_t bytes) { return (bytes + 255) / 256 * 256; }
@@ -62,7 +62,7 @@ constexpr DrawLayout draw_layout(int64_t rows, int64_t width) {
 
 // A part's contribution to the log-softmax: its maximum, and the sum of e^(x - maximum).
 struct PartSum {
-  float greatest = 0;
+  float maximum = 0;
   float sum = 0;
 };
 

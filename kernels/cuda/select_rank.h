@@ -25,9 +25,9 @@ constexpr int32_t kLowBits = 21;  // sums of masses take two words: kCountIds lo
 static_assert(kCountIds <= 1 << (32 - kLowBits) && kMassBits - kLowBits < kLowBits);
 static_assert(kCountIds == 2 * kSelectThreads && kBuckets == 2 * kSelectThreads);
 
-__device__ __forceinline__ uint64_t mass_of(float x, float greatest) {
-  if (x == greatest) return uint64_t{1} << kMassBits;
-  return static_cast<uint64_t>(expf(x - greatest) * static_cast<float>(uint64_t{1} << kMassBits));
+__device__ __forceinline__ uint64_t mass_of(float x, float maximum) {
+  if (x == maximum) return uint64_t{1} << kMassBits;
+  return static_cast<uint64_t>(expf(x - maximum) * static_cast<float>(uint64_t{1} << kMassBits));
 }
 
 struct SelectShared {
@@ -42,12 +42,12 @@ struct SelectShared {
   uint32_t list_size;
 };
 
-// The row in which a rank is selected; ranks below `least` do not count.
+// The row in which a rank is selected; ranks below `threshold` do not count.
 struct SelectRow {
   const float* x;
   int32_t width;
-  float greatest;
-  uint64_t least;
+  float maximum;
+  uint64_t threshold;
   __device__ __forceinline__ uint64_t rank(int32_t i) const {
     return x[i] > kNever ? rank_of(x[i], i) : 0;
   }
@@ -113,7 +113,7 @@ __device__ __forceinline__ void make_list(const SelectRow& row,
 #pragma unroll 4
   for (int32_t i = static_cast<int32_t>(threadIdx.x); i < row.width; i += kSelectThreads) {
     const uint64_t rank = row.rank(i);
-    if (rank < row.least || rank == 0 || rank >> shift != prefix) continue;
+    if (rank < row.threshold || rank == 0 || rank >> shift != prefix) continue;
     shared.list[atomicAdd(&shared.list_size, 1u)] = rank;
   }
   __syncthreads();
@@ -136,11 +136,12 @@ __device__ __forceinline__ void count_digit(
     for (int32_t part = 0; part < 2; ++part) {
       const int32_t i = begin + part * kSelectThreads + first;
       const uint64_t rank = i >= size ? 0 : from_list ? shared.list[i] : row.rank(i);
-      if (rank < row.least || rank == 0 || rank >> (digit.shift + digit.bits) != prefix) continue;
+      if (rank < row.threshold || rank == 0 || rank >> (digit.shift + digit.bits) != prefix)
+        continue;
       const auto bucket = static_cast<uint32_t>(rank >> digit.shift) & ((1u << digit.bits) - 1);
       atomicAdd(&shared.counts[bucket], 1u);
       if (!kIsMass) continue;
-      const uint64_t mass = mass_of(value_of_rank(rank), row.greatest);
+      const uint64_t mass = mass_of(value_of_rank(rank), row.maximum);
       atomicAdd(&shared.low[bucket], static_cast<uint32_t>(mass) & ((1u << kLowBits) - 1));
       atomicAdd(&shared.high[bucket], static_cast<uint32_t>(mass >> kLowBits));
     }

@@ -31,7 +31,7 @@ set(trireme_cuda_sources
   top_k_top_p.cu
   weight_stream.cc
 )
-# Of trireme_cuda alone (what needs libraries of NVIDIA's), and what stands in for it.
+# Only in trireme_cuda, since they need NVIDIA's libraries, and their replacements.
 set(trireme_cuda_only_sources
   cublaslt.cc
 )

@@ -11,10 +11,10 @@ namespace trireme::cuda {
 namespace {
 
 cudaError_t wait_for(cudaEvent_t event) {
-  constexpr TimeUs kMostUs = 60'000'000;
+  constexpr TimeUs kMaxUs = 60'000'000;
   constexpr auto kPause = std::chrono::microseconds(20);
   SteadyClock clock;
-  const TimeUs end_us = clock.now_us() + kMostUs;
+  const TimeUs end_us = clock.now_us() + kMaxUs;
   cudaError_t state = cudaEventQuery(event);
   while (state == cudaErrorNotReady && clock.now_us() < end_us) {
     std::this_thread::sleep_for(kPause);

@@ -56,26 +56,26 @@ __global__ void __launch_bounds__(kSampleThreads) scale_part(FilterTask task) {
       row.temperature > kLowestTemperature ? row.temperature : kLowestTemperature;
   const int32_t begin = static_cast<int32_t>(blockIdx.x) * kScaleIds;
   const int32_t end = begin + kScaleIds < task.width ? begin + kScaleIds : task.width;
-  uint32_t greatest = 0;
+  uint32_t maximum = 0;
 #pragma unroll 4
   for (int32_t i = begin + static_cast<int32_t>(threadIdx.x); i < end; i += kSampleThreads) {
     const float logit = logits[i];
     const float x = logit > kNever ? logit / temperature : kNever;
     logits[i] = x;
     const uint32_t key = order_key(x);
-    greatest = key > greatest ? key : greatest;
+    maximum = key > maximum ? key : maximum;
   }
   for (int32_t i = static_cast<int32_t>(blockIdx.x * kSampleThreads + threadIdx.x); i < kBuckets;
        i += static_cast<int32_t>(gridDim.x) * kSampleThreads) {
     task.counts[row_index * kBuckets + i] = 0;
     task.masses[row_index * kBuckets + i] = 0;
   }
-  greatest = static_cast<uint32_t>(block_max(greatest, warps));
-  if (threadIdx.x == 0) task.maxima[row_index * task.num_maxima + blockIdx.x] = greatest;
+  maximum = static_cast<uint32_t>(block_max(maximum, warps));
+  if (threadIdx.x == 0) task.maxima[row_index * task.num_maxima + blockIdx.x] = maximum;
 }
 
 // The row's maximum, in every thread of the block; kNever if nothing can be drawn.
-__device__ __forceinline__ float greatest_of_row(const FilterTask& task, int64_t row_index) {
+__device__ __forceinline__ float row_maximum(const FilterTask& task, int64_t row_index) {
   uint64_t key = 0;
   for (int32_t i = static_cast<int32_t>(threadIdx.x % 32); i < task.num_maxima; i += 32) {
     const uint64_t other = task.maxima[row_index * task.num_maxima + i];
@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(kSampleThreads) count_part(FilterTask task) {
   const bool has_top_p = row.top_p < 1;
   if (!row.needs_whole_row() || !(has_top_k(row, task.width) || has_top_p)) return;
   const float* logits = task.logits + row_index * task.row_stride;
-  const float greatest = greatest_of_row(task, row_index);
+  const float maximum = row_maximum(task, row_index);
   const int32_t first = static_cast<int32_t>(threadIdx.x);
   for (int32_t i = first; i < kBuckets; i += kSampleThreads) {
     shared.counts[i] = shared.low[i] = shared.high[i] = 0;
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kSampleThreads) count_part(FilterTask task) {
     if (!(x > kNever)) continue;
     const uint32_t bucket = order_key(x) >> 21;
     atomicAdd(&shared.counts[bucket], 1u);
-    const uint64_t mass = has_top_p ? mass_of(x, greatest) : 0;
+    const uint64_t mass = has_top_p ? mass_of(x, maximum) : 0;
     if (mass == 0) continue;
     atomicAdd(&shared.low[bucket], static_cast<uint32_t>(mass) & ((1u << kLowBits) - 1));
     atomicAdd(&shared.high[bucket], static_cast<uint32_t>(mass >> kLowBits));
@@ -144,26 +144,26 @@ __device__ __forceinline__ uint64_t select_top_k(const FilterTask& task,
   return select_rank<false>(row, target, shared);
 }
 
-// The rank of the last id that top_p keeps among those from row.least up.
+// The rank of the last id that top_p keeps among those from row.threshold up.
 __device__ __forceinline__ uint64_t select_top_p(const FilterTask& task,
                                                  const SelectRow& row,
                                                  int64_t row_index,
                                                  SelectShared& shared) {
-  const uint64_t least_bucket = row.least >> (kRankBits - 11);
-  uint64_t cut_mass = 0;  // of the ids that top-k keeps in its own bucket
-  if (row.least > 0) {
+  const uint64_t threshold_bucket = row.threshold >> (kRankBits - 11);
+  uint64_t cut_mass = 0;  // of the ids kept in the threshold's bucket
+  if (row.threshold > 0) {
     for (int32_t i = static_cast<int32_t>(threadIdx.x); i < row.width; i += kSelectThreads) {
       const uint64_t rank = row.rank(i);
-      if (rank < row.least || rank >> (kRankBits - 11) != least_bucket) continue;
-      cut_mass += mass_of(row.x[i], row.greatest);
+      if (rank < row.threshold || rank >> (kRankBits - 11) != threshold_bucket) continue;
+      cut_mass += mass_of(row.x[i], row.maximum);
     }
     cut_mass = block_total(cut_mass, shared);
   }
   uint64_t sum = 0;
   for (int32_t i = static_cast<int32_t>(threadIdx.x); i < kBuckets; i += kSelectThreads) {
     uint64_t mass = task.masses[row_index * kBuckets + i];
-    if (row.least > 0 && i <= static_cast<int32_t>(least_bucket)) {
-      mass = i == static_cast<int32_t>(least_bucket) ? cut_mass : 0;
+    if (row.threshold > 0 && i <= static_cast<int32_t>(threshold_bucket)) {
+      mass = i == static_cast<int32_t>(threshold_bucket) ? cut_mass : 0;
     }
     shared.counts[i] = task.counts[row_index * kBuckets + i];
     shared.weights[i] = mass;
@@ -186,20 +186,20 @@ __global__ void __launch_bounds__(kSelectThreads) select_row(FilterTask task) {
   SelectRow row;
   row.x = task.logits + row_index * task.row_stride;
   row.width = task.width;
-  row.greatest = greatest_of_row(task, row_index);
-  row.least = 0;
-  if (row.greatest > kNever && has_top_k(wishes, task.width)) {
-    row.least = select_top_k(task, row, row_index, shared);
+  row.maximum = row_maximum(task, row_index);
+  row.threshold = 0;
+  if (row.maximum > kNever && has_top_k(wishes, task.width)) {
+    row.threshold = select_top_k(task, row, row_index, shared);
   }
-  if (row.greatest > kNever && wishes.top_p < 1) {
-    row.least = select_top_p(task, row, row_index, shared);
+  if (row.maximum > kNever && wishes.top_p < 1) {
+    row.threshold = select_top_p(task, row, row_index, shared);
   }
   if (threadIdx.x != 0) return;
   RowFilter filter;
-  filter.threshold = row.least;
-  filter.greatest = row.greatest;
-  filter.has_least = wishes.min_p > 0;
-  filter.least = filter.has_least ? log(static_cast<double>(wishes.min_p)) : 0.0;
+  filter.threshold = row.threshold;
+  filter.maximum = row.maximum;
+  filter.has_min_distance = wishes.min_p > 0;
+  filter.min_distance = filter.has_min_distance ? log(static_cast<double>(wishes.min_p)) : 0.0;
   task.filters[row_index] = filter;
 }
 

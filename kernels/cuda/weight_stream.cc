@@ -15,7 +15,7 @@ Status failed(cudaError_t error, const char* what) {
 
 StatusOr<std::unique_ptr<WeightStream>> WeightStream::make() {
   std::unique_ptr<WeightStream> stream(new WeightStream());
-  RETURN_IF_ERROR(failed(stream->open(), "making the staging area of weights"));
+  RETURN_IF_ERROR(failed(stream->open(), "allocating the staging area of weights"));
   return stream;
 }
 
