@@ -13,8 +13,8 @@ namespace trireme {
 
 namespace {
 
-constexpr double kLeastUs = 300;  // of one timed graph: events are good to half a microsecond
-constexpr int kMostTurns = 100;
+constexpr double kMinUs = 300;  // per timed graph: events resolve half a microsecond
+constexpr int kMaxTurns = 100;
 constexpr TimeUs kWaitUs = 60'000'000;
 
 using Event = Handle<cudaEvent_t, cudaEventDestroy>;
@@ -26,7 +26,7 @@ Event make_event() {
 }
 
 std::vector<uint16_t> make_noise() {
-  constexpr size_t kCount = (1 << 20) + 24;  // no power of two: rows are not all alike
+  constexpr size_t kCount = (1 << 20) + 24;  // not a power of two, so that rows differ
   std::minstd_rand random(1);
   std::vector<uint16_t> noise(kCount);
   for (uint16_t& value : noise) {
@@ -111,11 +111,11 @@ int CudaBench::turns_of(const Case& bench_case) const {
   if (options_.tiny) return bench_case.num_sets;
   const double floor_us = 2 + 1e6 * std::max(bench_case.bytes / options_.bytes_per_s,
                                              bench_case.flops / options_.flops_per_s);
-  const int enough = std::min(kMostTurns, 1 + static_cast<int>(kLeastUs / floor_us));
+  const int enough = std::min(kMaxTurns, 1 + static_cast<int>(kMinUs / floor_us));
   return std::max(bench_case.num_sets, enough);
 }
 
-// A key of its own for each case: the first run() records it.
+// Each case has its own key; its first run() with that key captures it.
 Status CudaBench::record_all() {
   RETURN_IF_ERROR(backend_->wait(*queue_, SteadyClock().now_us() + kWaitUs));
   for (size_t i = 0; i < cases_.size(); ++i) {
@@ -135,7 +135,7 @@ Status CudaBench::time_rounds() {
   for (size_t i = 0; i <= cases_.size(); ++i) events.push_back(make_event());
   times_us_.assign(cases_.size(), {});
   for (int round = 0; round < options_.rounds; ++round) {
-    backend_->run(*queue_, {1}, [] {});  // the host gets ahead of the device
+    backend_->run(*queue_, {1}, [] {});  // lets the host get ahead of the device
     queue_->check(cudaEventRecord(events[0].get(), queue_->stream()), "an event");
     for (size_t i = 0; i < cases_.size(); ++i) {
       backend_->run(*queue_, {static_cast<int32_t>(i + 1)}, [] {});

@@ -1,7 +1,7 @@
-// What the CUDA op benchmarks share: a device, random data on it, cases that take turns, and a JSON
-// line a case. A case enqueues its op on one of several sets of inputs, which together are larger
-// than L2; it is recorded as a graph of many turns, and rounds over all cases are timed by events,
-// so that a change of clocks meets all alike. One thread.
+// Framework of the CUDA op benchmarks: a device, random data on it, cases that take turns, and one
+// JSON line per case. A case enqueues its op on one of several sets of inputs, which together
+// exceed L2. It is captured as a graph of many turns, and rounds over all cases are timed by
+// events, so that a change of clocks affects all cases alike. Single-threaded.
 #pragma once
 
 #include <functional>
@@ -17,10 +17,10 @@ namespace trireme {
 struct CudaBenchOptions {
   int device = 0;
   int rounds = 20;
-  std::string only;             // cases whose op has this in its name; empty: all
-  bool tiny = false;            // shapes that an emulated device can carry
-  double bytes_per_s = 4.3e12;  // what a copy reaches on an H200, the floor's first half
-  double flops_per_s = 790e12;  // what a bf16 matmul of 8192^3 reaches there, its second
+  std::string only;             // cases whose op name contains this; empty: all
+  bool tiny = false;            // shapes small enough for an emulated device
+  double bytes_per_s = 4.3e12;  // rate of a copy on an H200, for the lower bound by bytes
+  double flops_per_s = 790e12;  // rate of a bf16 matmul of 8192^3 there, for the bound by flops
 };
 
 class CudaBench {
@@ -28,7 +28,7 @@ class CudaBench {
   struct Case {
     std::string op;
     std::string shape;
-    double bytes = 0;  // that one call has to move
+    double bytes = 0;  // minimum moved by one call
     double flops = 0;
     int num_sets = 1;                  // of inputs
     std::function<void(int)> enqueue;  // the op on that set
@@ -38,18 +38,18 @@ class CudaBench {
 
   const CudaBenchOptions& options() const { return options_; }
   cuda::CudaBackend& backend() { return *backend_; }
-  // The same device; linear() there takes cuBLASLt where tune_linear() found it faster.
+  // The same device; its linear() uses cuBLASLt where tune_linear() found it faster.
   cuda::CudaBackend& tuned_backend() { return *tuned_; }
   cuda::CudaQueue& queue() { return *queue_; }
   Workspace& workspace() { return workspace_; }
   DType dtype() const { return DType::kBFloat16; }
 
-  // How many sets of inputs of `bytes` it takes to pass L2 twice, at most `most`.
+  // The number of sets of inputs of `bytes` that exceeds L2 twice, at most `most`.
   int sets_past_cache(double bytes, int most = 64) const;
-  // Device memory that lives as long as the bench: zeros, or random values of [-scale, scale).
+  // Device memory owned by the bench: zeros, or random values in [-scale, scale).
   std::byte* zeros(int64_t bytes);
   Tensor random(DType dtype, int64_t rows, int64_t columns, float scale = 1);
-  // Packs a random [n, k] weight; owned by the bench.
+  // Packs a random [n, k] weight, owned by the bench.
   const Weight* random_weight(int64_t n, int64_t k, WeightLayout layout);
   template <class T>
   T* put(const std::vector<T>& values) {
@@ -59,7 +59,7 @@ class CudaBench {
   }
 
   void add(Case bench_case);
-  // Measures all cases and prints their lines; a failure of the device is the Status.
+  // Measures all cases and prints their lines; fails if the device does.
   Status run();
 
  private:
@@ -82,10 +82,10 @@ class CudaBench {
   std::vector<std::unique_ptr<Weight>> weights_;
   std::vector<uint16_t> noise_;  // bf16 of [-1, 1)
   std::vector<Case> cases_;
-  std::vector<std::vector<float>> times_us_;  // of one call, by case and round
+  std::vector<std::vector<float>> times_us_;  // per call, by case and round
 };
 
-// Reads `bytes` once and keeps nothing: the rate that a kernel bound by memory can reach.
+// Reads `bytes` once and discards them: the maximum rate of a kernel bound by memory.
 void enqueue_read(cuda::CudaQueue& queue, const std::byte* data, int64_t bytes, uint32_t* sink);
 
 // cuda_bench_ops.cc: the cases.

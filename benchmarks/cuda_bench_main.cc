@@ -1,4 +1,5 @@
-// trireme-cuda-bench: the CUDA ops by themselves, a JSON line a shape. Exit 77 without a device.
+// trireme-cuda-bench: benchmarks of the single CUDA ops, one JSON line per shape. Exit status 77
+// without a device.
 #include <cstdio>
 
 #include "base/flags.h"

@@ -1,5 +1,5 @@
 // The cases of the CUDA op benchmarks: a plain read, attention, the matrices of Llama 3.1 8B, norms
-// and rows. `bytes` and `flops` are what an op has to do at least, whatever the kernel does.
+// and rows. `bytes` and `flops` are the minimum of the op, independent of the kernel.
 #include <array>
 #include <numeric>
 
@@ -15,7 +15,7 @@ constexpr int64_t kHidden = 4096;
 
 struct Load {
   int32_t requests;
-  int32_t count;    // new tokens of each
+  int32_t count;    // new tokens per request
   int32_t context;  // tokens before them
 };
 
@@ -26,11 +26,11 @@ struct Matmul {
   std::vector<int64_t> rows;
 };
 
-// Pages and batch of one attention case; `layers` copies of the cache take turns.
+// Pages and batch of an attention case; `layers` copies of the cache take turns.
 struct Paged {
   KvPages pages;
   BatchView batch;
-  double visible = 0;  // pairs of a new token and one that it sees
+  double visible = 0;  // pairs of a new token and a token it sees
   double kv_bytes = 0;
 };
 
@@ -43,7 +43,7 @@ BatchView put_batch(CudaBench& bench, const Load& load, int32_t slot_pages) {
     }
     starts.push_back(static_cast<int32_t>(positions.size()));
   }
-  // Pages of a request lie scattered, as after a while of serving.
+  // The pages of a request are scattered, as after some time of serving.
   const int32_t num_pages = load.requests * slot_pages;
   int32_t step = num_pages / 2 + 1;
   while (std::gcd(step, num_pages) != 1) ++step;
@@ -114,7 +114,7 @@ void add_attention(CudaBench& bench, const HeadShape& heads, const Load& load) {
   bench.add(std::move(attention));
 }
 
-// The shape's own kernels, and, where cuBLASLt is linked, what is left after it was tried.
+// Our kernels for the shape and, if cuBLASLt is linked, the choice after tuning.
 void add_linear(CudaBench& bench, const Matmul& matmul) {
   const int num_sets = bench.sets_past_cache(2.0 * static_cast<double>(matmul.n * matmul.k), 4);
   const bool is_gated = matmul.activation == Activation::kSiluGate;
@@ -146,7 +146,7 @@ void add_linear(CudaBench& bench, const Matmul& matmul) {
   }
 }
 
-// A matmul and the norm behind it, in one launch and in two.
+// A matmul and the norm that follows, in one launch and in two.
 void add_linear_norm(CudaBench& bench, int64_t rows, int64_t n, int64_t k) {
   CudaBench::Case both;
   both.shape = format_text("{}x{}x{}", rows, n, k);
@@ -199,7 +199,7 @@ void add_norm_case(CudaBench& bench, int64_t rows, int64_t width) {
   bench.add(std::move(add_norm));
 }
 
-// q and k rotated, k and v into the pages, q out.
+// q and k rotated, k and v written to the pages, q to its matrix.
 void add_qkv_finish(CudaBench& bench, const HeadShape& heads, const Load& load) {
   const Paged paged = make_paged(bench, heads, load);
   const int32_t tokens = paged.batch.num_tokens;

@@ -1,5 +1,7 @@
-// Reads memory once, 16 bytes a thread at a time, and keeps nothing: the ceiling of every kernel
-// that is bound by memory. Bound: bytes. Share of peak: not yet measured.
+// Reads memory once, 16 bytes per thread at a time, and discards it: the maximum rate of every
+// kernel bound by memory.
+//
+// Layout: plain bytes. Bound: bytes. Share of peak: not yet measured.
 #include "benchmarks/cuda_bench.h"
 #include "kernels/cuda/arch.h"
 #include "kernels/cuda/launch.h"
@@ -9,9 +11,9 @@ namespace trireme {
 namespace {
 
 constexpr int32_t kThreads = 512;
-constexpr int32_t kAtOnce = 8;  // loads of a thread under way: 128 KiB an SM
+constexpr int32_t kAtOnce = 8;  // loads in flight per thread: 128 KiB per SM
 constexpr int32_t kBlocksAnSm = 2;
-constexpr uint32_t kNever = 0x7fc5a3d1;  // a value that random data hardly sums to
+constexpr uint32_t kNever = 0x7fc5a3d1;  // a sum that random data practically never has
 
 __device__ __forceinline__ uint32_t mix(uint4 v) { return v.x ^ v.y ^ v.z ^ v.w; }
 

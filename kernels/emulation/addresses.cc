@@ -1,6 +1,5 @@
-// Addresses of a device without memory, and memory that is put behind them: the driver's virtual
-// memory management. What has no memory may not be touched: the process ends. And where programs
-// find the driver's functions.
+// Reserved device addresses and the memory mapped to them: the driver's virtual memory management.
+// Touching an address without memory ends the process. Also the lookup of driver functions by name.
 #include <cuda.h>
 #include <sys/mman.h>
 
@@ -19,7 +18,7 @@ using trireme::emulation::settings;
 namespace {
 
 constexpr size_t kGranularity = 2 << 20;
-constexpr size_t kMostPoisoned = 16 << 20;  // as of cudaMalloc
+constexpr size_t kMaxPoisonedBytes = 16 << 20;  // as in cudaMalloc (memory.cc)
 
 bool is_whole(size_t bytes) { return bytes > 0 && bytes % kGranularity == 0; }
 
@@ -32,7 +31,7 @@ bool is_refused(const char* name, size_t bytes = 0) {
   return enter(name, nullptr, static_cast<int64_t>(bytes)) != cudaSuccess;
 }
 
-// Memory that nothing names any more is the device's again.
+// Returns memory to the device once neither a handle nor a mapping refers to it.
 void drop_if_unused(Runtime& runtime, CUmemGenericAllocationHandle handle) {
   const Physical& physical = runtime.physical[handle];
   if (physical.mapped != nullptr || !physical.is_released) return;
@@ -40,7 +39,7 @@ void drop_if_unused(Runtime& runtime, CUmemGenericAllocationHandle handle) {
   runtime.physical.erase(handle);
 }
 
-// The memory that is mapped at exactly this range, or the end.
+// The memory mapped at exactly this range, or end().
 auto find_mapped(Runtime& runtime, const std::byte* at, size_t bytes) {
   return std::find_if(runtime.physical.begin(), runtime.physical.end(), [&](const auto& entry) {
     return entry.second.mapped == at && entry.second.bytes == bytes;
@@ -142,8 +141,8 @@ CUresult cuMemSetAccess(CUdeviceptr address, size_t bytes, const CUmemAccessDesc
   const auto found = find_mapped(runtime, at, bytes);
   if (found == runtime.physical.end()) return CUDA_ERROR_INVALID_VALUE;
   if (mprotect(at, bytes, PROT_READ | PROT_WRITE) != 0) return CUDA_ERROR_OUT_OF_MEMORY;
-  std::memset(at, 0xff, std::min(bytes, kMostPoisoned));
-  // "Registered": cudaFree() does not take it.
+  std::memset(at, 0xff, std::min(bytes, kMaxPoisonedBytes));
+  // Marked as registered, so that cudaFree() refuses it.
   runtime.allocations[at] = {MemoryKind::kDevice, found->second.device, bytes, true};
   return CUDA_SUCCESS;
 }

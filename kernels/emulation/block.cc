@@ -75,7 +75,7 @@ void Block::set_order() {
   }
 }
 
-// Visits all threads in the launch's order; a random order is turned on at each visit.
+// Visits all threads in the launch's order; a random order is rotated at each visit.
 template <class Visit>
 void Block::in_order(Visit visit) {
   const bool is_random = order_ == Order::kRandom;
@@ -109,8 +109,8 @@ Thread* Block::pop() {
   return thread;
 }
 
-// The running thread goes aside for the next one that may run, or for the block's runner if none
-// may. Returns when somebody comes back to it.
+// Suspends the running thread and resumes the next runnable one, or the caller of run() if there is
+// none. Returns when this thread is resumed.
 void Block::leave(Thread& thread) {
   Thread* next = pop();
   if (next == &thread) return;
@@ -215,8 +215,8 @@ void Block::warp_operation(const char* name, void* deposit, Complete complete) {
   leave(self);
 }
 
-// The warp goes on at once, so that warps run far apart between block barriers; in random order it
-// sometimes lets the others go first.
+// The warp continues at once, so that warps run far apart between block barriers; in random order
+// it sometimes lets the others run first.
 void Block::release_warp(int warp) {
   warps_[static_cast<size_t>(warp)].arrived = 0;
   const bool at_front = order_ != Order::kRandom || random_.below(4) != 0;

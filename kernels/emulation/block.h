@@ -1,6 +1,6 @@
-// One block of a running kernel: its threads are fibers that hand over to one another at barriers,
-// warp operations and spins. Used by the OS thread of its device. Invariant: a thread is in the
-// ready ring at most once, and only while it waits for nothing.
+// One block of a running kernel. Its threads are fibers that switch at barriers, warp operations
+// and spins. Used by the OS thread of its device. Invariant: a thread is in the ready ring at most
+// once, and only while it waits for nothing.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@
 #include "kernels/emulation/random.h"
 #include "kernels/emulation/vector_types.h"
 
-// Of the block that runs on this OS thread.
+// Indices of the block that runs on this OS thread.
 extern constinit thread_local uint3 blockIdx;
 extern constinit thread_local dim3 blockDim;
 extern constinit thread_local dim3 gridDim;
@@ -25,10 +25,10 @@ namespace trireme::emulation {
 constexpr int kWarpLanes = 32;
 constexpr int kNumBarriers = 16;
 
-// Which of several lanes, warps or blocks that may run goes first.
+// The order in which runnable lanes, warps and blocks are taken.
 enum class Order : uint8_t { kForward, kReverse, kRandom };
 
-// A kernel with its arguments, as enqueued or recorded.
+// A kernel with its arguments, as enqueued or captured.
 struct Kernel {
   const void* function = nullptr;
   dim3 grid;
@@ -44,7 +44,7 @@ struct Kernel {
 
 class Block;
 
-// A copy by copy_async_16() that has not arrived.
+// A pending copy of copy_async_16().
 struct AsyncCopy {
   std::byte* to;
   const std::byte* from;
@@ -59,21 +59,21 @@ struct Thread {
   Fiber* fiber = nullptr;
   int linear = 0;
   Wait wait = Wait::kNothing;
-  int barrier = 0;                  // which, if it waits at one
+  int barrier = 0;                  // its number, if the thread waits at one
   std::vector<AsyncCopy> copies;    // oldest first
-  std::vector<size_t> copy_groups;  // where each ended group ends in `copies`
+  std::vector<size_t> copy_groups;  // end of each closed group in `copies`
 
   int lane() const { return linear % kWarpLanes; }
   int warp() const { return linear / kWarpLanes; }
 };
 
-// The emulated thread that runs on this OS thread; null outside kernels.
+// The emulated thread running on this OS thread; null outside kernels.
 extern constinit thread_local Thread* current_thread;
 
 class Block {
  public:
   enum class Result : uint8_t { kFinished, kSpinning, kPreempted, kAtDependency, kStuck };
-  // Computes a warp operation for all lanes from what each has deposited.
+  // Computes a warp operation for all lanes from the operands each has deposited.
   using Complete = void (*)(void* const* deposits, int lanes);
 
   explicit Block(FiberPool& pool);
@@ -82,11 +82,11 @@ class Block {
   Block& operator=(const Block&) = delete;
 
   void start(const Kernel& kernel, uint64_t linear_index, bool is_dependency_met, uint64_t seed);
-  // Runs until the block has ended or hands back. `preempts`: also hands back at block barriers.
+  // Runs until the block ends or yields. `preempts`: also yields at block barriers.
   Result run(Fiber& runner, bool preempts);
   void meet_dependency();
   bool has_called_dependency_wait() const { return has_called_dependency_wait_; }
-  // Of a block that has ended: what others may not see yet.
+  // The stores of an ended block that others do not see yet.
   DelayedStores& delayed_stores() { return delayed_stores_; }
   // Ends the process with a report of what each lane waits for.
   [[noreturn]] void fail_waiting(const std::string& words) const { fail(words + '\n' + waiters()); }
@@ -105,7 +105,7 @@ class Block {
   void load_peer(const void* from, void* value, size_t bytes) const;
   void release_stores();
 
-  // Prints what was done wrong, by whom, and ends the process.
+  // Prints the error and the thread that made it, and ends the process.
   [[noreturn]] void fail(const std::string& words) const;
   const Kernel& kernel() const { return *kernel_; }
   Random& random() { return random_; }
@@ -159,16 +159,16 @@ class Block {
   std::vector<Thread*> ready_;  // a ring; its size is a power of two
   size_t first_ready_ = 0;
   size_t num_ready_ = 0;
-  size_t idle_spins_ = 0;  // spins since another thread did something
+  size_t idle_spins_ = 0;  // spins since any thread made progress
   int num_done_ = 0;
   bool is_dependency_met_ = true;
   bool has_called_dependency_wait_ = false;
   bool preempts_ = false;
 
-  Fiber* runner_ = nullptr;  // who called run()
+  Fiber* runner_ = nullptr;  // the caller of run()
   Result result_ = Result::kFinished;
 
-  std::byte* shared_region_ = nullptr;  // ends at a page without access
+  std::byte* shared_region_ = nullptr;  // ends at an inaccessible page
   std::byte* shared_ = nullptr;
 
   DelayedStores delayed_stores_;

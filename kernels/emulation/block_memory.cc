@@ -1,4 +1,4 @@
-// A block's shared memory, the copies under way into it, and its stores to peers' memory.
+// Shared memory of a block, the pending copies into it, and its stores to peers' memory.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace trireme::emulation {
 namespace {
 
-constexpr size_t kRegionBytes = 256 * 1024;  // more than any block may have
+constexpr size_t kRegionBytes = 256 * 1024;  // more than the maximum of a block
 constexpr size_t kPageBytes = 4096;
 constexpr size_t kAlignment = 1024;
 constexpr int kPoison = 0xff;  // NaN in every float type
@@ -22,7 +22,7 @@ constexpr int kGuard = 0xa5;
 
 }  // namespace
 
-// The memory ends as near to the page without access as its alignment allows; what is between has a
+// The memory ends as close to the inaccessible page as its alignment allows; the gap holds a
 // pattern that is checked when the block ends.
 void Block::prepare_shared() {
   if (shared_region_ == nullptr) {

@@ -1,4 +1,4 @@
-// What a block says when a kernel breaks a rule.
+// The report that a block prints when a kernel breaks a rule.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -9,7 +9,7 @@
 namespace trireme::emulation {
 namespace {
 
-// "0-31" or "0-3 8".
+// Formats numbers as ranges: "0-31" or "0-3 8".
 std::string ranges(const std::vector<int>& sorted) {
   std::string text;
   for (size_t i = 0; i < sorted.size();) {

@@ -6,8 +6,8 @@
 namespace trireme::emulation {
 namespace {
 
-constexpr size_t kMostUnderWay = 128;  // of a block: every load looks through them
-constexpr uint64_t kOneInSoMany = 4;   // stores arrives at once
+constexpr size_t kMaxPending = 128;   // per block: every load searches them
+constexpr uint64_t kOneInSoMany = 4;  // stores arrive at once
 
 }  // namespace
 
@@ -17,7 +17,7 @@ void DelayedStores::arrive(size_t index) {
   stores_.pop_back();
 }
 
-// Two stores to one place arrive in their order: the older one now.
+// Stores to one address arrive in order: an older one that overlaps arrives now.
 void DelayedStores::make_room_for(const Store& store) {
   for (size_t i = stores_.size(); i-- > 0;) {
     const Store& old = stores_[i];
@@ -31,14 +31,14 @@ void DelayedStores::add(void* to, const void* value, size_t bytes, int thread, R
   make_room_for(store);
   stores_.push_back(store);
   if (random.below(kOneInSoMany) == 0) arrive(stores_.size() - 1);
-  if (stores_.size() > kMostUnderWay) arrive(random.below(stores_.size()));
+  if (stores_.size() > kMaxPending) arrive(random.below(stores_.size()));
 }
 
 void DelayedStores::read(const void* from, void* value, size_t bytes) const {
   const auto* const begin = static_cast<const std::byte*>(from);
   auto* const seen = static_cast<std::byte*>(value);
   std::memcpy(seen, begin, bytes);
-  for (const Store& store : stores_) {  // no two of them overlap
+  for (const Store& store : stores_) {  // they do not overlap
     const std::byte* const first = std::max<const std::byte*>(store.to, begin);
     const std::byte* const last = std::min<const std::byte*>(store.to + store.bytes, begin + bytes);
     if (first >= last) continue;

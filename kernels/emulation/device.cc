@@ -47,9 +47,9 @@ void Device::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-// Work does not begin while the host enqueues more of it: so a choice among streams has all of them
-// to choose from, a successor is known before its predecessor runs, and the host's memory is read
-// late. False: stop.
+// Work does not start while the host enqueues more: then a choice among streams has all of them to
+// choose from, a successor is known before its predecessor runs, and host memory is read late.
+// Returns false to stop.
 bool Device::wait_for_work(std::unique_lock<std::mutex>& lock) {
   while (!is_stopping_ && executions_.empty()) {
     if (num_pending_ == 0) has_begun_ = false;
@@ -91,8 +91,9 @@ void Device::take_seed() {
   random_ = Random(settings().seed * 1000003 + static_cast<uint64_t>(index_));
 }
 
-// With the mutex held: any piece under way that has more to do than spin, or that is ready; all
-// that spin have their turn when nothing else has. Null: nobody can go on now.
+// Called with the mutex held. Returns a runnable piece: one in progress that can do more than spin,
+// or one that is ready; spinning pieces get their turn when there is no other. Null: nothing can
+// proceed now.
 Device::Execution* Device::choose() {
   const size_t start = random_.below(executions_.size() + ready_.size() + 1);
   for (size_t i = 0; i < executions_.size() + ready_.size(); ++i) {

@@ -1,7 +1,8 @@
-// Work of an emulated device and the OS thread that does it. Work is a graph: a piece runs when all
-// that it depends on is done; of several pieces that may run, a seeded choice is made, and kernels
-// let others in between their blocks.
-// Invariant: what is said to be guarded by the runtime's mutex is touched with it held.
+// The work of an emulated device and the OS thread that runs it. Work forms a graph: a piece runs
+// once its dependencies are done; among several runnable pieces a seeded choice is made, and a
+// kernel lets other work run between its blocks.
+//
+// Invariant: members marked as guarded are accessed with the runtime's mutex held.
 #pragma once
 
 #include <chrono>
@@ -16,12 +17,12 @@
 
 namespace trireme::emulation {
 
-// What is to be done; the same for a piece of a stream and for a node of a graph.
+// The content of a piece of work: of a stream or of a graph node.
 struct Task {
   const char* name = "";
   std::shared_ptr<const Kernel> kernel;  // or
-  std::function<void()> run;             // or nothing: only an order
-  std::function<bool()> may_run;         // empty: yes
+  std::function<void()> run;             // or neither: only a point of order
+  std::function<bool()> may_run;         // empty: always
 };
 
 class Device;
@@ -29,10 +30,10 @@ class Device;
 struct Work {
   Task task;
   Device* device = nullptr;
-  int num_unmet = 0;  // dependencies that are not done; this and the rest guarded by the mutex
+  int num_unmet = 0;  // unfinished dependencies; guarded, like the following members
   bool is_done = false;
   std::vector<std::shared_ptr<Work>> dependents;
-  std::unique_ptr<RunningKernel> ahead;  // its first blocks ran before its predecessor
+  std::unique_ptr<RunningKernel> ahead;  // its first blocks ran before the predecessor ended
 };
 using WorkPtr = std::shared_ptr<Work>;
 
@@ -42,15 +43,15 @@ class Device {
   ~Device();
 
   int index() const { return index_; }
-  // With the mutex held. Dependencies that are done (or null) count as met.
+  // Called with the mutex held. Dependencies that are done, or null, count as met.
   WorkPtr enqueue(Task task, const std::vector<WorkPtr>& dependencies);
-  // The host waits: begin now. With the mutex held.
+  // The host waits, so begin now. Called with the mutex held.
   void begin();
-  void stop();                                        // ends the thread; without the mutex
-  bool is_idle() const { return num_pending_ == 0; }  // with the mutex held
+  void stop();                                        // ends the thread; called without the mutex
+  bool is_idle() const { return num_pending_ == 0; }  // called with the mutex held
 
  private:
-  // A piece of work under way, on a fiber of its own.
+  // A piece of work in progress, on its own fiber.
   struct Execution {
     Device* device = nullptr;
     WorkPtr work;
@@ -74,20 +75,20 @@ class Device {
 
   const int index_;
   std::mutex& mutex_;
-  std::condition_variable& done_;  // of hosts: some work is done
+  std::condition_variable& done_;  // wakes waiting host threads
   std::condition_variable wake_;
   std::thread thread_;
 
-  std::vector<WorkPtr> ready_;  // guarded, as is all up to the next line
-  size_t num_pending_ = 0;      // enqueued and not done
+  std::vector<WorkPtr> ready_;  // guarded, like the following members up to the blank line
+  size_t num_pending_ = 0;      // enqueued, not done
   bool has_begun_ = false;
   bool is_stopping_ = false;
   std::chrono::steady_clock::time_point last_enqueue_;
 
-  ExecutionPool pool_;  // the thread's own from here on
+  ExecutionPool pool_;  // used by the device's thread only, like all members below
   Fiber* main_ = nullptr;
   Random random_{0};
-  uint64_t settings_version_ = 0;  // that random_ was seeded by
+  uint64_t settings_version_ = 0;  // of the last seeding of random_
   std::vector<std::unique_ptr<Execution>> executions_;
   int idle_turns_ = 0;
 };

@@ -1,5 +1,5 @@
-// What a kernel may use under CUDA's own names: qualifiers, indices, warp and block functions,
-// atomics, mathematics. For emulated kernels only; warp functions are of full warps.
+// The names that kernels use from CUDA: qualifiers, indices, warp and block functions, atomics,
+// math. For emulated kernels only; warp functions work on full warps.
 #pragma once
 
 #include <cmath>
@@ -30,7 +30,7 @@ inline Block& running_block() { return *current_thread->block; }
 
 void check_mask(unsigned mask);
 
-// One lane's part in a shuffle: it gets what lane `from` gives.
+// The operands of one lane of a shuffle: it receives the value of lane `from`.
 struct Shuffle {
   uint64_t given;
   uint64_t got;
@@ -49,13 +49,13 @@ T shuffle(unsigned mask, T value, int from) {
   return value;
 }
 
-// A bit of each lane whose predicate holds.
+// One bit per lane: its predicate.
 unsigned ballot(unsigned mask, bool predicate);
 
 enum class Reduction : uint8_t { kAdd, kMin, kMax, kAnd, kOr };
 unsigned reduce(unsigned mask, unsigned value, Reduction reduction);
 
-// 2^x by the hardware's rules: subnormals are zero.
+// 2^x with subnormals flushed to zero, as the hardware does.
 float exp2_flushed(float x);
 
 template <class T>
@@ -86,7 +86,7 @@ inline void __threadfence_system() {
 inline void __nanosleep(unsigned) { ::trireme::emulation::running_block().spin(); }
 inline void __trap() { ::trireme::emulation::running_block().fail("__trap()"); }
 
-// Lanes are counted within groups of `width`, a power of two.
+// Lane numbers count within groups of `width` lanes, a power of two.
 template <class T>
 T __shfl_sync(unsigned mask, T value, int lane, int width = 32) {
   const int self = ::trireme::emulation::current_thread->lane();
@@ -139,7 +139,8 @@ inline unsigned __reduce_or_sync(unsigned mask, unsigned value) {
   return ::trireme::emulation::reduce(mask, value, ::trireme::emulation::Reduction::kOr);
 }
 
-// Integers of 32 and 64 bits, as CUDA has them; floats are left out on purpose.
+// Atomics on integers of 32 and 64 bits, as in CUDA; float atomics are omitted deliberately: their
+// order of sums is not fixed.
 template <class T>
 concept AtomicWord = std::is_integral_v<T> &&(sizeof(T) == 4 || sizeof(T) == 8);
 
@@ -221,7 +222,7 @@ inline float __fsqrt_rn(float a) { return std::sqrt(a); }
 inline int __float2int_rn(float a) { return static_cast<int>(std::nearbyint(a)); }
 inline int __float2int_rz(float a) { return static_cast<int>(a); }
 inline float rsqrtf(float a) { return 1.0f / std::sqrt(a); }
-// The C library declares functions of these names and does not define them.
+// Macros, since the C library declares functions of these names without defining them.
 #define __expf(x) (::expf(x))
 #define __logf(x) (::logf(x))
 #define __log2f(x) (::log2f(x))

@@ -17,8 +17,8 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-// Saves what a callee must keep, and the stack pointer; then the same backwards on the other stack.
-// A new fiber's stack is laid out as if it had been left: rbx holds the Fiber.
+// Saves the callee-saved registers and the stack pointer, then restores those of the other stack.
+// The stack of a new fiber is laid out as if it had been suspended: rbx holds the Fiber.
 asm(R"(
   .text
   .type trireme_fiber_switch,@function
@@ -56,7 +56,7 @@ namespace {
 
 constexpr size_t kPageBytes = 4096;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr size_t kStackBytes = 256 * 1024;  // frames with red zones
+constexpr size_t kStackBytes = 256 * 1024;  // sanitizers enlarge frames
 #else
 constexpr size_t kStackBytes = 64 * 1024;
 #endif
@@ -96,9 +96,9 @@ Fiber::Fiber() : is_thread_(true) {
 }
 
 Fiber::Fiber(std::byte* stack, size_t bytes, size_t colour) : bottom_(stack), bytes_(bytes) {
-  // Stacks that all begin at the same place of a page would fight for the same cache sets.
+  // Shifts each stack, since stacks with equal page offsets would compete for the same cache sets.
   auto* top = reinterpret_cast<uintptr_t*>(stack + bytes - colour * 64);
-  *--top = 0;  // no caller
+  *--top = 0;  // return address: none
   *--top = 0;
   *--top = reinterpret_cast<uintptr_t>(&trireme_fiber_begin);
   *--top = 0;                                  // rbp

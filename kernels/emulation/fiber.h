@@ -1,5 +1,5 @@
-// A thread of control with a stack of its own that runs until it hands over. Fibers of one pool
-// stay on the OS thread that made them.
+// A cooperative thread with its own stack; runs until it switches away. Fibers of a pool stay on
+// the OS thread that created them.
 #pragma once
 
 #include <cstddef>
@@ -10,35 +10,35 @@ namespace trireme::emulation {
 
 class Fiber {
  public:
-  Fiber();  // the calling OS thread's own stack
+  Fiber();  // represents the calling OS thread and its stack
   Fiber(std::byte* stack, size_t bytes, size_t colour);
   ~Fiber();
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // What runs at the next switch to this fiber. `entry` ends by switching away; if it is switched
-  // to again after another start(), it returns.
+  // Sets the function that the next switch to this fiber runs. `entry` ends by switching away; the
+  // next switch after another start() makes that call return.
   void start(void (*entry)(void*), void* argument) {
     entry_ = entry;
     argument_ = argument;
   }
 
-  // Leaves `from`, which is running, and goes on with `to`.
+  // Suspends `from`, the running fiber, and resumes `to`.
   static void switch_to(Fiber& from, Fiber& to);
 
-  [[noreturn]] void loop();  // of the fiber itself
+  [[noreturn]] void loop();  // runs on this fiber's stack
 
  private:
   void* stack_pointer_ = nullptr;
-  const void* bottom_ = nullptr;  // the lowest address
+  const void* bottom_ = nullptr;  // lowest address of the stack
   size_t bytes_ = 0;
-  void* sanitizer_state_ = nullptr;  // ASan: the suspended fake stack; TSan: its fiber
+  void* sanitizer_state_ = nullptr;  // ASan: suspended fake stack; TSan: its fiber
   bool is_thread_ = false;
   void (*entry_)(void*) = nullptr;
   void* argument_ = nullptr;
 };
 
-// Idle fibers; each stack has a page without access below it.
+// A pool of idle fibers. Each stack has an inaccessible page below it.
 class FiberPool {
  public:
   FiberPool() = default;

@@ -1,5 +1,5 @@
-// Stream capture and replay. A recorded node keeps its arguments as they were when it was recorded;
-// what its pointers point to is read when it runs.
+// Stream capture and replay. A captured node keeps the values of its arguments; the memory that its
+// pointers refer to is read when it runs.
 #include <algorithm>
 
 #include "kernels/emulation/runtime.h"
@@ -29,7 +29,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
 
 namespace {
 
-// Whether every node of the graph comes before `last`, or is one of them.
+// Whether every node of the graph is in `last` or precedes a node of it.
 bool is_joined(const Graph& graph, const std::vector<size_t>& last) {
   std::vector<bool> is_before(graph.nodes.size());
   for (const size_t node : last) is_before[node] = true;
@@ -106,7 +106,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t stream) {
 
 namespace {
 
-// Enqueues all nodes behind `before`; returns the work that ends the graph.
+// Enqueues all nodes after `before`; returns the work that ends the graph.
 WorkPtr enqueue_graph(Runtime& runtime,
                       const Graph& graph,
                       int device,

@@ -1,5 +1,5 @@
-// Memory of the emulated devices and of the host, and copies between them. All is memory of this
-// process; a copy reads its source when it runs, never when it is called.
+// Memory of the emulated devices and pinned host memory, and copies between them. All of it is
+// memory of this process. A copy reads its source when it runs, never when it is called.
 #include <unistd.h>
 
 #include <cstdio>
@@ -29,10 +29,10 @@ namespace {
 constexpr size_t kAlignment = 256;
 constexpr size_t kGuardBytes = 256;
 constexpr int kGuard = 0xa5;
-// New memory holds NaN; of big allocations only the start, so that untouched pages cost nothing.
-constexpr size_t kMostPoisoned = 16 << 20;
+// New memory holds NaN; in larger allocations only the start, so that untouched pages cost nothing.
+constexpr size_t kMaxPoisonedBytes = 16 << 20;
 
-// With AddressSanitizer the guard itself is out of bounds.
+// Under AddressSanitizer the guard is poisoned, so any access to it is reported.
 void guard(const std::byte* data, size_t bytes) {
 #ifdef __SANITIZE_ADDRESS__
   ASAN_POISON_MEMORY_REGION(data + bytes, kGuardBytes);
@@ -54,7 +54,7 @@ std::byte* allocate(size_t bytes) {
   void* memory = nullptr;
   if (posix_memalign(&memory, kAlignment, bytes + kGuardBytes) != 0) return nullptr;
   auto* data = static_cast<std::byte*>(memory);
-  std::memset(data, 0xff, std::min(bytes, kMostPoisoned));
+  std::memset(data, 0xff, std::min(bytes, kMaxPoisonedBytes));
   std::memset(data + bytes, kGuard, kGuardBytes);
   guard(data, bytes);
   return data;
@@ -73,7 +73,7 @@ void check_guard(const std::byte* data, size_t bytes) {
   }
 }
 
-// CUDA leaves it open what happens to a process that still has the memory.
+// CUDA leaves freeing memory that another process has open undefined.
 void check_closed(const void* data, const Allocation& allocation) {
   if (allocation.num_imports == 0) return;
   std::fprintf(stderr,
@@ -84,7 +84,7 @@ void check_closed(const void* data, const Allocation& allocation) {
   std::abort();
 }
 
-// The allocation that holds the address, or null.
+// The allocation that contains the address, or null.
 const Allocation* find(Runtime& runtime, const void* pointer, size_t* offset) {
   const auto* at = static_cast<const std::byte*>(pointer);
   auto after = runtime.allocations.upper_bound(at);
@@ -94,7 +94,7 @@ const Allocation* find(Runtime& runtime, const void* pointer, size_t* offset) {
   return *offset < after->second.bytes ? &after->second : nullptr;
 }
 
-// Whether `bytes` at `pointer` may be the device's (`is_device`) or the host's end of a copy.
+// Whether `bytes` at `pointer` are valid as the device end (`is_device`) or the host end of a copy.
 bool fits(const void* pointer, size_t bytes, bool is_device) {
   Runtime& runtime = Runtime::instance();
   const std::lock_guard lock(runtime.mutex);
@@ -246,7 +246,7 @@ cudaError_t submit_fill(void* to, int value, size_t bytes, cudaStream_t stream) 
   return submit(resolve(stream), std::move(task));
 }
 
-// Of the default stream: the call waits for its own work.
+// For calls on the default stream that wait for their own work.
 cudaError_t wait_for_default_stream() {
   Runtime& runtime = Runtime::instance();
   std::unique_lock lock(runtime.mutex);
@@ -323,7 +323,7 @@ struct IpcHandle {
   void* pointer;
 };
 
-// `change` more processes have the memory open; gives its address.
+// Adds `change` to the number of processes that have the memory open; returns its address.
 cudaError_t count_import(void* memory, int change, void** pointer) {
   Runtime& runtime = Runtime::instance();
   const std::lock_guard lock(runtime.mutex);

@@ -17,7 +17,7 @@ class Random {
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return z ^ (z >> 31);
   }
-  // From 0 to n - 1; n < 2^32.
+  // Uniform in 0 .. n - 1; n < 2^32.
   size_t below(size_t n) { return static_cast<size_t>(((next() >> 32) * n) >> 32); }
 
   template <class Items>

@@ -20,9 +20,9 @@ RunningKernel::RunningKernel(std::shared_ptr<const Kernel> kernel,
   std::iota(order_.begin(), order_.end(), 0);
   if (now.order == Order::kReverse) std::reverse(order_.begin(), order_.end());
   if (now.order == Order::kRandom) random_.shuffle(order_, order_.size());
-  most_at_once_ = static_cast<size_t>(now.num_multiprocessors);
-  num_wanted_ = std::min(static_cast<size_t>(now.blocks_in_flight), most_at_once_);
-  if (kernel_->is_cooperative) num_wanted_ = most_at_once_;
+  max_at_once_ = static_cast<size_t>(now.num_multiprocessors);
+  num_wanted_ = std::min(static_cast<size_t>(now.blocks_in_flight), max_at_once_);
+  if (kernel_->is_cooperative) num_wanted_ = max_at_once_;
 }
 
 RunningKernel::~RunningKernel() = default;
@@ -69,7 +69,7 @@ bool RunningKernel::run_once(Fiber& runner) {
   return has_progress;
 }
 
-// Nobody outside the kernel has done what its blocks wait for.
+// All blocks in progress spin: nothing outside the kernel has satisfied their waits yet.
 void RunningKernel::spin(const Yield& yield) {
   const auto idle = std::chrono::steady_clock::now() - last_progress_;
   if (idle > std::chrono::seconds(settings().spin_limit_s)) {
@@ -88,7 +88,7 @@ void RunningKernel::run(Fiber& runner, const Yield& yield) {
     if (run_once(runner)) {
       last_progress_ = std::chrono::steady_clock::now();
       yield(false);
-    } else if (may_start_more() && num_wanted_ < most_at_once_) {
+    } else if (may_start_more() && num_wanted_ < max_at_once_) {
       ++num_wanted_;
     } else {
       spin(yield);

@@ -1,6 +1,6 @@
-// A launch of a kernel while it runs: its blocks one after another in the seeded order; more of
-// them at once only when those under way spin, up to the number of multiprocessors. Used by the OS
-// thread of its device.
+// A kernel launch in progress. Blocks run one after another in the seeded order, and several at
+// once only when those in progress spin, up to the number of multiprocessors. Used by the OS thread
+// of its device.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,7 @@
 
 namespace trireme::emulation {
 
-// Blocks and stacks that wait for the next launch.
+// Idle blocks and stacks, for the next launch.
 struct ExecutionPool {
   FiberPool fibers;
   std::vector<std::unique_ptr<Block>> idle_blocks;
@@ -21,13 +21,14 @@ struct ExecutionPool {
 
 class RunningKernel {
  public:
-  // Lets other work of the device run; `is_idle` when this kernel could do nothing but spin.
+  // Lets other work of the device run. `is_idle`: this kernel could only spin.
   using Yield = std::function<void(bool is_idle)>;
 
   RunningKernel(std::shared_ptr<const Kernel> kernel, ExecutionPool& pool, uint64_t seed);
   ~RunningKernel();
 
-  // A programmatic launch before its predecessor: the first blocks up to dependency_wait().
+  // Runs the first blocks of a programmatic launch, before its predecessor ends, up to
+  // dependency_wait().
   void run_ahead(Fiber& runner);
   void run(Fiber& runner, const Yield& yield);
 
@@ -35,7 +36,7 @@ class RunningKernel {
   void start_block();
   void retire(std::unique_ptr<Block> block);
   void spin(const Yield& yield);
-  // Whether anything but spinning happened.
+  // Runs each block in progress once. Returns whether anything but spinning happened.
   bool run_once(Fiber& runner);
   bool may_start_more() const { return next_block_ < order_.size(); }
 
@@ -44,11 +45,11 @@ class RunningKernel {
   Random random_;
   std::vector<uint32_t> order_;
   size_t next_block_ = 0;
-  size_t num_wanted_ = 1;  // blocks at once
-  size_t most_at_once_ = 1;
+  size_t num_wanted_ = 1;  // concurrent blocks
+  size_t max_at_once_ = 1;
   size_t num_ended_ = 0;
   bool is_dependency_met_ = false;
-  DelayedStores delayed_stores_;  // of blocks that have ended
+  DelayedStores delayed_stores_;  // of ended blocks
   bool has_waited_ = false;       // a thread called dependency_wait()
   std::chrono::steady_clock::time_point last_progress_;
   std::vector<std::unique_ptr<Block>> running_;

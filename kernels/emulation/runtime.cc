@@ -15,9 +15,9 @@ struct ThreadState {
 };
 thread_local ThreadState thread_state;
 
-constexpr int kMostDevices = 64;
-constexpr size_t kSharedBytes = 48 * 1024;      // without cudaFuncSetAttribute
-constexpr int64_t kReservedSharedBytes = 1024;  // of each block, by the driver
+constexpr int kMaxDevices = 64;
+constexpr size_t kSharedBytes = 48 * 1024;      // the limit without cudaFuncSetAttribute
+constexpr int64_t kReservedSharedBytes = 1024;  // per block, by the driver
 
 void stop_devices() {
   for (const auto& device : Runtime::instance().devices) device->stop();
@@ -25,14 +25,14 @@ void stop_devices() {
 
 }  // namespace
 
-// Never destroyed: queues and buffers of static duration may still use it at exit.
+// Never destroyed: queues and buffers of static storage duration may use it at exit.
 Runtime& Runtime::instance() {
   static Runtime* const runtime = new Runtime;
   return *runtime;
 }
 
-Runtime::Runtime() : allocated(kMostDevices) {
-  for (int i = 0; i < kMostDevices; ++i) {
+Runtime::Runtime() : allocated(kMaxDevices) {
+  for (int i = 0; i < kMaxDevices; ++i) {
     devices.push_back(std::make_unique<Device>(i, mutex, done));
     default_streams.push_back(std::make_unique<CUstream_st>());
     default_streams.back()->device = i;
@@ -67,8 +67,8 @@ cudaStream_t resolve(cudaStream_t stream) {
 
 namespace {
 
-// The default stream runs after all that blocking streams of the device have been given, and what
-// they are given later runs after it.
+// The default stream runs after all earlier work of the device's blocking streams, and their later
+// work runs after it.
 std::vector<WorkPtr> dependencies_of(Runtime& runtime, const CUstream_st& stream) {
   const CUstream_st* shared = runtime.default_streams[static_cast<size_t>(stream.device)].get();
   std::vector<WorkPtr> before = {stream.last};
@@ -82,8 +82,8 @@ std::vector<WorkPtr> dependencies_of(Runtime& runtime, const CUstream_st& stream
   return before;
 }
 
-// The default stream would have to wait for what a blocking stream of its device only records;
-// non-blocking streams record beside it, on any thread.
+// Whether work on the default stream would wait for a blocking stream of its device that is
+// capturing. Non-blocking streams may capture beside it, on any thread.
 bool would_wait_for_a_capture(Runtime& runtime, const CUstream_st& shared) {
   return std::any_of(runtime.streams.begin(), runtime.streams.end(), [&](const auto* stream) {
     return stream->is_blocking && stream->device == shared.device && stream->capture != nullptr;
@@ -307,7 +307,7 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks,
   const int64_t by_threads = limits.threads_per_multiprocessor / threads;
   const bool is_allowed = shared_bytes <= trireme::emulation::shared_limit_of(function);
   *blocks = is_allowed
-                ? static_cast<int>(std::min({by_shared, by_threads, int64_t{limits.most_blocks}}))
+                ? static_cast<int>(std::min({by_shared, by_threads, int64_t{limits.max_blocks}}))
                 : 0;
   return cudaSuccess;
 }

@@ -1,5 +1,5 @@
-// The state of the emulated runtime API: devices, streams, events, recorded graphs, memory. The
-// process's, as CUDA's own is; all guarded by one mutex.
+// The state of the emulated runtime API: devices, streams, events, captured graphs, memory. Per
+// process, as CUDA's own; all guarded by one mutex.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -24,7 +24,7 @@ struct GraphNode {
 
 struct Graph {
   std::vector<GraphNode> nodes;
-  std::thread::id thread;  // who records it
+  std::thread::id thread;  // the thread that captures it
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   bool is_invalid = false;
 };
@@ -36,14 +36,14 @@ struct CUstream_st {
   bool is_blocking = true;  // ordered with the default stream
   trireme::emulation::WorkPtr last;
   std::shared_ptr<trireme::emulation::Graph> capture;
-  std::vector<size_t> capture_last;  // nodes that the next one depends on
+  std::vector<size_t> capture_last;  // dependencies of the next node
   bool is_origin = false;            // began the capture
 };
 
 struct CUevent_st {
   bool has_time = true;
   trireme::emulation::WorkPtr work;
-  std::shared_ptr<trireme::emulation::Graph> capture;  // recorded inside it
+  std::shared_ptr<trireme::emulation::Graph> capture;  // graph that captured the event
   std::vector<size_t> capture_last;
   std::shared_ptr<std::chrono::steady_clock::time_point> time;
 };
@@ -54,9 +54,9 @@ struct CUgraph_st {
 
 struct CUgraphExec_st {
   std::shared_ptr<const trireme::emulation::Graph> graph;
-  int device = 0;  // whose memory it takes
+  int device = 0;  // whose memory the graph takes
   int64_t bytes = 0;
-  trireme::emulation::WorkPtr last;  // a graph does not overlap itself
+  trireme::emulation::WorkPtr last;  // launches of one graph do not overlap
 };
 
 namespace trireme::emulation {
@@ -66,15 +66,15 @@ struct Allocation {
   MemoryKind kind;
   int device;
   size_t bytes;
-  bool is_registered = false;  // memory of the caller
+  bool is_registered = false;  // by the caller; not ours to free
   int num_imports = 0;         // by cudaIpcOpenMemHandle
 };
 
-// Memory behind reserved addresses.
+// Physical memory, which can be mapped to reserved addresses.
 struct Physical {
   int device;
   size_t bytes;
-  const std::byte* mapped = nullptr;  // where; null: nowhere
+  const std::byte* mapped = nullptr;  // its address; null: not mapped
   bool is_released = false;
 };
 
@@ -82,7 +82,7 @@ struct Runtime {
   static Runtime& instance();
 
   std::mutex mutex;
-  std::condition_variable done;  // some work is done
+  std::condition_variable done;  // signals that work was completed
   std::vector<std::unique_ptr<Device>> devices;
   std::vector<std::unique_ptr<CUstream_st>> default_streams;  // by device
   std::vector<CUstream_st*> streams;
@@ -96,29 +96,30 @@ struct Runtime {
 
   Device& device(int index) { return *devices[static_cast<size_t>(index)]; }
   void begin_all();
-  // Waits for `work`; with the mutex held by `lock`.
+  // Waits for `work`; called with the mutex held by `lock`.
   void wait(std::unique_lock<std::mutex>& lock, const WorkPtr& work);
 
  private:
   Runtime();
 };
 
-// Every function of the API begins with this: keeps the call if calls are recorded, and says
-// whether it is to fail. Calls on a stream that records say so.
+// Called first by every API function: traces the call if calls are traced, and returns the error
+// that a test ordered. Calls on a capturing stream are marked as captured.
 cudaError_t enter(const char* name,
                   cudaStream_t stream = nullptr,
                   int64_t bytes = 0,
                   const std::string& detail = "");
-// Notes the error for cudaGetLastError() and gives it back.
+// Stores the error for cudaGetLastError() and returns it.
 cudaError_t result(cudaError_t error);
 // The current device of this thread.
 int current_device();
 // The stream, or the default stream of the current device.
 cudaStream_t resolve(cudaStream_t stream);
-// A stream's next piece of work, or the next node of the graph that it records. `also`: events.
+// Appends a task to the stream, or a node to the graph that the stream captures. `also`: events to
+// wait for.
 cudaError_t submit(cudaStream_t stream, Task task);
 bool is_recording();
-// What may not be called while this thread records a graph (unless in relaxed mode).
+// The error of a call that is illegal while this thread captures a graph (unless in relaxed mode).
 cudaError_t refuse_in_capture(Runtime& runtime);
 
 }  // namespace trireme::emulation

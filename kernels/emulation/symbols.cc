@@ -15,7 +15,7 @@
 namespace trireme::emulation {
 namespace {
 
-// Kernels are private to their files, so that only the file's own table of symbols knows them.
+// Kernels have internal linkage, so only the symbol table of the file knows them.
 std::string mangled_name(const std::vector<char>& file, uintptr_t address) {
   if (file.size() < sizeof(Elf64_Ehdr)) return "";
   const auto* header = reinterpret_cast<const Elf64_Ehdr*>(file.data());
@@ -55,7 +55,7 @@ std::string demangled(const std::string& name) {
 
 std::string symbol_name(const void* function) {
   static std::mutex mutex;
-  static std::map<const void*, std::string> known;  // the program is large, and kernels are few
+  static std::map<const void*, std::string> known;  // cached: the program is large, kernels are few
   const std::lock_guard lock(mutex);
   const auto [found, is_new] = known.try_emplace(function);
   if (!is_new) return found->second;

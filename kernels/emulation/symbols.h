@@ -1,4 +1,4 @@
-// The name of a function of this program, for reports.
+// Names of this program's functions, for reports.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Matrix products of tensor cores and ldmatrix, by the layouts in kernels/cuda/arch.h.
+// Matrix products of tensor cores, and ldmatrix, with the register layouts of kernels/cuda/arch.h.
 #include "kernels/cuda/arch.h"
 
 namespace trireme::emulation {
@@ -41,7 +41,7 @@ struct Fragments {
   const uint32_t (&b)[2];
 };
 
-// Products are exact in fp32; each sum is one chain in the order of k.
+// Products are exact in fp32; each sum is one chain in ascending k.
 template <class E>
 void multiply(void* const* deposits, int lanes) {
   if (lanes != kWarpLanes) running_block().fail("mma_16x8x16 of less than a full warp");

@@ -1,4 +1,4 @@
-// CUDA's small vectors, in its sizes and alignments.
+// CUDA's vector types, with the same sizes and alignments.
 #pragma once
 
 struct alignas(8) int2 {

@@ -21,7 +21,7 @@ struct Tile {
   alignas(16) uint16_t b[16][8];
 };
 
-// d = a b by the fragments that load_matrices gives.
+// d = a b with the fragments of load_matrices.
 template <class E>
 __global__ void multiply_tile(const uint16_t* a, const uint16_t* b, float* d) {
   auto& tile = cuda::shared_memory<Tile>();
@@ -87,7 +87,7 @@ __global__ void copy_chunks(const uint4* in, uint4* out, int32_t bytes) {
   cuda::copy_async_commit();
   if (!early) cuda::copy_async_wait<1>();
   out[lane] = staged.chunk[lane];
-  out[lane + 64] = staged.chunk[lane + 32];  // its group is under way
+  out[lane + 64] = staged.chunk[lane + 32];  // its group is pending
   cuda::copy_async_wait<0>();
   out[lane + 32] = staged.chunk[lane + 32];
 }
@@ -183,7 +183,7 @@ __global__ void count_arrivals(uint32_t* ticket, uint32_t* last) {
   if (cuda::add_acquire_release(ticket, 1) == gridDim.x - 1) *last = blockIdx.x + 1;
 }
 
-TEST(Arch, OneBlockIsTheLastToArriveAndWhichIsUpToTheOrder) {
+TEST(Arch, ExactlyOneBlockArrivesLastAndTheOrderDecidesWhich) {
   std::vector<uint32_t> last_blocks;
   for (const Order order : {Order::kForward, Order::kReverse}) {
     const ScopedSettings scoped(order);

@@ -31,7 +31,7 @@ TEST(Block, EveryThreadOfAGridRunsOnceUnderItsIndex) {
   }
 }
 
-// Turns an array round through shared memory.
+// Reverses an array through shared memory.
 template <bool has_barrier>
 __global__ void turn_round(uint32_t* out) {
   auto& shared = shared_memory<Words>();
@@ -78,7 +78,7 @@ __global__ void many_barriers(uint32_t* out) {
   out[threadIdx.x] = shared.word[threadIdx.x];
 }
 
-// Processor time, so that a busy machine changes nothing.
+// Measured in processor time, which other load does not change.
 TEST(Block, AHundredBarriersOf256ThreadsTakeLessThanFiveMilliseconds) {
   const DeviceArray<uint32_t> out(256);
   const Shape shape{.block = {256}, .shared_bytes = sizeof(Words)};
@@ -93,7 +93,7 @@ TEST(Block, AHundredBarriersOf256ThreadsTakeLessThanFiveMilliseconds) {
 #endif
 }
 
-// Each block notes its turns, one before and one after a barrier.
+// Each block logs two turns, one before and one after a barrier.
 __global__ void note_turns(uint32_t* list) {
   for (int turn = 0; turn < 2; ++turn) {
     if (threadIdx.x == 0) list[atomicAdd(list, 1u) + 1] = blockIdx.x;

@@ -1,4 +1,4 @@
-// What the tests of the emulated device share: memory with an owner, a stream, a launch.
+// Helpers of the tests of the emulated device: owned memory, a stream, a launch.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -15,7 +15,7 @@
 
 namespace trireme::emulation {
 
-// Sets what a test needs and puts back what was.
+// Changes the settings for a test and restores them.
 class ScopedSettings {
  public:
   ScopedSettings() : before_(settings()) {}
@@ -103,7 +103,7 @@ cudaError_t launch(cudaStream_t stream,
   return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
 }
 
-// Launches and waits, on a stream of its own.
+// Launches and waits, on its own stream.
 template <class... Parameters, class... Arguments>
 void run(const Shape& shape, void (*kernel)(Parameters...), Arguments&&... arguments) {
   const Stream stream;

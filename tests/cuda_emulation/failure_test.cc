@@ -1,4 +1,4 @@
-// What ends the process: a kernel that breaks a rule is named, with the block and the lanes.
+// Errors that end the process: the report names the broken rule, the block and the lanes.
 #include "tests/cuda_emulation/emulated.h"
 
 namespace trireme::emulation {
@@ -24,7 +24,7 @@ __global__ void half_a_barrier() {
   if (threadIdx.x < 40) __syncthreads();
 }
 
-TEST_F(Failure, ADeadlockReportSaysWhoWaitsWhere) {
+TEST_F(Failure, ADeadlockReportNamesTheWaitingLanesAndWhereTheyWait) {
   EXPECT_DEATH(run({.grid = {3}, .block = {64}}, half_a_barrier),
                AllOf(HasSubstr("deadlock"),
                      HasSubstr("half_a_barrier"),
@@ -58,7 +58,7 @@ __global__ void mixed_operations(uint32_t* out) {
                                       : __ballot_sync(0xffffffffu, 1);
 }
 
-TEST_F(Failure, LanesOfAWarpAtDifferentOperationsAreTold) {
+TEST_F(Failure, LanesOfAWarpAtDifferentOperationsAreReported) {
   const DeviceArray<uint32_t> out(32);
   EXPECT_DEATH(run({}, mixed_operations, out.data()), "different operations: .*(shuffle|vote)");
 }
@@ -80,7 +80,7 @@ TEST_F(Failure, AWritePastSharedMemoryIsCaught) {
   run(shape, overrun, 4u);
   EXPECT_DEATH(run(shape, overrun, 5u), "past the end of shared memory|AddressSanitizer");
   EXPECT_DEATH(run(shape, overrun, 255u), "past the end of shared memory|AddressSanitizer");
-  EXPECT_DEATH(run(shape, overrun, 256u), "");  // the page behind it has no access
+  EXPECT_DEATH(run(shape, overrun, 256u), "");  // the next page is inaccessible
   EXPECT_DEATH(run(shape, overrun, 0xffffffffu), "");
 }
 
@@ -135,7 +135,7 @@ __global__ void spins(const uint32_t* word) {
   __syncthreads();
 }
 
-TEST_F(Failure, AKernelThatSpinsInVainIsToldWithWhoWaits) {
+TEST_F(Failure, AnEndlessSpinIsReportedWithTheWaitingLanes) {
   EXPECT_DEATH(
       {
         Settings impatient = settings();

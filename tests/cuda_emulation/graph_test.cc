@@ -73,7 +73,7 @@ struct Fork {
   }
 };
 
-TEST(Graph, AForkedStreamIsRecordedAndItsBranchesAreUnordered) {
+TEST(Graph, AForkedStreamIsCapturedAndItsBranchesAreUnordered) {
   const DeviceArray<uint32_t> list(11);
   const Stream stream, side;
   const Fork fork;
@@ -123,8 +123,8 @@ TEST(Graph, AForkThatIsNotJoinedIsAnError) {
   EXPECT_EQ(graph, nullptr);
 }
 
-// The default stream waits for blocking streams, which one that records cannot be waited for.
-TEST(Graph, TheDefaultStreamIsRefusedOnlyWhileABlockingStreamRecords) {
+// The default stream waits for blocking streams; it cannot wait for one that is capturing.
+TEST(Graph, TheDefaultStreamIsRefusedOnlyWhileABlockingStreamCaptures) {
   const DeviceArray<uint32_t> word(1);
   const uint32_t value = 7;
   for (const unsigned flags : {cudaStreamNonBlocking, cudaStreamDefault}) {

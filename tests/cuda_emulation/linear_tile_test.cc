@@ -1,4 +1,4 @@
-// Every instance of the tiled matmul, asked for by name.
+// Every instance of the tile matmul, launched directly.
 #include <memory>
 #include <random>
 
@@ -52,7 +52,8 @@ class LinearTile : public testing::TestWithParam<bool> {
     queue_ = std::make_unique<CudaQueue>(stream, event, 1);
   }
 
-  // The product as fp32 bits, K cut into chunks of `chunk_strips`; one block a tile or a chunk.
+  // The product as fp32 bits, with K divided into chunks of `chunk_strips`; one block per tile or
+  // per chunk.
   std::vector<float> product(TileChoice choice, int32_t chunk_strips, bool is_split) {
     LinearLaunch launch;
     launch.tile_tokens = choice.tokens;
@@ -125,7 +126,7 @@ class LinearTile : public testing::TestWithParam<bool> {
 constexpr TileChoice kFolding[] = {{8, true}, {16, true}, {32, true}, {64, true}, {128, true}};
 constexpr TileChoice kPlain[] = {{128, false}, {256, false}};
 
-// What --invariant rests on: the tile does not show in the bits, nor who adds the chunks.
+// --invariant relies on it: neither the tile nor the blocks that add the chunks show in the bits.
 TEST_P(LinearTile, EveryInstanceAddsInTheSameOrder) {
   for (const int32_t chunk_strips : {kStrips, 4}) {
     const std::vector<float> expected = product({8, true}, chunk_strips, true);
@@ -140,7 +141,7 @@ TEST_P(LinearTile, EveryInstanceAddsInTheSameOrder) {
   }
 }
 
-TEST_P(LinearTile, TheCutIntoChunksShowsInTheBits) {
+TEST_P(LinearTile, TheChunksOfKShowInTheBits) {
   EXPECT_NE(product({8, true}, 4, false), product({8, true}, kStrips, false));
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 __global__ void nothing() {}
 
-TEST(Memory, ADeviceHasAsManyBytesAsItSays) {
+TEST(Memory, ADeviceHasAsManyBytesAsItReports) {
   const ScopedSettings scoped;
   Settings small = settings();
   small.device_bytes = 1 << 20;
@@ -29,8 +29,8 @@ TEST(Memory, ADeviceHasAsManyBytesAsItSays) {
   EXPECT_EQ(allocated_bytes(0), 0);
 }
 
-// As the driver does it: addresses, then memory behind their start, then neither.
-TEST(Memory, ReservedAddressesCountOnlyTheMemoryBehindThem) {
+// As with the driver: addresses, then memory at their start, then neither.
+TEST(Memory, OnlyTheMappedMemoryOfReservedAddressesCounts) {
   constexpr size_t kUnit = 2 << 20;
   CUmemAllocationProp properties = {};
   size_t unit = 0;
@@ -105,22 +105,22 @@ TEST(Launch, NoMoreSharedMemoryThanTheDeviceHasCanBeAllowed) {
   Settings small = settings();
   small.limits = kLimitsOfSm86;
   const auto* function = reinterpret_cast<const void*>(nothing);
-  constexpr auto kMost = cudaFuncAttributeMaxDynamicSharedMemorySize;
+  constexpr auto kMaxShared = cudaFuncAttributeMaxDynamicSharedMemorySize;
   constexpr int kBytes = 120 << 10;
-  ASSERT_EQ(cudaFuncSetAttribute(function, kMost, kBytes), cudaSuccess);
+  ASSERT_EQ(cudaFuncSetAttribute(function, kMaxShared, kBytes), cudaSuccess);
   set_settings(small);
   cudaDeviceProp properties;
   ASSERT_EQ(cudaGetDeviceProperties(&properties, 0), cudaSuccess);
   EXPECT_EQ(properties.sharedMemPerBlockOptin, 99u << 10);
   EXPECT_EQ(properties.major * 10 + properties.minor, 86);
   const Stream stream;
-  EXPECT_EQ(cudaFuncSetAttribute(function, kMost, kBytes), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaFuncSetAttribute(function, kMaxShared, kBytes), cudaErrorInvalidValue);
   EXPECT_EQ(launch(stream.get(), {.shared_bytes = kBytes}, nothing), cudaErrorInvalidValue);
   EXPECT_EQ(launch(stream.get(), {.shared_bytes = 99 << 10}, nothing), cudaSuccess);
   stream.wait();
 }
 
-TEST(Launch, AMultiprocessorHoldsWhatItsMemoryAndThreadsAllow) {
+TEST(Launch, BlocksPerMultiprocessorFollowFromMemoryAndThreads) {
   const ScopedSettings restore;
   Settings now = settings();
   now.limits = {9, 0, 227 << 10, 228 << 10, 2048, 100};
@@ -138,7 +138,7 @@ TEST(Launch, AMultiprocessorHoldsWhatItsMemoryAndThreadsAllow) {
   EXPECT_EQ(blocks(128, 56 << 10), 4) << "with 1 KB of each block for the driver";
   EXPECT_EQ(blocks(128, 113 << 10), 2);
   EXPECT_EQ(blocks(128, 114 << 10), 0) << "more than the function is allowed";
-  now.limits.most_blocks = 3;
+  now.limits.max_blocks = 3;
   set_settings(now);
   EXPECT_EQ(blocks(128, 0), 3);
 }
@@ -152,7 +152,7 @@ TEST(Launch, ACooperativeGridOfMoreBlocksThanRunAtOnceIsRefused) {
   stream.wait();
 }
 
-TEST(Recording, CallsAreKeptInOrderWithStreamAndBytes) {
+TEST(CallTrace, HoldsCallsInOrderWithStreamAndBytes) {
   const Stream stream;
   const DeviceArray<uint32_t> words(4);
   start_recording();
@@ -176,7 +176,7 @@ TEST(Recording, CallsAreKeptInOrderWithStreamAndBytes) {
   EXPECT_TRUE(allocates(calls[4]));
 }
 
-TEST(Recording, ACallCanBeMadeToFail) {
+TEST(CallTrace, ACallCanBeMadeToFail) {
   fail_call("cudaMalloc", cudaErrorUnknown, 1);
   void* memory = nullptr;
   EXPECT_EQ(cudaMalloc(&memory, 16), cudaSuccess);

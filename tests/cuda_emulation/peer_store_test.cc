@@ -1,4 +1,4 @@
-// When others see what a block has stored in their memory.
+// When other ranks see the stores of a block to their memory.
 #include <gtest/gtest.h>
 
 #include "tests/cuda_emulation/emulated.h"
@@ -8,7 +8,7 @@ namespace {
 
 constexpr unsigned kThreads = 64;
 
-// How a writer tells that its words are there.
+// The ways in which a writer announces its words.
 enum class Word {
   kRelease,
   kFenceThenRelaxed,
@@ -18,9 +18,9 @@ enum class Word {
 };
 
 struct Exchange {
-  uint32_t* words;  // of the reader
+  uint32_t* words;  // owned by the reader
   uint32_t* seen;
-  uint32_t* flags;  // by thread; then one that says that the reader has read
+  uint32_t* flags;  // one per thread; then one set by the reader when it has read
 };
 
 template <Word word>
@@ -55,7 +55,7 @@ std::vector<uint32_t> expected() {
   return words;
 }
 
-// What a device sees of another's words once it has seen the flags.
+// The words that a device sees of another's once it has seen the flags.
 std::vector<uint32_t> seen_after(void (*writer)(Exchange), Order order) {
   const ScopedSettings settings(order);
   const DeviceArray<uint32_t> words{std::vector<uint32_t>(kThreads)};
@@ -84,7 +84,7 @@ TEST_P(PeerStores, AreSeenOnceTheirThreadHasReleasedThem) {
   EXPECT_EQ(seen_after(write_words<Word::kFenceThenRelaxed>, GetParam()), expected());
 }
 
-TEST_P(PeerStores, AreSeenOnceAThreadBehindTheirBarrierHasReleasedThem) {
+TEST_P(PeerStores, AreSeenOnceAThreadPastTheirBarrierHasReleasedThem) {
   EXPECT_EQ(seen_after(write_words<Word::kReleaseOfFirstAfterBarrier>, GetParam()), expected());
 }
 
@@ -96,7 +96,7 @@ TEST_P(PeerStores, AreNotSeenByTheReleaseOfAThreadThatTheyDidNotMeet) {
   EXPECT_NE(seen_after(write_words<Word::kReleaseOfFirst>, GetParam()), expected());
 }
 
-// Stores of other widths over one another, read back before any release.
+// Overlapping stores of several widths, read back before any release.
 __global__ void read_back(uint32_t* words, uint4* seen) {
   for (uint32_t turn = 0; turn < 100; ++turn) {
     cuda::store_peer(reinterpret_cast<uint4*>(words), uint4{turn, turn, turn, turn});

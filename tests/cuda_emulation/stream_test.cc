@@ -65,7 +65,7 @@ TEST(Streams, AnEventOrdersTwoStreams) {
 TEST(Streams, ACopyReadsHostMemoryLate) {
   const Settings before = settings();
   Settings patient = before;
-  patient.linger_us = 10'000'000;  // the device begins at the wait, however slow the host is
+  patient.linger_us = 10'000'000;  // the device starts at the wait, however slow the host is
   set_settings(patient);
   const DeviceArray<uint32_t> word(1);
   const Stream stream;
@@ -78,7 +78,7 @@ TEST(Streams, ACopyReadsHostMemoryLate) {
   set_settings(before);
 }
 
-TEST(Streams, TheDeviceBeginsByItselfWhenTheHostOnlyWatchesMemory) {
+TEST(Streams, TheDeviceStartsByItselfWhenTheHostOnlyPollsMemory) {
   uint32_t* word = nullptr;
   ASSERT_EQ(cudaHostAlloc(&word, 8, cudaHostAllocMapped), cudaSuccess);
   *word = 0;
@@ -129,7 +129,7 @@ TEST(Streams, TheDefaultStreamIsOrderedWithBlockingStreams) {
   EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
 }
 
-TEST(Streams, EventsTellTheTimeBetweenThem) {
+TEST(Streams, EventsMeasureTheTimeBetweenThem) {
   const Stream stream;
   cudaEvent_t start = nullptr, end = nullptr;
   ASSERT_EQ(cudaEventCreate(&start), cudaSuccess);
@@ -147,7 +147,7 @@ TEST(Streams, EventsTellTheTimeBetweenThem) {
   EXPECT_EQ(cudaEventDestroy(end), cudaSuccess);
 }
 
-// Each block tells its peer's block of the same index that it is there, and waits for it.
+// Each block signals the peer's block of the same index and waits for its signal.
 __global__ void meet(uint32_t* own, uint32_t* peer, uint32_t* met) {
   if (threadIdx.x != 0) return;
   cuda::store_release_system(peer + blockIdx.x, 1);
@@ -181,7 +181,8 @@ TEST(Devices, KernelsOfOneDeviceThatWaitForOneAnotherMeet) {
   EXPECT_EQ(flags.read()[12], 12u);
 }
 
-// Doubles what its predecessor wrote; `early` reads it before dependency_wait(), as a wrong kernel.
+// Doubles the values of its predecessor; `early` reads them before dependency_wait(), as a wrong
+// kernel would.
 template <bool early>
 __global__ void double_words(uint32_t* words) {
   uint32_t read = early ? words[blockIdx.x * blockDim.x + threadIdx.x] : 0;

@@ -41,8 +41,8 @@ TEST_P(AdjustLogits, BansAndPaddingAreNeverDrawn) {
   for (int64_t i = 0; i < 6; ++i) EXPECT_EQ(adjusted.at(0, i), expected[i]);
 }
 
-// A shard applies penalties to its own ids alone, and gives what the whole row would hold there.
-TEST_P(AdjustLogits, ShardsOfALogitRowAreAdjustedAlike) {
+// A shard applies penalties to its own ids only, with the results of the whole row.
+TEST_P(AdjustLogits, AShardGetsTheValuesOfTheWholeRow) {
   for (const GoldenCase& golden : golden_cases()) {
     const auto width = static_cast<int64_t>(golden.logits.size());
     const Matrix whole = adjust(repeated(golden.logits, 2), {golden.row, {}}, 0, width);
@@ -58,8 +58,8 @@ TEST_P(AdjustLogits, ShardsOfALogitRowAreAdjustedAlike) {
   }
 }
 
-// Penalties, bias and bans over shards of several blocks, one operation after the other.
-TEST_P(AdjustLogits, AdjustedLogitsAreTheDefinitionToTheBit) {
+// Penalties, bias and bans, applied in order, over shards of several blocks.
+TEST_P(AdjustLogits, EqualTheDefinitionBitForBit) {
   constexpr int64_t kFirst = 1000, kVocabulary = 21'000;
   for (const int64_t width : {1, 17, 129, 4097, 20'011}) {
     std::mt19937 random(static_cast<uint32_t>(width));

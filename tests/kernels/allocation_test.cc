@@ -1,4 +1,5 @@
-// Counts operator new over decode-like sequences of all ops: after the first, none may allocate.
+// Counts calls of operator new over decode-like sequences of all ops: after the first sequence none
+// may allocate.
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -9,7 +10,7 @@ namespace {
 std::atomic<int64_t> num_allocations{0};
 }  // namespace
 
-// Not inlined: the compiler would take malloc and delete, or new and free, for a mismatch.
+// Not inlined, or the compiler reports malloc with delete, or new with free, as a mismatch.
 __attribute__((noinline)) void* operator new(std::size_t bytes) {
   ++num_allocations;
   void* place = std::malloc(bytes == 0 ? 1 : bytes);

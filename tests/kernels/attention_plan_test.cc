@@ -1,5 +1,5 @@
-// How attention's planner shares out a step, seen through the emulated device: whatever the batch,
-// the budget and the mode, every row sees every one of its pages once.
+// The planner of attention, run on the emulated device: for any batch, budget and mode, every row
+// sees each of its pages exactly once.
 #include "kernels/cuda/attention_plan.h"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ __global__ void list_units(const AttentionWork work,
   if (threadIdx.x == 0) units[blockIdx.x] = unit;
 }
 
-// Device memory with a copy of `values`.
+// Device memory holding a copy of `values`.
 template <class T>
 class DeviceCopy {
  public:
@@ -154,8 +154,8 @@ PlanCase random_case(uint32_t seed) {
   return plan_case;
 }
 
-// Counts, for each (segment, head, packed row), the pages that units bring; a page that a row does
-// not see may come or not.
+// Counts, for each (segment, head, packed row), the pages that its units cover. Pages that a row
+// does not see may be covered or not.
 void expect_every_page_once(const PlanCase& plan_case, const Planned& planned) {
   const HeadShape& shape = plan_case.spec.shape;
   const int32_t group = shape.num_heads / shape.num_kv_heads;
@@ -188,7 +188,7 @@ void expect_every_page_once(const PlanCase& plan_case, const Planned& planned) {
   EXPECT_EQ(seen.size(), rows) << "units of rows that do not exist";
 }
 
-// Tiles that are split: their slots and counters are theirs alone and lie where there is memory.
+// Split tiles: their slots and counters are not shared and lie inside the memory.
 void expect_own_slots(const PlanCase& plan_case, const Planned& planned) {
   std::map<std::tuple<int, int32_t, int32_t, int32_t>, int32_t> arrivals;
   std::set<int32_t> slots, counters;
@@ -243,7 +243,7 @@ TEST(AttentionPlan, InvariantUnitsEndAtCutsOfAbsolutePositions) {
   }
 }
 
-TEST(AttentionPlan, OneLongContextFillsTheBlocksThatTheDeviceHolds) {
+TEST(AttentionPlan, OneLongContextFillsTheResidentBlocks) {
   for (const bool is_invariant : {false, true}) {
     for (const int32_t resident : {1, 2, 3}) {
       PlanCase plan_case;
@@ -317,7 +317,7 @@ TEST(AttentionPlan, InstancesAreListedOnce) {
   EXPECT_LE(listed.size(), 24u);
 }
 
-TEST(AttentionPlan, TheFitIsTheLargestThatTheDeviceHasRoomFor) {
+TEST(AttentionPlan, TheLargestVariantThatFitsTheDeviceIsChosen) {
   for (const AttentionInstance& instance : kAttentionInstances) {
     for (const int64_t limit : {99, 100, 163, 227}) {
       for (const bool is_invariant : {false, true}) {

@@ -22,7 +22,7 @@ class Attention : public CacheTest {
   Matrix run(const std::vector<Segment>& segments, const AttentionSpec& spec) {
     return attend(segments, finish(segments, slots_, plain(spec.shape)), spec);
   }
-  // K and V of the tokens before each segment go to their pages.
+  // Writes K and V of the tokens before each segment to their pages.
   void fill_before(const std::vector<Segment>& segments, const AttentionSpec& spec) {
     std::vector<Segment> before;
     for (const Segment& segment : segments) {
@@ -31,7 +31,7 @@ class Attention : public CacheTest {
     finish(before, slots_, plain(spec.shape));
   }
 
-  // One head of one row against the double loop. Rows of `out` from `row` on are the segment's.
+  // Compares one head of one row with the double loop. The segment's rows of `out` begin at `row`.
   void expect_head(const AttentionSpec& spec,
                    int32_t slot,
                    int32_t position,
@@ -78,7 +78,8 @@ class Attention : public CacheTest {
     }
   }
 
-  // Rows of `out` from `first_row` on. All heads of every `stride`-th row and of the last.
+  // Compares all heads of every `stride`-th row and of the last row; rows of `out` begin at
+  // `first_row`.
   void expect_definition(const AttentionSpec& spec,
                          const Segment& at,
                          const Matrix& out,
@@ -105,7 +106,8 @@ AttentionSpec spec_of(HeadShape shape, int32_t window = 0, float soft_cap = 0) {
   return spec;
 }
 
-// Pages beyond the last token, and the rest of its own, are NaN here: none may be multiplied.
+// Pages past the last token, and the rest of its own page, are NaN here: none of it may be
+// multiplied.
 TEST_P(Attention, EqualsItsDefinitionInDouble) {
   const AttentionSpec specs[] = {spec_of({1, 1, 8}),
                                  spec_of({6, 2, 16}, 40),
@@ -124,9 +126,9 @@ TEST_P(Attention, EqualsItsDefinitionInDouble) {
   }
 }
 
-// Around the sizes of pages and cuts, as one long segment and as its last row alone; windows that
-// begin inside a page, at its edge and before the first token.
-TEST_P(Attention, ContextsAndWindowsOfAnyLengthAreWhole) {
+// Lengths around the sizes of pages and cuts, as one long segment and as its last row alone;
+// windows that begin inside a page, at its edge and before the first token.
+TEST_P(Attention, EqualsItsDefinitionForAnyContextAndWindow) {
   for (const int32_t context : {1, 63, 64, 65, 257, 700}) {
     for (const AttentionSpec& spec : {spec_of({4, 2, 16}),
                                       spec_of({2, 1, 72}, 64, 20),
@@ -140,7 +142,7 @@ TEST_P(Attention, ContextsAndWindowsOfAnyLengthAreWhole) {
   }
 }
 
-// Rows that decode, chunks of a prompt behind its first part, and a prompt's start, in one call.
+// Decodes, later chunks of a prompt, and the start of a prompt, in one call.
 TEST_P(Attention, MixedStepsEqualTheirDefinition) {
   for (const AttentionSpec& spec : {spec_of({8, 2, 64}),
                                     spec_of({4, 1, 80}, 100, 30),
@@ -157,7 +159,7 @@ TEST_P(Attention, MixedStepsEqualTheirDefinition) {
   }
 }
 
-// One KV head under many heads, and groups that fill no tile, or several.
+// One KV head for many heads, and groups that fill no tile, or several.
 TEST_P(Attention, GroupsOfAnySizeShareTheirKeys) {
   for (const HeadShape& shape : {HeadShape{16, 1, 64},
                                  HeadShape{20, 1, 80},
@@ -175,7 +177,7 @@ TEST_P(Attention, GroupsOfAnySizeShareTheirKeys) {
   }
 }
 
-// More segments than a warp has lanes or a small device blocks.
+// More segments than a warp has lanes or a small device has blocks.
 TEST_P(Attention, StepsOfManySegmentsEqualTheirDefinition) {
   const AttentionSpec spec = spec_of({4, 2, 16}, 120);
   make_slots(spec.shape, 310);
@@ -190,8 +192,8 @@ TEST_P(Attention, StepsOfManySegmentsEqualTheirDefinition) {
   }
 }
 
-// A chunk behind a long context is too few tiles to fill a device; what then is split is joined.
-TEST_P(Attention, AShortChunkBehindALongContextEqualsItsDefinition) {
+// A chunk after a long context has too few tiles to fill a device, so it is split and joined.
+TEST_P(Attention, AShortChunkAfterALongContextEqualsItsDefinition) {
   for (const AttentionSpec& spec : {spec_of({2, 1, 64}), spec_of({1, 1, 128}, 1100, 15)}) {
     make_slots(spec.shape, 1400);
     const std::vector<Segment> segments = {{1, 1330, 70}, {0, 1399, 1}};
@@ -202,12 +204,12 @@ TEST_P(Attention, AShortChunkBehindALongContextEqualsItsDefinition) {
   }
 }
 
-// What a plan holds does not wear out: each layer's launches find it as the planner left it.
+// A plan is reusable: the launches of every layer find it as the planner wrote it.
 TEST_P(Attention, LayersShareAPlan) {
   const AttentionSpec spec = spec_of({4, 2, 64});
   make_slots(spec.shape, 900);
   std::vector<Segment> segments = {{0, 899, 1}, {1, 300, 200}};
-  for (int32_t i = 0; i < 9; ++i) segments.push_back({2, 20 * i, 1});  // more than blocks
+  for (int32_t i = 0; i < 9; ++i) segments.push_back({2, 20 * i, 1});  // more than there are blocks
   finish({{0, 0, 900}, {1, 0, 500}, {2, 0, 300}}, slots_, plain(spec.shape));
   const Matrix q = finish(segments, slots_, plain(spec.shape));
   reset();
@@ -228,7 +230,7 @@ TEST_P(Attention, LayersShareAPlan) {
   }
 }
 
-// A padded step: rows of slot -1 have no position and no pages, segments at the end are empty.
+// A padded step: rows of slot -1 have no position and no pages; segments at the end are empty.
 TEST_P(Attention, PaddedRowsAndEmptySegmentsChangeNothing) {
   for (const int32_t last_count : {1, 60}) {
     const AttentionSpec spec = spec_of({4, 2, 32}, 90);
@@ -259,8 +261,8 @@ TEST_P(Attention, NoTokensIsNoWork) {
   run({}, spec);
 }
 
-// Chunked prefill, any company and any threads: the same bits as the whole prompt at once (D1).
-TEST_P(Attention, ARowHasTheSameBitsHoweverItsPromptIsCut) {
+// Chunked prefill, any batch and any number of threads: the bits of the whole prompt at once (D1).
+TEST_P(Attention, ARowHasTheSameBitsForAnyChunksOfItsPrompt) {
   if (!GetParam().is_invariant()) GTEST_SKIP() << "the fast mode does not promise it";
   for (const AttentionSpec& spec : {spec_of({8, 2, 24}), spec_of({6, 6, 16}, 37, 4)}) {
     use_threads(2);
@@ -283,11 +285,11 @@ TEST_P(Attention, ARowHasTheSameBitsHoweverItsPromptIsCut) {
   }
 }
 
-// A long prompt in chunks of any size, alone or beside others, in pages in any order: the same bits
-// (D1). A chunk of 512 is taken in many strips of rows, a chunk of 1 in one. Chunks of one row are
-// taken around the edges of pages and cuts. fp32 and fp16 outputs show a sum in another order; bf16
-// rounds nearly all of that away.
-TEST_P(Attention, ARowHasTheSameBitsWhereverItsPagesLieAndHoweverLongTheChunk) {
+// A long prompt in chunks of any size, alone or in a batch, with pages in any order: the same bits
+// (D1). A chunk of 512 is processed as many strips of rows, a chunk of 1 as one. Chunks of one row
+// are placed around the edges of pages and cuts. fp32 and fp16 outputs reveal another order of a
+// sum; bf16 rounds most of it away.
+TEST_P(Attention, ARowHasTheSameBitsForAnyPageOrderAndChunkLength) {
   if (!GetParam().is_invariant()) GTEST_SKIP() << "the fast mode does not promise it";
   constexpr int32_t kTokens = 700;
   for (const AttentionSpec& spec :
@@ -315,9 +317,9 @@ TEST_P(Attention, ARowHasTheSameBitsWhereverItsPagesLieAndHoweverLongTheChunk) {
   }
 }
 
-// The same query in two heads of one group, or in heads of different groups over equal K and V,
-// has the same bits: what a cut by heads over ranks relies on (D2).
-TEST_P(Attention, AHeadHasTheSameBitsWhateverStandsBesideIt) {
+// The same query in two heads of one group, or in heads of different groups over equal K and V, has
+// the same bits: sharding heads over ranks relies on it (D2).
+TEST_P(Attention, AHeadHasTheSameBitsBesideAnyOtherHeads) {
   if (!GetParam().is_invariant()) GTEST_SKIP() << "the fast mode does not promise it";
   const HeadShape alone = {1, 1, 48}, many = {12, 4, 48};
   make_slots(alone, 70);
@@ -327,7 +329,7 @@ TEST_P(Attention, AHeadHasTheSameBitsWhateverStandsBesideIt) {
   for (int64_t t = 0; t < 70; ++t) {
     for (int64_t c = 0; c < slots_[0].columns(); ++c) {
       const int64_t part = c < 12 * 48 ? 0 : c < 16 * 48 ? 48 : 96;
-      const bool copied = part > 0 || c / 48 % 5 == 0;  // other heads ask something else
+      const bool copied = part > 0 || c / 48 % 5 == 0;  // other heads have another query
       slots_[0].set(t, c, copied ? narrow[0].at(t, part + c % 48) : 0.1 * static_cast<double>(c));
     }
   }

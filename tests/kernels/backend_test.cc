@@ -24,7 +24,7 @@ TEST_P(BackendMemory, IsZeroedAndHoldsWhatIsUploaded) {
   }
 }
 
-TEST_P(BackendMemory, ReservedAddressesGetZeroedMemoryAndKeepStanding) {
+TEST_P(BackendMemory, ReservedAddressesGetZeroedMemoryAndStayValid) {
   const int64_t free_bytes = backend->device_memory().free;
   const auto reserved = backend->reserve(int64_t{9} << 20, "a test").value();
   const std::byte* const before = reserved->data();
@@ -48,14 +48,14 @@ TEST_P(BackendMemory, ReservedAddressesGetZeroedMemoryAndKeepStanding) {
   EXPECT_EQ(host[0], std::byte{7});
 }
 
-TEST_P(BackendMemory, ReservedAddressesWithoutMemoryEnoughAreRefusedByName) {
+TEST_P(BackendMemory, MoreMemoryForReservedAddressesThanThereIsIsRefusedByName) {
   const auto reserved = backend->reserve(int64_t{1} << 42, "the KV cache").value();
   const Status refused = reserved->fill(int64_t{1} << 42);
   EXPECT_EQ(error_id(refused), "TRI-MEM-001");
   EXPECT_NE(message_of(refused).find("the KV cache"), std::string::npos);
 }
 
-TEST_P(BackendMemory, MoreThanThereIsIsRefusedByName) {
+TEST_P(BackendMemory, AllocatingMoreThanThereIsIsRefusedByName) {
   const auto refused = backend->allocate(int64_t{1} << 50, "the KV cache");
   ASSERT_FALSE(refused.ok());
   const std::string message(refused.status().message());
@@ -73,7 +73,7 @@ TEST_P(BackendMemory, SharedMemoryIsZeroedAndHasOneAddress) {
   for (int64_t i = 0; i < 4097; ++i) ASSERT_EQ(shared.data()[i], std::byte{5});
 }
 
-// Whatever a key stands for, its work is done each time.
+// The work of a key is done at each run, captured or not.
 TEST_P(BackendMemory, AStepRunsAgainForAnEqualKey) {
   const Matrix one = random_matrix(DType::kFloat32, 1, 40, 1);
   Matrix sum = random_matrix(DType::kFloat32, 1, 40, 2);
@@ -90,7 +90,7 @@ TEST_P(BackendMemory, AStepRunsAgainForAnEqualKey) {
   }
 }
 
-TEST_P(BackendMemory, AnOrderedQueueSeesWhatStoodOnTheEarlierOne) {
+TEST_P(BackendMemory, AnOrderedQueueSeesTheWorkOfTheEarlierOne) {
   const auto later = backend->make_queue();
   const Matrix first = random_matrix(DType::kFloat32, 4, 300, 1);
   Matrix out(DType::kFloat32, 4, 300);
@@ -106,7 +106,7 @@ TEST_P(BackendMemory, AnOrderedQueueSeesWhatStoodOnTheEarlierOne) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, BackendMemory, all_backends(), case_name);
 
-TEST(CpuBackend, AnUnknownInstructionSetIsRefusedWithThoseThatAreThere) {
+TEST(CpuBackend, AnUnknownInstructionSetIsRefusedWithTheAvailableOnes) {
   const auto refused = make_cpu_backend({1, DType::kBFloat16, "avx1024"});
   ASSERT_FALSE(refused.ok());
   const std::string message(refused.status().message());

@@ -1,5 +1,5 @@
-// A paged cache and its batches for the tests of qkv_finish and attention. Pages start as NaN, lie
-// scattered, and several slots grow at once; rows come as one qkv matrix a slot.
+// Fixture of a paged cache and its batches, for the tests of qkv_finish and attention. Pages start
+// as NaN and in scattered order, and several slots grow at once; each slot has one qkv matrix.
 #pragma once
 
 #include <numeric>
@@ -9,8 +9,8 @@
 
 namespace trireme {
 
-// Tokens [start, start + count) of a slot, taken from rows of that slot's qkv matrix. Of slot -1:
-// padding, which belongs to no segment and stands at the end.
+// Tokens [start, start + count) of a slot, taken from rows of that slot's qkv matrix. Slot -1:
+// padding at the end of the batch, which belongs to no segment.
 struct Segment {
   int32_t slot = 0;
   int32_t start = 0;
@@ -78,7 +78,7 @@ class CacheTest : public OpTest {
     return batch;
   }
 
-  // The segments' rows of the slots' matrices, one below the other.
+  // The rows of all segments, stacked.
   static Matrix rows_of(const std::vector<Segment>& segments, const std::vector<Matrix>& slots) {
     int64_t count = 0;
     for (const Segment& segment : segments) count += segment.count;
@@ -95,7 +95,7 @@ class CacheTest : public OpTest {
     return rows;
   }
 
-  // qkv_finish alone; returns q.
+  // Runs qkv_finish alone; returns q.
   Matrix finish(const std::vector<Segment>& segments,
                 const std::vector<Matrix>& slots,
                 const QkvSpec& spec) {
@@ -127,7 +127,7 @@ class CacheTest : public OpTest {
     return out;
   }
 
-  // Values as a page keeps them.
+  // Rounds a value to the type of the pages.
   double kept(double value) const {
     const float narrow = static_cast<float>(value);
     if (input() == DType::kFloat32) return narrow;
@@ -139,16 +139,16 @@ class CacheTest : public OpTest {
   bool takes(int32_t head_dim) const {
     return !GetParam().is_cuda() || head_dim <= cuda::kMaxHeadDim;
   }
-  // The block of (token's page of the slot, layer, head), copied from the device.
+  // The block of (the token's page, layer, head), copied from the device.
   std::vector<std::byte> block_of(int32_t slot, int32_t token, int32_t layer, int32_t head) {
     const int32_t page = table_[slot * pages_per_slot_ + token / pages_.layout.page_tokens];
     return get(pages_.block(page, layer, head), pages_.head_stride);
   }
 
-  static constexpr int32_t kNoPosition = 1 << 30;  // of padding: nobody may look it up
+  static constexpr int32_t kNoPosition = 1 << 30;  // of padding rows: must not be used
 
   int32_t tokens_per_slot = 256;
-  int32_t page_step = 7;  // between neighbours of a slot
+  int32_t page_step = 7;  // between consecutive pages of a slot
   KvPages pages_;
   std::vector<int32_t> table_;
   int32_t pages_per_slot_ = 0;

@@ -11,7 +11,7 @@ constexpr int64_t kRowPad = 128;
 
 int64_t padded(int64_t n) { return (n + kRowPad - 1) / kRowPad * kRowPad; }
 
-// Two blocks an SM of every tile but the largest, as ptxas is asked to leave room for.
+// Two blocks per SM of every tile but the largest, as ptxas is told to leave registers for.
 LinearBudget budget_of(int32_t num_blocks) { return {num_blocks, {{2, 2, 2, 2, 2, 1}}}; }
 
 std::vector<LinearShape> shapes() {
@@ -90,8 +90,9 @@ TEST(LinearLaunch, PartialSumsFitTheirBound) {
   });
 }
 
-// What D1 rests on: the cut of K knows neither rows nor budget, and the stream kernel stays away.
-TEST(LinearLaunch, TheInvariantCutDependsOnTheWeightAlone) {
+// D1 relies on it: the chunks of K depend on neither rows nor budget, and the stream kernel is not
+// used.
+TEST(LinearLaunch, InvariantChunksDependOnTheWeightAlone) {
   for (const LinearShape& shape : shapes()) {
     const LinearLaunch one = choose_linear({1, shape.n, shape.k}, budget_of(132), true);
     for (const int32_t blocks : {1, 132}) {
@@ -109,8 +110,8 @@ TEST(LinearLaunch, FewRowsStreamAndManyUseWideTiles) {
   EXPECT_EQ(choose_linear({8192, 4096, 4096}, budget, false).tile_tokens, 256);
 }
 
-// 32 tiles on 132 SMs: K is cut so that the blocks fill what the SMs hold.
-TEST(LinearLaunch, TheFastCutFillsTheBlocksThatTheDeviceHolds) {
+// 32 tiles on 132 SMs: K is split so that the blocks fill the SMs.
+TEST(LinearLaunch, TheFastModeSplitsKToFillTheResidentBlocks) {
   for (const int32_t resident : {1, 2, 3}) {
     LinearBudget budget = {132, {}};
     budget.resident.of(32) = resident;
@@ -120,15 +121,15 @@ TEST(LinearLaunch, TheFastCutFillsTheBlocksThatTheDeviceHolds) {
   }
 }
 
-TEST(LinearLaunch, WideTilesAreTakenWhereTheyFillTheBlocksThatTheDeviceHolds) {
+TEST(LinearLaunch, WideTilesAreUsedWhereTheyFillTheResidentBlocks) {
   LinearBudget budget = {128, {}};
   EXPECT_EQ(choose_linear({1024, 4096, 4096}, budget, false).tile_tokens, 256) << "128 tiles";
   budget.resident.of(256) = 2;
   EXPECT_EQ(choose_linear({1024, 4096, 4096}, budget, false).tile_tokens, 128);
 }
 
-// The 200 nodes of a step rest on it: no launch of its own for norms, rope and pages.
-TEST(LinearLaunch, AStepOfOneTokenOfLlama8BHasTails) {
+// The limit of 200 graph nodes per step relies on it: no separate launch for norms, rope and pages.
+TEST(LinearLaunch, ADecodeOfOneTokenOfLlama8BUsesTails) {
   for (const int32_t blocks : {108, 114, 132}) {  // A100, H100 PCIe, H100 and H200
     for (const int32_t k : {4096, 14336}) {
       const LinearShape shape = {1, 4096, k};
@@ -152,7 +153,7 @@ TEST(LinearLaunch, ATailTakesFewRowsAndWholeHeads) {
     return takes_heads(shape, choose_linear(shape, budget_of(132), false), head_dim);
   };
   EXPECT_TRUE(heads({kMaxHeadRows, 1600, 64}, 80));   // tiles of 16 rows
-  EXPECT_FALSE(heads({kMaxHeadRows, 8000, 64}, 80));  // of 32: a head ends inside one
+  EXPECT_FALSE(heads({kMaxHeadRows, 8000, 64}, 80));  // tiles of 32: a head ends inside one
   EXPECT_FALSE(heads({kMaxHeadRows + 1, 1600, 64}, 80));
   EXPECT_TRUE(heads({1, kMaxTailHeads * 64, 64}, 64));
   EXPECT_FALSE(heads({1, (kMaxTailHeads + 1) * 64, 64}, 64));

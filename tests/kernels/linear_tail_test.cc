@@ -1,5 +1,5 @@
-// linear_add_norm and linear_qkv: the bits of the two ops that they stand for, and on an emulated
-// device one launch for both.
+// linear_add_norm and linear_qkv have the bits of the two ops that they combine, and take one
+// launch on an emulated device.
 #include "kernels/cuda/linear_launch.h"
 #include "tests/kernels/cache_fixture.h"
 #ifdef TRIREME_EMULATED_CUDA
@@ -19,8 +19,8 @@ class LinearTail : public CacheTest {
     const Matrix values = random_matrix(DType::kFloat32, 1, size, seed);
     return std::vector<float>(values.view().row<float>(0), values.view().row<float>(0) + size);
   }
-  // Enqueues once as it is, once into a recording, and replays that; the matmul's output is NaN
-  // before each.
+  // Enqueues once directly and once into a graph capture, and replays that. The matmul's output is
+  // NaN before each run.
   template <class Enqueue>
   void run_and_replay(const Tensor& product, const Enqueue& enqueue) {
     const std::vector<std::byte> poison(product.rows * product.row_stride * size_of(product.dtype),
@@ -43,8 +43,8 @@ struct NormCase {
   bool is_wide;   // the output is fp32
 };
 
-// Rows of one warp, of some and of all of a block's; widths and sums that fill no tile; more rows
-// and wider ones than a tail takes.
+// Rows of one warp, of several and of all warps of a block; widths and sums that fill no tile; more
+// and wider rows than a tail takes.
 const NormCase kNormCases[] = {{1, 16, 64, NormKind::kRms, false, false},
                                {1, 17, 129, NormKind::kLayer, true, false},
                                {2, 160, 300, NormKind::kRms, true, true},
@@ -87,7 +87,7 @@ class LinearAddNorm : public LinearTail {
     if (sum.out.data != nullptr) get(sum.out, result.out);
     return result;
   }
-  // Three times over the same residual, which grows.
+  // Runs three times on the same residual, which grows.
   Result run(const NormCase& some, const Weight& weight, bool is_fused, bool has_out) {
     reset();
     const Tensor x = put(random_matrix(input(), some.rows, some.k, 1, 0.5f));
@@ -115,8 +115,8 @@ TEST_P(LinearAddNorm, HasTheBitsOfTheTwoOps) {
   }
 }
 
-// Blocks of both run in any mixture.
-TEST_P(LinearAddNorm, QueuesCountTheirOwnArrivals) {
+// Blocks of the two queues interleave freely.
+TEST_P(LinearAddNorm, QueuesHaveTheirOwnArrivalCounters) {
   const NormCase some = {2, 700, 200, NormKind::kRms, false, false};
   const auto weight = pack(random_matrix(input(), some.width, some.k, 2, 0.5f));
   const auto other = backend->make_queue();
@@ -128,7 +128,7 @@ TEST_P(LinearAddNorm, QueuesCountTheirOwnArrivals) {
                               put_sum(some, residual, true),
                               put_sum(some, residual, true)};
     ASSERT_TRUE(backend->wait(*queue, 0).ok());
-    for (int i = 0; i < 2; ++i) {  // K is too short to be cut: the workspace stays untouched
+    for (int i = 0; i < 2; ++i) {  // K is too short to split: the workspace is unused
       Queue& used = i == 0 ? *queue : *other;
       backend->linear_add_norm(used, workspace, x, *weight, sums[i]);
     }
@@ -153,7 +153,7 @@ struct QkvCase {
   bool has_bias;
 };
 
-// Heads of one block and of several, of either height; the last two no block ends with.
+// Heads of one block and of several, of either tile height; the last two do not end at a block.
 const QkvCase kQkvCases[] = {{{2, 1, 16}, 16, false, true},
                              {{3, 1, 64}, 64, true, false},
                              {{1, 1, 48}, 16, true, true},

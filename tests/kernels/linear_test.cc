@@ -45,7 +45,8 @@ class Linear : public OpTest {
   }
 };
 
-// The last rows of a weight, and some that begin in no tile: what stands behind them is not theirs.
+// The last rows of a weight, and rows that do not begin at a tile: rows behind them belong to
+// others.
 TEST_P(Linear, RowsOfAWeightAreAWeight) {
   const Matrix w = random_matrix(input(), 300, 129, 1);
   const Tensor whole_part = w.view();
@@ -68,7 +69,7 @@ TEST_P(Linear, RowsOfAWeightAreAWeight) {
   }
 }
 
-// Tails of every kind: rows, columns and sums that fill no tile, one of the mma's steps of k,
+// Remainders of every kind: rows, columns and sums that fill no tile, one step of an mma in k,
 // several.
 TEST_P(Linear, EqualsTheProductInDouble) {
   for (const Shape& shape : {Shape{1, 1, 1},
@@ -119,8 +120,8 @@ TEST_P(Linear, ARowHasTheSameBitsInAnyBatchAndForAnyThreads) {
   }
 }
 
-// Sums long enough to be cut, and batches on both sides of every choice that rows may make.
-TEST_P(Linear, ARowHasTheSameBitsWhereItsSumIsCut) {
+// Sums long enough to be split, and batches on both sides of every choice that depends on rows.
+TEST_P(Linear, ARowHasTheSameBitsWhereKIsSplit) {
   if (!GetParam().is_invariant()) GTEST_SKIP() << "not promised";
   const Matrix x = random_matrix(input(), 130, 1000, 13);
   for (const int64_t n : {17, 260}) {
@@ -135,8 +136,8 @@ TEST_P(Linear, ARowHasTheSameBitsWhereItsSumIsCut) {
   }
 }
 
-// A column of W gives the same bits wherever it stands: what a column-split over ranks relies on.
-TEST_P(Linear, AColumnHasTheSameBitsInAnyCut) {
+// A column of W gives the same bits at any position: column sharding over ranks relies on it.
+TEST_P(Linear, AColumnHasTheSameBitsInAnyShard) {
   if (GetParam().is_cuda()) GTEST_SKIP() << "cuts of W keep their bits on the CPU only (D2)";
   const Matrix x = random_matrix(input(), 5, 96, 5);
   const Matrix w = random_matrix(input(), 100, 96, 6);
@@ -255,7 +256,7 @@ double rounded(double value, DType type) {
   return one.at(0, 0);
 }
 
-// Rounded to nearest even; products with unit vectors give the packed values back.
+// Packing rounds to nearest even; products with unit vectors return the packed values.
 TEST_P(Linear, WeightsOfEveryStoredTypeArePacked) {
   for (const DType stored : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
     Matrix w(stored, 2, 4);
@@ -271,7 +272,7 @@ TEST_P(Linear, WeightsOfEveryStoredTypeArePacked) {
   }
 }
 
-// More bytes than one half of a staging area holds: no piece is lost or moved.
+// More bytes than one half of the staging area: no piece is lost or misplaced.
 TEST_P(Linear, ALargeWeightIsPackedWhole) {
   const int64_t n = 3000;
   const int64_t k = 1030;
@@ -286,7 +287,7 @@ TEST_P(Linear, ALargeWeightIsPackedWhole) {
   for (int64_t j = 0; j < n; ++j) ASSERT_EQ(out.at(0, j), j % 2 == 0 ? 1030 : 515) << j;
 }
 
-TEST_P(Linear, PartsLieOneBelowTheOther) {
+TEST_P(Linear, PartsAreStackedByRows) {
   const Matrix w = random_matrix(input(), 150, 40, 15);
   const Matrix x = random_matrix(input(), 3, 40, 16);
   const Matrix cut[] = {w.part(0, 70), w.part(70, 1), w.part(71, 79)};
@@ -297,8 +298,8 @@ TEST_P(Linear, PartsLieOneBelowTheOther) {
   for (int64_t t = 0; t < 3; ++t) EXPECT_TRUE(joined.same_row(t, whole, t));
 }
 
-// A shape that does not fit is a bug of ours: the process stops and names the promise.
-TEST_P(Linear, AShapeThatDoesNotFitStops) {
+// A mismatched shape is a bug of the caller: the process ends and prints the failed check.
+TEST_P(Linear, AMismatchedShapeEndsTheProcess) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");  // a device does not survive a plain fork
   const auto weight = pack(random_matrix(input(), 32, 64, 2));
   const Matrix x(input(), 1, 65);

@@ -40,7 +40,7 @@ TEST_P(Logprobs, LogprobsAreTheLogSoftmaxGreatestFirst) {
   }
 }
 
-TEST_P(Logprobs, LogprobsOfARowDoNotDependOnItsCompany) {
+TEST_P(Logprobs, ARowHasTheSameBitsInAnyBatch) {
   const Matrix logits = random_matrix(DType::kFloat32, 5, 10'000, 5, 3);
   const std::vector<TokenLogprob> all = logprobs(logits, {1, 2, 3, 4, 5}, 20);
   for (int64_t t = 0; t < 5; ++t) {
@@ -52,7 +52,7 @@ TEST_P(Logprobs, LogprobsOfARowDoNotDependOnItsCompany) {
   }
 }
 
-// Few values, each many times: lists are in order of value, then of id.
+// Few distinct values, each many times: lists are in order of value, then of id.
 TEST_P(Logprobs, EqualLogitsAreListedByTheirIds) {
   constexpr int64_t kWidth = 129'000;
   Matrix logits(DType::kFloat32, 1, kWidth);

@@ -26,7 +26,7 @@ TEST(MatmulTable, KeepsOnlyWhatIsFaster) {
   EXPECT_EQ(table.find({64, 128, 128, false}), nullptr);
 }
 
-TEST(MatmulTable, KnowsWhatWasTimedWhoeverWasFaster) {
+TEST(MatmulTable, KnowsEveryTimedShapeWhicheverWasFaster) {
   MatmulTable table(kKey);
   EXPECT_FALSE(table.knows({64, 128, 128, false}));
   table.note({64, 128, 128, false}, {{1}, std::numeric_limits<float>::infinity(), 9});
@@ -63,7 +63,7 @@ TEST(MatmulTable, LoadsWhatItSaved) {
   EXPECT_EQ(table.file_name(), "matmul-NVIDIA_H200_sm_90a_bfloat16_cublaslt_130100.txt");
 }
 
-TEST(MatmulTable, RefusesAnotherKeyAndEveryCutOrDamage) {
+TEST(MatmulTable, RefusesAnotherKeyTruncationAndDamage) {
   const std::string bytes = filled().save();
   MatmulTable stranger("NVIDIA A100 sm_80 bfloat16 cublaslt 130100");
   EXPECT_FALSE(stranger.load(bytes));

@@ -25,7 +25,7 @@ TEST_P(Rows, GatheredRowsAreTheRowsAskedForAndZerosForNone) {
   }
 }
 
-TEST_P(Rows, WithoutAListRowsKeepTheirPlaces) {
+TEST_P(Rows, WithoutAListRowsAreCopiedInOrder) {
   const Matrix in = random_matrix(DType::kFloat32, 3, 129, 2);
   Matrix out(DType::kFloat32, 3, 129);
   const Tensor placed = put(out);
@@ -34,7 +34,7 @@ TEST_P(Rows, WithoutAListRowsKeepTheirPlaces) {
   for (int64_t i = 0; i < 3; ++i) EXPECT_TRUE(out.same_row(i, in, i));
 }
 
-// Only one direction of a grid has more than 65,535 blocks.
+// Only one dimension of a grid allows more than 65,535 blocks.
 TEST_P(Rows, AnyNumberOfRowsIsGathered) {
   constexpr int64_t kRows = 70'001;
   const Matrix in = random_matrix(DType::kFloat32, kRows, 1, 2);
@@ -54,7 +54,7 @@ TEST_P(Rows, GatheringNothingWritesNothing) {
   get(placed, out);
 }
 
-// Rows that start anywhere: a stride that keeps no alignment.
+// Unaligned rows: a stride that keeps no alignment.
 TEST_P(Rows, SumsAreElementByElement) {
   for (const int64_t width : {1, 17, 129, 4097}) {
     for (const bool is_packed : {false, true}) {
@@ -112,11 +112,11 @@ TEST_P(Rows, OnlyUnknownIdsOfRealRowsAreFed) {
   EXPECT_EQ(get(ids, 5), (std::vector<int32_t>{72, 5, 71, -1, 0}));
 }
 
-TEST_P(Rows, ATableTakesAsManyChangesAsItsListSays) {
+TEST_P(Rows, ATableTakesTheListedNumberOfChanges) {
   int32_t* table = put(std::vector<int32_t>(400, 9));
   std::vector<int32_t> changes = {300};
   std::vector<int32_t> expected(400, 9);
-  for (int32_t i = 0; i < 301; ++i) {  // one more than is said
+  for (int32_t i = 0; i < 301; ++i) {  // one more than the count
     changes.push_back(399 - i);
     changes.push_back(i);
     if (i < 300) expected[399 - i] = i;

@@ -56,7 +56,7 @@ std::vector<float> random_vector(int64_t size, uint32_t seed) {
   return std::vector<float>(values.view().row<float>(0), values.view().row<float>(0) + size);
 }
 
-// The norm is that of the residual as it was written.
+// The norm is that of the residual as stored, after rounding.
 TEST_P(AddNorm, EqualsItsDefinitionInDouble) {
   const DType type = backend->types().residual;
   for (const NormCase& norm_case : kCases) {

@@ -1,5 +1,5 @@
-// What the op suite shares: a backend by name, tier, type and threads; random matrices with guard
-// bytes, and the way to the device and back, so that a test never touches device memory itself.
+// Fixture of the op tests: a backend by name, tier, type and threads; random matrices with guard
+// bytes; copies to the device and back, so that a test never touches device memory itself.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ struct BackendCase {
   std::string isa;  // a tier of the CPU, "cuda" or "cuda_invariant"
   DType dtype;
   bool is_cuda() const { return isa.starts_with("cuda"); }
-  // Whether a row's bits do not depend on the other rows (D1).
+  // Whether results are batch-invariant (D1): a row's bits do not depend on other rows.
   bool is_invariant() const { return isa != "cuda"; }
   std::string name() const { return isa + "_" + std::string(name_of(dtype)); }
 };
@@ -35,8 +35,8 @@ inline StatusOr<std::unique_ptr<Backend>> make_backend(const BackendCase& wanted
   return make_cpu_backend({threads, wanted.dtype, wanted.isa});
 }
 
-// An emulated device takes several times as long under the address sanitizer: there each mode runs
-// in one type.
+// Emulated devices are several times slower under AddressSanitizer; there each mode runs in one
+// type only.
 constexpr bool is_sanitized() {
 #ifdef __SANITIZE_ADDRESS__
   return true;
@@ -45,7 +45,7 @@ constexpr bool is_sanitized() {
 #endif
 }
 
-// Every tier this processor has, in both types, and CUDA where the test is linked with it.
+// Every tier of this processor, in both types, and CUDA if the test is linked with it.
 inline std::vector<BackendCase> backend_cases() {
   std::vector<BackendCase> cases;
   for (const std::string_view tier : kCpuTiers) {
@@ -63,7 +63,7 @@ inline std::vector<BackendCase> backend_cases() {
   return cases;
 }
 
-// A matrix of `rows` x `columns` on the host with guard bytes behind it, filled with NaN.
+// A host matrix of `rows` x `columns` with guard bytes behind it, filled with NaN.
 class Matrix {
  public:
   Matrix(DType dtype, int64_t rows, int64_t columns)
@@ -102,7 +102,7 @@ class Matrix {
     return std::memcmp(bytes_.data() + row * size, other.bytes_.data() + other_row * size, size) ==
            0;
   }
-  // The same rows with more columns, which are NaN as the guard is, or with fewer.
+  // The same rows with more columns, filled with NaN like the guard, or with fewer.
   Matrix widened(int64_t columns) const { return with_columns(columns, this->columns()); }
   Matrix narrowed(int64_t columns) const { return with_columns(columns, columns); }
   // Rows [first, first + count).
@@ -157,7 +157,7 @@ class OpTest : public testing::TestWithParam<BackendCase> {
   }
   DType input() const { return GetParam().dtype; }
 
-  // Copies to the device; what was put is forgotten by the next reset().
+  // Copies values to the device, where they stay until the next reset().
   template <class T>
   T* put(std::span<const T> values) {
     auto* place = reinterpret_cast<T*>(take(static_cast<int64_t>(values.size_bytes())));
@@ -171,7 +171,7 @@ class OpTest : public testing::TestWithParam<BackendCase> {
   Vector put_vector(const std::vector<float>& values) {
     return {put(values), static_cast<int64_t>(values.size())};
   }
-  // Rows start where the backend wants them; what lies between them is NaN.
+  // Rows start at the backend's alignment; the gaps between them are NaN.
   Tensor put(const Matrix& matrix) {
     const int64_t unit = backend->types().row_alignment;
     const Matrix spread = matrix.widened((matrix.columns() + unit - 1) / unit * unit);
@@ -180,7 +180,7 @@ class OpTest : public testing::TestWithParam<BackendCase> {
     placed.data = put(spread.guarded_bytes());
     return placed;
   }
-  // Waits and copies back; nothing was written between the rows and behind them.
+  // Waits and copies back; checks that nothing was written between or behind the rows.
   void get(const Tensor& placed, Matrix& matrix) {
     Matrix spread(placed.dtype, placed.rows, placed.row_stride);
     backend->download(*queue, spread.guarded_bytes(), placed.data);
@@ -198,7 +198,7 @@ class OpTest : public testing::TestWithParam<BackendCase> {
     EXPECT_TRUE(backend->wait(*queue, 0).ok());
     return values;
   }
-  // What the rows point to goes to the device too.
+  // Copies the rows and the arrays that they point to.
   SamplingRow* put_rows(std::vector<SamplingRow> rows) {
     for (SamplingRow& row : rows) {
       row.history = put(std::span<const int32_t>(row.history, row.num_history));
@@ -229,7 +229,7 @@ class OpTest : public testing::TestWithParam<BackendCase> {
   int64_t used_ = 0;
 };
 
-// The CPU's tiers alone.
+// Only the CPU's tiers.
 inline std::vector<BackendCase> cpu_cases() {
   std::vector<BackendCase> cases;
   for (const BackendCase& some : backend_cases()) {

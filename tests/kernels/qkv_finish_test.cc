@@ -7,7 +7,7 @@ class QkvFinish : public CacheTest {
  protected:
   static constexpr int32_t kPositions = 200;
 
-  // cos and sin of arbitrary angles; not a model's, so that a mix-up of two entries shows.
+  // cos and sin of arbitrary angles, unlike a model's, so that swapping two entries is visible.
   std::vector<float> table_of(int32_t rotary_dim) {
     std::vector<float> table;
     for (int32_t position = 0; position < kPositions; ++position) {
@@ -79,8 +79,7 @@ struct QkvCase {
   float weight_offset = 0;
 };
 
-// Odd widths too: 10 of 64 stored dimensions, rows and heads that start anywhere; a warp's whole
-// 256.
+// Odd widths too: 10 of 64 stored dimensions, unaligned rows and heads; the full 256 of a warp.
 const QkvCase kCases[] = {{{3, 1, 16}, 16, false},
                           {{4, 2, 80}, 80, true},
                           {{2, 2, 32}, 8, true, 1},
@@ -159,8 +158,8 @@ TEST_P(QkvFinish, PagesHoldKeysAndValuesWhereTheLayoutSays) {
   }
 }
 
-// Rows of slot -1 have no position and no page: the others are as without them, and no page of
-// anybody's changes.
+// Rows of slot -1 have no position and no page: the other rows are as without them, and no other
+// page changes.
 TEST_P(QkvFinish, PaddedRowsWriteNoPage) {
   const HeadShape shape = {4, 2, 32};
   const QkvSpec spec = spec_of(shape, 32, true);

@@ -1,5 +1,4 @@
-// What the tests of the sampling ops share: rows of logits, and the ops with rows put to the
-// device.
+// Fixture of the sampling tests: rows of logits, and the ops with their rows copied to the device.
 #pragma once
 
 #include <limits>

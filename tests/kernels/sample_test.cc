@@ -29,7 +29,7 @@ TEST_P(Sample, GreedyTakesTheBestAndTheLowerAmongEquals) {
   EXPECT_EQ(draw_whole(logits, {greedy})[0].id, 1);
 }
 
-TEST_P(Sample, ARowOfNothingDrawsNothing) {
+TEST_P(Sample, ARowWithoutNumbersDrawsNothing) {
   const float nan = std::nanf("");
   for (const float temperature : {0.0f, 1.0f}) {
     SamplingRow row, filtered;
@@ -49,7 +49,7 @@ TEST_P(Sample, ARowOfNothingDrawsNothing) {
   }
 }
 
-// Even where logit / temperature would overflow, the order of the logits decides.
+// Even if logit / temperature would overflow, the order of the logits decides.
 TEST_P(Sample, TheSmallestTemperatureIsGreedy) {
   SamplingRow row;
   row.temperature = 1e-40f;
@@ -86,9 +86,9 @@ TEST_P(Sample, KeepsTheIdsOfTheReference) {
   }
 }
 
-// Pearson's statistic; classes of fewer than 5 expected draws are taken together. CUDA may be an
-// emulated device, where a draw takes milliseconds.
-TEST_P(Sample, DrawsAreDistributedAsTheReferenceSays) {
+// Pearson's chi-squared statistic; classes of fewer than 5 expected draws are merged. CUDA may be
+// an emulated device, where a draw takes milliseconds.
+TEST_P(Sample, DrawsFollowTheReferenceDistribution) {
   constexpr int64_t kBatch = 100;
   const int64_t num_draws = backend->info().name == "cuda" ? 200 : 2000;
   for (const GoldenCase& golden : golden_cases()) {
@@ -147,7 +147,7 @@ TEST_P(Sample, ADrawDependsOnItsRowAlone) {
   }
 }
 
-// Shards of any width, cut at any id, elect what the whole row elects.
+// Shards of any width elect the id of the whole row.
 TEST_P(Sample, ShardsElectTheSameId) {
   const Matrix logits = random_matrix(DType::kFloat32, 1, 1003, 2);
   for (uint32_t token = 0; token < 20; ++token) {
@@ -170,7 +170,7 @@ TEST_P(Sample, ShardsElectTheSameId) {
   }
 }
 
-// The definition, one id at a time, from the shared header.
+// The definition, one id at a time, with the functions of kernels/draw.h.
 TEST_P(Sample, TheScoreIsTheLogitOverTheTemperaturePlusTheNoise) {
   const Matrix logits = random_matrix(DType::kFloat32, 1, 517, 3);
   SamplingRow row;
@@ -207,7 +207,7 @@ TEST_P(Sample, TheBestOfAllShardsIsElected) {
   EXPECT_EQ(get(ids, 5), (std::vector<int32_t>{4, 8, -1, 9, 77}));
 }
 
-// More rows than share scratch at a time.
+// More rows than are processed together.
 TEST_P(Sample, ManyRowsAreDrawnAndRankedLikeFew) {
   constexpr int64_t kRows = 130;
   const Matrix logits = random_matrix(DType::kFloat32, kRows, 300, 9, 2);

@@ -64,7 +64,7 @@ inline std::vector<GoldenCase> golden_cases() {
     golden.kept = json["kept"];
     golden.argmax = json["argmax"];
   }
-  for (GoldenCase& golden : cases) {  // they no longer move
+  for (GoldenCase& golden : cases) {  // set last: the vectors no longer move
     golden.row.history = golden.history.data();
     golden.row.num_history = static_cast<int32_t>(golden.history.size());
     golden.row.bias_ids = golden.bias_ids.data();

@@ -1,5 +1,5 @@
-// Devices that give a block less shared memory than an H200, or hold another number of blocks: the
-// emulated device takes their figures before the backend is made.
+// Devices with less shared memory per block than an H200, or another number of resident blocks. The
+// emulated device is set to their limits before the backend is made.
 #include <memory>
 
 #include "kernels/cuda/attention_plan.h"
@@ -72,13 +72,13 @@ TEST_P(SmallDevice, IsNamedByItsOwnArchitecture) {
   EXPECT_EQ(backend->info().isa, "sm_86");
 }
 
-// As many units as the device says that it holds blocks.
-TEST_P(SmallDevice, ThePlanFillsTheBlocksThatTheDeviceHolds) {
+// As many units as resident blocks.
+TEST_P(SmallDevice, ThePlanFillsTheResidentBlocks) {
   const AttentionSpec spec = spec_of({1, 1, 64});
   Limits limits = emulation::settings().limits;
   for (const int blocks : {1, 2, 3}) {
     limits.shared_bytes_per_multiprocessor = int64_t{1} << 20;
-    limits.most_blocks = blocks;
+    limits.max_blocks = blocks;
     take(limits);
     tokens_per_slot = 64 * 1024;
     make_cache(spec.shape);
@@ -91,8 +91,9 @@ TEST_P(SmallDevice, ThePlanFillsTheBlocksThatTheDeviceHolds) {
   }
 }
 
-// A launch that no SM could hold is refused at start, and so is a device without the least memory.
-TEST(CudaDevice, ThatNoKernelFitsIsRefusedByName) {
+// A kernel that no SM can hold is refused at start, and so is a device below the minimum of shared
+// memory.
+TEST(CudaDevice, WithTooLittleSharedMemoryIsRefusedByName) {
   const emulation::ScopedSettings restore;
   emulation::Settings settings = emulation::settings();
   settings.limits = kLimitsOfSm86;

@@ -27,8 +27,8 @@ std::vector<std::byte> pattern(int64_t bytes, int64_t seed) {
   return values;
 }
 
-// Sizes that fill a block's shares of a copy, and one that is no multiple of 16.
-TEST_P(StepRings, TheInputInTurnIsTaken) {
+// Sizes that fill the blocks of a copy, and one that is not a multiple of 16.
+TEST_P(StepRings, TheCurrentInputIsCopied) {
   for (const int64_t bytes : {8, 4096, 100'008}) {
     reset();
     uint64_t* step = put(std::vector<uint64_t>(1, 7));
@@ -48,8 +48,8 @@ TEST_P(StepRings, TheInputInTurnIsTaken) {
   }
 }
 
-// Read as the host does: without a wait, as soon as the flag says that the entry is whole.
-TEST_P(StepRings, APostedEntryIsWholeWhenItsFlagIsThere) {
+// Read as the host does: without a wait, as soon as the flag is set.
+TEST_P(StepRings, APostedEntryIsCompleteOnceItsFlagIsSet) {
   for (const int64_t bytes : {0, 4, 52, 1 << 20}) {
     const int64_t entry_bytes = (bytes + 15) / 16 * 16 + 16;
     reset();

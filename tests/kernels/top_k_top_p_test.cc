@@ -1,4 +1,5 @@
-// Filtered draws over rows of many shapes: what top-k, top-p and min-p keep, and who is drawn.
+// Filtered draws over rows of many shapes: the ids that top-k, top-p and min-p keep, and the one
+// drawn.
 #include <algorithm>
 
 #include "kernels/draw.h"
@@ -15,7 +16,7 @@ struct RowShape {
   int64_t num_rows;
   float scale;    // of normal logits
   float offset;   // added to them
-  int32_t kinds;  // above 0: only so many different values
+  int32_t kinds;  // above 0: only this many distinct values
 };
 const RowShape kRowShapes[] = {{"one id", 1, 3, 1, 0, 0},
                                {"17", 17, 24, 1, 0, 0},
@@ -26,7 +27,7 @@ const RowShape kRowShapes[] = {{"one id", 1, 3, 1, 0, 0},
                                {"one bucket of the first digit", 20'000, 12, 0.02f, 5.5f, 0},
                                {"a large vocabulary", 129'000, 3, 2, 0, 0}};
 
-// The same logits in every row; a NaN and a -inf among them where there is room.
+// The same logits in every row, with a NaN and a -inf among them if the row is wide enough.
 Matrix shaped_logits(const RowShape& shape) {
   std::mt19937 random(11);
   std::normal_distribution<float> normal(shape.offset, shape.scale);
@@ -41,8 +42,8 @@ Matrix shaped_logits(const RowShape& shape) {
   return repeated(logits, shape.num_rows);
 }
 
-// Steps 4 to 7 by sorting, in fp64. An id that rounding may put on either side of top_p is an error
-// of the test's data.
+// Steps 4 to 7 by sorting, in fp64. An id that rounding could put on either side of top_p is an
+// error of the test's data.
 std::vector<char> kept_ids(const Matrix& logits, const SamplingRow& row) {
   const int64_t width = logits.columns();
   std::vector<float> x(width, kNever);
@@ -90,7 +91,7 @@ struct FilterCase {
   float top_p;
   float min_p;
 };
-// No top_p stands for a whole number of equal ids.
+// No top_p corresponds to a whole number of equal ids.
 const FilterCase kFilters[] = {{"k", 20, 1, 0},
                                {"one", 1, 1, 0},
                                {"p", 0, 0.7123f, 0},
@@ -100,8 +101,8 @@ const FilterCase kFilters[] = {{"k", 20, 1, 0},
                                {"all three", 900, 0.9013f, 0.05f},
                                {"more than there are", 1 << 30, 0.5021f, 0}};
 
-// Many draws at a high temperature, where ids at the edge of what is kept are drawn as often as
-// others: an id too many or too few would be seen.
+// Many draws at a high temperature, where ids at the edge of the kept set are drawn as often as
+// others, so that one id too many or too few is noticed.
 TEST_P(FilteredDraw, TheDrawIsTheBestOfTheKeptIds) {
   for (const RowShape& shape : kRowShapes) {
     const Matrix logits = shaped_logits(shape);
@@ -126,7 +127,7 @@ TEST_P(FilteredDraw, TheDrawIsTheBestOfTheKeptIds) {
   }
 }
 
-// Bits, not only ids: a row in company, beside rows with other wishes, and alone.
+// Bits, not only ids: a row alone and in a batch of rows with other parameters.
 TEST_P(FilteredDraw, AFilteredDrawDependsOnItsRowAlone) {
   const Matrix logits = random_matrix(DType::kFloat32, 12, 9000, 8, 2);
   std::vector<SamplingRow> rows(12);

@@ -1,5 +1,5 @@
 // The part of CUDA's driver API that this project uses, emulated: stream memory operations, and
-// addresses whose memory comes later.
+// virtual memory management.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
-// The part of CUDA's runtime API that this project uses, for kernels and host code that g++
-// compiles and the CPU runs (kernels/emulation/README.md). Names, types and meanings are those
-// of the CUDA Toolkit 13; what is missing here is not used by the project. Found before any real
-// header.
+// The part of CUDA's runtime API that this project uses, for kernels and host code that the C++
+// compiler compiles and the CPU runs (kernels/emulation/README.md). Names, types and semantics are
+// those of CUDA Toolkit 13; the project uses nothing beyond what is declared here. Found before any
+// real header.
 #pragma once
 
 #include <cstddef>
@@ -197,7 +197,7 @@ cudaError_t cudaMemcpyPeerAsync(void* to,
                                 cudaStream_t stream = nullptr);
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream = nullptr);
 
-// A handle opens in the process that made it only; elsewhere it is cudaErrorNotSupported.
+// A handle opens only in the process that created it; elsewhere: cudaErrorNotSupported.
 cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* pointer);
 cudaError_t cudaIpcOpenMemHandle(void** pointer, cudaIpcMemHandle_t handle, unsigned flags);
 cudaError_t cudaIpcCloseMemHandle(void* pointer);
@@ -240,7 +240,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol,
                                              cudaDriverEntryPointQueryResult* result = nullptr);
 
 namespace trireme::emulation {
-// `body` calls the kernel with its arguments, copied at this call; each emulated thread runs it.
+// `body` calls the kernel with its arguments, copied at this call; every emulated thread runs it.
 cudaError_t launch_kernel(const cudaLaunchConfig_t& config,
                           const void* function,
                           std::function<void()> body);

@@ -1,5 +1,5 @@
-// The functions of kernels/cuda/arch.h on the emulated device, in plain C++. Found under that path
-// before the real one, as the CUDA headers beside it are.
+// The functions of kernels/cuda/arch.h for the emulated device, in plain C++. The include path
+// finds this file under that path before the real one, as it does the CUDA headers beside it.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -13,8 +13,8 @@
 
 namespace trireme::emulation {
 
-// The last lane to arrive computes for all. Wrong alignment, or an address outside shared memory,
-// ends the process.
+// The last lane to arrive computes for all lanes. A wrong alignment, or an address outside shared
+// memory, ends the process.
 void load_matrices(uint32_t (&r)[4], const void* row, bool is_transposed);
 void multiply_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 void multiply_fp16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
@@ -99,7 +99,8 @@ inline void named_barrier(int32_t id, int32_t threads) {
   emulation::running_block().barrier(id, threads);
 }
 
-// A load that another GPU or the host may change is taken for a turn of a spin: others run.
+// A load of a word that another GPU or the host may change counts as a turn of a spin: other
+// threads run.
 inline uint32_t load_acquire_system(const uint32_t* word) {
   emulation::running_block().spin();
   return __atomic_load_n(word, __ATOMIC_ACQUIRE);
@@ -114,7 +115,7 @@ inline void store_release_system(uint64_t* word, uint64_t value) {
 }
 template <class T>
 void store_peer(T* to, const T& value) {
-  static_assert(sizeof(T) <= emulation::DelayedStores::kMostBytes);
+  static_assert(sizeof(T) <= emulation::DelayedStores::kMaxBytes);
   emulation::running_block().store_peer(to, &value, sizeof(T));
 }
 template <class T>
