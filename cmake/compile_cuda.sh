@@ -1,7 +1,6 @@
 #!/bin/sh
-# compile_cuda.sh COMPILER ARGUMENTS... -o OBJECT: runs nvcc, which is asked for `ptxas -v`, and
-# keeps what ptxas says of each kernel in OBJECT.ptxas, for tools/cuda_budget.py. The rest of what
-# the compiler says is shown.
+# compile_cuda.sh COMPILER ARGUMENTS... -o OBJECT: runs nvcc with `ptxas -v` and stores its report
+# on each kernel in OBJECT.ptxas, for tools/cuda_budget.py. Prints all other output of the compiler.
 set -u
 
 object=
@@ -10,14 +9,14 @@ for argument in "$@"; do
   [ "$previous" != -o ] || object=$argument
   previous=$argument
 done
-said=$object.ptxas
-"$@" 2>"$said"
+report=$object.ptxas
+"$@" 2>"$report"
 status=$?
 if [ $status != 0 ]; then
-  cat "$said" >&2
-  rm -f "$said"
+  cat "$report" >&2
+  rm -f "$report"
   exit $status
 fi
-# Kernels' names, `Used N registers`, stack frames and spills are ptxas's own lines.
-grep -v -e '^ptxas info' -e '^    [0-9]* bytes stack frame' -e '^$' "$said" >&2
+# Hides the lines of ptxas: kernel names, `Used N registers`, stack frames and spills.
+grep -v -e '^ptxas info' -e '^    [0-9]* bytes stack frame' -e '^$' "$report" >&2
 exit 0

@@ -1,8 +1,7 @@
 #!/bin/bash
-# bundle_test.sh BUILD: a bundle is at most 60 MiB and runs from another folder, with an empty
-# environment and, where mount namespaces can be made, without this machine's Open MPI and CUDA: a
-# cluster of four CPU ranks answers, doctor runs, tests of the ops and run_all.sh say that they
-# skip.
+# bundle_test.sh BUILD: a bundle has at most 60 MiB and runs from another folder, with an empty
+# environment and, where mount namespaces can be created, without this machine's Open MPI and CUDA:
+# a cluster of four CPU ranks answers, doctor runs, op tests and run_all.sh report that they skip.
 set -euo pipefail
 build=$(realpath "${1:?usage: bundle_test.sh BUILD}")
 [ -x "$build/bin/trireme-cuda-bench" ] || { echo "skipped: gpu_programs is not built"; exit 77; }
@@ -15,7 +14,7 @@ mkdir "$folder/some where"
 tar -C "$folder/some where" -xzf "$folder/bundle.tar.gz"
 bundle="$folder/some where/trireme-bundle"
 
-# What a plain machine does not have is hidden behind empty folders.
+# Hides everything that a plain machine does not have behind empty folders.
 hide='for place in /usr/lib/x86_64-linux-gnu/openmpi /usr/lib/x86_64-linux-gnu/pmix2 \
   /usr/share/openmpi /etc/openmpi /usr/local; do
   [ ! -d "$place" ] || mount -t tmpfs none "$place"
@@ -34,17 +33,17 @@ else
 fi
 # expect STATUS WORDS PROGRAM ARGUMENTS...
 expect() {
-  local wanted=$1 words=$2 said status=0
+  local wanted=$1 words=$2 output status=0
   shift 2
-  said=$(cd / && plain timeout 100 "$@" 2>&1) || status=$?
-  [ "$status" = "$wanted" ] || fail "$*: status $status, not $wanted: $said"
-  grep -qF -- "$words" <<<"$said" || fail "$*: does not say \"$words\": $said"
+  output=$(cd / && plain timeout 100 "$@" 2>&1) || status=$?
+  [ "$status" = "$wanted" ] || fail "$*: status $status, not $wanted: $output"
+  grep -qF -- "$words" <<<"$output" || fail "$*: does not print \"$words\": $output"
 }
 
 plain "$bundle/with_bundle.sh" ldd "$bundle/bin/trireme-worker" "$bundle/bin/mpirun" >"$folder/ldd"
 ! grep "not found" "$folder/ldd" || fail "libraries are missing"
 expect 0 "libcublasLt.so.13: " sh "$bundle/environment.sh"
-if [ $hides = 1 ]; then  # a Python environment is the only place that has the library
+if [ $hides = 1 ]; then  # only a Python environment has the library
   site="$folder/venv/lib/python3.11/site-packages/nvidia/nccl/lib"
   mkdir -p "$site" && touch "$site/libnccl.so.2"
   expect 0 "libnccl.so.2: $site/libnccl.so.2" env VIRTUAL_ENV="$folder/venv" \

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The CUDA op benchmarks run every op once on an emulated device and print a whole line for each.
+"""The CUDA op benchmarks run every op once on an emulated device and print a full line for each.
 
 cuda_bench_test.py PROGRAM
 """

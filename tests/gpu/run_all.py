@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The parts of tests/gpu/run_all.sh: each has a time limit, and its failure is recorded, not fatal.
+"""The parts of tests/gpu/run_all.sh: each has a time limit, and its failure is reported, not fatal.
 
 run_all.py --bundle BUNDLE --out FOLDER [--only PART,...]
 """
@@ -15,8 +15,8 @@ import tempfile
 import time
 
 TOTAL_SECONDS = 530  # under 9 minutes
-BYTES_PER_SECOND = 4.3e12  # of the floors: what a copy reaches on an H200
-FLOPS_PER_SECOND = 790e12  # what a bf16 matmul of 8192^3 reaches there
+BYTES_PER_SECOND = 4.3e12  # rate of a copy on an H200, for the floors
+FLOPS_PER_SECOND = 790e12  # rate of a bf16 matmul of 8192^3 there
 CUTS = ((1, 1), (2, 1), (1, 2), (2, 2))
 # Llama 3.1 8B: the weights that a decode reads (all but the embedding), KV of one token, and the
 # work of a prefill of 8192 tokens (its linear layers and its causal attention).
@@ -39,23 +39,23 @@ class Check:
 
 
 class Outcome:
-    """What a command left: its exit status (None: its time was up) and its two outputs."""
+    """The result of a command: its exit status (None: it timed out) and its two outputs."""
 
     def __init__(self, status, text, errors):
         self.status, self.text, self.errors = status, text, errors
 
     def last_words(self):
         if self.status is None:
-            return "its time was up"
+            return "it timed out"
         lines = [line for line in (self.errors + self.text).split("\n") if line.strip()]
-        return f"status {self.status}: {lines[-1][:300] if lines else 'it said nothing'}"
+        return f"status {self.status}: {lines[-1][:300] if lines else 'it printed nothing'}"
 
     def state(self):
         return {0: PASSED, NO_DEVICE: SKIPPED}.get(self.status, FAILED)
 
 
 class Shell:
-    """Runs commands of the bundle until a deadline, and writes all that they say to the log."""
+    """Runs commands of the bundle until a deadline, and writes their output to the log."""
 
     def __init__(self, bundle, log):
         self.bundle, self.log = bundle, log
@@ -109,7 +109,7 @@ def json_lines(text):
     return found
 
 
-# --- parts: each takes the run, and returns its checks; figures go to run.figures ----------------
+# --- parts: each takes the run and returns its checks; figures go to run.figures ----------------
 
 
 def part_ops(run):
@@ -128,7 +128,7 @@ def golden_models(run):
 
 
 def trireme(tp, pp, *verb, one_gpu=True):
-    """A command at a cut. On fewer GPUs than ranks, these are threads of one process."""
+    """A command at tp x pp. On fewer GPUs than ranks, the ranks are threads of one process."""
     visible = ["env", "CUDA_VISIBLE_DEVICES=0"] if one_gpu else []
     return [*visible, "trireme", *verb, "-tp", str(tp), "-pp", str(pp), "--backend", "cuda"]
 
@@ -144,20 +144,20 @@ def verify(run, cuts, one_gpu):
 
 
 def part_verify(run):
-    """Logits and greedy tokens of every golden, at every cut, on one GPU over peer memory."""
+    """Logits and greedy tokens of every golden, at every tp x pp, on one GPU over peer memory."""
     return verify(run, CUTS, one_gpu=True)
 
 
 def part_nccl(run):
-    """The same over NCCL, a GPU a rank."""
+    """The same over NCCL, with one GPU per rank."""
     if run.num_gpus < 2:
-        return [Check("nccl", SKIPPED, "one GPU is here; NCCL takes two")]
+        return [Check("nccl", SKIPPED, "this machine has one GPU; NCCL needs two")]
     cuts = [cut for cut in CUTS[1:] if cut[0] * cut[1] <= run.num_gpus]
     return verify(run, cuts, one_gpu=False)
 
 
 def part_invariant(run):
-    """--invariant: what a request is told does not depend on its company or its cut."""
+    """--invariant: the answer to a request does not depend on its batch or on tp x pp."""
     model = os.path.join(run.bundle, "models/demo")
     prompts = [f"fn number_{i}() -> usize {{ " + "x + " * (7 * i) for i in range(8)]
     answers = {}
@@ -173,29 +173,29 @@ def part_invariant(run):
             if outcome.status != 0:
                 return [Check(f"{tp}x{pp}", FAILED, outcome.last_words())]
             of_first = [line for line in json_lines(outcome.text) if line.get("id") == "1"]
-            answers[(tp, pp, num_prompts)] = told_bits(of_first[0]) if of_first else None
+            answers[(tp, pp, num_prompts)] = answer_bits(of_first[0]) if of_first else None
     first = answers[(1, 1, 1)]
     return [
         Check(
             f"-tp {tp} -pp {pp}, {count} at once",
-            PASSED if told == first and told is not None else FAILED,
-            "" if told == first else "other tokens or logprobs than alone at 1x1",
+            PASSED if answer == first and answer is not None else FAILED,
+            "" if answer == first else "tokens or logprobs differ from those alone at 1x1",
         )
-        for (tp, pp, count), told in answers.items()
+        for (tp, pp, count), answer in answers.items()
     ]
 
 
-def told_bits(answer):
-    """What an answer says: its tokens and their log-probabilities, not its times."""
+def answer_bits(answer):
+    """The tokens of an answer and their log-probabilities, without its times."""
     return {key: answer.get(key) for key in ("token_ids", "text", "finish_reason", "logprobs")}
 
 
 def part_benches(run):
-    """The ops by themselves, beside their floors."""
+    """The single ops, with their floors."""
     outcome = run.shell.run(["trireme-cuda-bench", "--rounds", "20"], 75)
     lines = json_lines(outcome.text)
     reads = [line for line in lines if line["op"] == "read"]
-    rate = max((line["bytes"] / line["us_median"] for line in reads), default=0)  # bytes a us
+    rate = max((line["bytes"] / line["us_median"] for line in reads), default=0)  # bytes per us
     for line in lines:
         if rate and line["op"] == "attention_decode":
             line["aim_us"] = 8 + line["bytes"] / (0.90 * rate)
@@ -211,7 +211,7 @@ def part_benches(run):
 
 
 def part_torch(run):
-    """The same shapes through PyTorch, where it is."""
+    """The same shapes through PyTorch, if it is installed."""
     python = os.environ.get("TRIREME_PYTHON", sys.executable)
     script = os.path.join(run.bundle, "torch_rival.py")
     outcome = run.shell.run([python, script], 45, bundled=False)
@@ -221,7 +221,7 @@ def part_torch(run):
 
 
 def step_floor_s(line):
-    """The least time of a measurement of `bench step` on Llama 3.1 8B (bf16)."""
+    """The minimum time of a measurement of `bench step` on Llama 3.1 8B (bf16)."""
     if line["kind"] == "prefill":
         return PREFILL_8K_FLOPS * line["tokens"] / 8192 / FLOPS_PER_SECOND
     batch = line["batch"]
@@ -230,7 +230,7 @@ def step_floor_s(line):
 
 
 def part_step(run):
-    """bench step: Llama 3.1 8B with made-up weights."""
+    """bench step: Llama 3.1 8B with random weights."""
     command = trireme(1, 1, "bench", "step", "--model", "dummy:llama-3.1-8b")
     command += ["--prefill", "8192", "--decode", "32", "--batch", "1,32,128", "--context", "2048"]
     command += ["--max-num-batched-tokens", "8192", "--repeats", "2", "--json"]
@@ -256,10 +256,10 @@ def part_serve(run):
 
 
 def part_sanitizer(run):
-    """compute-sanitizer on small cases: memory, races, what was never written."""
+    """compute-sanitizer on small cases: memory errors, races, reads of uninitialized memory."""
     found = run.find_tool("compute-sanitizer")
     if found is None:
-        return [Check("compute-sanitizer", SKIPPED, "it is not on this machine")]
+        return [Check("compute-sanitizer", SKIPPED, "it is not installed")]
     checks = []
     for tool, test, cases in (
         ("memcheck", "norm_test", "*cuda_bfloat16*"),
@@ -289,7 +289,7 @@ PARTS = {
     "torch": part_torch,
     "sanitizer": part_sanitizer,
 }
-# At most so many seconds each; the deadline of the whole run cuts the last of them.
+# Maximum seconds per part; the deadline of the whole run may shorten the last parts.
 LIMITS = {
     "ops": 90,
     "verify": 110,
@@ -304,7 +304,7 @@ LIMITS = {
 
 
 class Run:
-    """All that one run has and leaves."""
+    """The state and the results of one run."""
 
     def __init__(self, bundle, out, log):
         self.bundle, self.out = bundle, out
@@ -349,7 +349,7 @@ class Run:
         self.shell.deadline = min(whole, begin + LIMITS.get(name, 60))
         try:
             checks = function(self)
-        except Exception as error:  # a part that breaks is a failure of that part
+        except Exception as error:  # an exception fails this part only
             checks = [Check(name, FAILED, f"{type(error).__name__}: {error}")]
         self.shell.deadline = whole
         seconds = time.monotonic() - begin
@@ -369,7 +369,7 @@ class Run:
                 print(f"  {check.state} {check.name}: {check.words}", flush=True)
         self.write()
 
-    # After every part: a run that is cut off leaves what it has.
+    # Called after every part, so that an interrupted run leaves its results so far.
     def write(self):
         results = {"machine": self.machine, "parts": self.parts, "figures": self.figures}
         path = os.path.join(self.out, "results.json")
@@ -402,7 +402,7 @@ def main(arguments):
         run = Run(os.path.abspath(options.bundle), options.out, log)
         probe = run.shell.run(["trireme-cuda-bench", "--only", "read", "--tiny"], 30)
         if probe.status == NO_DEVICE:
-            print("skipped: no CUDA device is here; nothing was measured and nothing is proven")
+            print("skipped: no CUDA device is here; nothing was tested or measured")
             return NO_DEVICE
         if probe.status != 0:
             print(f"the first use of the GPU failed: {probe.last_words()}")

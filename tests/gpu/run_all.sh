@@ -1,8 +1,8 @@
 #!/bin/bash
-# run_all.sh [FOLDER]: proves Trireme on this machine's GPUs, from a bundle (tools/bundle.sh), in
-# under 9 minutes. FOLDER (results) gets results.json, run_all.log and what the parts write. Clocks
-# and other settings of the GPU stay as they are. Exit 0: every part passed or was skipped; 1: one
-# failed (the others have run all the same); 77: there is no GPU, and nothing has run.
+# run_all.sh [FOLDER]: tests and measures Trireme on this machine's GPUs, from a bundle
+# (tools/bundle.sh), in under 9 minutes. Writes results.json, run_all.log and the files of the parts
+# to FOLDER (default: results). Changes no clocks or other settings of the GPU. Exit 0: every part
+# passed or was skipped; 1: a part failed (the others still ran); 77: no GPU, nothing has run.
 set -uo pipefail
 TRIREME_BUNDLE=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 if [ ! -e "$TRIREME_BUNDLE/environment.sh" ]; then
@@ -13,7 +13,7 @@ fi
 printf '%s\n' "$TRIREME_FOUND"
 python=${TRIREME_PYTHON:-$(command -v python3)}
 if [ -z "$python" ]; then
-  echo "skipped: run_all.sh needs python3 (its standard library alone), and there is none" >&2
+  echo "skipped: run_all.sh needs python3 (the standard library suffices), which was not found" >&2
   exit 77
 fi
 exec "$python" "$TRIREME_BUNDLE/run_all.py" --bundle "$TRIREME_BUNDLE" --out "${1:-results}"

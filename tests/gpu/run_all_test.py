@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run_all.py on a bundle of stand-ins: limits hold, failures are recorded, none ends the run."""
+"""run_all.py on a bundle of fake programs: limits hold, and no failure ends the run."""
 
 import io
 import json
@@ -37,10 +37,10 @@ class RunAll(unittest.TestCase):
         os.chmod(path, 0o755)
 
     def run_parts(self, parts):
-        said = io.StringIO()
-        with redirect_stdout(said):
+        output = io.StringIO()
+        with redirect_stdout(output):
             status = run_all.main(["--bundle", self.bundle, "--out", self.out, "--only", parts])
-        self.said = said.getvalue()
+        self.output = output.getvalue()
         return status
 
     def results(self):
@@ -50,13 +50,13 @@ class RunAll(unittest.TestCase):
     def states(self):
         return {part["part"]: part["state"] for part in self.results()["parts"]}
 
-    def test_without_a_device_nothing_runs_and_the_words_say_so(self):
+    def test_without_a_device_nothing_runs_and_a_message_says_so(self):
         self.put("bin/trireme-cuda-bench", "#!/bin/sh\nexit 77\n")
         self.assertEqual(self.run_parts("ops"), 77)
-        self.assertIn("no CUDA device is here", self.said)
+        self.assertIn("no CUDA device is here", self.output)
         self.assertFalse(os.path.exists(os.path.join(self.out, "results.json")))
 
-    def test_a_failed_part_is_recorded_and_the_next_runs(self):
+    def test_a_failed_part_is_reported_and_the_next_runs(self):
         self.put("tests/a_test", "#!/bin/sh\necho wrong sum; exit 1\n")
         self.put("tests/b_test", "#!/bin/sh\nexit 77\n")
         self.put("tests/c_test", "#!/bin/sh\nexit 0\n")
@@ -66,15 +66,15 @@ class RunAll(unittest.TestCase):
         self.assertEqual([check["state"] for check in checks], ["failed", "skipped", "passed"])
         self.assertEqual(checks[0]["words"], "status 1: wrong sum")
 
-    def test_a_part_over_its_limit_is_ended_with_its_children(self):
+    def test_a_part_over_its_limit_is_killed_with_its_children(self):
         self.put("bin/trireme", "#!/bin/sh\nsleep 1000 & wait\n")
         run_all.LIMITS["serve"] = 0.5
         begin = time.monotonic()
         self.assertEqual(self.run_parts("serve"), 1)
         self.assertLess(time.monotonic() - begin, 20)
-        self.assertEqual(self.results()["parts"][0]["checks"][0]["words"], "its time was up")
+        self.assertEqual(self.results()["parts"][0]["checks"][0]["words"], "it timed out")
 
-    def test_a_part_that_breaks_fails_alone(self):
+    def test_an_exception_fails_only_its_part(self):
         self.put("bin/trireme", "#!/bin/sh\necho '{\"kind\": \"decode\"}'\n")
         self.assertEqual(self.run_parts("step,verify"), 1)
         self.assertIn("KeyError", self.results()["parts"][0]["checks"][0]["words"])
@@ -83,7 +83,7 @@ class RunAll(unittest.TestCase):
         self.assertEqual(set(run_all.LIMITS), set(run_all.PARTS))
         self.assertLessEqual(run_all.TOTAL_SECONDS, 9 * 60)
 
-    def test_a_figure_stands_beside_its_floor(self):
+    def test_a_figure_is_printed_with_its_floor(self):
         line = {"kind": "decode", "batch": 32, "tokens": 64, "seconds_median": 0.02}
         line["context"] = 2048
         self.put("bin/trireme", f"#!/bin/sh\necho '{json.dumps(line)}'\n")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # start_test.sh BUILD: programs built with TRIREME_CUDA=ON start on a machine without a GPU or a
-# driver, and say that there is none. Exit 77 where there is a GPU.
+# driver, and report that. Exit 77 where there is a GPU.
 set -euo pipefail
 build=${1:?usage: start_test.sh BUILD}
 [ ! -e /dev/nvidia0 ] || { echo "skipped: there is a GPU here"; exit 77; }
@@ -8,11 +8,11 @@ build=${1:?usage: start_test.sh BUILD}
 fail() { echo "FAILED: $*" >&2; exit 1; }
 # expect STATUS WORDS PROGRAM ARGUMENTS...
 expect() {
-  local wanted=$1 words=$2 said status=0
+  local wanted=$1 words=$2 output status=0
   shift 2
-  said=$("$@" 2>&1) || status=$?
-  [ "$status" = "$wanted" ] || fail "$*: status $status, not $wanted: $said"
-  grep -qF -- "$words" <<<"$said" || fail "$*: does not say \"$words\": $said"
+  output=$("$@" 2>&1) || status=$?
+  [ "$status" = "$wanted" ] || fail "$*: status $status, not $wanted: $output"
+  grep -qF -- "$words" <<<"$output" || fail "$*: does not print \"$words\": $output"
 }
 
 ! ldd "$build/bin/trireme-worker" | grep -E 'libcuda\.|libcudart' || fail "a driver is linked"

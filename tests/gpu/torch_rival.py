@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""PyTorch on the shapes of benchmarks/cuda_bench_ops.cc: a JSON line a shape; exit 77 without it.
+"""PyTorch on the shapes of benchmarks/cuda_bench_ops.cc: a JSON line per shape; exit 77 without it.
 
-Inputs take turns so that together they pass L2 twice; times are medians over CUDA events.
+Sets of inputs take turns and together exceed L2 twice; times are medians over CUDA events.
 """
 
 import json
