@@ -282,7 +282,7 @@ TEST(AttentionPlan, AChunkTooSmallForTheDeviceIsSplit) {
   }
 }
 
-TEST(AttentionPlan, SizesFitTheirMemory) {
+TEST(AttentionPlan, PlansAndPartialsFitTheirMemory) {
   for (const int32_t width : {64, 80, 96, 128, 256}) {
     EXPECT_LE(max_partials(width, 0) * partial_bytes(width), kPartialBytes);
     for (const int32_t num_blocks : {1, 142, 5000}) {

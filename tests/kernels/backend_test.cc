@@ -115,7 +115,7 @@ TEST(CpuBackend, AnUnknownInstructionSetIsRefusedWithTheAvailableOnes) {
   }
 }
 
-TEST(CpuBackend, SaysWhatItIs) {
+TEST(CpuBackend, ReportsItsNameAndTier) {
   const auto backend = make_cpu_backend({1, DType::kBFloat16, "portable"}).value();
   EXPECT_EQ(backend->info().name, "cpu");
   EXPECT_EQ(backend->info().isa, "portable");

@@ -157,7 +157,7 @@ struct LeafCase {
 };
 
 // Eight leaves in one matmul equal the tree over tp matmuls of 8 / tp leaves each (D2).
-TEST_P(Linear, LeavesOverRanksAddUpToTheLeavesOfOne) {
+TEST_P(Linear, LeavesOverRanksAddUpToThoseOfOneRank) {
   if (GetParam().is_cuda()) GTEST_SKIP() << "leaves are a rule of the CPU (D2)";
   const LeafCase cases[] = {{{32, 64, 96, 128, 160, 192, 224, 256}},
                             {{88, 176, 264, 352, 440, 528, 616, 704}},

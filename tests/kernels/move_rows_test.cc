@@ -5,7 +5,7 @@ namespace {
 
 class Rows : public OpTest {};
 
-TEST_P(Rows, GatheredRowsAreTheRowsAskedForAndZerosForNone) {
+TEST_P(Rows, GatheredRowsAreTheListedRowsAndZerosForNone) {
   for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
     for (const int64_t width : {1, 17, 129, 4097, 70'000}) {
       const Matrix in = random_matrix(dtype, 9, width, 1);

@@ -116,7 +116,7 @@ TEST_P(QkvFinish, NormsRotatesAndReturnsTheQueries) {
   }
 }
 
-TEST_P(QkvFinish, PagesHoldKeysAndValuesWhereTheLayoutSays) {
+TEST_P(QkvFinish, KeysAndValuesLieWhereTheLayoutPlacesThem) {
   for (const QkvCase& qkv_case : kCases) {
     q_weight_.clear();
     k_weight_.clear();

@@ -22,7 +22,7 @@ TEST(ThreadPool, CallsEveryMemberOnceARun) {
   }
 }
 
-TEST(ThreadPool, ARunSeesWhatTheLastOneWrote) {
+TEST(ThreadPool, ARunSeesTheWritesOfTheLastOne) {
   ThreadPool pool(3);
   std::vector<int64_t> sums(3, 0);
   for (int run = 0; run < 1000; ++run) {
