@@ -1,11 +1,14 @@
-// One device: its memory, its queues and the ops a transformer is made of. The CPU and the CUDA
-// backend implement this contract and pass the same parameterised suite (tests/kernels).
+// Contract of a device: its memory, its queues and the ops of a transformer. The CPU and the CUDA
+// backend implement it and pass one parameterised test suite (tests/kernels).
 //
-// Ops are enqueued on a Queue and return nothing; the CPU queue runs them in the call. Shapes that
-// do not fit are our bug (CHECK). Only wait() blocks and reports.
-// Determinism (D1, docs/numerics.md): a row of any op's output depends on that row's inputs alone,
-// bit for bit, whatever other rows stand beside it and for any number of threads.
-// Knows nothing of models or ranks. One thread uses a Backend.
+// Ops are enqueued on a Queue and return nothing; the CPU runs them inside the call. A shape or
+// type that violates an op's contract fails a CHECK: it is a bug of the caller. Device failures
+// surface in wait() and status() only, and only wait() blocks. Invariant (D1, docs/numerics.md):
+// batch-invariant. A row of any op's output depends on that row's inputs alone, bit for bit,
+// whatever other rows share the step and for any number of threads. Knows neither models nor ranks.
+// Used by one thread, the step loop of its rank.
+// Notation: t is a row (token) of the step; residual, input and wide are types of ActivationTypes;
+// pointers in op arguments are device memory unless noted.
 #pragma once
 
 #include <compare>
@@ -33,8 +36,7 @@ class Queue {
   virtual ~Queue() = default;
 };
 
-// Scratch memory of one lane. An op takes what it needs from the start and owes nothing afterwards;
-// the next op on the same queue may overwrite it.
+// Scratch memory of one lane, at least workspace_bytes(); undefined between ops.
 struct Workspace {
   std::byte* data = nullptr;
   int64_t bytes = 0;
@@ -42,9 +44,9 @@ struct Workspace {
 
 // Element types of the activations between ops.
 struct ActivationTypes {
-  DType residual = DType::kFloat32;  // the residual stream and what is added to it
-  DType input = DType::kBFloat16;    // what a matmul reads
-  DType wide = DType::kFloat32;      // qkv before rope and pages, q
+  DType residual = DType::kFloat32;  // residual stream and the deltas that are added to it
+  DType input = DType::kBFloat16;    // input of a matmul
+  DType wide = DType::kFloat32;      // qkv before rotation, q
   int32_t row_alignment = 1;         // rows start at multiples of this many elements
 };
 
@@ -52,7 +54,7 @@ enum class NormKind : uint8_t { kRms, kLayer };
 struct Norm {
   NormKind kind = NormKind::kRms;
   float epsilon = 1e-5f;
-  float weight_offset = 0;  // 1 for checkpoints that store the weight minus one
+  float weight_offset = 0;  // added to the weight; 1 for checkpoints that store weight - 1
   Vector weight;
   Vector bias;  // empty: none
 };
@@ -66,12 +68,12 @@ struct Epilogue {
 // The rows of one step: row i is the token `token_ids[i]` at absolute `positions[i]` of `slots[i]`.
 // Rows of one slot are consecutive, with consecutive positions: such a run is a segment
 // [segment_starts[s], segment_starts[s + 1]). All pointers are device memory at fixed addresses.
-// A padded step has more rows and segments than the plan: rows of slot -1, which no op reads or
-// writes pages for and whose outputs mean nothing, and empty segments, both at the end.
+// Padding (to a captured graph's sizes) stands at the end: rows of slot -1, for which no op touches
+// pages and whose outputs are undefined, and empty segments.
 struct BatchView {
   int32_t num_tokens = 0;
   int32_t num_segments = 0;
-  bool is_mixed = false;  // some segment may have more rows than one, whatever the counts say
+  bool is_mixed = false;  // a segment may have more than one row (a prompt chunk)
   const int32_t* token_ids = nullptr;
   const int32_t* positions = nullptr;
   const int32_t* slots = nullptr;
@@ -80,18 +82,18 @@ struct BatchView {
   int32_t page_table_stride = 0;
 };
 
-// What becomes of a matmul's output: `delta` is added to the residual, which is normed, as by
-// add_norm().
+// Epilogue of linear_add_norm(): residual += delta + bias; out = norm(residual).
 struct NormedSum {
-  Tensor delta;  // also written; means nothing to others afterwards
-  Tensor residual;
-  Vector bias;  // added to the residual with it; empty: none
+  Tensor delta;     // [tokens, n] residual type; scratch for the matmul's output
+  Tensor residual;  // [tokens, n] residual type
+  Vector bias;      // [n]; empty: none
   Norm norm;
-  Tensor out;  // without data: only added
+  Tensor out;  // [tokens, n]; without data: no norm
 };
 
-// Rotation of q and k by position: interleaving none, dimension i pairs with i + rotary_dim / 2.
-// table [max_positions, rotary_dim / 2, 2] = cos, sin, the attention factor multiplied in.
+// Rotary embedding (Su et al. 2021) of the first rotary_dim dimensions of q and k. Dimension i is
+// paired with i + rotary_dim / 2 (halves, not interleaved).
+// table [max_positions, rotary_dim / 2, 2]: cos and sin, both times the attention factor.
 struct Rope {
   const float* table = nullptr;
   int32_t max_positions = 0;
@@ -114,10 +116,10 @@ struct QkvSpec {
   float norm_weight_offset = 0;
 };
 
-// What becomes of the q/k/v matmul's output: as by qkv_finish().
+// Epilogue of linear_qkv(): the arguments of qkv_finish().
 struct QkvTarget {
   BatchView batch;
-  Tensor qkv;  // also written; means nothing to others afterwards
+  Tensor qkv;  // scratch for the matmul's output
   QkvSpec spec;
   KvPages pages;
   int32_t layer = 0;
@@ -127,18 +129,19 @@ struct QkvTarget {
 struct AttentionSpec {
   HeadShape shape;
   float scale = 1;
-  int32_t window = 0;  // token i sees j with i - window < j <= i; 0: all j <= i
+  int32_t window = 0;  // position i sees j with i - window < j <= i; 0: all j <= i
   float soft_cap = 0;  // scores become cap tanh(score / cap); 0: none
 };
 
-// What the launches of one attention class (equal head shape, window and soft cap) share in a step:
-// device memory of attention_plan_bytes(), filled by plan_attention().
+// Partition of one step's attention work, shared by all layers of one attention class (equal head
+// shape, window and soft cap). attention_plan_bytes() of device memory, filled by plan_attention().
 struct AttentionPlan {
   std::byte* data = nullptr;
 };
 
-// Steps with equal keys enqueue the same ops with the same arguments: a device may record the first
-// and replay it. Sizes are buckets (padded), named by the coordinator so that all ranks agree.
+// Key of a captured graph. Steps with equal keys enqueue the same ops with the same arguments, so a
+// device may capture the first and replay it. Sizes are padded to buckets, which the coordinator
+// chooses so that all ranks agree.
 struct StepKey {
   int32_t num_tokens = 0;
   int32_t num_rows = 0;   // sampled
@@ -148,8 +151,8 @@ struct StepKey {
   auto operator<=>(const StepKey&) const = default;
 };
 
-// A ring of step records: `depth` entries of `entry_bytes`, the one in turn is *step mod depth.
-// `step` is device memory; post() advances it, so that a recorded step finds its entry.
+// A ring of `depth` entries of `entry_bytes`. The current entry has index *step mod depth. post()
+// advances *step on the device, so that a replayed graph finds the entry of its step.
 struct StepRing {
   std::byte* entries = nullptr;
   int64_t entry_bytes = 0;
@@ -157,7 +160,7 @@ struct StepRing {
   uint64_t* step = nullptr;
 };
 
-// Where drawn ids stay on the device, by slot.
+// Drawn ids on the device, by slot.
 struct SlotIds {
   int32_t* last = nullptr;     // [max_slots] the token drawn last
   int32_t* history = nullptr;  // [max_slots, history_stride] prompt and drawn ids; null: not kept
@@ -167,15 +170,15 @@ struct SlotIds {
 struct BackendInfo {
   std::string name;    // "cpu", "cuda"
   std::string isa;     // "avx512_bf16", "sm_90a"; equal over a group
-  std::string device;  // for people: the processor's or the GPU's name
-  std::string place;   // which GPU of its host, equal where ranks share one; empty: the host
+  std::string device;  // name of the processor or GPU, for display
+  std::string place;   // identifies the GPU on its host, equal for ranks that share it; CPU: ""
 };
 
-// Of a device: what it has, what nobody uses, and what this backend took (others' is not in it).
+// Bytes of a device's memory.
 struct DeviceMemory {
   int64_t total = 0;
-  int64_t free = 0;
-  int64_t taken = 0;  // by allocate() and pack(), in all
+  int64_t free = 0;   // used by no process
+  int64_t taken = 0;  // by allocate() and pack() of this backend
 };
 
 class Backend {
@@ -184,77 +187,85 @@ class Backend {
 
   virtual BackendInfo info() const = 0;
   virtual ActivationTypes types() const = 0;
-  virtual bool records_steps() const = 0;  // run() gains by keys
+  virtual bool records_steps() const = 0;  // run() captures graphs and replays them
   virtual KvLayout kv_layout(int32_t head_dim) const = 0;
 
   // --- memory -----------------------------------------------------------------------------------
-  // Zeroed memory of the device; TRI-MEM-001 names `what`, the bytes asked for and what is left.
+  // Zeroed device memory. `what` names it in TRI-MEM-001, with the bytes requested and available.
   virtual StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) = 0;
   virtual DeviceMemory device_memory() const = 0;
-  // What KV caches may take of what is free: a device's all but for a reserve, half of the host's.
+  // Bytes that KV caches may take now: of a GPU all free memory but a reserve, of a host half.
   virtual int64_t cache_bytes() const = 0;
-  // At least so many addresses of the device, and no memory yet; it outlives them.
+  // A range of at least `bytes` device addresses, without memory until ReservedMemory::fill(). The
+  // backend outlives it. TRI-CUDA-019: the driver gives no addresses.
   virtual StatusOr<std::unique_ptr<ReservedMemory>> reserve(int64_t bytes,
                                                             const std::string& what) = 0;
-  // Zeroed memory of the host that the device reads and writes at the same address.
+  // Zeroed host memory that the device reads and writes at the same address. TRI-MEM-001.
   virtual StatusOr<Buffer> allocate_shared(int64_t bytes, const std::string& what) = 0;
-  // The host bytes are taken before the call returns.
+  // Copies to the device. `host` is read before the call returns.
   virtual void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) = 0;
-  // From shared memory, which is read when the copy runs.
+  // The same from allocate_shared() memory, which is read when the copy runs on the queue.
   virtual void upload_shared(Queue& queue,
                              std::byte* device,
                              std::span<const std::byte> shared) = 0;
-  // The host bytes are there after a wait().
+  // Copies from the device. `host` is valid after a wait().
   virtual void download(Queue& queue, std::span<std::byte> host, const std::byte* device) = 0;
 
-  // Packs host tensors (bf16, fp16 or fp32, [n_i, k]) into one matmul weight in the backend's type.
+  // Packs host tensors (bf16, fp16 or fp32, [n_i, k]) into one matmul weight of input type with
+  // n = sum n_i. TRI-MEM-001.
   virtual StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
                                                  const WeightSpec& spec) = 0;
-  // Rows [first, first + count) of a kRows weight as a weight of their own, in the other's memory,
-  // which outlives it and has at least kSpareRows. Null: this backend's layout has no such parts.
+  // A view of rows [first, first + count) of a kRows weight that was packed with at least
+  // kSpareRows and outlives the view. Null: the backend's layout cannot be sliced.
   static constexpr int64_t kSpareRows = 128;
   virtual std::unique_ptr<Weight> rows_of(const Weight& weight,
                                           int64_t first,
                                           int64_t count) const = 0;
-  // The bytes that pack() will take on the device, without any data.
+  // Device bytes that pack() of a weight [n, k] takes, padding included.
   virtual int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const = 0;
 
-  // The scratch that any op needs with at most these sizes.
+  // Size of a Workspace that suffices for every op with up to max_rows rows, inner dimension max_k
+  // and max_n output columns.
   virtual int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const = 0;
 
+  // --- order of work ----------------------------------------------------------------------------
   virtual std::unique_ptr<Queue> make_queue() = 0;
-  // Blocks until all that was enqueued is done; a device failure or the deadline is the Status.
+  // Blocks until everything enqueued on `queue` is done. TRI-CUDA-001: the device failed;
+  // TRI-CUDA-004: not done at `deadline_us` (steady clock).
   virtual Status wait(Queue& queue, TimeUs deadline_us) = 0;
-  // A device failure that has shown itself; does not block.
+  // TRI-CUDA-001 if a device failure is known already. Does not block.
   virtual Status status(Queue& queue) = 0;
-  // What is enqueued on `later` from now on runs after what is already enqueued on `earlier`.
+  // Work enqueued on `later` from now on runs after the work already enqueued on `earlier`.
   virtual void order(Queue& later, Queue& earlier) = 0;
-  // Enqueues what `enqueue` enqueues, or replays what it enqueued for an equal key before. An empty
-  // key is never recorded.
+  // Replays the graph captured for an equal key, or calls `enqueue` and captures what it enqueues.
+  // An empty key always calls `enqueue` and captures nothing.
   virtual void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) = 0;
 
-  // to = the input ring's entry in turn.
+  // to[0 .. entry_bytes) = current entry of `inputs`.
   virtual void take_entry(Queue& queue, const StepRing& inputs, std::byte* to) = 0;
-  // The result ring's entry in turn (shared memory) = `bytes` of `from`; then, last as the host
-  // sees it, the uint64 at the entry's end = *step + 1; then ++*step.
+  // Current entry of `results` (shared memory) = from[0 .. bytes); then the last 8 bytes of the
+  // entry = uint64 *step + 1, which the host sees after the data; then ++*step.
+  // bytes + 8 <= entry_bytes, a multiple of 8.
   virtual void post(Queue& queue,
                     const std::byte* from,
                     int64_t bytes,
                     const StepRing& results) = 0;
 
   // --- ops --------------------------------------------------------------------------------------
-  // out[t, :] = W[id - first_row, :], or zeros where the id is not one of this weight's rows.
-  // out: [tokens, k] residual type. Negative zero becomes zero, so that adding shards changes
-  // nothing.
+  // out[t, :] = W[token_ids[t] - first_row, :]; zeros for padding and for ids outside the weight's
+  // n rows. W: this rank's part of the vocabulary, [n, k]. out: [tokens, k] residual type.
+  // -0 becomes +0, so that summing the parts of several ranks changes no bits.
   virtual void embed(Queue& queue,
                      const BatchView& batch,
                      const Weight& weight,
                      int64_t first_row,
                      Tensor out) = 0;
 
-  // residual += delta + delta_bias (each if given); then out = norm(residual) (if out.data).
-  // residual, delta: [tokens, width] residual type; out: any float type.
-  // Mean and variance in fp32, one fixed order over the row.
+  // residual += delta + delta_bias, each if given; then, if out has data, out = norm(residual):
+  // kRms:   x / sqrt(mean(x^2) + epsilon) * (weight + weight_offset)
+  // kLayer: (x - mean(x)) / sqrt(var(x) + epsilon) * (weight + weight_offset) + bias
+  // residual, delta: [tokens, width] residual type; out: [tokens, width], any float type.
+  // Statistics in fp32, summed in one fixed order that depends on width alone.
   virtual void add_norm(Queue& queue,
                         Tensor residual,
                         const Tensor* delta,
@@ -262,9 +273,11 @@ class Backend {
                         const Norm& norm,
                         Tensor out) = 0;
 
-  // out[t, j] = act(sum_k x[t, k] W[j, k] + bias[j]); each sum one fixed-order chain per leaf,
-  // leaves added by the tree, the same for any number of rows. x: [tokens, k] input type. out:
-  // [tokens, n] (kSiluGate: [tokens, n / 2] = silu(gate) * up), input or fp32 type.
+  // out[t, j] = sum_k x[t, k] W[j, k] + bias[j], [tokens, n]; with kSiluGate
+  // out[t, j] = silu(gate[t, j]) * up[t, j], [tokens, n / 2], of the two halves of that sum.
+  // x: [tokens, k] input type; bias: [n]; out: input type or fp32. Accumulates in fp32: one chain
+  // of fixed order per leaf, then the tree over leaves (WeightSpec), the same for any number of
+  // rows.
   virtual void linear(Queue& queue,
                       Workspace& workspace,
                       Tensor x,
@@ -272,15 +285,16 @@ class Backend {
                       const Epilogue& epilogue,
                       Tensor out) = 0;
 
-  // linear() to sum.delta, then add_norm() of it: the same bits, where a device can in one launch.
+  // linear() into sum.delta, then add_norm(); bit-identical to the two calls. A backend may fuse
+  // them into one launch. x: [tokens, k] input type.
   virtual void linear_add_norm(
       Queue& queue, Workspace& workspace, Tensor x, const Weight& weight, const NormedSum& sum) {
     linear(queue, workspace, x, weight, {}, sum.delta);
     add_norm(queue, sum.residual, &sum.delta, sum.bias, sum.norm, sum.out);
   }
 
-  // linear() to target.qkv, then qkv_finish() of it: the same bits, where a device can in one
-  // launch.
+  // linear() into target.qkv, then qkv_finish(); bit-identical to the two calls. A backend may fuse
+  // them into one launch. x: [tokens, k] input type; bias: [n] or empty.
   virtual void linear_qkv(Queue& queue,
                           Workspace& workspace,
                           Tensor x,
@@ -291,24 +305,28 @@ class Backend {
     qkv_finish(queue, target.batch, target.qkv, target.spec, target.pages, target.layer, target.q);
   }
 
-  // At warm-up: tries the ways of this linear() on weights of one shape, and takes the fastest for
-  // such steps from then on. Waits for the device. Nothing happens where there is but one way, or
-  // where the fastest is known.
+  // Warm-up: times the available algorithms of this linear() over weights of one shape and selects
+  // the fastest for later calls of the same shape. Waits for the device. No effect if there is only
+  // one algorithm, or if the shape has been tuned or loaded.
   virtual void tune_linear(Queue& queue,
                            Workspace& workspace,
                            Tensor x,
                            std::span<const Weight* const> weights,
                            const Epilogue& epilogue,
                            Tensor out) = 0;
-  // What tune_linear() found, for the other ranks: all of a group take the same ways. load_tuning:
-  // false if the bytes are of another device or library; then nothing is known.
+  // Selections of tune_linear() as bytes: all ranks of a group must use the same algorithms.
+  // load_tuning() returns false, and forgets all selections, if the bytes come from another device
+  // model or library version.
   virtual std::string save_tuning() = 0;
   virtual bool load_tuning(std::string_view bytes) = 0;
-  // A name for a file of such bytes, of this device and library alone; empty: there are no ways.
+  // File name for these bytes, unique to the device model and library version; "": never tuned.
   virtual std::string tuning_name() = 0;
 
-  // qkv [tokens, (heads + 2 kv_heads) head_dim] wide type: norms and rotates q and k, writes k and
-  // v of each row to its page, q to `q` [tokens, heads * head_dim] wide type.
+  // For each row t and head h of q and k: x = rmsnorm(x) if a norm weight is given, then the
+  // rotation by positions[t]. Stores k and v in the row's page, at position positions[t] mod
+  // page_tokens, in the page's type; q in `q`. Skips padding; may overwrite qkv.
+  // qkv: [tokens, (heads + 2 kv_heads) * head_dim] wide type, q | k | v;
+  // q: [tokens, heads * head_dim] wide type.
   virtual void qkv_finish(Queue& queue,
                           const BatchView& batch,
                           Tensor qkv,
@@ -317,18 +335,22 @@ class Backend {
                           int32_t layer,
                           Tensor q) = 0;
 
+  // Size of an AttentionPlan for steps of up to these many rows and segments; 0: none is needed.
   virtual int64_t attention_plan_bytes(int32_t max_batched_tokens, int32_t max_segments) const = 0;
-  // How the class's launches of this step share the work; to be called before the first of them.
+  // Partitions the step's attention work of one class into `plan`; called once per step and class,
+  // before the first attention() of the class.
   virtual void plan_attention(Queue& queue,
                               const BatchView& batch,
                               const AttentionSpec& spec,
                               const KvPages& pages,
                               const AttentionPlan& plan) = 0;
 
-  // out[t, h, :] = sum_j softmax_j(q[t, h, :] . k[j, h / group, :] * scale) v[j, h / group, :],
-  // j <= positions[t] within the window, K and V read from pages only, in chunks of whole pages at
-  // fixed absolute positions merged in order; online softmax in fp32 (Milakov & Gimelshein 2018).
-  // out: [tokens, heads * head_dim] input type.
+  // out[t, h, :] = sum_j softmax_j(cap(q[t, h, :] . k[j, h / group, :] * scale)) v[j, h / group, :]
+  // over positions j <= positions[t] of the row's slot that lie in the window; cap is the soft cap,
+  // group = heads / kv_heads. Causality comes from positions; k and v are read from pages only,
+  // those of this step included. Online softmax in fp32 (Milakov & Gimelshein 2018) over chunks of
+  // whole pages at fixed absolute positions, merged in ascending order. q: [tokens, heads *
+  // head_dim] wide type; out: [tokens, heads * head_dim] input type.
   virtual void attention(Queue& queue,
                          Workspace& workspace,
                          const BatchView& batch,
@@ -339,39 +361,42 @@ class Backend {
                          int32_t layer,
                          Tensor out) = 0;
 
-  // out[i, :] = in[rows[i], :] for the out.rows rows, zeros for a negative row (padding); same
-  // type and width. `rows` is device memory; null: row i of the one is row i of the other.
+  // out[i, :] = in[rows[i], :] for i < out.rows, zeros where rows[i] is negative (padding).
+  // in: [*, width]; out: [m, width], same type; rows: [m], null: rows[i] = i.
   virtual void gather_rows(Queue& queue, Tensor in, const int32_t* rows, Tensor out) = 0;
 
-  // accumulator += other, element by element; fp32. The step of a reduction across ranks.
+  // accumulator[i, j] += other[i, j]. Both [rows, columns] fp32. One step of a reduction over
+  // ranks.
   virtual void add(Queue& queue, Tensor accumulator, Tensor other) = 0;
 
-  // Copies whole pages (all layers and heads) inside the cache; `from` and `to` are device memory.
-  // No page is written twice, or read and written.
+  // Page to[i] = page from[i] for i < count, all layers and heads. from, to: [count] page ids.
+  // No page may be written twice, or both read and written.
   virtual void copy_pages(Queue& queue,
                           const KvPages& pages,
                           const int32_t* from,
                           const int32_t* to,
                           int32_t count) = 0;
 
-  // token_ids[t] = last[slots[t]] where it is negative and the row is no padding: the id that an
-  // earlier step drew and the host may not know yet.
+  // token_ids[t] = last[slots[t]] for rows with token_ids[t] < 0 that are no padding: the id drawn
+  // by an earlier step, which the host may not know yet. token_ids: [tokens]; last: [max_slots].
   virtual void feed_ids(Queue& queue,
                         const BatchView& batch,
                         const int32_t* last,
                         int32_t* token_ids) = 0;
 
-  // table[index] = value for each of changes[0] pairs (index, value) from changes[1] on, at most
-  // `max_changes`; an index stands there once.
+  // table[index] = value for the changes[0] pairs (index, value) that begin at changes[1].
+  // changes[0] <= max_changes; changes: [1 + 2 max_changes]. No index may occur twice.
   virtual void update_table(Queue& queue,
                             int32_t* table,
                             const int32_t* changes,
                             int32_t max_changes) = 0;
 
-  // --- sampling (fp32 logits; rows, draws, ids and what they point to are device memory) --------
-  // Applies repetition, presence and frequency penalties, bias and bans to logits [rows, ids],
-  // whose column c is id first_id + c. Columns of ids >= vocabulary (padding of the head) become
-  // -inf.
+  // --- sampling ---------------------------------------------------------------------------------
+  // Logits are [m, ids] fp32; column c is token id first_id + c (0 in a whole row). Formulas: the
+  // eight steps of docs/numerics.md.
+
+  // Steps 1 to 3, in place: penalties, bias, bans (-inf). Ids >= vocabulary (padding of the head)
+  // become -inf. rows: [m].
   virtual void adjust_logits(Queue& queue,
                              Workspace& workspace,
                              Tensor logits,
@@ -379,8 +404,9 @@ class Backend {
                              int64_t vocabulary,
                              const SamplingRow* rows) = 0;
 
-  // The best of each row: greedy, or by the Gumbel draw of docs/numerics.md. Rows that need their
-  // whole row are not for this op.
+  // Steps 4 and 8 over one shard: draws[i] = id with the maximum of l / temperature + Gumbel noise
+  // (temperature 0: of l), the lowest id among equals; id -1 if all are -inf or NaN.
+  // rows, draws: [m]. Rows for which needs_whole_row() holds go to draw_whole().
   virtual void draw_shard(Queue& queue,
                           Workspace& workspace,
                           Tensor logits,
@@ -388,16 +414,17 @@ class Backend {
                           const SamplingRow* rows,
                           ShardDraw* draws) = 0;
 
-  // Draws from whole adjusted rows: temperature, top-k, top-p, min-p, then the Gumbel draw. Uses
-  // the rows up.
+  // Steps 4 to 8 over whole adjusted rows: temperature, top-k, top-p, min-p, Gumbel draw.
+  // logits: [m, vocabulary], overwritten; rows, draws: [m].
   virtual void draw_whole(Queue& queue,
                           Workspace& workspace,
                           Tensor logits,
                           const SamplingRow* rows,
                           ShardDraw* draws) = 0;
 
-  // log-softmax of whole raw rows: for row i the entry of `chosen[i]` (negative: id 0), then the
-  // top `count` <= kMaxTopIds (greatest first, lower id among equals). out: [rows, 1 + count].
+  // Log-softmax of whole rows before step 1. out[i, 0] is the entry of chosen[i] (negative: id 0),
+  // out[i, 1 ..] the `count` largest in descending order, the lower id first among equals.
+  // logits: [m, vocabulary]; chosen: [m]; out: [m, 1 + count]; count <= kMaxTopIds.
   virtual void logprobs(Queue& queue,
                         Workspace& workspace,
                         Tensor logits,
@@ -405,14 +432,15 @@ class Backend {
                         int32_t count,
                         TokenLogprob* out) = 0;
 
-  // ids[i] = the id of the best of draws[s * num_rows + i] over the shards s: the greatest value,
-  // the lower id among equals; -1 if none has an id.
+  // ids[i] = the id of the best of draws[s * num_rows + i] over the shards s: the maximum value,
+  // the lowest id among equals; -1 if none has an id. draws: [num_shards, num_rows]; ids:
+  // [num_rows].
   virtual void best_of_shards(
       Queue& queue, const ShardDraw* draws, int32_t num_shards, int32_t num_rows, int32_t* ids) = 0;
 
-  // The last id of slot slots[i] becomes ids[i], and so does its history at places[i] unless that
-  // is negative; rows of slot -1 and ids of -1 are passed over. Without a history
-  // `places` may be null.
+  // last[slots[i]] = ids[i], and history[slots[i], places[i]] = ids[i] unless places[i] is
+  // negative, for i < count. Skips rows with slot -1 or id -1. ids, slots, places: [count]; places
+  // may be null if kept.history is.
   virtual void keep_ids(Queue& queue,
                         const int32_t* ids,
                         const int32_t* slots,
