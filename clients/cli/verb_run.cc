@@ -237,18 +237,12 @@ int verb_run(Terminal& terminal, const Arguments& arguments) {
       options.from_stdin = true;
       continue;
     }
-    return terminal.fail(invalid(
-        "TRI-ARGS-022",
-        "\"{}\" is no flag of this verb; --help lists them, and values with spaces need quotes",
-        word));
+    return terminal.fail(unknown_argument(word));
   }
   options.prompt_given = flags.origin("prompt") != Origin::kDefault;
   options.defaults.add_special_tokens = options.special;
-  Interrupts interrupts;
-  const StatusOr<int> done = run_prompts(options, terminal, interrupts);
-  if (done.ok()) return *done;
-  const int exit_status = terminal.fail(done.status());
-  return interrupts.count() > 0 ? kInterrupted : exit_status;
+  return run_interruptible(
+      terminal, [&](Interrupts& interrupts) { return run_prompts(options, terminal, interrupts); });
 }
 
 }  // namespace trireme

@@ -80,12 +80,8 @@ int verb_up(Terminal& terminal, const Arguments& arguments) {
             "clients may read logits and hidden states (verify does)",
             "More of the cluster");
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
-  Interrupts interrupts;
-  const StatusOr<int> done = verb.run(terminal, interrupts);
-  if (done.ok()) return *done;
-  if (interrupts.count() == 0) return terminal.fail(done.status());
-  terminal.note(message_of(done.status()));
-  return kInterrupted;
+  return run_interruptible(terminal,
+                           [&](Interrupts& interrupts) { return verb.run(terminal, interrupts); });
 }
 
 }  // namespace trireme

@@ -230,11 +230,8 @@ int verb_verify(Terminal& terminal, const Arguments& arguments) {
   flags.add("json", &verb.json, "the verdict as JSON", group);
   add_cluster_flags(flags, verb.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
-  Interrupts interrupts;
-  const StatusOr<int> done = verb.run(terminal, interrupts);
-  if (done.ok()) return *done;
-  const int exit_status = terminal.fail(done.status());
-  return interrupts.count() > 0 ? kInterrupted : exit_status;
+  return run_interruptible(terminal,
+                           [&](Interrupts& interrupts) { return verb.run(terminal, interrupts); });
 }
 
 }  // namespace trireme

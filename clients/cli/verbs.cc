@@ -83,13 +83,23 @@ std::optional<int> parse_flags(Terminal& terminal,
     *rest = *parsed;
     return std::nullopt;
   }
-  if (!parsed->empty()) {
-    return terminal.fail(invalid(
-        "TRI-ARGS-022",
-        "\"{}\" is no flag of this verb; --help lists them, and values with spaces need quotes",
-        parsed->front()));
-  }
+  if (!parsed->empty()) return terminal.fail(unknown_argument(parsed->front()));
   return std::nullopt;
+}
+
+Status unknown_argument(const std::string& word) {
+  return invalid(
+      "TRI-ARGS-022",
+      "\"{}\" is no flag of this verb; --help lists them, and values with spaces need quotes",
+      word);
+}
+
+int run_interruptible(Terminal& terminal, const std::function<StatusOr<int>(Interrupts&)>& work) {
+  Interrupts interrupts;
+  const StatusOr<int> exit_status = work(interrupts);
+  if (exit_status.ok()) return *exit_status;
+  const int failure = terminal.fail(exit_status.status());
+  return interrupts.count() > 0 ? kInterrupted : failure;
 }
 
 int run_command_line(Terminal& terminal, const Arguments& arguments) {

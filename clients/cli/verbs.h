@@ -1,6 +1,7 @@
-// The table of verbs: `trireme VERB [flags]`. One file a verb, clients/cli/verb_NAME.cc.
+// Table of verbs: `trireme VERB [flags]`. One file per verb, clients/cli/verb_<name>.cc.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "base/flags.h"
 #include "clients/cli/terminal.h"
+#include "launch/process.h"
 
 namespace trireme {
 
@@ -21,16 +23,25 @@ struct Verb {
 
 std::span<const Verb> verbs();
 
-// The whole command line, without the program's name. Returns the exit status. TRI-ARGS-020: no
-// such verb (names the nearest); TRI-ARGS-021: one that comes later.
+// Runs the whole command line, given without the program's name. Returns the exit status.
+// TRI-ARGS-020: no such verb (names the nearest); TRI-ARGS-021: a verb of a later release.
 int run_command_line(Terminal& terminal, const Arguments& arguments);
 
-// Parses a verb's flags; a value means that the verb is over (help was shown, or errors). `rest`
-// gets what is no flag; without it any such argument is TRI-ARGS-022.
+// Parses a verb's flags. Returns an exit status if the verb has nothing left to do: help was shown,
+// or an error was reported. `rest` receives the arguments that are no flags; if it is null, such an
+// argument is an error.
 std::optional<int> parse_flags(Terminal& terminal,
                                FlagSet& flags,
                                const Arguments& arguments,
                                Arguments* rest = nullptr);
+
+// TRI-ARGS-022: an argument that is no flag of the verb.
+Status unknown_argument(const std::string& word);
+
+// Runs a verb's work while SIGINT and SIGTERM are counted instead of ending the program, and
+// reports its error. Returns the work's exit status; after an error the status's, or kInterrupted
+// if a signal came.
+int run_interruptible(Terminal& terminal, const std::function<StatusOr<int>(Interrupts&)>& work);
 
 int verb_up(Terminal& terminal, const Arguments& arguments);
 int verb_run(Terminal& terminal, const Arguments& arguments);

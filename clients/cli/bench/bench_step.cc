@@ -212,11 +212,8 @@ int bench_step(Terminal& terminal, const Arguments& arguments) {
   flags.add("json", &options.json, "a line a measurement, as JSON", group);
   add_cluster_flags(flags, options.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
-  Interrupts interrupts;
-  const StatusOr<int> done = measure(options, terminal, interrupts);
-  if (done.ok()) return *done;
-  const int exit_status = terminal.fail(done.status());
-  return interrupts.count() > 0 ? kInterrupted : exit_status;
+  return run_interruptible(
+      terminal, [&](Interrupts& interrupts) { return measure(options, terminal, interrupts); });
 }
 
 }  // namespace trireme
