@@ -16,9 +16,10 @@ namespace trireme {
 
 namespace {
 
-constexpr size_t kMaxTemporaryPath = 40;  // local sockets of MPI have paths of at most 107 bytes
+constexpr size_t kMaxTemporaryPath = 40;  // paths of MPI's local sockets are limited to 107 bytes
 
-// The file's keys are flags of the verb, which the children are told and may not know.
+// Children do not read the configuration file: its keys are flags of the verb, which children get
+// as arguments where they know them.
 const std::pair<std::string, std::string> kNoConfigFile = {"TRIREME_CONFIG", ""};
 
 Status bad_line(const std::string& path, int number, const std::string& line) {
@@ -168,11 +169,14 @@ ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& lau
   ProcessOptions options;
   options.death_signal = SIGTERM;
   std::vector<std::string>& arguments = options.arguments;
+  // Not bound: the threads of a rank spread over its cores.
   add(arguments, {"mpirun", "-np", format_text("{}", flags.num_ranks()), "--bind-to", "none"});
+  // Containers forbid the system calls of single-copy transfers (cross-memory attach).
   add(arguments, {"--mca", "btl_vader_single_copy_mechanism", "none"});
-  // Ranks that wait in MPI's own start and end must not starve the others.
+  // Ranks that wait in MPI_Init and MPI_Finalize must not starve the others.
   add(arguments, {"--mca", "mpi_yield_when_idle", "1"});
   if (launch.hosts.empty()) {
+    // More ranks than cores; no remote shell; no network but loopback and shared memory.
     add(arguments, {"--oversubscribe", "--mca", "plm", "isolated"});
     add(arguments, {"--mca", "oob_tcp_if_include", "lo", "--mca", "btl", "self,vader"});
   } else {
@@ -199,10 +203,27 @@ ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& lau
   if (environment("TMPDIR").value_or("/tmp").size() > kMaxTemporaryPath) {
     variables.emplace_back("TMPDIR", "/tmp");
   }
-  // The other store of PMIx locks files in a way that some containers' file systems refuse.
+  // The default store of PMIx locks files in a way that some containers' file systems refuse.
   variables.emplace_back("PMIX_MCA_gds", "hash");
   if (!launch.worker_key.empty()) variables.emplace_back("TRIREME_WORKER_KEY", launch.worker_key);
   return options;
+}
+
+std::string shell_line(const ProcessOptions& command) {
+  const auto quoted = [](const std::string& word) {
+    const bool is_plain =
+        !word.empty() && word.find_first_of(" \t\n\"'\\$`|&;<>()*?[]{}~#!") == std::string::npos;
+    if (is_plain) return word;
+    std::string text = "'";
+    for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return text + "'";
+  };
+  std::vector<std::string> words;
+  for (const auto& [name, value] : command.environment) {
+    words.push_back(name + "=" + (value.empty() ? "" : quoted(value)));
+  }
+  for (const std::string& argument : command.arguments) words.push_back(quoted(argument));
+  return join(words, " ");
 }
 
 ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorLaunch& launch) {
@@ -221,7 +242,7 @@ ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorL
   if (!flags.served_model_name.empty()) {
     add(arguments, {"--served-model-name", flags.served_model_name});
   }
-  // Said either way: the environment may hold the twin of a flag that beats it here.
+  // Passed on or off: a flag overrides its variable, which the environment may hold.
   add(arguments,
       {flags.prefix_caching ? "--enable-prefix-caching" : "--no-enable-prefix-caching",
        flags.insecure ? "--insecure" : "--no-insecure",

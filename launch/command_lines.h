@@ -55,6 +55,9 @@ int slots_before_group(const std::vector<HostSlots>& hosts, int index, int ranks
 // A group's ranks: mpirun, or one process with all of them.
 ProcessOptions ranks_command(const ClusterFlags& flags, const WorkerLaunch& launch);
 ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& launch);
+// The command as a person would type it into a shell: variables, then quoted words. For display.
+std::string shell_line(const ProcessOptions& command);
+
 ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorLaunch& launch);
 
 }  // namespace trireme

@@ -1,7 +1,6 @@
 #!/bin/sh
-# mpirun_local.sh N PROGRAM ARGUMENTS...: N ranks on this machine, with what a small one needs:
-# more ranks than cores, no pinning, no cross-memory attach (containers forbid it), loopback and
-# shared memory only, a short temporary folder (paths of local sockets are limited to 107 bytes).
+# mpirun_local.sh N PROGRAM ARGUMENTS...: runs N ranks on this machine. The options are those of
+# launch/command_lines.cc, which explains them; a test compares the two.
 set -eu
 
 if [ $# -lt 2 ]; then
@@ -21,15 +20,9 @@ fi
 if [ "$(printf %s "${TMPDIR:-/tmp}" | wc -c)" -gt 40 ]; then
   export TMPDIR=/tmp
 fi
-# The other store of PMIx locks files in a way that some containers' file systems refuse.
 export PMIX_MCA_gds=hash
 
-# Yielding keeps ranks that wait in MPI's own start and end from starving the others.
-# The isolated launcher opens no remote shell; loopback is the only network that is needed.
-exec mpirun -np "$ranks" --oversubscribe --bind-to none \
-  --mca plm isolated \
-  --mca oob_tcp_if_include lo \
-  --mca btl self,vader \
-  --mca btl_vader_single_copy_mechanism none \
-  --mca mpi_yield_when_idle 1 \
+exec mpirun -np "$ranks" --bind-to none --mca btl_vader_single_copy_mechanism none \
+  --mca mpi_yield_when_idle 1 --oversubscribe --mca plm isolated \
+  --mca oob_tcp_if_include lo --mca btl self,vader \
   "$@"

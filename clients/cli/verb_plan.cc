@@ -1,9 +1,11 @@
-// plan: the cut on paper, before anything loads.
+// plan: memory of each rank and command lines of a partition, computed from the headers of the
+// files.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "clients/cli/verbs.h"
+#include "launch/command_lines.h"
 #include "launch/preflight.h"
 #include "model/model_source.h"
 #include "model/planner.h"
@@ -30,7 +32,7 @@ int64_t sequences_of(const GroupPlan& plan, int64_t tokens) {
   return pages > 0 ? plan.pages / pages : 0;
 }
 
-Json to_json(const GroupPlan& plan) {
+Json to_json(const GroupPlan& plan, const std::string& mpirun_line) {
   Json ranks = Json::array();
   for (const RankPlan& rank : plan.ranks) {
     ranks.push_back({{"rank", rank.rank},
@@ -65,10 +67,11 @@ Json to_json(const GroupPlan& plan) {
           {"sequences_full_length", sequences_of(plan, plan.max_model_len)},
           {"sequences_2048_tokens", sequences_of(plan, kTypicalTokens)},
           {"wire_bytes_per_token", plan.wire_bytes},
+          {"mpirun", mpirun_line},
           {"ranks", ranks}};
 }
 
-// What the column "other" is.
+// Explains the column "other".
 void print_other(Terminal& terminal, const std::string& backend, const RankPlan& rank) {
   const auto show = [](int64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
   terminal.answer_line(format_text(
@@ -83,10 +86,7 @@ void print_other(Terminal& terminal, const std::string& backend, const RankPlan&
           : format_text("the process with MPI {}", show(rank.process_bytes))));
 }
 
-void print_plan(Terminal& terminal,
-                const GroupPlan& plan,
-                int64_t memory_bytes,
-                const std::string& model) {
+void print_table(Terminal& terminal, const GroupPlan& plan) {
   terminal.answer_line(terminal.paint_out(
       Style::kBold,
       "rank  stage  layers    heads/kv    weights  activations      other   KV/token         KV"
@@ -103,6 +103,14 @@ void print_plan(Terminal& terminal,
                          bytes_cell(other) + bytes_cell(rank.page_bytes / plan.page_tokens) +
                          bytes_cell(kv_bytes) + bytes_cell(rank.fixed_bytes() + kv_bytes));
   }
+}
+
+void print_plan(Terminal& terminal,
+                const GroupPlan& plan,
+                int64_t memory_bytes,
+                const std::string& model,
+                const std::string& mpirun_line) {
+  print_table(terminal, plan);
   terminal.answer_line("");
   print_other(terminal, plan.backend, plan.ranks.front());
   if (!plan.fits) {
@@ -128,6 +136,7 @@ void print_plan(Terminal& terminal,
                                    plan.tp,
                                    plan.pp,
                                    plan.backend));
+  terminal.answer_line("by hand   " + mpirun_line);
 }
 
 void print_cuts(Terminal& terminal, const std::vector<GroupPlan>& plans) {
@@ -160,13 +169,32 @@ struct PlanVerb {
 
   Status run(Terminal& terminal, bool one_cut) const;
   StatusOr<std::string> backend_of_plan() const;
+  std::string mpirun_line(const GroupPlan& plan, const std::vector<HostSlots>& hosts) const;
 };
 
-// On paper every backend is there; only `auto` looks at this machine.
+// Plans are computed for any backend; only `auto` looks at this machine.
 StatusOr<std::string> PlanVerb::backend_of_plan() const {
   if (cluster_flags.backend != "auto") return cluster_flags.backend;
   ASSIGN_OR_RETURN(const BackendChoice choice, choose_backend(cluster_flags));
   return choice.backend;
+}
+
+// The command line that starts group 0 by hand. PORT stands for the worker door's port if
+// --worker-port leaves it to the coordinator, KEY for the content of its file worker.key.
+std::string PlanVerb::mpirun_line(const GroupPlan& plan,
+                                  const std::vector<HostSlots>& hosts) const {
+  ClusterFlags flags = cluster_flags;
+  flags.tp = plan.tp;
+  flags.pp = plan.pp;
+  WorkerLaunch launch;
+  launch.backend = plan.backend;
+  launch.worker_endpoint =
+      format_text("tcp://{}:{}",
+                  flags.worker_host,
+                  flags.worker_port > 0 ? format_text("{}", flags.worker_port) : "PORT");
+  launch.hosts = slots_of_group(hosts, 0, flags.num_ranks());
+  if (!hosts.empty()) launch.worker_key = "KEY";
+  return shell_line(mpirun_command(flags, launch));
 }
 
 Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
@@ -176,25 +204,33 @@ Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
   RETURN_IF_ERROR(check_tensors(TensorTable(source.config), *source.checkpoint).status());
   ASSIGN_OR_RETURN(const std::string backend, backend_of_plan());
   const PlanRequest request = plan_request(cluster_flags, backend, device_memory_bytes);
+  std::vector<HostSlots> hosts;
+  if (!cluster_flags.hostfile.empty()) {
+    const int needed_slots = one_cut ? cluster_flags.num_ranks() : 1;
+    ASSIGN_OR_RETURN(hosts, read_hostfile(cluster_flags.hostfile, needed_slots));
+  }
+  std::vector<GroupPlan> plans;
   if (one_cut) {
-    ASSIGN_OR_RETURN(const GroupPlan plan, plan_group(source.config, request));
-    if (json) {
-      terminal.answer_line(to_json(plan).dump());
-    } else {
-      print_plan(terminal, plan, device_memory_bytes, cluster_flags.model);
+    ASSIGN_OR_RETURN(GroupPlan plan, plan_group(source.config, request));
+    plans.push_back(std::move(plan));
+  } else {
+    plans = rank_cuts(source.config, request, devices > 0 ? devices : 8);
+  }
+  if (json) {
+    for (const GroupPlan& plan : plans) {
+      terminal.answer_line(to_json(plan, mpirun_line(plan, hosts)).dump());
     }
     return ok_status();
   }
-  const std::vector<GroupPlan> plans = rank_cuts(source.config, request, devices > 0 ? devices : 8);
-  if (json) {
-    for (const GroupPlan& plan : plans) terminal.answer_line(to_json(plan).dump());
-    return ok_status();
+  const GroupPlan& best = plans.front();
+  if (!one_cut) {
+    print_cuts(terminal, plans);
+    terminal.answer_line("");
+    terminal.answer_line(
+        terminal.paint_out(Style::kBold, format_text("best: -tp {} -pp {}", best.tp, best.pp)));
   }
-  print_cuts(terminal, plans);
-  terminal.answer_line("");
-  terminal.answer_line(terminal.paint_out(
-      Style::kBold, format_text("best: -tp {} -pp {}", plans.front().tp, plans.front().pp)));
-  print_plan(terminal, plans.front(), device_memory_bytes, cluster_flags.model);
+  const std::string line = mpirun_line(best, hosts);
+  print_plan(terminal, best, device_memory_bytes, cluster_flags.model, line);
   return ok_status();
 }
 

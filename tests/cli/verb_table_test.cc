@@ -5,10 +5,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "base/text.h"
 #include "clients/cli/explain/error_pages.h"
 #include "clients/cli/verbs.h"
+#include "launch/command_lines.h"
 
 namespace trireme {
 namespace {
@@ -70,7 +72,7 @@ TEST_F(CommandLine, EveryVerbHasHelpInBothSpellings) {
   }
 }
 
-TEST_F(CommandLine, ShapeFlagsAreTheSameEverywhere) {
+TEST_F(CommandLine, ClusterFlagsAreTheSameForEveryVerb) {
   const Arguments verbs[] = {
       {"up"}, {"run"}, {"verify"}, {"plan"}, {"bench", "step"}, {"bench", "serve"}};
   for (Arguments verb : verbs) {
@@ -173,6 +175,36 @@ TEST_F(CommandLine, ABadHostfileStopsTheDoctorBeforeItLooks) {
   EXPECT_EQ(run({"doctor", "--hostfile", "/nowhere/hosts"}), 2);
   EXPECT_THAT(err_, StartsWith("TRI-UP-004"));
   EXPECT_EQ(out_, "");
+}
+
+// The command that `up` would start for this group, with the placeholder of the worker door's port.
+std::string mpirun_line(int tp, int pp) {
+  ClusterFlags flags;
+  flags.model = "dummy:qwen2.5-0.5b";
+  flags.tp = tp;
+  flags.pp = pp;
+  WorkerLaunch launch;
+  launch.worker_endpoint = "tcp://127.0.0.1:PORT";
+  return shell_line(mpirun_command(flags, launch));
+}
+
+TEST_F(CommandLine, PlanPrintsTheMpirunLineOfAGroup) {
+  const Arguments words = {
+      "plan", "--model", "dummy:qwen2.5-0.5b", "--backend", "cpu", "-tp", "2", "-pp", "3"};
+  ASSERT_EQ(run(words), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr(format_text("\nby hand   {}\n", mpirun_line(2, 3))));
+}
+
+TEST_F(CommandLine, PlanAsJsonHasTheMpirunLineOfEachPartition) {
+  ASSERT_EQ(run({"plan", "--model", "dummy:qwen2.5-0.5b", "--backend", "cpu", "--json"}), 0)
+      << err_;
+  std::istringstream lines(out_);
+  int num_plans = 0;
+  for (std::string line; std::getline(lines, line); ++num_plans) {
+    const json plan = json::parse(line);
+    EXPECT_EQ(plan["mpirun"], mpirun_line(plan["tp"], plan["pp"]));
+  }
+  EXPECT_GT(num_plans, 2);
 }
 
 }  // namespace
