@@ -33,7 +33,7 @@ TEST_F(Hostfile, IsReadAsMpirunReadsIt) {
   EXPECT_THAT(*hosts, ElementsAre(HostSlots{"n1", 4}, HostSlots{"n2", 1}));
 }
 
-TEST_F(Hostfile, ALineThatIsNoHostIsNamed) {
+TEST_F(Hostfile, AMalformedLineIsReportedWithItsNumber) {
   for (const char* line : {"n1 slots=0", "n1 slots=x", "n1 slots=4x", "n1 4", "n1:4", "-n1"}) {
     const Status status = read(format_text("ok slots=9\n{}\n", line), 1).status();
     EXPECT_EQ(error_id(status), "TRI-UP-004") << line;
@@ -58,7 +58,7 @@ TEST(SlotsOfGroup, GroupsTakeTheSlotsInTheOrderOfTheFile) {
   EXPECT_THAT(slots_of_group({}, 0, 2), IsEmpty());
 }
 
-TEST(SlotsBeforeGroup, AreThoseOfItsFirstHostThatEarlierGroupsHave) {
+TEST(SlotsBeforeGroup, CountsTheSlotsOfTheFirstHostThatEarlierGroupsTake) {
   const std::vector<HostSlots> hosts = {{"a", 3}, {"b", 2}, {"c", 4}};
   EXPECT_EQ(slots_before_group(hosts, 0, 2), 0);
   EXPECT_EQ(slots_before_group(hosts, 1, 2), 2);
@@ -118,7 +118,7 @@ TEST_F(LaunchCommand, SeveralHostsAreReachedThroughTheAgentAndTheInterface) {
   EXPECT_THAT(mpirun_command(flags_, launch_).arguments, Contains("ssh -p 2222"));
 }
 
-TEST_F(LaunchCommand, TheKeyGoesByTheEnvironmentAndNeverInAnArgument) {
+TEST_F(LaunchCommand, TheKeyIsPassedInTheEnvironmentAndNeverInAnArgument) {
   launch_.hosts = {{"n1", 6}};
   launch_.worker_key = "5ec2e7";
   const ProcessOptions options = mpirun_command(flags_, launch_);
@@ -127,14 +127,14 @@ TEST_F(LaunchCommand, TheKeyGoesByTheEnvironmentAndNeverInAnArgument) {
   EXPECT_THAT(options.environment, Contains(Pair("TRIREME_WORKER_KEY", "5ec2e7")));
 }
 
-TEST_F(LaunchCommand, ABenchHasNoCoordinator) {
+TEST_F(LaunchCommand, ABenchRunsWithoutACoordinator) {
   launch_.bench_step = "prefill=512";
   const std::string line = words(mpirun_command(flags_, launch_));
   EXPECT_THAT(line, HasSubstr("--bench-step prefill=512 "));
   EXPECT_THAT(line, Not(HasSubstr("--coordinator")));
 }
 
-TEST_F(LaunchCommand, EveryShapeFlagReachesTheWorkers) {
+TEST_F(LaunchCommand, EveryClusterFlagReachesTheWorkers) {
   flags_.dtype = "float32";
   flags_.threads = 5;
   flags_.isa = "avx2";
@@ -160,7 +160,7 @@ TEST_F(LaunchCommand, EveryShapeFlagReachesTheWorkers) {
   }
 }
 
-TEST_F(LaunchCommand, OnGpusARankHasItsOwn) {
+TEST_F(LaunchCommand, RanksOnGpusGetTheirDeviceAndNcclFlags) {
   launch_.backend = "cuda";
   launch_.first_gpu = 6;
   flags_.dtype = "float16";
@@ -179,7 +179,7 @@ TEST_F(LaunchCommand, OnGpusARankHasItsOwn) {
   EXPECT_THAT(line, Not(HasSubstr("--local-ranks")));
 }
 
-TEST_F(LaunchCommand, OnTheCpuNothingIsSaidOfGpus) {
+TEST_F(LaunchCommand, RanksOnTheCpuGetNoGpuFlags) {
   flags_.invariant = true;
   const std::string line = words(ranks_command(flags_, launch_));
   EXPECT_THAT(line, HasSubstr("--backend cpu "));
@@ -188,7 +188,7 @@ TEST_F(LaunchCommand, OnTheCpuNothingIsSaidOfGpus) {
   }
 }
 
-TEST_F(LaunchCommand, RanksThatShareGpusAreOneProcessWithoutMpirun) {
+TEST_F(LaunchCommand, RanksThatShareGpusStartAsOneProcessWithoutMpirun) {
   launch_.backend = "cuda";
   launch_.local_ranks = 6;
   launch_.worker_key = "5ec2e7";
@@ -201,13 +201,13 @@ TEST_F(LaunchCommand, RanksThatShareGpusAreOneProcessWithoutMpirun) {
   EXPECT_THAT(words(options), Not(HasSubstr("5ec2e7")));
 }
 
-TEST_F(LaunchCommand, TheConfigFileOfTheVerbIsNotReadAgain) {
+TEST_F(LaunchCommand, ChildrenDoNotReadTheConfigFileOfTheVerb) {
   EXPECT_THAT(mpirun_command(flags_, launch_).environment, Contains(Pair("TRIREME_CONFIG", "")));
   EXPECT_THAT(coordinator_command(flags_, CoordinatorLaunch()).environment,
               Contains(Pair("TRIREME_CONFIG", "")));
 }
 
-TEST_F(LaunchCommand, ALongTemporaryFolderIsReplacedForMpisSockets) {
+TEST_F(LaunchCommand, ALongTemporaryFolderIsReplacedForTheSocketsOfMpi) {
   ASSERT_EQ(::setenv("TMPDIR", std::string(41, 'x').c_str(), 1), 0);
   EXPECT_THAT(mpirun_command(flags_, launch_).environment, Contains(Pair("TMPDIR", "/tmp")));
   ASSERT_EQ(::setenv("TMPDIR", std::string(40, 'x').c_str(), 1), 0);
@@ -215,7 +215,7 @@ TEST_F(LaunchCommand, ALongTemporaryFolderIsReplacedForMpisSockets) {
   ::unsetenv("TMPDIR");
 }
 
-TEST_F(LaunchCommand, TheCoordinatorIsToldItsDoorsAndObeysItsParent) {
+TEST_F(LaunchCommand, TheCoordinatorGetsItsDoorsAndTakesCommandsOnStdin) {
   flags_.groups = 2;
   flags_.worker_host = "10.0.0.1";
   flags_.worker_port = 4000;
@@ -242,6 +242,32 @@ TEST_F(LaunchCommand, TheCoordinatorIsToldItsDoorsAndObeysItsParent) {
               HasSubstr("--enable-prefix-caching --no-insecure --no-allow-probes "));
   EXPECT_THAT(words(coordinator_command(ClusterFlags(), CoordinatorLaunch())),
               Not(testing::AnyOf(HasSubstr("--insecure"), HasSubstr("--allow-probes"))));
+}
+
+TEST_F(LaunchCommand, CoordinatorAndRanksWriteTheSameLog) {
+  flags_.log.level = "debug";
+  launch_.log_file = "/s/trireme.log";
+  CoordinatorLaunch coordinator;
+  coordinator.log_file = launch_.log_file;
+  const std::string expected = "--log-level debug --log-file /s/trireme.log ";
+  EXPECT_THAT(words(mpirun_command(flags_, launch_)), HasSubstr(expected));
+  EXPECT_THAT(words(coordinator_command(flags_, coordinator)), HasSubstr(expected));
+}
+
+TEST_F(LaunchCommand, WithoutALogFileTheLevelIsPassedAndStderrIsTheLog) {
+  for (const ProcessOptions& command :
+       {mpirun_command(flags_, launch_), coordinator_command(flags_, CoordinatorLaunch())}) {
+    EXPECT_THAT(words(command), HasSubstr("--log-level info "));
+    EXPECT_THAT(words(command), Not(HasSubstr("--log-file")));
+  }
+}
+
+TEST(ShellLine, QuotesWordsThatAShellWouldSplitOrExpand) {
+  ProcessOptions command;
+  command.environment = {{"EMPTY", ""}, {"KEY", "a b"}};
+  command.arguments = {"mpirun", "self,vader", "ssh -p 2222", "it's", "$HOME", ""};
+  EXPECT_EQ(shell_line(command),
+            "EMPTY= KEY='a b' mpirun self,vader 'ssh -p 2222' 'it'\\''s' '$HOME' ''");
 }
 
 }  // namespace
