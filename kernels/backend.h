@@ -160,9 +160,8 @@ struct StepRing {
   uint64_t* step = nullptr;
 };
 
-// Drawn ids on the device, by slot.
 struct SlotIds {
-  int32_t* last = nullptr;     // [max_slots] the token drawn last
+  int32_t* last = nullptr;     // [max_slots] the id drawn last in each slot
   int32_t* history = nullptr;  // [max_slots, history_stride] prompt and drawn ids; null: not kept
   int64_t history_stride = 0;
 };
@@ -174,9 +173,8 @@ struct BackendInfo {
   std::string place;   // identifies the GPU on its host, equal for ranks that share it; CPU: ""
 };
 
-// Bytes of a device's memory.
 struct DeviceMemory {
-  int64_t total = 0;
+  int64_t total = 0;  // bytes, like those below
   int64_t free = 0;   // used by no process
   int64_t taken = 0;  // by allocate() and pack() of this backend
 };
