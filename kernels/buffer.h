@@ -1,4 +1,4 @@
-// Memory of a device with an owner: freed by the backend that made it. Moves, never copies.
+// Owned device memory, released by a function of the backend that allocated it. Move only.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,7 @@ class Buffer {
   std::byte* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
 
-  // The buffer's start seen as a matrix; it must hold that many bytes.
+  // A view of the buffer's start as a matrix [rows, columns]; the caller checks that it fits.
   Tensor as(DType dtype, int64_t rows, int64_t columns) const {
     return Tensor(data_, dtype, rows, columns);
   }

@@ -1,5 +1,4 @@
-// The CPU backend: own kernels in tiers by instruction set, a pinned thread pool, pages of 32
-// tokens.
+// Makes the CPU backend: kernels in tiers by instruction set, a thread pool, KV pages of 32 tokens.
 #pragma once
 
 #include <memory>
@@ -12,11 +11,11 @@ namespace trireme {
 
 struct CpuBackendOptions {
   int num_threads = 1;
-  DType dtype = DType::kBFloat16;  // kFloat32: weights widened, everything in fp32
+  DType dtype = DType::kBFloat16;  // kFloat32: weights are widened, everything is fp32
   std::string isa = "auto";        // or a tier of base/cpu_tiers.h that the CPU has
 };
 
-// TRI-KERN-001: an instruction set that is unknown or that this processor lacks.
+// TRI-KERN-001: `isa` is unknown or this processor lacks it.
 StatusOr<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& options);
 
 }  // namespace trireme

@@ -1,4 +1,5 @@
-// Makes a CUDA backend: one GPU of this machine. Built without CUDA this is a stub that says so.
+// Makes a CUDA backend over one GPU of this machine. A build without CUDA links a stub, which
+// returns TRI-CUDA-002.
 #pragma once
 
 #include <memory>
@@ -13,30 +14,30 @@ namespace trireme {
 struct CudaBackendOptions {
   int device = 0;
   DType dtype = DType::kBFloat16;  // or kFloat16
-  bool invariant = false;          // D1 bit for bit: one matmul family, fixed KV cuts
-  int32_t max_batched_tokens = 0;  // rows of one step
+  bool invariant = false;          // batch-invariant: one matmul family, fixed KV partitions
+  int32_t max_batched_tokens = 0;  // maximum rows per step
 };
 
-// TRI-CUDA-002: built without CUDA, or no such device, driver or type; says which.
+// TRI-CUDA-002: built without CUDA, or the device, driver or dtype is missing; names which.
 StatusOr<std::unique_ptr<Backend>> make_cuda_backend(const CudaBackendOptions& options);
-// GPUs that this process sees; 0 without CUDA.
+// Number of GPUs visible to this process; 0 without CUDA.
 int num_cuda_devices();
 
 struct CudaDevice {
   std::string name;
   int major = 0;  // of the compute capability
   int minor = 0;
-  int64_t memory_bytes = 0;  // all of it
-  std::vector<int> peers;    // the devices whose memory it reaches
+  int64_t memory_bytes = 0;  // total
+  std::vector<int> peers;    // devices whose memory it can access
 };
-// What this process sees, without a context on any device.
+// Devices visible to this process, found without creating a context.
 struct CudaSurvey {
-  int driver = 0;   // the newest CUDA that the driver serves: 13000 is 13.0
-  int runtime = 0;  // that this program was built against
+  int driver = 0;   // newest CUDA version that the driver supports: 13000 is 13.0
+  int runtime = 0;  // CUDA version that this program was built with
   std::vector<CudaDevice> devices;
 };
 bool is_built_with_cuda();
-// TRI-CUDA-002: built without CUDA, or no driver or device; says which.
+// TRI-CUDA-002: built without CUDA, or no driver or device; names which.
 StatusOr<CudaSurvey> survey_cuda();
 
 }  // namespace trireme

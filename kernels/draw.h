@@ -1,5 +1,5 @@
-// The arithmetic of a draw, shared by every backend so that its bits belong to no library: the
-// noise of (seed, choice, token index, id) and one natural logarithm (docs/numerics.md).
+// Arithmetic of a draw, shared by all backends so that its bits depend on no library: the Gumbel
+// noise of (seed, choice, token index, id) and a natural logarithm. Formulas: docs/numerics.md.
 #pragma once
 
 #include <bit>
@@ -42,7 +42,8 @@ constexpr float natural_log(float x) {
   return (m + y) + e * 0.693359375f;
 }
 
-// Below this a draw is greedy in all but name, and logit / temperature might overflow.
+// Lower temperatures are raised to this: the draw is practically greedy, and logit / temperature
+// could overflow.
 constexpr float kLowestTemperature = 1e-6f;
 
 // Uniform in (0, 1) from one random word: never 0, never 1.
@@ -50,10 +51,10 @@ constexpr float uniform_of(uint32_t word) {
   return (static_cast<float>(word >> 9) + 0.5f) * 0x1p-23f;
 }
 
-// -log(-log u): adding it to a logit and taking the greatest draws from the softmax (Gumbel-max).
+// -log(-log u). The argmax of logits + noise is a draw from their softmax (Gumbel-max trick).
 constexpr float gumbel_noise(uint32_t word) { return -natural_log(-natural_log(uniform_of(word))); }
 
-// The four words of ids 4 b .. 4 b + 3.
+// Random words of the four ids 4 id_block .. 4 id_block + 3.
 constexpr PhiloxBlock draw_words(uint64_t seed,
                                  uint32_t choice,
                                  uint32_t token_index,

@@ -1,6 +1,6 @@
-// Where a page of KV cache keeps its bytes. Chosen by the backend, announced in HELLO, equal over a
-// group. Address of (page, layer, head) = base + page * page_stride + layer * layer_stride
-// + head * head_stride; there stands the K block, and `head_stride / 2` further the V block.
+// Memory layout of KV cache pages. Chosen by the backend, sent in HELLO, equal on all ranks of a
+// group. Address of the K block of (page, layer, head) = base + page * page_stride
+// + layer * layer_stride + head * head_stride; the V block is at head_stride / 2 behind it.
 #pragma once
 
 #include <cstddef>
@@ -16,18 +16,18 @@ struct KvLayout {
   int32_t page_tokens = 0;
   int32_t head_dim = 0;
   int32_t unit = 0;         // swizzle unit in bytes; 0 = none
-  int32_t v_order = 0;      // 0: V [tokens][head_dim]; other values belong to other backends
-  int32_t scale_bytes = 0;  // at the end of a page, for quantised KV
+  int32_t v_order = 0;      // 0: V is [tokens][head_dim]; other values are backend specific
+  int32_t scale_bytes = 0;  // at the end of a block, for quantised KV
 
   bool operator==(const KvLayout&) const = default;
 
-  // Bytes of one (page, layer, head): K and V.
+  // Bytes of one (page, layer, head), K and V together.
   int64_t block_bytes() const {
     return int64_t{2} * page_tokens * head_dim * size_of(dtype) + scale_bytes;
   }
 };
 
-// This rank's pages.
+// KV pages of this rank. View.
 struct KvPages {
   std::byte* base = nullptr;
   KvLayout layout;

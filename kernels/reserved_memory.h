@@ -1,6 +1,6 @@
-// Addresses of a device whose memory comes later. Steps that are recorded in between name them:
-// how much memory is left shows only when all is recorded. Made and used by a backend's thread,
-// and gone before the backend.
+// Range of device addresses whose memory is mapped later. Captured graphs contain the addresses of
+// the KV cache, and the free memory left for it is known only after all graphs are captured. Used
+// by the backend's thread; destroyed before the backend.
 #pragma once
 
 #include <cstddef>
@@ -15,12 +15,12 @@ class ReservedMemory {
  public:
   virtual ~ReservedMemory() = default;
 
-  // The first address; on the host null until there is memory.
+  // The first address; on the CPU null until fill().
   virtual std::byte* data() const = 0;
-  // Memory comes in multiples of so many bytes.
+  // Granularity of fill() in bytes.
   virtual int64_t unit() const = 0;
-  // Puts zeroed memory behind the first `bytes` addresses, up to the next unit; once. Nothing may
-  // have touched them before. TRI-MEM-001: there is not so much.
+  // Maps zeroed memory at the first `bytes` addresses, rounded up to unit(). Called once, before
+  // any access. TRI-MEM-001: not enough memory.
   virtual Status fill(int64_t bytes) = 0;
 };
 

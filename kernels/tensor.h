@@ -1,4 +1,5 @@
-// A view of a matrix: never owns. Rows are contiguous, `row_stride` elements apart.
+// View of a matrix; never owns. Elements of a row are contiguous, rows are `row_stride` elements
+// apart.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +9,7 @@
 
 namespace trireme {
 
-// `columns` elements, at least, in units of `alignment`.
+// `columns` rounded up to a multiple of `alignment`.
 constexpr int64_t aligned(int64_t columns, int64_t alignment) {
   return (columns + alignment - 1) / alignment * alignment;
 }
@@ -33,9 +34,9 @@ struct Tensor {
     return reinterpret_cast<T*>(data) + index * row_stride;
   }
   int64_t bytes() const { return rows * columns * size_of(dtype); }
-  // From the first row's start to the last one's end, with what lies between rows.
+  // The same with the gaps between rows.
   int64_t span_bytes() const { return rows * row_stride * size_of(dtype); }
-  // The same memory as one matrix without gaps.
+  // The same memory with the gaps as columns: [rows, row_stride].
   Tensor with_gaps() const {
     Tensor whole = *this;
     whole.columns = row_stride;

@@ -1,4 +1,4 @@
-// Table of verbs: `trireme VERB [flags]`. One file per verb, clients/cli/verb_<name>.cc.
+// Table of verbs: `trireme VERB [flags]`. One file per verb, clients/cli/verb_NAME.cc.
 #pragma once
 
 #include <functional>
