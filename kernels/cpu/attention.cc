@@ -7,9 +7,8 @@ namespace trireme {
 
 namespace {
 
-// Rows of one segment that are taken together: as many as give the tiles 48 queries, so that a page
-// is read once for them, and their scratch stays in the first-level cache's neighbourhood. Fewer of
-// very wide heads: the scratch is the same.
+// Rows of one segment per task: as many as make 48 queries, so that a page is read once for all of
+// them and their scratch stays near the L1 cache. Fewer rows for wide heads keep the scratch equal.
 constexpr int64_t kTaskQueries = 48;
 constexpr int64_t kWideHead = 512;
 
@@ -27,7 +26,7 @@ int64_t CpuBackend::attention_bytes(const HeadShape& shape) const {
   return (floats * 4 + 63) / 64 * 64;
 }
 
-// Every launch shares out its own rows: there is nothing to plan.
+// No plan is needed: each call distributes its own rows.
 int64_t CpuBackend::attention_plan_bytes(int32_t, int32_t) const { return 0; }
 
 void CpuBackend::plan_attention(
@@ -45,7 +44,7 @@ void CpuBackend::attention(Queue&,
   const HeadShape& shape = spec.shape;
   CHECK(q.dtype == DType::kFloat32 && q.columns == int64_t{shape.num_heads} * shape.head_dim);
   CHECK(out.columns == q.columns && shape.num_heads % shape.num_kv_heads == 0);
-  const int32_t num_rows =  // padding stands behind them
+  const int32_t num_rows =  // without the padding at the end
       batch.num_segments == 0 ? 0 : batch.segment_starts[batch.num_segments];
   CHECK(num_rows <= batch.num_tokens);
   const int64_t group = shape.num_heads / shape.num_kv_heads;

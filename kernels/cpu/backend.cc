@@ -17,7 +17,7 @@ namespace {
 
 class CpuQueue final : public Queue {};  // ops run in the call
 
-// The kernels of each tier of kCpuTiers, in its order.
+// Kernels of each tier, in the order of kCpuTiers.
 constexpr std::array<const TierOps*, kCpuTiers.size()> kTierOps = {
     &kPortableOps, &kAvx2Ops, &kAvx512Ops, &kAvx512Bf16Ops};
 
@@ -71,7 +71,7 @@ StatusOr<Buffer> CpuBackend::allocate(int64_t bytes, const std::string& what) {
   return allocate_memory(bytes, what);
 }
 
-// The host's memory is everybody's: what others take of it shows in what is free.
+// Host memory is shared with all processes, so only what is available is reported.
 DeviceMemory CpuBackend::device_memory() const {
   const int64_t free = available_memory();
   return {.total = free, .free = free, .taken = 0};
@@ -83,7 +83,7 @@ StatusOr<Buffer> CpuBackend::allocate_shared(int64_t bytes, const std::string& w
 
 int64_t CpuBackend::cache_bytes() const { return available_memory() / 2; }
 
-// Nothing is recorded here: addresses come with their memory.
+// The CPU captures no graphs, so addresses may appear with their memory in fill().
 StatusOr<std::unique_ptr<ReservedMemory>> CpuBackend::reserve(int64_t, const std::string& what) {
   return std::make_unique<HostReservedMemory>(what);
 }
@@ -119,12 +119,12 @@ int64_t CpuBackend::packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) c
   return CpuWeight(n, k, spec, dtype_).bytes();
 }
 
-// linear: a padded copy of x and a bias in panel order. attention: accumulators of each member.
-// Sampling: weights over a vocabulary and a histogram of each member.
+// linear: a padded copy of x and a bias in panel order. Attention: accumulators per pool member.
+// Sampling: weights over a vocabulary and a histogram per pool member.
 int64_t CpuBackend::workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const {
   const int64_t linear =
       align64(max_rows * (max_k + 2 * kMaxLeaves) * 4) + align64((max_n + 2 * kPanelColumns) * 4);
-  // A head is at most max_n wide; narrow heads take more than their share, wide ones 48 rows.
+  // head_dim <= max_n. Two bounds: many narrow heads of one row, or 48 rows of wide heads.
   const int64_t one_row = attention_scratch_floats(max_n / 8, 8);
   const int64_t many_rows = attention_scratch_floats(64, std::min<int64_t>(max_n, 512));
   const int64_t attention = pool_.size() * align64(std::max(one_row, many_rows) * 4);
@@ -134,7 +134,7 @@ int64_t CpuBackend::workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max
 
 std::unique_ptr<Queue> CpuBackend::make_queue() { return std::make_unique<CpuQueue>(); }
 
-// Everything is done when its call returns, in the order of the calls.
+// Ops complete inside their calls, so there is nothing to wait for.
 Status CpuBackend::wait(Queue&, TimeUs) { return ok_status(); }
 
 Status CpuBackend::status(Queue&) { return ok_status(); }

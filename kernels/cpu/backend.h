@@ -1,4 +1,5 @@
-// The CPU implementation of the contract in kernels/backend.h, one .cc file per op.
+// CPU implementation of the contract in kernels/backend.h, one .cc file per op. Ops run inside the
+// call, on the caller's thread and the pool; used by one thread.
 #pragma once
 
 #include <memory>
@@ -32,7 +33,7 @@ class CpuBackend final : public Backend {
   StatusOr<std::unique_ptr<Weight>> pack(std::span<const Tensor> parts,
                                          const WeightSpec& spec) override;
   std::unique_ptr<Weight> rows_of(const Weight&, int64_t, int64_t) const override {
-    return nullptr;  // tiles of rows, which begin where they begin
+    return nullptr;  // panels of 32 rows cannot be sliced at any row
   }
   int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const override;
   int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const override;
@@ -144,8 +145,8 @@ class CpuBackend final : public Backend {
                       int32_t* ids) override;
 
  private:
-  // Runs body(row, member) for every row: spread over the pool when there is enough work (`cost` is
-  // about the operations of one row), on the calling thread, member 0, when there is not.
+  // Runs body(row, member) for every row: over the pool if rows * cost reaches kParallelCost, else
+  // on the calling thread as member 0. `cost`: approximate operations per row.
   template <class Body>
   void for_rows(int64_t rows, int64_t cost, Body&& body);
 
@@ -164,8 +165,8 @@ class CpuBackend final : public Backend {
   ThreadPool pool_;
 };
 
-// Below this many operations handing work to another thread costs more than it saves: a hand-over
-// takes 1 to 2 us, in which one core does about this much (op_linear, two cores).
+// Operations below which one thread is faster: a hand-over to the pool takes 1 to 2 us, in which
+// one core does about this many (op_linear, two cores).
 constexpr int64_t kParallelCost = 60'000;
 constexpr int64_t kAttentionParallelCost = 4 * kParallelCost;  // multiply-adds of q . K
 

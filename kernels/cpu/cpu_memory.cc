@@ -33,7 +33,7 @@ StatusOr<Buffer> allocate_memory(int64_t bytes, const std::string& what) {
         format_bytes(static_cast<double>(available_memory())));
   }
   const int64_t size = mapped_bytes(bytes);
-  // One huge page more, so that an aligned part can be cut out.
+  // One huge page more than needed, so that an aligned part fits.
   void* raw = ::mmap(nullptr,
                      size + kHugePage,
                      PROT_READ | PROT_WRITE,

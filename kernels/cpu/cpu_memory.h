@@ -1,4 +1,4 @@
-// Anonymous memory on huge pages where the system gives them (23% of the read rate, cpu-kernels).
+// Anonymous host memory, on huge pages if the system has them: they raise the read rate by 23%.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@
 
 namespace trireme {
 
-// Zeroed, 2-MiB aligned. TRI-MEM-001 names `what`, the bytes asked for and what is available.
+// Zeroed memory, aligned to 2 MiB. TRI-MEM-001 names `what`, the bytes requested and available.
 StatusOr<Buffer> allocate_memory(int64_t bytes, const std::string& what);
 
-// usable_memory_bytes(), or no limit where that is unknown.
+// usable_memory_bytes(), or the maximum int64_t if that is unknown.
 int64_t available_memory();
 
-// Has its addresses once it has its memory.
+// The CPU's ReservedMemory: data() is null until fill() has allocated.
 class HostReservedMemory final : public ReservedMemory {
  public:
   explicit HostReservedMemory(std::string what) : what_(std::move(what)) {}

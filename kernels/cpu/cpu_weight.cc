@@ -65,7 +65,7 @@ Status CpuWeight::fill(std::span<const Tensor> parts, ThreadPool& pool) {
   return ok_status();
 }
 
-// Which part and row of it stand in `column` of a panel; row -1: padding.
+// Source part and row of `column` of a panel; row -1: padding.
 struct SourceRow {
   const Tensor* part = nullptr;
   int64_t row = -1;

@@ -14,16 +14,17 @@ namespace trireme {
 
 class CpuWeight final : public Weight {
  public:
-  // Sizes only: leaves padded to the granule (2 for bf16, 1 for fp32), columns to a panel.
+  // Computes sizes; fill() allocates. Leaves are padded to a multiple of 2 (bf16) or 1 (fp32)
+  // elements, columns to whole panels.
   CpuWeight(int64_t n, int64_t k, const WeightSpec& spec, DType dtype);
 
   int64_t n() const override { return n_; }
   int64_t k() const override { return k_; }
   int64_t bytes() const override { return num_panels_ * panel_elements_ * size_of(dtype_); }
 
-  // Fills the panels from host parts ([n_i, k]: bf16, fp16 or fp32).
+  // Allocates and fills the panels from host parts ([n_i, k]: bf16, fp16 or fp32). TRI-MEM-001.
   Status fill(std::span<const Tensor> parts, ThreadPool& pool);
-  // Row `row` of the weight as fp32, k values.
+  // Writes row `row` of the weight to out[0 .. k) as fp32.
   void read_row(int64_t row, float* out) const;
 
   bool is_gate_up() const { return layout_ == WeightLayout::kGateUp; }
@@ -35,7 +36,7 @@ class CpuWeight final : public Weight {
   const std::vector<int64_t>& padded_ends() const { return padded_ends_; }
   bool needs_padded_input() const { return padded_ends_ != leaf_ends_; }
   int64_t padded_k() const { return padded_ends_.back(); }
-  // Where logical column c of a bias stands in panel order.
+  // Index in panel order of logical output column `column`.
   int64_t panel_column(int64_t column) const;
 
  private:

@@ -8,7 +8,7 @@ namespace trireme {
 
 namespace {
 
-// Copies x so that every leaf starts on the granule, the gaps zero.
+// Copies x so that every leaf starts at its padded position; gaps are zero.
 const void* pad_input(const CpuWeight& weight, Tensor x, std::byte* scratch) {
   const int64_t unit = size_of(x.dtype);
   const int64_t padded = weight.padded_k();
@@ -28,7 +28,7 @@ const void* pad_input(const CpuWeight& weight, Tensor x, std::byte* scratch) {
   return scratch;
 }
 
-// The bias as panels see it, padded to whole panels.
+// Copies the bias to panel order, padded to whole panels.
 const float* panel_bias(const CpuWeight& weight, Vector bias, float* scratch) {
   if (bias.data == nullptr) return nullptr;
   CHECK(bias.size == weight.n());

@@ -7,7 +7,7 @@ namespace trireme {
 
 namespace {
 
-// (x[i], x[i + half]) turned by the angle of dimension i.
+// Rotates (x[i], x[i + half]) by the angle of dimension i.
 void rotate(float* x, const float* angles, int half) {
   for (int i = 0; i < half; ++i) {
     const float cosine = angles[2 * i];

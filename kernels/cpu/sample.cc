@@ -12,7 +12,8 @@ namespace {
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr int64_t kDrawCost = 100;  // operations of one id's noise
 
-// Each id of the history once for the repetition penalty; each output id by its count.
+// Repetition penalty once per id of the history; frequency and presence penalty by an output id's
+// count. `counts` is zero before and after.
 void apply_penalties(
     const SamplingRow& row, float* logits, int64_t first_id, int64_t width, int32_t* counts) {
   const auto local = [&](int32_t id) -> int64_t {
@@ -61,7 +62,7 @@ void CpuBackend::adjust_logits(Queue&,
                                const SamplingRow* rows) {
   CHECK(workspace.bytes >= logits.columns * 4);
   auto* counts = reinterpret_cast<int32_t*>(workspace.data);
-  bool counts_are_zero = false;  // apply_penalties leaves them so
+  bool counts_are_zero = false;  // apply_penalties() restores the zeros
   for (int64_t i = 0; i < logits.rows; ++i) {
     const SamplingRow& row = rows[i];
     float* values = logits.row<float>(i);

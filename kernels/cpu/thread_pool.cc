@@ -10,7 +10,7 @@ constexpr auto kSpin = std::chrono::microseconds(20);
 
 void pause_cpu() { __builtin_ia32_pause(); }
 
-// Spins until `changed` says so or the time is over; false: it did not.
+// Spins until changed() returns true or the spin time is over. Returns whether it changed.
 template <class Predicate>
 bool spin_until(Predicate changed) {
   const auto end = std::chrono::steady_clock::now() + kSpin;

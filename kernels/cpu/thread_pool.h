@@ -1,6 +1,6 @@
-// A fixed team that runs one function at a time: the caller is member 0. Members wait by spinning
-// for some microseconds, then by sleeping on a futex, so that a core lent to a neighbour is not
-// burnt. Used by one thread. Allocates only when made.
+// A fixed set of threads that run one function at a time; the caller is member 0. Waiting members
+// spin for some microseconds, then sleep on a futex, so that ranks which share cores do not starve
+// each other. Used by one thread. Allocates in the constructor only.
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,7 @@
-// The inner loops of the CPU backend, once per instruction-set tier. Plain C-like types only: a
-// tier's file is compiled with its own flags and must instantiate nothing that another file shares
-// (the linker might keep the wrong copy and an older processor would meet an illegal instruction).
+// Inner loops of the CPU backend, one implementation per instruction-set tier. Plain C-like types
+// only: a tier's file is compiled with its own flags and must not instantiate inline functions that
+// other files share, or the linker might keep its copy and an older processor would execute an
+// illegal instruction.
 #pragma once
 
 #include <stdint.h>
@@ -52,7 +53,7 @@ struct AttentionTask {
   float* scratch;  // attention_scratch_floats(num_rows * num_heads, head_dim)
 };
 
-// Of each query: its state, a page's scores, its output so far and a copy of itself.
+// Per query: its state, the scores of one page, its accumulated output and a copy of the query.
 constexpr int64_t attention_scratch_floats(int64_t num_queries, int64_t head_dim) {
   return num_queries * (4 + kPageTokens + (head_dim + 15) / 16 * 16 + head_dim);
 }
@@ -89,10 +90,10 @@ struct TierOps {
   void (*attention_bf16)(const AttentionTask& task);
   void (*attention_f32)(const AttentionTask& task);
   void (*norm)(const NormTask& task);
-  // The greatest logit / temperature + noise and its id, the lowest among equals; -inf and NaN are
-  // never drawn, id -1 says that nothing else was there.
+  // The maximum of logit / temperature + noise and its id, the lowest among equals; -inf and NaN
+  // are never drawn; id -1 if there is nothing else.
   void (*draw)(const DrawTask& task, float* best_value, int32_t* best_id);
-  // Sum of e^(logit - greatest) in leaves of 1,024 ids; each id's term to `weights` unless null.
+  // Sum of e^(logit - max) in leaves of 1,024 ids; writes each id's term to `weights` unless null.
   double (*exp_sum)(const float* logits, int64_t width, float greatest, float* weights);
 };
 

@@ -3,8 +3,8 @@
 // Online softmax (Milakov & Gimelshein 2018) over whole pages in ascending order. K of a page lies
 // [head_dim][32 tokens] and V [32 tokens][head_dim], so that scores and outputs are both a product
 // of a few queries' rows with a block of 32 columns, as in tier_matmul.h: no sum runs across lanes,
-// and a query's chains do not depend on the queries beside it. Tokens after a row's own, or before
-// its window, are never multiplied with V.
+// and a query's chains do not depend on the other queries of its tile. Tokens after a row's own, or
+// before its window, are never multiplied with V.
 #pragma once
 
 #include "kernels/cpu/tier.h"
@@ -79,11 +79,11 @@ static inline void cap_scores(float* scores, float cap) {
   }
 }
 
-// One query's share of a task: what it has seen, and where its numbers lie.
+// State of one query: running maximum and sum of the softmax, and the tokens it sees.
 struct QueryState {
   float greatest;
   float sum;
-  int first;  // tokens of this page that it sees: [first, end)
+  int first;  // visible tokens of the current page: [first, end)
   int end;
 };
 
@@ -95,7 +95,7 @@ struct PageTile {
   float* outs;         // [queries][padded_dim]
 };
 
-// Scores to weights, and what was summed before to the new scale.
+// Turns scores into weights e^(score - max), and rescales the earlier sums to the new maximum.
 static inline void soften(const PageTile& tile, int query) {
   QueryState& state = tile.states[query];
   float* scores = tile.scores + query * kPageTokens;
@@ -145,8 +145,9 @@ static inline void add_values(
   }
 }
 
-// One page for `kQueries` neighbouring queries. What only some of them see is added for each alone,
-// before and after what all see, so that each query's tokens come in ascending order.
+// One page for `kQueries` neighbouring queries. Tokens that only some of them see are added per
+// query, before and after those that all see, so that each query adds its tokens in ascending
+// order.
 template <int kQueries, class Element>
 static void page_of_tile(const PageTile& tile,
                          const float* q,
@@ -211,7 +212,7 @@ static void page_of_queries(const PageTile& tile,
 }
 
 #if defined(__AVX512F__)
-constexpr int kQueryTile = 8;  // 16 accumulators, and room for loads that are widened
+constexpr int kQueryTile = 8;  // 16 accumulators; the other registers hold widened loads
 #else
 constexpr int kQueryTile = kTileRows;
 #endif
@@ -221,7 +222,7 @@ static inline int first_seen(const AttentionTask& task, int position) {
   return task.window > 0 && position >= task.window ? position - task.window + 1 : 0;
 }
 
-// Lays the task's queries one below the other, [rows][heads][head_dim], and clears their states.
+// Copies the task's queries to a dense [rows][heads][head_dim] and clears their states.
 static inline void begin_queries(const AttentionTask& task, float* q, QueryState* states) {
   const int width = task.num_heads * task.head_dim;
   for (int row = 0; row < task.num_rows; ++row) {
@@ -267,8 +268,8 @@ static void attend(const AttentionTask& task) {
     const Element* keys = reinterpret_cast<const Element*>(block);
     const Element* values = reinterpret_cast<const Element*>(block + task.v_offset);
     const int begin = page * kPageTokens;
-    // The rows that see this page are neighbours: from the row at its first token on, to the last
-    // row whose window still reaches back to it.
+    // The rows that see this page are consecutive: from the row at its first token to the last row
+    // whose window reaches back to it.
     int first_row = begin - task.first_position > 0 ? begin - task.first_position : 0;
     int end_row = first_row;
     for (; end_row < task.num_rows; ++end_row) {

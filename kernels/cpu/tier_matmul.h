@@ -1,8 +1,8 @@
 // y = x W^T over panels of 32 columns, for the tier files alone (see tier.h).
 //
-// Every output is one chain of multiply-adds over k in ascending order for each leaf, whatever the
-// height of the tile it stands in; leaves are added by a balanced binary tree. More chains come
-// from more columns, never from k: that is what makes a row's bits independent of its batch.
+// Per leaf, every output is one chain of multiply-adds over k in ascending order, whatever the
+// height of its tile; leaves are added by a balanced binary tree. Parallelism comes from columns,
+// never from k, which makes the result batch-invariant.
 #pragma once
 
 #include "kernels/cpu/tier.h"
@@ -18,9 +18,9 @@ using trireme::MatmulTask;
 #if defined(__AVX512F__)
 constexpr int kTileRows = kMaxTileRows;
 #elif defined(__AVX2__)
-constexpr int kTileRows = 3;  // 4 accumulators a row of 16 registers
+constexpr int kTileRows = 3;  // 4 accumulators per row, 16 registers
 #else
-constexpr int kTileRows = 1;  // 8 accumulators a row of 16 registers
+constexpr int kTileRows = 1;  // 8 accumulators per row, 16 registers
 #endif
 
 struct Tile {
@@ -201,8 +201,8 @@ static void tile_of_height(const MatmulTask& task, int64_t row, int64_t panel, i
   }
 }
 
-// Rows in even strips (16 = 8 + 8, never 12 + 4); strips in sets whose x stays in half of L2, so
-// that a panel comes from memory once a set.
+// Rows form strips of even height (16 = 8 + 8, never 12 + 4); strips form sets whose x fits half of
+// L2, so that a panel is read from memory once per set.
 template <class Element>
 static void matmul(const MatmulTask& task) {
   constexpr int64_t kSetBytes = 480 << 10;

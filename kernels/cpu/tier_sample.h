@@ -1,4 +1,4 @@
-// The noise of a draw and the mass of a row, for the tier files alone (see tier.h).
+// Gumbel noise of a draw and the softmax sum of a row, for the tier files alone (see tier.h).
 //
 // The noise repeats kernels/draw.h operation by operation, 64 ids at a time, with plain multiplies
 // and adds: the same bits in every tier (tests/kernels/sample_test.cc compares them). That header
@@ -11,7 +11,7 @@
 namespace {
 
 constexpr float kNoLogit = -__builtin_inff();
-constexpr int kNoiseBlocks = 16;             // counters at a time, one a lane
+constexpr int kNoiseBlocks = 16;             // counters at a time, one per lane
 constexpr int kNoiseIds = 4 * kNoiseBlocks;  // four words each
 
 // Philox4x32-10 of `kNoiseBlocks` counters that differ in word 2 alone; words[4 b + w].
@@ -42,7 +42,7 @@ static inline void noise_words(const trireme::DrawTask& task, uint32_t block, ui
   }
 }
 
-// natural_log of kernels/draw.h for normal numbers, which is all that u and -log u are.
+// natural_log() of kernels/draw.h without subnormals, which u and -log u never are.
 static inline float normal_log(float x) {
   const uint32_t bits = __builtin_bit_cast(uint32_t, x);
   const float half = __builtin_bit_cast(float, (bits & 0x007fffff) | 0x3f000000);
@@ -98,8 +98,8 @@ static void draw_row(const trireme::DrawTask& task, float* best_value, int32_t* 
   *best_id = static_cast<int32_t>(best_column);
 }
 
-// Sum of e^(logit - greatest), NaN and -inf counting nothing: 16 lanes over a leaf of 1,024 ids,
-// lanes by their tree, leaves in order.
+// Sum of e^(logit - max) without NaN and -inf: 16 lanes over a leaf of 1,024 ids, lanes added by a
+// tree, leaves in order.
 static double exp_sum(const float* logits, int64_t width, float greatest, float* weights) {
   constexpr int64_t kLeafIds = 1024;
   const V16 shift = v_set(-greatest);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
-// Unsigned keys in the order of the floats.
+// Maps a float to an unsigned key with the same order.
 uint32_t key_of(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value + 0.0f);
   return (bits & 0x80000000) ? ~bits : bits | 0x80000000;
@@ -25,8 +25,8 @@ struct Digit {
 };
 constexpr Digit kDigits[] = {{21, 0x7ff}, {10, 0x7ff}, {0, 0x3ff}};
 
-// The key at which the running weight, taken from the greatest key down, first reaches `target`;
-// ids of greater keys weigh `above` together. weight[i] of an id that is out must be 0.
+// The key at which the sum of weights, in descending order of keys, first reaches `target`; `above`
+// is the weight of all greater keys. weight[i] of an excluded id is 0.
 struct Threshold {
   uint32_t key = 0;
   double above = 0;
@@ -44,7 +44,7 @@ Threshold find_threshold(
       buckets[(key >> digit.shift) & digit.mask] += weight[i];
     }
     int64_t bucket = digit.mask;
-    int64_t last = -1;  // the lowest bucket with weight, should rounding never reach the target
+    int64_t last = -1;  // lowest bucket with weight, in case rounding never reaches the target
     for (; bucket >= 0; --bucket) {
       if (buckets[bucket] == 0) continue;
       last = bucket;
@@ -61,8 +61,7 @@ Threshold find_threshold(
   return found;
 }
 
-// Keeps ids above the threshold, and of those equal to it, in id order, while `above` is below
-// target.
+// Keeps ids above the threshold; of those equal to it, in id order, while `above` is below target.
 void cut(float* logits, const float* weight, int64_t width, double target, Threshold threshold) {
   double taken = threshold.above;
   for (int64_t i = 0; i < width; ++i) {
@@ -79,7 +78,7 @@ void keep_top_k(float* logits, int64_t width, int32_t top_k, float* weight, doub
   cut(logits, weight, width, top_k, find_threshold(logits, weight, width, top_k, buckets));
 }
 
-// The least positive target keeps the first id even for a top_p of 0.
+// A smallest positive target keeps the first id even with top_p 0.
 void keep_top_p(float* logits, int64_t width, double target, float* weight, double* buckets) {
   target = std::max(target, std::numeric_limits<double>::min());
   cut(logits, weight, width, target, find_threshold(logits, weight, width, target, buckets));

@@ -1,6 +1,5 @@
-// Which ids of a row may be drawn: top-k, top-p and min-p over one whole row of adjusted logits, in
-// the order and with the ties of docs/numerics.md. No sort: thresholds come from histograms over
-// the bits.
+// Top-k, top-p and min-p over one whole row of adjusted logits, in the order and with the tie rules
+// of docs/numerics.md. Thresholds come from histograms over the bits of the floats, without a sort.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +18,12 @@ constexpr int64_t filter_scratch_bytes(int64_t width) {
   return (width * 4 + 63) / 64 * 64 + kHistogramBuckets * 8;
 }
 
-// Divides `logits` by the temperature and sets what may not be drawn to -inf. Returns how many
-// stay.
+// Divides `logits` by the temperature and sets excluded ids to -inf. Returns the number of ids
+// left.
 int64_t filter_row(
     float* logits, int64_t width, const SamplingRow& row, ExpSum exp_sum, void* scratch);
 
-// The greatest that is a number; -inf: none.
+// The maximum, NaN ignored; -inf if there is none.
 float greatest_of(const float* logits, int64_t width);
 
 }  // namespace trireme

@@ -1,5 +1,5 @@
-// Sixteen floats at once, for the tier files alone: one 512-bit register, two of 256, or what the
-// compiler makes of a vector type. Everything has internal linkage (see tier.h).
+// Vectors of sixteen floats, for the tier files alone: one 512-bit register, two of 256 bits, or a
+// compiler vector type. Everything has internal linkage (see tier.h).
 #pragma once
 
 #include <stdint.h>
@@ -24,7 +24,7 @@ static inline V16 v_div(V16 a, V16 b) { return {_mm512_div_ps(a.v, b.v)}; }
 static inline V16 v_max(V16 a, V16 b) { return {_mm512_max_ps(a.v, b.v)}; }
 static inline V16 v_min(V16 a, V16 b) { return {_mm512_min_ps(a.v, b.v)}; }
 static inline V16 v_madd(V16 a, V16 b, V16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-// Two bf16 a lane: the value at even and at odd k.
+// Two bf16 per lane: the values at even and at odd k.
 static inline V16 v_even_bf16(const uint16_t* p) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16))};
 }
@@ -147,7 +147,7 @@ static inline __m256 v_upper8(V16 a) { return a.b; }
 static inline __m256 v_lower8(V16 a) { return a.a; }
 #endif
 
-// Lanes added as a balanced tree, lane i and i + 8 first: the same order in every tier.
+// Sum of the lanes by a balanced tree, lanes i and i + 8 first: the same order in every tier.
 #if defined(__AVX2__)
 static inline float v_sum(V16 a) {
   const __m256 eight = _mm256_add_ps(v_lower8(a), v_upper8(a));
@@ -219,7 +219,7 @@ static inline void store_row(void* out, int64_t at, int is_bf16, V16 value, int 
   if (!is_bf16 && count == 16) return v_store(static_cast<float*>(out) + at, value);
   float lanes[16];
   v_store(lanes, value);
-  if (is_bf16 && count == 16) {  // a loop of known length becomes vector code
+  if (is_bf16 && count == 16) {  // the compiler vectorises a loop of known length
     uint16_t* target = static_cast<uint16_t*>(out) + at;
     for (int i = 0; i < 16; ++i) target[i] = round_bf16(lanes[i]);
     return;

@@ -10,9 +10,10 @@ namespace trireme {
 
 namespace {
 
-constexpr int64_t kFilterCost = 200;  // operations an id
+constexpr int64_t kFilterCost = 200;  // operations per id
 
-// Greatest first, the lower id among equals; NaN is in no list. Insertion: `count` is small.
+// Top `count` in descending order, the lower id first among equals, NaN excluded. Insertion sort:
+// `count` is small.
 void take_top(const float* logits, int64_t width, int32_t count, TokenLogprob* top) {
   int32_t filled = 0;
   for (int64_t id = 0; id < width && count > 0; ++id) {
