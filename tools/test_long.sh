@@ -1,7 +1,8 @@
 #!/bin/bash
-# What takes long: sanitizers, the long tests, clang-tidy and the CUDA build, each with a budget of
-# its own, at most 70 minutes in all on two cores. `test_long.sh asan long` runs those parts only.
-# Ends with `N passed, N failed, N skipped`; exit 1 if anything failed or nothing ran.
+# The slow checks: sanitizers, the long tests, clang-tidy and the CUDA build. Each part has a limit
+# for two cores; the limits add up to 45 minutes (with the 20 of launch/test.sh: 65).
+# `test_long.sh asan long` runs only these parts. Ends with `N passed, N failed, N skipped`; exit 1
+# if anything failed or nothing ran.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . tools/packages.sh
@@ -13,7 +14,7 @@ totals=${TRIREME_TEST_TOTALS:-build/test-totals-long.txt}
 mkdir -p "$(dirname "$totals")"
 [ -n "${TRIREME_TEST_TOTALS:-}" ] || rm -f "$totals"
 
-# A part that ends before it could count is one failure.
+# A part that ends before its tests are counted is one failure.
 lost() {
   echo "FAILED $1: $2"
   echo "0 1 0 $1" >>"$totals"
@@ -51,31 +52,31 @@ part_asan() {
     --label-exclude '^(cluster|long)$' --exclude-regex '^tools/'
 }
 
-# libmpi and libzmq are not instrumented and would only make noise.
+# Only code without libmpi and libzmq, which are not instrumented and give false reports.
 part_tsan() {
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  sanitized tsan thread 360 240 "base_tests coordinator_tests simulation_tests" \
+  sanitized tsan thread 240 120 "base_tests coordinator_tests simulation_tests" \
     --label-exclude '^(cluster|long)$' --tests-regex '^(base|coordinator|simulation)/' \
     --exclude-regex zmq
 }
 
-# The benchmarks are built here, so that they go on building.
+# The benchmarks are built here, so that they keep compiling.
 part_long() {
   configure build -DCMAKE_BUILD_TYPE=Release -DTRIREME_BUILD_TESTS=ON \
     -DTRIREME_BUILD_BENCHMARKS=ON >/dev/null && build build && build build benchmarks ||
     { lost long "the build failed"; return; }
-  run_tests long build 480 --label-regex '^long$'
+  run_tests long build 180 --label-regex '^long$'
 }
 
 part_lint() {
   configure build -DTRIREME_BUILD_TESTS=ON >/dev/null && build build trireme_messages ||
     { lost lint "the build failed"; return; }
-  python3 tools/lint.py --build build --seconds 900 --totals "$totals"
+  python3 tools/lint.py --build build --seconds 360 --totals "$totals"
 }
 
-# The programs and the op tests with the CUDA backend, for two architectures; the kernels' budgets;
-# what was built starts on a machine without a driver. TRIREME_NVCC names a compiler that is not in
-# PATH.
+# The programs and the op tests with the CUDA backend, for two architectures; the budgets of the
+# kernels; a check that the programs start on a machine without a driver. TRIREME_NVCC names a
+# compiler that is not in PATH.
 part_cuda() {
   local nvcc=${TRIREME_NVCC:-$(command -v nvcc)}
   if [ -z "$nvcc" ]; then
@@ -87,10 +88,10 @@ part_cuda() {
     -DTRIREME_WERROR="$(warnings_as_errors)" -DCMAKE_CUDA_COMPILER="$nvcc" >/dev/null ||
     { lost cuda "cannot be configured"; return; }
   export -f build build_jobs
-  timeout --kill-after=30 540 bash -c 'build "$@"' _ build-cuda gpu_programs ||
-    { lost cuda "the build failed or took more than 540 s"; return; }
+  timeout --kill-after=30 240 bash -c 'build "$@"' _ build-cuda gpu_programs ||
+    { lost cuda "the build failed or took more than 240 s"; return; }
   python3 tools/cuda_budget.py build-cuda --totals "$totals"
-  run_tests cuda build-cuda 180 --tests-regex '^cuda/'
+  run_tests cuda build-cuda 60 --tests-regex '^cuda/'
 }
 
 install_missing long || lost packages "not all are there"
