@@ -23,11 +23,11 @@ endif()
 if(TRIREME_CUDA)
   set(CMAKE_CUDA_ARCHITECTURES OFF)  # named in cmake/targets.cmake
   enable_language(CUDA)
-  # CMake 3.25 does not know nvcc 13's C++20.
+  # CMake 3.25 does not know the C++20 option of nvcc 13.
   set(CMAKE_CUDA_STANDARD 17)
   set(CMAKE_CUDA17_STANDARD_COMPILE_OPTION -std=c++20)
   find_package(CUDAToolkit 13 REQUIRED)
-  # Without NCCL the build serves one host, by peer memory.
+  # Without NCCL the build supports one host, by peer memory.
   find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
   find_library(NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR})
   if(NCCL_INCLUDE_DIR AND NCCL_LIBRARY)

@@ -1,12 +1,12 @@
-# The only CMake functions of the project. Every built file is named in a call of one of them.
+# The only CMake functions of the project; every source file is listed in a call of one of them.
 
-# -ffp-contract=off: a fused multiply-add only where a kernel asks for one (docs/numerics.md).
+# -ffp-contract=off: fused multiply-adds only where a kernel requests them (docs/numerics.md).
 function(trireme_compile_options target)
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${target} PRIVATE TRIREME_VERSION="${PROJECT_VERSION}")
   target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off)
-  # g++ 12 and 13 see uninitialised members in every std::variant that is moved, and copies over
-  # themselves where a string is joined to a literal.
+  # False positives of g++ 12 and 13: uninitialised members in every moved std::variant, and
+  # overlapping copies where a string is appended to a literal.
   target_compile_options(${target} PRIVATE
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-restrict>)
   if(TRIREME_WERROR)
@@ -31,7 +31,7 @@ function(trireme_library name)
 endfunction()
 
 # trireme_cuda_library(NAME SOURCES file... LINK target...): kernels for sm_80 and sm_90a, and PTX
-# for later GPUs. Without contraction, as on the CPU; a kernel writes fmaf where it wants one.
+# for later GPUs. Without contraction, as on the CPU; kernels call fmaf() explicitly.
 function(trireme_cuda_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
@@ -39,7 +39,7 @@ function(trireme_cuda_library name)
   target_compile_definitions(${name} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:TRIREME_VERSION="${PROJECT_VERSION}">)
   set(host -Wall -Wextra -ffp-contract=off)
-  # Small device code: a quarter of the bytes, unpacked once by any driver of CUDA 13.
+  # Compressed device code: a quarter of the size, unpacked once by any driver of CUDA 13.
   set(device --expt-relaxed-constexpr --fmad=false -Xptxas=-v --compress-mode=size
     -gencode=arch=compute_80,code=sm_80
     -gencode=arch=compute_90a,code=sm_90a
@@ -50,16 +50,16 @@ function(trireme_cuda_library name)
   endif()
   target_compile_options(${name} PRIVATE
     "$<$<COMPILE_LANGUAGE:CXX>:${host}>" "$<$<COMPILE_LANGUAGE:CUDA>:${device}>")
-  # No ccache here: it sees the text for one architecture only. CUDA's runtime is linked statically
-  # and finds the driver by itself, so that programs start without one.
+  # No ccache: it sees the preprocessed text of one architecture only. CUDA's runtime is linked
+  # statically and loads the driver at run time, so that programs start without a driver.
   set_target_properties(${name} PROPERTIES
     CUDA_COMPILER_LAUNCHER ${PROJECT_SOURCE_DIR}/cmake/compile_cuda.sh
     CUDA_RUNTIME_LIBRARY Static)
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
 endfunction()
 
-# The target is of the emulated device: CUDA's headers are the emulation's, kernels are C++.
-# Optimised in every build: a kernel runs as thousands of fibers.
+# Compiles a target for the emulated device: CUDA's headers come from the emulation, .cu files are
+# C++. Optimised in every build type, because a kernel runs as thousands of fibers.
 function(trireme_emulate_cuda target)
   target_compile_definitions(${target} PUBLIC TRIREME_EMULATED_CUDA)
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/kernels/emulation/include)
@@ -77,8 +77,8 @@ function(trireme_program name)
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
 endfunction()
 
-# Building the target <folder>_tests builds that folder's tests; `single_process_tests` all that
-# need neither mpirun nor a cluster.
+# Adds a test to the target <folder>_tests, and to `single_process_tests` if it needs neither mpirun
+# nor a cluster.
 function(trireme_test_group path label ranks)
   get_filename_component(name ${path} NAME)
   get_filename_component(folder ${path} DIRECTORY)
@@ -97,9 +97,8 @@ endfunction()
 # trireme_test(FOLDER/NAME_test LINK target... [RANKS n] [LABEL label] [TIMEOUT s]
 #              [NEEDS program...] [VARIANT name ENVIRONMENT NAME=value...])
 # builds tests/FOLDER/NAME_test.cc into one GTest program and one ctest entry. With RANKS it runs
-# under mpirun. LABEL is `unit` unless said; `cluster` entries start processes and run one at a
-# time; `long` entries run in tools/test_long.sh only. A VARIANT is another entry of a program that
-# is there already.
+# under mpirun. LABEL defaults to `unit`; `cluster` entries start processes and run one at a time;
+# `long` entries run in tools/test_long.sh only. A VARIANT is another entry of an existing program.
 function(trireme_test path)
   cmake_parse_arguments(ARG "" "RANKS;LABEL;TIMEOUT;VARIANT" "LINK;SOURCES;NEEDS;ENVIRONMENT"
     ${ARGN})
@@ -143,7 +142,7 @@ function(trireme_test path)
   endif()
 endfunction()
 
-# trireme_script_test(NAME COMMAND word...): a test that is no GTest program; 0 passes, 77 skips.
+# trireme_script_test(NAME COMMAND word...): a test that is a script; status 0 passes, 77 skips.
 function(trireme_script_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "COMMAND" ${ARGN})
   if(NOT ARG_LABEL)
@@ -183,7 +182,7 @@ function(trireme_broken_kernel name kernel file words others test filter)
     tests/cuda_emulation/expect_red.sh $<TARGET_FILE:${name}> "--gtest_filter=${filter}")
 endfunction()
 
-# trireme_command_library(NAME FOLDER file...): what starts the programs of a folder in tests.
+# trireme_command_library(NAME FOLDER file...): test code that starts the programs of a folder.
 function(trireme_command_library name folder)
   add_library(${name} STATIC ${ARGN})
   trireme_compile_options(${name})

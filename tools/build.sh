@@ -1,7 +1,7 @@
 #!/bin/bash
-# Sourced by the other scripts: how a build folder is configured and built.
+# Functions that configure and build a folder; sourced by the other scripts.
 
-# As many compilers as cores, but no more than memory carries: one takes up to 1 GiB.
+# One compiler per core, but at most one per GiB of available memory: a compiler takes up to 1 GiB.
 build_jobs() {
   local cores by_memory
   cores=$(nproc)
@@ -10,12 +10,12 @@ build_jobs() {
   echo $((cores < by_memory ? cores : by_memory))
 }
 
-# Warnings stop the build with the compiler that they are kept clean for; a later one has new ones.
+# Warnings are errors with g++ 12, for which the code is kept clean; later compilers add warnings.
 warnings_as_errors() {
   if [ "$(g++ -dumpversion | cut -d. -f1)" = 12 ]; then echo ON; else echo OFF; fi
 }
 
-# configure FOLDER OPTION...: ccache and mold are used where they are.
+# configure FOLDER OPTION...: uses ccache and mold if they are installed.
 configure() {
   local folder=$1
   shift
@@ -29,7 +29,7 @@ configure() {
   cmake -G Ninja -S . -B "$folder" "${options[@]}" "$@"
 }
 
-# build FOLDER TARGET...: everything if no target is named.
+# build FOLDER TARGET...: builds everything if no target is named.
 build() {
   local folder=$1
   shift
