@@ -1,8 +1,8 @@
 #!/bin/bash
-# bundle.sh [BUILD [ARCHIVE]]: a relocatable archive, at most 60 MiB, of what was built with
-# TRIREME_CUDA=ON (target gpu_programs; build-cuda): programs, tests of the ops, benchmarks, Open
-# MPI and every library but glibc and NVIDIA's, golden data, the demo model and scripts. It runs
-# from any folder of an x86-64 machine with glibc 2.36 or later:
+# bundle.sh [BUILD [ARCHIVE]]: makes a relocatable archive of at most 60 MiB from a build with
+# TRIREME_CUDA=ON (default build-cuda, target gpu_programs): programs, tests of the ops, benchmarks,
+# Open MPI and every library except glibc and NVIDIA's, golden data, the demo model and scripts. It
+# runs from any folder of an x86-64 machine with glibc 2.36 or later:
 #   tar xzf trireme-bundle.tar.gz && trireme-bundle/trireme doctor && trireme-bundle/run_all.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,8 +17,8 @@ trap 'rm -rf "$stage"' EXIT
 root=$stage/$name
 mkdir -p "$root"/{bin,etc,share,tests/data,models,lib/openmpi,lib/pmix,lib/absent}
 
-# A library that stands in for one of NVIDIA's where the machine has none: every call fails, so that
-# programs start and say what is missing.
+# Makes a stub for a library of NVIDIA's that the machine may lack: every call fails, so that
+# programs start and report the missing library.
 make_absent() {
   local soname=$1 folder=$root/lib/absent/$2 prefix=$3 symbols source=$stage/absent.c
   symbols=$(nm -D --undefined-only "$root"/bin/trireme-* "$root"/tests/*_test 2>/dev/null |
@@ -39,7 +39,7 @@ make_absent() {
     -o "$folder/$soname" "$source"
 }
 
-# The libraries that these files need, without glibc's and NVIDIA's.
+# Prints the libraries that these files need, except glibc's and NVIDIA's.
 libraries_of() {
   LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-} ldd "$@" | awk '/=> \// { print $3 }' | sort -u |
     grep -vE '/(ld-linux|libc|libm|libdl|librt|libpthread|libresolv|libutil|libnss_.*)[.-][^/]*$' |
@@ -62,7 +62,7 @@ for test in tests/kernels/*_test.cc; do
 done
 
 plugins=$(ompi_info --parsable --path pkglibdir | cut -d: -f3)
-# Without networks that need drivers of their own, files, shared heaps and measurements.
+# Excluded: networks with their own drivers, file access, shared heaps, monitoring.
 for plugin in "$plugins"/mca_*.so; do
   case $(basename "$plugin") in
     *ucx* | *ofi* | *psm* | *openib* | *usnic* | *monitoring* | *flux*) ;;

@@ -3,10 +3,10 @@
 
 count_tests.py [--name NAME] [--totals FILE] RESULTS
     RESULTS holds entries.junit (ctest --output-junit) and ENTRY.xml (GTEST_OUTPUT) of each program.
-    Names what failed or was skipped, writes "passed failed skipped" to FILE and ends with
+    Lists failed and skipped tests, appends "passed failed skipped NAME" to FILE and ends with
     `N passed, N failed, N skipped`, after "NAME: " if there is a name.
 count_tests.py --sum FILE...
-    Adds the files; one that is missing or broken counts as one failure.
+    Adds the files; a missing or broken file counts as one failure.
 Exit 1 if anything failed or nothing ran.
 """
 
@@ -18,7 +18,7 @@ from collections import Counter
 
 
 def parse(path):
-    """The root of an XML file, or None: a program that crashed wrote none, or half of one."""
+    """The root of an XML file, or None: a crashed program leaves no file or a truncated one."""
     try:
         return xml.parse(path).getroot()
     except (OSError, xml.ParseError):
@@ -26,7 +26,7 @@ def parse(path):
 
 
 def reason_of(text):
-    """The last line that is not empty: GTest puts file and line before the words."""
+    """The last line that is not empty: GTest prints file and line before the reason."""
     lines = [line.strip() for line in (text or "").split("\n") if line.strip()]
     return lines[-1] if lines else "no reason given"
 

@@ -1,4 +1,4 @@
-"""Reads C++ just well enough for tidy.py: comments, string literals, braces. No compiler needed."""
+"""A scanner of C++ for tidy.py: comments, string literals, braces. It needs no compiler."""
 
 import re
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Function:
 @dataclass
 class Statement:
     line: int
-    text: str  # what stands at namespace scope up to its ; or {
+    text: str  # at namespace scope, up to the ; or {
 
 
 def blank(text):
@@ -36,7 +36,7 @@ def blank(text):
 
 
 def split_comments(text):
-    """Returns the code with comments and the insides of literals blanked, and the comments."""
+    """Returns the code with comments and contents of literals blanked, and the comments."""
     comments = []
 
     def replace(match):
@@ -60,7 +60,7 @@ def without_preprocessor(code):
 
 
 def without_brackets(text):
-    """Drops what stands inside (), so that a default argument's = does not count."""
+    """The text without the contents of (), so that the = of a default argument does not count."""
     while True:
         shorter = re.sub(r"\([^()]*\)", "", text)
         if shorter == text:
@@ -69,7 +69,7 @@ def without_brackets(text):
 
 
 def kind_of(head):
-    """What the brace after `head` opens at namespace or type scope."""
+    """The kind of scope that the brace after `head` opens, at namespace or type scope."""
     head = re.sub(r"\b(public|private|protected)\s*:", " ", head).strip()
     if re.search(r"\bnamespace\b", head) or re.search(r'\bextern\s*"', head):
         return "namespace"
@@ -92,7 +92,7 @@ def name_of(head):
 
 
 class Scan:
-    """The functions of a file, and the statements outside of functions and types."""
+    """The functions of a file, and the statements outside functions and types."""
 
     def __init__(self, code):
         self.functions = []
@@ -100,7 +100,7 @@ class Scan:
         self._stack = []  # (kind, head, head line, brace line)
         self._head = ""
         self._head_line = 1
-        self._closed = None  # the entry whose } came last, while its statement may go on
+        self._closed = None  # the scope closed last, while its statement may continue
         line = 1
         for piece in re.split(r"([{};\n])", without_preprocessor(code)):
             if piece == "\n":
@@ -139,7 +139,7 @@ class Scan:
         elif self._closed and self._closed[0] == "value":
             kind = "value"  # int64_t{1} << int64_t{2}
         elif self._closed and self._closed[0] == "function" and re.match(r"\s*(,|$)", head):
-            kind, head, head_line, _ = self._closed  # members' braces: Foo() : a_{1}, b_{2} {
+            kind, head, head_line, _ = self._closed  # member initialisers: Foo() : a_{1}, b_{2} {
         else:
             kind = kind_of(head)
             if kind == "value":

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Holds every CUDA kernel to its budget of registers and shared memory, for each architecture.
+"""Checks every CUDA kernel against its budget of registers and shared memory, per architecture.
 
 cuda_budget.py BUILD [--table FILE] [--write] [--totals FILE]
-    BUILD is a folder built with TRIREME_CUDA=ON: beside each object lies what `ptxas -v` said
-    (cmake/compile_cuda.sh). A kernel fails that spills, has a stack frame, takes more registers or
-    static shared memory than its line of the table, or has no line; so does a line without a
-    kernel, and an attention table of more than 24 instances. --write makes the table anew.
+    BUILD is a folder built with TRIREME_CUDA=ON, with the `ptxas -v` report beside each object
+    (cmake/compile_cuda.sh). Failures: a kernel that spills, has a stack frame, takes more registers
+    or static shared memory than its line of the table, or has no line; a line without a kernel;
+    more than 24 instances of the attention kernels. --write replaces the table.
     Each kernel and architecture counts as one test.
 
-Another nvcc than the table's gives other counts of registers: these are then not compared, and the
-closing lines say so.
+Register counts depend on the nvcc release: with another release than the table's they are not
+compared, and the last lines report that.
 """
 
 import argparse
@@ -120,7 +120,7 @@ def write_table(path, release, built):
 
 
 def faults_of(counts, budget, compares_registers):
-    """What is wrong with one kernel on one architecture, in words."""
+    """The problems of one kernel on one architecture, as messages."""
     if counts is None:
         return ["is not built"]
     faults = []
@@ -139,7 +139,7 @@ def faults_of(counts, budget, compares_registers):
 
 
 def check(built, table, compares_registers=True):
-    """[(architecture, source, kernel, faults)] of all that is built or in the table."""
+    """[(architecture, source, kernel, faults)] of all kernels in the build or in the table."""
     lines = []
     for architecture in ARCHITECTURES:
         for key in sorted(set(built) | set(table)):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The budget of CUDA kernels can fail: each fault of tools/cuda_budget.py is shown here."""
+"""Each kind of fault makes tools/cuda_budget.py fail."""
 
 import os
 import tempfile

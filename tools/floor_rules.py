@@ -1,11 +1,11 @@
-"""The rules of tidy.py about the house: who may include, link and build what."""
+"""The rules of tidy.py about folders: allowed includes and links, CMake lists."""
 
 import itertools
 import re
 
 from source_tree import FOLDERS
 
-# folder -> the folders it may include, beside itself (docs/architecture.md).
+# Folder -> the folders that it may include besides itself; docs/architecture.md repeats it.
 FLOORS = {
     "base": (),
     "model": ("base",),
@@ -16,10 +16,10 @@ FLOORS = {
     "launch": ("base", "model"),
     "clients": ("base", "model", "proto", "launch"),
     "tests": FOLDERS,
-    "benchmarks": FOLDERS + ("tests",),  # their fakes
+    "benchmarks": FOLDERS + ("tests",),  # for its fakes
 }
 
-# header -> where it may be included. Tests and benchmarks may include any.
+# Third-party header -> files that may include it. Tests and benchmarks may include any.
 RATIONED = (
     (r"mpi\.h$", r"worker/comm/|worker/main\.cc$"),
     (r"nccl", r"worker/comm/\w+\.cc$"),
@@ -34,7 +34,7 @@ RATIONED = (
     (r"boost/", r"clients/gateway/"),
     (r"(thread|mutex|condition_variable|future|sys/socket\.h)$", r"(?!model/|proto/)"),
 )
-ONE_FILE_PER_SIDE = (r"nccl", r"zmq")  # one link file in each folder that has one
+ONE_FILE_PER_SIDE = (r"nccl", r"zmq")  # at most one file per top-level folder
 
 
 def floors(tree, report):
@@ -46,7 +46,7 @@ def floors(tree, report):
                 report(file.path, line, f"{file.folder}/ may not include {folder}/")
             beside = file.path[: -len(file.name)] + path
             if quoted and tree.get(beside):
-                report(file.path, line, f'write "{beside}": paths start at the root')
+                report(file.path, line, f'write "{beside}": include paths start at the root')
 
 
 def rationed_headers(tree, report):
@@ -59,16 +59,16 @@ def rationed_headers(tree, report):
                 if not re.match(header, path):
                     continue
                 if not re.match(home, file.path):
-                    report(file.path, line, f"<{path}> is rationed and has no place here")
+                    report(file.path, line, f"<{path}> may be included only in {home}")
                 if header in ONE_FILE_PER_SIDE:
                     users.setdefault((header, file.folder), set()).add(file.path)
     for (header, folder), paths in sorted(users.items()):
         for path in sorted(paths)[1:]:
-            report(path, 1, f"{header} has one link file in {folder}/, and {min(paths)} is it")
+            report(path, 1, f"only one file of {folder}/ may include {header}: {min(paths)}")
 
 
 def cycle_from(graph, start):
-    """The nodes of a path from `start` back to it, or None."""
+    """A path from `start` back to it, as a list of nodes, or None."""
     paths = [[start]]
     seen = set()
     while paths:
@@ -117,7 +117,7 @@ def include_cycles(tree, report):
 
 
 def emulation_in_production(tree, report):
-    """The emulated device is a test double: nothing that is shipped includes it."""
+    """Production code does not include the emulation, which is a test double."""
     for file in tree.cpp(*FOLDERS):
         if file.path.startswith("kernels/emulation/"):
             continue
@@ -131,7 +131,7 @@ def cmake_text(file):
 
 
 def sources_listed_in(cmake):
-    """The sources that a CMake list can mean, as paths from the root."""
+    """The source paths, from the root, that the words of a CMake list can refer to."""
     here = cmake.path[: -len(cmake.name)]
     for word in re.split(r"[\s()\"]+", cmake_text(cmake)):
         yield here + word
@@ -146,7 +146,7 @@ def listed_sources(tree, report):
             listed.update(sources_listed_in(file))
     for file in tree.cpp(*FOLDERS, "tests", "benchmarks"):
         if not file.is_header and file.path not in listed:
-            report(file.path, 1, "is in no CMakeLists.txt: list it or delete it")
+            report(file.path, 1, "is in no CMakeLists.txt; list it or delete it")
 
 
 def cmake_functions(tree, report):

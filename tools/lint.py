@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Runs clang-tidy over the .cc files of the project (not the tests), as many at once as cores.
+"""Runs clang-tidy over the .cc files of the project (not the tests), one process per core.
 
-A file that has been found clean is not read again until it, a header of ours or .clang-tidy
-changes. Files that the budget does not reach are skipped by name. Each file counts as one test.
+lint.py [--build FOLDER] [--seconds N] [FILE...]
+    A clean file is not checked again until it, a header of the project that it includes, or
+    .clang-tidy changes. Files left when the time is up are skipped by name. Each file counts as
+    one test.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import sys
 import time
 
 FOLDERS = ("base", "model", "kernels", "proto", "worker", "coordinator", "launch", "clients")
-# g++ flags that clang does not know, and warnings that are g++'s business.
+# clang does not know all g++ flags, and compiler warnings are checked by g++.
 EXTRA = ("--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-error")
 
 
@@ -35,7 +37,7 @@ def digest_of(paths):
 
 
 def headers_of(path, seen):
-    """The headers of ours that a file sees, directly or not."""
+    """The project's headers that a file includes, directly or indirectly."""
     with open(path, encoding="utf-8") as file:
         for name in re.findall(r'(?m)^#include "([^"]+)"', file.read()):
             if name not in seen and os.path.exists(name):

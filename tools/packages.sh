@@ -1,10 +1,10 @@
 #!/bin/bash
-# The one list of packages, by the names they have in Debian 12 and in Ubuntu 24.04 alike.
-#   packages.sh           installs what the programs need and is missing
-#   packages.sh test      ... and what the tests need
-#   packages.sh long      ... and what the long tests need
+# The only list of packages; the names are the same in Debian 12 and Ubuntu 24.04.
+#   packages.sh           installs the missing packages that the programs need
+#   packages.sh test      ... and those of the tests
+#   packages.sh long      ... and those of the long tests
 #   packages.sh list SET  prints the names
-# Sourced, it offers install_missing SET.
+# A script that sources it gets the function install_missing SET.
 
 program_packages="
   g++ cmake ninja-build pkg-config
@@ -27,7 +27,7 @@ packages_of() {
   esac
 }
 
-# The packages of the arguments that are not installed.
+# Prints the packages among the arguments that are not installed.
 missing_of() {
   local installed
   installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
@@ -38,7 +38,7 @@ missing_of() {
   done
 }
 
-# Runs apt-get as whoever may; 1 if nobody may.
+# Runs apt-get as root or with sudo; 1 if neither is possible.
 run_apt() {
   if [ "$(id -u)" = 0 ]; then
     env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 "$@" </dev/null
@@ -53,7 +53,7 @@ install_missing() {
   local wanted missing
   wanted=$(packages_of "$1") || return 2
   if ! command -v dpkg-query >/dev/null; then
-    echo "packages.sh: this is neither Debian nor Ubuntu; what is needed is, by their names:" >&2
+    echo "packages.sh: this is neither Debian nor Ubuntu; install these (Debian names):" >&2
     echo "  $wanted" >&2
     return 0
   fi

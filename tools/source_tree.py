@@ -1,4 +1,4 @@
-"""The files that tidy.py looks at, read once."""
+"""The files that tidy.py checks, each read once."""
 
 import os
 import re
@@ -78,11 +78,11 @@ class SourceFile:
 
     @property
     def is_exempt(self):
-        """A table or a generated file, which says so in one of its first ten lines."""
+        """A table or a generated file, marked in one of its first ten lines."""
         return any(MARK.search(line) for line in self.lines[:10])
 
     def marked_above(self, line):
-        """A function that says in the three lines above it that it is a table."""
+        """Whether one of the three lines above a function marks it as a table."""
         return any(MARK.search(text) for text in self.lines[max(0, line - 4) : line])
 
     def matches(self, pattern):

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Checks what the compiler does not: the house rules of docs/architecture.md and the style.
+"""Checks rules that the compiler cannot: the folder table of docs/architecture.md and CONTRIBUTING.md.
 
-tidy.py [ROOT]   prints `path:line: rule: what is wrong`; exit 1 if anything is.
+tidy.py [ROOT]   prints `path:line: rule: problem`; exit 1 if there is any.
 
-A file is exempt from the rules of size when one of its first ten lines says `tidy: table` or
-`tidy: generated`; a function when a comment directly above it says `tidy: table`.
+A file is exempt from the rules of size if one of its first ten lines contains `tidy: table` or
+`tidy: generated`; a function, if a comment directly above it contains `tidy: table`.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The rules of tidy.py about the text of files: sizes, words, headers, ids."""
+"""The rules of tidy.py about files: sizes, headers, error ids, forbidden calls and globals."""
 
 import re
 
@@ -16,7 +16,7 @@ def file_length(tree, report):
         if file.path.endswith(".md") or file.is_exempt:
             continue
         if len(file.lines) > MAX_FILE_LINES:
-            words = f"{len(file.lines)} lines, at most {MAX_FILE_LINES}; split by noun"
+            words = f"{len(file.lines)} lines, at most {MAX_FILE_LINES}; split it by subject"
             report(file.path, 1, words)
 
 
@@ -72,7 +72,7 @@ def unfinished(tree, report):
 
 
 def looks_like_code(text):
-    """One comment line. Examples in a contract are indented by three spaces or more."""
+    """Whether a comment line is code. Examples are indented by three spaces or more."""
     if text.startswith("   "):
         return False
     text = text.strip()
@@ -105,9 +105,9 @@ def dangerous_calls(tree, report):
 
 
 def mutable_globals(tree, report):
-    """Two ranks must be able to be two threads of one process.
+    """None, because ranks can be threads of one process.
 
-    CUDA's own names and devices are the process's, and so are those of its emulation.
+    Exempt is the emulation: a CUDA runtime has state per process.
     """
     skip = re.compile(
         r"^(using|typedef|template|class|struct|enum|union|friend|static_assert|extern|namespace"
@@ -127,17 +127,17 @@ def mutable_globals(tree, report):
             if not skip.search(statement.text) and shape.match(statement.text):
                 report(file.path, statement.line, f"mutable global: {statement.text[:60]}")
         for line, _ in file.matches(r"\bthread_local\b"):
-            report(file.path, line, "thread-local state is a hidden argument: pass it")
+            report(file.path, line, "thread-local state is a hidden argument; pass it")
         for line, match in file.matches(local):
             if not re.search(r"\bconst(expr)?\b", match.group(0)):
-                report(file.path, line, "a mutable static outlives its caller: pass it")
+                report(file.path, line, "a mutable static is a hidden global; pass it")
 
 
 def error_pages(tree, report):
-    """Every id in the sources has a page, and every page an id that can still happen."""
+    """Every id in the sources has a page, and every page an id in the sources."""
     pages = [f for f in tree.cpp("clients") if re.match(r"error_pages\w*\.cc$", f.name)]
     if not pages:
-        words = "is not there yet: ids unchecked"
+        words = "does not exist: ids are not checked"
         report("clients/cli/explain/error_pages.cc", 1, words, warning=True)
         return
     explained = {name for page in pages for name in ERROR_ID.findall(page.text)}
@@ -149,9 +149,9 @@ def error_pages(tree, report):
             for name in ERROR_ID.findall(line.split("//")[0]):
                 used.setdefault(name, (file.path, number))
     for name in sorted(set(used) - explained):
-        report(*used[name], f"{name} has no page in {pages[0].path}")
+        report(*used[name], f"{name} has no page in {pages[0].path} or a file beside it")
     for name in sorted(explained - set(used)):
-        report(pages[0].path, 1, f"{name} has a page, but nothing says it")
+        report(pages[0].path, 1, f"{name} has a page, but no source uses it")
 
 
 def machine_paths(tree, report):

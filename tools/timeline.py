@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws a few steps of a trace (--trace FILE) as an SVG: a row a rank, a colour a step.
+"""Draws a few steps of a trace (--trace FILE) as an SVG: one row per rank, one colour per step.
 
 usage: tools/timeline.py TRACE.json FIRST_STEP LAST_STEP > timeline.svg
 """

@@ -1,11 +1,11 @@
-# Sourced by the scripts of a bundle, with TRIREME_BUNDLE naming its folder: finds the machine's
-# CUDA libraries and sets what programs of the bundle need. Run (`sh environment.sh`), it says what
-# it found. Shell variables of the caller are left alone, except those that are exported here.
+# Sourced by the scripts of a bundle, with its folder in TRIREME_BUNDLE: finds the machine's CUDA
+# libraries and sets the environment of the bundle's programs. Executed (`sh environment.sh`), it
+# prints the libraries found. It changes no shell variables of the caller except exported ones.
 #
-# The machine's own libraries come from the toolkit, the distribution or the `nvidia` folders of a
-# Python environment, whichever has them first; CUDAToolkit_ROOT and TRIREME_PYTHON name others.
+# The machine's libraries come from the toolkit, the distribution or the `nvidia` folders of a
+# Python environment, in this order; CUDAToolkit_ROOT and TRIREME_PYTHON override them.
 
-# Folders that may hold CUDA's libraries, in the order in which they are looked at.
+# Folders that may hold CUDA's libraries, in search order.
 trireme_library_folders() {
   for root in "${CUDAToolkit_ROOT:-}" "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda \
     /usr/local/cuda-13*; do
@@ -35,7 +35,7 @@ trireme_folder_of() {
   done
 }
 
-# Words for people about one library: its soname, where it is.
+# Prints a line about one library: its soname and its folder.
 trireme_say_library() {
   if [ -n "$2" ]; then
     echo "$1: $(readlink -f "$2/$1")"
@@ -53,7 +53,7 @@ trireme_set_environment() {
 $(trireme_say_library libnccl.so.2 "$nccl" "several GPUs reach each other on one host only")
 $(trireme_say_library libcuda.so.1 "$(trireme_folder_of libcuda.so.1)" \
     "no driver, no GPU: --backend cpu")"
-  # Only programs of the bundle get these: its C++ library may be older than the machine's.
+  # Only for programs of the bundle: its C++ library may be older than the machine's.
   TRIREME_LIBRARIES=$bundle/lib${cublas:+:$cublas}${nccl:+:$nccl}
   [ -n "$cublas" ] || TRIREME_LIBRARIES=$TRIREME_LIBRARIES:$bundle/lib/absent/cublasLt
   [ -n "$nccl" ] || TRIREME_LIBRARIES=$TRIREME_LIBRARIES:$bundle/lib/absent/nccl
@@ -64,7 +64,7 @@ trireme_run() {
   export LD_LIBRARY_PATH="$TRIREME_LIBRARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
   export PATH="$TRIREME_BUNDLE/bin:${PATH:-/usr/bin:/bin}"
   export TRIREME_TEST_DATA="$TRIREME_BUNDLE/tests/data"
-  # Where Open MPI and PMIx look for themselves.
+  # Folders in which Open MPI and PMIx look for their own files.
   export OPAL_PREFIX="$TRIREME_BUNDLE" OPAL_BINDIR="$TRIREME_BUNDLE/bin"
   export OPAL_LIBDIR="$TRIREME_BUNDLE/lib" OPAL_PKGLIBDIR="$TRIREME_BUNDLE/lib/openmpi"
   export OPAL_PKGDATADIR="$TRIREME_BUNDLE/share/openmpi" OPAL_SYSCONFDIR="$TRIREME_BUNDLE/etc"
