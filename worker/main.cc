@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/environment.h"
 #include "base/flags.h"
 #include "base/host_info.h"
 #include "kernels/cuda_backend.h"

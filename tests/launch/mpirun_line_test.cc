@@ -9,6 +9,7 @@
 #include <regex>
 #include <sstream>
 
+#include "base/environment.h"
 #include "base/flags.h"
 #include "base/text.h"
 #include "launch/command_lines.h"
