@@ -24,8 +24,8 @@ constexpr int64_t kCudaModuleBytes = int64_t{448} << 20;
 // allocates when a connection first sends.
 constexpr int64_t kCudaReserveBytes = int64_t{64} << 20;
 
-// A plan of attention (kernels/cuda/attention_plan.h): a header, counters of arrivals of split
-// tiles, and per segment its share of the work and its end in the units of each kernel.
+// A plan of attention (kernels/cuda/attention/attention_plan.h): a header, counters of arrivals of
+// split tiles, and per segment its share of the work and its end in the units of each kernel.
 constexpr int32_t kCudaSplitTiles = 4096;
 constexpr int64_t kCudaPlanHeaderBytes = 32;
 constexpr int64_t kCudaSegmentShareBytes = 48;

@@ -168,7 +168,8 @@ function(trireme_broken_kernel name kernel file words others test filter)
   if(file STREQUAL kernel)
     set(source ${broken})
   endif()
-  file(MAKE_DIRECTORY ${folder}/kernels/cuda)
+  get_filename_component(broken_folder ${broken} DIRECTORY)
+  file(MAKE_DIRECTORY ${broken_folder})
   add_custom_command(OUTPUT ${broken}
     COMMAND ${replace} ${whole} ${broken} ${words} ${others}
     DEPENDS ${whole} ${replace} VERBATIM)

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "coordinator/coordinator_loop.h"
 #include "coordinator/coordinator_options.h"
-#include "model/model_source.h"
+#include "model/checkpoint/model_source.h"
 #include "model/tokenizer/tokenizer.h"
 
 namespace trireme {

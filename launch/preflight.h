@@ -10,7 +10,7 @@
 #include "launch/cluster_flags.h"
 #include "launch/command_lines.h"
 #include "launch/device_report.h"
-#include "model/model_source.h"
+#include "model/checkpoint/model_source.h"
 #include "model/planner.h"
 #include "model/tokenizer/tokenizer.h"
 

@@ -1,5 +1,5 @@
 // Tolerances for tests of ops (docs/numerics.md), by the dtype of the output and the length of the
-// sums. Those for whole models are in model/reference_outputs.h. Pure functions.
+// sums. Those for whole models are in model/checkpoint/reference_outputs.h. Pure functions.
 #pragma once
 
 #include <cmath>

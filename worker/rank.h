@@ -8,7 +8,7 @@
 #include <string>
 
 #include "base/trace.h"
-#include "model/model_source.h"
+#include "model/checkpoint/model_source.h"
 #include "worker/comm/group_comms.h"
 #include "worker/control/coordinator_link.h"
 #include "worker/worker.h"

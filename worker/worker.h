@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 #include "kernels/backend.h"
-#include "model/model_source.h"
+#include "model/checkpoint/model_source.h"
 #include "model/parallel_plan.h"
 #include "model/planner.h"
 #include "model/shard_spec.h"

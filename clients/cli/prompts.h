@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/model_source.h"
+#include "model/checkpoint/model_source.h"
 #include "model/tokenizer/tokenizer.h"
 #include "proto/client_messages.h"
 

@@ -6,8 +6,8 @@
 
 #include "base/text.h"
 #include "clients/cli/verbs.h"
-#include "model/model_source.h"
-#include "model/random_checkpoint.h"
+#include "model/checkpoint/model_source.h"
+#include "model/checkpoint/random_checkpoint.h"
 #include "model/tensor_table.h"
 
 namespace trireme {

@@ -7,7 +7,7 @@
 #include "clients/cli/verbs.h"
 #include "launch/command_lines.h"
 #include "launch/preflight.h"
-#include "model/model_source.h"
+#include "model/checkpoint/model_source.h"
 #include "model/planner.h"
 #include "model/tensor_table.h"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "clients/cli/answers.h"
-#include "model/reference_outputs.h"
+#include "model/checkpoint/reference_outputs.h"
 
 namespace trireme {
 

@@ -7,7 +7,7 @@
 #include "kernels/backend.h"
 #include "kernels/cpu/cpu_weight.h"
 #include "kernels/cpu/thread_pool.h"
-#include "kernels/cpu/tier.h"
+#include "kernels/cpu/tiers/tier.h"
 #include "kernels/cpu_backend.h"
 
 namespace trireme {

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 #include "kernels/cpu/cpu_memory.h"
-#include "kernels/cpu/tier.h"
+#include "kernels/cpu/tiers/tier.h"
 
 namespace trireme {
 

@@ -2,34 +2,34 @@
 # the C++ compiler over the emulation into trireme_cuda_emulated.
 set(trireme_cuda_sources
   add_norm.cu
-  attention.cu
-  attention_decode.cu
-  attention_plan.cu
-  attention_prefill.cu
   backend.cc
   cuda_queue.cc
   device_query.cc
   embed.cu
   graphs.cc
-  linear.cu
-  linear_finish.cu
-  linear_launch.cc
-  linear_stream.cu
-  linear_tile.cu
-  logprobs.cu
   matmul_table.cc
   memory.cc
   move_rows.cu
   pack.cu
-  peer_gather.cu
-  peer_reduce.cu
   qkv_finish.cu
   reserved_memory.cc
-  sample.cu
   staging.cc
   step_ring.cu
-  top_k_top_p.cu
   weight_stream.cc
+  attention/attention.cu
+  attention/attention_decode.cu
+  attention/attention_plan.cu
+  attention/attention_prefill.cu
+  linear/linear.cu
+  linear/linear_finish.cu
+  linear/linear_launch.cc
+  linear/linear_stream.cu
+  linear/linear_tile.cu
+  peer/peer_gather.cu
+  peer/peer_reduce.cu
+  sampling/logprobs.cu
+  sampling/sample.cu
+  sampling/top_k_top_p.cu
 )
 # Only in trireme_cuda, since they need NVIDIA's libraries, and their replacements.
 set(trireme_cuda_only_sources

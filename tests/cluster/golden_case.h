@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "model/model_source.h"
-#include "model/reference_outputs.h"
+#include "model/checkpoint/model_source.h"
+#include "model/checkpoint/reference_outputs.h"
 #include "tests/cluster/outcome.h"
 #include "tests/cluster/scripted_plans.h"
 

@@ -8,7 +8,7 @@
 #include <tuple>
 #include <vector>
 
-#include "model/model_source.h"
+#include "model/checkpoint/model_source.h"
 #include "tests/cluster/outcome.h"
 #include "tests/cluster/scripted_plans.h"
 #include "worker/comm/group_comms.h"

@@ -3,7 +3,7 @@
 #include <random>
 
 #include "base/dtype.h"
-#include "kernels/cuda/linear_kernels.h"
+#include "kernels/cuda/linear/linear_kernels.h"
 #include "tests/cuda_emulation/emulated.h"
 
 namespace trireme::cuda {

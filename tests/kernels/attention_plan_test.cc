@@ -1,6 +1,6 @@
 // The planner of attention, run on the emulated device: for any batch, budget and mode, every row
 // sees each of its pages exactly once.
-#include "kernels/cuda/attention_plan.h"
+#include "kernels/cuda/attention/attention_plan.h"
 
 #include <gtest/gtest.h>
 
@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "kernels/cuda/arch.h"
-#include "kernels/cuda/attention_launch.h"
-#include "kernels/cuda/attention_work.h"
+#include "kernels/cuda/attention/attention_launch.h"
+#include "kernels/cuda/attention/attention_work.h"
 #include "kernels/cuda/launch.h"
 
 namespace trireme::cuda {

@@ -1,4 +1,4 @@
-#include "kernels/cuda/linear_launch.h"
+#include "kernels/cuda/linear/linear_launch.h"
 
 #include <gtest/gtest.h>
 

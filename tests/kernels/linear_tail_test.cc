@@ -1,6 +1,6 @@
 // linear_add_norm and linear_qkv have the bits of the two ops that they combine, and take one
 // launch on an emulated device.
-#include "kernels/cuda/linear_launch.h"
+#include "kernels/cuda/linear/linear_launch.h"
 #include "tests/kernels/cache_fixture.h"
 #ifdef TRIREME_EMULATED_CUDA
 #include "kernels/emulation/control.h"

@@ -2,7 +2,7 @@
 // emulated device is set to their limits before the backend is made.
 #include <memory>
 
-#include "kernels/cuda/attention_plan.h"
+#include "kernels/cuda/attention/attention_plan.h"
 #include "tests/cuda_emulation/emulated.h"
 #include "tests/kernels/cache_fixture.h"
 

@@ -1,5 +1,5 @@
 // Folders of safetensors in the published layouts, and broken ones.
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,8 +9,8 @@
 #include <fstream>
 
 #include "base/text.h"
-#include "model/model_source.h"
-#include "model/safetensors.h"
+#include "model/checkpoint/model_source.h"
+#include "model/checkpoint/safetensors.h"
 #include "model/shard_spec.h"
 
 namespace trireme {

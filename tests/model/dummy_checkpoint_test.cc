@@ -1,11 +1,11 @@
-#include "model/dummy_checkpoint.h"
+#include "model/checkpoint/dummy_checkpoint.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <set>
 
-#include "model/model_source.h"
+#include "model/checkpoint/model_source.h"
 
 namespace trireme {
 namespace {

@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "model/checkpoint/safetensors.h"
 #include "model/model_config.h"
-#include "model/safetensors.h"
 #include "tests/allocation_peak.h"
 #include "tests/json_mutation.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "kernels/cpu/cpu_weight.h"
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 
 namespace trireme {
 namespace {

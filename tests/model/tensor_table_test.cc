@@ -8,7 +8,7 @@
 #include <map>
 
 #include "base/text.h"
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 
 namespace trireme {
 namespace {

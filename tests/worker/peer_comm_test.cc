@@ -1,7 +1,7 @@
 // PeerComm: sums, messages and captured graphs over emulated devices.
 #include <gtest/gtest.h>
 
-#include "kernels/cuda/peer_reduce.h"
+#include "kernels/cuda/peer/peer_reduce.h"
 #include "kernels/emulation/control.h"
 #include "tests/worker/peer_ranks.h"
 

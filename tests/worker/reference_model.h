@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 #include "model/model_config.h"
 
 namespace trireme {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/cpu_backend.h"
-#include "model/model_source.h"
+#include "model/checkpoint/model_source.h"
 
 namespace trireme {
 namespace {

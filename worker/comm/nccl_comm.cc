@@ -14,7 +14,7 @@
 #include "base/handle.h"
 #include "base/spin_wait.h"
 #include "kernels/cuda/cuda_queue.h"
-#include "kernels/cuda/peer_reduce.h"
+#include "kernels/cuda/peer/peer_reduce.h"
 #include "worker/comm/host_collectives.h"
 
 namespace trireme {

@@ -6,8 +6,8 @@
 
 #include "base/check.h"
 #include "base/spin_wait.h"
-#include "kernels/cuda/peer_gather.h"
-#include "kernels/cuda/peer_reduce.h"
+#include "kernels/cuda/peer/peer_gather.h"
+#include "kernels/cuda/peer/peer_reduce.h"
 #include "worker/comm/host_collectives.h"
 
 namespace trireme {

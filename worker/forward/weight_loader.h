@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 #include "kernels/backend.h"
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 #include "model/shard_spec.h"
 #include "worker/forward/model_weights.h"
 

@@ -1,0 +1,266 @@
+// The planner of attention: one block per step and attention class. Reads the first and last
+// position of each segment; writes a share per segment and the prefix sums by which a block finds
+// its unit.
+//
+// Length of a decode unit: 32 candidates, one warp each, in a geometric series from "no tile is
+// split" down to 1/181 of the longest context. The estimated time of a candidate is (waves of
+// blocks) x (pages of a unit + kUnitCost); the minimum wins, among equals the longer unit.
+//
+// Layout: PlanView. Bound: latency, some microseconds. Share of peak: not yet measured.
+#include "kernels/cuda/arch.h"
+#include "kernels/cuda/attention/attention_plan.h"
+#include "kernels/cuda/launch.h"
+
+namespace trireme::cuda {
+
+namespace {
+
+constexpr int32_t kCandidates = 32;
+constexpr int32_t kPlannerThreads = 32 * kCandidates;
+// Starting a unit, merging its warps and folding its partial takes about as long as reading this
+// many pages of width 128 (3 to 4 us at an SM's share of the memory bandwidth); not yet measured.
+constexpr int32_t kUnitCost = 4;
+// Minimum pages of a split of a prefill tile. (A decode unit has at min_length one page per warp.)
+constexpr int32_t kMinSplitPages = 8;
+
+struct PlannerLayout {
+  int32_t longest;        // pages, or cuts, of a decode segment
+  int32_t prefill_tiles;  // per KV head
+  int32_t cost[kCandidates];
+  int32_t length[kCandidates];
+  int32_t chosen;
+  int32_t prefill_splits;
+};
+
+__device__ __forceinline__ int32_t ceil_div(int32_t value, int32_t unit) {
+  return (value + unit - 1) / unit;
+}
+
+__device__ __forceinline__ int32_t warp_sum(int32_t value) {
+  for (int32_t distance = 16; distance > 0; distance /= 2) {
+    value += __shfl_xor_sync(0xffffffffu, value, distance);
+  }
+  return value;
+}
+
+// Length of a decode segment in the units it is split by: pages (fast) or cuts (invariant).
+__device__ __forceinline__ int32_t grains(const PlanArguments& a, const SegmentShare& share) {
+  if (!a.is_invariant) return share.end_page - share.first_page;
+  return ceil_div(share.end_page, kCutPages) - share.first_page / kCutPages;
+}
+
+__device__ SegmentShare classify(const PlanArguments& a, int32_t segment) {
+  SegmentShare share = {};
+  const int32_t first = a.segment_starts[segment], end = a.segment_starts[segment + 1];
+  if (end <= first || a.slots[first] < 0) return share;
+  const int32_t rows = (end - first) * a.group;
+  const bool is_decode = !a.has_prefill || end - first == 1 || rows <= kMaxDecodeRows;
+  const int32_t seen = a.window > 0 ? a.positions[first] - a.window + 1 : 0;
+  share.kernel = is_decode ? kDecodeKernel : kPrefillKernel;
+  share.tiles = ceil_div(rows, is_decode ? kTileRows : a.prefill_rows);
+  share.splits = 1;
+  share.first_page = (seen > 0 ? seen : 0) / kPageTokens;
+  share.end_page = a.positions[end - 1] / kPageTokens + 1;
+  return share;
+}
+
+__device__ __forceinline__ int32_t decode_partials(const PlanArguments& a,
+                                                   int32_t grains,
+                                                   int32_t length) {
+  if (grains <= length) return 0;
+  return a.is_invariant ? 1 + grains - length : ceil_div(grains, length);
+}
+
+// Sets the splits of a decode tile whose units have `length` grains, and the slots they fill.
+__device__ __forceinline__ void split_decode(const PlanArguments& a,
+                                             int32_t length,
+                                             SegmentShare& share) {
+  const int32_t count = grains(a, share);
+  share.splits = ceil_div(count, length);
+  share.partials = decode_partials(a, count, length);
+}
+
+// Estimated time of units of `length` grains; INT32_MAX if their partials do not fit. Called by one
+// warp.
+__device__ int32_t cost_of(const PlanArguments& a,
+                           const PlanView& plan,
+                           int32_t length,
+                           int32_t max_partials,
+                           int32_t max_counters) {
+  const int32_t lane = threadIdx.x % 32;
+  int32_t units = 0, partials = 0, counters = 0;
+  for (int32_t segment = lane; segment < plan.num_segments; segment += 32) {
+    SegmentShare share = plan.shares[segment];
+    if (share.tiles == 0 || share.kernel != kDecodeKernel) continue;
+    split_decode(a, length, share);
+    units += share.tiles * share.splits;
+    partials += share.tiles * share.partials;
+    counters += share.splits > 1 ? share.tiles : 0;
+  }
+  units = warp_sum(units) * a.num_kv_heads;
+  partials = warp_sum(partials) * a.num_kv_heads;
+  counters = warp_sum(counters) * a.num_kv_heads;
+  if (partials > max_partials || counters > max_counters) return INT32_MAX;
+  const int32_t pages = a.is_invariant ? length * kCutPages : length;
+  return ceil_div(units, a.blocks[kDecodeKernel]) * (pages + kUnitCost);
+}
+
+// Splits of a prefill tile: as many as fill the blocks; one under --invariant.
+__device__ int32_t prefill_splits(const PlanArguments& a, int32_t tiles) {
+  const int32_t units = tiles * a.num_kv_heads;
+  if (a.is_invariant || units == 0 || 2 * units > a.blocks[kPrefillKernel]) return 1;
+  const int32_t slots = units * (a.prefill_rows / kTileRows);
+  const int32_t by_blocks = a.blocks[kPrefillKernel] / units;
+  const int32_t by_slots = a.max_partials / 2 / slots;  // the other half is for decode
+  const int32_t splits = by_blocks < by_slots ? by_blocks : by_slots;
+  return splits > 1 && units <= kMaxSplitTiles / 2 ? splits : 1;
+}
+
+__device__ void split_prefill(const PlanArguments& a, int32_t splits, SegmentShare& share) {
+  const int32_t by_pages = (share.end_page - share.first_page) / kMinSplitPages;
+  share.splits = splits < by_pages ? splits : by_pages;
+  if (share.splits < 1) share.splits = 1;
+  share.partials = share.splits > 1 ? share.splits * (a.prefill_rows / kTileRows) : 0;
+}
+
+// The prefix sums: units of either kernel, slots, counters.
+constexpr int32_t kSums = 4;
+__device__ __forceinline__ int32_t addend(const PlanArguments& a,
+                                          const SegmentShare& share,
+                                          int32_t sum) {
+  const int32_t tiles = share.tiles * a.num_kv_heads;
+  if (sum == 2) return tiles * share.partials;
+  if (sum == 3) return share.splits > 1 ? tiles : 0;
+  return share.kernel == sum ? tiles * share.splits : 0;
+}
+
+// Computes one prefix sum over the segments. Called by one warp.
+__device__ void add_up(const PlanArguments& a, const PlanView& plan, int32_t sum) {
+  const int32_t lane = threadIdx.x % 32;
+  int32_t before = 0;
+  for (int32_t first = 0; first < plan.num_segments; first += 32) {
+    const int32_t segment = first + lane;
+    const bool is_real = segment < plan.num_segments;
+    const int32_t own = is_real ? addend(a, plan.shares[segment], sum) : 0;
+    int32_t up_to = own;
+    for (int32_t distance = 1; distance < 32; distance *= 2) {
+      const int32_t below = __shfl_sync(0xffffffffu, up_to, lane < distance ? 0 : lane - distance);
+      if (lane >= distance) up_to += below;
+    }
+    if (is_real) {
+      SegmentShare& share = plan.shares[segment];
+      const int32_t start = before + up_to - own;
+      if (sum == 2) share.first_slot = start;
+      if (sum == 3) share.first_counter = start;
+      if (sum == kPrefillKernel) plan.ends[kPrefillKernel][segment] = start + own;
+      if (sum == kDecodeKernel) plan.ends[kDecodeKernel][segment] = start + own;
+      if (sum < 2 && share.kernel == sum) share.first_unit = start;
+    }
+    before += __shfl_sync(0xffffffffu, up_to, 31);
+  }
+  if (lane == 0 && sum < 2) plan.header->units[sum] = before;
+}
+
+__device__ void classify_all(const PlanArguments& a, const PlanView& plan, PlannerLayout& shared) {
+  for (int32_t i = threadIdx.x; i < kMaxSplitTiles; i += kPlannerThreads) plan.counters[i] = 0;
+  if (threadIdx.x < 2) {
+    plan.header->tickets[threadIdx.x] = 0;
+    plan.header->finished[threadIdx.x] = 0;
+  }
+  for (int32_t i = threadIdx.x; i < plan.num_segments; i += kPlannerThreads) {
+    const SegmentShare share = classify(a, i);
+    plan.shares[i] = share;
+    if (share.tiles == 0) continue;
+    if (share.kernel == kDecodeKernel) {
+      atomicMax(&shared.longest, grains(a, share));
+    } else {
+      atomicAdd(&shared.prefill_tiles, share.tiles);
+    }
+  }
+}
+
+__device__ void choose(const PlanArguments& a, const PlanView& plan, PlannerLayout& shared) {
+  const int32_t candidate = threadIdx.x / 32;
+  const int32_t splits = prefill_splits(a, shared.prefill_tiles);
+  const int32_t units = shared.prefill_tiles * a.num_kv_heads;
+  const int32_t slots = splits > 1 ? units * splits * (a.prefill_rows / kTileRows) : 0;
+  const int32_t min_length = a.is_invariant ? 1 : kAttentionWarps;
+  const float share = exp2_fast(-0.25f * static_cast<float>(candidate));
+  int32_t length = static_cast<int32_t>(static_cast<float>(shared.longest) * share) + 1;
+  if (candidate == 0) length = shared.longest;
+  if (length < min_length) length = min_length;
+  const int32_t cost =
+      cost_of(a, plan, length, a.max_partials - slots, kMaxSplitTiles - (splits > 1 ? units : 0));
+  if (threadIdx.x % 32 == 0) {
+    shared.cost[candidate] = cost;
+    shared.length[candidate] = length;
+  }
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  int32_t best = 0;
+  for (int32_t i = 1; i < kCandidates; ++i) {
+    if (shared.cost[i] < shared.cost[best]) best = i;
+  }
+  shared.chosen = shared.length[best];
+  shared.prefill_splits = splits;
+  plan.header->cut = shared.chosen;
+}
+
+__global__ void __launch_bounds__(kPlannerThreads) plan_kernel(PlanArguments a, PlanView plan) {
+  PlannerLayout& shared = shared_memory<PlannerLayout>();
+  dependency_wait();
+  if (threadIdx.x == 0) {
+    shared.longest = 1;
+    shared.prefill_tiles = 0;
+  }
+  __syncthreads();
+  classify_all(a, plan, shared);
+  __syncthreads();
+  choose(a, plan, shared);
+  __syncthreads();
+  for (int32_t i = threadIdx.x; i < plan.num_segments; i += kPlannerThreads) {
+    SegmentShare& share = plan.shares[i];
+    if (share.tiles == 0) continue;
+    if (share.kernel == kDecodeKernel) {
+      split_decode(a, shared.chosen, share);
+    } else {
+      split_prefill(a, shared.prefill_splits, share);
+    }
+  }
+  __syncthreads();
+  if (threadIdx.x / 32 < kSums) add_up(a, plan, threadIdx.x / 32);
+}
+
+}  // namespace
+
+PlanArguments plan_arguments(const BatchView& batch,
+                             const AttentionSpec& spec,
+                             const AttentionFit (&fits)[2],
+                             int32_t num_blocks,
+                             bool is_invariant) {
+  const int32_t width = stored_dim(spec.shape.head_dim);
+  PlanArguments a;
+  a.positions = batch.positions;
+  a.slots = batch.slots;
+  a.segment_starts = batch.segment_starts;
+  a.group = spec.shape.num_heads / spec.shape.num_kv_heads;
+  a.num_kv_heads = spec.shape.num_kv_heads;
+  a.window = spec.window;
+  a.prefill_rows = prefill_rows(width);
+  a.blocks[kPrefillKernel] = launch_blocks(fits[kPrefillKernel], num_blocks);
+  a.blocks[kDecodeKernel] = launch_blocks(fits[kDecodeKernel], num_blocks);
+  const int64_t run_bytes = int64_t{a.blocks[kPrefillKernel]} * fits[kPrefillKernel].run_bytes;
+  a.max_partials = max_partials(width, run_bytes);
+  a.has_prefill = has_prefill(batch);
+  a.is_invariant = is_invariant;
+  return a;
+}
+
+void launch_planner(CudaQueue& queue, const PlanView& plan, const PlanArguments& arguments) {
+  LaunchConfig config;
+  config.block = dim3(kPlannerThreads);
+  config.shared_bytes = sizeof(PlannerLayout);
+  launch(queue, "plan_attention", plan_kernel, config, arguments, plan);
+}
+
+}  // namespace trireme::cuda

@@ -1,0 +1,55 @@
+// out = epilogue(sum over chunks c of partials[c]), chunks in ascending order, starting from zero.
+// One thread per unit of eight outputs.
+//
+// Layout: linear_output.h. Bound: bytes of the partial sums, which lie in L2. Share of peak: not
+// yet measured.
+
+#include "kernels/cuda/arch.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/linear/linear_kernels.h"
+
+namespace trireme::cuda {
+
+namespace {
+
+constexpr int kThreads = 128;
+
+template <class E>
+__global__ void __launch_bounds__(kThreads) linear_finish(LinearTask task, int32_t units) {
+  const int32_t unit = blockIdx.x * kThreads + threadIdx.x;
+  const int32_t token = blockIdx.y;
+  const int32_t row = unit * unit_rows(task);
+  dependency_wait();
+  if (unit >= units) return;
+  const int64_t chunk_stride = static_cast<int64_t>(task.rows) * task.padded_n;
+  const float* partial = task.partials + token * static_cast<int64_t>(task.padded_n) + row;
+  alignas(16) float sums[2 * kOutputUnit] = {};
+  for (int32_t chunk = 0; chunk < task.split_k; ++chunk, partial += chunk_stride) {
+#pragma unroll
+    for (int i = 0; i < 2 * kOutputUnit; i += 4) {
+      if (i >= kOutputUnit && !task.is_gated) break;
+      const float4 four = *reinterpret_cast<const float4*>(partial + i);
+      sums[i] += four.x, sums[i + 1] += four.y, sums[i + 2] += four.z, sums[i + 3] += four.w;
+    }
+  }
+  finish_unit<E>(task, token, row, sums);
+}
+
+}  // namespace
+
+void launch_linear_finish(CudaQueue& queue, const LinearTask& task, bool is_bf16) {
+  const int32_t units = (task.columns + kOutputUnit - 1) / kOutputUnit;
+  LaunchConfig config;
+  config.grid = {static_cast<unsigned>((units + kThreads - 1) / kThreads),
+                 static_cast<unsigned>(task.rows),
+                 1};
+  config.block = {kThreads, 1, 1};
+  launch(queue,
+         "linear_finish",
+         is_bf16 ? linear_finish<Bf16> : linear_finish<Fp16>,
+         config,
+         task,
+         units);
+}
+
+}  // namespace trireme::cuda

@@ -1,0 +1,34 @@
+// The value of --model: a Hugging Face folder, or `dummy:SHAPE`: random weights from a seed, of
+// which each rank generates its own shard in memory; no tokenizer. The same seed gives the same
+// weights for every partition. Used by one thread, at start.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/model_config.h"
+#include "model/sampling_params.h"
+
+namespace trireme {
+
+struct ModelSource {
+  std::string name;  // as given by the user
+  std::string dir;   // empty for `dummy:`
+  ModelConfig config;
+  std::unique_ptr<Checkpoint> checkpoint;
+  SamplingParams sampling_defaults;  // generation_config.json, else temperature 1
+  std::vector<TokenId> eos_ids;      // union of config and generation_config
+  std::optional<std::string> tokenizer_path;
+};
+
+// `weights_seed` applies to `dummy:` only. TRI-CONF-..., TRI-LOAD-....
+StatusOr<ModelSource> open_model(const std::string& model, uint64_t weights_seed = 0);
+
+// The names allowed after `dummy:`: "llama-3.1-8b", "qwen3-0.6b", ...
+std::vector<std::string> dummy_shape_names();
+
+}  // namespace trireme
