@@ -7,6 +7,7 @@
 #include "base/flags.h"
 #include "base/log_flags.h"
 #include "coordinator/doors/zmq_doors.h"
+#include "model/planner.h"
 
 namespace trireme {
 
@@ -18,7 +19,7 @@ struct CoordinatorOptions {
   bool insecure = false;
   std::string state_dir;
   int groups = 1;
-  int max_slots = 256;
+  int max_slots = kDefaultMaxSlots;
   int64_t max_batched_tokens = 0;  // 0: as many as a group takes
   int max_waiting_requests = 4096;
   int64_t max_waiting_bytes = 256ll << 20;

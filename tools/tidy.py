@@ -10,12 +10,13 @@ A file is exempt from the rules of size if one of its first ten lines contains `
 import os
 import sys
 
+import fact_rules
 import floor_rules
 import text_rules
 import tidy_rules
 from source_tree import SourceTree
 
-RULES = floor_rules.RULES + tidy_rules.RULES + text_rules.RULES
+RULES = floor_rules.RULES + fact_rules.RULES + tidy_rules.RULES + text_rules.RULES
 
 
 def check(tree, rules=RULES):

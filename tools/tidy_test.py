@@ -100,6 +100,23 @@ CASES = {
             },
         ],
     ),
+    "one_home": (
+        [
+            {"worker/a.cc": 'if (isa == "avx2") return;\n'},
+            {"launch/a.cc": 'std::ifstream file("/sys/fs/cgroup/cpu.max");\n'},
+            {"worker/a.cc": "set(socket, ZMQ_HEARTBEAT_IVL, 1000);\n"},
+            {"worker/a.h": "int32_t max_batched_tokens = 512;\n"},
+            {"proto/a.h": "int32_t page_tokens = 32;\n"},
+        ],
+        [
+            {"base/cpu_tiers.h": 'constexpr auto kTier = "avx2";\n'},
+            {"base/host_info.cc": 'std::ifstream file("/sys/fs/cgroup/cpu.max");\n'},
+            {"worker/a.cc": "set(socket, ZMQ_HEARTBEAT_IVL, kHeartbeatMs);\n"},
+            {"worker/a.cc": 'int a = 0;  // not "avx2"\n'},
+            {"tests/a.cc": 'hello.isa = "avx2";\n'},
+            {"proto/a.h": "int32_t page_tokens = 0;\n"},
+        ],
+    ),
     "emulation_in_production": (
         [
             {"kernels/cuda/a.h": '#include "kernels/emulation/b.h"\n'},

@@ -64,7 +64,7 @@ Finding check_processor() {
       "processor",
       format_text("{}{} for this process, kernels {}", cores, cores == 1 ? " core" : " cores", isa),
       ""};
-  if (isa == "portable") {
+  if (isa == kCpuTiers.front()) {
     finding.grade = Grade::kWarning;
     finding.fix = "without AVX2 the CPU backend is slow; use a newer processor";
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coordinator/engine/events.h"
+#include "model/planner.h"
 
 namespace trireme {
 
@@ -24,7 +25,7 @@ struct EngineOptions {
   std::vector<TokenId> eos_ids;
   const Tokenizer* tokenizer = nullptr;  // null: ids only, text is empty
   bool prefix_caching = true;
-  int32_t max_slots = 256;
+  int32_t max_slots = kDefaultMaxSlots;
   int32_t max_batched_tokens = 0;  // of a step; 0: as many as the group takes
   int32_t max_waiting_requests = 4096;
   int64_t max_waiting_bytes = 256ll << 20;

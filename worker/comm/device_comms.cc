@@ -1,11 +1,10 @@
 #include "worker/comm/device_comms.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
 
+#include "base/host_info.h"
 #include "base/step_memory.h"
 #include "worker/comm/host_collectives.h"
 #include "worker/comm/nccl_comm.h"
@@ -50,7 +49,7 @@ std::array<Part, 3> parts_of(GroupComms& comms, const DeviceCommOptions& options
 
 StatusOr<std::vector<std::string>> names_of(Comm& control, int rank) {
   RankName own{.rank = rank};
-  gethostname(own.host, sizeof own.host - 1);
+  host_name().copy(own.host, sizeof own.host - 1);
   ASSIGN_OR_RETURN(const std::vector<RankName> all, gather_values(control, own));
   std::vector<std::string> names;
   for (const RankName& name : all) {

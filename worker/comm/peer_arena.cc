@@ -11,6 +11,7 @@
 #include <random>
 #include <tuple>
 
+#include "base/host_info.h"
 #include "worker/comm/host_collectives.h"
 
 namespace trireme {
@@ -38,10 +39,7 @@ uint64_t process_token() {
 std::string host_token() {
   std::string token;
   std::ifstream("/proc/sys/kernel/random/boot_id") >> token;
-  if (!token.empty()) return token;
-  char name[64] = {};
-  gethostname(name, sizeof name - 1);
-  return name;
+  return token.empty() ? host_name() : token;
 }
 
 cudaError_t find_facts(Facts& facts) {
