@@ -154,7 +154,7 @@ TEST_P(BadHeader, IsRefusedByName) {
 
 constexpr HeaderCase kHeaders[] = {
     {"NotJson", "{\"a\": ", 0, "TRI-LOAD-003", "not JSON"},
-    {"NoObject", "[]", 0, "TRI-LOAD-003", "no JSON object"},
+    {"NoObject", "[]", 0, "TRI-LOAD-003", "not a JSON object"},
     {"UnknownType",
      R"({"a": {"dtype": "F9", "shape": [1], "data_offsets": [0, 4]}})",
      4,
@@ -236,7 +236,7 @@ TEST(Checkpoint, ARankReadsOnlyTheBytesOfItsShard) {
 }
 
 TEST(Checkpoint, ATruncatedFileIsRefusedWhereverItEnds) {
-  const std::string folder = testing::TempDir() + "/tensor_table_test_truncated";
+  const std::string folder = testing::TempDir() + "/checkpoint_test_truncated";
   std::filesystem::remove_all(folder);
   std::filesystem::copy(TRIREME_TEST_DATA "/golden/models/llama-tied-fp32", folder);
   const std::string path = folder + "/model.safetensors";
