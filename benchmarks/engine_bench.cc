@@ -1,6 +1,6 @@
-// The coordinator's part of a step, in one thread without sockets and text: with N running decodes
-// it commits a result, plans the next step, encodes the plan and decodes the next result. The
-// workers are fakes whose time is not counted. Second: what a request keeps while it waits.
+// Cost of a step in the coordinator, in one thread without sockets or text: with N running decodes it
+// commits a result, plans and encodes the next step and decodes the next result. The time of the
+// fake workers is not counted. Second benchmark: memory of a waiting request.
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
@@ -37,7 +37,7 @@ SubmitRequest request_of(int32_t number, int32_t prompt, int32_t answer) {
   return submit;
 }
 
-// An engine whose requests all decode, and what a turn of its loop does.
+// An engine whose requests all decode, with the work of one turn of the loop.
 class RunningEngine {
  public:
   RunningEngine(int32_t decodes, int32_t context)
@@ -50,10 +50,10 @@ class RunningEngine {
     while (running_ < decodes) step();
   }
 
-  // Steps that are left until answers end.
+  // False shortly before the first answers end.
   bool has_more() const { return steps_ < 3000; }
 
-  // Returns the coordinator's time of one step.
+  // Runs one step; returns the coordinator's share of its time.
   Clock::duration step() {
     const Clock::time_point begin = Clock::now();
     (void)codec_.decode(results_.front(), message_);
@@ -128,7 +128,7 @@ void engine_step(benchmark::State& state) {
       benchmark::Counter(decodes, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-// Bytes of the heap that a waiting request keeps beside 8 a token of its prompt.
+// Heap bytes per waiting request, and those beyond 8 per prompt token.
 void waiting_request(benchmark::State& state) {
   constexpr int32_t kRequests = 1000;
   const auto prompt = static_cast<int32_t>(state.range(0));
@@ -144,7 +144,7 @@ void waiting_request(benchmark::State& state) {
     kept = static_cast<double>(::mallinfo2().uordblks - before) / kRequests;
   }
   state.counters["bytes"] = kept;
-  state.counters["bytes_beside_8_a_token"] = kept - 8.0 * prompt;
+  state.counters["bytes_beyond_8_per_token"] = kept - 8.0 * prompt;
 }
 
 BENCHMARK(engine_step)->Arg(1)->Arg(32)->Arg(256)->Arg(1024)->UseManualTime();

@@ -27,36 +27,23 @@ TimeUs Engine::next_tick_us() const { return state_->next_tick_us(); }
 EngineStatus Engine::status() const { return state_->status(); }
 
 Engine::State::State(const EngineOptions& options)
-    : options_(options), random_(options.random_seed) {}
+    : options_(options), random_(options.random_seed), kept_(options.max_kept_bytes) {}
 
 void Engine::State::on(Event& event, TimeUs now_us, std::vector<Effect>& effects) {
-  now_us_ = now_us;
-  effects_ = &effects;
-  std::visit([this](auto& one) { handle(one); }, event);
-  plan_all();
-  journal_promises();
-  effects_ = nullptr;
+  Turn turn{now_us, effects};
+  last_event_us_ = now_us;
+  std::visit([&](auto& one) { handle(turn, one); }, event);
+  plan_all(turn);
+  promises_.journal(effects);
 }
 
-// One record for all that an event promises; what it promises is held until the record is durable.
-void Engine::State::journal_promises() {
-  if (promises_.empty()) return;
-  effects_->push_back(effect::Append{++sequence_, {}});
-  undurable_.emplace_back(sequence_, std::move(promises_));
-  promises_.clear();
-}
-
-void Engine::State::handle(event::Durable& event) {
-  auto end = undurable_.begin();
-  for (; end != undurable_.end() && end->first <= event.sequence; ++end) {
-    for (Effect& effect : end->second) effects_->push_back(std::move(effect));
-  }
-  undurable_.erase(undurable_.begin(), end);
+void Engine::State::handle(Turn& turn, event::Durable& event) {
+  promises_.release(event.sequence, turn.effects);
 }
 
 TimeUs Engine::State::next_tick_us() const {
   const TimeUs deadline = deadlines_.empty() ? 0 : deadlines_.begin()->first;
-  const auto unread = unread_.upper_bound({now_us_ - kUnreadUs, RequestId{~0ull, ~0ull}});
+  const auto unread = unread_.upper_bound({last_event_us_ - kUnreadUs, RequestId{~0ull, ~0ull}});
   if (unread == unread_.end()) return deadline;
   const TimeUs gives_way = unread->first + kUnreadUs;
   return deadline == 0 ? gives_way : std::min(deadline, gives_way);

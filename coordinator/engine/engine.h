@@ -2,10 +2,10 @@
 // A pure state machine: no clock, thread, socket or file inside; the same events at the same times
 // give the same effects. Called by the coordinator's loop thread.
 //
-// Order of a step (docs/architecture.md, "The engine's step"): commit counts, end-of-sequence and
-// stop ids first, cut and send the next plan, then run the detokenizers. What promises something to
-// a client (Accept, Tokens, Finish) is held until the journal has said Durable for the record
-// before it.
+// Order within a step: commit ids, which finds end-of-sequence and stop ids; build and send the
+// next plan, so that the devices do not wait; then run the detokenizers and look for stop strings.
+// Effects that promise something to a client (Accept, Tokens, Finish) are held until the journal
+// has reported their record durable.
 #pragma once
 
 #include <memory>
@@ -26,11 +26,11 @@ struct EngineOptions {
   const Tokenizer* tokenizer = nullptr;  // null: ids only, text is empty
   bool prefix_caching = true;
   int32_t max_slots = kDefaultMaxSlots;
-  int32_t max_batched_tokens = 0;  // of a step; 0: as many as the group takes
+  int32_t max_batched_tokens = 0;  // per step; 0: the limit of the group
   int32_t max_waiting_requests = 4096;
   int64_t max_waiting_bytes = 256ll << 20;
-  int64_t max_kept_bytes = 64ll << 20;  // of requests with a key that are over
-  std::string cache_salt;  // model version, adapter and principal salt go into page keys
+  int64_t max_kept_bytes = 64ll << 20;  // of finished requests with an idempotency key
+  std::string cache_salt;               // of the page keys: the model's fingerprint
 };
 
 // Counts for status, top and tests.
@@ -60,10 +60,10 @@ class Engine {
   explicit Engine(const EngineOptions& options);
   ~Engine();
 
-  // Handles one event at `now_us` and appends what is to be done, in order, to `effects`.
+  // Handles one event at `now_us` and appends its effects, in order, to `effects`.
   void on(Event event, TimeUs now_us, std::vector<Effect>& effects);
 
-  // The next time a Tick is due (a deadline), or 0.
+  // When the next Tick is due, or 0: a deadline, or a stream that was unread for kUnreadUs.
   TimeUs next_tick_us() const;
   EngineStatus status() const;
 

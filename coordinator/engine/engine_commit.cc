@@ -7,9 +7,9 @@
 
 namespace trireme {
 
-// Counts, end-of-sequence and stop ids first; then the next plan; then text. A result that is not
-// the oldest plan's is stale.
-void Engine::State::handle(event::StepDone& event) {
+// Commits ids first, then sends the next plan, then produces text. Only the result of the oldest
+// plan in flight is accepted; any other is stale.
+void Engine::State::handle(Turn& turn, event::StepDone& event) {
   const auto found = groups_.find(event.group);
   if (found == groups_.end()) return;
   Group& group = found->second;
@@ -35,14 +35,14 @@ void Engine::State::handle(event::StepDone& event) {
     if (slot < 0 || slot >= static_cast<SlotId>(group.slots.size())) continue;
     Sequence* sequence = group.slots[slot];
     if (sequence == nullptr || sequence->state == SequenceState::kFinished) continue;
-    commit_ids(*sequence, ids);
+    commit_ids(turn, *sequence, ids);
   }
-  commit_failures(group, result);
-  say_scores(group, result);
+  commit_failures(turn, group, result);
+  promise_scores(turn, group, result);
   for (Sequence* sequence : plan.named) publish_full_pages(group, *sequence);
-  plan_all();
-  for (Sequence* sequence : spoken_) speak(*sequence);
-  spoken_.clear();
+  plan_all(turn);
+  for (Sequence* sequence : emitting_) emit_text(turn, *sequence);
+  emitting_.clear();
   std::vector<RequestId> ended;
   for (Sequence* sequence : plan.named) {
     Request& request = *sequence->request;
@@ -55,7 +55,7 @@ void Engine::State::handle(event::StepDone& event) {
     if (request->second->generates()) {
       forget_if_over(request->second.get());
     } else {
-      finish_prompt_only(*request->second);
+      finish_prompt_only(turn, *request->second);
     }
   }
 }
@@ -97,43 +97,43 @@ Engine::State::Ending Engine::State::ending_of(const Sequence& sequence) const {
   return ending;
 }
 
-// Ids after an end were planned before it was seen and are dropped.
-void Engine::State::commit_ids(Sequence& sequence, std::span<const TokenId> ids) {
+// Ids after an end were planned before the end was known; they are dropped.
+void Engine::State::commit_ids(const Turn& turn, Sequence& sequence, std::span<const TokenId> ids) {
   Request& request = *sequence.request;
   for (const TokenId id : ids) {
     if (id < 0 || id >= options_.vocabulary_size) continue;
     sequence.ids.push_back(id);
     ++totals_.output_tokens;
-    if (request.first_token_us == 0) request.first_token_us = now_us_;
+    if (request.first_token_us == 0) request.first_token_us = turn.now_us;
     if (ending_of(sequence).is_over) {
       sequence.state = SequenceState::kEnding;
       break;
     }
   }
-  spoken_.push_back(&sequence);
+  emitting_.push_back(&sequence);
 }
 
-void Engine::State::commit_failures(Group& group, const StepResult& result) {
+void Engine::State::commit_failures(const Turn& turn, Group& group, const StepResult& result) {
   for (const SlotFailure& failure : result.failures) {
     if (failure.slot < 0 || failure.slot >= static_cast<SlotId>(group.slots.size())) continue;
     Sequence* sequence = group.slots[failure.slot];
     if (sequence == nullptr || sequence->state == SequenceState::kFinished) continue;
     effect::Finish details;
     details.error = status_from_wire("TRI-STEP-001", failure.message);
-    finish(*sequence, FinishReason::kError, std::move(details));
+    finish(turn, *sequence, FinishReason::kError, std::move(details));
   }
 }
 
-void Engine::State::say_scores(Group& group, StepResult& result) {
-  effect::PromptLogprobs said;
+void Engine::State::promise_scores(const Turn& turn, Group& group, StepResult& result) {
+  effect::PromptLogprobs scores;
   Request* request = nullptr;
   const auto flush = [&] {
-    if (request == nullptr || said.entries.empty()) return;
-    said.connection = request->submit.connection;
-    said.client_tag = request->submit.client_tag;
-    said.request = request->id;
-    promise(std::move(said));
-    said = {};
+    if (request == nullptr || scores.entries.empty()) return;
+    scores.connection = request->submit.connection;
+    scores.client_tag = request->submit.client_tag;
+    scores.request = request->id;
+    promises_.add(std::move(scores));
+    scores = {};
   };
   for (LogprobEntry& entry : result.scores) {
     if (entry.slot < 0 || entry.slot >= static_cast<SlotId>(group.slots.size())) continue;
@@ -143,13 +143,13 @@ void Engine::State::say_scores(Group& group, StepResult& result) {
     Request& owner = *sequence->request;
     if (&owner != request) flush();
     request = &owner;
-    add_credit(owner, -prompt_logprobs_cost(static_cast<int64_t>(1 + entry.top.size())));
-    said.entries.push_back(std::move(entry));
+    add_credit(turn, owner, -prompt_logprobs_cost(static_cast<int64_t>(1 + entry.top.size())));
+    scores.entries.push_back(std::move(entry));
   }
   flush();
 }
 
-void Engine::State::handle(event::ProbeArrived& event) {
+void Engine::State::handle(Turn& turn, event::ProbeArrived& event) {
   const auto found = groups_.find(event.group);
   if (found == groups_.end() || event.probe.slot < 0 ||
       event.probe.slot >= static_cast<SlotId>(found->second.slots.size())) {
@@ -165,33 +165,33 @@ void Engine::State::handle(event::ProbeArrived& event) {
     --request.probe_values_missing;
   }
   if (sequence->state != SequenceState::kFinished) {
-    add_credit(request, -probe_cost(static_cast<int64_t>(event.probe.values.size())));
-    promise(effect::ProbeValues{
+    add_credit(turn, request, -probe_cost(static_cast<int64_t>(event.probe.values.size())));
+    promises_.add(effect::ProbeValues{
         request.submit.connection, request.submit.client_tag, request.id, std::move(event.probe)});
   }
   release_if_unnamed(found->second, *sequence);
   if (request.generates()) {
     forget_if_over(&request);
   } else {
-    finish_prompt_only(request);
+    finish_prompt_only(turn, request);
   }
 }
 
-// Score and probe requests end when the prompt is computed and all that they asked for was said.
-void Engine::State::finish_prompt_only(Request& request) {
+// A score or probe request ends when its prompt is computed and every probe has arrived.
+void Engine::State::finish_prompt_only(const Turn& turn, Request& request) {
   const Sequence& sequence = *request.sequences[0];
   if (request.num_unfinished > 0) {
     if (!request.prompt_done || sequence.plans_in_flight > 0 || request.probe_values_missing > 0) {
       return;
     }
-    finish(*request.sequences[0], FinishReason::kStop, {});
+    finish(turn, *request.sequences[0], FinishReason::kStop, {});
   }
   forget_if_over(&request);
 }
 
-// The new ids of a sequence go out at once; their text as far as it is complete and no stop string
-// can begin in it.
-void Engine::State::speak(Sequence& sequence) {
+// Sends the new ids of a sequence. Their text follows as soon as its UTF-8 is complete and it
+// cannot be the start of a stop string.
+void Engine::State::emit_text(const Turn& turn, Sequence& sequence) {
   Request& request = *sequence.request;
   if (sequence.state == SequenceState::kFinished) return;
   const GenerationParams& params = request.submit.params;
@@ -208,7 +208,7 @@ void Engine::State::speak(Sequence& sequence) {
     const bool silent = ending.is_over && ending.last_id_is_silent && index + 1 == end;
     if (silent || !sequence.detokenizer) continue;
     const std::string piece = sequence.detokenizer->push(sequence.ids[request.num_prompt + index]);
-    // Below min_tokens a stop string does not end the answer.
+    // A stop string within the first min_tokens does not end the answer.
     const bool may_stop = index + 1 > request.sampling.min_tokens;
     text += sequence.stop_text.add(
         piece,
@@ -216,10 +216,10 @@ void Engine::State::speak(Sequence& sequence) {
         params.include_stop_in_output,
         found);
   }
-  if (!found.stop.empty()) {  // what was planned beyond it is dropped
+  if (!found.stop.empty()) {  // ids after the match are dropped
     sequence.ids.resize(request.num_prompt + sequence.num_sent);
   }
-  say_tokens(sequence, first, std::move(text));
+  promise_tokens(turn, sequence, first, std::move(text));
   const bool stopped = !found.stop.empty();
   if (!stopped && !ending.is_over) return;
   effect::Finish details;
@@ -229,10 +229,13 @@ void Engine::State::speak(Sequence& sequence) {
     details.text = sequence.stop_text.take_rest();
     if (sequence.detokenizer) details.text += sequence.detokenizer->finish();
   }
-  finish(sequence, stopped ? FinishReason::kStop : ending.reason, std::move(details));
+  finish(turn, sequence, stopped ? FinishReason::kStop : ending.reason, std::move(details));
 }
 
-void Engine::State::say_tokens(Sequence& sequence, int32_t first, std::string text) {
+void Engine::State::promise_tokens(const Turn& turn,
+                                   Sequence& sequence,
+                                   int32_t first,
+                                   std::string text) {
   Request& request = *sequence.request;
   effect::Tokens tokens;
   tokens.connection = request.submit.connection;
@@ -243,20 +246,21 @@ void Engine::State::say_tokens(Sequence& sequence, int32_t first, std::string te
   const auto begin = sequence.ids.begin() + request.num_prompt + first;
   tokens.ids.assign(begin, sequence.ids.begin() + request.num_prompt + sequence.num_sent);
   int64_t pairs = 0;
-  const size_t spoken = tokens.ids.size();
-  if (spoken == 0 && text.empty()) return;
+  const size_t num_ids = tokens.ids.size();
+  if (num_ids == 0 && text.empty()) return;
   if (!sequence.new_logprobs.empty()) {
     tokens.logprobs = std::move(sequence.new_logprobs);
     sequence.new_logprobs.clear();
-    if (tokens.logprobs.size() > spoken) tokens.logprobs.resize(spoken);
+    if (tokens.logprobs.size() > num_ids) tokens.logprobs.resize(num_ids);
     for (const LogprobEntry& entry : tokens.logprobs)
       pairs += 1 + static_cast<int64_t>(entry.top.size());
   }
   if (!request.submit.idempotency_key.empty()) sequence.text += text;
-  add_credit(request,
-             -piece_cost(static_cast<int64_t>(spoken), static_cast<int64_t>(text.size()), pairs));
+  add_credit(turn,
+             request,
+             -piece_cost(static_cast<int64_t>(num_ids), static_cast<int64_t>(text.size()), pairs));
   tokens.text = std::move(text);
-  promise(std::move(tokens));
+  promises_.add(std::move(tokens));
 }
 
 }  // namespace trireme

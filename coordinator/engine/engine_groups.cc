@@ -10,10 +10,10 @@ Group::Group(const GroupShape& shape) : shape(shape), pool(shape.num_pages) {
   for (SlotId slot = shape.max_slots - 1; slot >= 0; --slot) free_slots.push_back(slot);
 }
 
-void Engine::State::handle(event::GroupReady& event) {
+void Engine::State::handle(Turn& turn, event::GroupReady& event) {
   if (groups_.contains(event.shape.group)) {
     event::GroupLost lost{event.shape.group, groups_.at(event.shape.group).shape.epoch, {}};
-    handle(lost);
+    handle(turn, lost);
   }
   GroupShape shape = event.shape;
   shape.max_slots = std::min(shape.max_slots, options_.max_slots);
@@ -21,11 +21,12 @@ void Engine::State::handle(event::GroupReady& event) {
     shape.max_batched_tokens = std::min(shape.max_batched_tokens, options_.max_batched_tokens);
   }
   groups_.emplace(shape.group, Group(shape));
-  end_too_long();
+  end_too_long(turn);
 }
 
-// A group may come back with fewer pages than it had when a request was accepted.
-void Engine::State::end_too_long() {
+// A group may come back with fewer pages than it had when a request was accepted: requests that fit
+// no group any more end.
+void Engine::State::end_too_long(const Turn& turn) {
   std::set<RequestId> ended;
   for (const Sequence* sequence : waiting_) {
     const bool fits = std::any_of(groups_.begin(), groups_.end(), [&](const auto& entry) {
@@ -34,7 +35,8 @@ void Engine::State::end_too_long() {
     if (!fits) ended.insert(sequence->request->id);
   }
   for (const RequestId& id : ended) {
-    end_request(*requests_.at(id),
+    end_request(turn,
+                *requests_.at(id),
                 FinishReason::kError,
                 exhausted("TRI-REQ-040",
                           "the groups that are ready now have too few pages for this request; "
@@ -42,9 +44,9 @@ void Engine::State::end_too_long() {
   }
 }
 
-// All that a group knew can be rebuilt: its sequences wait again as prompt + emitted tokens. What a
-// client asked to see of the prompt's computation was partly said; such a request ends.
-void Engine::State::handle(event::GroupLost& event) {
+// The group's sequences return to the queue as prompt + emitted tokens, from which another group
+// computes them again. A request for scores or probes of its prompt ends: part of them was sent.
+void Engine::State::handle(Turn& turn, event::GroupLost& event) {
   const auto found = groups_.find(event.group);
   if (found == groups_.end() || found->second.shape.epoch != event.epoch) return;
   const std::vector<Sequence*> running = found->second.running;
@@ -52,9 +54,9 @@ void Engine::State::handle(event::GroupLost& event) {
     for (Sequence* sequence : plan.named) sequence->plans_in_flight = 0;
   }
   groups_.erase(found);
-  std::vector<RequestId> ended;  // ids: a request may be among them twice and goes with the first
+  std::vector<RequestId> ended;  // ids, not pointers: a request may be here twice, erased once
   for (Sequence* sequence : running) {
-    take_back(*sequence);
+    clear_placement(*sequence);
     const bool is_over = sequence->state == SequenceState::kFinished;
     if (!is_over) queue_again(*sequence);
     if (is_over || !sequence->request->may_use_cache()) ended.push_back(sequence->request->id);
@@ -66,7 +68,8 @@ void Engine::State::handle(event::GroupLost& event) {
       forget_if_over(request->second.get());
       continue;
     }
-    end_request(*request->second,
+    end_request(turn,
+                *request->second,
                 FinishReason::kError,
                 unavailable("TRI-GRP-030",
                             "group {} was lost ({}); submit the request again",
@@ -75,8 +78,8 @@ void Engine::State::handle(event::GroupLost& event) {
   }
 }
 
-// The sequence has nothing in any group any more.
-void Engine::State::take_back(Sequence& sequence) {
+// Clears all that the sequence held in a group.
+void Engine::State::clear_placement(Sequence& sequence) {
   sequence.group = -1;
   sequence.slot = -1;
   sequence.opened = false;
@@ -88,7 +91,7 @@ void Engine::State::take_back(Sequence& sequence) {
   sequence.last_draw_step = 0;
 }
 
-// Back into the queue at the place of its arrival: before all that came later.
+// Puts the sequence into the queue before all that arrived later.
 void Engine::State::queue_again(Sequence& sequence) {
   sequence.state = SequenceState::kWaiting;
   const auto place = std::find_if(waiting_.begin(), waiting_.end(), [&](const Sequence* other) {
@@ -103,11 +106,12 @@ void Engine::State::release(Group& group, Sequence& sequence) {
   group.free_slots.push_back(sequence.slot);
   if (sequence.opened) group.closed.push_back(sequence.slot);
   group.running.erase(std::find(group.running.begin(), group.running.end(), &sequence));
-  take_back(sequence);
+  clear_placement(sequence);
 }
 
-// Slot and pages return when the last plan that names them has its result. A probe comes from
-// another rank than the result, perhaps later, and has but the slot to tell whose it is.
+// Slot and pages are released after the result of the last plan that names the sequence, and after
+// its last probe: a probe can arrive after the result (another rank sends it) and is identified by
+// its slot alone.
 void Engine::State::release_if_unnamed(Group& group, Sequence& sequence) {
   if (sequence.plans_in_flight > 0 || sequence.probes_in_flight > 0 || sequence.slot < 0) return;
   if (sequence.state == SequenceState::kFinished) {
@@ -118,7 +122,7 @@ void Engine::State::release_if_unnamed(Group& group, Sequence& sequence) {
   }
 }
 
-// Does anybody wait for a slot or pages that the group does not have?
+// Whether a waiting sequence needs a slot or pages that the group does not have.
 bool Engine::State::is_crowded(const Group& group) const {
   if (group.pool.available() == 0) return true;
   for (const Sequence* sequence : waiting_) {
@@ -129,15 +133,15 @@ bool Engine::State::is_crowded(const Group& group) const {
   return false;
 }
 
-// Streams that nobody has read for a while give way, the latest first: they wait like a preempted
-// one, until their client grants credit again.
-void Engine::State::make_way(Group& group) {
-  if (unread_.empty() || unread_.begin()->first + kUnreadUs > now_us_) return;
+// Preempts sequences whose client has granted no credit for kUnreadUs while others wait, the latest
+// arrival first. They are admitted again after their client has granted credit.
+void Engine::State::preempt_unread(const Turn& turn, Group& group) {
+  if (unread_.empty() || unread_.begin()->first + kUnreadUs > turn.now_us) return;
   for (size_t i = group.running.size(); i-- > 0 && is_crowded(group);) {
     Sequence& sequence = *group.running[i];
     const Request& request = *sequence.request;
     if (sequence.state != SequenceState::kRunning || request.credit_bytes > 0 ||
-        request.unread_since_us + kUnreadUs > now_us_) {
+        request.unread_since_us + kUnreadUs > turn.now_us) {
       continue;
     }
     sequence.state = SequenceState::kLeaving;
@@ -146,7 +150,7 @@ void Engine::State::make_way(Group& group) {
   }
 }
 
-// Pages whose tokens are all known and planned become findable by their content.
+// Publishes the pages whose tokens are all known and planned, so that other prompts find them.
 void Engine::State::publish_full_pages(Group& group, Sequence& sequence) {
   if (!options_.prefix_caching || !sequence.request->may_use_cache()) return;
   const int32_t page_tokens = group.shape.page_tokens;

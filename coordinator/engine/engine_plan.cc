@@ -8,47 +8,49 @@ namespace trireme {
 
 namespace {
 
-constexpr size_t kLookAhead = 64;  // waiting sequences that one plan considers
+constexpr size_t kLookAhead = 64;  // waiting sequences considered per plan
 
 }  // namespace
 
-void Engine::State::plan_all() {
+void Engine::State::plan_all(Turn& turn) {
   for (auto& [id, group] : groups_) {
-    make_way(group);
-    const size_t most = group.shape.num_stages + 1;
-    while (group.in_flight.size() < most && plan_one(group)) {
+    preempt_unread(turn, group);
+    const size_t max_in_flight = group.shape.num_stages + 1;
+    while (group.in_flight.size() < max_in_flight && plan_one(turn, group)) {
     }
   }
 }
 
-// Tries the cohorts in turn, so that they follow each other through the stages.
-bool Engine::State::plan_one(Group& group) {
+// Plans the next cohort that has tokens. Cohorts take turns, so that they follow each other through
+// the pipeline stages.
+bool Engine::State::plan_one(Turn& turn, Group& group) {
   if (group.running.empty() && waiting_.empty()) return false;
   count_waiting(group);
   const int32_t cohorts = group.shape.num_stages;
-  for (int32_t turn = 0; turn < cohorts; ++turn) {
-    const int32_t cohort = (group.next_cohort + turn) % cohorts;
+  for (int32_t offset = 0; offset < cohorts; ++offset) {
+    const int32_t cohort = (group.next_cohort + offset) % cohorts;
     count_running(group);
     SchedulerInput input;
-    input.running = running_counts_;
-    input.waiting = waiting_counts_;
+    input.running = scratch_.running;
+    input.waiting = scratch_.waiting;
     input.cohort = cohort;
     input.page_tokens = group.shape.page_tokens;
     input.free_pages = group.pool.available();
     input.max_batched_tokens = group.shape.max_batched_tokens;
     input.free_slots = static_cast<int32_t>(group.free_slots.size());
-    schedule(input, decision_);
-    for (const int32_t index : decision_.preempted) {
+    schedule(input, scratch_.decision);
+    for (const int32_t index : scratch_.decision.preempted) {
       Sequence& victim = *group.running[index];
       victim.state = SequenceState::kLeaving;
       ++totals_.preemptions;
     }
-    const bool preempted = !decision_.preempted.empty();
-    const bool has_tokens =
-        !decision_.decodes.empty() || !decision_.chunks.empty() || !decision_.admitted.empty();
+    const bool preempted = !scratch_.decision.preempted.empty();
+    const bool has_tokens = !scratch_.decision.decodes.empty() ||
+                            !scratch_.decision.chunks.empty() ||
+                            !scratch_.decision.admitted.empty();
     if (has_tokens) {
       group.next_cohort = (cohort + 1) % cohorts;
-      send_plan(group, decision_);
+      send_plan(turn, group);
     }
     if (preempted) {
       const std::vector<Sequence*> running = group.running;
@@ -70,7 +72,7 @@ bool Engine::State::can_draw(const Sequence& sequence) const {
 }
 
 void Engine::State::count_running(const Group& group) {
-  running_counts_.clear();
+  scratch_.running.clear();
   for (const Sequence* sequence : group.running) {
     const auto known = static_cast<int32_t>(sequence->ids.size());
     RunningCounts counts;
@@ -85,11 +87,11 @@ void Engine::State::count_running(const Group& group) {
     counts.paused = sequence->request->credit_bytes <= 0 ||
                     (counts.decodes && !can_draw(*sequence)) ||
                     (!counts.decodes && counts.left == 0);
-    running_counts_.push_back(counts);
+    scratch_.running.push_back(counts);
   }
 }
 
-// Choices of one prompt wait for the first to have planned the prompt, then share its pages.
+// Choices 1 and up of a request wait until choice 0 has its prompt planned, then share its pages.
 bool Engine::State::may_wait_for_sibling(const Sequence& sequence) const {
   if (sequence.choice == 0) return false;
   const Sequence& first = *sequence.request->sequences[0];
@@ -97,10 +99,10 @@ bool Engine::State::may_wait_for_sibling(const Sequence& sequence) const {
          (first.state == SequenceState::kRunning && first.computed < sequence.request->num_prompt);
 }
 
-// Computed once while the sequence waits: every plan looks at the queue.
+// Page keys of the sequence's full pages. Cached in the sequence: every plan looks at the queue.
 const std::vector<PageKey>& Engine::State::keys_of(Sequence& sequence, int32_t page_tokens) const {
   std::vector<PageKey>& keys = sequence.keys;
-  // Never the last known token: its logits are what the request waits for.
+  // Without the last known token: it has to be computed, since its logits give the next one.
   const size_t pages = (sequence.ids.size() - 1) / static_cast<size_t>(page_tokens);
   if (sequence.keys_page_tokens == page_tokens && keys.size() == pages) return keys;
   keys.clear();
@@ -127,14 +129,14 @@ int32_t Engine::State::cached_tokens(Group& group, Sequence& sequence) {
   return group.pool.count_cached(keys_of(sequence, page_tokens)) * page_tokens;
 }
 
-// Whether the group, once it is empty, has room for all that the sequence knows and what it draws.
+// Whether an empty group could hold the sequence and, if it generates, one more token.
 bool Engine::State::can_hold(const Group& group, const Sequence& sequence) const {
   const auto known = static_cast<int32_t>(sequence.ids.size());
   return known + (sequence.request->generates() ? 1 : 0) <= group.shape.longest();
 }
 
-// The least of prompt tokens already bound and not computed, plus what this one would add; then
-// fewer running; then the lower id.
+// The group with the least load: its uncomputed tokens plus those that this sequence would add
+// after its cached prefix; then the one with fewer running sequences; then the lower id.
 Group* Engine::State::best_group_for(Sequence& sequence) {
   Group* best = nullptr;
   std::pair<int64_t, size_t> best_load;
@@ -152,8 +154,8 @@ Group* Engine::State::best_group_for(Sequence& sequence) {
 }
 
 void Engine::State::count_waiting(Group& group) {
-  waiting_counts_.clear();
-  candidates_.clear();
+  scratch_.waiting.clear();
+  scratch_.candidates.clear();
   if (group.free_slots.empty()) return;
   for (auto& [id, each] : groups_) {
     each.uncomputed = 0;
@@ -164,11 +166,11 @@ void Engine::State::count_waiting(Group& group) {
   }
   int64_t room = int64_t{group.pool.available()} * group.shape.page_tokens;
   for (Sequence* sequence : waiting_) {
-    if (candidates_.size() >= std::min(kLookAhead, group.free_slots.size())) break;
+    if (scratch_.candidates.size() >= std::min(kLookAhead, group.free_slots.size())) break;
     if (may_wait_for_sibling(*sequence) || sequence->request->credit_bytes <= 0) continue;
     const auto known = static_cast<int32_t>(sequence->ids.size());
     const int32_t draws = sequence->request->generates() ? 1 : 0;
-    const bool fits = known + draws <= room;  // whoever does not is not overtaken
+    const bool fits = known + draws <= room;  // FCFS: nothing behind one that does not fit
     if (!fits && groups_.size() == 1) break;
     if (best_group_for(*sequence) != &group) continue;
     if (!fits) break;
@@ -177,12 +179,13 @@ void Engine::State::count_waiting(Group& group) {
     counts.cached = cached_tokens(group, *sequence);
     counts.tokens = known - counts.cached;
     counts.draws = draws;
-    waiting_counts_.push_back(counts);
-    candidates_.push_back(sequence);
+    scratch_.waiting.push_back(counts);
+    scratch_.candidates.push_back(sequence);
   }
 }
 
-void Engine::State::send_plan(Group& group, const SchedulerDecision& decision) {
+void Engine::State::send_plan(Turn& turn, Group& group) {
+  const SchedulerDecision& decision = scratch_.decision;
   StepPlan plan;
   plan.epochs = {options_.coordinator_epoch, group.shape.epoch};
   plan.step = group.next_step++;
@@ -204,8 +207,8 @@ void Engine::State::send_plan(Group& group, const SchedulerDecision& decision) {
     plan_chunk(group, *group.running[slice.index], slice.tokens, part, flight);
   }
   for (const Slice& slice : decision.admitted) {
-    Sequence& sequence = *candidates_[slice.index];
-    admit(group, sequence, part);
+    Sequence& sequence = *scratch_.candidates[slice.index];
+    admit(turn, group, sequence, part);
     plan_chunk(group,
                sequence,
                std::min<int32_t>(slice.tokens,
@@ -220,10 +223,10 @@ void Engine::State::send_plan(Group& group, const SchedulerDecision& decision) {
                                 tokens,
                                 static_cast<int32_t>(flight.drawing.size()),
                                 part.chunks.empty());
-  effects_->push_back(effect::SendPlan{group.shape.group, std::move(plan)});
+  turn.effects.push_back(effect::SendPlan{group.shape.group, std::move(plan)});
 }
 
-void Engine::State::admit(Group& group, Sequence& sequence, StepPart& part) {
+void Engine::State::admit(const Turn& turn, Group& group, Sequence& sequence, StepPart& part) {
   Request& request = *sequence.request;
   waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &sequence));
   sequence.state = SequenceState::kRunning;
@@ -231,7 +234,7 @@ void Engine::State::admit(Group& group, Sequence& sequence, StepPart& part) {
   sequence.slot = group.free_slots.back();
   group.free_slots.pop_back();
   group.slots[sequence.slot] = &sequence;
-  if (request.admitted_us == 0) request.admitted_us = now_us_;
+  if (request.admitted_us == 0) request.admitted_us = turn.now_us;
   if (request.compatibility.empty()) request.compatibility = group.shape.compatibility;
   request.invariant &= group.shape.invariant && request.compatibility == group.shape.compatibility;
 
@@ -264,8 +267,7 @@ void Engine::State::admit(Group& group, Sequence& sequence, StepPart& part) {
   for (const PageId page : sequence.pages) part.grants.push_back({sequence.slot, page});
 }
 
-// Room for all that the sequence can become, so that a step's allocations do not depend on its
-// length.
+// Reserves for the longest possible answer, so that later steps do not allocate.
 void Engine::State::reserve_rows(const Group& group, Sequence& sequence) const {
   const int64_t longest = group.shape.longest();
   const int64_t wanted = sequence.request->num_prompt + sequence.request->submit.params.max_tokens;
@@ -349,7 +351,8 @@ void Engine::State::add_scores_and_probes(Sequence& sequence,
                                           StepPart& part) {
   Request& request = *sequence.request;
   if (sequence.choice != 0) return;
-  begin = std::max(begin, request.asked);  // a preempted prompt is computed again, not told again
+  // A preempted prompt is computed again, but its scores and probes are requested once.
+  begin = std::max(begin, request.asked);
   if (request.scores_prompt()) {
     const int32_t top = std::max(0, request.submit.params.num_prompt_logprobs);
     for (int32_t position = begin; position < std::min(end, request.num_prompt - 1); ++position) {

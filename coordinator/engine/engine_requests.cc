@@ -10,8 +10,7 @@ namespace trireme {
 
 namespace {
 
-constexpr size_t kMaxKept = 1024;        // requests with a key that are over
-constexpr int64_t kRequestBytes = 4096;  // what a waiting request takes besides its prompt
+constexpr int64_t kRequestBytes = 4096;  // of a request besides its prompt (engine_bench)
 
 int64_t bytes_of(const SubmitRequest& submit) {
   return kRequestBytes + 4 * static_cast<int64_t>(submit.prompt.size());
@@ -59,31 +58,35 @@ Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_aft
   return ok_status();
 }
 
-void Engine::State::refuse(const SubmitRequest& submit, Status status, int64_t retry_after_ms) {
-  effects_->push_back(
+void Engine::State::refuse(Turn& turn,
+                           const SubmitRequest& submit,
+                           Status status,
+                           int64_t retry_after_ms) {
+  turn.effects.push_back(
       effect::Refuse{submit.connection, submit.client_tag, std::move(status), retry_after_ms});
 }
 
-void Engine::State::handle(event::Submitted& event) {
-  if (repeat_known(event.request)) return;
+void Engine::State::handle(Turn& turn, event::Submitted& event) {
+  if (repeat_known(turn, event.request)) return;
   int64_t retry_after_ms = 0;
   if (Status status = may_accept(event.request, &retry_after_ms); !status.ok()) {
-    return refuse(event.request, std::move(status), retry_after_ms);
+    return refuse(turn, event.request, std::move(status), retry_after_ms);
   }
-  if (event.request.deadline_us != 0 && event.request.deadline_us <= now_us_) {
-    return refuse(event.request, timed_out("TRI-REQ-036", "the deadline was over on arrival"), 0);
+  if (event.request.deadline_us != 0 && event.request.deadline_us <= turn.now_us) {
+    return refuse(
+        turn, event.request, timed_out("TRI-REQ-036", "the deadline was over on arrival"), 0);
   }
-  Request* request = accept(event.request);
-  say_accepted(*request, false);
+  Request* request = accept(turn, event.request);
+  promise_accept(*request, false);
 }
 
-Request* Engine::State::accept(SubmitRequest& submit) {
-  CHECK(!submit.prompt.empty());  // admission's promise
+Request* Engine::State::accept(const Turn& turn, SubmitRequest& submit) {
+  CHECK(!submit.prompt.empty());  // checked by admission
   auto owned = std::make_unique<Request>();
   Request& request = *owned;
   request.id = {random_(), random_()};
   request.num_prompt = static_cast<int32_t>(submit.prompt.size());
-  request.submitted_us = now_us_;
+  request.submitted_us = turn.now_us;
   request.credit_bytes = submit.credit_bytes;
   request.seed = submit.params.seed ? *submit.params.seed : random_();
   request.sampling = submit.params.sampling;
@@ -98,7 +101,7 @@ Request* Engine::State::accept(SubmitRequest& submit) {
   request.submit = std::move(submit);
   request.probe_values_missing = static_cast<int32_t>(request.submit.probes.size());
   if (!request.submit.idempotency_key.empty()) {
-    keys_[{request.submit.principal, request.submit.idempotency_key}] = request.id;
+    kept_.name(request.submit, request.id);
   }
   if (request.submit.deadline_us != 0) {
     deadlines_.emplace(request.submit.deadline_us, request.id);
@@ -123,14 +126,14 @@ void Engine::State::add_sequences(Request& request, std::vector<TokenId> prompt)
   request.sequences.back()->ids = std::move(prompt);
 }
 
-void Engine::State::say_accepted(Request& request, bool repeated) {
+void Engine::State::promise_accept(Request& request, bool repeated) {
   const SubmitRequest& submit = request.submit;
-  promise(effect::Accept{submit.connection,
-                         submit.client_tag,
-                         request.id,
-                         request.seed,
-                         request.num_prompt,
-                         repeated});
+  promises_.add(effect::Accept{submit.connection,
+                               submit.client_tag,
+                               request.id,
+                               request.seed,
+                               request.num_prompt,
+                               repeated});
   if (!submit.params.echo || options_.tokenizer == nullptr || !request.generates()) return;
   for (const auto& sequence : request.sequences) {
     const std::span<const TokenId> ids(sequence->ids.data(), request.num_prompt);
@@ -140,27 +143,27 @@ void Engine::State::say_accepted(Request& request, bool repeated) {
     tokens.request = request.id;
     tokens.choice = sequence->choice;
     tokens.text = options_.tokenizer->decode(ids, submit.params.skip_special_tokens);
-    promise(std::move(tokens));
+    promises_.add(std::move(tokens));
   }
 }
 
-// A key that is known names the request of then: the answer moves to the connection that asks now
-// and is told again from its first token.
-bool Engine::State::repeat_known(const SubmitRequest& submit) {
+// A known idempotency key: the earlier request moves to the connection of this Submit, and its
+// answer is sent again from the first token.
+bool Engine::State::repeat_known(const Turn& turn, const SubmitRequest& submit) {
   if (submit.idempotency_key.empty()) return false;
-  const auto known = keys_.find({submit.principal, submit.idempotency_key});
-  if (known == keys_.end()) return false;
-  Request& request = *requests_.at(known->second);
+  const std::optional<RequestId> known = kept_.find(submit);
+  if (!known) return false;
+  Request& request = *requests_.at(*known);
   end_stream(request);
   request.submit.connection = submit.connection;
   request.submit.client_tag = submit.client_tag;
-  add_credit(request, submit.credit_bytes - request.credit_bytes);
-  say_accepted(request, true);
+  add_credit(turn, request, submit.credit_bytes - request.credit_bytes);
+  promise_accept(request, true);
   replay(request);
   return true;
 }
 
-// Whoever has heard the answer so far hears the end of its stream; the answer itself goes on.
+// Ends the stream on the connection that has received the answer so far. The request goes on.
 void Engine::State::end_stream(Request& request) {
   if (request.submit.connection == 0) return;
   int32_t unfinished = request.num_unfinished;
@@ -178,18 +181,18 @@ void Engine::State::end_stream(Request& request) {
     ending.prompt_tokens = request.num_prompt;
     ending.output_tokens = sequence->num_sent;
     ending.last_choice = --unfinished == 0;
-    promise(std::move(ending));
+    promises_.add(std::move(ending));
   }
 }
 
-void Engine::State::add_credit(Request& request, int64_t bytes) {
+void Engine::State::add_credit(const Turn& turn, Request& request, int64_t bytes) {
   const bool had_some = request.credit_bytes > 0;
   request.credit_bytes += bytes;
   const bool has_some = request.credit_bytes > 0;
   if (has_some && !had_some) unread_.erase({request.unread_since_us, request.id});
   if (has_some || !had_some) return;
-  request.unread_since_us = now_us_;
-  unread_.emplace(now_us_, request.id);
+  request.unread_since_us = turn.now_us;
+  unread_.emplace(turn.now_us, request.id);
 }
 
 void Engine::State::replay(Request& request) {
@@ -203,37 +206,38 @@ void Engine::State::replay(Request& request) {
     const auto first = sequence->ids.begin() + request.num_prompt;
     tokens.ids.assign(first, first + sequence->num_sent);
     tokens.text = sequence->text;
-    if (!tokens.ids.empty() || !tokens.text.empty()) promise(std::move(tokens));
+    if (!tokens.ids.empty() || !tokens.text.empty()) promises_.add(std::move(tokens));
     if (!sequence->ending) continue;
     effect::Finish ending = *sequence->ending;
     ending.connection = request.submit.connection;
     ending.client_tag = request.submit.client_tag;
-    ending.text.clear();  // said above
+    ending.text.clear();  // part of the text above
     ending.last_choice = ++finished == static_cast<int32_t>(request.sequences.size());
-    promise(std::move(ending));
+    promises_.add(std::move(ending));
   }
 }
 
-void Engine::State::handle(event::Cancelled& event) {
+void Engine::State::handle(Turn& turn, event::Cancelled& event) {
   const auto found = requests_.find(event.request);
   if (found == requests_.end()) return;
   if (event.connection != 0 && found->second->submit.connection != event.connection) return;
-  end_request(*found->second, FinishReason::kCancelled, ok_status());
+  end_request(turn, *found->second, FinishReason::kCancelled, ok_status());
 }
 
-void Engine::State::handle(event::Disconnected& event) {
+void Engine::State::handle(Turn& turn, event::Disconnected& event) {
   std::vector<Request*> cancelled;
   for (const auto& [id, request] : requests_) {
     if (request->submit.connection != event.connection) continue;
     request->submit.connection = 0;
-    add_credit(*request, INT64_MAX / 2);  // nobody reads: nothing is held back
+    add_credit(turn, *request, INT64_MAX / 2);  // no reader: credit no longer limits it
     if (request->submit.on_disconnect == OnDisconnect::kCancel) cancelled.push_back(request.get());
   }
-  for (Request* request : cancelled) end_request(*request, FinishReason::kCancelled, ok_status());
+  for (Request* request : cancelled)
+    end_request(turn, *request, FinishReason::kCancelled, ok_status());
 }
 
-void Engine::State::handle(event::Resumed& event) {
-  effects_->push_back(effect::Refuse{
+void Engine::State::handle(Turn& turn, event::Resumed& event) {
+  turn.effects.push_back(effect::Refuse{
       event.connection,
       event.client_tag,
       invalid("TRI-REQ-037",
@@ -242,38 +246,45 @@ void Engine::State::handle(event::Resumed& event) {
       0});
 }
 
-void Engine::State::handle(event::Credited& event) {
+void Engine::State::handle(Turn& turn, event::Credited& event) {
   const auto found = requests_.find(event.request);
   if (found == requests_.end() || found->second->submit.connection != event.connection) return;
   Request& request = *found->second;
-  add_credit(request, std::min(event.bytes, kMaxCreditBytes - request.credit_bytes));
+  add_credit(turn, request, std::min(event.bytes, kMaxCreditBytes - request.credit_bytes));
 }
 
-void Engine::State::handle(event::Tick&) {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now_us_) {
+void Engine::State::handle(Turn& turn, event::Tick&) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= turn.now_us) {
     const RequestId id = deadlines_.begin()->second;
     deadlines_.erase(deadlines_.begin());
     const auto found = requests_.find(id);
     if (found == requests_.end()) continue;
-    end_request(*found->second,
+    end_request(turn,
+                *found->second,
                 FinishReason::kError,
                 timed_out("TRI-REQ-038",
                           "the request's deadline is over after {} ms",
-                          (now_us_ - found->second->submitted_us) / 1000));
+                          (turn.now_us - found->second->submitted_us) / 1000));
   }
 }
 
-void Engine::State::end_request(Request& request, FinishReason reason, const Status& error) {
+void Engine::State::end_request(const Turn& turn,
+                                Request& request,
+                                FinishReason reason,
+                                const Status& error) {
   for (const auto& sequence : request.sequences) {
     if (sequence->state == SequenceState::kFinished) continue;
     effect::Finish details;
     details.error = error;
-    finish(*sequence, reason, std::move(details));
+    finish(turn, *sequence, reason, std::move(details));
   }
   forget_if_over(&request);
 }
 
-void Engine::State::finish(Sequence& sequence, FinishReason reason, effect::Finish details) {
+void Engine::State::finish(const Turn& turn,
+                           Sequence& sequence,
+                           FinishReason reason,
+                           effect::Finish details) {
   Request& request = *sequence.request;
   if (sequence.state == SequenceState::kWaiting) {
     waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &sequence));
@@ -290,23 +301,23 @@ void Engine::State::finish(Sequence& sequence, FinishReason reason, effect::Fini
   details.prompt_tokens = request.num_prompt;
   details.output_tokens = request.num_output(sequence);
   details.cached_tokens = sequence.cached_tokens;
-  details.queued_us = request.admitted_us == 0 ? now_us_ - request.submitted_us
+  details.queued_us = request.admitted_us == 0 ? turn.now_us - request.submitted_us
                                                : request.admitted_us - request.submitted_us;
   details.first_token_us =
       request.first_token_us == 0 ? 0 : request.first_token_us - request.submitted_us;
-  details.total_us = now_us_ - request.submitted_us;
+  details.total_us = turn.now_us - request.submitted_us;
   details.last_choice = request.num_unfinished == 0;
   details.invariant = request.invariant;
   if (!request.submit.idempotency_key.empty()) {
     sequence.text += details.text;
     sequence.ending = details;
   }
-  promise(std::move(details));
+  promises_.add(std::move(details));
   if (has_slot) release_if_unnamed(groups_.at(sequence.group), sequence);
 }
 
-// A request is forgotten when its answers are over and no plan names it; one with a key is kept for
-// a while, so that the same Submit finds it again.
+// Erases a request when all its choices are over and no plan in flight names it. One with an
+// idempotency key goes to the kept answers first, so that the same Submit finds it again.
 void Engine::State::forget_if_over(Request* request) {
   if (request->num_unfinished > 0 || request->is_kept) return;
   for (const auto& sequence : request->sequences) {
@@ -322,17 +333,8 @@ void Engine::State::forget_if_over(Request* request) {
     return;
   }
   request->is_kept = true;
-  kept_.push_back(request->id);
-  kept_bytes_ += kept_bytes_of(*request);
-  while (kept_.size() > kMaxKept || kept_bytes_ > options_.max_kept_bytes) forget_oldest_kept();
-}
-
-void Engine::State::forget_oldest_kept() {
-  const auto oldest = requests_.find(kept_.front());
-  kept_.pop_front();
-  kept_bytes_ -= kept_bytes_of(*oldest->second);
-  keys_.erase({oldest->second->submit.principal, oldest->second->submit.idempotency_key});
-  requests_.erase(oldest);
+  kept_.keep(request->submit, request->id, kept_bytes_of(*request));
+  while (const std::optional<RequestId> oldest = kept_.take_excess()) requests_.erase(*oldest);
 }
 
 }  // namespace trireme

@@ -1,5 +1,5 @@
-// What happens to the Engine, and what the Engine asks to be done about it. Plain values: the doors
-// and the journal translate them from and to frames and rows; the simulation makes them up.
+// Events, the Engine's inputs, and effects, its outputs. Plain values: the doors convert them from
+// and to frames, the journal to records; the simulation makes them up.
 #pragma once
 
 #include <algorithm>
@@ -18,9 +18,9 @@
 namespace trireme {
 
 using GroupId = int32_t;
-using ConnectionId = uint64_t;  // one client connection's life; never reused
+using ConnectionId = uint64_t;  // one client connection; never reused
 
-// A server-made 128-bit name of an accepted request.
+// Name of an accepted request: 128 random bits, drawn by the Engine. A secret: it allows Cancel.
 struct RequestId {
   uint64_t high = 0;
   uint64_t low = 0;
@@ -40,18 +40,18 @@ struct SubmitRequest {
   ConnectionId connection = 0;
   uint64_t client_tag = 0;  // the client's own number of this request on its connection
   std::string principal;
-  std::string idempotency_key;  // "": none; counts within the principal only
+  std::string idempotency_key;  // "": none; unique per principal
   std::string traceparent;
   RequestKind kind = RequestKind::kGenerate;
   std::vector<TokenId> prompt;
   GenerationParams params;
   OnDisconnect on_disconnect = OnDisconnect::kCancel;
   TimeUs deadline_us = 0;            // 0: none
-  int64_t credit_bytes = 0;          // how much the client takes before it grants more
+  int64_t credit_bytes = 0;          // bytes that may be sent before the client grants more
   std::vector<ProbeRequest> probes;  // slot unused; only where the cluster allows probes
 };
 
-// What all ranks of a ready group agreed on.
+// Limits of a ready group, on which all its ranks agree.
 struct GroupShape {
   GroupId group = 0;
   uint64_t epoch = 0;
@@ -62,9 +62,9 @@ struct GroupShape {
   int32_t max_batched_tokens = 0;
   int32_t max_model_len = 0;
   bool invariant = true;
-  std::vector<int32_t> token_buckets;  // of recorded steps, ascending; empty: none are recorded
+  std::vector<int32_t> token_buckets;  // of captured steps, ascending; empty: none are captured
   std::vector<int32_t> row_buckets;
-  std::string compatibility;  // equal: a request may continue there bit for bit
+  std::string compatibility;  // groups with an equal value give bit-identical answers
 
   // Tokens of the longest sequence, prompt and answer.
   int32_t longest() const {
@@ -83,12 +83,12 @@ struct Cancelled {
 struct Disconnected {
   ConnectionId connection = 0;
 };
-struct Resumed {  // a client asks for the answer from `next_index` of a choice on, here
+struct Resumed {  // a client asks to continue an answer on this connection
   ConnectionId connection = 0;
   uint64_t client_tag = 0;
   RequestId request;
   uint64_t nonce = 0;
-  std::vector<int32_t> next_index;  // per choice
+  std::vector<int32_t> next_index;  // per choice: the first token that it lacks
   int64_t credit_bytes = 0;
 };
 struct Credited {
@@ -114,8 +114,8 @@ struct ProbeArrived {
 };
 struct Durable {
   uint64_t sequence = 0;
-};               // the journal holds everything up to here
-struct Tick {};  // time passed: deadlines
+};               // all records up to `sequence` are durable
+struct Tick {};  // next_tick_us() has come: deadlines, unread streams
 }  // namespace event
 
 using Event = std::variant<event::Submitted,
@@ -133,20 +133,20 @@ using Event = std::variant<event::Submitted,
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError };
 
 namespace effect {
-// To the client. `request` is known from Accepted on; a refusal has only the client's tag.
+// To the client. A refused request has no id, only the client's tag.
 struct Accept {
   ConnectionId connection = 0;
   uint64_t client_tag = 0;
   RequestId request;
   uint64_t seed = 0;
   int32_t prompt_tokens = 0;
-  bool repeated = false;  // the idempotency key was known: this is the request of then
+  bool repeated = false;  // the idempotency key was known: `request` is the earlier one
 };
 struct Refuse {
   ConnectionId connection = 0;
   uint64_t client_tag = 0;
   Status status;
-  int64_t retry_after_ms = 0;  // 0: do not retry as it is
+  int64_t retry_after_ms = 0;  // 0: the same request would be refused again
 };
 struct Tokens {
   ConnectionId connection = 0;
@@ -176,9 +176,9 @@ struct Finish {  // of one choice
   RequestId request;
   int32_t choice = 0;
   FinishReason reason = FinishReason::kStop;
-  std::string stop_string;  // the match, or ""
+  std::string stop_string;  // that matched, or ""
   std::optional<TokenId> stop_token;
-  std::string text;  // what was held back
+  std::string text;  // rest that was held for a stop string
   Status error;      // kError
   int32_t prompt_tokens = 0;
   int32_t output_tokens = 0;
@@ -194,7 +194,8 @@ struct SendPlan {
   GroupId group = 0;
   StepPlan plan;
 };
-// To the journal: one record a step or a promise; what follows it waits for Durable(sequence).
+// To the journal: one record per event that promises something. The promised effects follow after
+// Durable(sequence).
 struct Append {
   uint64_t sequence = 0;
   std::string record;

@@ -1,6 +1,6 @@
-// What was promised and what was said. The Engine holds back what follows a record until the
-// journal says that the record would survive. Used by the loop; a journal with a disk behind it has
-// a thread of its own and wakes the loop.
+// Log of promises that survives a restart. The Engine holds the effects that follow a record until
+// the record is durable. Called by the loop; an implementation that writes to a disk has its own
+// thread and wakes the loop.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,13 @@ namespace trireme {
 class Journal {
  public:
   virtual ~Journal() = default;
-  // Sequences ascend. Never waits.
+  // `sequence` ascends from call to call. Never blocks.
   virtual void append(uint64_t sequence, std::string record) = 0;
   // The highest sequence that has become durable since the last call.
   virtual std::optional<uint64_t> take_durable() = 0;
 };
 
-// Remembers nothing and so answers at once: nothing survives the coordinator.
+// Stores nothing: every record counts as durable at once, and nothing survives a restart.
 class NullJournal final : public Journal {
  public:
   void append(uint64_t sequence, std::string) override { durable_ = sequence; }

@@ -1,6 +1,5 @@
-// Names of full pages: keyed BLAKE2b-128 over the parent's name and the page's tokens. The first
-// parent carries model version, adapter and the principal's salt, so that pages of different owners
-// of a secret never meet.
+// Keys of full pages: BLAKE2b-128 of the page's tokens, keyed by the parent page's key. The first
+// parent hashes the model's salt and the principal, so that principals never share pages.
 #pragma once
 
 #include <span>

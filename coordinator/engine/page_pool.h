@@ -1,6 +1,7 @@
-// The pages of one group's KV cache: grants them, shares full ones by prefix, takes them back.
-// Used by the Engine's thread only. Knows ids and counts, never bytes or devices.
-// Invariant after every call: free + cached + held == num_pages.
+// Page ids of one group's KV cache, with prefix caching: grants pages, shares full ones by key,
+// takes them back. Idle published pages are evicted in LRU order. Used by the Engine's thread only.
+// Knows ids and counts, not bytes or devices. Invariant after every call: free + cached + held ==
+// num_pages.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@
 
 namespace trireme {
 
-// Names the content of a full page: its tokens and, through the parent, all that came before.
-// The first parent carries model version, adapter and the principal's salt.
+// Identifies a full page by its tokens and, through its parent's key, all tokens before it
+// (page_keys.h).
 struct PageKey {
   uint64_t high = 0;
   uint64_t low = 0;
@@ -24,24 +25,25 @@ class PagePool {
  public:
   explicit PagePool(int num_pages);
 
-  // Takes `count` pages, forgetting the least recently used cached ones if it must.
-  // All or nothing: returns no page if fewer than `count` are available.
+  // Takes `count` pages; evicts the least recently used cached ones if too few are free. All or
+  // nothing: returns no page if fewer than `count` are available.
   std::vector<PageId> take(int count);
 
-  // Takes a share of the longest run of `keys`, from the first, whose pages are known.
+  // Takes one share of each page of the longest known prefix of `keys`.
   std::vector<PageId> take_cached(std::span<const PageKey> keys);
 
-  // How many of `keys`, from the first, take_cached would find.
+  // Length of the longest known prefix of `keys`.
   int count_cached(std::span<const PageKey> keys) const;
 
   // Takes one more share of held pages.
   void share(std::span<const PageId> pages);
 
-  // Makes a full, held page findable. It is not written again while it is known.
-  // If the key is already known the older page keeps it and this one stays anonymous.
+  // Makes a full, held page findable by `key`; it must not be written while it is known. If another
+  // page has this key already, that one keeps it and this page stays anonymous.
   void publish(PageId page, const PageKey& key);
 
-  // Gives back one share of each page, the last first, so that a prefix outlives what follows it.
+  // Returns one share of each page, the last page first, so that a prefix is evicted after the
+  // pages that follow it.
   void release(std::span<const PageId> pages);
 
   int available() const { return num_idle_; }  // free + cached
@@ -65,7 +67,7 @@ class PagePool {
   void forget(Page& page);
 
   std::vector<Page> pages_;
-  // Idle pages form a ring, the next to be reused first. Its sentinel is one past the last page.
+  // Idle pages form a ring, the next to be reused first; index of its sentinel: num_pages.
   const PageId ring_;
   int num_idle_ = 0;
   int num_cached_ = 0;

@@ -74,8 +74,8 @@ class Round {
     decision_.chunks.push_back({index, tokens});
   }
 
-  // Preempts the latest arrivals until enough pages are on their way back, never one that came
-  // before the sequence in need: that one waits its turn.
+  // Preempts the latest arrivals until enough pages will return; never one that arrived before the
+  // sequence in need.
   void make_room(int32_t index, int32_t needed) {
     while (free_pages_ + returning_pages_ < needed) {
       const int32_t victim = latest_after(input_.running[index].arrival);
@@ -99,8 +99,8 @@ class Round {
     return latest;
   }
 
-  // A newcomer needs pages for all it knows and one token more, so that it does not start only to
-  // be preempted. The queue is not overtaken.
+  // A newcomer needs pages for all its known tokens and one more, or it would be preempted at once.
+  // FCFS: nothing behind a request that does not fit is admitted.
   void admit() {
     int32_t free_slots = input_.free_slots;
     for (size_t i = 0; i < input_.waiting.size() && free_slots > 0 && budget_ > 0; ++i) {

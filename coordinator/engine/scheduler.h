@@ -1,9 +1,10 @@
-// Decides which tokens run in the next step of a group, who joins it and who must leave.
-// A pure function of counts: no I/O, no clock, no page ids; the same counts give the same decision.
+// Continuous batching with chunked prefill: decides which tokens run in the next step of a group,
+// which sequences are admitted and which are preempted. A pure function of counts: no I/O, clock or
+// page ids; the same counts give the same decision.
 //
-// Decodes of one cohort first, then prompt chunks, then newcomers, within a budget of tokens. A
-// sequence without a page sits the step out; to make room the sequence that arrived last is
-// preempted, so the one that arrived first always gets on.
+// Order within the token budget: decodes of one cohort, prompt chunks, newcomers (FCFS). A sequence
+// for which no page is free skips the step; the latest arrival is preempted for it, so the earliest
+// arrival always makes progress.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +15,19 @@ namespace trireme {
 
 // A sequence that has a slot in the group.
 struct RunningCounts {
-  uint64_t arrival = 0;  // lower: came earlier
+  uint64_t arrival = 0;  // ascending in order of arrival
   int32_t cohort = 0;
-  int32_t computed = 0;  // tokens whose KV is there or planned
-  int32_t left = 0;      // known tokens beyond those; of a decode: 1
+  int32_t computed = 0;  // tokens whose KV is computed or planned
+  int32_t left = 0;      // known tokens beyond those; 1 for a decode
   int32_t pages_held = 0;
-  bool decodes = false;  // `left` is the one token that its last draw gives
-  bool paused = false;   // may not be planned now (no credit, all draws planned)
-  bool leaving = false;  // finished or preempted: its pages come back by themselves
+  bool decodes = false;  // its next token is the one of its last draw
+  bool paused = false;   // not to be planned now: no credit, or all draws are planned
+  bool leaving = false;  // finished or preempted: its pages return with the plans in flight
 };
 
-// The next ones of the waiting queue, in order.
+// A waiting sequence, in the order of the queue.
 struct WaitingCounts {
-  int32_t tokens = 0;  // known tokens to compute, those found in the cache not counted
+  int32_t tokens = 0;  // known tokens to compute: without the cached ones
   int32_t cached = 0;  // tokens found in the cache
   int32_t draws = 1;   // 0: nothing will be appended (score, probe)
 };
@@ -42,14 +43,14 @@ struct SchedulerInput {
 };
 
 struct Slice {
-  int32_t index = 0;  // in running; for admitted ones in waiting
+  int32_t index = 0;  // into `running`; into `waiting` for admitted ones
   int32_t tokens = 0;
 };
 
 struct SchedulerDecision {
   std::vector<Slice> decodes;
   std::vector<Slice> chunks;
-  std::vector<Slice> admitted;  // the first ones of waiting, with their first chunk
+  std::vector<Slice> admitted;  // from `waiting`, in order, with their first chunk
   std::vector<int32_t> preempted;
 
   bool empty() const {
@@ -63,7 +64,7 @@ struct SchedulerDecision {
   }
 };
 
-// Fills `decision`, whose memory is reused from step to step.
+// Replaces `decision`; its memory is reused from step to step.
 void schedule(const SchedulerInput& input, SchedulerDecision& decision);
 
 }  // namespace trireme

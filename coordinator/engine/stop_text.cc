@@ -7,7 +7,7 @@ namespace trireme {
 
 namespace {
 
-// The length of the longest end of `text` that is a beginning of `stop`.
+// Length of the longest proper prefix of `stop` that is a suffix of `text`.
 size_t overlap(const std::string& text, const std::string& stop) {
   for (size_t length = std::min(text.size(), stop.size() - 1); length > 0; --length) {
     if (text.compare(text.size() - length, length, stop, 0, length) == 0) return length;

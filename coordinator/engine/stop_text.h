@@ -1,4 +1,5 @@
-// Holds back the end of an answer's text as long as it may be the start of a stop string.
+// Search for stop strings in streamed text: holds back the end of the text while it may be the
+// start of a stop string.
 #pragma once
 
 #include <span>
@@ -13,15 +14,15 @@ class StopText {
     std::string stop;  // "": none
   };
 
-  // Adds `text` and returns what can be released now. If a stop string is complete, `found` names
-  // the one that begins first (the longest among those), the text ends before it (with `include`:
-  // after it) and nothing is held any more.
+  // Adds `text` and returns the text that can be released. If a stop string is complete, `found`
+  // names the one that begins first (among equals the longest), the returned text ends before it
+  // (after it with `include`), and nothing is held any more.
   std::string add(std::string_view text,
                   std::span<const std::string> stops,
                   bool include,
                   Found& found);
 
-  // What is held, at the end of the answer.
+  // Returns the held text, at the end of the answer.
   std::string take_rest();
 
  private:

@@ -1,4 +1,4 @@
-// What a step costs the coordinator, whatever the contexts are.
+// The coordinator's cost per step does not depend on context length or queue.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -10,7 +10,7 @@
 namespace trireme {
 namespace {
 
-// What one step costs the coordinator, averaged over 64 steps of 8 decodes at a context.
+// Cost of one step in the coordinator: mean of 64 steps of 8 decodes at one context length.
 struct StepCost {
   double allocations = 0;
   double bytes = 0;
@@ -59,7 +59,7 @@ class CostMeter {
     return options;
   }
 
-  // Executes and encodes what was planned, then commits the oldest result.
+  // Executes and encodes the new plans, then commits the oldest result.
   void step() {
     uint64_t durable = 0;
     for (const Effect& effect : effects_) {
@@ -91,7 +91,7 @@ class CostMeter {
   StepCost cost_;
 };
 
-TEST(EngineCost, AStepCostsTheSameAtAnyContext) {
+TEST(EngineCost, AStepCostsTheSameAtEveryContextLength) {
   const StepCost near = CostMeter(128).measure();
   const StepCost far = CostMeter(900).measure();
   EXPECT_GT(near.allocations, 0);
@@ -99,7 +99,7 @@ TEST(EngineCost, AStepCostsTheSameAtAnyContext) {
   EXPECT_EQ(near.bytes, far.bytes);
 }
 
-TEST(EngineCost, AQueueOfLongPromptsCostsAStepNothing) {
+TEST(EngineCost, AQueueOfLongPromptsDoesNotSlowAStep) {
   EXPECT_EQ(CostMeter(128, 64).measure().allocations, CostMeter(128).measure().allocations);
 }
 

@@ -1,4 +1,4 @@
-// Who has a group's slots and pages, and what becomes of those who have not.
+// Slots and pages of groups: preemption of unread streams, loss and size of groups.
 #include <gtest/gtest.h>
 
 #include "tests/coordinator/engine_fixture.h"
@@ -6,8 +6,8 @@
 namespace trireme {
 namespace {
 
-// Slots and pages of streams that nobody reads go to those that are read; the answers stay whole.
-TEST(EngineGroups, StreamsWithoutCreditGiveWayToThoseThatWait) {
+// Unread streams release slots and pages to streams that are read; their answers stay complete.
+TEST(EngineGroups, UnreadStreamsArePreemptedForWaitingRequests) {
   for (const bool short_of_slots : {true, false}) {
     SimulatedCluster cluster(options_of(), 1);
     GroupShape shape = shape_of(2, short_of_slots ? 256 : 24);
@@ -36,7 +36,7 @@ TEST(EngineGroups, StreamsWithoutCreditGiveWayToThoseThatWait) {
   }
 }
 
-TEST(EngineGroups, AStreamThatWaitsForCreditForAMomentKeepsItsPlace) {
+TEST(EngineGroups, AStreamShortlyWithoutCreditKeepsItsSlot) {
   SimulatedCluster cluster(options_of(), 1);
   GroupShape shape = shape_of();
   shape.max_slots = 1;
@@ -56,7 +56,7 @@ TEST(EngineGroups, AStreamThatWaitsForCreditForAMomentKeepsItsPlace) {
   EXPECT_EQ(cluster.engine().status().preemptions, 0);
 }
 
-TEST(EngineGroups, ALostGroupsRequestsGoOnInTheNextWithoutAGap) {
+TEST(EngineGroups, RequestsOfALostGroupContinueOnTheNextWithoutAGap) {
   SimulatedCluster cluster(options_of(), 1);
   cluster.add_group(shape_of());
   const int number = cluster.submit(prompt_of(9, 60));
@@ -83,7 +83,7 @@ TEST(EngineGroups, ALongRequestWaitsForAGroupThatCanHoldIt) {
   cluster.add_group(large);
   const int first = cluster.submit(prompt_of(100, 20, 1));
   SubmitRequest other = prompt_of(100, 20, 2);
-  other.prompt[0] = 7;  // so that the cache does not draw it to the group that holds it
+  other.prompt[0] = 7;  // no common prefix, which would prefer the group that caches it
   const int second = cluster.submit(other);
   GroupShape small = shape_of(1, 20);  // 80 tokens
   small.group = 0;

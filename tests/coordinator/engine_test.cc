@@ -2,29 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include "model/tokenizer/tokenizer.h"
 #include "tests/coordinator/engine_fixture.h"
 
 namespace trireme {
 namespace {
-
-std::unique_ptr<const Tokenizer> demo_tokenizer() {
-  return Tokenizer::load(std::string(TRIREME_SOURCE_DIR) + "/models/demo/tokenizer.json").value();
-}
-
-// Ids whose text is plain ASCII, so that stop strings can be cut out of an answer.
-SubmitRequest with_readable_answer(const Tokenizer& tokenizer, int32_t count) {
-  for (uint64_t seed = 0;; ++seed) {
-    SubmitRequest submit = prompt_of(5, count, seed);
-    bool readable = true;
-    for (const TokenId id : alone(submit, count)) {
-      const std::string bytes = tokenizer.bytes_of(id);
-      readable = readable && bytes.size() >= 2 && !tokenizer.is_special(id) &&
-                 std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= 0; });
-    }
-    if (readable) return submit;
-  }
-}
 
 TEST(Engine, AnswersAsTheRequestWouldAlone) {
   SimulatedCluster cluster(options_of(), 1);
@@ -55,12 +36,12 @@ TEST(Engine, KeepsOnePlanMoreThanStagesInFlight) {
     cluster.add_group(shape_of(stages));
     for (int i = 0; i < 8; ++i) cluster.submit(prompt_of(4, 30, i));
     cluster.run();
-    EXPECT_EQ(cluster.most_in_flight(), stages + 1);
+    EXPECT_EQ(cluster.max_in_flight(), stages + 1);
     EXPECT_TRUE(cluster.problems().empty()) << cluster.problems().front();
   }
 }
 
-// Two running requests under two stages are planned in turn, so that both stages have work.
+// With two stages, two running requests are planned in alternate steps, so that both stages work.
 TEST(Engine, CohortsAlternateBetweenStages) {
   Engine engine(options_of());
   FakeGroup group(shape_of(2), kVocabulary);
@@ -88,7 +69,7 @@ TEST(Engine, CohortsAlternateBetweenStages) {
   }
 }
 
-TEST(Engine, TheSecondPromptOfEqualBeginningIsCached) {
+TEST(Engine, APromptWithAKnownPrefixUsesItsPages) {
   SimulatedCluster cluster(options_of(), 1);
   cluster.add_group(shape_of());
   const int first = cluster.submit(prompt_of(41, 4));
@@ -100,7 +81,7 @@ TEST(Engine, TheSecondPromptOfEqualBeginningIsCached) {
   EXPECT_EQ(cluster.request(first).answers[0].ids, cluster.request(second).answers[0].ids);
 }
 
-TEST(Engine, ALookUpNeverCoversTheLastPromptToken) {
+TEST(Engine, TheLastPromptTokenIsAlwaysComputed) {
   SimulatedCluster cluster(options_of(), 1);
   cluster.add_group(shape_of());
   cluster.submit(prompt_of(40, 4));
@@ -127,8 +108,8 @@ TEST(Engine, GeneratedPagesAreFoundByAPromptThatGoesOnFromThem) {
   EXPECT_TRUE(cluster.problems().empty()) << cluster.problems().front();
 }
 
-// A page of equal tokens behind another beginning is another page.
-TEST(Engine, APageIsKnownByAllThatCameBeforeIt) {
+// Equal tokens after a different prefix are a different page.
+TEST(Engine, APageKeyCoversAllTokensBeforeThePage) {
   SimulatedCluster cluster(options_of(), 1);
   cluster.add_group(shape_of());
   const auto submit = [&](std::vector<TokenId> prompt) {
@@ -177,88 +158,6 @@ TEST(Engine, ChoicesShareThePromptAndDifferByTheirDraws) {
   }
 }
 
-TEST(Engine, AStopStringOverSeveralTokensEndsTheTextBeforeIt) {
-  const auto tokenizer = demo_tokenizer();
-  const SubmitRequest plain = with_readable_answer(*tokenizer, 12);
-  const std::vector<TokenId> ids = alone(plain, 12);
-  const std::string text = tokenizer->decode(ids, true);
-  size_t begin = 0;  // from the middle of token 5 to the middle of token 6
-  for (int i = 0; i < 5; ++i) begin += tokenizer->bytes_of(ids[i]).size();
-  const std::string stop = text.substr(begin + 1, tokenizer->bytes_of(ids[5]).size());
-  ASSERT_LT(text.find(stop), text.size());
-  for (const bool include : {false, true}) {
-    SimulatedCluster cluster(options_of(tokenizer.get()), 1);
-    cluster.add_group(shape_of());
-    SubmitRequest submit = plain;
-    submit.params.stop = {"never in here", stop};
-    submit.params.include_stop_in_output = include;
-    const int number = cluster.submit(submit);
-    cluster.run();
-    const SimulatedAnswer& answer = cluster.request(number).answers[0];
-    const size_t end = text.find(stop) + (include ? stop.size() : 0);
-    EXPECT_EQ(answer.text, text.substr(0, end));
-    EXPECT_EQ(answer.ending.stop_string, stop);
-    EXPECT_EQ(answer.ending.reason, FinishReason::kStop);
-    EXPECT_LT(answer.ids.size(), 12u);
-    const std::string spoken = tokenizer->decode(answer.ids, true);
-    EXPECT_NE(spoken.find(stop), std::string::npos) << "token ids include the match";
-  }
-}
-
-TEST(Engine, TextHeldForAStopStringIsReleasedAtTheEnd) {
-  const auto tokenizer = demo_tokenizer();
-  SubmitRequest submit = with_readable_answer(*tokenizer, 8);
-  const std::string text = tokenizer->decode(alone(submit, 8), true);
-  submit.params.stop = {text.substr(text.size() - 2) + "zzz"};
-  SimulatedCluster cluster(options_of(tokenizer.get()), 1);
-  cluster.add_group(shape_of());
-  const int number = cluster.submit(submit);
-  cluster.run();
-  EXPECT_EQ(cluster.request(number).answers[0].text, text);
-  EXPECT_EQ(cluster.request(number).answers[0].ending.text, text.substr(text.size() - 2));
-}
-
-TEST(Engine, EndIdsAreInTheIdsAndNotInTheText) {
-  const auto tokenizer = demo_tokenizer();
-  const SubmitRequest plain = with_readable_answer(*tokenizer, 8);
-  const std::vector<TokenId> ids = alone(plain, 8);
-  const std::vector<TokenId> first_five(ids.begin(), ids.begin() + 5);
-  const std::string before =
-      tokenizer->decode(std::vector<TokenId>(ids.begin(), ids.begin() + 4), true);
-  EngineOptions options = options_of(tokenizer.get());
-  options.eos_ids = {ids[4]};
-  SubmitRequest by_eos = plain;
-  by_eos.params.ignore_eos = false;
-  SubmitRequest by_stop_id = plain;
-  by_stop_id.params.stop_token_ids = {ids[4]};
-  SimulatedCluster cluster(options, 1);
-  cluster.add_group(shape_of());
-  cluster.submit(by_eos);
-  cluster.submit(by_stop_id);
-  const int ignoring = cluster.submit(plain);
-  cluster.run();
-  for (const int number : {0, 1}) {
-    const SimulatedAnswer& answer = cluster.request(number).answers[0];
-    EXPECT_EQ(answer.ids, first_five);
-    EXPECT_EQ(answer.text, before);
-    EXPECT_EQ(answer.ending.reason, FinishReason::kStop);
-  }
-  EXPECT_EQ(cluster.request(1).answers[0].ending.stop_token, ids[4]);
-  EXPECT_EQ(cluster.request(ignoring).answers[0].ids, ids);
-}
-
-TEST(Engine, EchoBeginsTheTextWithThePrompt) {
-  const auto tokenizer = demo_tokenizer();
-  SubmitRequest submit = with_readable_answer(*tokenizer, 3);
-  submit.params.echo = true;
-  SimulatedCluster cluster(options_of(tokenizer.get()), 1);
-  cluster.add_group(shape_of());
-  const int number = cluster.submit(submit);
-  cluster.run();
-  EXPECT_EQ(cluster.request(number).answers[0].text,
-            tokenizer->decode(submit.prompt, true) + tokenizer->decode(alone(submit, 3), true));
-}
-
 TEST(Engine, PromptLogprobsComeForEveryTokenButTheFirst) {
   SimulatedCluster cluster(options_of(), 1);
   cluster.add_group(shape_of());
@@ -298,7 +197,7 @@ TEST(Engine, AScoreMayBeAsLongAsTheModel) {
   EXPECT_TRUE(cluster.problems().empty()) << cluster.problems().front();
 }
 
-TEST(Engine, RefusesAPromptThatFillsTheModelAndCutsALongAnswer) {
+TEST(Engine, APromptThatFillsTheModelIsRefusedAndALongAnswerEndsAtItsLength) {
   SimulatedCluster cluster(options_of(), 1);
   cluster.add_group(shape_of());
   const int too_long = cluster.submit(prompt_of(200, 1));
@@ -312,7 +211,7 @@ TEST(Engine, RefusesAPromptThatFillsTheModelAndCutsALongAnswer) {
   EXPECT_TRUE(cluster.problems().empty()) << cluster.problems().front();
 }
 
-TEST(Engine, AFullQueueRefusesAtOnceAndSaysWhenToComeBack) {
+TEST(Engine, AFullQueueRefusesAtOnceWithATimeToRetry) {
   EngineOptions options = options_of();
   options.max_waiting_requests = 2;
   Engine engine(options);
@@ -324,7 +223,7 @@ TEST(Engine, AFullQueueRefusesAtOnceAndSaysWhenToComeBack) {
   EXPECT_GT(refusal->retry_after_ms, 0);
 }
 
-TEST(Engine, ADeadlineEndsWaitingAndRunningAlike) {
+TEST(Engine, ADeadlineEndsWaitingAndRunningRequests) {
   SimulatedCluster cluster(options_of(), 1);
   SubmitRequest submit = prompt_of(4, 100);
   submit.deadline_us = 5'000;
@@ -340,7 +239,7 @@ TEST(Engine, ADeadlineEndsWaitingAndRunningAlike) {
   EXPECT_EQ(cluster.engine().status().groups[0].pages_held, 0);
 }
 
-TEST(Engine, WithoutCreditARequestPausesAndGoesOnWithIt) {
+TEST(Engine, ARequestPausesWithoutCreditAndContinuesWithIt) {
   SimulatedCluster cluster(options_of(), 1);
   cluster.add_group(shape_of());
   SubmitRequest submit = prompt_of(4, 100);
@@ -355,75 +254,7 @@ TEST(Engine, WithoutCreditARequestPausesAndGoesOnWithIt) {
   EXPECT_EQ(cluster.request(number).answers[0].ids, alone(submit, 100));
 }
 
-TEST(Engine, AKnownKeyNamesTheSameAnswer) {
-  SimulatedCluster cluster(options_of(), 1);
-  cluster.add_group(shape_of());
-  SubmitRequest submit = prompt_of(9, 20);
-  submit.params.seed.reset();
-  submit.idempotency_key = "once";
-  const int first = cluster.submit(submit);
-  cluster.run();
-  const int again = cluster.submit(submit);
-  cluster.run();
-  EXPECT_EQ(cluster.request(first).id, cluster.request(again).id);
-  EXPECT_EQ(cluster.request(first).answers[0].ids, cluster.request(again).answers[0].ids);
-  EXPECT_TRUE(cluster.request(again).is_over());
-  submit.principal = "somebody else";
-  const int other = cluster.submit(submit);
-  cluster.run();
-  EXPECT_NE(cluster.request(first).id, cluster.request(other).id);
-}
-
-TEST(Engine, KeptAnswersAreBoundedByTheirBytes) {
-  EngineOptions options = options_of();
-  options.max_kept_bytes = 10'000;  // two of these
-  SimulatedCluster cluster(options, 1);
-  cluster.add_group(shape_of());
-  std::vector<SubmitRequest> submits(3, prompt_of(9, 20));
-  std::vector<int> numbers;
-  for (size_t i = 0; i < submits.size(); ++i) {
-    submits[i].idempotency_key = format_text("key {}", i);
-    numbers.push_back(cluster.submit(submits[i]));
-    cluster.run();
-  }
-  for (const size_t i : {2, 1, 0}) {  // the oldest is forgotten, and runs anew
-    const int again = cluster.submit(submits[i]);
-    cluster.run();
-    EXPECT_EQ(cluster.request(again).id == cluster.request(numbers[i]).id, i > 0) << i;
-  }
-}
-
-// Every stream ends: the one that hears nothing more is told so, choice by choice.
-TEST(Engine, ARepeatedKeyEndsTheStreamThatItTakesOver) {
-  SimulatedCluster cluster(options_of(), 1);
-  cluster.add_group(shape_of());
-  SubmitRequest submit = prompt_of(9, 20);
-  submit.params.num_choices = 2;
-  submit.idempotency_key = "once";
-  const int first = cluster.submit(submit);
-  cluster.run(10);
-  ASSERT_FALSE(cluster.request(first).is_over());
-  submit.connection = 2;
-  const int again = cluster.submit(submit);
-  cluster.run();
-  EXPECT_EQ(cluster.request(first).last_choices, 1);
-  for (int choice = 0; choice < 2; ++choice) {
-    EXPECT_EQ(cluster.request(first).answers[choice].finishes, 1);
-    EXPECT_EQ(error_id(cluster.request(first).answers[choice].ending.error), "TRI-REQ-039");
-    EXPECT_EQ(cluster.request(again).answers[choice].finishes, 1);
-    EXPECT_EQ(cluster.request(again).answers[choice].ids, alone(submit, 20, choice));
-  }
-  EXPECT_TRUE(cluster.problems().empty()) << cluster.problems().front();
-}
-
-TEST(Engine, ResumeSaysThatAnswersAreNotKept) {
-  Engine engine(options_of());
-  std::vector<Effect> effects;
-  engine.on(event::Resumed{1, 2, {3, 4}, 5, {0}, 100}, 1, effects);
-  EXPECT_EQ(error_id(std::get<effect::Refuse>(effects.at(0)).status), "TRI-REQ-037");
-}
-
-TEST(Engine, WhatIsPromisedWaitsForTheJournal) {
+TEST(Engine, PromisesAreHeldUntilTheJournalIsDurable) {
   Engine engine(options_of());
   std::vector<Effect> effects;
   engine.on(event::Submitted{prompt_of(4, 4)}, 1, effects);
@@ -439,7 +270,7 @@ TEST(Engine, WhatIsPromisedWaitsForTheJournal) {
   EXPECT_TRUE(std::holds_alternative<effect::Accept>(effects[0]));
 }
 
-TEST(Engine, ResultsThatMakeNoSenseChangeNothing) {
+TEST(Engine, InvalidResultsChangeNothing) {
   Engine engine(options_of());
   std::vector<Effect> effects;
   engine.on(event::GroupReady{shape_of()}, 1, effects);

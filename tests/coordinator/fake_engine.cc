@@ -1,6 +1,6 @@
-// An Engine without groups, for tests of doors and clients: linked in place of the real one. Every
-// request is accepted at once and answered by its own prompt, one token a Tick; the text of token t
-// is "<t>". A prompt that begins with token 9 never ends by itself.
+// An Engine without groups for tests of doors and clients, linked in place of the real one. Every
+// request is accepted at once and answered by its own prompt, one token per Tick; the text of token
+// t is "<t>". A prompt that begins with token 9 never ends by itself.
 #include <algorithm>
 #include <map>
 #include <optional>

@@ -1,4 +1,4 @@
-// Which recording the engine names for a step: a matter of the group's buckets alone.
+// The captured step that a plan names depends on the group's buckets alone.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -8,8 +8,8 @@
 namespace trireme {
 namespace {
 
-// The plans that an engine sends for `requests` prompts of `length`, each answered by a token a
-// row.
+// The plans that an engine sends for `requests` prompts of `length` tokens, each answered by one
+// token per row.
 std::vector<StepPlan> plans_of(const GroupShape& shape, int requests, int32_t length) {
   Engine engine(options_of());
   std::vector<Effect> effects;
@@ -24,7 +24,7 @@ std::vector<StepPlan> plans_of(const GroupShape& shape, int requests, int32_t le
   return plans;
 }
 
-TEST(GraphKeyOfAPlan, IsOfTheGroupsBuckets) {
+TEST(GraphKeyOfAPlan, IsTheSmallestBucketsOfTheGroupThatFit) {
   GroupShape shape = shape_of();
   shape.token_buckets = {10, 40};
   shape.row_buckets = {3};
@@ -43,7 +43,7 @@ TEST(GraphKeyOfAPlan, IsNoneAboveTheLastBucket) {
   EXPECT_NE(plans_of(shape, 1, 8).at(0).graph_key, GraphKey());
 }
 
-TEST(GraphKeyOfAPlan, IsNoneForAGroupThatRecordsNothing) {
+TEST(GraphKeyOfAPlan, IsNoneForAGroupWithoutCapturedSteps) {
   for (const StepPlan& plan : plans_of(shape_of(), 3, 5)) EXPECT_EQ(plan.graph_key, GraphKey());
 }
 

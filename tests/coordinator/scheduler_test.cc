@@ -44,16 +44,18 @@ TEST(Scheduler, APlanServesOneCohortsDecodes) {
   EXPECT_EQ(plan(running, {}, 9, 16, 1).decodes.at(0).index, 1);
 }
 
-TEST(Scheduler, ANewcomerNeedsPagesForAllItKnowsAndOneTokenMore) {
+TEST(Scheduler, ANewcomerNeedsPagesForItsKnownTokensAndOneMore) {
   EXPECT_EQ(plan({}, {{8, 0}}, 3).admitted.size(), 1u);
   EXPECT_TRUE(plan({}, {{8, 0}}, 2).empty());
   EXPECT_EQ(plan({}, {{8, 0, 0}}, 2).admitted.size(), 1u);  // nothing will be appended
 }
 
-TEST(Scheduler, TheQueueIsNotOvertaken) { EXPECT_TRUE(plan({}, {{40, 0}, {2, 0}}, 5).empty()); }
+TEST(Scheduler, NothingBehindARequestThatDoesNotFitIsAdmitted) {
+  EXPECT_TRUE(plan({}, {{40, 0}, {2, 0}}, 5).empty());
+}
 
-TEST(Scheduler, TheLatestArrivalMakesRoomAndNeverTheOneInNeed) {
-  // Both need a page and none is free: the later one leaves, the earlier one sits this step out.
+TEST(Scheduler, TheLatestArrivalIsPreemptedAndNeverTheOneInNeed) {
+  // Both need a page and none is free: the later one is preempted, the earlier one skips this step.
   const auto decision = plan({decode(1, 8, 2), decode(2, 8, 2)}, {}, 0);
   EXPECT_EQ(decision.preempted, std::vector<int32_t>{1});
   EXPECT_TRUE(decision.decodes.empty());
@@ -65,13 +67,13 @@ TEST(Scheduler, TheLatestInNeedWaitsItsTurn) {
   EXPECT_EQ(decision.decodes.size(), 1u);
 }
 
-TEST(Scheduler, NobodyIsPreemptedWhilePagesAreOnTheirWayBack) {
+TEST(Scheduler, NothingIsPreemptedWhileEnoughPagesWillReturn) {
   RunningCounts leaving = decode(3, 8, 2);
   leaving.leaving = true;
   const auto decision = plan({decode(1, 8, 2), decode(2, 7, 2), leaving}, {{1, 0}}, 0);
   EXPECT_TRUE(decision.preempted.empty());
   EXPECT_EQ(decision.decodes.size(), 1u);
-  EXPECT_TRUE(decision.admitted.empty());  // room is being made for those who run
+  EXPECT_TRUE(decision.admitted.empty());  // pages return for running sequences first
 }
 
 TEST(Scheduler, APausedSequenceIsNotPlanned) {
@@ -80,7 +82,7 @@ TEST(Scheduler, APausedSequenceIsNotPlanned) {
   EXPECT_TRUE(plan({paused}, {}, 9).empty());
 }
 
-TEST(Scheduler, AChunkTakesThePagesThereAre) {
+TEST(Scheduler, AChunkIsAsLongAsTheFreePagesAllow) {
   const auto decision = plan({prefill(1, 4, 40, 1)}, {}, 2, 100);
   EXPECT_EQ(decision.chunks.at(0).tokens, 8);
 }

@@ -18,7 +18,7 @@ TokenId pseudo_token(
     uint64_t seed, uint32_t choice, int32_t index, uint64_t prefix_hash, int32_t vocabulary);
 uint64_t extend_hash(uint64_t prefix_hash, TokenId id);
 
-// What a request alone on an ideal cluster would answer: at most `count` tokens, no end considered.
+// The first `count` tokens that a request alone on an ideal cluster would get, without any end.
 std::vector<TokenId> expected_tokens(const std::vector<TokenId>& prompt,
                                      uint64_t seed,
                                      uint32_t choice,

@@ -91,7 +91,7 @@ void SimulatedCluster::run(int steps) {
 }
 
 SimulatedRequest* SimulatedCluster::find(ConnectionId connection, uint64_t tag) {
-  if (connection == 0) return nullptr;  // nobody listens any more
+  if (connection == 0) return nullptr;  // its client has disconnected
   if (tag >= requests_.size()) {
     problems_.push_back(format_text("an effect for the unknown tag {}", tag));
     return nullptr;
@@ -163,7 +163,7 @@ void SimulatedCluster::handle(effect::SendPlan& effect) {
   if (random_() % 8 == 0) at(member.busy_until_us + 5, event::StepDone{effect.group, result});
   at(member.busy_until_us, event::StepDone{effect.group, std::move(result)});
   for (const auto& group : engine_.status().groups) {
-    most_in_flight_ = std::max(most_in_flight_, group.plans_in_flight);
+    max_in_flight_ = std::max(max_in_flight_, group.plans_in_flight);
   }
 }
 

@@ -1,5 +1,5 @@
-// The real Engine with fake groups and fake clients under a fake clock: everything that happens is
-// an entry in one queue ordered by time, so a run is a function of its seed.
+// Simulation of a cluster: the real Engine with fake groups and clients under a fake clock. Every
+// event is an entry in one queue ordered by time, so that a run is a function of its seed.
 #pragma once
 
 #include <deque>
@@ -33,7 +33,7 @@ struct SimulatedRequest {
   int32_t prompt_logprobs = 0;
   std::vector<Probe> probes;
   std::vector<SimulatedAnswer> answers;
-  int32_t last_choices = 0;  // Finish effects that said the request is over
+  int32_t last_choices = 0;  // Finish effects with last_choice
   bool is_over() const { return refused || last_choices > 0; }
 };
 
@@ -64,7 +64,7 @@ class SimulatedCluster {
   std::vector<std::string> problems() const;  // of plans and of effects
   uint64_t trace_hash() const { return trace_hash_; }
   int64_t plans_sent() const { return plans_sent_; }
-  int32_t most_in_flight() const { return most_in_flight_; }
+  int32_t max_in_flight() const { return max_in_flight_; }
 
  private:
   struct Entry {
@@ -107,7 +107,7 @@ class SimulatedCluster {
   std::vector<Effect> effects_;
   uint64_t trace_hash_ = 0;
   int64_t plans_sent_ = 0;
-  int32_t most_in_flight_ = 0;
+  int32_t max_in_flight_ = 0;
 };
 
 }  // namespace trireme

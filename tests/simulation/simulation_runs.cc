@@ -156,7 +156,7 @@ class Run {
     return "";
   }
 
-  // What was asked about the prompt is said once each, unless the request ended before.
+  // Every score and probe is answered exactly once, unless the request ended before.
   static std::string check_prompt(const SimulatedRequest& request) {
     const FinishReason reason = request.answers[0].ending.reason;
     const bool whole = reason == FinishReason::kStop || reason == FinishReason::kLength;

@@ -22,7 +22,7 @@ TEST(Simulation, NothingIsLostDoubledOrChangedUnderFaults) {
     cached += report.cached_tokens;
     faults += report.faults;
   }
-  // The runs are worth nothing if they do not reach what they are for.
+  // The runs must reach faults, preemptions and cache hits, or they test nothing.
   EXPECT_GT(preemptions, static_cast<int64_t>(kSeeds / 4));
   EXPECT_GT(cached, static_cast<int64_t>(kSeeds));
   EXPECT_GT(faults, static_cast<int64_t>(kSeeds));
