@@ -10,7 +10,7 @@ namespace {
 
 constexpr TimeUs kParkedRetryUs = 5'000;
 constexpr TimeUs kDrainCheckUs = 20'000;
-constexpr TimeUs kDrainWithoutGroupUs = 10'000'000;  // nothing can run: nothing to wait for
+constexpr TimeUs kDrainWithoutGroupUs = 10'000'000;  // requests that no group runs are given up
 constexpr int kExitDrained = 0;
 constexpr int kExitStopped = 130;
 
@@ -25,11 +25,12 @@ int CoordinatorLoop::run() {
                                         : "TRI-GRP-054: the cluster has drained",
                                !stopped_);
   parts_.lines->say(stopped_ ? "stopped" : "drained");
+  parts_.log->ended(stopped_, parts_.engine->status());
   return stopped_ ? kExitStopped : kExitDrained;
 }
 
 void CoordinatorLoop::one_turn() {
-  parts_.doors->turn(wait_us(), *this);
+  parts_.transport->turn(wait_us(), *this);
   now_us_ = parts_.clock->now_us();
   take_tokenized();
   if (next_engine_tick_us_ != 0 && now_us_ >= next_engine_tick_us_) {
@@ -42,6 +43,9 @@ void CoordinatorLoop::one_turn() {
   pump();
   parts_.front_door->flush(now_us_, door_output_);
   pump();
+  for (const Refusal& refusal : parts_.front_door->take_refusals()) {
+    parts_.log->refusal(refusal, now_us_);
+  }
 }
 
 int64_t CoordinatorLoop::wait_us() const {
@@ -60,7 +64,7 @@ void CoordinatorLoop::on_client_gone(PeerId peer) {
   parts_.front_door->on_gone(peer, door_output_);
 }
 
-// A result frees a stage: the next plan leaves before the next frame is looked at.
+// A result frees a pipeline stage: the next plan leaves before the next frame is handled.
 void CoordinatorLoop::on_worker_frame(PeerId peer, std::string_view frame) {
   now_us_ = parts_.clock->now_us();
   parts_.worker_set->on_frame(peer, frame, now_us_, worker_output_);
@@ -101,6 +105,7 @@ void CoordinatorLoop::begin_drain() {
   draining_ = true;
   draining_since_us_ = now_us_;
   parts_.lines->say("draining");
+  parts_.log->draining(parts_.engine->status());
   parts_.front_door->drain();
 }
 
@@ -120,13 +125,17 @@ void CoordinatorLoop::take_tokenized() {
   }
 }
 
-// Moves what the doors found into the queue of events, and answers what needs no Engine.
+// Moves the outputs of both doors into the event queue and handles those that need no Engine:
+// notices, tokenizer jobs, status requests.
 void CoordinatorLoop::collect() {
   for (Event& event : worker_output_.events) {
     if (parts_.trace != nullptr) parts_.trace->on_event(event, now_us_);
     events_.push_back(std::move(event));
   }
-  for (const Notice& notice : worker_output_.notices) parts_.lines->notice(notice, now_us_);
+  for (const Notice& notice : worker_output_.notices) {
+    parts_.lines->notice(notice, now_us_);
+    parts_.log->notice(notice);
+  }
   const bool groups_changed = !worker_output_.notices.empty();
   worker_output_.events.clear();
   worker_output_.notices.clear();

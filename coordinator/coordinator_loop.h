@@ -1,6 +1,6 @@
-// The one loop of the coordinator: frames, results and times in; the Engine decides; frames out.
-// Owns the order of things and nothing else. One thread; the tokenizer pool, a journal's thread and
-// signals end its wait through ZmqDoors::wake() and watched descriptors.
+// The coordinator's event loop: takes frames from the transport, hands events to the Engine,
+// carries out its effects. Owns only the order of these calls. One thread; the tokenizer pool, a
+// journal's thread and signals end the transport's wait.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "coordinator/coordinator_log.h"
 #include "coordinator/doors/front_door.h"
+#include "coordinator/doors/transport.h"
 #include "coordinator/doors/worker_set.h"
-#include "coordinator/doors/zmq_doors.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/engine/journal.h"
 #include "coordinator/event_lines.h"
@@ -21,26 +22,27 @@
 
 namespace trireme {
 
-// Everything the loop joins; all outlive it. Null where it says so.
+// The parts that the loop connects. All outlive it; a pointer is null only where noted.
 struct CoordinatorParts {
   Clock* clock = nullptr;
-  ZmqDoors* doors = nullptr;
+  Transport* transport = nullptr;
   Engine* engine = nullptr;
   FrontDoor* front_door = nullptr;
   WorkerSet* worker_set = nullptr;
   TokenizerPool* tokenizers = nullptr;  // null: the model has no tokenizer
   Journal* journal = nullptr;
   EventLines* lines = nullptr;
+  CoordinatorLog* log = nullptr;
   StepTrace* trace = nullptr;  // null: no --trace
   int signal_fd = -1;          // a signalfd of SIGINT and SIGTERM
-  int control_fd = -1;         // lines "drain" and "stop"; its end means that the parent died
+  int control_fd = -1;         // lines "drain" and "stop"; end of file: the parent died, stop
 };
 
-class CoordinatorLoop final : private ZmqDoors::Handler {
+class CoordinatorLoop final : private Transport::Handler {
  public:
   explicit CoordinatorLoop(const CoordinatorParts& parts);
 
-  // Until drained (0) or stopped (130).
+  // Runs until drained (returns 0) or stopped (130).
   int run();
 
  private:
@@ -53,7 +55,7 @@ class CoordinatorLoop final : private ZmqDoors::Handler {
   void one_turn();
   int64_t wait_us() const;
   void take_tokenized();
-  // Hands events to the Engine and its effects on, until nothing more follows.
+  // Hands events to the Engine and applies its effects until no event is left.
   void pump();
   void collect();
   // One per kind of effect: a new kind does not compile without its own.

@@ -1,4 +1,4 @@
-// What trireme-coordinator is told: flags, their environment twins and a file (base/flags.h).
+// Options of trireme-coordinator, from flags, environment and file (base/flags.h).
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,14 @@ namespace trireme {
 
 struct CoordinatorOptions {
   std::string model;
-  std::string served_model_name;  // "": the last part of --model
+  std::string served_model_name;  // "": the last component of --model
   DoorAddress clients{"127.0.0.1", 8900};
   DoorAddress workers{"127.0.0.1", 0};
   bool insecure = false;
   std::string state_dir;
   int groups = 1;
   int max_slots = kDefaultMaxSlots;
-  int64_t max_batched_tokens = 0;  // 0: as many as a group takes
+  int64_t max_batched_tokens = 0;  // per step; 0: the limit of the group
   int max_waiting_requests = 4096;
   int64_t max_waiting_bytes = 256ll << 20;
   int tokenizer_threads = 1;
@@ -38,7 +38,7 @@ void add_flags(FlagSet& flags, CoordinatorOptions& options);
 // TRI-ARGS-010: --model is missing; a count below 1 or a port out of range.
 Status check(const CoordinatorOptions& options);
 
-// The name under which clients ask for the model.
+// The model name that clients use.
 std::string served_name(const CoordinatorOptions& options);
 
 }  // namespace trireme

@@ -7,7 +7,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr TimeUs kLoadingIntervalUs = 200'000;  // a progress bar's refresh
+constexpr TimeUs kLoadingIntervalUs = 200'000;  // refresh of a progress bar
 
 Json to_json(const notice::RankSeen& notice) {
   return {{"event", "rank"},
@@ -73,7 +73,7 @@ Json to_json(const notice::GroupLost& notice) {
           {"memory", notice.memory}};
 }
 
-// A host's name or a cause may hold any bytes; a line is UTF-8 whatever they are.
+// Host names and causes come from ranks and may hold any bytes; invalid UTF-8 is replaced.
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -86,21 +86,26 @@ void EventLines::write(const std::string& line) {
   std::fflush(out_);
 }
 
-void EventLines::doors(const ZmqDoors& doors) {
+void EventLines::doors(const DoorEndpoints& endpoints) {
   Json json = {{"event", "doors"},
-               {"client_endpoint", doors.client_endpoint()},
-               {"worker_endpoint", doors.worker_endpoint()}};
-  if (!doors.worker_key_file().empty()) json["worker_key_file"] = doors.worker_key_file();
+               {"client_endpoint", endpoints.client},
+               {"worker_endpoint", endpoints.worker}};
+  if (!endpoints.worker_key_file.empty()) json["worker_key_file"] = endpoints.worker_key_file;
   write(dump(json));
 }
 
+// The last one of a group is always due.
+bool EventLines::is_due(const notice::RankLoading& notice, TimeUs now_us) {
+  TimeUs& last = last_loading_us_[notice.group];
+  const bool complete = notice.loaded_bytes == notice.total_bytes;
+  if (!complete && last != 0 && now_us - last < kLoadingIntervalUs) return false;
+  last = now_us;
+  return true;
+}
+
 void EventLines::notice(const Notice& notice, TimeUs now_us) {
-  if (const auto* loading = std::get_if<notice::RankLoading>(&notice)) {
-    TimeUs& last = last_loading_us_[loading->group];
-    const bool complete = loading->loaded_bytes == loading->total_bytes;
-    if (!complete && last != 0 && now_us - last < kLoadingIntervalUs) return;
-    last = now_us;
-  }
+  const auto* const loading = std::get_if<notice::RankLoading>(&notice);
+  if (loading != nullptr && !is_due(*loading, now_us)) return;
   write(dump(std::visit([](const auto& value) { return to_json(value); }, notice)));
 }
 

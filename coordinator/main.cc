@@ -1,5 +1,6 @@
-// trireme-coordinator: one process that plans and remembers. Reads its configuration, opens both
-// doors, runs the loop. Exit: 0 drained, 2 bad usage or model, 3 a door cannot open, 130 stopped.
+// trireme-coordinator: holds all requests of a cluster and plans every step. Reads its
+// configuration, opens both doors, runs the loop. Exit status: 0 drained, 2 bad usage or model, 3 a
+// door cannot open, 130 stopped.
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "coordinator/coordinator_loop.h"
 #include "coordinator/coordinator_options.h"
+#include "coordinator/doors/zmq_doors.h"
 #include "model/checkpoint/model_source.h"
 #include "model/tokenizer/tokenizer.h"
 
@@ -27,10 +29,10 @@ constexpr int kExitUnreachable = 3;
 uint64_t random_word() {
   uint64_t word = 0;
   CHECK(::getrandom(&word, sizeof word, 0) == sizeof word);
-  return word | 1;  // never 0: that stands for "none" on the wire
+  return word | 1;  // never 0, which means "none" on the wire
 }
 
-// Blocked for every thread that starts later; the loop reads them like a socket.
+// SIGINT and SIGTERM as a file descriptor for the loop; blocked in every thread that starts later.
 int open_signal_fd() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -97,6 +99,7 @@ StatusOr<std::unique_ptr<ZmqDoors>> open_doors(const CoordinatorOptions& options
 
 int fail(EventLines& lines, const Status& status, int exit_status) {
   lines.error(status);
+  log_event(LogLevel::kError, "failed", {{"cause", status}});
   std::fprintf(stderr, "%s\n", message_of(status).c_str());
   return exit_status;
 }
@@ -112,6 +115,8 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
     if (!loaded.ok()) return fail(lines, loaded.status(), kExitUsage);
     tokenizer = std::move(*loaded);
   }
+  CoordinatorLog log;
+  log.started(options, source->checkpoint->fingerprint());
   auto doors = open_doors(options, signal_fd);
   if (!doors.ok()) {
     const bool usage = error_id(doors.status()) == "TRI-NET-012";
@@ -141,17 +146,19 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
   }
   CoordinatorParts parts;
   parts.clock = &clock;
-  parts.doors = doors->get();
+  parts.transport = doors->get();
   parts.engine = &engine;
   parts.front_door = &front_door;
   parts.worker_set = &worker_set;
   parts.tokenizers = tokenizers.get();
   parts.journal = &journal;
   parts.lines = &lines;
+  parts.log = &log;
   parts.trace = options.trace_file.empty() ? nullptr : &trace;
   parts.signal_fd = signal_fd;
   parts.control_fd = options.control_on_stdin ? STDIN_FILENO : -1;
-  lines.doors(**doors);
+  lines.doors((*doors)->endpoints());
+  log.doors_open((*doors)->endpoints());
   CoordinatorLoop loop(parts);
   const int result = loop.run();
   if (parts.trace != nullptr) {
@@ -165,7 +172,7 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
 int run(const std::vector<std::string>& arguments) {
   EventLines lines(stdout);
   CoordinatorOptions options;
-  FlagSet flags("trireme-coordinator", "plans and remembers for a cluster of workers");
+  FlagSet flags("trireme-coordinator", "holds the requests of a cluster and plans its steps");
   add_flags(flags, options);
   const auto rest = flags.parse(arguments);
   if (flags.help_wanted() || flags.help_all_wanted()) {

@@ -1,5 +1,5 @@
-// The plans of every group on a timeline: from the moment a plan is sent to its result. Several are
-// in flight at once, so a group has a few lines. Belongs to the loop's thread.
+// Chrome trace of the plans of every group: one span from the sending of a plan to its result.
+// Several plans are in flight at once, so each group has kLines rows. Belongs to the loop's thread.
 #pragma once
 
 #include <map>
@@ -20,7 +20,7 @@ class StepTrace {
     sent_[{effect.group, effect.plan.step}] = now_us;
   }
 
-  // A result closes its plan's span; a loss forgets the group's.
+  // A result closes the span of its plan; the loss of a group drops its open spans.
   void on_event(const Event& event, TimeUs now_us) {
     if (const auto* done = std::get_if<event::StepDone>(&event)) {
       const auto found = sent_.find({done->group, done->result.step});
@@ -33,11 +33,11 @@ class StepTrace {
     }
   }
 
-  // The events alone, to be joined with the ranks' by join_traces().
+  // Writes the events, one per line; join_traces() merges them with those of the ranks.
   Status write(const std::string& path) const { return trace_.write_lines(path); }
 
  private:
-  static constexpr int kLines = 8;  // of a group
+  static constexpr int kLines = 8;  // rows per group
 
   Trace trace_;
   std::map<std::pair<GroupId, int64_t>, TimeUs> sent_;

@@ -1,6 +1,7 @@
-// Encodes prompts beside the loop. submit() and take() belong to the loop's thread; the encoder is
-// called by the pool's threads, several at once. Bounded in jobs and in bytes; results wait for
-// take(), which the wake-up announces. The destructor drops what has not begun.
+// Thread pool that tokenizes prompts, so that the loop does not wait. submit() and take() belong to
+// the loop's thread; `encode` is called by several pool threads at once. Waiting jobs are bounded
+// in number and bytes. After each result the pool calls `wake`; the loop then calls take(). The
+// destructor drops jobs that have not begun.
 #pragma once
 
 #include <condition_variable>
@@ -32,7 +33,7 @@ class TokenizerPool {
   TokenizerPool(int num_threads, Bounds bounds, Encode encode, std::function<void()> wake);
   ~TokenizerPool();
 
-  // False: the queue is full, and the job was not taken.
+  // False: the queue is full and the job is refused.
   bool submit(TokenizeJob job);
   std::vector<Result> take();
 
@@ -42,7 +43,7 @@ class TokenizerPool {
   const Bounds bounds_;
   const Encode encode_;
   const std::function<void()> wake_;
-  std::mutex mutex_;  // of all below but the threads
+  std::mutex mutex_;  // guards all members below but threads_
   std::condition_variable work_;
   std::deque<TokenizeJob> jobs_;
   int64_t waiting_bytes_ = 0;

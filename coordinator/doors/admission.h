@@ -1,6 +1,6 @@
-// Whether a Submit may pass the front door, and what of it the Engine gets to see. Pure functions
-// of the message and the rules. Every refusal has an id: TRI-REQ-08x, TRI-REQ-09x, or
-// validate()'s of model/sampling_params.h.
+// Admission: checks a Submit and converts it to the Engine's SubmitRequest. Pure functions of the
+// message and the rules. Refusals are TRI-REQ-08x and 09x, or come from validate() in
+// model/sampling_params.h. The Engine relies on these checks and does not repeat them.
 #pragma once
 
 #include <cstdint>
@@ -25,11 +25,13 @@ struct AdmissionRules {
 
 constexpr int kMaxProbes = 1 << 20;
 
-// Everything but the prompt's tokens; a prompt of ids is checked and moved out of `submit`, a text
-// stays there to be encoded.
+// Checks all but a text's tokens. A prompt of token ids is checked and moved out of `submit`; a
+// text stays there for the tokenizer, and check_prompt() follows it.
 StatusOr<SubmitRequest> admit(door::Submit& submit, const AdmissionRules& rules);
 
-// The prompt alone: not empty, within the model's length and vocabulary.
+// TRI-REQ-088: no tokens. TRI-REQ-089: longer than the model takes; a request that generates leaves
+// one token for the answer, a score or probe may fill the model. TRI-REQ-087: an id outside the
+// vocabulary. TRI-REQ-092: a probe outside the prompt.
 Status check_prompt(const SubmitRequest& request, const AdmissionRules& rules);
 
 }  // namespace trireme

@@ -5,7 +5,7 @@
 namespace trireme {
 namespace {
 
-constexpr int64_t kPartOverhead = 256;  // of our own structs, for a part that is held
+constexpr int64_t kPartOverhead = 256;  // bytes of Part and deque per held part, rounded up
 
 int64_t num_pairs(const std::vector<door::TokenLogprob>& logprobs) {
   int64_t pairs = 0;
@@ -62,7 +62,8 @@ void ClientOutbox::add(uint64_t tag, door::ToClient message, int64_t cost, bool 
   if (last) streams_.erase(tag);
 }
 
-// Parts are not joined: client and Engine count the same parts, so their balances stay equal.
+// Held parts are not merged: client and Engine charge credit per part, and merged parts would cost
+// less than theirs.
 void ClientOutbox::hold(Stream& stream, Part part) {
   waiting_bytes_ += part.bytes;
   stream.held.push_back(std::move(part));
@@ -89,10 +90,10 @@ void ClientOutbox::pass(Part part) {
     pieces_.pieces.push_back(std::move(tokens->pieces[0]));
     return;
   }
-  say(part.message);
+  send(part.message);
 }
 
-void ClientOutbox::say(const door::ToClient& message) {
+void ClientOutbox::send(const door::ToClient& message) {
   send_pieces();
   transmit(message);
 }

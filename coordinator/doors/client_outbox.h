@@ -1,6 +1,8 @@
-// What waits to be sent to one client: pieces of this turn, what a stream's credit does not yet
-// allow, and frames that the transport did not take. Used by the front door, in the loop's thread.
-// Invariants: parts of one stream leave in the order in which they came; at most `max_bytes` wait.
+// Messages on their way to one client: the pieces of this turn, which leave as one frame; parts
+// held until their stream has credit; frames parked because the transport's queue was full. Used by
+// the front door in the loop's thread.
+// Invariants: parts of one stream leave in order; held and parked bytes stay below `max_bytes`, or
+// the state is kOverfull.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +22,8 @@ class ClientOutbox {
  public:
   enum class State : uint8_t {
     kOpen,
-    kGone,      // the peer is not there any more
-    kOverfull,  // more than max_bytes wait for a reader that does not read
+    kGone,      // the connection has ended
+    kOverfull,  // more than max_bytes wait: the client does not read
   };
 
   // `sender` and `codec` outlive the outbox.
@@ -29,21 +31,22 @@ class ClientOutbox {
 
   void open(uint64_t tag, int64_t credit_bytes);
   void grant(uint64_t tag, int64_t bytes);
-  void close(uint64_t tag);  // drops what is held for it
+  void close(uint64_t tag);  // drops its held parts
   bool has(uint64_t tag) const { return streams_.contains(tag); }
 
-  // A part of the stream `tag`, sent as soon as its credit is above 0, of which it takes `cost`.
-  // Part: door::Piece, door::PromptLogprobs, door::ProbeValues or door::Finished (the stream's
-  // last if `last`: the stream closes when it has left).
+  // Adds a part of stream `tag`. It leaves while the stream's credit is above 0 and then lowers the
+  // credit by `cost` (proto/credit.h). A part is a Piece, PromptLogprobs, ProbeValues or Finished;
+  // after the one with `last` the stream closes.
   void add(uint64_t tag, door::Piece piece);
   void add(uint64_t tag, door::ToClient message, int64_t cost, bool last);
 
-  // What needs no credit.
-  void say(const door::ToClient& message);
+  // Sends a message that needs no credit, after the pieces of this turn.
+  void send(const door::ToClient& message);
 
-  // Sends the pieces of this turn as one frame, then what was parked, as far as it is taken.
+  // Sends the pieces of this turn as one frame, then parked frames until the transport is full.
   void flush(TimeUs now_us);
 
+  PeerId peer() const { return peer_; }
   State state() const { return state_; }
   bool is_parked() const { return !parked_.empty(); }
   TimeUs parked_since_us() const { return parked_since_us_; }
@@ -53,7 +56,7 @@ class ClientOutbox {
   struct Part {
     door::ToClient message;  // a Tokens with one piece, or one of the others
     int64_t cost = 0;
-    int64_t bytes = 0;  // what it takes here while it is held
+    int64_t bytes = 0;  // of memory while it is held
     bool last = false;
   };
   struct Stream {
@@ -76,7 +79,7 @@ class ClientOutbox {
   std::unordered_map<uint64_t, Stream> streams_;
   door::Tokens pieces_;  // of this turn
   std::deque<std::string> parked_;
-  TimeUs parked_since_us_ = 0;  // nothing of `parked_` was taken since
+  TimeUs parked_since_us_ = 0;  // when the transport last took a frame of `parked_`
   int64_t waiting_bytes_ = 0;   // held and parked
   std::string frame_;
 };

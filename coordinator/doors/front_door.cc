@@ -3,61 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/doors/answer_messages.h"
 #include "proto/credit.h"
 #include "proto/frame.h"
 
 namespace trireme {
 namespace {
 
-constexpr int64_t kRetryAfterMs = 200;  // a queue of ours was full
-
-std::string id_to_wire(const RequestId& id) {
-  std::string bytes(16, '\0');
-  for (int i = 0; i < 8; ++i) {
-    bytes[static_cast<size_t>(i)] = static_cast<char>(id.high >> (56 - 8 * i));
-    bytes[static_cast<size_t>(i) + 8] = static_cast<char>(id.low >> (56 - 8 * i));
-  }
-  return bytes;
-}
-
-RequestId id_from_wire(std::string_view bytes) {
-  RequestId id;
-  for (size_t i = 0; i < 8; ++i) {
-    id.high = id.high << 8 | static_cast<uint8_t>(bytes[i]);
-    id.low = id.low << 8 | static_cast<uint8_t>(bytes[i + 8]);
-  }
-  return id;
-}
-
-std::vector<door::TokenLogprob> to_door(std::vector<LogprobEntry> entries) {
-  std::vector<door::TokenLogprob> logprobs;
-  logprobs.reserve(entries.size());
-  for (LogprobEntry& entry : entries) logprobs.push_back({entry.token, std::move(entry.top)});
-  return logprobs;
-}
-
-door::FinishReason to_door(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kStop:
-      return door::FinishReason::kStop;
-    case FinishReason::kLength:
-      return door::FinishReason::kLength;
-    case FinishReason::kCancelled:
-      return door::FinishReason::kCancelled;
-    case FinishReason::kError:
-      break;
-  }
-  return door::FinishReason::kFailed;
-}
-
-door::Error to_error(uint64_t tag, const Status& status, int64_t retry_after_ms) {
-  door::Error error;
-  error.tag = tag;
-  error.error_id = error_id(status);
-  error.message = message_of(status);
-  error.retry_after_ms = retry_after_ms;
-  return error;
-}
+constexpr int64_t kRetryAfterMs = 200;  // after a queue of the coordinator was full
 
 }  // namespace
 
@@ -95,7 +48,8 @@ FrontDoor::Connection* FrontDoor::find_or_welcome(PeerId peer) {
                   num_connections()),
         kRetryAfterMs);
     error.closes = true;
-    outbox.say(error);
+    refusals_.push_back({peer, 0, error.error_id});
+    outbox.send(error);
     return nullptr;
   }
   connections_.emplace(peer, Connection(std::move(outbox)));
@@ -117,7 +71,7 @@ FrontDoor::Request* FrontDoor::find(PeerId peer, uint64_t tag, Connection** conn
   return found == owner->requests.end() ? nullptr : &found->second;
 }
 
-// The Error of a bad frame names the request only if that is not one that runs already.
+// The Error names the tag of a malformed Submit unless a running request has it: that one goes on.
 void FrontDoor::bad_frame(Connection& connection, const Status& status) {
   const uint64_t tag = codec_.last_submit_tag();
   door::Error error = to_error(connection.requests.contains(tag) ? 0 : tag, status, 0);
@@ -125,7 +79,12 @@ void FrontDoor::bad_frame(Connection& connection, const Status& status) {
   error.protocol_major_max = kProtocolMajor;
   connection.deaf = ++connection.bad_frames >= options_.max_bad_frames;
   error.closes = connection.deaf;
-  connection.outbox.say(error);
+  send_error(connection, error);
+}
+
+void FrontDoor::send_error(Connection& connection, const door::Error& error) {
+  refusals_.push_back({connection.outbox.peer(), error.tag, error.error_id});
+  connection.outbox.send(error);
 }
 
 void FrontDoor::refuse(Connection& connection,
@@ -134,7 +93,7 @@ void FrontDoor::refuse(Connection& connection,
                        int64_t retry_after_ms) {
   connection.requests.erase(tag);
   connection.outbox.close(tag);
-  connection.outbox.say(to_error(tag, status, retry_after_ms));
+  send_error(connection, to_error(tag, status, retry_after_ms));
 }
 
 void FrontDoor::handle(Call& call, const door::Hello& /*hello*/) {
@@ -152,7 +111,7 @@ void FrontDoor::handle(Call& call, const door::Hello& /*hello*/) {
                     kMaxLogprobs,
                     kMaxStopStrings};
   welcome.default_credit_bytes = kDefaultCreditBytes;
-  call.connection.outbox.say(welcome);
+  call.connection.outbox.send(welcome);
 }
 
 Status FrontDoor::may_open(const Connection& connection, uint64_t tag) const {
@@ -177,12 +136,12 @@ void FrontDoor::handle(Call& call, door::Submit message) {
   const uint64_t tag = message.tag;
   if (const Status status = may_open(call.connection, tag); !status.ok()) {
     const int64_t retry = absl::IsResourceExhausted(status) ? kRetryAfterMs : 0;
-    call.connection.outbox.say(to_error(tag, status, retry));
+    send_error(call.connection, to_error(tag, status, retry));
     return;
   }
   StatusOr<SubmitRequest> request = admit(message, options_.rules);
   if (!request.ok()) {
-    call.connection.outbox.say(to_error(tag, request.status(), 0));
+    send_error(call.connection, to_error(tag, request.status(), 0));
     return;
   }
   request->connection = call.peer;
@@ -200,7 +159,7 @@ void FrontDoor::handle(Call& call, door::Submit message) {
 
 void FrontDoor::on_tokenized(uint64_t job, StatusOr<std::vector<TokenId>> ids, DoorOutput& output) {
   const auto pending = pending_prompts_.find(job);
-  if (pending == pending_prompts_.end()) return;  // cancelled, or its client left
+  if (pending == pending_prompts_.end()) return;  // cancelled or disconnected
   const PeerId peer = pending->second.peer;
   SubmitRequest request = std::move(pending->second.request);
   pending_prompts_.erase(pending);
@@ -236,12 +195,12 @@ void FrontDoor::on_tokenizer_full(uint64_t job) {
 
 void FrontDoor::handle(Call& call, const door::Cancel& message) {
   if (!message.request_id.empty()) {
-    // The id is the secret: whoever knows it may.
+    // The id is a secret; a client that knows it may cancel from any connection.
     call.output.events.push_back(event::Cancelled{id_from_wire(message.request_id), 0});
     return;
   }
   Request* const request = find(call.peer, message.tag);
-  if (request == nullptr) return;  // over: a cancel may cross the end on its way
+  if (request == nullptr) return;  // it has ended while the Cancel was on its way
   if (request->job != 0) {
     pending_prompts_.erase(request->job);
     finish_cancelled(call.connection, message.tag);
@@ -264,7 +223,7 @@ void FrontDoor::finish_cancelled(Connection& connection, uint64_t tag) {
 void FrontDoor::handle(Call& call, door::Resume message) {
   if (const Status status = may_open(call.connection, message.tag);
       !status.ok() && !absl::IsUnavailable(status)) {
-    call.connection.outbox.say(to_error(message.tag, status, 0));
+    send_error(call.connection, to_error(message.tag, status, 0));
     return;
   }
   const int64_t credit = message.credit_bytes > 0 ? message.credit_bytes : kDefaultCreditBytes;
@@ -290,11 +249,11 @@ void FrontDoor::handle(Call& call, door::Credit message) {
 }
 
 void FrontDoor::handle(Call& call, door::Ping message) {
-  call.connection.outbox.say(door::Pong{message.nonce});
+  call.connection.outbox.send(door::Pong{message.nonce});
 }
 
 void FrontDoor::handle(Call& call, door::ListModels) {
-  call.connection.outbox.say(door::Models{{options_.model}});
+  call.connection.outbox.send(door::Models{{options_.model}});
 }
 
 void FrontDoor::handle(Call& call, door::StatusRequest) {
@@ -302,22 +261,16 @@ void FrontDoor::handle(Call& call, door::StatusRequest) {
 }
 
 void FrontDoor::answer_status(PeerId peer, const door::StatusReply& reply) {
-  if (Connection* connection = find(peer)) connection->outbox.say(reply);
+  if (Connection* connection = find(peer)) connection->outbox.send(reply);
 }
 
-void FrontDoor::on_effect(effect::Accept effect, DoorOutput& output) {
+void FrontDoor::on_effect(const effect::Accept& effect, DoorOutput& output) {
   Connection* connection = nullptr;
   Request* const request = find(effect.connection, effect.client_tag, &connection);
   if (request == nullptr) return;
   request->accepted = true;
   request->id = effect.request;
-  door::Accepted accepted;
-  accepted.tag = effect.client_tag;
-  accepted.request_id = id_to_wire(effect.request);
-  accepted.seed = effect.seed;
-  accepted.prompt_tokens = effect.prompt_tokens;
-  accepted.repeated_key = effect.repeated;
-  connection->outbox.say(accepted);
+  connection->outbox.send(to_message(effect));
   if (request->granted_early > 0) {
     output.events.push_back(
         event::Credited{effect.connection, effect.request, request->granted_early});
@@ -336,69 +289,43 @@ void FrontDoor::on_effect(const effect::Refuse& effect) {
 void FrontDoor::on_effect(effect::Tokens effect) {
   Connection* const connection = find(effect.connection);
   if (connection == nullptr) return;
-  door::Piece piece;
-  piece.tag = effect.client_tag;
-  piece.choice = effect.choice;
-  piece.first_index = effect.first_index;
-  piece.token_ids = std::move(effect.ids);
-  piece.text = std::move(effect.text);
-  piece.logprobs = to_door(std::move(effect.logprobs));
-  connection->outbox.add(effect.client_tag, std::move(piece));
+  door::Piece piece = to_message(std::move(effect));
+  const uint64_t tag = piece.tag;
+  connection->outbox.add(tag, std::move(piece));
 }
 
 void FrontDoor::on_effect(effect::PromptLogprobs effect) {
   Connection* const connection = find(effect.connection);
   if (connection == nullptr || effect.entries.empty()) return;
-  door::PromptLogprobs message;
-  message.tag = effect.client_tag;
-  message.first_position = effect.entries.front().position;
-  message.entries = to_door(std::move(effect.entries));
+  door::PromptLogprobs message = to_message(std::move(effect));
   int64_t cost = 0;
   for (const door::TokenLogprob& entry : message.entries) {
     cost += prompt_logprobs_cost(1 + static_cast<int64_t>(entry.top.size()));
   }
-  connection->outbox.add(effect.client_tag, std::move(message), cost, false);
+  const uint64_t tag = message.tag;
+  connection->outbox.add(tag, std::move(message), cost, false);
 }
 
 void FrontDoor::on_effect(effect::ProbeValues effect) {
   Connection* const connection = find(effect.connection);
   if (connection == nullptr) return;
-  door::ProbeValues message;
-  message.tag = effect.client_tag;
-  message.position = effect.probe.position;
-  message.layer = effect.probe.layer;
-  message.offset = effect.probe.offset;
-  message.num_values = effect.probe.num_values;
-  message.values = std::move(effect.probe.values);
+  door::ProbeValues message = to_message(std::move(effect));
   const int64_t cost = probe_cost(static_cast<int64_t>(message.values.size()));
-  connection->outbox.add(effect.client_tag, std::move(message), cost, false);
+  const uint64_t tag = message.tag;
+  connection->outbox.add(tag, std::move(message), cost, false);
 }
 
 void FrontDoor::on_effect(effect::Finish effect) {
   Connection* const connection = find(effect.connection);
   if (connection == nullptr) return;
-  door::Finished finished;
-  finished.tag = effect.client_tag;
-  finished.choice = effect.choice;
-  finished.reason = to_door(effect.reason);
-  finished.stop_string = std::move(effect.stop_string);
-  finished.stop_token_id = effect.stop_token;
-  finished.text = std::move(effect.text);
-  if (!effect.error.ok()) {
-    finished.error_id = error_id(effect.error);
-    finished.error_message = message_of(effect.error);
-  }
-  finished.prompt_tokens = effect.prompt_tokens;
-  finished.output_tokens = effect.output_tokens;
-  finished.cached_tokens = effect.cached_tokens;
-  finished.queued_us = effect.queued_us;
-  finished.first_token_us = effect.first_token_us;
-  finished.total_us = effect.total_us;
-  finished.last_choice = effect.last_choice;
-  finished.invariant = effect.invariant;
-  connection->outbox.add(effect.client_tag, std::move(finished), 0, effect.last_choice);
-  if (effect.last_choice) connection->requests.erase(effect.client_tag);
+  door::Finished finished = to_message(std::move(effect));
+  const uint64_t tag = finished.tag;
+  const bool last = finished.last_choice;
+  connection->outbox.add(tag, std::move(finished), 0, last);
+  if (last) connection->requests.erase(tag);
 }
+
+std::vector<Refusal> FrontDoor::take_refusals() { return std::exchange(refusals_, {}); }
 
 void FrontDoor::set_groups(int32_t ready_groups, int32_t max_model_len) {
   options_.model.ready_groups = ready_groups;
@@ -437,7 +364,7 @@ void FrontDoor::flush(TimeUs now_us, DoorOutput& output) {
 
 void FrontDoor::on_gone(PeerId peer, DoorOutput& output) { drop(peer, output); }
 
-// Whoever does not read is told once more, past all that waits, and forgotten.
+// Ends a connection. A client that does not read gets one last Error ahead of all that waits.
 void FrontDoor::drop(PeerId peer, DoorOutput& output) {
   const auto found = connections_.find(peer);
   if (found == connections_.end()) return;
@@ -452,6 +379,7 @@ void FrontDoor::drop(PeerId peer, DoorOutput& output) {
                   found->second.outbox.waiting_bytes()),
         0);
     error.closes = true;
+    refusals_.push_back({peer, 0, error.error_id});
     std::string frame;
     codec_.encode(error, frame);
     sender_->send(peer, frame);

@@ -1,7 +1,8 @@
-// The clients' door: frames in, events and prompts to tokenise out; effects in, frames out.
-// Pure logic in the loop's thread: no socket, no clock, no thread. A frame that does not parse
-// harms its sender alone: it gets an Error with an id, and after too many the door is deaf to it.
-// Invariant: every Submit is answered: Accepted and one Finished per choice, or one Error.
+// The client door. Frames come in and leave as events for the Engine and prompts for the tokenizer;
+// the Engine's effects come in and leave as frames. Pure logic in the loop's thread: no socket,
+// clock or thread. A malformed frame is answered with an Error; after max_bad_frames of them the
+// door ignores the connection. Other connections are not affected.
+// Invariant: every Submit is answered by Accepted and one Finished per choice, or by one Error.
 #pragma once
 
 #include <cstdint>
@@ -26,24 +27,31 @@ struct FrontDoorOptions {
   door::ModelInfo model;
   AdmissionRules rules;
   int32_t max_connections = 4096;
-  int32_t max_in_flight = 4096;            // requests of one connection
-  int64_t max_waiting_bytes = 64ll << 20;  // for one connection, see ClientOutbox
-  int32_t max_bad_frames = 100;            // of one connection, then the door is deaf to it
-  TimeUs max_parked_us = 60'000'000;       // of a connection that takes nothing
+  int32_t max_in_flight = 4096;            // requests per connection
+  int64_t max_waiting_bytes = 64ll << 20;  // per connection, see ClientOutbox
+  int32_t max_bad_frames = 100;            // per connection; then it is ignored
+  TimeUs max_parked_us = 60'000'000;       // a connection that takes no frame for longer is dropped
 };
 
-// A text prompt for the tokenizer pool; the answer comes back with its number.
+// A text prompt for the tokenizer pool; on_tokenized() gets its number back.
 struct TokenizeJob {
   uint64_t number = 0;
   std::string text;
   bool add_special = true;
 };
 
-// What a call leads to, in order.
+// Results of calls, in order; the loop empties it.
 struct DoorOutput {
   std::vector<Event> events;
   std::vector<TokenizeJob> jobs;
-  std::vector<PeerId> status_questions;  // to be answered with answer_status()
+  std::vector<PeerId> status_questions;  // the loop calls answer_status() for each
+};
+
+// An Error that was sent to a client, for the log.
+struct Refusal {
+  PeerId peer = 0;
+  uint64_t tag = 0;  // 0: of no request
+  std::string error_id;
 };
 
 class FrontDoor {
@@ -55,11 +63,11 @@ class FrontDoor {
   void on_frame(PeerId peer, std::string_view frame, TimeUs now_us, DoorOutput& output);
   void on_gone(PeerId peer, DoorOutput& output);
   void on_tokenized(uint64_t job, StatusOr<std::vector<TokenId>> ids, DoorOutput& output);
-  // The pool took no more jobs.
+  // The pool refused the job: its queue is full.
   void on_tokenizer_full(uint64_t job);
 
-  // The Engine's effects that speak to clients.
-  void on_effect(effect::Accept effect, DoorOutput& output);
+  // The effects that are addressed to clients.
+  void on_effect(const effect::Accept& effect, DoorOutput& output);
   void on_effect(const effect::Refuse& effect);
   void on_effect(effect::Tokens effect);
   void on_effect(effect::PromptLogprobs effect);
@@ -67,32 +75,37 @@ class FrontDoor {
   void on_effect(effect::Finish effect);
   void answer_status(PeerId peer, const door::StatusReply& reply);
 
-  // What the ready groups allow; 0 groups: the model's own length.
+  // Number of ready groups and the smallest maximum length among them. Without a ready group the
+  // last known length stays.
   void set_groups(int32_t ready_groups, int32_t max_model_len);
-  void drain() { draining_ = true; }
+  void drain() { draining_ = true; }  // refuses new requests from here on
 
-  // Sends what this turn gathered and what was parked. Connections found dead become events.
+  // Sends the messages of this turn and parked frames. Connections that have ended, are overfull or
+  // take nothing become event::Disconnected.
   void flush(TimeUs now_us, DoorOutput& output);
+
+  // The Errors since the last call.
+  std::vector<Refusal> take_refusals();
 
   const std::string& server() const { return options_.server; }
   const door::ModelInfo& model() const { return options_.model; }
   int32_t num_connections() const { return static_cast<int32_t>(connections_.size()); }
   bool has_parked() const { return has_parked_; }
-  bool has_streams() const;  // a request is not over
+  bool has_streams() const;  // a request is not over, or bytes wait for a client
 
  private:
   struct Request {  // of one connection, from Submit to its end
     bool accepted = false;
     RequestId id;
     bool cancel_wanted = false;
-    uint64_t job = 0;           // being tokenised; 0: not
+    uint64_t job = 0;           // in the tokenizer pool; 0: none
     int64_t granted_early = 0;  // credit that came before Accepted
   };
   struct Connection {
     explicit Connection(ClientOutbox box) : outbox(std::move(box)) {}
     bool greeted = false;
     bool deaf = false;
-    bool touched = false;  // stands in touched_
+    bool touched = false;  // is in touched_
     int32_t bad_frames = 0;
     std::unordered_map<uint64_t, Request> requests;  // by tag
     ClientOutbox outbox;
@@ -101,7 +114,7 @@ class FrontDoor {
     PeerId peer = 0;
     SubmitRequest request;
   };
-  struct Call {  // one frame's way through the door
+  struct Call {  // the frame being handled
     PeerId peer;
     Connection& connection;
     TimeUs now_us;
@@ -118,13 +131,14 @@ class FrontDoor {
   void handle(Call& call, door::StatusRequest message);
 
   Connection* find_or_welcome(PeerId peer);
-  Connection* find(PeerId peer);  // the next flush() looks at it
+  Connection* find(PeerId peer);  // also marks it for the next flush()
   Request* find(PeerId peer, uint64_t tag, Connection** connection = nullptr);
   Status may_open(const Connection& connection, uint64_t tag) const;
   void refuse(Connection& connection,
               uint64_t tag,
               const Status& status,
               int64_t retry_after_ms = 0);
+  void send_error(Connection& connection, const door::Error& error);
   void bad_frame(Connection& connection, const Status& status);
   void finish_cancelled(Connection& connection, uint64_t tag);
   void drop(PeerId peer, DoorOutput& output);
@@ -134,7 +148,8 @@ class FrontDoor {
   ClientCodec codec_;
   std::unordered_map<PeerId, Connection> connections_;
   std::unordered_map<uint64_t, PendingPrompt> pending_prompts_;  // by job
-  std::vector<PeerId> touched_;  // connections that flush() has to look at
+  std::vector<PeerId> touched_;                                  // connections for the next flush()
+  std::vector<Refusal> refusals_;
   uint64_t next_job_ = 1;
   bool draining_ = false;
   bool has_parked_ = false;

@@ -1,5 +1,5 @@
-// Do the ranks of a group agree in everything but rank, host, pid and pages, and what group do they
-// make? Pure functions of what they said.
+// Whether the ranks of a group agree in all but rank, host, pid and pages, and the shape of the
+// group that they form. Pure functions of their HELLOs.
 #pragma once
 
 #include <string>

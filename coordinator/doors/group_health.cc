@@ -47,9 +47,9 @@ std::optional<Hang> find_running_hang(const GroupHealth& group, TimeUs now_us, T
   for (const RankHealth& rank : group.ranks) {
     const TimeUs silent = now_us - rank.heard_us;
     const TimeUs still = std::max(silent, now_us - std::max(rank.progress_us, planned_us));
-    const Blame blame = silent > limit_us        ? Blame::kSilent
+    const Blame blame = silent > limit_us              ? Blame::kSilent
                         : waits_for_others(rank.phase) ? Blame::kWaits
-                                                 : Blame::kComputes;
+                                                       : Blame::kComputes;
     const TimeUs allowed = limit_us + (blame == Blame::kWaits ? kWaitingGraceUs : 0);
     if (still <= allowed || blame <= worst) continue;
     worst = blame;

@@ -1,5 +1,5 @@
-// The far end of a door's connection, as the logic behind the door sees it: a number and a way to
-// send. The link numbers connections; a number is never reused.
+// The far end of a connection, as the logic behind a door sees it: a number and a way to send. The
+// transport numbers connections; a number is never reused.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@ using PeerId = uint64_t;
 
 enum class SendOutcome : uint8_t {
   kSent,
-  kFull,  // its queue is full: try again later
-  kGone,  // nobody there any more
+  kFull,  // its send queue is full: retry later
+  kGone,  // the connection has ended
 };
 
 class PeerSender {

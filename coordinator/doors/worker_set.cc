@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <limits>
-#include <tuple>
 
 #include "coordinator/doors/group_agreement.h"
-#include "proto/rank_agreement.h"
 
 namespace trireme {
 namespace {
 
-constexpr int32_t kMaxRanks = 1024;  // of a group
 constexpr TimeUs kMaxTickGapUs = 4 * WorkerSet::check_interval_us();
 
 }  // namespace
@@ -29,7 +26,8 @@ void WorkerSet::on_frame(PeerId peer, std::string_view frame, TimeUs now_us, Wor
   }
   const auto seat = seats_.find(peer);
   const auto* const beat = std::get_if<Heartbeat>(&message_);
-  const bool has_lived = beat != nullptr && beat->epochs.coordinator != 0;  // and woke up, perhaps
+  // A heartbeat with epochs on a new connection: the rank was stopped, its group has ended since.
+  const bool has_lived = beat != nullptr && beat->epochs.coordinator != 0;
   if (seat == seats_.end() ? has_lived : seat->second.group < 0) {
     seats_[peer] = {};
     fence(peer, 0, "TRI-GRP-041: the group of this rank has ended");
@@ -55,59 +53,22 @@ bool WorkerSet::is_current(const Group& group, const Epochs& epochs) const {
 }
 
 Status WorkerSet::may_sit(const Introduction& who) const {
-  if (who.group < 0 || who.group >= options_.num_groups) {
-    return invalid("TRI-GRP-042",
-                   "group {} is not one of this cluster's, allowed is 0 to {}; start the "
-                   "coordinator with a larger --groups",
-                   who.group,
-                   options_.num_groups - 1);
+  std::vector<Introduction> seated;
+  if (who.group >= 0 && who.group < options_.num_groups) {
+    const Group& group = groups_[static_cast<size_t>(who.group)];
+    for (const auto& [index, rank] : group.ranks) seated.push_back(rank.who);
   }
-  const int64_t ranks = int64_t{who.tp} * who.pp;
-  if (who.tp < 1 || who.pp < 1 || ranks > kMaxRanks || who.rank >= ranks) {
-    return invalid(
-        "TRI-GRP-043",
-        "rank {} of tp {} x pp {} is no rank; allowed are tp and pp from 1, at most {} ranks",
-        who.rank,
-        who.tp,
-        who.pp,
-        kMaxRanks);
-  }
-  const Group& group = groups_[static_cast<size_t>(who.group)];
-  if (group.state == State::kAbsent) return ok_status();
-  const auto taken = group.ranks.find(who.rank);
-  if (taken != group.ranks.end()) {
-    return invalid("TRI-GRP-044",
-                   "group {} has a rank {} already ({}, process {}); end that job first or take "
-                   "another --group",
-                   who.group,
-                   who.rank,
-                   taken->second.host,
-                   taken->second.pid);
-  }
-  const auto& [first, rank] = *group.ranks.begin();
-  RankHello seated;  // what is known of both before HELLO
-  seated.group = who.group;
-  RankHello other = seated;
-  std::tie(seated.rank, seated.host, seated.tp, seated.pp) =
-      std::tie(first, rank.host, group.tp, group.pp);
-  std::tie(other.rank, other.host, other.tp, other.pp) =
-      std::tie(who.rank, who.host, who.tp, who.pp);
-  return check_same_terms(seated, other);
+  return check_seat(who, options_.num_groups, seated);
 }
 
-// The rank that this peer is; introduces it if it is new. Null: it was turned away.
+// Returns the rank of this peer and seats a new one. Null: the seat was refused, a Fence was sent.
 WorkerSet::Rank* WorkerSet::seat(Turn& turn, PeerId peer, const Introduction& who) {
   if (Rank* rank = rank_of(peer)) return rank;
   if (const Status status = may_sit(who); !status.ok()) {
     seats_[peer] = {};
     fence(peer, 0, message_of(status));
-    notice::GroupLost notice;
-    notice.group = who.group;
-    notice.rank = who.rank;
-    notice.host = who.host;
-    notice.phase = "introduction";
-    notice.cause = status;
-    turn.output.notices.push_back(notice);
+    turn.output.notices.push_back(
+        notice::GroupLost{who.group, 0, who.rank, who.host, "introduction", status});
     return nullptr;
   }
   Group& group = groups_[static_cast<size_t>(who.group)];
@@ -120,8 +81,7 @@ WorkerSet::Rank* WorkerSet::seat(Turn& turn, PeerId peer, const Introduction& wh
   seats_[peer] = {who.group, who.rank};
   Rank& rank = group.ranks[who.rank];
   rank.peer = peer;
-  rank.host = who.host;
-  rank.pid = who.pid;
+  rank.who = who;
   rank.progress_us = rank.heard_us = turn.now_us;
   turn.output.notices.push_back(notice::RankSeen{who.group, who.rank, who.host, who.pid});
   return &rank;
@@ -155,7 +115,7 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const RankHello& hello) {
       seat(turn, peer, {hello.group, hello.rank, hello.tp, hello.pp, hello.host, hello.pid});
   if (rank == nullptr) return;
   Group& group = *group_of(peer);
-  if (group.state != State::kGathering || rank->hello) return;  // said before: changes nothing
+  if (group.state != State::kGathering || rank->hello) return;  // only the first HELLO counts
   rank->hello = hello;
   rank->phase = Phase::kWaitStart;
   rank->progress_us = rank->heard_us = turn.now_us;
@@ -206,8 +166,8 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const RankStarted& started) {
   notice.pp = group->pp;
   notice.hello = *group->ranks.at(0).hello;
   notice.asked_model_len = notice.hello.max_model_len;
-  turn.output.notices.push_back(notice);
-  turn.output.events.push_back(event::GroupReady{group->shape});
+  turn.output.events.push_back(to_event(notice));
+  turn.output.notices.push_back(std::move(notice));
 }
 
 void WorkerSet::handle(Turn& turn, PeerId peer, StepResult& result) {
@@ -235,15 +195,9 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const Goodbye& goodbye) {
     lose(turn, *group, seats_.at(peer).rank, cause, goodbye.memory);
     return;
   }
-  // It failed before it could introduce itself.
-  notice::GroupLost notice;
-  notice.group = goodbye.group;
-  notice.rank = goodbye.rank;
-  notice.host = goodbye.host;
-  notice.phase = "starting";
-  notice.cause = cause;
-  notice.memory = goodbye.memory;
-  turn.output.notices.push_back(notice);
+  // It failed before it had a seat.
+  turn.output.notices.push_back(notice::GroupLost{
+      goodbye.group, 0, goodbye.rank, goodbye.host, "starting", cause, false, goodbye.memory});
 }
 
 void WorkerSet::on_gone(PeerId peer, TimeUs now_us, WorkerOutput& output) {
@@ -259,7 +213,7 @@ void WorkerSet::on_gone(PeerId peer, TimeUs now_us, WorkerOutput& output) {
   seats_.erase(peer);
 }
 
-// Ends the group's life: every rank is told to exit, and nothing of this epoch is heard again.
+// Ends the group: every rank gets a Fence; later messages of this epoch are dropped.
 void WorkerSet::lose(
     Turn& turn, Group& group, int32_t rank_index, const Status& cause, bool memory) {
   notice::GroupLost notice;
@@ -271,7 +225,7 @@ void WorkerSet::lose(
   const auto found = group.ranks.find(rank_index);
   std::string where = format_text("group {}", group.id);
   if (found != group.ranks.end()) {
-    notice.host = found->second.host;
+    notice.host = found->second.who.host;
     notice.phase = std::string(name_of(found->second.phase));
     where = format_text(
         "rank {} of group {} on {}, {}", rank_index, group.id, notice.host, notice.phase);
@@ -286,14 +240,11 @@ void WorkerSet::lose(
     fence(rank.peer, group.epoch, group.last_cause);
     seats_[rank.peer] = {};
   }
-  const bool had_epoch = group.state == State::kReady;
   group.state = State::kAbsent;
   group.since_us = turn.now_us;
   group.ranks.clear();
   group.plans.clear();
-  if (had_epoch) {
-    turn.output.events.push_back(event::GroupLost{group.id, group.epoch, notice.cause});
-  }
+  if (notice.was_ready) turn.output.events.push_back(to_event(notice));
   turn.output.notices.push_back(std::move(notice));
 }
 
@@ -339,7 +290,8 @@ void WorkerSet::tick(TimeUs now_us, WorkerOutput& output) {
   }
 }
 
-// This process itself stood still (stopped, or its machine slept): nobody else is to blame.
+// After a gap between two ticks (this process was stopped, or its machine slept) all recorded times
+// move by the gap, so that no rank is blamed for it.
 void WorkerSet::forgive(TimeUs gap_us) {
   for (Group& group : groups_) {
     group.since_us += gap_us;
@@ -402,11 +354,11 @@ std::vector<door::GroupStatus> WorkerSet::status(TimeUs now_us) const {
         status.dtype = rank.hello->dtype;
       }
       status.ranks.push_back({index,
-                              rank.host,
+                              rank.who.host,
                               std::string(name_of(rank.phase)),
                               rank.progress,
                               (now_us - rank.heard_us) / 1000,
-                              rank.pid,
+                              rank.who.pid,
                               rank.load_bytes,
                               rank.load_total_bytes});
     }

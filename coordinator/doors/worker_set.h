@@ -1,8 +1,9 @@
-// The groups' life, as seen through the worker door: ranks introduce themselves, a group starts
-// when all have loaded and agree, its plans and results pass, and it ends whole at the first sign
-// of loss. Pure logic in the loop's thread: frames and times in; events, notices and frames out.
-// Invariants: an epoch of a group is never reused; what carries another epoch is dropped; a rank
-// that belongs to no living group is told to exit whenever it speaks.
+// The worker door: lifetime of the groups. Ranks introduce themselves by their first message; a
+// group starts when all its ranks have loaded and agree; its plans and results pass through; it
+// ends as a whole when any rank is lost. Pure logic in the loop's thread: frames and times in;
+// events, notices and frames out.
+// Invariants: an epoch of a group is never reused; messages of another epoch are dropped; a rank
+// without a living group is answered with Fence.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,9 @@
 
 #include "base/clock.h"
 #include "coordinator/doors/group_health.h"
+#include "coordinator/doors/notices.h"
 #include "coordinator/doors/peer.h"
+#include "coordinator/doors/seating.h"
 #include "coordinator/engine/events.h"
 #include "proto/client_messages.h"
 #include "proto/step_codec.h"
@@ -27,50 +30,10 @@ namespace trireme {
 struct WorkerSetOptions {
   uint64_t coordinator_epoch = 1;
   int32_t num_groups = 1;
-  std::string fingerprint;           // of the model that is served; "": any
-  TimeUs hang_us = 5'000'000;        // without progress while plans are in flight
-  TimeUs load_hang_us = 20'000'000;  // without progress while loading
+  std::string fingerprint;           // of the served model; "": any is accepted
+  TimeUs hang_us = 5'000'000;        // allowed without progress while plans are in flight
+  TimeUs load_hang_us = 20'000'000;  // allowed without progress while loading
 };
-
-// What `up` and the log hear of.
-namespace notice {
-struct RankSeen {
-  GroupId group = 0;
-  int32_t rank = 0;
-  std::string host;
-  int64_t pid = 0;
-};
-struct RankLoading {  // bytes of all ranks of the group that have come
-  GroupId group = 0;
-  int64_t loaded_bytes = 0;
-  int64_t total_bytes = 0;
-};
-struct RankLoaded {
-  RankHello hello;
-};
-struct GroupReady {
-  GroupShape shape;
-  int32_t tp = 1;
-  int32_t pp = 1;
-  RankHello hello;              // of rank 0
-  int32_t asked_model_len = 0;  // larger than the shape's: lowered to what fits
-};
-struct GroupLost {
-  GroupId group = 0;
-  uint64_t epoch = 0;
-  int32_t rank = -1;  // -1: no single one
-  std::string host;
-  std::string phase;
-  Status cause;
-  bool was_ready = false;
-  bool memory = false;
-};
-}  // namespace notice
-using Notice = std::variant<notice::RankSeen,
-                            notice::RankLoading,
-                            notice::RankLoaded,
-                            notice::GroupReady,
-                            notice::GroupLost>;
 
 struct WorkerOutput {
   std::vector<Event> events;
@@ -86,30 +49,29 @@ class WorkerSet {
   void on_gone(PeerId peer, TimeUs now_us, WorkerOutput& output);
   void on_effect(const effect::SendPlan& effect, TimeUs now_us, WorkerOutput& output);
 
-  // Looks for hangs; call at least every check_interval_us.
+  // Looks for hangs (group_health.h). Called at least every check_interval_us.
   void tick(TimeUs now_us, WorkerOutput& output);
   static constexpr TimeUs check_interval_us() { return 250'000; }
 
-  // Tells every rank to exit, at the end of all; `drained`: in order, nothing is under way.
+  // Sends Fence to every rank before the coordinator exits. `drained`: no plan is in flight.
   void fence_all(const std::string& cause, bool drained);
 
   int32_t num_ready() const;
   int32_t max_model_len() const;  // the smallest of the ready groups
-  // Groups, ranks and phases; the Engine's counts are not in it.
+  // Groups, ranks and phases. The counts of pages and slots are the Engine's (Engine::status).
   std::vector<door::GroupStatus> status(TimeUs now_us) const;
 
  private:
   enum class State : uint8_t { kAbsent, kGathering, kStarting, kReady };
   struct Rank {
     PeerId peer = 0;
-    std::string host;
-    int64_t pid = 0;
+    Introduction who;
     std::optional<RankHello> hello;
     bool started = false;
     Phase phase = Phase::kStarting;
     uint64_t progress = 0;
-    TimeUs progress_us = 0;  // when it last changed
-    TimeUs heard_us = 0;
+    TimeUs progress_us = 0;  // last change of progress or phase
+    TimeUs heard_us = 0;     // last message
     int64_t load_bytes = 0;
     int64_t load_total_bytes = 0;
   };
@@ -123,18 +85,18 @@ class WorkerSet {
     uint64_t epoch = 0;
     int32_t tp = 0;
     int32_t pp = 0;
-    TimeUs since_us = 0;  // in this state
+    TimeUs since_us = 0;  // start of this state
     std::map<int32_t, Rank> ranks;
     std::deque<InFlight> plans;
     GroupShape shape;
     int64_t steps = 0;
     std::string last_cause;
   };
-  struct Seat {  // where a peer sits; group -1: it was fenced and is on its way out
+  struct Seat {  // group and rank of a peer; group -1: it was fenced and will exit
     GroupId group = -1;
     int32_t rank = -1;
   };
-  struct Turn {  // one call's surroundings
+  struct Turn {  // of the call being handled
     TimeUs now_us;
     WorkerOutput& output;
   };
@@ -146,13 +108,8 @@ class WorkerSet {
   void handle(Turn& turn, PeerId peer, Probe& probe);
   void handle(Turn& turn, PeerId peer, const Goodbye& goodbye);
 
-  struct Introduction {
-    int32_t group, rank, tp, pp;
-    std::string host;
-    int64_t pid;
-  };
-  Rank* seat(Turn& turn, PeerId peer, const Introduction& introduction);
-  Status may_sit(const Introduction& introduction) const;
+  Rank* seat(Turn& turn, PeerId peer, const Introduction& who);
+  Status may_sit(const Introduction& who) const;
   Group* group_of(PeerId peer);
   Rank* rank_of(PeerId peer);
   bool is_current(const Group& group, const Epochs& epochs) const;

@@ -1,19 +1,17 @@
 #include "coordinator/doors/zmq_doors.h"
 
-#include <fcntl.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <functional>
-#include <map>
-#include <optional>
-#include <unordered_map>
+#include <vector>
 #include <zmq.hpp>
 
 #include "base/check.h"
+#include "coordinator/doors/peer_table.h"
+#include "coordinator/doors/worker_key_file.h"
 #include "proto/frame.h"
 #include "proto/zmq_options.h"
 
@@ -24,7 +22,7 @@ namespace {
 constexpr int kZapEnforceDomain = 93;
 constexpr char kZapDomain[] = "trireme-workers";
 constexpr char kZapEndpoint[] = "inproc://zeromq.zap.01";
-constexpr int kFramesATurn = 512;
+constexpr int kFramesPerTurn = 512;
 constexpr int kSelfTestMs = 3'000;
 
 void set(zmq::socket_t& socket, int option, int value) {
@@ -42,7 +40,7 @@ std::string address_of(const DoorAddress& address) {
       "tcp://{}:{}", host, address.port == 0 ? "*" : format_text("{}", address.port));
 }
 
-// One ROUTER and its monitor.
+// One ROUTER socket and the monitor socket that reports its accepted and ended connections.
 class Door final : public PeerSender {
  public:
   using OnFrame = std::function<void(PeerId, std::string_view)>;
@@ -106,23 +104,21 @@ class Door final : public PeerSender {
   }
 
   SendOutcome send(PeerId peer, const std::string& frame) override {
-    const auto found = peers_.find(peer);
-    if (found == peers_.end()) return SendOutcome::kGone;
-    const Peer& to = found->second;
+    const PeerTable::Peer* const to = peers_.find(peer);
+    if (to == nullptr) return SendOutcome::kGone;
     const int flags = ZMQ_DONTWAIT;
-    if (zmq_send(
-            router_.handle(), to.routing_id.data(), to.routing_id.size(), flags | ZMQ_SNDMORE) <
-        0) {
+    const std::string& id = to->routing_id;
+    if (zmq_send(router_.handle(), id.data(), id.size(), flags | ZMQ_SNDMORE) < 0) {
       return zmq_errno() == EAGAIN ? SendOutcome::kFull : SendOutcome::kGone;
     }
-    if (to.delimiter) zmq_send(router_.handle(), "", 0, flags | ZMQ_SNDMORE);
+    if (to->delimiter) zmq_send(router_.handle(), "", 0, flags | ZMQ_SNDMORE);
     const int sent = zmq_send(router_.handle(), frame.data(), frame.size(), flags);
     return sent < 0 ? SendOutcome::kGone : SendOutcome::kSent;
   }
 
   void receive(const OnFrame& on_frame, const OnGone& on_gone) {
     drain_monitor(on_gone);
-    for (int i = 0; i < kFramesATurn; ++i) {
+    for (int i = 0; i < kFramesPerTurn; ++i) {
       zmq::message_t routing_id;
       if (!router_.recv(routing_id, zmq::recv_flags::dontwait)) return;
       receive_rest(routing_id, on_frame, on_gone);
@@ -134,16 +130,6 @@ class Door final : public PeerSender {
   const std::string& endpoint() const { return endpoint_; }
 
  private:
-  struct Peer {
-    std::string routing_id;
-    int fd = -1;
-    bool delimiter = false;
-  };
-  struct Wire {  // one accepted socket
-    bool alive = false;
-    PeerId peer = 0;  // 0: nobody has spoken on it
-  };
-
   void receive_rest(const zmq::message_t& routing_id,
                     const OnFrame& on_frame,
                     const OnGone& on_gone) {
@@ -163,31 +149,28 @@ class Door final : public PeerSender {
     }
     const int fd = payloads > 0 ? zmq_msg_get(payload.handle(), ZMQ_SRCFD) : -1;
     const PeerId peer = peer_of(routing_id.to_string(), fd, on_gone);
-    peers_[peer].delimiter = delimiter;
-    // A message of several payloads is none of ours: the logic sees an empty frame and refuses it.
+    peers_.find(peer)->delimiter = delimiter;
+    // A message of several payloads is not of this protocol: handed on as an empty frame, which the
+    // codec refuses.
     const std::string_view bytes(static_cast<const char*>(payload.data()), payload.size());
     on_frame(peer, payloads == 1 ? bytes : std::string_view());
-    const auto wire = wires_.find(fd);
-    if (wire != wires_.end() && !wire->second.alive) forget(peer, on_gone);
+    std::vector<PeerId> gone;
+    peers_.forget_if_ended(peer, gone);
+    for (const PeerId each : gone) on_gone(each);
   }
 
   PeerId peer_of(const std::string& routing_id, int fd, const OnGone& on_gone) {
-    const auto known = by_routing_id_.find(routing_id);
-    if (known != by_routing_id_.end() && peers_.at(known->second).fd == fd) return known->second;
-    // A new connection. Whatever its socket's number meant before has ended, and said so.
+    if (const PeerId known = peers_.known(routing_id, fd)) return known;
+    // A new connection: the monitor has reported the end of any earlier one of this descriptor.
     drain_monitor(on_gone);
-    const auto old = by_routing_id_.find(routing_id);
-    if (old != by_routing_id_.end()) forget(old->second, on_gone);
-    Wire& wire = wires_[fd];
-    if (wire.peer != 0) forget(wire.peer, on_gone);
-    const PeerId peer = next_peer_++;
-    wires_[fd].peer = peer;
-    peers_[peer] = {routing_id, fd, false};
-    by_routing_id_[routing_id] = peer;
+    std::vector<PeerId> gone;
+    const PeerId peer = peers_.add(routing_id, fd, gone);
+    for (const PeerId each : gone) on_gone(each);
     return peer;
   }
 
   void drain_monitor(const OnGone& on_gone) {
+    std::vector<PeerId> gone;
     zmq::message_t event;
     while (monitor_.recv(event, zmq::recv_flags::dontwait)) {
       uint16_t kind = 0;
@@ -197,36 +180,21 @@ class Door final : public PeerSender {
         std::memcpy(&fd, static_cast<const char*>(event.data()) + sizeof kind, sizeof fd);
       }
       zmq::message_t address;
-      if (event.more() && !monitor_.recv(address, zmq::recv_flags::dontwait)) return;
-      if (kind == ZMQ_EVENT_ACCEPTED) {
-        wires_[fd].alive = true;
-      } else if (kind == ZMQ_EVENT_DISCONNECTED) {
-        wires_[fd].alive = false;
-        if (wires_[fd].peer != 0) forget(wires_[fd].peer, on_gone);
-      }
+      if (event.more() && !monitor_.recv(address, zmq::recv_flags::dontwait)) break;
+      if (kind == ZMQ_EVENT_ACCEPTED) peers_.accepted(fd);
+      if (kind == ZMQ_EVENT_DISCONNECTED) peers_.disconnected(fd, gone);
     }
-  }
-
-  void forget(PeerId peer, const OnGone& on_gone) {
-    const auto found = peers_.find(peer);
-    if (found == peers_.end()) return;
-    by_routing_id_.erase(found->second.routing_id);
-    wires_[found->second.fd].peer = 0;
-    peers_.erase(found);
-    on_gone(peer);
+    for (const PeerId each : gone) on_gone(each);
   }
 
   const char* const name_;
   zmq::socket_t router_;
   zmq::socket_t monitor_;
   std::string endpoint_;
-  std::unordered_map<PeerId, Peer> peers_;
-  std::unordered_map<std::string, PeerId> by_routing_id_;
-  std::unordered_map<int, Wire> wires_;  // by socket number: bounded by what is open at once
-  PeerId next_peer_ = 1;
+  PeerTable peers_;
 };
 
-// Answers libzmq's question whether a key may come in (RFC 27): only the launch's own may.
+// ZAP handler (ZeroMQ RFC 27) of the worker door: accepts the one key of this launch.
 class KeyCheck {
  public:
   KeyCheck(zmq::context_t& context, std::string allowed_public_key)
@@ -282,7 +250,8 @@ KeyPair make_key_pair() {
   return pair;
 }
 
-// Knocks with a key nobody knows. CURVE alone lets anybody in: only a refusal seen is a refusal.
+// Self-test: connects with a fresh key and expects a refusal. CURVE without a working ZAP handler
+// accepts every key.
 Status check_unknown_key_is_refused(zmq::context_t& context,
                                     const std::string& endpoint,
                                     const std::string& server_public,
@@ -322,29 +291,13 @@ Status check_unknown_key_is_refused(zmq::context_t& context,
                      kSelfTestMs);
 }
 
-Status write_key_file(const std::string& path, const WorkerKey& key) {
-  ::unlink(path.c_str());
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  const std::string text = to_hex(key) + "\n";
-  const bool written =
-      fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const int error = errno;
-  if (fd >= 0) ::close(fd);
-  if (written) return ok_status();
-  return unavailable(
-      "TRI-NET-015",
-      "cannot write the worker key to {}: {}; give a --state folder that can be written",
-      path,
-      std::strerror(error));
-}
-
 }  // namespace
 
 bool is_loopback(const std::string& host) {
   return host == "localhost" || host.starts_with("127.") || host == "::1" || host == "[::1]";
 }
 
-// A context of one I/O thread; the number of sockets can be set only before the first.
+// A context of one I/O thread. The limit of sockets must be set before the first socket.
 struct BoundedContext : zmq::context_t {
   BoundedContext() : zmq::context_t(1) { set(zmq::ctxopt::max_sockets, kZmqMaxCoordinatorSockets); }
 };
@@ -399,13 +352,13 @@ StatusOr<std::unique_ptr<ZmqDoors>> ZmqDoors::open(const ZmqDoorsOptions& option
 
 PeerSender& ZmqDoors::clients() { return wires_->clients; }
 PeerSender& ZmqDoors::workers() { return wires_->workers; }
-const std::string& ZmqDoors::client_endpoint() const { return wires_->clients.endpoint(); }
-const std::string& ZmqDoors::worker_endpoint() const { return wires_->workers.endpoint(); }
-const std::string& ZmqDoors::worker_key_file() const { return wires_->worker_key_file; }
+DoorEndpoints ZmqDoors::endpoints() const {
+  return {wires_->clients.endpoint(), wires_->workers.endpoint(), wires_->worker_key_file};
+}
 
 void ZmqDoors::wake() {
   const uint64_t one = 1;
-  // A counter that is full is awake already.
+  // The write fails only if the counter is full, and then the loop is awake.
   [[maybe_unused]] const ssize_t written = ::write(wires_->wake_fd, &one, sizeof one);
 }
 
@@ -428,7 +381,7 @@ void ZmqDoors::turn(int64_t timeout_us, Handler& handler) {
     uint64_t count = 0;
     [[maybe_unused]] const ssize_t got = ::read(wires.wake_fd, &count, sizeof count);
   }
-  // Workers first: a step's result keeps the devices busy.
+  // Workers first: the plan that follows a result keeps the devices busy.
   if (items[2].revents != 0 || items[3].revents != 0) {
     wires.workers.receive(
         [&](PeerId peer, std::string_view frame) { handler.on_worker_frame(peer, frame); },

@@ -1,8 +1,9 @@
-// The coordinator's end of the wire: both doors (ZeroMQ ROUTERs), what watches them, and the one
-// wait of the loop. All calls belong to the loop's thread, but wake().
+// The two doors as ZeroMQ ROUTER sockets with their monitors, and the loop's one wait on them.
+// All calls but wake() belong to the loop's thread.
 //
-// A peer is one connection of one ROUTER: frames are mapped by their socket to the monitor's
-// DISCONNECTED, so that on_gone follows a death by a fraction of a millisecond.
+// A peer is one connection of one ROUTER. A frame carries the file descriptor that it came on; the
+// monitor's DISCONNECTED event names the same descriptor, so that on_gone follows the end of a
+// connection within a millisecond (peer_table.h).
 #pragma once
 
 #include <cstdint>
@@ -13,56 +14,43 @@
 
 #include "base/status.h"
 #include "coordinator/doors/peer.h"
+#include "coordinator/doors/transport.h"
 #include "proto/worker_key.h"
 
 namespace trireme {
 
 struct DoorAddress {
   std::string host = "127.0.0.1";
-  int port = 0;  // 0: the system chooses
+  int port = 0;  // 0: the kernel chooses
 };
 
 struct ZmqDoorsOptions {
   DoorAddress clients;
   DoorAddress workers;
-  bool insecure_clients = false;  // allows the client door off loopback, without a key
-  std::string state_dir;          // where worker.key goes when the worker door leaves loopback
-  bool always_curve = false;      // CURVE on a loopback worker door, too
+  bool insecure_clients = false;  // allow a client door off loopback; it has no keys
+  std::string state_dir;          // folder of worker.key, written if the worker door is encrypted
+  bool always_curve = false;      // encrypt (CURVE) the worker door on loopback, too
   std::vector<int> watch_fds;     // signals, standard input
 };
 
 bool is_loopback(const std::string& host);
 
-class ZmqDoors {
+class ZmqDoors final : public Transport {
  public:
-  class Handler {
-   public:
-    virtual ~Handler() = default;
-    virtual void on_client_frame(PeerId peer, std::string_view frame) = 0;
-    virtual void on_client_gone(PeerId peer) = 0;
-    virtual void on_worker_frame(PeerId peer, std::string_view frame) = 0;
-    virtual void on_worker_gone(PeerId peer) = 0;
-    virtual void on_readable(int fd) = 0;
-  };
-
-  // TRI-NET-010: a port in use; 011: an address that cannot be listened on; 012: the client door
-  // off loopback without --insecure; 013: the worker door would take an unknown key; 015: the key
-  // file cannot be written.
+  // TRI-NET-010: a port is in use; 011: an address cannot be bound; 012: the client door is off
+  // loopback without --insecure; 013: the worker door accepts an unknown key; 015: the key file
+  // cannot be written.
   static StatusOr<std::unique_ptr<ZmqDoors>> open(const ZmqDoorsOptions& options);
-  ~ZmqDoors();
+  ~ZmqDoors() override;
 
   PeerSender& clients();
   PeerSender& workers();
-  const std::string& client_endpoint() const;
-  const std::string& worker_endpoint() const;
-  // "" where the worker door needs none.
-  const std::string& worker_key_file() const;
+  DoorEndpoints endpoints() const;
 
-  // Ends the wait of turn(). Any thread.
+  // Ends the wait of turn(). Callable from any thread.
   void wake();
 
-  // Waits at most `timeout_us` for anything, then hands over what came, bounded per call.
-  void turn(int64_t timeout_us, Handler& handler);
+  void turn(int64_t timeout_us, Handler& handler) override;
 
  private:
   struct Wires;

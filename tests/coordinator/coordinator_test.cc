@@ -1,11 +1,6 @@
-// The coordinator's process with an Engine of the test's (fake_engine.cc): both doors, the loop,
-// its event lines, the C++ client, and the Python client of docs/protocol.md.
-#include <fcntl.h>
+// The coordinator as a process with the tests' Engine (fake_engine.cc): both doors, the loop, its
+// event lines, the C++ client, and the Python client of docs/protocol.md.
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -18,8 +13,7 @@
 
 #include "clients/cpp/client.h"
 #include "proto/step_codec.h"
-
-extern char** environ;
+#include "tests/coordinator/coordinator_process.h"
 
 namespace trireme {
 namespace {
@@ -27,105 +21,6 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
-
-// A child with its standard streams in pipes; ends with the test.
-class Process {
- public:
-  explicit Process(const std::vector<std::string>& command) {
-    int in[2], out[2];
-    EXPECT_EQ(::pipe2(in, O_CLOEXEC), 0);
-    EXPECT_EQ(::pipe2(out, O_CLOEXEC), 0);
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-    ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    std::vector<char*> argv;
-    for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    EXPECT_EQ(::posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ), 0);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::close(in[0]);
-    ::close(out[1]);
-    stdin_ = in[1];
-    stdout_ = out[0];
-  }
-  ~Process() {
-    if (pid_ > 0) {
-      ::kill(pid_, SIGKILL);
-      ::waitpid(pid_, nullptr, 0);
-    }
-    close_stdin();
-    ::close(stdout_);
-  }
-
-  // The next line, or "" at the end or after `limit`.
-  std::string line(std::chrono::milliseconds limit = 10s) {
-    const auto deadline = Clock::now() + limit;
-    while (true) {
-      const size_t end = buffer_.find('\n');
-      if (end != std::string::npos) {
-        const std::string line = buffer_.substr(0, end);
-        buffer_.erase(0, end + 1);
-        return line;
-      }
-      const auto rest =
-          std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-      pollfd item{stdout_, POLLIN, 0};
-      if (rest.count() <= 0 || ::poll(&item, 1, static_cast<int>(rest.count())) <= 0) return "";
-      char bytes[4096];
-      const ssize_t got = ::read(stdout_, bytes, sizeof bytes);
-      if (got <= 0) return std::exchange(buffer_, "");
-      buffer_.append(bytes, static_cast<size_t>(got));
-    }
-  }
-  // The next event of this name; others are passed over.
-  Json event(const std::string& name) {
-    for (std::string text = line(); !text.empty(); text = line()) {
-      Json json = Json::parse(text, nullptr, false);
-      if (json.value("event", "") == name) return json;
-    }
-    ADD_FAILURE() << "no event " << name;
-    return {};
-  }
-  std::string everything() {
-    std::string all;
-    for (std::string text = line(30s); !text.empty(); text = line(30s)) all += text + "\n";
-    return all;
-  }
-  void write(const std::string& text) {
-    EXPECT_EQ(::write(stdin_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-  }
-  void close_stdin() {
-    if (stdin_ >= 0) ::close(std::exchange(stdin_, -1));
-  }
-  void signal(int number) { ::kill(pid_, number); }
-  int exit_status() {
-    while (!line().empty()) {
-    }
-    int status = 0;
-    ::waitpid(std::exchange(pid_, 0), &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-
- private:
-  pid_t pid_ = 0;
-  int stdin_ = -1;
-  int stdout_ = -1;
-  std::string buffer_;
-};
-
-std::vector<std::string> command(const std::vector<std::string>& more = {}) {
-  std::vector<std::string> words = {TRIREME_COORDINATOR_FAKE,
-                                    "--model",
-                                    TRIREME_SOURCE_DIR "/models/demo",
-                                    "--port",
-                                    "0",
-                                    "--control-on-stdin",
-                                    "--state",
-                                    testing::TempDir()};
-  words.insert(words.end(), more.begin(), more.end());
-  return words;
-}
 
 class CoordinatorTest : public testing::Test {
  protected:
@@ -206,7 +101,7 @@ TEST_F(CoordinatorTest, AnswersStreamToSeveralRequestsOfOneConnection) {
   EXPECT_EQ(client->num_open(), 0u);
 }
 
-TEST_F(CoordinatorTest, ATextIsTokenisedBesideTheLoop) {
+TEST_F(CoordinatorTest, ATextPromptIsTokenizedByThePool) {
   start();
   auto client = connect();
   ASSERT_NE(client, nullptr);
@@ -257,7 +152,7 @@ TEST_F(CoordinatorTest, ACancelEndsAStreamAndARefusalNamesItsRequest) {
   EXPECT_EQ(finished->reason, door::FinishReason::kCancelled);
 }
 
-TEST_F(CoordinatorTest, MalformedFramesByTheHundredsWhileAGoodClientGoesOn) {
+TEST_F(CoordinatorTest, HundredsOfMalformedFramesDoNotDisturbAnotherClient) {
   start();
   auto client = connect();
   ASSERT_NE(client, nullptr);
@@ -283,7 +178,7 @@ TEST_F(CoordinatorTest, MalformedFramesByTheHundredsWhileAGoodClientGoesOn) {
   EXPECT_TRUE(client->ping(10s).ok());
 }
 
-// Two ranks of one group, spoken by the test.
+// A rank whose messages the test sends.
 struct FakeRank {
   zmq::socket_t socket;
   StepCodec codec;
@@ -403,7 +298,7 @@ TEST_F(CoordinatorTest, TheSecondSignalAndTheEndOfItsParentStopIt) {
   EXPECT_EQ(process_->exit_status(), 130);
 }
 
-TEST_F(CoordinatorTest, DrainIsACommandToo) {
+TEST_F(CoordinatorTest, ADrainCommandOnStandardInputDrains) {
   start();
   process_->write("drain\n");
   process_->event("drained");
@@ -424,7 +319,7 @@ TEST_F(CoordinatorTest, BadUsageAndAPortInUseEndWithTheirStatusAndId) {
   EXPECT_EQ(Process(command({"--groups", "0"})).exit_status(), 2);
 }
 
-TEST(ClientTest, NobodyThereAndAMalformedEndpointAreErrorsInTime) {
+TEST(ClientTest, AnUnreachableOrMalformedEndpointIsAnErrorInTime) {
   const auto begin = Clock::now();
   const auto nobody = Client::connect("tcp://127.0.0.1:1", 300ms);
   EXPECT_EQ(error_id(nobody.status()), "TRI-NET-032");

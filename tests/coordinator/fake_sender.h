@@ -1,4 +1,4 @@
-// A transport for the logic behind a door: keeps what was sent, takes as much as a test allows.
+// PeerSender of tests: keeps the frames that were sent; a test can limit a peer's queue or end it.
 #pragma once
 
 #include <map>

@@ -112,13 +112,13 @@ TEST_F(FrontDoorTest, HelloIsAnsweredByWelcomeWithModelsAndLimits) {
   EXPECT_EQ(welcome.default_credit_bytes, kDefaultCreditBytes);
 }
 
-TEST_F(FrontDoorTest, WhoeverDoesNotSayHelloFirstIsRefused) {
+TEST_F(FrontDoorTest, AFirstMessageOtherThanHelloIsRefused) {
   say(1, ids_request(7));
   EXPECT_EQ(refusal(1, 7), "TRI-NET-007");
   EXPECT_TRUE(output_.events.empty());
 }
 
-TEST_F(FrontDoorTest, AnUnknownMajorIsToldTheSupportedRange) {
+TEST_F(FrontDoorTest, AnUnknownMajorVersionIsAnsweredWithTheSupportedRange) {
   door_->on_frame(1, std::string("\x07\x01", 2), now_us_, output_);
   const auto messages = heard(1);
   const auto& error = std::get<door::Error>(messages.at(0));
@@ -266,7 +266,7 @@ bool disconnected(const DoorOutput& output, PeerId peer) {
   return false;
 }
 
-TEST_F(FrontDoorTest, AReaderThatNeverReadsIsDroppedWhenItsMemoryIsUsedUp) {
+TEST_F(FrontDoorTest, AClientThatNeverReadsIsDroppedAtItsByteLimit) {
   FrontDoorOptions tight = options();
   tight.max_waiting_bytes = 10'000;
   make(tight);
@@ -281,7 +281,7 @@ TEST_F(FrontDoorTest, AReaderThatNeverReadsIsDroppedWhenItsMemoryIsUsedUp) {
   EXPECT_EQ(door_->num_connections(), 1);
 }
 
-TEST_F(FrontDoorTest, AReaderThatTakesNothingForTooLongIsDropped) {
+TEST_F(FrontDoorTest, AClientThatTakesNoFrameForTooLongIsDropped) {
   hello(1);
   accept(1, 7);
   sender_.room[1] = 0;
@@ -295,7 +295,7 @@ TEST_F(FrontDoorTest, AReaderThatTakesNothingForTooLongIsDropped) {
   EXPECT_TRUE(disconnected(output_, 1));
 }
 
-TEST_F(FrontDoorTest, ASendToNobodyDisconnectsTheClient) {
+TEST_F(FrontDoorTest, ASendToAnEndedConnectionDisconnectsTheClient) {
   hello(1);
   accept(1, 7);
   sender_.gone.insert(1);
@@ -304,7 +304,7 @@ TEST_F(FrontDoorTest, ASendToNobodyDisconnectsTheClient) {
   EXPECT_TRUE(disconnected(output_, 1));
 }
 
-TEST_F(FrontDoorTest, AClientThatLeavesIsToldToTheEngineAndItsPromptsAreForgotten) {
+TEST_F(FrontDoorTest, ADisconnectReachesTheEngineAndDropsPendingPrompts) {
   hello(1);
   door::Submit with_text;
   with_text.tag = 8;
@@ -317,7 +317,7 @@ TEST_F(FrontDoorTest, AClientThatLeavesIsToldToTheEngineAndItsPromptsAreForgotte
   EXPECT_TRUE(output_.events.empty());
 }
 
-TEST_F(FrontDoorTest, ACancelFindsItsRequestWhateverItsState) {
+TEST_F(FrontDoorTest, ACancelWorksInEveryStateOfItsRequest) {
   hello(1);
   // While it is being tokenised.
   door::Submit with_text;

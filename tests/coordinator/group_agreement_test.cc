@@ -32,7 +32,7 @@ Status agreement_of(const RankHello& a, const RankHello& b) {
   return check_agreement({&a, &b}, "f00d");
 }
 
-TEST(GroupAgreement, AGroupServesWhatItsRanksSay) {
+TEST(GroupAgreement, TheShapeOfAGroupFollowsFromItsHellos) {
   const RankHello first = gpu_rank(0);
   const RankHello second = gpu_rank(1);
   ASSERT_TRUE(agreement_of(first, second).ok());

@@ -14,7 +14,7 @@ TokenizerPool::Encode length_of_text() {
   };
 }
 
-TEST(TokenizerPool, EveryJobComesBackOnceWhateverTheThreads) {
+TEST(TokenizerPool, EveryJobReturnsOnceWithAnyNumberOfThreads) {
   std::mutex mutex;
   std::condition_variable woken;
   int wakes = 0;

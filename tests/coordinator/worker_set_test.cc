@@ -41,7 +41,6 @@ class WorkerSetTest : public testing::Test {
     set_ = std::make_unique<WorkerSet>(options, &sender_);
   }
 
-  // Rank r of group g speaks as peer 10 g + r + life.
   template <class Message>
   void say(PeerId peer, const Message& message) {
     std::string frame;
@@ -165,7 +164,7 @@ TEST_F(WorkerSetTest, AnotherModelThanTheCoordinatorsIsRefused) {
   EXPECT_EQ(error_id(losses().at(0).cause), "TRI-GRP-040");
 }
 
-TEST_F(WorkerSetTest, WhoeverHasNoSeatIsFencedWithAnId) {
+TEST_F(WorkerSetTest, ARankWithoutASeatIsFencedWithAnErrorId) {
   say(50, hello_of(9, 0));
   EXPECT_EQ(error_id(losses().at(0).cause), "TRI-GRP-042");
   RankHello beyond = hello_of(0, 4);
@@ -188,10 +187,10 @@ TEST_F(WorkerSetTest, PlansGoToEveryRankAndOnlyTheAnsweringRanksResultInOrderCou
   result.step = 1;
   say(3, result);  // not the first rank of the last stage
   result.step = 2;
-  say(2, result);  // not its turn
+  say(2, result);  // not the oldest step
   result.step = 1;
   result.epochs.group = 99;
-  say(2, result);  // another life
+  say(2, result);  // another epoch
   EXPECT_TRUE(of<event::StepDone>(output_.events).empty());
   result.epochs = epochs_;
   say(2, result);
@@ -217,7 +216,7 @@ TEST_F(WorkerSetTest, ADeadConnectionEndsTheGroupOnceAndNamesTheRank) {
   EXPECT_EQ(set_->num_ready(), 0);
 }
 
-TEST_F(WorkerSetTest, TheNextLifeHasANewEpochAndTheOldRanksAreFencedWhenTheySpeak) {
+TEST_F(WorkerSetTest, ANewEpochFencesTheRanksOfTheOldOne) {
   bring_up();
   set_->on_gone(1, now_us_, output_);
   sender_.sent.clear();
@@ -235,8 +234,9 @@ TEST_F(WorkerSetTest, TheNextLifeHasANewEpochAndTheOldRanksAreFencedWhenTheySpea
   EXPECT_TRUE(of<event::StepDone>(output_.events).empty());
 }
 
-// A stopped rank that wakes up comes on a new connection, perhaps before the next life's ranks.
-TEST_F(WorkerSetTest, ARankOfAnEarlierLifeTakesNoSeatInTheNext) {
+// A stopped rank that continues comes on a new connection, perhaps before the ranks of the next
+// epoch.
+TEST_F(WorkerSetTest, ARankOfAnEarlierEpochGetsNoSeatInTheNext) {
   bring_up();
   set_->on_gone(3, now_us_, output_);
   ASSERT_EQ(losses().size(), 1u);
@@ -252,7 +252,7 @@ TEST_F(WorkerSetTest, ARankOfAnEarlierLifeTakesNoSeatInTheNext) {
   EXPECT_EQ(set_->num_ready(), 1);
 }
 
-TEST_F(WorkerSetTest, AHangWithPlansInFlightIsFoundAfterFiveSecondsAndTheCulpritNamed) {
+TEST_F(WorkerSetTest, AHangIsDetectedAfterFiveSecondsAndTheHangingRankNamed) {
   bring_up();
   pass(30 * kSecond, true, Phase::kIdle);  // idle: standing still is fine
   EXPECT_TRUE(losses().empty());
@@ -280,7 +280,7 @@ TEST_F(WorkerSetTest, AHangWithPlansInFlightIsFoundAfterFiveSecondsAndTheCulprit
   EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-048");
 }
 
-// The others stand still behind it and go on saying so; whoever says nothing at all is to blame.
+// The other ranks wait for it and send heartbeats; the silent rank is to blame.
 TEST_F(WorkerSetTest, ASilentRankIsNamedAndNotThoseThatWaitForIt) {
   bring_up();
   plan(1);
@@ -303,7 +303,7 @@ TEST_F(WorkerSetTest, ARankThatFallsSilentIsLostEvenWhenIdle) {
   EXPECT_EQ(losses().size(), 1u);
 }
 
-TEST_F(WorkerSetTest, LoadingMayStandStillForTwentySecondsNotLonger) {
+TEST_F(WorkerSetTest, LoadingWithoutProgressIsAllowedForTwentySeconds) {
   for (int rank = 0; rank < 4; ++rank) beat(static_cast<PeerId>(rank), rank, Phase::kLoading, 1);
   pass(19 * kSecond, true, Phase::kLoading);
   EXPECT_TRUE(losses().empty());
@@ -314,7 +314,7 @@ TEST_F(WorkerSetTest, LoadingMayStandStillForTwentySecondsNotLonger) {
   EXPECT_FALSE(losses()[0].was_ready);
 }
 
-TEST_F(WorkerSetTest, RanksThatNeverComeAreMissedAfterTwentySeconds) {
+TEST_F(WorkerSetTest, MissingRanksEndTheGroupAfterTwentySeconds) {
   for (int i = 0; i < 4 * 21; ++i) {
     now_us_ += kSecond / 4;
     beat(0, 0, Phase::kLoading, static_cast<uint64_t>(i));
@@ -324,7 +324,7 @@ TEST_F(WorkerSetTest, RanksThatNeverComeAreMissedAfterTwentySeconds) {
   EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-051");
 }
 
-TEST_F(WorkerSetTest, AGoodbyeTellsItsCause) {
+TEST_F(WorkerSetTest, TheCauseOfAGoodbyeIsReported) {
   bring_up();
   say(3, Goodbye{epochs_, 0, 3, "host3", "TRI-LOAD-030: 4 GiB are missing", true});
   ASSERT_EQ(losses().size(), 1u);
@@ -342,7 +342,7 @@ TEST_F(WorkerSetTest, APlanThatCannotBeSentEndsTheGroup) {
   EXPECT_EQ(losses()[0].rank, 2);
 }
 
-TEST_F(WorkerSetTest, AFrameThatIsNoneEndsItsGroupAndNoOther) {
+TEST_F(WorkerSetTest, AMalformedFrameEndsItsGroupAndNoOther) {
   bring_up();
   set_->on_frame(99, "rubbish", now_us_, output_);
   EXPECT_TRUE(losses().empty());
@@ -351,7 +351,7 @@ TEST_F(WorkerSetTest, AFrameThatIsNoneEndsItsGroupAndNoOther) {
   EXPECT_EQ(error_id(losses()[0].cause), "TRI-NET-003");
 }
 
-TEST_F(WorkerSetTest, AStandstillOfTheCoordinatorItselfIsNobodysFault) {
+TEST_F(WorkerSetTest, NoRankIsBlamedForAStandstillOfTheCoordinator) {
   bring_up();
   plan(1);
   set_->tick(now_us_, output_);

@@ -19,7 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-class Recorder final : public ZmqDoors::Handler {
+class Recorder final : public Transport::Handler {
  public:
   void on_client_frame(PeerId peer, std::string_view frame) override {
     client_frames.emplace_back(peer, frame);
@@ -79,8 +79,8 @@ class ZmqDoorsTest : public testing::Test {
 
 TEST_F(ZmqDoorsTest, FramesPassBothWaysAndPeersAreNumbered) {
   open();
-  zmq::socket_t a = dealer(doors_->client_endpoint());
-  zmq::socket_t b = dealer(doors_->client_endpoint());
+  zmq::socket_t a = dealer(doors_->endpoints().client);
+  zmq::socket_t b = dealer(doors_->endpoints().client);
   a.send(zmq::str_buffer("from a"));
   ASSERT_TRUE(until([&] { return seen_.client_frames.size() == 1; }));
   b.send(zmq::str_buffer("from b"));
@@ -93,9 +93,9 @@ TEST_F(ZmqDoorsTest, FramesPassBothWaysAndPeersAreNumbered) {
   EXPECT_EQ(heard(a), "to a");
 }
 
-TEST_F(ZmqDoorsTest, ALeadingEmptyDelimiterIsToleratedAndGivenBack) {
+TEST_F(ZmqDoorsTest, ALeadingEmptyDelimiterIsAcceptedAndReturned) {
   open();
-  zmq::socket_t a = dealer(doors_->client_endpoint());
+  zmq::socket_t a = dealer(doors_->endpoints().client);
   a.send(zmq::str_buffer(""), zmq::send_flags::sndmore);
   a.send(zmq::str_buffer("hello"));
   ASSERT_TRUE(until([&] { return seen_.client_frames.size() == 1; }));
@@ -107,19 +107,19 @@ TEST_F(ZmqDoorsTest, ALeadingEmptyDelimiterIsToleratedAndGivenBack) {
 
 TEST_F(ZmqDoorsTest, AMessageOfSeveralPayloadsIsAnEmptyFrameToTheLogic) {
   open();
-  zmq::socket_t a = dealer(doors_->client_endpoint());
+  zmq::socket_t a = dealer(doors_->endpoints().client);
   a.send(zmq::str_buffer("one"), zmq::send_flags::sndmore);
   a.send(zmq::str_buffer("two"));
   ASSERT_TRUE(until([&] { return seen_.client_frames.size() == 1; }));
   EXPECT_EQ(seen_.client_frames[0].second, "");
 }
 
-TEST_F(ZmqDoorsTest, AClosedConnectionIsGoneAndItsNumberIsNeverReused) {
+TEST_F(ZmqDoorsTest, AClosedConnectionIsReportedAndItsNumberNeverReused) {
   open();
   PeerId last = 0;
   for (int life = 0; life < 20; ++life) {  // the kernel reuses the same descriptor
     seen_ = {};
-    zmq::socket_t a = dealer(doors_->worker_endpoint());
+    zmq::socket_t a = dealer(doors_->endpoints().worker);
     a.send(zmq::str_buffer("hello"));
     ASSERT_TRUE(until([&] { return seen_.worker_frames.size() == 1; }));
     const PeerId peer = seen_.worker_frames[0].first;
@@ -132,9 +132,9 @@ TEST_F(ZmqDoorsTest, AClosedConnectionIsGoneAndItsNumberIsNeverReused) {
   }
 }
 
-TEST_F(ZmqDoorsTest, AReaderThatStopsFillsUpAndIsNotDroppedSilently) {
+TEST_F(ZmqDoorsTest, APeerThatStopsReadingFillsItsQueueAndIsReportedFull) {
   open();
-  zmq::socket_t a = dealer(doors_->client_endpoint());
+  zmq::socket_t a = dealer(doors_->endpoints().client);
   a.send(zmq::str_buffer("hello"));
   ASSERT_TRUE(until([&] { return seen_.client_frames.size() == 1; }));
   const PeerId peer = seen_.client_frames[0].first;
@@ -148,10 +148,10 @@ TEST_F(ZmqDoorsTest, AReaderThatStopsFillsUpAndIsNotDroppedSilently) {
   for (int i = 0; i < sent; ++i) ASSERT_TRUE(a.recv(message)) << "lost after " << i;
 }
 
-TEST_F(ZmqDoorsTest, AFrameAboveTheLimitEndsItsConnectionAndTheDoorGoesOn) {
+TEST_F(ZmqDoorsTest, AFrameAboveTheLimitEndsOnlyItsConnection) {
   open();
-  zmq::socket_t good = dealer(doors_->client_endpoint());
-  zmq::socket_t bad = dealer(doors_->client_endpoint());
+  zmq::socket_t good = dealer(doors_->endpoints().client);
+  zmq::socket_t bad = dealer(doors_->endpoints().client);
   bad.send(zmq::str_buffer("hello"));
   ASSERT_TRUE(until([&] { return seen_.client_frames.size() == 1; }));
   bad.send(zmq::message_t(17 << 20), zmq::send_flags::none);
@@ -163,7 +163,7 @@ TEST_F(ZmqDoorsTest, AFrameAboveTheLimitEndsItsConnectionAndTheDoorGoesOn) {
 
 TEST_F(ZmqDoorsTest, APortInUseIsNamed) {
   open();
-  const std::string endpoint = doors_->client_endpoint();
+  const std::string endpoint = doors_->endpoints().client;
   ZmqDoorsOptions second = options_;
   second.clients.port = std::stoi(endpoint.substr(endpoint.rfind(':') + 1));
   const auto refused = ZmqDoors::open(second);
@@ -204,7 +204,7 @@ class CurveTest : public ZmqDoorsTest {
   CurveTest() { options_.always_curve = true; }
 
   WorkerKey launch_key() {
-    std::ifstream file(doors_->worker_key_file());
+    std::ifstream file(doors_->endpoints().worker_key_file);
     std::stringstream text;
     text << file.rdbuf();
     auto key = parse_worker_key(text.str());
@@ -220,7 +220,7 @@ class CurveTest : public ZmqDoorsTest {
     set(ZMQ_CURVE_SERVERKEY, server);
     set(ZMQ_CURVE_PUBLICKEY, pub);
     set(ZMQ_CURVE_SECRETKEY, secret);
-    socket.connect(doors_->worker_endpoint());
+    socket.connect(doors_->endpoints().worker);
     return socket;
   }
   static std::pair<std::string, std::string> random_pair() {
@@ -233,12 +233,12 @@ class CurveTest : public ZmqDoorsTest {
   }
 };
 
-TEST_F(CurveTest, TheLaunchsKeyIsLetInAnUnknownKeyAndNoKeyAreNot) {
+TEST_F(CurveTest, OnlyTheKeyOfTheLaunchIsAccepted) {
   open();
   const WorkerKey key = launch_key();
   const auto [pub, secret] = random_pair();
   zmq::socket_t stranger = rank(key.server_public, pub, secret);
-  zmq::socket_t naked = dealer(doors_->worker_endpoint());
+  zmq::socket_t naked = dealer(doors_->endpoints().worker);
   stranger.send(zmq::str_buffer("stranger"));
   naked.send(zmq::str_buffer("naked"));
   zmq::socket_t friendly = rank(key.server_public, key.client_public, key.client_secret);
@@ -252,7 +252,7 @@ TEST_F(CurveTest, TheLaunchsKeyIsLetInAnUnknownKeyAndNoKeyAreNot) {
 TEST_F(CurveTest, TheKeyFileIsForItsOwnerAloneAndNewEachTime) {
   open();
   struct stat info {};
-  ASSERT_EQ(::stat(doors_->worker_key_file().c_str(), &info), 0);
+  ASSERT_EQ(::stat(doors_->endpoints().worker_key_file.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
   const std::string first = to_hex(launch_key());
   doors_.reset();

@@ -1,0 +1,60 @@
+// Events in the life of a group, as WorkerSet reports them: for `up` (event_lines.h), the log
+// (coordinator_log.h) and, of those that change what can run, the Engine (to_event below).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "base/status.h"
+#include "coordinator/engine/events.h"
+#include "proto/step_messages.h"
+
+namespace trireme {
+
+namespace notice {
+struct RankSeen {
+  GroupId group = 0;
+  int32_t rank = 0;
+  std::string host;
+  int64_t pid = 0;
+};
+struct RankLoading {  // sums over the ranks of the group that have come
+  GroupId group = 0;
+  int64_t loaded_bytes = 0;
+  int64_t total_bytes = 0;
+};
+struct RankLoaded {
+  RankHello hello;
+};
+struct GroupReady {
+  GroupShape shape;
+  int32_t tp = 1;
+  int32_t pp = 1;
+  RankHello hello;              // of rank 0
+  int32_t asked_model_len = 0;  // larger than the shape's: lowered to the length that fits
+};
+struct GroupLost {  // also: a rank that was turned away, or failed before it was seated (epoch 0)
+  GroupId group = 0;
+  uint64_t epoch = 0;
+  int32_t rank = -1;  // -1: no single rank is to blame
+  std::string host;   // of `rank`
+  std::string phase;  // of `rank` when it was last heard
+  Status cause;
+  bool was_ready = false;
+  bool memory = false;  // it had too little memory
+};
+}  // namespace notice
+using Notice = std::variant<notice::RankSeen,
+                            notice::RankLoading,
+                            notice::RankLoaded,
+                            notice::GroupReady,
+                            notice::GroupLost>;
+
+// The only makers of these two events.
+inline event::GroupReady to_event(const notice::GroupReady& notice) { return {notice.shape}; }
+inline event::GroupLost to_event(const notice::GroupLost& notice) {
+  return {notice.group, notice.epoch, notice.cause};
+}
+
+}  // namespace trireme

@@ -1,0 +1,50 @@
+// Numbers the connections of one ROUTER socket. ZeroMQ names a peer by its routing id, the monitor
+// names a connection by its socket's file descriptor; both are reused, a PeerId never is. Pure
+// bookkeeping in the loop's thread.
+// Invariant: a routing id and a descriptor each belong to at most one peer.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "coordinator/doors/peer.h"
+
+namespace trireme {
+
+class PeerTable {
+ public:
+  struct Peer {
+    std::string routing_id;
+    int fd = -1;
+    bool delimiter = false;  // it sends an empty frame first (REQ sockets) and expects one
+  };
+
+  // From the monitor's events.
+  void accepted(int fd) { wires_[fd].alive = true; }
+  void disconnected(int fd, std::vector<PeerId>& gone);
+
+  // The peer of a frame if it is known: the same routing id on the same descriptor. 0: it is not.
+  PeerId known(const std::string& routing_id, int fd) const;
+  // A new peer. The peers that had this routing id or descriptor before are gone.
+  PeerId add(const std::string& routing_id, int fd, std::vector<PeerId>& gone);
+  // A frame of a connection that has ended already: its peer is gone after it.
+  void forget_if_ended(PeerId peer, std::vector<PeerId>& gone);
+
+  Peer* find(PeerId peer);
+
+ private:
+  struct Wire {  // one accepted descriptor
+    bool alive = false;
+    PeerId peer = 0;  // 0: nothing was sent on it
+  };
+
+  void forget(PeerId peer, std::vector<PeerId>& gone);
+
+  std::unordered_map<PeerId, Peer> peers_;
+  std::unordered_map<std::string, PeerId> by_routing_id_;
+  std::unordered_map<int, Wire> wires_;  // bounded by the descriptors that are open at once
+  PeerId next_peer_ = 1;
+};
+
+}  // namespace trireme
