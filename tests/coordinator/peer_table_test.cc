@@ -1,0 +1,73 @@
+#include "coordinator/doors/peer_table.h"
+
+#include <gtest/gtest.h>
+
+namespace trireme {
+namespace {
+
+using Gone = std::vector<PeerId>;
+
+TEST(PeerTable, AConnectionKeepsItsNumberUntilItsDescriptorDisconnects) {
+  PeerTable table;
+  Gone gone;
+  table.accepted(7);
+  const PeerId peer = table.add("a", 7, gone);
+  EXPECT_EQ(table.known("a", 7), peer);
+  table.disconnected(7, gone);
+  EXPECT_EQ(gone, Gone{peer});
+  EXPECT_EQ(table.known("a", 7), 0u);
+  EXPECT_EQ(table.find(peer), nullptr);
+}
+
+TEST(PeerTable, ADescriptorThatIsReusedMakesANewPeer) {
+  PeerTable table;
+  Gone gone;
+  table.accepted(7);
+  const PeerId first = table.add("a", 7, gone);
+  EXPECT_EQ(table.known("b", 7), 0u);
+  const PeerId second = table.add("b", 7, gone);
+  EXPECT_NE(first, second);
+  EXPECT_EQ(gone, Gone{first});
+  EXPECT_EQ(table.known("b", 7), second);
+}
+
+TEST(PeerTable, ARoutingIdThatComesBackOnAnotherDescriptorMakesANewPeer) {
+  PeerTable table;
+  Gone gone;
+  table.accepted(7);
+  table.accepted(8);
+  const PeerId first = table.add("a", 7, gone);
+  EXPECT_EQ(table.known("a", 8), 0u);
+  const PeerId second = table.add("a", 8, gone);
+  EXPECT_EQ(gone, Gone{first});
+  gone.clear();
+  table.disconnected(7, gone);
+  EXPECT_TRUE(gone.empty()) << "the old descriptor is nobody's";
+  EXPECT_EQ(table.known("a", 8), second);
+}
+
+TEST(PeerTable, APeerIsGoneAfterAFrameThatOutlivedItsConnection) {
+  PeerTable table;
+  Gone gone;
+  table.accepted(7);
+  table.disconnected(7, gone);
+  const PeerId peer = table.add("a", 7, gone);
+  table.forget_if_ended(peer, gone);
+  EXPECT_EQ(gone, Gone{peer});
+  table.accepted(8);
+  const PeerId alive = table.add("b", 8, gone);
+  gone.clear();
+  table.forget_if_ended(alive, gone);
+  EXPECT_TRUE(gone.empty());
+}
+
+TEST(PeerTable, ADescriptorOnWhichNothingWasSentHasNoPeer) {
+  PeerTable table;
+  Gone gone;
+  table.accepted(7);
+  table.disconnected(7, gone);
+  EXPECT_TRUE(gone.empty());
+}
+
+}  // namespace
+}  // namespace trireme
