@@ -1,5 +1,5 @@
-// Cost of a step in the coordinator, in one thread without sockets or text: with N running decodes it
-// commits a result, plans and encodes the next step and decodes the next result. The time of the
+// Cost of a step in the coordinator, in one thread without sockets or text: with N running decodes
+// it commits a result, plans and encodes the next step and decodes the next result. The time of the
 // fake workers is not counted. Second benchmark: memory of a waiting request.
 #include <benchmark/benchmark.h>
 #include <malloc.h>
