@@ -38,6 +38,8 @@ function(trireme_cuda_library name)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${name} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:TRIREME_VERSION="${PROJECT_VERSION}">)
+  # fmt 9 takes nvcc for a compiler without constexpr, and then does not compile with C++20.
+  target_compile_definitions(${name} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)
   set(host -Wall -Wextra -ffp-contract=off)
   # Compressed device code: a quarter of the size, unpacked once by any driver of CUDA 13.
   set(device --expt-relaxed-constexpr --fmad=false -Xptxas=-v --compress-mode=size
