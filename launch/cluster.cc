@@ -89,7 +89,8 @@ Status Cluster::wait_for_doors() {
   while (!doors_open_) {
     if (clock_.now_us() > deadline_us) {
       return timed_out("TRI-UP-010",
-                       "the coordinator opened no door within 10 s; run with --verbose");
+                       "the coordinator did not open its doors within 10 s; run with --verbose to "
+                       "see its output");
     }
     if (interrupts_.count() > 0) return unavailable("TRI-UP-013", "interrupted while starting");
     poll_children(kMaxPollMs);
@@ -110,12 +111,13 @@ Status Cluster::coordinator_gone() {
   if (words.empty() && !coordinator_tail_.empty()) words = coordinator_tail_.back();
   if (words.empty()) words = format_text("exit status {}", status);
   if (!doors_open_ && status == kBadInput) {
-    return words.starts_with("TRI-") ? absl::InvalidArgumentError(words)
-                                     : invalid("TRI-UP-010", "the coordinator refuses: {}", words);
+    return words.starts_with("TRI-")
+               ? absl::InvalidArgumentError(words)
+               : invalid("TRI-UP-010", "the coordinator rejected its flags: {}", words);
   }
   if (!doors_open_ && words.starts_with("TRI-")) return absl::UnavailableError(words);
   return unavailable(doors_open_ ? "TRI-UP-014" : "TRI-UP-010",
-                     "the coordinator has ended{}{}; run with --verbose to see all that it says",
+                     "the coordinator has ended{}{}; run with --verbose to see all its output",
                      doors_open_ ? ", and with it the cluster: " : " before it opened its doors: ",
                      words);
 }
@@ -199,9 +201,9 @@ void Cluster::check_silent_groups() {
       return;
     }
     const TimeUs delay_us = supervisor_.on_lost(i, now_us);
-    listener_.warn(format_text("group {} did not start: {}; the next try in {} s",
+    listener_.warn(format_text("group {} did not start: {}; it starts again in {} s",
                                i,
-                               ended ? cause_in_output(group.tail) : "no rank came",
+                               ended ? cause_in_output(group.tail) : "no rank has connected",
                                delay_us / kSecond));
     groups_.retire(i);
   }
@@ -215,8 +217,8 @@ Status Cluster::start_failure(int index, const CoordinatorEvent* event) {
   const std::string words = cause_in_output(group.tail);
   if (event == nullptr && !group.ended_us) {
     return timed_out("TRI-UP-012",
-                     "no rank of group {} came within {} s of mpirun's start{}; run with "
-                     "--verbose, and `trireme doctor`",
+                     "no rank of group {} connected within {} s of the start of mpirun{}; look at "
+                     "its output with --verbose, and run `trireme doctor`",
                      index,
                      kFirstRankUs / kSecond,
                      words.empty() ? "" : format_text(" ({})", words));

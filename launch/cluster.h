@@ -70,7 +70,10 @@ class Cluster {
   void on_ready(const CoordinatorEvent& event);
   void on_lost(const CoordinatorEvent& event);
   void check_silent_groups();
+  // Error for the end of the coordinator: TRI-UP-010 or TRI-UP-014, with its last error line.
   Status coordinator_gone();
+  // Error for a group that did not start: TRI-UP-011 or TRI-UP-012, with the cause from mpirun's
+  // output. `event`: the coordinator's group_lost event; null: there was none.
   Status start_failure(int index, const CoordinatorEvent* event);
   Status join_traces();
 

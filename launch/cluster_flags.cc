@@ -18,57 +18,57 @@ std::vector<std::string> dtypes_of(const std::string& backend) {
 }  // namespace
 
 void add_cluster_flags(FlagSet& set, ClusterFlags& flags, bool is_private) {
-  const std::string cut = "Cluster";
+  const std::string main = "Cluster";
   const std::string more = "More of the cluster";
   if (is_private) flags.port = 0;
   const auto add_doors = [&](const std::string& group) {
     set.add("groups", &flags.groups, "replicas behind one door", group);
     set.add("host", &flags.host, "address of the client door", group);
-    set.add("port", &flags.port, "its port; 0: any free one", group);
+    set.add("port", &flags.port, "port of the client door; 0: any free one", group);
   };
-  set.add("model", &flags.model, "folder of the model, or dummy:SHAPE", cut);
-  set.add("tensor-parallel-size", &flags.tp, "ranks that share each layer", cut);
+  set.add("model", &flags.model, "folder of the model, or dummy:SHAPE", main);
+  set.add("tensor-parallel-size", &flags.tp, "ranks that share each layer", main);
   set.alias("-tp", "tensor-parallel-size");
-  set.add("pipeline-parallel-size", &flags.pp, "stages of layers", cut);
+  set.add("pipeline-parallel-size", &flags.pp, "stages of layers", main);
   set.alias("-pp", "pipeline-parallel-size");
-  if (!is_private) add_doors(cut);
-  set.add("dtype", &flags.dtype, "bfloat16, float16 (cuda) or float32 (cpu: exact, slower)", cut);
-  set.add("threads", &flags.threads, "of a rank; 0: cores / ranks on the host", cut);
-  set.add_length("max-model-len", &flags.max_model_len, "longest sequence, e.g. 32k", cut);
-  set.add_size("kv-memory", &flags.kv_memory_bytes, "KV pages of a rank, e.g. 2GiB", cut);
+  if (!is_private) add_doors(main);
+  set.add("dtype", &flags.dtype, "bfloat16, float16 (cuda) or float32 (cpu: exact, slower)", main);
+  set.add("threads", &flags.threads, "threads per rank; 0: cores / ranks on the host", main);
+  set.add_length("max-model-len", &flags.max_model_len, "longest sequence, e.g. 32k", main);
+  set.add_size("kv-memory", &flags.kv_memory_bytes, "KV memory per rank, e.g. 2GiB", main);
   if (is_private) add_doors(more);
-  set.add("backend", &flags.backend, "auto (GPUs, if there are some), cpu or cuda", more);
+  set.add("backend", &flags.backend, "auto (cuda if there are GPUs), cpu or cuda", more);
   set.add("invariant",
           &flags.invariant,
-          "cuda: an answer's bits do not depend on its company (cpu: always)",
+          "cuda: batch-invariant, bit-identical answers (cpu: always)",
           more);
   set.add("isa", &flags.isa, join_choices(isa_choices()), more);
   set.add("quantization", &flags.quantization, "none", more);
   set.add("kv-cache-dtype", &flags.kv_cache_dtype, "auto: the dtype", more);
-  set.add("max-num-seqs", &flags.max_slots, "sequences that run at once", more);
+  set.add("max-num-seqs", &flags.max_slots, "maximum number of running sequences", more);
   set.add_length("max-num-batched-tokens",
                  &flags.max_batched_tokens,
-                 format_text("tokens of a step; 0: {} on the CPU, {} on CUDA",
+                 format_text("maximum tokens per step; 0: {} on the CPU, {} on CUDA",
                              default_max_batched_tokens("cpu"),
                              default_max_batched_tokens("cuda")),
                  more);
-  set.add("enable-prefix-caching", &flags.prefix_caching, "share pages of equal prefixes", more);
+  set.add("enable-prefix-caching", &flags.prefix_caching, "share KV pages of equal prefixes", more);
   set.add("hostfile", &flags.hostfile, "hosts and slots, as mpirun reads them", more);
-  set.add("launch-agent", &flags.launch_agent, "program that reaches the other hosts", more);
+  set.add("launch-agent", &flags.launch_agent, "program that runs commands on other hosts", more);
   set.add("interface", &flags.interface, "network between the hosts, e.g. eth0", more);
   set.add("nccl-interface", &flags.nccl_interface, "network between the GPUs' hosts", more);
   set.add("nccl-adapters", &flags.nccl_adapters, "InfiniBand adapters, e.g. mlx5_0", more);
   set.add("nccl-infiniband", &flags.nccl_infiniband, "let NCCL use InfiniBand", more);
-  set.add("worker-host", &flags.worker_host, "this host, as the other hosts see it", more);
-  set.add("worker-port", &flags.worker_port, "of the worker door; 0: any free one", more);
-  set.add("insecure", &flags.insecure, "allow the client door off loopback", more);
+  set.add("worker-host", &flags.worker_host, "address of this host for ranks on other hosts", more);
+  set.add("worker-port", &flags.worker_port, "port of the worker door; 0: any free one", more);
+  set.add("insecure", &flags.insecure, "allow a client door that is not on loopback", more);
   set.add("served-model-name", &flags.served_model_name, "the model's name for clients", more);
   set.add(
       "state",
       &flags.state,
       is_private ? "folder for keys (a temporary one)" : "folder for keys (~/.local/state/trireme)",
       more);
-  set.add("weights-seed", &flags.weights_seed, "of dummy: weights", more);
+  set.add("weights-seed", &flags.weights_seed, "seed of dummy: weights", more);
   set.add("trace", &flags.trace, "write a timeline (Chrome trace JSON)", more);
   add_log_flags(set, flags.log, more);
   set.add("verbose", &flags.verbose, "show every line that coordinator and ranks print", more);

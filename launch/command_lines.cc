@@ -111,7 +111,7 @@ StatusOr<std::vector<HostSlots>> read_hostfile(const std::string& path, int rank
   if (slots < ranks) {
     return invalid("TRI-UP-004",
                    "--hostfile {} has {} slots, the cluster needs {} ranks; add hosts or slots, or "
-                   "cut smaller (-tp, -pp, --groups)",
+                   "lower -tp, -pp or --groups",
                    path,
                    slots,
                    ranks);

@@ -1,5 +1,6 @@
-// The command lines of a cluster: the coordinator's, and one mpirun a group, as docs/operations.md
-// writes them out.
+// Command lines of a cluster's processes: the coordinator's, and one mpirun per group. Pure, but
+// for the environment (TMPDIR, user id). docs/operations.md and mpirun_local.sh repeat the mpirun
+// line; a test compares them.
 #pragma once
 
 #include <string>
@@ -18,23 +19,23 @@ struct HostSlots {
   bool operator==(const HostSlots&) const = default;
 };
 
-// "host slots=4" a line, # comments, as mpirun reads it. TRI-UP-004: cannot be read, a line that
-// is no host, fewer slots than `ranks`.
+// Reads a hostfile as mpirun does: one "HOST slots=N" per line, # comments. TRI-UP-004: it cannot
+// be read, a line is malformed, or there are fewer slots than `ranks`.
 StatusOr<std::vector<HostSlots>> read_hostfile(const std::string& path, int ranks);
 
-// The slots of group `index` when each group takes `ranks` in the order of the file.
+// The slots of group `index` if each group takes `ranks` slots in the order of the file.
 std::vector<HostSlots> slots_of_group(const std::vector<HostSlots>& hosts, int index, int ranks);
 
 struct WorkerLaunch {
-  std::string log_file;  // empty: stderr
-  std::string worker_endpoint;
-  std::string worker_key;  // hexadecimal; "": plain
-  std::string bench_step;  // instead of a coordinator
+  std::string log_file;         // "": stderr
+  std::string worker_endpoint;  // tcp://HOST:PORT of the worker door
+  std::string worker_key;       // hexadecimal; "": no encryption
+  std::string bench_step;       // measurements to make; "": serve a coordinator
   int group = 0;
   std::string backend = "cpu";   // or "cuda"
-  int first_gpu = 0;             // of the group's first host
-  int local_ranks = 1;           // over 1: the group is one process, without mpirun
-  int64_t vocabulary_limit = 0;  // ids from here on are never drawn; 0: all may be
+  int first_gpu = 0;             // index of the group's first GPU on its first host
+  int local_ranks = 1;           // above 1: the group is one process with this many rank threads
+  int64_t vocabulary_limit = 0;  // ids from here on are never drawn; 0: no limit
   std::vector<HostSlots> hosts;  // empty: this machine
 };
 
@@ -46,13 +47,15 @@ struct CoordinatorLaunch {
   bool allow_probes = false;
 };
 
-// HOST as `agent` reaches it; a command follows.
+// Words that run a command on `host` through the launch agent; the command's words follow them.
 std::vector<std::string> agent_command(const std::string& agent, const std::string& host);
 
-// Slots of the first host of group `index` that groups before it have; without hosts, all of them.
+// Number of slots that earlier groups take on the first host of group `index`. Without hosts all
+// groups are on this machine.
 int slots_before_group(const std::vector<HostSlots>& hosts, int index, int ranks);
 
-// A group's ranks: mpirun, or one process with all of them.
+// Command of a group: mpirun, or one process with all ranks if launch.local_ranks is above 1. The
+// worker key is passed in the environment, never in an argument.
 ProcessOptions ranks_command(const ClusterFlags& flags, const WorkerLaunch& launch);
 ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& launch);
 // The command as a person would type it into a shell: variables, then quoted words. For display.

@@ -1,4 +1,5 @@
-// The coordinator's event lines (docs/formats.md), as values.
+// Parser of the coordinator's event lines, one JSON object per line of its stdout
+// (docs/formats.md).
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ struct CoordinatorEvent {
   std::string id;
   std::string text;  // cause or message
   bool was_ready = false;
-  bool memory = false;
+  bool memory = false;  // the cause is a lack of memory
   int64_t loaded_bytes = 0;
   int64_t total_bytes = 0;
   std::string client_endpoint;
@@ -46,7 +47,8 @@ struct CoordinatorEvent {
   std::string isa;
 };
 
-// Nothing for a line that is no event of a known kind: a newer coordinator may say more.
+// Nothing if the line is not an event of a known kind: newer coordinators may send more kinds.
+// Fields that are missing or of another type keep their defaults.
 std::optional<CoordinatorEvent> parse_coordinator_event(const std::string& line);
 
 }  // namespace trireme

@@ -15,8 +15,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr TimeUs kAnswerUs = 10'000'000;      // the first use of a driver may take seconds
-constexpr TimeUs kHostsAnswerUs = 6'000'000;  // hosts are looked for again afterwards, for 8 s
+constexpr TimeUs kAnswerUs = 10'000'000;      // the first use of a driver takes seconds
+constexpr TimeUs kHostsAnswerUs = 6'000'000;  // check_hosts_answer() reports a dead host afterwards
 
 Gpu parse_gpu(const Json& json) {
   Gpu gpu;
@@ -53,7 +53,7 @@ Status no_dtype(const ClusterFlags& flags, const std::string& backend) {
                  join(built_dtypes(backend)));
 }
 
-// A group on fewer GPUs than it has ranks: threads of one process, which share device memory.
+// A group with more ranks than GPUs runs as threads of one process, which share GPU memory.
 void share_gpus(const ClusterFlags& flags, BackendChoice& choice) {
   const int ranks = flags.num_ranks();
   if (choice.num_gpus >= ranks) return;
@@ -66,20 +66,21 @@ void share_gpus(const ClusterFlags& flags, BackendChoice& choice) {
                   ranks);
 }
 
-// Each group takes for KV what it finds free on its GPUs.
+// A group takes all free memory of its GPUs for KV, so groups that share GPUs need --kv-memory.
 Status check_groups_share(const ClusterFlags& flags, int num_gpus) {
   const int ranks = flags.groups * flags.num_ranks();
   if (flags.groups == 1 || ranks <= num_gpus || flags.kv_memory_bytes > 0) return ok_status();
-  return invalid("TRI-UP-018",
-                 "--groups {} of {} ranks share {}{}, where the first would take all memory; say "
-                 "how much KV a rank may hold (--kv-memory), or start fewer groups",
-                 flags.groups,
-                 flags.num_ranks(),
-                 num_gpus,
-                 num_gpus == 1 ? " GPU" : " GPUs");
+  return invalid(
+      "TRI-UP-018",
+      "--groups {} of {} ranks share {}{}, of which the first group would take all memory; "
+      "limit the KV memory of a rank with --kv-memory, or start fewer groups",
+      flags.groups,
+      flags.num_ranks(),
+      num_gpus,
+      num_gpus == 1 ? " GPU" : " GPUs");
 }
 
-// A worker that is asked what its machine has; it runs until its answer is wanted.
+// A running `trireme-worker --list-devices`. Several run at once; answer() waits for one.
 class Question {
  public:
   explicit Question(std::vector<std::string> worker) {
@@ -98,7 +99,7 @@ class Question {
     std::vector<std::string> out;
     std::vector<std::string> err;
     process_->read_lines(out, err);
-    if (!status) return failed(format_text("nothing within {} s", kAnswerUs / 1'000'000));
+    if (!status) return failed(format_text("no answer within {} s", kAnswerUs / 1'000'000));
     for (const std::string& line : out) {
       if (const auto report = parse_device_report(line)) return *report;
     }
@@ -107,15 +108,16 @@ class Question {
 
  private:
   Status failed(const std::string& why) const {
-    return unavailable("TRI-UP-017", "`{}` does not say what the machine has: {}", words_, why);
+    return unavailable(
+        "TRI-UP-017", "`{}` did not report the GPUs of the machine: {}", words_, why);
   }
 
-  std::string words_;  // for people
+  std::string words_;  // the command, for messages
   StatusOr<Process> process_ = Process();
 };
 
-// `auto` over the hosts of a hostfile, asked all at once: GPUs if each of them has some. The
-// machine that asks may have none.
+// `auto` with a hostfile: cuda if every host has GPUs. All hosts are asked at once; this machine
+// needs no GPU.
 StatusOr<BackendChoice> choose_for_hosts(const ClusterFlags& flags) {
   ASSIGN_OR_RETURN(const auto hosts,
                    read_hostfile(flags.hostfile, flags.num_ranks() * flags.groups));
@@ -139,7 +141,7 @@ StatusOr<BackendChoice> choose_for_hosts(const ClusterFlags& flags) {
   }
   if (without.empty() || some.gpus.empty()) return choose_backend(flags, some);
   ASSIGN_OR_RETURN(BackendChoice choice, choose_backend(flags, DeviceReport()));
-  choice.note = format_text("backend cpu: no GPU is seen on {}", join(without));
+  choice.note = format_text("backend cpu: there is no GPU on {}", join(without));
   return choice;
 }
 
@@ -182,7 +184,7 @@ StatusOr<BackendChoice> choose_backend(const ClusterFlags& flags,
       flags.backend == "cuda" || (flags.backend == "auto" && has_gpus && flags.dtype != "float32");
   if (takes_gpus) {
     choice.backend = "cuda";
-    choice.note = "backend cuda, a rank a GPU";
+    choice.note = "backend cuda, one rank per GPU";
   }
   if (takes_gpus && has_gpus) {
     choice.num_gpus = static_cast<int>(report->gpus.size());

@@ -64,8 +64,10 @@ Finding peer_access(const std::vector<Gpu>& gpus) {
     }
   }
   if (apart.empty()) {
-    return {
-        Grade::kGood, "GPU peer access", format_text("all {} reach one another", gpus.size()), ""};
+    return {Grade::kGood,
+            "GPU peer access",
+            format_text("all {} have access to each other", gpus.size()),
+            ""};
   }
   return {
       Grade::kWarning,
@@ -75,14 +77,14 @@ Finding peer_access(const std::vector<Gpu>& gpus) {
       "why (PCIe ACS, IOMMU)"};
 }
 
-// NCCL takes ports from the kernel alone, so there is no flag for them.
+// NCCL has no setting for its ports: the operating system assigns them.
 Finding nccl(const DeviceReport& report) {
   if (report.nccl_error.empty()) {
     return {Grade::kGood,
             "NCCL",
             format_text(
                 "{}, {}; between hosts it takes the interface of --nccl-interface, and ports of "
-                "the kernel's choice (sysctl net.ipv4.ip_local_port_range), which must be open",
+                "the kernel's choice (sysctl net.ipv4.ip_local_port_range), which have to be open",
                 report.nccl_version,
                 report.nccl_path),
             ""};

@@ -1,4 +1,4 @@
-// What `doctor` finds out about the GPUs of a machine: what is there, what is missing, the fix.
+// Findings of `doctor` about the GPUs of a machine, each with a remedy. Pure.
 #pragma once
 
 #include <string>
@@ -15,11 +15,11 @@ struct Finding {
   Grade grade = Grade::kGood;
   std::string subject;
   std::string found;
-  std::string fix;  // "": nothing to do
+  std::string fix;  // remedy; "": none is needed
 };
 
-// `report`: what the machine's worker says; `has_device_file`: the machine has a GPU, whatever the
-// programs can do with it. A line for the driver, each GPU, their peer access and NCCL.
+// Returns findings for the driver, each GPU, peer access and NCCL. `report` is the worker's;
+// `has_device_file`: the machine has an NVIDIA GPU, even if the programs cannot use it.
 std::vector<Finding> gpu_findings(const StatusOr<DeviceReport>& report, bool has_device_file);
 
 }  // namespace trireme

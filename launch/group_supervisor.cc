@@ -8,7 +8,7 @@ namespace {
 
 constexpr TimeUs kFirstDelayUs = 1'000'000;
 constexpr TimeUs kLongestDelayUs = 60'000'000;
-constexpr TimeUs kProvenUs = 60'000'000;  // ready for so long: the next loss is a new story
+constexpr TimeUs kProvenUs = 60'000'000;  // after this time in ready the delay starts over
 
 }  // namespace
 

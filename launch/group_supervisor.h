@@ -1,5 +1,6 @@
-// When to start each group: at once; after a loss with a delay of 1 s, which doubles up to 60 s
-// until the group has been ready for a minute. Pure: times in, group numbers out.
+// Decides when each group is started: at once, and after a loss with a delay of 1 s that doubles up
+// to 60 s. A group that was ready for 60 s begins again at 1 s. Pure state machine over times given
+// by the caller.
 #pragma once
 
 #include <optional>
@@ -13,7 +14,7 @@ class GroupSupervisor {
  public:
   explicit GroupSupervisor(int num_groups) : groups_(num_groups) {}
 
-  // The groups to start now; they count as starting from here on.
+  // Returns the groups to start now and marks them as starting.
   std::vector<int> take_due(TimeUs now_us);
   void on_ready(int group, TimeUs now_us);
   // Returns the delay until the next start.

@@ -1,4 +1,4 @@
-// The watcher of a launch: a terminal, a test, a program. Every call is made inside a call of
+// Receives the messages of a Cluster for a terminal, a test or a program. Called inside calls of
 // Cluster, in the caller's thread.
 #pragma once
 
@@ -16,9 +16,9 @@ class LaunchListener {
   // One line of information, or of warning.
   virtual void note(const std::string& text) = 0;
   virtual void warn(const std::string& text) = 0;
-  // Bytes of weights that the ranks of all groups have loaded, and their total.
+  // Bytes of weights that the ranks of all groups have loaded, of the total.
   virtual void progress(int64_t loaded_bytes, int64_t total_bytes) = 0;
-  // The first start is over, well or not: progress() is not called again.
+  // The first start has succeeded or failed; progress() is not called again.
   virtual void progress_ended() = 0;
   // Every event of a group, after the cluster has handled it.
   virtual void on_event(const CoordinatorEvent& /*event*/) {}

@@ -8,13 +8,13 @@ namespace trireme {
 
 namespace {
 
-// Lines of mpirun's help texts that lead to the cause without being it.
+// Decoration and introductory lines of mpirun's help texts.
 bool is_frame(const std::string& line) {
   return line.empty() || line.find_first_not_of("-=* ") == std::string::npos ||
          line.starts_with("Primary job  terminated") || line.starts_with("mpirun has exited");
 }
 
-// "TRI-..." of a rank; those that only follow from another rank's end count less.
+// The first "TRI-..." of a rank, preferably one that does not follow from another rank's end.
 std::string own_words(const std::deque<std::string>& lines) {
   std::string echo;
   for (const std::string& line : lines) {

@@ -1,4 +1,4 @@
-// What mpirun and the ranks printed before they ended, boiled down to one cause. Pure.
+// Finds the cause of a group's end in the output of mpirun and the ranks. Pure.
 #pragma once
 
 #include <deque>
@@ -6,8 +6,9 @@
 
 namespace trireme {
 
-// The first line of ours ("TRI-...: ..."), else what mpirun says about the rank that died ("rank 2
-// on host n1 exited on signal 9 (Killed)"), else mpirun's own complaint, else the last line, else
+// In order of preference: mpirun's report of a rank that died by a signal ("rank 2 on n1 exited on
+// signal 9 (Killed)"), the first error of a rank ("TRI-...: ..."), mpirun's own error, the last
+// line,
 // "".
 std::string cause_in_output(const std::deque<std::string>& lines);
 

@@ -12,13 +12,13 @@ namespace trireme {
 
 namespace {
 
-constexpr int kMaxCutRanks = 64;     // looked at for a suggestion
-constexpr size_t kShownTensors = 3;  // of those that nothing uses
+constexpr int kMaxCutRanks = 64;     // largest group that is tried for a suggestion
+constexpr size_t kShownTensors = 3;  // unused tensors named in the warning
 constexpr int kHostAnswerMs = 8'000;
 
 std::string show_bytes(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
 
-// What one sequence of KV needs, against --kv-memory.
+// --kv-memory has to hold one sequence of --max-model-len, or one page if that is not given.
 Status check_kv_memory(const ClusterFlags& flags, const GroupPlan& plan) {
   if (flags.kv_memory_bytes == 0) return ok_status();
   const int64_t tokens = flags.max_model_len > 0 ? flags.max_model_len : plan.page_tokens;
@@ -35,7 +35,7 @@ Status check_kv_memory(const ClusterFlags& flags, const GroupPlan& plan) {
                  show_bytes(needed));
 }
 
-// The ranks on this machine share its memory. Other hosts answer for themselves at load.
+// The ranks on this machine share its memory. Ranks on other hosts check theirs at load.
 Status check_local_memory(const ClusterFlags& flags, const Preflight& found) {
   const int64_t available = usable_memory_bytes();
   if (available < 0 || !found.hosts.empty()) return ok_status();
@@ -54,7 +54,8 @@ Status check_local_memory(const ClusterFlags& flags, const Preflight& found) {
   const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
   const std::string advice =
       fits == cuts.end()
-          ? format_text("; no cut into up to {} such hosts fits: use larger ones", kMaxCutRanks)
+          ? format_text("; no -tp and -pp over up to {} such hosts fit: use larger hosts",
+                        kMaxCutRanks)
           : format_text(
                 "; one rank on each of {} hosts like this one fits: -tp {} -pp {} with a "
                 "--hostfile",
@@ -80,13 +81,13 @@ Status take_hosts(const ClusterFlags& flags, Preflight& found) {
                  "hosts see it");
 }
 
-// On each GPU as many ranks as have to share it. Other hosts answer for themselves at load.
+// Ranks are spread evenly over the GPUs of this machine. Ranks on other hosts check at load.
 Status check_gpu_memory(const ClusterFlags& flags, const Preflight& found) {
   const BackendChoice& gpus = found.backend;
   if (gpus.num_gpus == 0 || !found.hosts.empty()) return ok_status();
   const int64_t ranks_a_gpu = gpus.ranks_a_gpu(flags.groups * flags.num_ranks());
   const RankPlan& rank = found.plan.ranks.front();
-  const int64_t once = rank.module_bytes + rank.reserve_bytes;  // of a GPU, whoever shares it
+  const int64_t once = rank.module_bytes + rank.reserve_bytes;  // per GPU, not per rank
   const int64_t available = (gpus.gpu_memory_bytes - once) / ranks_a_gpu + once;
   const int64_t least_tokens =
       flags.max_model_len > 0 ? flags.max_model_len : found.plan.page_tokens;
@@ -98,13 +99,13 @@ Status check_gpu_memory(const ClusterFlags& flags, const Preflight& found) {
   const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
   return invalid(
       "TRI-UP-006",
-      "a rank needs at least {} of GPU memory (KV for {} tokens), {} are there for it{}{}",
+      "a rank needs at least {} of GPU memory (KV for {} tokens), {} are available to it{}{}",
       show_bytes(needed),
       least_tokens,
       show_bytes(available),
       ranks_a_gpu > 1 ? format_text(" ({} ranks share a GPU)", ranks_a_gpu) : "",
-      fits == cuts.end() ? format_text("; no cut over up to {} such GPUs fits", kMaxCutRanks)
-                         : format_text("; over {}{} it fits: -tp {} -pp {}",
+      fits == cuts.end() ? format_text("; no -tp and -pp over up to {} such GPUs fit", kMaxCutRanks)
+                         : format_text("; it fits on {}{}: -tp {} -pp {}",
                                        fits->ranks.size(),
                                        fits->ranks.size() == 1 ? " such GPU" : " such GPUs",
                                        fits->tp,
@@ -200,7 +201,7 @@ Status check_hosts_answer(const ClusterFlags& flags, const std::vector<HostSlots
                        host,
                        flags.launch_agent,
                        host,
-                       !status       ? format_text("nothing within {} s", kHostAnswerMs / 1000)
+                       !status       ? format_text("no answer within {} s", kHostAnswerMs / 1000)
                        : err.empty() ? format_text("exit status {}", *status)
                                      : err.back());
   }

@@ -1,5 +1,5 @@
-// Everything about a cluster that can be known before a process starts: flags, config, every header
-// against the tensor table, the cut, the tokenizer, memory by the planner, the hosts.
+// Checks of a launch before any process of it starts: flags, config, tensor headers against the
+// tensor table, partition, tokenizer, memory by the planner, hosts. Main thread.
 #pragma once
 
 #include <memory>
@@ -22,23 +22,24 @@ struct Preflight {
   BackendChoice backend;
   GroupPlan plan;
   std::vector<HostSlots> hosts;       // empty: this machine
-  std::vector<std::string> warnings;  // that do not stop anything
+  std::vector<std::string> warnings;  // shown; they do not stop the launch
 
-  // What is to be told of a group's launch beside where its plans come from.
+  // The launch of a group, without the fields that depend on a running coordinator.
   WorkerLaunch launch_of(const ClusterFlags& flags, int group) const;
   int64_t vocabulary_limit() const { return tokenizer ? tokenizer->vocabulary_size() : 0; }
 };
 
-// `memory_bytes`: what a rank may use; 0: not known.
+// `memory_bytes`: memory available to a rank; 0: unknown.
 PlanRequest plan_request(const ClusterFlags& flags,
                          const std::string& backend,
                          int64_t memory_bytes);
 
-// TRI-CUDA-002, TRI-UP-001..007, TRI-UP-017, TRI-UP-018, TRI-CONF, TRI-LOAD, TRI-TOK, TRI-PLAN: all
-// of them bad input, nothing started.
+// Errors: TRI-CUDA-002, TRI-UP-001..007, -009, -017, -018, TRI-CONF, TRI-LOAD, TRI-TOK, TRI-PLAN;
+// bad input in every case, and nothing was started.
 StatusOr<Preflight> check_before_launch(const ClusterFlags& flags);
 
-// TRI-UP-008: a host of the hostfile does not answer within a few seconds (named).
+// Runs `true` on every host through the launch agent. TRI-UP-008: a host (named) does not answer
+// within 8 s.
 Status check_hosts_answer(const ClusterFlags& flags, const std::vector<HostSlots>& hosts);
 
 }  // namespace trireme

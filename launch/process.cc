@@ -36,7 +36,7 @@ struct Pipes {
   Pipe in, out, err, failure;
 };
 
-// In the child: becomes the program or tells errno through the failure pipe.
+// In the child: executes the program, or writes errno to the failure pipe.
 [[noreturn]] void become(const ProcessOptions& options,
                          std::vector<char*>& arguments,
                          const Pipes& pipes,
@@ -55,7 +55,7 @@ struct Pipes {
   ::dup2(pipes.err.ends[1], STDERR_FILENO);
   ::execvp(arguments[0], arguments.data());
   const int error = errno;
-  [[maybe_unused]] const ssize_t told = ::write(pipes.failure.ends[1], &error, sizeof error);
+  [[maybe_unused]] const ssize_t written = ::write(pipes.failure.ends[1], &error, sizeof error);
   ::_exit(127);
 }
 

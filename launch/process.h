@@ -1,6 +1,6 @@
-// A child process in a group of its own, with its output as lines. Started by fork and exec, no
-// shell; dies with its parent (PR_SET_PDEATHSIG). Used by the main thread only.
-// Invariant: a Process that goes out of scope is dead and reaped.
+// A child process in a process group of its own, with its output as lines. Started by fork and exec
+// without a shell; gets a signal when its parent dies (PR_SET_PDEATHSIG). Main thread only.
+// Invariant: the destructor kills the process group and reaps the child.
 #pragma once
 
 #include <sys/types.h>
@@ -14,11 +14,11 @@
 
 namespace trireme {
 
-// Cuts a stream of bytes into lines; a line longer than the bound is cut there.
+// Splits a stream of bytes into lines. Lines above 64 KiB are split at that length.
 class LineBuffer {
  public:
   void add(const char* data, size_t count, std::vector<std::string>& lines);
-  void finish(std::vector<std::string>& lines);  // what stands without a newline
+  void finish(std::vector<std::string>& lines);  // takes a last line without a newline
 
  private:
   static constexpr size_t kMaxLineBytes = 64 << 10;
@@ -27,9 +27,9 @@ class LineBuffer {
 
 struct ProcessOptions {
   std::vector<std::string> arguments;  // the program first, found through PATH
-  std::vector<std::pair<std::string, std::string>> environment;  // beside the parent's
-  bool pipe_stdin = false;
-  int death_signal = 15;  // when the parent dies
+  std::vector<std::pair<std::string, std::string>> environment;  // added to the parent's
+  bool pipe_stdin = false;  // write_line() works; otherwise stdin is /dev/null
+  int death_signal = 15;    // sent to the child when the parent dies
 };
 
 class Process {
@@ -48,13 +48,14 @@ class Process {
   bool started() const { return pid_ > 0; }
   pid_t pid() const { return pid_; }
 
-  // Lines that have arrived, without waiting. The descriptors to poll: out, err, exit.
+  // Appends the lines that have arrived, without waiting. `out` and `err` may be one vector.
   void read_lines(std::vector<std::string>& out, std::vector<std::string>& err);
+  // Descriptors that become readable on output and at the end.
   std::vector<int> descriptors() const;
 
-  // The exit status (128 + signal if one ended it) once the process is over.
+  // The exit status (128 + signal if a signal ended it), once the process has ended.
   std::optional<int> exit_status();
-  // Waits at most so long for the end.
+  // The same, after waiting up to `timeout_ms` for the end.
   std::optional<int> wait_exit(int timeout_ms);
 
   void signal_group(int signal) const;
@@ -75,7 +76,8 @@ class Process {
   std::optional<int> exit_status_;
 };
 
-// SIGINT and SIGTERM as counts instead of death. Lives in main, before any thread starts.
+// Counts SIGINT and SIGTERM, which are blocked from here on. Made before other threads start, which
+// inherit the mask.
 class Interrupts {
  public:
   Interrupts();
@@ -83,8 +85,8 @@ class Interrupts {
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;
 
-  int fd() const { return fd_; }
-  int count();  // since the start
+  int fd() const { return fd_; }  // readable when a signal has come
+  int count();                    // signals since construction
 
  private:
   int fd_ = -1;

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs what is missing, builds the programs, and asks the demo model a question: one
-# coordinator and an mpirun of four CPU ranks (tensor 2 x pipeline 2), which end with the answer.
+# Installs missing packages, builds the programs, and runs one prompt on the demo model with a
+# private cluster: a coordinator and one mpirun of four CPU ranks (-tp 2 -pp 2).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/packages.sh
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 say() { printf '%s\n' "quickstart: $*" >&2; }
 
-say "looking for packages"
+say "checking for missing packages"
 install_missing program
 if [ ! -f build/build.ninja ]; then
   say "configuring build/"

@@ -1,6 +1,8 @@
 #include "launch/state_folder.h"
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "base/environment.h"
@@ -16,12 +18,15 @@ StatusOr<StateFolder> StateFolder::make_temporary() {
   std::string path = fs::temp_directory_path(error).string() + "/trireme-XXXXXX";
   if (error) {
     return invalid("TRI-UP-015",
-                   "TMPDIR is {}, which is no folder ({}); name one, or unset it",
+                   "TMPDIR is {}, which is not a folder ({}); set it to a folder, or unset it",
                    environment("TMPDIR").value_or("/tmp"),
                    error.message());
   }
   if (::mkdtemp(path.data()) == nullptr) {
-    return unavailable("TRI-UP-015", "cannot make a folder below {}{}", path, "; check TMPDIR");
+    return unavailable("TRI-UP-015",
+                       "cannot make the temporary folder {}: {}; check TMPDIR",
+                       path,
+                       std::strerror(errno));
   }
   StateFolder folder;
   folder.path_ = path;
@@ -41,7 +46,8 @@ StatusOr<StateFolder> StateFolder::make(const std::string& path, bool is_private
   std::error_code error;
   fs::create_directories(folder.path_, error);
   if (!error) return folder;
-  return invalid("TRI-UP-016", "cannot make --state {}: {}", folder.path_, error.message());
+  return invalid(
+      "TRI-UP-016", "cannot make the folder --state {}: {}", folder.path_, error.message());
 }
 
 StateFolder::~StateFolder() {

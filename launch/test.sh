@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds everything and runs the tests but the long ones; at most 20 minutes from a clean clone on
-# two cores. test.sh CTEST-OPTION... narrows it: test.sh -R '^model/'.
+# Builds everything and runs all tests except those labelled `long`; at most 20 minutes from a clean
+# clone on two cores. Options go to ctest: test.sh -R '^model/' runs the tests of model/.
 # Ends with `N passed, N failed, N skipped`; exit 1 if a test failed or none ran.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -27,7 +27,7 @@ class Hostfile : public testing::Test {
   }
 };
 
-TEST_F(Hostfile, IsReadAsMpirunReadsIt) {
+TEST_F(Hostfile, IsParsedAsMpirunDoes) {
   const auto hosts = read("# two\n\nn1 slots=4 max_slots=8 # the big one\n  n2\n", 5);
   ASSERT_TRUE(hosts.ok()) << message_of(hosts.status());
   EXPECT_THAT(*hosts, ElementsAre(HostSlots{"n1", 4}, HostSlots{"n2", 1}));
@@ -41,7 +41,7 @@ TEST_F(Hostfile, AMalformedLineIsReportedWithItsNumber) {
   }
 }
 
-TEST_F(Hostfile, WithFewerSlotsThanRanksIsRefused) {
+TEST_F(Hostfile, WithFewerSlotsThanRanksIsRejected) {
   const Status status = read("n1 slots=2\nn2\n", 4).status();
   EXPECT_EQ(error_id(status), "TRI-UP-004");
   EXPECT_THAT(message_of(status), HasSubstr("3 slots, the cluster needs 4 ranks"));
@@ -85,7 +85,7 @@ class LaunchCommand : public testing::Test {
   WorkerLaunch launch_;
 };
 
-TEST_F(LaunchCommand, OneMachineNeedsNoNetworkAndNoShell) {
+TEST_F(LaunchCommand, OneMachineUsesNoNetworkAndNoRemoteShell) {
   const std::string line = words(mpirun_command(flags_, launch_));
   for (const char* part : {"mpirun -np 6 --bind-to none ",
                            "--oversubscribe ",

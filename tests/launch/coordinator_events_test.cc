@@ -7,7 +7,7 @@ namespace {
 
 using Kind = CoordinatorEvent::Kind;
 
-TEST(CoordinatorEvents, DoorsNameBothEndpointsAndTheKey) {
+TEST(CoordinatorEvents, DoorsHaveBothEndpointsAndTheKeyFile) {
   const auto event = parse_coordinator_event(
       R"({"event":"doors","client_endpoint":"tcp://127.0.0.1:8900",)"
       R"("worker_endpoint":"tcp://10.0.0.1:4000","worker_key_file":"/s/worker.key"})");
@@ -18,7 +18,7 @@ TEST(CoordinatorEvents, DoorsNameBothEndpointsAndTheKey) {
   EXPECT_EQ(event->worker_key_file, "/s/worker.key");
 }
 
-TEST(CoordinatorEvents, ALossNamesRankHostAndCause) {
+TEST(CoordinatorEvents, ALostGroupHasRankHostAndCause) {
   const auto event = parse_coordinator_event(
       R"({"event":"group_lost","group":1,"rank":3,"host":"n2","phase":"loading",)"
       R"("id":"TRI-GRP-041","cause":"its connection ended","was_ready":true,"memory":true})");
@@ -34,7 +34,7 @@ TEST(CoordinatorEvents, ALossNamesRankHostAndCause) {
   EXPECT_TRUE(event->memory);
 }
 
-TEST(CoordinatorEvents, AReadyGroupSaysWhatItCanTake) {
+TEST(CoordinatorEvents, AReadyGroupHasItsSizes) {
   const auto event = parse_coordinator_event(
       R"({"event":"group_ready","group":0,"tp":2,"pp":4,"pages":7,"page_tokens":32,)"
       R"("max_model_len":1024,"asked_model_len":2048,"dtype":"bfloat16","isa":"avx2"})");
@@ -46,7 +46,7 @@ TEST(CoordinatorEvents, AReadyGroupSaysWhatItCanTake) {
   EXPECT_EQ(event->isa, "avx2");
 }
 
-TEST(CoordinatorEvents, WhatIsUnknownOrNoEventIsPassedOver) {
+TEST(CoordinatorEvents, UnknownEventsAndOtherLinesAreIgnored) {
   for (const char* line :
        {"", "ready", "{", "[]", "{}", R"({"event":5})", R"({"event":"comet"})", R"({"group":1})"}) {
     EXPECT_FALSE(parse_coordinator_event(line)) << line;

@@ -39,7 +39,7 @@ class FakeWorker : public testing::Test {
   const std::string path_ = testing::TempDir() + "fake_worker";
 };
 
-TEST(DeviceReport, IsReadFromTheWorkersLine) {
+TEST(DeviceReport, IsParsedFromTheLineOfAWorker) {
   const DeviceReport report = report_of(kTwoGpus);
   EXPECT_TRUE(report.builds("cuda"));
   EXPECT_EQ(report.driver, "13.2");
@@ -57,7 +57,7 @@ TEST(DeviceReport, IsReadFromTheWorkersLine) {
   EXPECT_EQ(report_of(kNoCuda).cuda_error, "TRI-CUDA-002: this build has no CUDA");
 }
 
-TEST(DeviceReport, AnotherLineIsNone) {
+TEST(DeviceReport, OtherLinesAreIgnored) {
   for (const char* line : {"",
                            "hello",
                            "{}",
@@ -68,14 +68,14 @@ TEST(DeviceReport, AnotherLineIsNone) {
   }
 }
 
-TEST_F(FakeWorker, IsAskedWithTheFlagAndItsOtherLinesAreSkipped) {
+TEST_F(FakeWorker, IsRunWithListDevicesAndItsOtherLinesAreSkipped) {
   const auto report = ask(format_text(
       "test \"$1\" = --list-devices || exit 1\necho noise\ncat <<'X'\n{}\nX", kTwoGpus));
   ASSERT_TRUE(report.ok()) << message_of(report.status());
   EXPECT_EQ(report->gpus.size(), 2u);
 }
 
-TEST_F(FakeWorker, ThatCannotAnswerIsNamedWithItsLastWords) {
+TEST_F(FakeWorker, ThatFailsIsReportedWithItsLastLine) {
   const Status status = ask("echo 'cannot open libfoo.so' >&2; exit 127").status();
   EXPECT_EQ(error_id(status), "TRI-UP-017");
   EXPECT_THAT(message_of(status), HasSubstr("fake_worker --list-devices"));
@@ -89,7 +89,7 @@ class Choice : public testing::Test {
   ClusterFlags flags_;
 };
 
-TEST_F(Choice, AutoTakesGpusWhereThereAreSome) {
+TEST_F(Choice, AutoSelectsCudaIfThereAreGpus) {
   const BackendChoice choice = choose_backend(flags_, report_of(kTwoGpus)).value();
   EXPECT_EQ(choice.backend, "cuda");
   EXPECT_EQ(choice.num_gpus, 2);
@@ -101,7 +101,7 @@ TEST_F(Choice, AutoTakesGpusWhereThereAreSome) {
   EXPECT_EQ(choose_backend(flags_, report_of(kTwoGpus))->backend, "cpu");
 }
 
-TEST_F(Choice, CudaThatCannotBeIsBadInputInTheWorkersWords) {
+TEST_F(Choice, CudaWithoutGpusIsBadInputWithTheWorkersError) {
   flags_.backend = "cuda";
   const Status status = choose_backend(flags_, report_of(kNoCuda)).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
@@ -110,7 +110,7 @@ TEST_F(Choice, CudaThatCannotBeIsBadInputInTheWorkersWords) {
             "TRI-UP-017");
 }
 
-TEST_F(Choice, ADtypeThatTheBackendLacksIsRefusedWithThoseItHas) {
+TEST_F(Choice, ADtypeThatTheBackendLacksIsRejectedWithThoseItHas) {
   flags_.dtype = "float16";
   const Status on_cpu = choose_backend(flags_, report_of(kNoCuda)).status();
   EXPECT_EQ(error_id(on_cpu), "TRI-UP-001");
@@ -118,7 +118,7 @@ TEST_F(Choice, ADtypeThatTheBackendLacksIsRefusedWithThoseItHas) {
   EXPECT_EQ(choose_backend(flags_, report_of(kTwoGpus))->backend, "cuda");
 }
 
-TEST_F(Choice, FewerGpusThanRanksAreSharedByOneProcess) {
+TEST_F(Choice, RanksThatOutnumberTheGpusShareOneProcess) {
   flags_.pp = 2;
   const BackendChoice choice = choose_backend(flags_, report_of(kTwoGpus)).value();
   EXPECT_EQ(choice.local_ranks, 4);
@@ -127,7 +127,7 @@ TEST_F(Choice, FewerGpusThanRanksAreSharedByOneProcess) {
   EXPECT_THAT(choice.note, HasSubstr("--local-ranks 4"));
 }
 
-TEST_F(Choice, GroupsThatShareGpusSayHowMuchEachMayTake) {
+TEST_F(Choice, GroupsThatShareGpusNeedKvMemory) {
   flags_.groups = 2;
   EXPECT_EQ(error_id(choose_backend(flags_, report_of(kTwoGpus)).status()), "TRI-UP-018");
   flags_.kv_memory_bytes = 1000;
@@ -137,7 +137,7 @@ TEST_F(Choice, GroupsThatShareGpusSayHowMuchEachMayTake) {
   EXPECT_TRUE(choose_backend(flags_, report_of(kTwoGpus)).ok()) << "a GPU each";
 }
 
-TEST_F(Choice, HostsOfAHostfileAnswerForThemselves) {
+TEST_F(Choice, HostsOfAHostfileAreNotCheckedAgainstLocalGpus) {
   flags_.backend = "cuda";
   flags_.pp = 2;
   flags_.hostfile = "hosts";
@@ -166,31 +166,31 @@ class Hosts : public FakeWorker {
   ClusterFlags flags_;
 };
 
-TEST_F(Hosts, AutoTakesGpusWhereEveryHostHasSome) {
+TEST_F(Hosts, AutoSelectsCudaIfEveryHostHasGpus) {
   EXPECT_EQ(choose("gpu1\ngpu2\n")->backend, "cuda");
   EXPECT_EQ(choose("gpu1\ngpu2\n")->local_ranks, 1);
   EXPECT_EQ(choose("cpu1\ncpu2\n")->backend, "cpu");
   EXPECT_EQ(choose("cpu1\ncpu2\n")->note, "");
-  flags_.backend = "cuda";  // they answer for themselves when they start
+  flags_.backend = "cuda";  // ranks check their own hosts when they start
   EXPECT_EQ(choose("cpu1\ncpu2\n")->backend, "cuda");
 }
 
-TEST_F(Hosts, OneWithoutGpusOrWithoutAnAnswerIsNamedAndAllUseCpus) {
+TEST_F(Hosts, AHostWithoutGpusOrAnswerIsNamedAndAllHostsUseCpus) {
   for (const char* other : {"cpu2", "silent"}) {
     const BackendChoice choice = choose(format_text("gpu1\n{}\n", other)).value();
     EXPECT_EQ(choice.backend, "cpu");
     EXPECT_THAT(choice.note,
-                testing::StartsWith(format_text("backend cpu: no GPU is seen on {}", other)));
+                testing::StartsWith(format_text("backend cpu: there is no GPU on {}", other)));
     const bool says_why = choice.note.find("TRI-UP-017") != std::string::npos;
     EXPECT_EQ(says_why, std::string(other) == "silent") << choice.note;
   }
 }
 
-TEST_F(Hosts, AHostfileThatIsNoneIsRefused) {
+TEST_F(Hosts, AMissingHostfileIsRejected) {
   EXPECT_EQ(error_id(choose("").status()), "TRI-UP-004");
 }
 
-TEST(ShapeOnABackend, WhatIsNotBuiltIsRefusedWithWhatIs) {
+TEST(ClusterFlagsOfABackend, AValueThatIsNotBuiltIsRejectedWithThoseThatAre) {
   const struct {
     const char* backend;
     const char* dtype;
@@ -210,7 +210,7 @@ TEST(ShapeOnABackend, WhatIsNotBuiltIsRefusedWithWhatIs) {
   }
 }
 
-TEST(PlanRequestOfAShape, AStepHasMoreTokensOnAGpu) {
+TEST(PlanRequestOfClusterFlags, AStepHasMoreTokensOnAGpu) {
   ClusterFlags flags;
   EXPECT_EQ(plan_request(flags, "cpu", 0).max_batched_tokens, 512);
   EXPECT_EQ(plan_request(flags, "cuda", 0).max_batched_tokens, 8192);

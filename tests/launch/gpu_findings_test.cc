@@ -33,7 +33,7 @@ const Finding& about(const std::vector<Finding>& findings, const std::string& su
   return kNone;
 }
 
-TEST(GpuFindings, AWholeMachineHasNothingToFix) {
+TEST(GpuFindings, ACompleteMachineHasNothingToFix) {
   const auto findings = gpu_findings(machine(), true);
   ASSERT_EQ(findings.size(), 5u);
   for (const Finding& finding : findings) {
@@ -47,7 +47,7 @@ TEST(GpuFindings, AWholeMachineHasNothingToFix) {
   EXPECT_THAT(about(findings, "NCCL").found, HasSubstr("ip_local_port_range"));
 }
 
-TEST(GpuFindings, EveryGpuFromCapabilityEightOnServes) {
+TEST(GpuFindings, GpusNeedCapabilityEightOrLater) {
   for (const char* capability : {"8.0", "8.6", "8.7", "8.9", "9.0", "12.0"}) {
     DeviceReport report = machine();
     report.gpus = {gpu_of(capability, {})};
@@ -55,7 +55,7 @@ TEST(GpuFindings, EveryGpuFromCapabilityEightOnServes) {
   }
 }
 
-TEST(GpuFindings, WhatIsMissingHasAFix) {
+TEST(GpuFindings, EveryMissingPartHasARemedy) {
   DeviceReport report = machine();
   report.driver = "12.4";
   report.gpus = {gpu_of("7.5", {}), gpu_of("9.0", {})};
@@ -76,7 +76,7 @@ TEST(GpuFindings, WhatIsMissingHasAFix) {
   }
 }
 
-TEST(GpuFindings, OneGpuDoesWithoutNcclUntilThereIsAnotherHost) {
+TEST(GpuFindings, OneGpuDoesNotNeedNccl) {
   DeviceReport report = machine();
   report.gpus.resize(1);
   report.nccl_error = "TRI-CUDA-010: none is here";
@@ -91,7 +91,7 @@ TEST(GpuFindings, AnOlderDriverOfTheSameMajorVersionIsAWarning) {
   EXPECT_EQ(about(gpu_findings(report, true), "GPU driver").grade, Grade::kWarning);
 }
 
-TEST(GpuFindings, ABuildWithoutCudaIsWellOnAMachineWithoutGpus) {
+TEST(GpuFindings, ABuildWithoutCudaIsGoodOnAMachineWithoutGpus) {
   DeviceReport report;
   report.backends = {"cpu"};
   report.cuda_error = "TRI-CUDA-002: this build has no CUDA";
@@ -100,7 +100,7 @@ TEST(GpuFindings, ABuildWithoutCudaIsWellOnAMachineWithoutGpus) {
   EXPECT_THAT(gpu_findings(report, true).at(0).fix, HasSubstr("TRIREME_CUDA"));
 }
 
-TEST(GpuFindings, ABuildWithCudaThatSeesNoGpuSaysWhy) {
+TEST(GpuFindings, ABuildWithCudaReportsWhyItSeesNoGpu) {
   DeviceReport report;
   report.backends = {"cpu", "cuda"};
   report.cuda_error = "TRI-CUDA-002: no driver";

@@ -33,7 +33,7 @@ TEST(GroupSupervisor, CountsTheGroupsThatAreReady) {
   EXPECT_FALSE(supervisor.all_ready());
 }
 
-TEST(GroupSupervisor, ALostGroupWaitsForItsDelayAndLeavesTheOthersAlone) {
+TEST(GroupSupervisor, ALostGroupWaitsForItsDelayAndOthersAreNotAffected) {
   GroupSupervisor supervisor(2);
   supervisor.take_due(0);
   EXPECT_EQ(supervisor.on_lost(1, 5 * kSecond), kSecond);
@@ -55,7 +55,7 @@ TEST(GroupSupervisor, TheDelayDoublesUpToAMinute) {
   EXPECT_THAT(delays, ElementsAre(1, 2, 4, 8, 16, 32, 60, 60, 60));
 }
 
-TEST(GroupSupervisor, AMinuteOfServiceMakesTheNextLossAFirstOne) {
+TEST(GroupSupervisor, AMinuteInReadyResetsTheDelay) {
   GroupSupervisor supervisor(1);
   supervisor.take_due(0);
   supervisor.on_lost(0, 0);

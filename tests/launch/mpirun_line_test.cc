@@ -90,7 +90,7 @@ TEST_F(MpirunLocal, SetsTheVariablesOfALaunch) {
   ::unsetenv("TMPDIR");
   int num_compared = 0;
   for (const auto& [name, value] : command.environment) {
-    if (name == "TRIREME_CONFIG") continue;  // concerns flags of a verb, which the script has not
+    if (name == "TRIREME_CONFIG") continue;  // concerns the config file of a verb
     EXPECT_THAT(environment_, testing::Contains(name + "=" + value));
     ++num_compared;
   }

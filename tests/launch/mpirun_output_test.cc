@@ -5,7 +5,7 @@
 namespace trireme {
 namespace {
 
-TEST(MpirunWords, ARankThatASignalEndedIsNamedAcrossWrappedLines) {
+TEST(MpirunOutput, ARankEndedByASignalIsFoundAcrossWrappedLines) {
   EXPECT_EQ(
       cause_in_output({"--------------------------------------",
                        "Primary job  terminated normally, but 1 process returned",
@@ -17,7 +17,7 @@ TEST(MpirunWords, ARankThatASignalEndedIsNamedAcrossWrappedLines) {
       "rank 2 on n1 exited on signal 9 (Killed)");
 }
 
-TEST(MpirunWords, OurOwnFirstLineIsTheCause) {
+TEST(MpirunOutput, TheFirstErrorOfARankIsTheCause) {
   EXPECT_EQ(cause_in_output({"some library's warning",
                              "[rank 1] TRI-LOAD-007: tensor x ends behind the file",
                              "TRI-GRP-030: a later complaint",
@@ -25,7 +25,7 @@ TEST(MpirunWords, OurOwnFirstLineIsTheCause) {
             "TRI-LOAD-007: tensor x ends behind the file");
 }
 
-TEST(MpirunWords, WhatOnlyFollowsFromAnotherRanksEndComesLast) {
+TEST(MpirunOutput, ErrorsThatFollowFromAnotherRanksEndAreUsedLast) {
   EXPECT_EQ(
       cause_in_output(
           {"TRI-GRP-013: a peer is gone", "TRI-GRP-019: fenced", "TRI-LOAD-007: no memory left"}),
@@ -34,7 +34,7 @@ TEST(MpirunWords, WhatOnlyFollowsFromAnotherRanksEndComesLast) {
             "TRI-GRP-019: fenced");
 }
 
-TEST(MpirunWords, MpirunsOwnComplaintIsPutTogether) {
+TEST(MpirunOutput, AnErrorOfMpirunIsJoinedFromItsLines) {
   EXPECT_EQ(cause_in_output({"-----------",
                              "There are not enough slots available in the system",
                              "",
@@ -43,7 +43,7 @@ TEST(MpirunWords, MpirunsOwnComplaintIsPutTogether) {
             "to satisfy the 4 slots that were requested. ");
 }
 
-TEST(MpirunWords, WithoutAnyOfTheseTheLastLineStands) {
+TEST(MpirunOutput, WithoutAnyOfTheseTheLastLineIsTheCause) {
   EXPECT_EQ(cause_in_output({"first", "ssh: connect to host n2 port 22: Connection refused", ""}),
             "ssh: connect to host n2 port 22: Connection refused");
   EXPECT_EQ(cause_in_output({}), "");
