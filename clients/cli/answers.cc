@@ -163,7 +163,7 @@ Json answer_json(const Answer& answer, int index) {
     }
   }
   if (!answer.prompt_logprobs.empty()) {
-    json["prompt_logprobs"].push_back(nullptr);  // nothing stands before the first token
+    json["prompt_logprobs"].push_back(nullptr);  // the first token has no context
     for (const door::TokenLogprob& entry : answer.prompt_logprobs) {
       json["prompt_logprobs"].push_back(logprob_json(entry));
     }

@@ -1,5 +1,5 @@
-// Answers as they come together out of a client's events: ids, text, log-probabilities and times of
-// every choice of every request.
+// Assembles answers from a client's events: ids, text, log-probabilities and arrival times of every
+// choice of every request. Owned by RequestRunner, main thread.
 #pragma once
 
 #include <map>
@@ -16,8 +16,8 @@ struct Choice {
   std::vector<TokenId> token_ids;
   std::string text;
   std::vector<door::TokenLogprob> logprobs;
-  std::vector<TimeUs> frame_us;       // when each frame of this choice came
-  std::vector<int32_t> frame_tokens;  // ids in it
+  std::vector<TimeUs> frame_us;       // arrival time of each frame with ids of this choice
+  std::vector<int32_t> frame_tokens;  // number of ids in each of them
   door::Finished finished;
   bool over = false;
 };
@@ -31,13 +31,13 @@ struct Answer {
   int32_t prompt_tokens = 0;
   std::vector<Choice> choices;
   std::vector<door::TokenLogprob> prompt_logprobs;
-  std::vector<door::ProbeValues> probes;  // pieces, as they came
-  Status refusal;                         // not ok: nothing was started
+  std::vector<door::ProbeValues> probes;  // pieces in order of arrival
+  Status refusal;                         // not ok: the request was refused or abandoned
   bool over = false;
 
   bool failed() const;
   int64_t output_tokens() const;
-  TimeUs first_token_us() const;  // 0: none came
+  TimeUs first_token_us() const;  // 0: no token arrived
 };
 
 uint64_t tag_of(const ClientEvent& event);
@@ -47,8 +47,8 @@ class AnswerBook {
   // A request was submitted under `tag`.
   void open(uint64_t tag, size_t index, const std::string& id, int num_choices, TimeUs now_us);
 
-  // Books an event; returns the answer that it belongs to, or nullptr. `released` gets the text
-  // that the event adds to choice `choice`.
+  // Applies an event. `answer` is the answer that it belongs to, or null; `released` the text that
+  // it adds to choice `choice`.
   struct News {
     Answer* answer = nullptr;
     int choice = 0;
@@ -56,17 +56,17 @@ class AnswerBook {
   };
   News book(const ClientEvent& event, TimeUs now_us);
 
-  // Takes an answer that is over out of the book.
+  // Removes an answer that is over and returns it.
   Answer take(uint64_t tag);
   size_t num_open() const { return answers_.size(); }
-  // Ends all that is open with `status` and returns it.
+  // Ends all open answers with `status` and returns them.
   std::vector<Answer> abandon(const Status& status);
 
  private:
   std::map<uint64_t, Answer> answers_;
 };
 
-// One JSON line of `choice`: id, index, prompt_tokens, token_ids, text, ....
+// The JSON line of `run --json` for one choice: id, index, prompt_tokens, token_ids, text, ...
 nlohmann::ordered_json answer_json(const Answer& answer, int choice);
 
 // "stop", "length", "cancelled" or "error".

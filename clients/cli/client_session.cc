@@ -9,7 +9,7 @@ namespace trireme {
 namespace {
 
 constexpr std::chrono::milliseconds kConnectTimeout{5'000};
-constexpr int kSliceMs = 20;  // between two looks at the children while answers are awaited
+constexpr int kSliceMs = 20;  // maximum wait for answers before the children are checked again
 
 }  // namespace
 

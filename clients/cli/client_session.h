@@ -1,6 +1,6 @@
-// Where a verb's requests go: a cluster of its own, brought up for the job and taken down with it,
-// or one that runs elsewhere. One connection; the children of a private cluster are looked after
-// while answers are awaited. Used by the main thread.
+// Connection of a verb to a cluster: a private one, started for the job and ended with it, or a
+// running one. While it waits for answers it also supervises the children of a private cluster.
+// Main thread.
 #pragma once
 
 #include <chrono>
@@ -18,12 +18,12 @@ namespace trireme {
 
 class ClientSession {
  public:
-  // Brings a private cluster up; waits until it can answer. Errors of Cluster.
+  // Starts a private cluster and waits until its groups are ready. Errors of Cluster and Client.
   static StatusOr<std::unique_ptr<ClientSession>> bring_up(ClusterOptions options,
                                                            const Preflight& preflight,
                                                            Terminal& terminal,
                                                            Interrupts& interrupts);
-  // TRI-NET-032, TRI-NET-033; TRI-RUN-029: the cluster there has no group that can answer.
+  // Connects to a running cluster. TRI-NET-032, TRI-NET-033; TRI-RUN-029: no group is ready.
   static StatusOr<std::unique_ptr<ClientSession>> connect(const std::string& endpoint,
                                                           Terminal& terminal,
                                                           Interrupts& interrupts);
@@ -31,11 +31,11 @@ class ClientSession {
   Client& client() { return *client_; }
   const door::ModelInfo& model() const { return model_; }
 
-  // What has come, after waiting at most so long for the first. TRI-UP-013: interrupted;
-  // TRI-UP-014, TRI-NET: the cluster or the connection is gone.
+  // Returns the events that have arrived, after waiting up to `timeout_ms` for the first.
+  // TRI-UP-013: interrupted; TRI-UP-014, TRI-NET: the cluster or the connection is lost.
   StatusOr<std::vector<ClientEvent>> poll(int timeout_ms);
 
-  // The end of the job: a private cluster finishes and goes.
+  // Disconnects and, if the cluster is private, drains it and waits for its end.
   Status close();
 
  private:
@@ -45,7 +45,7 @@ class ClientSession {
 
   LaunchDisplay launch_display_;
   Interrupts& interrupts_;
-  std::unique_ptr<Cluster> cluster_;  // null: it runs elsewhere
+  std::unique_ptr<Cluster> cluster_;  // null: the cluster is not private
   std::unique_ptr<Client> client_;
   door::ModelInfo model_;
 };
@@ -58,12 +58,12 @@ class AnswerListener {
   virtual void on_done(Answer answer) = 0;
 };
 
-// Sends requests, so many at a time, and hands over each answer that is complete.
+// Sends requests up to a maximum in flight and delivers each answer to a listener. Main thread.
 class RequestRunner {
  public:
   explicit RequestRunner(ClientSession& session);
 
-  // Requests that may be under way at once; 0: what the door allows.
+  // Maximum number of requests in flight, in place of the door's limit.
   void set_window(size_t window) { window_ = window; }
   bool has_room() const { return book_.num_open() < window_; }
   size_t num_open() const { return book_.num_open(); }
@@ -72,10 +72,10 @@ class RequestRunner {
   // `index` and `id` come back in the answer.
   Status submit(const door::Submit& request, size_t index, const std::string& id);
 
-  // Waits at most so long for the first event, and tells the listener of all that have come.
+  // Waits up to `timeout_ms` for the first event and passes all that have arrived to the listener.
   Status poll(int timeout_ms, AnswerListener& listener);
 
-  // Ends what is open with `status`: the connection is lost.
+  // Ends all open requests with `status` after the connection is lost.
   std::vector<Answer> abandon(const Status& status) { return book_.abandon(status); }
 
  private:

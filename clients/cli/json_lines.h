@@ -1,4 +1,4 @@
-// Files of one JSON object a line ("-" is standard input), with line numbers for messages.
+// Reads files of one JSON object per line, with line numbers for messages. "-" is standard input.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@ struct NumberedLine {
   std::string text;
 };
 
-// All lines that are not blank. TRI-RUN-001: cannot be read; TRI-RUN-002: longer than the bound.
+// All lines that are not blank. TRI-RUN-001: cannot be read; TRI-RUN-002: longer than 1 GiB.
 StatusOr<std::vector<NumberedLine>> read_lines(const std::string& path);
 
 // The whole of a file or of standard input. TRI-RUN-001, TRI-RUN-002.

@@ -1,4 +1,4 @@
-// A launch shown on the terminal: notes, warnings and a bar while weights are loaded.
+// Shows a launch on the terminal: notes, warnings and a bar while weights are loaded. Main thread.
 #pragma once
 
 #include <optional>

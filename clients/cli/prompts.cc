@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// "FILE line 3: " in front of a message, after its id.
+// Inserts "FILE line 3: " after the id of a message.
 Status at_line(const std::string& path, int64_t number, const Status& status) {
   if (status.ok() || number == 0) return status;
   const std::string id = error_id(status);
@@ -44,14 +44,14 @@ Status read_prompt(Json& json, door::Submit& submit) {
   }
   if (json.contains("messages")) {
     return invalid("TRI-RUN-023",
-                   "\"messages\" need a chat template, and those are not built yet; write the "
+                   "\"messages\" need a chat template, which is not built yet; write the "
                    "conversation out as \"prompt\"");
   }
   if (json.contains("prompt")) {
-    if (!json["prompt"].is_string()) return invalid("TRI-RUN-022", "\"prompt\" is no string");
+    if (!json["prompt"].is_string()) return invalid("TRI-RUN-022", "\"prompt\" is not a string");
     submit.prompt = json["prompt"].get<std::string>();
   } else {
-    if (!json["token_ids"].is_array()) return invalid("TRI-RUN-022", "\"token_ids\" is no list");
+    if (!json["token_ids"].is_array()) return invalid("TRI-RUN-022", "\"token_ids\" is not a list");
     ASSIGN_OR_RETURN(submit.prompt, read_token_ids(json["token_ids"]));
   }
   json.erase("prompt");
@@ -86,7 +86,7 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
   Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) {
     return invalid("TRI-RUN-021",
-                   "\"{}\" is no JSON object; write {{\"prompt\": ...}}",
+                   "\"{}\" is not a JSON object; write {{\"prompt\": ...}}",
                    line.text.substr(0, 60));
   }
   Prompt prompt;
@@ -99,7 +99,7 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
   }
   RETURN_IF_ERROR(read_prompt(json, prompt.submit));
   if (json.contains("output_len") && !json.contains("max_tokens")) {
-    json["max_tokens"] = json["output_len"];  // as data sets of serving benches name it
+    json["max_tokens"] = json["output_len"];  // name used by data sets of serving benchmarks
   }
   json.erase("output_len");
   RETURN_IF_ERROR(read_sampling(json, prompt.submit.sampling));
@@ -133,7 +133,7 @@ Status check_prompt(const Prompt& prompt,
   if (const auto* text = std::get_if<std::string>(&prompt.submit.prompt)) {
     if (tokenizer == nullptr) {
       return invalid("TRI-RUN-025",
-                     "{} has no tokenizer and takes no text; give token ids (--prompts FILE with "
+                     "{} has no tokenizer; give token ids (--prompts FILE with "
                      "{{\"token_ids\": [...]}})",
                      source.name);
     }
@@ -142,15 +142,15 @@ Status check_prompt(const Prompt& prompt,
     ids = &encoded;
   }
   if (ids->empty()) {
-    return invalid("TRI-RUN-028", "the prompt has no tokens; an answer needs at least one");
+    return invalid("TRI-RUN-028", "the prompt has no tokens; give at least one");
   }
   RETURN_IF_ERROR(check_ids(*ids, source.config.vocabulary_size));
   if (static_cast<int64_t>(ids->size()) >= max_model_len) {
-    return invalid(
-        "TRI-RUN-027",
-        "the prompt has {} tokens, the model takes at most {} and room for an answer; shorten it",
-        ids->size(),
-        max_model_len - 1);
+    return invalid("TRI-RUN-027",
+                   "the prompt has {} tokens, which leaves no room for an answer in the maximum of "
+                   "{}; shorten it",
+                   ids->size(),
+                   max_model_len - 1);
   }
   return check_sampling(prompt.submit.sampling, source.config.vocabulary_size);
 }
@@ -166,7 +166,7 @@ StatusOr<std::vector<Prompt>> read_prompts(const std::string& path, const door::
     prompts.push_back(std::move(*prompt));
   }
   if (prompts.empty()) {
-    return invalid("TRI-RUN-021", "{} holds no line; write {{\"prompt\": ...}} on each", path);
+    return invalid("TRI-RUN-021", "{} has no lines; write {{\"prompt\": ...}} on each", path);
   }
   return prompts;
 }

@@ -1,5 +1,5 @@
-// What `run` and `bench serve --dataset` are asked: one prompt of the command line, or a JSON
-// object a line. All lines are read and checked before anything starts.
+// Prompts of `run` and `bench serve --dataset`: one from the command line, or one JSON object per
+// line of a file. All lines are read and checked before a cluster starts. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -14,20 +14,20 @@
 namespace trireme {
 
 struct Prompt {
-  std::string id;           // of the line, or its number
+  std::string id;           // field "id" of the line, or the line number
   int64_t line_number = 0;  // 0: the command line
   door::Submit submit;
 };
 
 // A line: {"id"?, "prompt": text | "token_ids": [...] | "messages": [...], and sampling fields}.
-// TRI-RUN-021: no JSON object; TRI-RUN-022: not exactly one prompt; TRI-RUN-023: messages, before
-// chat templates exist; TRI-RUN-024: an unknown field (names the nearest); TRI-RUN-020,
+// TRI-RUN-021: not a JSON object; TRI-RUN-022: not exactly one prompt; TRI-RUN-023: messages,
+// before chat templates exist; TRI-RUN-024: an unknown field (names the nearest); TRI-RUN-020,
 // TRI-REQ-001: a sampling field. Every message starts with file and line.
 StatusOr<std::vector<Prompt>> read_prompts(const std::string& path, const door::Submit& defaults);
 
-// What a model in hand tells beforehand. TRI-RUN-025: a text, and the model has no tokenizer;
-// TRI-RUN-026: an id outside the vocabulary; TRI-RUN-027: as long as the model, or longer;
-// TRI-RUN-028: no tokens.
+// Checks prompts against a local model before the launch. TRI-RUN-025: text, but the model has no
+// tokenizer; TRI-RUN-026: an id outside the vocabulary; TRI-RUN-027: no room for an answer within
+// the maximum sequence length; TRI-RUN-028: no tokens.
 Status check_prompts(const std::vector<Prompt>& prompts,
                      const std::string& path,
                      const ModelSource& source,

@@ -18,7 +18,7 @@ StatusOr<T> parse(const std::string& text) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size()) return value;
-  return invalid("TRI-ARGS-003", "\"{}\" is no number that fits", text);
+  return invalid("TRI-ARGS-003", "\"{}\" is not a number in range", text);
 }
 
 template <class T>
@@ -38,7 +38,7 @@ Status parse_bias(const std::string& text, std::vector<std::pair<TokenId, float>
   for (const std::string& pair : split(text, ',')) {
     const size_t colon = pair.find(':');
     if (colon == std::string::npos) {
-      return invalid("TRI-ARGS-003", "\"{}\" is no bias; write ID:BIAS,ID:BIAS", pair);
+      return invalid("TRI-ARGS-003", "\"{}\" is not a bias; write ID:BIAS,ID:BIAS", pair);
     }
     ASSIGN_OR_RETURN(const TokenId id, parse<TokenId>(pair.substr(0, colon)));
     ASSIGN_OR_RETURN(const float value, parse<float>(pair.substr(colon + 1)));
@@ -47,7 +47,7 @@ Status parse_bias(const std::string& text, std::vector<std::pair<TokenId, float>
   return ok_status();
 }
 
-// Takes one field; a wrong type is kept as the first problem.
+// Reads one field after another; keeps the first error.
 class FieldTaker {
  public:
   explicit FieldTaker(Json& json) : json_(json) {}
@@ -136,26 +136,37 @@ bool read_bias(const Json& value, std::vector<std::pair<TokenId, float>>& bias) 
 
 void add_sampling_flags(FlagSet& flags, door::Sampling& sampling) {
   const char* group = "Sampling";
-  add_optional(flags, "max-tokens", sampling.max_tokens, "longest answer (256)", group);
-  add_optional(flags, "temperature", sampling.temperature, "0: always the likeliest", group);
-  add_optional(flags, "top-p", sampling.top_p, "least mass that is kept", group);
-  add_optional(flags, "top-k", sampling.top_k, "tokens that are kept; 0: all", group);
-  add_optional(flags, "seed", sampling.seed, "the same seed draws the same answer", group);
-  add_optional(flags, "n", sampling.n, "answers to each prompt", group);
+  add_optional(
+      flags, "max-tokens", sampling.max_tokens, "maximum tokens of an answer (256)", group);
+  add_optional(flags, "temperature", sampling.temperature, "divides the logits; 0: greedy", group);
+  add_optional(flags, "top-p", sampling.top_p, "probability mass to keep; 1: all", group);
+  add_optional(flags, "top-k", sampling.top_k, "number of tokens to keep; 0: all", group);
+  add_optional(flags, "seed", sampling.seed, "equal seeds draw equal answers", group);
+  add_optional(flags, "n", sampling.n, "answers per prompt", group);
   const char* more = "More sampling";
-  add_optional(flags, "min-p", sampling.min_p, "least share of the likeliest", more);
-  add_optional(flags, "min-tokens", sampling.min_tokens, "shortest answer", more);
-  add_optional(
-      flags, "repetition-penalty", sampling.repetition_penalty, "of tokens seen; 1: off", more);
-  add_optional(
-      flags, "presence-penalty", sampling.presence_penalty, "of tokens said; 0: off", more);
-  add_optional(flags, "frequency-penalty", sampling.frequency_penalty, "a time it was said", more);
+  add_optional(flags, "min-p", sampling.min_p, "minimum share of the top probability", more);
+  add_optional(flags, "min-tokens", sampling.min_tokens, "minimum tokens of an answer", more);
+  add_optional(flags,
+               "repetition-penalty",
+               sampling.repetition_penalty,
+               "for tokens of prompt and answer; 1: off",
+               more);
+  add_optional(flags,
+               "presence-penalty",
+               sampling.presence_penalty,
+               "for tokens of the answer; 0: off",
+               more);
+  add_optional(flags,
+               "frequency-penalty",
+               sampling.frequency_penalty,
+               "per occurrence in the answer; 0: off",
+               more);
   flags.add_custom("logit-bias", "ID:BIAS,ID:BIAS", more, [&sampling](const std::string& text) {
     return parse_bias(text, sampling.logit_bias);
   });
-  flags.add("stop", &sampling.stop, "ends the answer; may be given again", more);
+  flags.add("stop", &sampling.stop, "string that ends the answer; repeatable", more);
   flags.add_custom("stop-token-ids",
-                   "ids that end it: 2,3",
+                   "ids that end the answer: 2,3",
                    more,
                    [&sampling](const std::string& text) -> Status {
                      for (const std::string& part : split(text, ',')) {
@@ -164,18 +175,18 @@ void add_sampling_flags(FlagSet& flags, door::Sampling& sampling) {
                      }
                      return ok_status();
                    });
-  flags.add("ignore-eos", &sampling.ignore_eos, "go on after the model's end token", more);
-  add_optional(flags, "logprobs", sampling.logprobs, "of each token and the top N", more);
+  flags.add("ignore-eos", &sampling.ignore_eos, "continue after the model's end token", more);
+  add_optional(flags, "logprobs", sampling.logprobs, "of each token and the top N ids", more);
   add_optional(flags, "prompt-logprobs", sampling.prompt_logprobs, "the same for the prompt", more);
   flags.add("skip-special-tokens",
             &sampling.skip_special_tokens,
-            "no special tokens in the text (default on)",
+            "omit special tokens from the text (default on)",
             more);
   flags.add("include-stop-str-in-output",
             &sampling.include_stop_str_in_output,
             "keep the stop string in the text",
             more);
-  flags.add("echo", &sampling.echo, "the prompt's text first", more);
+  flags.add("echo", &sampling.echo, "begin the text with the prompt", more);
 }
 
 Status read_sampling(Json& json, door::Sampling& sampling) {
@@ -227,7 +238,7 @@ Status check_sampling(const door::Sampling& sampling, int64_t vocabulary_size) {
   params.stop = sampling.stop;
   params.stop_token_ids = sampling.stop_token_ids;
   params.num_choices = sampling.n.value_or(1);
-  // -1 is how "none" is kept, and no number to ask for.
+  // -1 means "none" inside the program and is not a valid request.
   for (const auto& [name, asked] : {std::pair("logprobs", sampling.logprobs),
                                     std::pair("prompt_logprobs", sampling.prompt_logprobs)}) {
     if (asked == -1)

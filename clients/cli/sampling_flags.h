@@ -1,5 +1,5 @@
-// How an answer is drawn and ended, from flags and from the fields of a JSON line. A line's field
-// beats the flag. What neither names is the model's default.
+// Sampling parameters from flags and from the fields of a JSON line. Fields override flags; values
+// that neither sets are the model's defaults (generation_config.json). Pure functions.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -12,11 +12,12 @@ namespace trireme {
 
 void add_sampling_flags(FlagSet& flags, door::Sampling& sampling);
 
-// Takes the sampling fields out of `json` (the flags' names in snake_case). TRI-RUN-020: a field of
-// the wrong type.
+// Moves the sampling fields (names of the flags in snake_case) from `json` to `sampling`.
+// TRI-RUN-020: a field of the wrong type.
 Status read_sampling(nlohmann::ordered_json& json, door::Sampling& sampling);
 
-// The ranges of model/sampling_params.h. TRI-REQ-001. `vocabulary_size` 0: ids are not checked.
+// Checks the ranges of model/sampling_params.h; `vocabulary_size` 0: ids are not checked.
+// TRI-REQ-001: a value out of range.
 Status check_sampling(const door::Sampling& sampling, int64_t vocabulary_size);
 
 }  // namespace trireme

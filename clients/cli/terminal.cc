@@ -99,13 +99,13 @@ ProgressBar::ProgressBar(Terminal& terminal, Clock& clock, std::string label, Un
       label_(std::move(label)),
       unit_(unit),
       start_us_(clock.now_us()),
-      said_us_(start_us_) {}
+      shown_us_(start_us_) {}
 
 void ProgressBar::update(int64_t done, int64_t total) {
   const TimeUs now_us = clock_.now_us();
   const bool moves = terminal_.err_is_terminal();
-  if (now_us - said_us_ < (moves ? kBarEveryUs : kLineEveryUs)) return;
-  said_us_ = now_us;
+  if (now_us - shown_us_ < (moves ? kBarEveryUs : kLineEveryUs)) return;
+  shown_us_ = now_us;
   const std::string text = describe(done, total, now_us);
   if (!moves) return terminal_.note(label_ + " " + text);
   const double fraction = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 0;

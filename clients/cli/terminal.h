@@ -1,5 +1,5 @@
-// What a person or a pipe sees: stdout carries the answer, stderr progress and logs. Colours and a
-// moving bar only on a terminal (and never with NO_COLOR or TERM=dumb). Used by the main thread.
+// Output of the command line: the answer on stdout; progress, notes and errors on stderr. Colours
+// and a moving bar on a terminal only, and never with NO_COLOR or TERM=dumb. Main thread.
 #pragma once
 
 #include <cstdint>
@@ -22,20 +22,20 @@ class Terminal {
   bool err_is_terminal() const { return err_is_terminal_; }
   int columns() const;  // of stderr; 80 if unknown
 
-  // The answer, as it is; flushed.
+  // Writes to stdout unchanged, and flushes.
   void answer(const std::string& text);
   void answer_line(const std::string& text) { answer(text + "\n"); }
 
-  // A line on stderr; a bar that stands there is wiped first.
+  // Writes a line to stderr, after erasing the bar.
   void note(const std::string& text);
   void warn(const std::string& text);
-  // Every line of the status's message on a line of its own. Returns its exit status.
+  // Writes the message of an error to stderr, its ids coloured. Returns the error's exit status.
   int fail(const Status& status);
-  // The exit status of the program: a work that was done is not if its answer could not be written.
-  // A reader that left has what it wanted. TRI-ARGS-024.
+  // Returns the exit status of the program: success becomes kAnswerIsNo, with TRI-ARGS-024, if a
+  // part of the answer could not be written. A closed pipe is no error: its reader wanted no more.
   int finish(int exit_status);
 
-  // A line that replaces itself, on a terminal only. "" wipes it.
+  // Shows a line on stderr that the next call replaces, on a terminal only. "" erases it.
   void set_bar(const std::string& text);
 
   std::string paint_out(Style style, const std::string& text) const;
@@ -44,15 +44,15 @@ class Terminal {
  private:
   std::FILE* const out_;
   std::FILE* const err_;
-  int write_error_ = 0;  // errno of the first answer that was lost
+  int write_error_ = 0;  // errno of the first failed write to stdout
   bool out_is_terminal_ = false;
   bool err_is_terminal_ = false;
   bool color_ = false;
   bool bar_stands_ = false;
 };
 
-// Work that takes a while: a bar with rate and time left on a terminal, one plain line every few
-// seconds otherwise.
+// Progress of long work: a bar with rate and remaining time on a terminal, otherwise one plain line
+// every 3 s.
 class ProgressBar {
  public:
   enum class Unit : uint8_t { kBytes, kCount };
@@ -72,7 +72,7 @@ class ProgressBar {
   const std::string label_;
   const Unit unit_;
   const TimeUs start_us_;
-  TimeUs said_us_;
+  TimeUs shown_us_;
 };
 
 // "[########------------]" of `width` cells.

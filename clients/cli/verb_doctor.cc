@@ -30,11 +30,11 @@ constexpr int64_t kLeastSharedBytes = 64 << 20;
 constexpr size_t kLongTemporaryPath = 40;
 
 struct Answer {
-  int status = -1;  // -1: it could not start, or nothing came in time
+  int status = -1;  // exit status; -1: could not start, or did not end in time
   std::string text;
 };
 
-// Runs a program to its end, at most kAnswerMs.
+// Runs a program and waits up to kAnswerMs for its end.
 Answer ask(const std::vector<std::string>& command) {
   ProcessOptions options;
   options.arguments = command;
@@ -80,7 +80,7 @@ Finding check_memory() {
 Finding check_space(const std::string& subject, const std::string& path, int64_t least) {
   struct statvfs space {};
   if (::statvfs(path.c_str(), &space) != 0 || ::access(path.c_str(), W_OK) != 0) {
-    return {Grade::kBad, subject, path + " cannot be written to", "make it, or set TMPDIR"};
+    return {Grade::kBad, subject, path + " is not writable", "make it, or set TMPDIR"};
   }
   const int64_t left = static_cast<int64_t>(space.f_bavail) * static_cast<int64_t>(space.f_frsize);
   if (left < least) {
@@ -114,7 +114,7 @@ Finding check_files() {
   return {Grade::kWarning,
           "open files",
           format_text("up to {}", files),
-          format_text("every client takes one: ulimit -n {} or more", kFewFiles)};
+          format_text("every client needs one: ulimit -n {} or more", kFewFiles)};
 }
 
 Finding check_mpirun() {
@@ -131,7 +131,7 @@ Finding check_mpirun() {
   WorkerLaunch launch;
   ClusterFlags cluster_flags;
   ProcessOptions command = mpirun_command(cluster_flags, launch);
-  // The launch that `up` makes, with another program.
+  // The command line of `up` with another program.
   const auto program = std::ranges::find_if(
       command.arguments, [](const std::string& word) { return word.ends_with("/trireme-worker"); });
   command.arguments.erase(program, command.arguments.end());
@@ -167,7 +167,7 @@ Finding check_port() {
   return {Grade::kWarning,
           "client port",
           format_text("{} is in use", kPort),
-          "a cluster may run already (trireme status), or take another --port"};
+          "see if a cluster is running (trireme status), or use another --port"};
 }
 
 std::vector<Finding> check_gpus() {
@@ -184,7 +184,7 @@ Finding check_name() {
           "with several hosts MPI needs it: add it to /etc/hosts"};
 }
 
-// The GPUs of a host whose worker is ours; nothing where the build has no CUDA.
+// GPUs of a host that has this build; no findings if the build has no CUDA.
 std::vector<Finding> check_gpus_of(const std::string& host, const std::string& agent) {
   std::vector<std::string> worker = agent_command(agent, host);
   worker.push_back(program_folder() + "/trireme-worker");
@@ -196,7 +196,7 @@ std::vector<Finding> check_gpus_of(const std::string& host, const std::string& a
   return findings;
 }
 
-// A host as `up` reaches it, and its copy of the program.
+// Checks that the launch agent reaches a host, and that the host has the same build.
 std::vector<Finding> check_host(const std::string& host, const std::string& agent) {
   const std::string subject = "host " + host;
   if (resolve(host).empty()) {
@@ -224,14 +224,14 @@ std::vector<Finding> check_host(const std::string& host, const std::string& agen
                                 : Finding{Grade::kWarning,
                                           subject,
                                           format_text("answers; its clock is {} s apart", apart),
-                                          "logs will not line up: run NTP"});
+                                          "times in logs will differ: run NTP"});
   const Answer own = ask({"sh", "-c", format_text("cksum < {}", worker)});
   const std::string copy = lines.size() > 1 ? lines[1] : "none";
   if (copy == "none") {
     findings.push_back({Grade::kBad,
                         subject,
                         format_text("has no {}", worker),
-                        "install the same build at the same path (a shared folder will do)"});
+                        "install the same build at the same path, or use a shared folder"});
   } else if (copy != first_line(own.text)) {
     findings.push_back({Grade::kBad,
                         subject,
@@ -269,10 +269,12 @@ int verb_doctor(Terminal& terminal, const Arguments& arguments) {
   std::string hostfile;
   std::string agent = "ssh";
   bool json = false;
-  FlagSet flags("trireme doctor", "what this machine and the hosts have and lack, with the fix");
-  flags.add("hostfile", &hostfile, "look at these hosts, too");
-  flags.add("launch-agent", &agent, "program that reaches the other hosts");
-  flags.add("json", &json, "JSON, a line a finding");
+  FlagSet flags(
+      "trireme doctor",
+      "checks this machine and the hosts of a hostfile; shows what is missing and the remedy");
+  flags.add("hostfile", &hostfile, "check these hosts, too");
+  flags.add("launch-agent", &agent, "program that runs commands on other hosts");
+  flags.add("json", &json, "one JSON line per finding");
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   std::vector<HostSlots> hosts;
   if (!hostfile.empty()) {

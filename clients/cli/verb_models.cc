@@ -1,4 +1,4 @@
-// models ls | show DIR | make: what is in a checkpoint, and checkpoints of random weights.
+// models ls | show DIR | make: lists and describes checkpoints, and writes ones of random weights.
 #include <algorithm>
 #include <filesystem>
 #include <iomanip>
@@ -111,7 +111,7 @@ void print_description(Terminal& terminal, const Json& json) {
                   json["sliding_window"] > 0
                       ? format_text(", sliding window {}", number("sliding_window"))
                       : ""));
-  row("tokenizer", json["has_tokenizer"] ? "tokenizer.json" : "none: takes token ids only");
+  row("tokenizer", json["has_tokenizer"] ? "tokenizer.json" : "none: accepts token ids only");
   row("end tokens", join(json["eos_token_ids"].get<std::vector<int>>()));
   row("-tp allowed", join(json["tensor_parallel_sizes"].get<std::vector<int>>()));
   row("fingerprint", json["fingerprint"].get<std::string>().substr(0, 16));
@@ -153,8 +153,7 @@ Status show(Terminal& terminal, const std::string& model, bool tensors, bool jso
 
 int show_all(Terminal& terminal, const Arguments& models, bool tensors, bool json) {
   if (models.empty()) {
-    return terminal.fail(
-        invalid("TRI-MOD-010", "models show needs a folder or dummy:SHAPE to look at"));
+    return terminal.fail(invalid("TRI-MOD-010", "models show needs a folder or dummy:SHAPE"));
   }
   for (const std::string& model : models) {
     if (const Status status = show(terminal, model, tensors, json); !status.ok()) {
@@ -164,7 +163,8 @@ int show_all(Terminal& terminal, const Arguments& models, bool tensors, bool jso
   return kDone;
 }
 
-// The folders with a config.json below each of `roots`, two levels deep; a broken one is a line.
+// Lists the folders with a config.json up to two levels below each of `roots`; an unreadable one
+// becomes a line with its error.
 int list(Terminal& terminal, Arguments roots, bool json) {
   if (roots.empty()) roots.emplace_back("models");
   std::vector<std::string> folders;
@@ -172,7 +172,7 @@ int list(Terminal& terminal, Arguments roots, bool json) {
     std::error_code error;
     if (!fs::is_directory(root, error)) {
       return terminal.fail(
-          invalid("TRI-MOD-011", "{} is no folder; name folders that hold models", root));
+          invalid("TRI-MOD-011", "{} is not a folder; name folders that hold models", root));
     }
     if (fs::exists(root + "/config.json", error)) folders.push_back(root);
     for (const auto& entry : fs::directory_iterator(root, error)) {
@@ -246,14 +246,14 @@ int verb_models(Terminal& terminal, const Arguments& arguments) {
   MakeOptions options;
   Arguments words;
   FlagSet flags("trireme models ls [FOLDER...] | show DIR... | make --like SHAPE --out DIR",
-                "what is in a checkpoint; `make` writes one of real shape with random weights");
+                "lists and describes checkpoints; `make` writes one with random weights");
   flags.add("json", &json, "JSON");
   flags.add("tensors", &tensors, "list every tensor", "models show");
   flags.add("like", &options.like, "name of a published shape, or a config.json", "models make");
   flags.add("out", &options.out, "folder to write", "models make");
   flags.add("dtype", &dtype, "bfloat16, float16 or float32", "models make");
-  flags.add("seed", &options.seed, "of the random weights", "models make");
-  flags.add("scale", &options.scale, "times every matrix value", "models make");
+  flags.add("seed", &options.seed, "seed of the random weights", "models make");
+  flags.add("scale", &options.scale, "factor of every matrix value", "models make");
   if (const auto over = parse_flags(terminal, flags, arguments, &words)) return *over;
   const std::string what = words.empty() ? "ls" : words.front();
   const Arguments rest(words.begin() + (words.empty() ? 0 : 1), words.end());

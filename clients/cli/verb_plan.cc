@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kTypicalTokens = 2048;  // a usual conversation, for "how many fit"
+constexpr int kTypicalTokens = 2048;  // length of a usual conversation
 constexpr size_t kShownCuts = 12;
 
 std::string cell(std::string text, size_t width) {
@@ -129,7 +129,7 @@ void print_plan(Terminal& terminal,
     sequences += format_text(", or {} of {}", sequences_of(plan, kTypicalTokens), kTypicalTokens);
   }
   terminal.answer_line("sequences " + sequences);
-  terminal.answer_line(format_text("wire      {} a token from each rank",
+  terminal.answer_line(format_text("wire      {} per token from each rank",
                                    format_bytes(static_cast<double>(plan.wire_bytes))));
   terminal.answer_line(format_text("start     trireme up --model {} -tp {} -pp {} --backend {}",
                                    model,
@@ -238,11 +238,13 @@ Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
 
 int verb_plan(Terminal& terminal, const Arguments& arguments) {
   PlanVerb verb;
-  FlagSet flags("trireme plan", "the cut on paper: what each rank will hold, and what fits");
-  flags.add("devices", &verb.devices, "at most so many ranks (8)", "Plan");
+  FlagSet flags(
+      "trireme plan",
+      "shows what each rank of a partition will hold, and what fits, before anything loads");
+  flags.add("devices", &verb.devices, "maximum number of ranks (8)", "Plan");
   flags.add_size(
-      "device-memory", &verb.device_memory_bytes, "what one rank may use, e.g. 24GiB", "Plan");
-  flags.add("json", &verb.json, "JSON, a line a cut", "Plan");
+      "device-memory", &verb.device_memory_bytes, "memory of one rank, e.g. 24GiB", "Plan");
+  flags.add("json", &verb.json, "JSON, one line per partition", "Plan");
   add_cluster_flags(flags, verb.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   const bool one_cut = flags.origin("tensor-parallel-size") != Origin::kDefault ||

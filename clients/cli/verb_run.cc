@@ -28,8 +28,8 @@ struct RunOptions {
   door::Submit defaults;
 };
 
-// Writes answers as they should appear: text that streams while its answer is the next in order,
-// whole answers otherwise.
+// Prints answers: the text of a single answer as it arrives, several answers whole and in the order
+// of their prompts (--as-completed: of their ends).
 class AnswerPrinter final : public AnswerListener {
  public:
   AnswerPrinter(Terminal& terminal, const RunOptions& options, size_t num_answers)
@@ -63,14 +63,14 @@ class AnswerPrinter final : public AnswerListener {
 
   Terminal& terminal_;
   const RunOptions& options_;
-  const bool single_;  // one answer in all: it streams
+  const bool single_;  // there is one answer in all
   bool line_open_ = false;
   size_t next_ = 0;
-  std::map<size_t, Answer> waiting_;  // over, and some answer before them is not
+  std::map<size_t, Answer> waiting_;  // complete, but an earlier answer is not
   size_t num_done_ = 0;
   size_t num_failed_ = 0;
   int64_t output_tokens_ = 0;
-  TimeUs first_token_us_ = 0;  // of the single answer, after its sending
+  TimeUs first_token_us_ = 0;  // of the single answer, since its request was sent
   TimeUs last_token_us_ = 0;
 };
 
@@ -181,7 +181,7 @@ Status answer_all(ClientSession& session,
 StatusOr<int> run_prompts(const RunOptions& options, Terminal& terminal, Interrupts& interrupts) {
   if (options.cluster_flags.model.empty() == options.endpoint.empty()) {
     return invalid("TRI-RUN-004",
-                   "give either --model (a cluster of its own) or --endpoint (a running one)");
+                   "give either --model (starts a private cluster) or --endpoint (a running one)");
   }
   ASSIGN_OR_RETURN(const std::vector<Prompt> prompts, gather_prompts(options));
   std::unique_ptr<ClientSession> session;
@@ -223,11 +223,11 @@ int verb_run(Terminal& terminal, const Arguments& arguments) {
                 "answers prompts; with --model through a private cluster, with --endpoint through "
                 "a running one; - reads the prompt from standard input");
   const char* group = "Prompts";
-  flags.add("prompt", &options.prompt, "the text to go on from", group);
+  flags.add("prompt", &options.prompt, "text to continue", group);
   flags.add("prompts", &options.prompts_file, "JSON lines: {\"prompt\": ...}; - is stdin", group);
   flags.add("endpoint", &options.endpoint, "tcp://HOST:PORT of a running cluster", group);
-  flags.add("json", &options.json, "an answer a line, as JSON", group);
-  flags.add("as-completed", &options.as_completed, "not in the order of the prompts", group);
+  flags.add("json", &options.json, "one JSON line per answer", group);
+  flags.add("as-completed", &options.as_completed, "print answers as they complete", group);
   flags.add("special", &options.special, "begin with the model's own tokens (BOS)", group);
   add_sampling_flags(flags, options.defaults.sampling);
   add_cluster_flags(flags, options.cluster_flags, /*is_private=*/true);

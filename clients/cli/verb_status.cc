@@ -79,10 +79,10 @@ void print_group(Terminal& terminal, const door::GroupStatus& group) {
       "{}  {}{}{}{}",
       terminal.paint_out(Style::kBold, format_text("group {}", group.group)),
       terminal.paint_out(ready ? Style::kGood : Style::kWarning, group.state),
-      group.tp == 0 ? std::string(": its ranks have not come")
+      group.tp == 0 ? std::string(": no rank has connected")
                     : format_text("  -tp {} -pp {}", group.tp, group.pp),
       group.dtype.empty() ? "" : format_text(", {} on {}", group.dtype, group.backend),
-      group.epoch == 0 ? "" : format_text(", life {}, {} steps", group.epoch, group.steps)));
+      group.epoch == 0 ? "" : format_text(", epoch {}, {} steps", group.epoch, group.steps)));
   if (ready) {
     terminal.answer_line(format_text(
         "  slots {} of {}; KV pages {} held, {} cached of {} ({} in use); {} plans in flight",
@@ -102,7 +102,7 @@ void print_group(Terminal& terminal, const door::GroupStatus& group) {
     if (rank.load_total_bytes > rank.load_bytes) {
       line += format_text(" {}", percent(rank.load_bytes, rank.load_total_bytes));
     }
-    terminal.answer_line(format_text("{}, heard {} ms ago", line, rank.heartbeat_age_ms));
+    terminal.answer_line(format_text("{}, last heartbeat {} ms ago", line, rank.heartbeat_age_ms));
   }
 }
 

@@ -1,4 +1,4 @@
-// tokenize and detokenize: what the model sees.
+// tokenize and detokenize: text to the token ids of a model, and back.
 #include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -41,12 +41,12 @@ StatusOr<std::unique_ptr<const Tokenizer>> load_tokenizer(const Options& options
   std::error_code error;
   const std::string path = options.model + "/tokenizer.json";
   if (!std::filesystem::is_directory(options.model, error)) {
-    return invalid("TRI-RUN-011", "--model {} is no folder; name a model's folder", options.model);
+    return invalid(
+        "TRI-RUN-011", "--model {} is not a folder; name the folder of a model", options.model);
   }
   if (!std::filesystem::exists(path, error)) {
-    return invalid("TRI-RUN-012",
-                   "{} has no tokenizer.json; such a model takes token ids only",
-                   options.model);
+    return invalid(
+        "TRI-RUN-012", "{} has no tokenizer.json; use token ids with this model", options.model);
   }
   return Tokenizer::load(path);
 }
@@ -59,7 +59,7 @@ StatusOr<Ids> parse_ids(const std::string& text) {
     TokenId id = 0;
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), id);
     if (error != std::errc() || end != number.data() + number.size() || id < 0) {
-      return invalid("TRI-RUN-013", "\"{}\" in --ids is no token id; write 12,345,6", number);
+      return invalid("TRI-RUN-013", "\"{}\" in --ids is not a token id; write 12,345,6", number);
     }
     ids.push_back(id);
     number.clear();
@@ -79,8 +79,11 @@ StatusOr<Ids> parse_ids(const std::string& text) {
 StatusOr<Json> parse_line(const NumberedLine& line, const std::string& path, const char* field) {
   Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
   if (json.is_object() && json.contains(field)) return json;
-  return invalid(
-      "TRI-RUN-014", "{} line {} is no JSON object with a field \"{}\"", path, line.number, field);
+  return invalid("TRI-RUN-014",
+                 "{} line {} is not a JSON object with a field \"{}\"",
+                 path,
+                 line.number,
+                 field);
 }
 
 Status tokenize_one(Terminal& terminal,
@@ -143,7 +146,7 @@ Status tokenize_all(Terminal& terminal, const Options& options) {
     ASSIGN_OR_RETURN(const Json json, parse_line(line, options.jsonl, "text"));
     if (!json["text"].is_string()) {
       return invalid(
-          "TRI-RUN-014", "{} line {}: \"text\" is no string", options.jsonl, line.number);
+          "TRI-RUN-014", "{} line {}: \"text\" is not a string", options.jsonl, line.number);
     }
     RETURN_IF_ERROR(tokenize_one(terminal, *tokenizer, lines_options, json["text"]));
   }
@@ -185,8 +188,8 @@ Status detokenize_all(Terminal& terminal, const Options& options) {
 
 void add_source_flags(FlagSet& flags, Options& options) {
   flags.add("model", &options.model, "folder of the model");
-  flags.add("tokenizer", &options.tokenizer, "a tokenizer.json instead");
-  flags.add("jsonl", &options.jsonl, "a JSON object a line; - is standard input");
+  flags.add("tokenizer", &options.tokenizer, "path of a tokenizer.json, in place of --model");
+  flags.add("jsonl", &options.jsonl, "file of one JSON object per line; - is standard input");
   flags.add("json", &options.json, "JSON (always with --jsonl)");
 }
 
@@ -213,7 +216,7 @@ int verb_detokenize(Terminal& terminal, const Arguments& arguments) {
   flags.add("ids", &options.ids, "the ids: 12,345,6");
   add_source_flags(flags, options);
   flags.add("skip-special", &options.skip_special, "drop special tokens");
-  flags.add("stream", &options.stream, "show what is released after each id");
+  flags.add("stream", &options.stream, "show the text that each id adds");
   if (const auto over = parse_flags(terminal, flags, arguments, &words)) return *over;
   if (options.ids.empty()) options.ids = join(words, " ");
   const Status status = detokenize_all(terminal, options);

@@ -21,7 +21,7 @@ struct UpVerb {
   void announce(Terminal& terminal, const Cluster& cluster) const;
 };
 
-// Losses and returns of groups as JSON lines, for programs that supervise a cluster.
+// Prints lost and ready groups as JSON lines, for programs that supervise a cluster.
 class EventPrinter : public LaunchDisplay {
  public:
   EventPrinter(Terminal& terminal, bool json)
@@ -63,7 +63,8 @@ StatusOr<int> UpVerb::run(Terminal& terminal, Interrupts& interrupts) const {
   RETURN_IF_ERROR(cluster->wait_until_ready());
   announce(terminal, *cluster);
   while (interrupts.count() == 0) RETURN_IF_ERROR(cluster->pump(kPumpMs));
-  terminal.note("draining: what runs is finished, nothing new is taken; Ctrl-C again stops now");
+  terminal.note(
+      "draining: running requests finish, new ones are refused; Ctrl-C again stops at once");
   RETURN_IF_ERROR(cluster->drain());
   return kDone;
 }

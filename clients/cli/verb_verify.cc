@@ -17,13 +17,13 @@ struct VerifyVerb {
   std::string expected_path;
   bool localize = false;
   bool json = false;
-  std::string backend;  // that was used
+  std::string backend;  // chosen by the preflight check
 
   StatusOr<int> run(Terminal& terminal, Interrupts& interrupts);
   void report(Terminal& terminal, const std::vector<SequenceVerdict>& verdicts) const;
 };
 
-// Every sequence twice: its probes, and its greedy continuation.
+// Collects two answers per sequence: request 2 i is its probes, 2 i + 1 its greedy continuation.
 class Collector final : public AnswerListener {
  public:
   explicit Collector(size_t num_sequences) : probes_(num_sequences), greedy_(num_sequences) {}
@@ -68,7 +68,7 @@ door::Submit probe_request(const ReferenceSequence& sequence, bool localize) {
   return submit;
 }
 
-// Whatever generation_config.json says.
+// Sets every sampling value, so that defaults of generation_config.json do not apply.
 door::Submit greedy_request(const ReferenceSequence& sequence) {
   door::Submit submit;
   submit.prompt = sequence.input_ids;
@@ -99,7 +99,7 @@ Status check_sequences(const std::vector<ReferenceSequence>& sequences,
     if (!other_vocabulary && !other_layers && outside == sequence.input_ids.end()) continue;
     return invalid(
         "TRI-VERIFY-002",
-        "{}: sequence \"{}\" was made with another model: it has {} logits a row and {} rows of "
+        "{}: sequence \"{}\" was made with another model: it has {} logits per row and {} rows of "
         "hidden states of {}, this model has {}, {} and {}{}",
         path,
         sequence.name,
@@ -130,7 +130,7 @@ StatusOr<std::vector<SequenceVerdict>> compare(ClientSession& session,
     requests.push_back(probe_request(sequence, localize));
     requests.push_back(greedy_request(sequence));
   }
-  // What a file leaves out is not asked for.
+  // A reference may lack probes or a continuation; such requests are not sent.
   const auto asks_nothing = [](const door::Submit& request) {
     return request.kind == door::Kind::kProbe ? request.probes.empty()
                                               : request.sampling.max_tokens == 0;
@@ -221,9 +221,10 @@ StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
 
 int verb_verify(Terminal& terminal, const Arguments& arguments) {
   VerifyVerb verb;
-  FlagSet flags("trireme verify",
-                "compares logits and greedy tokens with reference outputs: is this checkpoint, "
-                "cut this way, served right?");
+  FlagSet flags(
+      "trireme verify",
+      "compares logits and greedy tokens with reference outputs: checks that this checkpoint "
+      "is computed correctly with this -tp and -pp");
   const char* group = "Verify";
   flags.add("expected", &verb.expected_path, "FILE (MODEL/expected.safetensors)", group);
   flags.add("localize", &verb.localize, "name the first layer that differs", group);

@@ -11,7 +11,7 @@ namespace trireme {
 
 int verb_version(Terminal& terminal, const Arguments& arguments) {
   bool json = false;
-  FlagSet flags("trireme version", "prints what this is and how it was built");
+  FlagSet flags("trireme version", "prints release, backends and build");
   flags.add("json", &json, "one JSON object");
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   const auto report = ask_for_devices({program_folder() + "/trireme-worker"});

@@ -13,14 +13,14 @@ constexpr Verb kVerbs[] = {
     {"run", "answer prompts, with a private cluster or a running one", verb_run},
     {"verify", "compare logits and greedy tokens with reference outputs", verb_verify},
     {"bench", "measure: step, serve, report", verb_bench},
-    {"plan", "the cut on paper: weights, KV and what fits, before anything loads", verb_plan},
-    {"doctor", "what this machine and the hosts have and lack", verb_doctor},
+    {"plan", "what each rank will hold and what fits, before anything loads", verb_plan},
+    {"doctor", "check this machine and the hosts of a hostfile", verb_doctor},
     {"status", "groups, ranks and queues of a running cluster", verb_status},
-    {"models", "what is in a checkpoint: ls, show, make", verb_models},
+    {"models", "inspect and make checkpoints: ls, show, make", verb_models},
     {"tokenize", "text to token ids", verb_tokenize},
     {"detokenize", "token ids to text", verb_detokenize},
-    {"explain", "a page about an error id", verb_explain},
-    {"version", "what this is", verb_version},
+    {"explain", "show cause and remedy of an error id", verb_explain},
+    {"version", "release, backends and build", verb_version},
 };
 
 struct LaterVerb {
@@ -43,18 +43,17 @@ std::string overview() {
       "\nFirst steps:\n"
       "  trireme run --model models/demo --prompt \"A vector is\"\n"
       "  trireme up --model models/demo -tp 2 -pp 2\n"
-      "\ntrireme VERB --help shows a verb's flags, --help-all every one of them.\n";
+      "\ntrireme VERB --help shows a verb's main flags, --help-all all of them.\n";
   return text;
 }
 
 Status no_such_verb(const std::string& name) {
   for (const LaterVerb& later : kLaterVerbs) {
     if (name != later.name) continue;
-    return invalid(
-        "TRI-ARGS-021",
-        "the verb {} is not there yet, it comes with {}; `trireme help` lists what there is",
-        name,
-        later.comes_with);
+    return invalid("TRI-ARGS-021",
+                   "the verb {} is not built yet, it comes with {}; `trireme help` lists the verbs",
+                   name,
+                   later.comes_with);
   }
   std::vector<std::string> names;
   for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
@@ -90,7 +89,7 @@ std::optional<int> parse_flags(Terminal& terminal,
 Status unknown_argument(const std::string& word) {
   return invalid(
       "TRI-ARGS-022",
-      "\"{}\" is no flag of this verb; --help lists them, and values with spaces need quotes",
+      "\"{}\" is not a flag of this verb; --help lists them, and values with spaces need quotes",
       word);
 }
 

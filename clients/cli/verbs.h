@@ -35,7 +35,7 @@ std::optional<int> parse_flags(Terminal& terminal,
                                const Arguments& arguments,
                                Arguments* rest = nullptr);
 
-// TRI-ARGS-022: an argument that is no flag of the verb.
+// TRI-ARGS-022: an argument that is not a flag of the verb.
 Status unknown_argument(const std::string& word);
 
 // Runs a verb's work while SIGINT and SIGTERM are counted instead of ending the program, and

@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 constexpr float kInfinite = std::numeric_limits<float>::infinity();
 constexpr int32_t kLogitsLayer = -1;
 
-// Whole rows, put together from their pieces.
+// Rows assembled from the pieces of probe values.
 class Rows {
  public:
   explicit Rows(const std::vector<door::ProbeValues>& pieces) {
@@ -30,8 +30,8 @@ class Rows {
       std::copy_n(piece.values.begin(), count, row.begin() + static_cast<ptrdiff_t>(offset));
     }
   }
-  // The largest |difference| to `expected`, and where; infinite if the row is missing, of another
-  // length, or holds what is no number.
+  // The maximum |difference| to `expected` and its index; infinite if the row is missing, of
+  // another length, or holds a value that is not finite.
   float error(int32_t layer,
               int32_t position,
               const float* expected,
@@ -93,10 +93,11 @@ void judge_greedy(const ReferenceSequence& reference,
       at < reference.greedy_margin.size() ? reference.greedy_margin[at] : kInfinite;
   const bool excused = margin <= 2 * verdict.tolerance;
   verdict.greedy = {at, reference.greedy[at], greedy[at], margin, excused};
-  if (excused) verdict.greedy_compared = at;  // from there on they go different ways
+  if (excused)
+    verdict.greedy_compared = at;  // the continuations have different inputs from here on
 }
 
-// Hidden states have a tolerance of their own: the table's share of the layer's largest value.
+// Tolerance of hidden states: the dtype's share (docs/numerics.md) of the layer's largest value.
 void judge_layers(const ReferenceSequence& reference,
                   const Rows& rows,
                   DType compute,
@@ -202,7 +203,7 @@ Json verdict_json(const std::vector<SequenceVerdict>& verdicts) {
     compared += verdict.greedy_compared;
     equal += verdict.greedy_equal;
     if (verdict.strain() > worst->strain()) worst = &verdict;
-    // The one that tells most: a layer by name, else a failure, else what was excused.
+    // The most specific difference: a layer, else a failure, else an excused token.
     const bool tells_more =
         different == nullptr || std::pair(verdict.layer.has_value(), !verdict.passed()) >
                                     std::pair(different->layer.has_value(), !different->passed());
@@ -225,12 +226,13 @@ std::string describe_difference(const SequenceVerdict& verdict) {
   std::string text;
   const auto add = [&](const std::string& words) { text += (text.empty() ? "" : "; ") + words; };
   if (const auto& layer = verdict.layer) {
-    add(format_text("the first layer that differs is {}{}, at position {}: {:g} off, allowed {:g}",
-                    layer->layer,
-                    layer->layer == 0 ? " (the embedding)" : "",
-                    layer->position,
-                    layer->max_abs_error,
-                    layer->tolerance));
+    add(format_text(
+        "the first layer that differs is {}{}, at position {}: error {:g}, allowed {:g}",
+        layer->layer,
+        layer->layer == 0 ? " (the embedding)" : "",
+        layer->position,
+        layer->max_abs_error,
+        layer->tolerance));
   }
   if (const auto& logit = verdict.worst_logit) {
     add(format_text("position {}, token id {}: the logit is {:g}, expected {:g}",
@@ -246,7 +248,7 @@ std::string describe_difference(const SequenceVerdict& verdict) {
                                       greedy->got,
                                       greedy->expected,
                                       greedy->margin,
-                                      greedy->excused ? ": too close to tell)" : ")"));
+                                      greedy->excused ? ": within the tolerance)" : ")"));
   }
   return text;
 }

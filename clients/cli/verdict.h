@@ -1,5 +1,5 @@
-// What `verify` finds: a cluster's logits, hidden states and greedy tokens against reference
-// outputs. Pure values in, a verdict out.
+// Compares a cluster's logits, hidden states and greedy tokens with reference outputs for `verify`.
+// Pure functions over values.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -23,8 +23,8 @@ struct GreedyDifference {
   size_t index = 0;  // in the continuation
   TokenId expected = 0;
   TokenId got = 0;
-  float margin = 0;  // of the reference there
-  bool excused = false;
+  float margin = 0;      // the reference's largest logit minus the second, at this index
+  bool excused = false;  // margin is at most twice the tolerance
 };
 
 struct LayerDifference {
@@ -38,12 +38,12 @@ struct SequenceVerdict {
   std::string name;
   size_t num_tokens = 0;
   size_t num_positions = 0;
-  float max_abs_error = 0;  // infinite: a value is missing or no number
+  float max_abs_error = 0;  // infinite: a value is missing or not finite
   float max_abs_logit = 0;
   float tolerance = 0;
   size_t greedy_compared = 0;
   size_t greedy_equal = 0;
-  std::optional<LogitDifference> worst_logit;  // where the error is over the tolerance
+  std::optional<LogitDifference> worst_logit;  // set if the error exceeds the tolerance
   std::optional<GreedyDifference> greedy;
   std::optional<LayerDifference> layer;  // the first that differs; only if hidden states were read
 
@@ -53,20 +53,21 @@ struct SequenceVerdict {
   double strain() const;  // error / tolerance
 };
 
-// Drops greedy tokens that a sequence of at most `longest` tokens has no room for: an answer is cut
-// there, and says nothing of the model. Returns how many.
+// Removes greedy tokens beyond a sequence length of `longest`, which a cluster cannot generate.
+// Returns the number removed.
 size_t drop_beyond(std::vector<ReferenceSequence>& sequences, int64_t longest);
 
-// `rows` are what the probes brought, pieces in any order; `greedy` the free-running continuation.
+// `rows`: probe values in pieces, in any order; `greedy`: ids of the cluster's own continuation.
+// Tolerances: docs/numerics.md.
 SequenceVerdict judge(const ReferenceSequence& reference,
                       const std::vector<door::ProbeValues>& rows,
                       const std::vector<TokenId>& greedy,
                       DType compute);
 
-// The object that `verify --json` prints, without tp and pp.
+// JSON object of `verify --json`, without the fields tp, pp, backend and dtype.
 nlohmann::ordered_json verdict_json(const std::vector<SequenceVerdict>& verdicts);
 
-// "position 12, token id 7: expected 1.5, got 1.75", for a person; "" if it passed.
+// For display: "position 12, token id 7: expected 1.5, got 1.75"; "" if the sequence passed.
 std::string describe_difference(const SequenceVerdict& verdict);
 
 }  // namespace trireme

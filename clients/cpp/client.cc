@@ -33,7 +33,7 @@ StatusOr<std::unique_ptr<Client>> Client::connect(const std::string& endpoint,
   auto client = connect(std::move(transport), timeout);
   if (client.ok() || error_id(client.status()) != "TRI-NET-032") return client;
   return timed_out("TRI-NET-032",
-                   "nobody answers at {} within {} ms; is the cluster up, and is the address its "
+                   "no answer from {} within {} ms; is the cluster up, and is the address its "
                    "`ready` line's?",
                    endpoint,
                    timeout.count());
@@ -101,7 +101,7 @@ Status Client::cancel(uint64_t tag) {
 
 StatusOr<std::vector<ClientEvent>> Client::poll(Milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
-  // Everything that is here already, but at least one if there is time to wait for it.
+  // Waits for the first frame only, then takes those that have arrived.
   while (true) {
     const Milliseconds wait = events_.empty() ? left(deadline) : Milliseconds(0);
     ASSIGN_OR_RETURN(std::optional<door::ToClient> message, receive(wait));

@@ -1,5 +1,5 @@
-// The C++ client of the front door: one connection, any number of streams, one thread. Nothing runs
-// in the background: answers move, and credit is given back, inside poll().
+// C++ client of the front door: one connection, any number of streams. Used by one thread. There is
+// no background thread: frames are received and credit is granted inside poll().
 //
 //   ASSIGN_OR_RETURN(auto client, Client::connect("tcp://127.0.0.1:8900", 5s));
 //   door::Submit request;
@@ -24,18 +24,18 @@
 
 namespace trireme {
 
-// Moves frames; made by connect_client_link() or by a test.
+// Sends and receives frames; made by connect_client_link() or by a test.
 class ClientTransport {
  public:
   virtual ~ClientTransport() = default;
-  // TRI-NET-030: the peer takes no more (its queue stayed full for `timeout`) or is gone.
+  // TRI-NET-030: the peer is gone, or its queue stayed full for `timeout`.
   virtual Status send(const std::string& frame, std::chrono::milliseconds timeout) = 0;
   // The next frame, or nothing within `timeout`. TRI-NET-031: the connection was lost.
   virtual StatusOr<std::optional<std::string>> receive(std::chrono::milliseconds timeout) = 0;
 };
 
-// What happened to a request of this connection; `tag` is what submit() returned. An Error with a
-// tag refused that request: it is over. After a Finished with last_choice it is over, too.
+// An event of one request; `tag` is the value that submit() returned. A request is over after an
+// Error with its tag (it was refused) or a Finished with last_choice.
 using ClientEvent = std::variant<door::Accepted,
                                  door::Piece,
                                  door::PromptLogprobs,
@@ -57,25 +57,25 @@ class Client {
   const door::Welcome& welcome() const { return welcome_; }
   size_t num_open() const { return streams_.size(); }  // requests that are not over
 
-  // Sends a request and returns its tag, which the client chooses. What becomes of it, a refusal
-  // too, comes through poll().
+  // Sends a request and returns the tag chosen for it. Its events, a refusal included, come from
+  // poll().
   StatusOr<uint64_t> submit(door::Submit request);
   Status cancel(uint64_t tag);
   Status resume(door::Resume resume, uint64_t* tag);
 
-  // Everything that has arrived, after waiting at most `timeout` for the first; may be empty.
-  // An error means that the connection is lost or was closed by the coordinator.
+  // Returns the events that have arrived, after waiting up to `timeout` for the first; may be
+  // empty. An error means that the connection is lost or was closed by the coordinator.
   StatusOr<std::vector<ClientEvent>> poll(Milliseconds timeout);
 
-  // One question, one answer; events of streams that come in between wait for the next poll().
+  // One request and one reply each; events of streams that arrive meanwhile are kept for poll().
   StatusOr<door::StatusReply> status(Milliseconds timeout);
   StatusOr<std::vector<door::ModelInfo>> models(Milliseconds timeout);
   Status ping(Milliseconds timeout);
 
  private:
   struct Stream {
-    int64_t credit_bytes = 0;  // of a whole grant
-    int64_t used_bytes = 0;    // since the last grant
+    int64_t credit_bytes = 0;  // bytes per grant
+    int64_t used_bytes = 0;    // bytes received since the last grant
   };
 
   explicit Client(std::unique_ptr<ClientTransport> transport);
@@ -84,7 +84,7 @@ class Client {
   template <class Reply>
   StatusOr<Reply> ask(const door::FromClient& question, Milliseconds timeout);
   Status say_hello(Milliseconds timeout);
-  // Books a message of a stream and queues its events.
+  // Accounts for a message of a stream and queues its events.
   Status deliver(door::ToClient message);
   Status use_credit(uint64_t tag, int64_t bytes);
 

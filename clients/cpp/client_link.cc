@@ -41,17 +41,17 @@ class ZmqClientLink final : public ClientTransport {
   Status connect(const std::string& endpoint) {
     if (zmq_connect(dealer_.handle(), endpoint.c_str()) == 0) return ok_status();
     return invalid("TRI-NET-033",
-                   "'{}' is no endpoint ({}); write it as tcp://HOST:PORT",
+                   "'{}' is not an endpoint ({}); write it as tcp://HOST:PORT",
                    endpoint,
                    zmq_strerror(zmq_errno()));
   }
 
-  // IMMEDIATE: until the connection stands there is nobody to take a frame, so a send waits.
+  // IMMEDIATE: a send waits until the connection is established instead of queueing the frame.
   Status send(const std::string& frame, std::chrono::milliseconds timeout) override {
     set(dealer_, ZMQ_SNDTIMEO, static_cast<int>(timeout.count()));
     if (zmq_send(dealer_.handle(), frame.data(), frame.size(), 0) >= 0) return ok_status();
     return timed_out(spoken_ ? "TRI-NET-030" : "TRI-NET-032",
-                     "the coordinator took no message for {} ms; it is gone or overloaded",
+                     "the coordinator accepted no message for {} ms; it has ended or is overloaded",
                      timeout.count());
   }
 
@@ -61,7 +61,7 @@ class ZmqClientLink final : public ClientTransport {
     const int ready = zmq_poll(items, 2, lost_ ? 0 : static_cast<long>(timeout.count()));
     if (items[1].revents != 0) note_loss();
     if (ready <= 0 && !lost_) return std::optional<std::string>();
-    // What came before the end is read before the end is told.
+    // Frames received before the disconnect are returned first.
     std::optional<std::string> frame = read_frame();
     if (frame || !lost_) return frame;
     return unavailable("TRI-NET-031",
@@ -78,8 +78,8 @@ class ZmqClientLink final : public ClientTransport {
     return frame;
   }
 
-  // A new connection would be a stranger to the coordinator: the streams of this one are over.
-  // Before its first word a connection may still come up.
+  // The coordinator ends a connection's streams with it, so reconnecting would be useless. Before
+  // the first frame from the coordinator, ZeroMQ may still be retrying to connect.
   void note_loss() {
     zmq::message_t part;
     while (monitor_.recv(part, zmq::recv_flags::dontwait)) {

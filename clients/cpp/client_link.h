@@ -1,4 +1,4 @@
-// The client's end of the wire: a ZeroMQ DEALER. Belongs to one thread.
+// Client side of the client door: a ZeroMQ DEALER socket. Used by one thread.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace trireme {
 
-// Starts connecting to tcp://HOST:PORT (or ipc://PATH, inproc is not offered) and returns at once.
+// Starts connecting to tcp://HOST:PORT or ipc://PATH and returns at once. TRI-NET-033: malformed.
 StatusOr<std::unique_ptr<ClientTransport>> connect_client_link(const std::string& endpoint);
 
 }  // namespace trireme

@@ -36,7 +36,7 @@ door::Accepted accepted(uint64_t tag) {
   return made;
 }
 
-TEST(AnswerBook, PutsAStreamTogether) {
+TEST(AnswerBook, AssemblesTheEventsOfAStreamIntoAnAnswer) {
   AnswerBook book;
   book.open(5, 2, "mine", 1, 1'000);
   book.book(accepted(5), 1'100);
@@ -62,7 +62,7 @@ TEST(AnswerBook, PutsAStreamTogether) {
             R"("ttft_ms":2.5,"duration_ms":5.0,"seed":77})");
 }
 
-TEST(AnswerBook, ChoicesKeepApartAndTheLastEndsTheAnswer) {
+TEST(AnswerBook, ChoicesAreSeparateAndTheLastOneEndsTheAnswer) {
   AnswerBook book;
   book.open(1, 0, "1", 2, 0);
   book.book(piece(1, 1, {21}, "b"), 10);
@@ -106,7 +106,7 @@ TEST(AnswerBook, AChoiceThatFailedMakesTheAnswerFail) {
   EXPECT_EQ(error_id(failure_of(answer, 0)), "TRI-REQ-001");
 }
 
-TEST(AnswerBook, StrangersAreNobodysNews) {
+TEST(AnswerBook, EventsOfUnknownTagsAreIgnored) {
   AnswerBook book;
   book.open(1, 0, "1", 1, 0);
   EXPECT_EQ(book.book(piece(9, 0, {1}, "x"), 10).answer, nullptr);
@@ -114,7 +114,7 @@ TEST(AnswerBook, StrangersAreNobodysNews) {
   EXPECT_EQ(book.take(1).choices.size(), 1u);
 }
 
-TEST(AnswerBook, ALostConnectionEndsWhatIsOpen) {
+TEST(AnswerBook, ALostConnectionEndsAllOpenAnswers) {
   AnswerBook book;
   book.open(1, 0, "1", 1, 0);
   book.open(2, 1, "2", 1, 0);
@@ -125,7 +125,7 @@ TEST(AnswerBook, ALostConnectionEndsWhatIsOpen) {
   EXPECT_EQ(book.num_open(), 0u);
 }
 
-TEST(AnswerJson, LogprobsStandUnderTheirTokensAndNullBeforeThePrompts) {
+TEST(AnswerJson, LogprobsFollowTheirTokensAndThePromptsBeginWithNull) {
   Answer answer;
   answer.choices.resize(1);
   answer.choices[0].logprobs = {{{5, -0.5f}, {{5, -0.5f}, {6, -1.f}}}};
@@ -137,7 +137,7 @@ TEST(AnswerJson, LogprobsStandUnderTheirTokensAndNullBeforeThePrompts) {
   EXPECT_EQ(json["prompt_logprobs"].dump(), R"([null,{"token_id":3,"logprob":-2.0,"top":[]}])");
 }
 
-TEST(AnswerJson, TheStopStringIsTheReason) {
+TEST(AnswerJson, TheStopStringIsTheStopReason) {
   Answer answer;
   answer.choices.resize(1);
   EXPECT_EQ(answer_json(answer, 0)["stop_reason"], nullptr);

@@ -1,4 +1,4 @@
-// Figures of a load run, arrivals, saved results and the page made of them.
+// Figures of a load run, arrival times, saved results and the report made of them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -58,10 +58,11 @@ TEST(LoadFigures, FollowTheDefinitions) {
   EXPECT_DOUBLE_EQ(figures.itl_ms.mean, 4);   // gaps 2, 6, 4
   EXPECT_DOUBLE_EQ(figures.e2e_ms.mean, 21.5);
   ASSERT_TRUE(figures.goodput_requests_per_second.has_value());
-  EXPECT_DOUBLE_EQ(*figures.goodput_requests_per_second, 2);  // one of two came within 15 ms
+  EXPECT_DOUBLE_EQ(*figures.goodput_requests_per_second,
+                   2);  // one of two had its first token within 15 ms
 }
 
-TEST(LoadFigures, AFailedRequestIsCountedAndMeasuresNothing) {
+TEST(LoadFigures, AFailedRequestIsCountedButNotMeasured) {
   Answer failed = answer_of({});
   failed.refusal = exhausted("TRI-REQ-030", "full");
   const LoadFigures figures = figures_of({answer_of({10, 20}), failed}, 1'000'000, {});
@@ -71,7 +72,7 @@ TEST(LoadFigures, AFailedRequestIsCountedAndMeasuresNothing) {
   EXPECT_FALSE(figures.to_json().contains("goodput_requests_per_second"));
 }
 
-TEST(Arrivals, ComeAtTheRateAndAreAFunctionOfTheSeed) {
+TEST(Arrivals, HaveTheRequestedRateAndDependOnTheSeedAlone) {
   const auto arrivals = poisson_arrivals(20'000, 50, 1);
   EXPECT_EQ(arrivals, poisson_arrivals(20'000, 50, 1));
   EXPECT_NE(arrivals, poisson_arrivals(20'000, 50, 2));
@@ -80,7 +81,7 @@ TEST(Arrivals, ComeAtTheRateAndAreAFunctionOfTheSeed) {
   EXPECT_NEAR(static_cast<double>(arrivals.back()) / 19'999, 20'000, 5 * 142);
 }
 
-TEST(NiceTicks, AreRoundAndReachTheGreatest) {
+TEST(NiceTicks, AreRoundAndReachTheMaximum) {
   EXPECT_THAT(nice_ticks(970, 5), ElementsAre(0, 200, 400, 600, 800, 1000));
   EXPECT_THAT(nice_ticks(0, 5), ElementsAre(0, 1));
   EXPECT_THAT(nice_ticks(4.9, 5), ElementsAre(0, 1, 2, 3, 4, 5));
@@ -103,7 +104,7 @@ std::string fresh_folder(const std::string& name) {
   return path;
 }
 
-TEST(SavedResults, AreReadAsTheyWereWrittenAndNeverReplaced) {
+TEST(SavedResults, AreReadAsWrittenAndNeverOverwritten) {
   const std::string folder = fresh_folder("saved");
   ASSERT_TRUE(save_run(folder, run_of("a", 10)).ok());
   ASSERT_TRUE(save_run(folder, run_of("a", 20)).ok());
@@ -114,7 +115,7 @@ TEST(SavedResults, AreReadAsTheyWereWrittenAndNeverReplaced) {
   EXPECT_EQ((*runs)[0].results.size(), 1u);
 }
 
-TEST(SavedResults, OtherFilesAreRefusedByFileAndLine) {
+TEST(SavedResults, OtherFilesAreRejectedWithFileAndLine) {
   const std::string folder = fresh_folder("other");
   EXPECT_EQ(error_id(read_runs({folder}).status()), "TRI-BENCH-005");
   std::filesystem::create_directories(folder);
@@ -124,7 +125,7 @@ TEST(SavedResults, OtherFilesAreRefusedByFileAndLine) {
   EXPECT_THAT(message_of(status), HasSubstr("x.jsonl line 3"));
 }
 
-TEST(Report, NeedsNothingFromElsewhereAndEscapesWhatItShows) {
+TEST(Report, IsSelfContainedAndEscapesText) {
   const std::string page = report_page({run_of("<b>&model", 123.456)});
   EXPECT_EQ(page.find("http"), std::string::npos);
   EXPECT_EQ(page.find("<script"), std::string::npos);
@@ -135,10 +136,10 @@ TEST(Report, NeedsNothingFromElsewhereAndEscapesWhatItShows) {
   EXPECT_EQ(page.find("<th>rate</th>"), std::string::npos);  // no result has one
 }
 
-TEST(Report, TheTableHasALineAResultAndQuotesCommas) {
+TEST(Report, TheTableHasOneLinePerResultAndQuotesCommas) {
   const std::string csv = report_csv({run_of("a,b", 10), run_of("c", 20)});
   const auto lines = split(csv, '\n');
-  ASSERT_EQ(lines.size(), 4u);  // head, two results, and what follows the last newline
+  ASSERT_EQ(lines.size(), 4u);  // head, two results, and "" after the last newline
   EXPECT_THAT(lines[0], HasSubstr("ttft_ms.p50"));
   EXPECT_THAT(lines[1], HasSubstr("\"a,b\""));
 }

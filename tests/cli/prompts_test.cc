@@ -29,7 +29,7 @@ class Prompts : public testing::Test {
   door::Submit defaults_;
 };
 
-TEST_F(Prompts, ALineIsATextOrTokenIdsWithSamplingFields) {
+TEST_F(Prompts, ALineHasTextOrTokenIdsAndSamplingFields) {
   defaults_.sampling.max_tokens = 5;
   const auto prompts = read(
       "{\"prompt\": \"A vector\", \"max_tokens\": 9}\n"
@@ -54,7 +54,7 @@ TEST_F(Prompts, OutputLenIsAnotherNameOfMaxTokens) {
   EXPECT_EQ((*prompts)[0].submit.sampling.max_tokens, 3);
 }
 
-TEST_F(Prompts, ARefusalNamesItsIdTheFileAndTheLine) {
+TEST_F(Prompts, AnErrorNamesItsIdTheFileAndTheLine) {
   const std::string words = refusal("{\"prompt\": \"a\"}\n\nnot json\n");
   EXPECT_THAT(words, testing::StartsWith(format_text("TRI-RUN-021: {} line 3: ", path_)));
 }
@@ -76,7 +76,7 @@ TEST_F(Prompts, EveryBadLineHasAnIdOfItsOwn) {
   EXPECT_EQ(error_id(read_prompts("/nowhere/p", {}).status()), "TRI-RUN-001");
 }
 
-TEST_F(Prompts, AnUnknownFieldNamesTheNearest) {
+TEST_F(Prompts, AnUnknownFieldIsRejectedWithTheNearestName) {
   const std::string words = refusal(R"({"prompt": "a", "max_token": 5})");
   EXPECT_THAT(words, HasSubstr("TRI-RUN-024"));
   EXPECT_THAT(words, HasSubstr("did you mean \"max_tokens\"?"));
@@ -100,23 +100,23 @@ class CheckedPrompts : public testing::Test {
   ModelSource source_;
 };
 
-TEST_F(CheckedPrompts, IdsStayInsideTheVocabulary) {
+TEST_F(CheckedPrompts, IdsOutsideTheVocabularyAreRejected) {
   EXPECT_EQ(refused(std::vector<TokenId>{0, 99}), "");
   EXPECT_EQ(refused(std::vector<TokenId>{0, 100}), "TRI-RUN-026");
 }
 
-TEST_F(CheckedPrompts, APromptLeavesRoomForAnAnswer) {
+TEST_F(CheckedPrompts, APromptWithoutRoomForAnAnswerIsRejected) {
   EXPECT_EQ(refused(std::vector<TokenId>(7, 1)), "");
   EXPECT_EQ(refused(std::vector<TokenId>(8, 1)), "TRI-RUN-027");
   EXPECT_EQ(refused(std::vector<TokenId>(4, 1), 4), "TRI-RUN-027");
   EXPECT_EQ(refused(std::vector<TokenId>(3, 1), 4), "");
 }
 
-TEST_F(CheckedPrompts, APromptHasTokens) {
+TEST_F(CheckedPrompts, APromptWithoutTokensIsRejected) {
   EXPECT_EQ(refused(std::vector<TokenId>()), "TRI-RUN-028");
 }
 
-TEST_F(CheckedPrompts, TextNeedsATokenizer) {
+TEST_F(CheckedPrompts, TextForAModelWithoutTokenizerIsRejected) {
   EXPECT_EQ(refused(std::string("words")), "TRI-RUN-025");
 }
 

@@ -22,7 +22,7 @@ StatusOr<door::Sampling> from_flags(const std::vector<std::string>& arguments) {
   return sampling;
 }
 
-TEST(SamplingFlags, WhatIsNotGivenIsLeftToTheModel) {
+TEST(SamplingFlags, UnsetValuesAreLeftToTheModel) {
   const auto sampling = from_flags({});
   ASSERT_TRUE(sampling.ok());
   EXPECT_EQ(*sampling, door::Sampling());
@@ -90,7 +90,7 @@ TEST(SamplingFlags, EveryFlagSetsItsField) {
   EXPECT_TRUE(sampling->echo);
 }
 
-TEST(SamplingFlags, AValueThatIsNoNumberIsRefused) {
+TEST(SamplingFlags, AValueThatIsNotANumberIsRejected) {
   for (const auto& [flag, value] : {std::pair("--max-tokens", "many"),
                                     {"--max-tokens", "9999999999"},
                                     {"--temperature", "1,5"},
@@ -122,7 +122,7 @@ TEST(SamplingFlags, SpecialTokensAreKeptInEverySpellingOfASwitch) {
   }
 }
 
-TEST(SamplingFields, ALineTurnsASwitchOfTheFlagsBack) {
+TEST(SamplingFields, ALineOverridesASwitchOfTheFlags) {
   door::Sampling sampling;
   sampling.skip_special_tokens = false;
   Json json = {{"skip_special_tokens", true}};
@@ -130,7 +130,7 @@ TEST(SamplingFields, ALineTurnsASwitchOfTheFlagsBack) {
   EXPECT_EQ(sampling.skip_special_tokens, true);
 }
 
-TEST(SamplingFields, ALineBeatsTheFlagsAndIsUsedUp) {
+TEST(SamplingFields, ALineOverridesTheFlagsAndItsFieldsAreRemoved) {
   door::Sampling sampling;
   sampling.max_tokens = 256;
   sampling.temperature = 1;
@@ -148,7 +148,7 @@ TEST(SamplingFields, ALineBeatsTheFlagsAndIsUsedUp) {
   EXPECT_EQ(json, Json({{"other", 1}}));
 }
 
-TEST(SamplingFields, OneStopStringNeedsNoListAndNullIsAbsent) {
+TEST(SamplingFields, AStopStringMayStandWithoutAListAndNullMeansAbsent) {
   door::Sampling sampling;
   Json json = {{"stop", "end"}, {"temperature", nullptr}};
   ASSERT_TRUE(read_sampling(json, sampling).ok());
@@ -177,7 +177,7 @@ TEST(SamplingFields, AFieldOfTheWrongTypeIsNamedWithItsValue) {
   }
 }
 
-TEST(SamplingRanges, AreThoseOfARequest) {
+TEST(SamplingRanges, AreThoseOfSamplingParameters) {
   const auto refused = [](auto set, int64_t vocabulary_size = 0) {
     door::Sampling sampling;
     set(sampling);

@@ -8,7 +8,7 @@
 namespace trireme {
 namespace {
 
-// Files stand for pipes: no terminal at either end.
+// Files in place of pipes: neither stdout nor stderr is a terminal.
 class TerminalTest : public testing::Test {
  protected:
   using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
@@ -25,7 +25,7 @@ class TerminalTest : public testing::Test {
   Terminal terminal_{out_.get(), err_.get()};
 };
 
-TEST_F(TerminalTest, TheAnswerAndTheNotesKeepApart) {
+TEST_F(TerminalTest, TheAnswerGoesToStdoutAndNotesToStderr) {
   terminal_.answer("an answer");
   terminal_.answer_line("");
   terminal_.note("a note");
@@ -34,7 +34,7 @@ TEST_F(TerminalTest, TheAnswerAndTheNotesKeepApart) {
   EXPECT_EQ(content(err_), "a note\nwarning: careful\n");
 }
 
-TEST_F(TerminalTest, AnAnswerThatCannotBeWrittenIsNoAnswer) {
+TEST_F(TerminalTest, AnAnswerThatCannotBeWrittenIsAnError) {
   EXPECT_EQ(terminal_.finish(kDone), kDone);
   const File full(std::fopen("/dev/full", "w"), std::fclose);
   ASSERT_NE(full, nullptr);
@@ -74,14 +74,14 @@ TEST_F(TerminalTest, ProgressIsAPlainLineEveryFewSeconds) {
   EXPECT_EQ(content(err_), "loading 40 of 100, 10/s, 6.0 s left\n");
 }
 
-TEST(ExitStatus, BadInputIsTwoAndTheWorldIsThree) {
+TEST(ExitStatus, BadInputIsTwoAndOtherFailuresAreThree) {
   EXPECT_EQ(exit_status_of(ok_status()), 0);
   EXPECT_EQ(exit_status_of(invalid("TRI-ARGS-001", "")), 2);
   EXPECT_EQ(exit_status_of(unavailable("TRI-UP-008", "")), 3);
   EXPECT_EQ(exit_status_of(timed_out("TRI-UP-012", "")), 3);
 }
 
-TEST(Format, SecondsHaveTheUnitThatFits) {
+TEST(Format, SecondsAreShownInAUnitOfTheirSize) {
   EXPECT_EQ(format_seconds(0), "0 ms");
   EXPECT_EQ(format_seconds(0.13), "130 ms");
   EXPECT_EQ(format_seconds(0.9996), "1.0 s");
@@ -91,7 +91,7 @@ TEST(Format, SecondsHaveTheUnitThatFits) {
   EXPECT_EQ(format_seconds(7'260), "2 h 1 min");
 }
 
-TEST(Format, ABarFillsItsCellsAndNoMore) {
+TEST(Format, ABarNeverExceedsItsCells) {
   EXPECT_EQ(bar_cells(0, 4), "[----]");
   EXPECT_EQ(bar_cells(0.5, 4), "[##--]");
   EXPECT_EQ(bar_cells(7, 4), "[####]");

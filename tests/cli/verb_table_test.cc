@@ -1,4 +1,4 @@
-// The table of verbs and those verbs that need no model and no cluster.
+// The table of verbs, and the verbs that need neither weights nor a cluster.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -43,7 +43,7 @@ class CommandLine : public testing::Test {
   std::string err_;
 };
 
-TEST_F(CommandLine, WithoutAVerbExplainsItselfAndIsBadUsage) {
+TEST_F(CommandLine, WithoutAVerbTheOverviewIsShownAndUsageIsBad) {
   EXPECT_EQ(run({}), 2);
   EXPECT_EQ(out_, "");
   for (const Verb& verb : verbs()) EXPECT_THAT(err_, HasSubstr(format_text("\n  {} ", verb.name)));
@@ -55,7 +55,7 @@ TEST_F(CommandLine, ABenchWithoutAPartIsBadUsage) {
   EXPECT_THAT(err_, HasSubstr("bench serve"));
 }
 
-TEST_F(CommandLine, HelpIsAnAnswer) {
+TEST_F(CommandLine, HelpGoesToStdout) {
   for (const Arguments& words : {Arguments{"help"}, {"--help"}, {"-h"}}) {
     EXPECT_EQ(run(words), 0);
     EXPECT_THAT(out_, StartsWith("trireme: distributed inference"));
@@ -103,27 +103,27 @@ TEST_F(CommandLine, ClusterFlagsAreTheSameForEveryVerb) {
   }
 }
 
-TEST_F(CommandLine, AnUnknownVerbNamesTheNearest) {
+TEST_F(CommandLine, AnUnknownVerbIsRejectedWithTheNearestName) {
   EXPECT_EQ(run({"verfiy"}), 2);
   EXPECT_THAT(err_, StartsWith("TRI-ARGS-020: there is no verb \"verfiy\"; did you mean verify?"));
   EXPECT_EQ(run({"xxxxxxxxxxxx"}), 2);
   EXPECT_THAT(err_, testing::Not(HasSubstr("did you mean")));
 }
 
-TEST_F(CommandLine, AVerbThatComesLaterSaysSo) {
+TEST_F(CommandLine, AVerbOfALaterReleaseIsRejectedAsSuch) {
   EXPECT_EQ(run({"chat"}), 2);
-  EXPECT_THAT(err_, StartsWith("TRI-ARGS-021: the verb chat is not there yet"));
+  EXPECT_THAT(err_, StartsWith("TRI-ARGS-021: the verb chat is not built yet"));
 }
 
-TEST_F(CommandLine, AnUnknownFlagNamesTheNearest) {
+TEST_F(CommandLine, AnUnknownFlagIsRejectedWithTheNearestName) {
   EXPECT_EQ(run({"status", "--endpiont", "x"}), 2);
   EXPECT_THAT(err_, StartsWith("TRI-ARGS-001"));
   EXPECT_THAT(err_, HasSubstr("endpoint"));
 }
 
-TEST_F(CommandLine, AWordThatIsNoFlagIsRefused) {
+TEST_F(CommandLine, AWordThatIsNotAFlagIsRejected) {
   EXPECT_EQ(run({"version", "please"}), 2);
-  EXPECT_THAT(err_, StartsWith("TRI-ARGS-022: \"please\" is no flag"));
+  EXPECT_THAT(err_, StartsWith("TRI-ARGS-022: \"please\" is not a flag"));
 }
 
 TEST_F(CommandLine, VersionIsJsonOnDemand) {
@@ -133,7 +133,7 @@ TEST_F(CommandLine, VersionIsJsonOnDemand) {
   EXPECT_EQ(json::parse(out_)["version"], TRIREME_VERSION);
 }
 
-TEST_F(CommandLine, ExplainFindsEveryPageAndEachSaysAllThreeThings) {
+TEST_F(CommandLine, ExplainFindsEveryPageWithMeaningCausesAndRemedy) {
   const std::vector<std::string> ids = error_page_ids();
   ASSERT_FALSE(ids.empty());
   EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), ids.size()) << "a page twice";
@@ -149,13 +149,13 @@ TEST_F(CommandLine, ExplainFindsEveryPageAndEachSaysAllThreeThings) {
   }
 }
 
-TEST_F(CommandLine, ExplainTakesAnIdAsItIsPastedAndWrapsItsPage) {
+TEST_F(CommandLine, ExplainAcceptsAPastedIdAndWrapsItsPage) {
   EXPECT_EQ(run({"explain", "tri-args-001:"}), 0);
   EXPECT_THAT(out_, StartsWith("TRI-ARGS-001\n\nWhat it means\n  "));
   for (const std::string& line : split(out_, '\n')) EXPECT_LE(line.size(), 84u);
 }
 
-TEST_F(CommandLine, ExplainOfNothingKnownNamesTheNearest) {
+TEST_F(CommandLine, ExplainOfAnUnknownIdNamesTheNearest) {
   EXPECT_EQ(run({"explain", "TRI-ARGS-0001"}), 2);
   EXPECT_THAT(err_, StartsWith("TRI-ARGS-023"));
   EXPECT_THAT(err_, HasSubstr("did you mean TRI-ARGS-001?"));
@@ -171,7 +171,7 @@ TEST_F(CommandLine, StatusOfAMalformedEndpointIsBadInput) {
   EXPECT_THAT(err_, StartsWith("TRI-NET-033"));
 }
 
-TEST_F(CommandLine, ABadHostfileStopsTheDoctorBeforeItLooks) {
+TEST_F(CommandLine, ABadHostfileStopsTheDoctorBeforeAnyCheck) {
   EXPECT_EQ(run({"doctor", "--hostfile", "/nowhere/hosts"}), 2);
   EXPECT_THAT(err_, StartsWith("TRI-UP-004"));
   EXPECT_EQ(out_, "");

@@ -1,4 +1,4 @@
-// What `verify` says of values that are equal, near, wrong, missing or no numbers.
+// Verdicts of `verify` over values that are equal, near, wrong, missing or not finite.
 #include "clients/cli/verdict.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ ReferenceSequence reference() {
 std::vector<door::ProbeValues> pieces(const ReferenceSequence& sequence) {
   std::vector<door::ProbeValues> all;
   for (size_t row = 0; row < sequence.positions.size(); ++row) {
-    for (int64_t begin = 0; begin < sequence.vocabulary; begin += 2) {  // two pieces a row
+    for (int64_t begin = 0; begin < sequence.vocabulary; begin += 2) {  // two pieces per row
       door::ProbeValues piece;
       piece.position = sequence.positions[row];
       piece.offset = begin;
@@ -47,7 +47,7 @@ TEST(Verdict, EqualValuesPass) {
   EXPECT_FALSE(verdict_json({verdict}).contains("first_difference"));
 }
 
-TEST(Verdict, GreedyTokensThatASequenceHasNoRoomForAreNotCompared) {
+TEST(Verdict, GreedyTokensBeyondTheMaximumLengthAreNotCompared) {
   std::vector<ReferenceSequence> sequences = {reference(), reference(), reference()};
   sequences[1].input_ids.assign(3, 1);
   sequences[2].input_ids.assign(9, 1);
@@ -71,7 +71,7 @@ TEST(Verdict, TheToleranceIsTheBoundary) {
   EXPECT_EQ(verdict.worst_logit->token_id, 1);
 }
 
-TEST(Verdict, AMissingRowAndWhatIsNoNumberFail) {
+TEST(Verdict, AMissingRowAndAValueThatIsNotFiniteFail) {
   const ReferenceSequence sequence = reference();
   auto rows = pieces(sequence);
   rows.pop_back();  // half a row
@@ -84,7 +84,7 @@ TEST(Verdict, AMissingRowAndWhatIsNoNumberFail) {
   EXPECT_TRUE(verdict_json({verdict})["max_abs_error"].is_null());
 }
 
-TEST(Verdict, AGreedyDifferenceIsExcusedOnlyWhereTheReferenceHesitates) {
+TEST(Verdict, AGreedyDifferenceIsExcusedOnlyWithinTwiceTheTolerance) {
   const ReferenceSequence sequence = reference();
   const auto near = judge(sequence, pieces(sequence), {7, 0, 0}, DType::kFloat32);
   EXPECT_TRUE(near.passed());  // margin 0.0005, tolerance 0.001
@@ -96,7 +96,7 @@ TEST(Verdict, AGreedyDifferenceIsExcusedOnlyWhereTheReferenceHesitates) {
   EXPECT_FALSE(judge(sequence, pieces(sequence), {7, 8}, DType::kFloat32).passed());  // too short
 }
 
-TEST(Verdict, TheReferencesOwnErrorIsTheMeasureInBFloat16) {
+TEST(Verdict, TheToleranceInBFloat16FollowsTheReferencesOwnError) {
   ReferenceSequence sequence = reference();
   EXPECT_FLOAT_EQ(sequence.tolerance(DType::kBFloat16), 0.6f);
   sequence.bf16_max_abs = 0.1f;
@@ -127,7 +127,7 @@ TEST(Verdict, TheFirstWrongLayerIsNamed) {
   EXPECT_EQ(verdict_json({verdict})["first_difference"]["layer"], 1);
 }
 
-TEST(Verdict, TheSummaryIsOfTheSequenceUnderTheGreatestStrain) {
+TEST(Verdict, TheSummaryShowsTheSequenceWithTheLargestErrorOverTolerance) {
   const ReferenceSequence sequence = reference();
   ReferenceSequence large = sequence;
   large.name = "large";

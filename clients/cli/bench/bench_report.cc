@@ -43,9 +43,9 @@ int bench_report(Terminal& terminal, const Arguments& arguments) {
   std::string csv;
   Arguments folders;
   FlagSet flags("trireme bench report DIR...",
-                "one HTML page with plots out of the results of bench step and bench serve");
-  flags.add("out", &out, "the page");
-  flags.add("csv", &csv, "the same as a table, one line a result");
+                "makes one HTML page with plots from results of bench step and bench serve");
+  flags.add("out", &out, "file of the page");
+  flags.add("csv", &csv, "also write a CSV table, one line per result");
   if (const auto over = parse_flags(terminal, flags, arguments, &folders)) return *over;
   const Status status = report(folders, out, csv, terminal);
   return status.ok() ? kDone : terminal.fail(status);

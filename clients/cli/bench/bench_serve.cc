@@ -23,7 +23,7 @@ struct ServeBenchOptions {
   std::string endpoint;
   int64_t input_len = 128;
   int64_t output_len = 64;
-  int64_t requests = 0;  // 0: 8 a concurrent request, at least 16
+  int64_t requests = 0;  // per point; 0: 8 per concurrent request, or 10 s of --rate, at least 16
   std::vector<int64_t> concurrency;
   std::vector<double> rates;
   std::string dataset;
@@ -33,10 +33,10 @@ struct ServeBenchOptions {
   bool json = false;
 };
 
-// A point of the sweep: so many at once, or so many a second.
+// One point of the sweep: a number of concurrent requests, or a rate of arrivals.
 struct LoadPoint {
   int64_t concurrency = 0;
-  double rate = 0;  // 0: closed loop
+  double rate = 0;  // requests per second; 0: closed loop at `concurrency`
 };
 
 class Collector final : public AnswerListener {
@@ -77,7 +77,7 @@ class ServeBench {
   size_t next_line_ = 0;
 };
 
-// Random ids, so that no prompt's beginning is cached; or the data set's lines in turn.
+// The data set's lines in turn; without one random ids, so that no prefix is in the cache.
 door::Submit ServeBench::next_request() {
   door::Submit submit;
   if (!dataset_.empty()) {
@@ -183,11 +183,11 @@ StatusOr<std::vector<LoadPoint>> points_of(const ServeBenchOptions& options) {
   if (points.empty()) points = {{1, 0}, {4, 0}, {16, 0}};
   for (const LoadPoint& point : points) {
     if (point.concurrency > 0 || point.rate > 0) continue;
-    return invalid("TRI-BENCH-003", "--concurrency and --rate are above 0");
+    return invalid("TRI-BENCH-003", "--concurrency and --rate have to be above 0");
   }
   if (options.input_len < 1 || options.output_len < 1 || options.requests < 0) {
     return invalid("TRI-BENCH-003",
-                   "--input-len is {} and --output-len {}, both are at least 1",
+                   "--input-len is {} and --output-len is {}; both have to be at least 1",
                    options.input_len,
                    options.output_len);
   }
@@ -198,12 +198,13 @@ Status check_lengths(const ServeBenchOptions& options, int64_t longest) {
   if (!options.dataset.empty() || options.input_len + options.output_len <= longest) {
     return ok_status();
   }
-  return invalid("TRI-BENCH-003",
-                 "--input-len {} and --output-len {} are more than the {} tokens of a sequence; "
-                 "lower one of them",
-                 options.input_len,
-                 options.output_len,
-                 longest);
+  return invalid(
+      "TRI-BENCH-003",
+      "--input-len {} and --output-len {} exceed the maximum sequence length of {} tokens; "
+      "lower one of them",
+      options.input_len,
+      options.output_len,
+      longest);
 }
 
 StatusOr<std::unique_ptr<ClientSession>> open_session(const ServeBenchOptions& options,
@@ -212,7 +213,7 @@ StatusOr<std::unique_ptr<ClientSession>> open_session(const ServeBenchOptions& o
                                                       Interrupts& interrupts) {
   if (options.cluster_flags.model.empty() == options.endpoint.empty()) {
     return invalid("TRI-BENCH-003",
-                   "give either --model (a cluster of its own) or --endpoint (a running one)");
+                   "give either --model (starts a private cluster) or --endpoint (a running one)");
   }
   if (!options.endpoint.empty()) {
     return ClientSession::connect(options.endpoint, terminal, interrupts);
@@ -266,28 +267,36 @@ int bench_serve(Terminal& terminal, const Arguments& arguments) {
   ServeBenchOptions options;
   FlagSet flags("trireme bench serve", "a load sweep through the client door");
   const char* group = "Bench";
-  flags.add_length("input-len", &options.input_len, "random ids of a prompt (128)", group);
-  flags.add_length("output-len", &options.output_len, "tokens of an answer (64)", group);
-  flags.add("requests", &options.requests, "of each point (8 for each at once)", group);
-  flags.add_list("concurrency", &options.concurrency, "requests at once: 1,4,16", group);
-  flags.add_custom(
-      "rate", "requests a second, Poisson: 2,8", group, [&](const std::string& text) -> Status {
-        for (const std::string& part : split(text, ',')) {
-          char* end = nullptr;
-          options.rates.push_back(std::strtod(part.c_str(), &end));
-          if (*end != '\0' || part.empty() || !(options.rates.back() > 0)) {
-            return invalid("TRI-ARGS-003", "\"{}\" is no rate above 0", part);
-          }
-        }
-        return ok_status();
-      });
+  flags.add_length("input-len", &options.input_len, "tokens per prompt, random ids (128)", group);
+  flags.add_length("output-len", &options.output_len, "tokens per answer (64)", group);
+  flags.add("requests", &options.requests, "requests per point (8 per concurrent one)", group);
+  flags.add_list("concurrency", &options.concurrency, "concurrent requests: 1,4,16", group);
+  flags.add_custom("rate",
+                   "requests per second, Poisson arrivals: 2,8",
+                   group,
+                   [&](const std::string& text) -> Status {
+                     for (const std::string& part : split(text, ',')) {
+                       char* end = nullptr;
+                       options.rates.push_back(std::strtod(part.c_str(), &end));
+                       if (*end != '\0' || part.empty() || !(options.rates.back() > 0)) {
+                         return invalid("TRI-ARGS-003", "\"{}\" is not a rate above 0", part);
+                       }
+                     }
+                     return ok_status();
+                   });
   flags.add("endpoint", &options.endpoint, "tcp://HOST:PORT of a running cluster", group);
-  flags.add("dataset", &options.dataset, "JSON lines of prompts, in turn", group);
-  flags.add("goodput-ttft-ms", &options.goodput.ttft_ms, "a good request's first token", group);
-  flags.add("goodput-tpot-ms", &options.goodput.tpot_ms, "... and time for each other", group);
-  flags.add("seed", &options.seed, "of prompts and arrivals", group);
+  flags.add("dataset", &options.dataset, "JSON lines of prompts, used in turn", group);
+  flags.add("goodput-ttft-ms",
+            &options.goodput.ttft_ms,
+            "goodput: limit of the time to the first token",
+            group);
+  flags.add("goodput-tpot-ms",
+            &options.goodput.tpot_ms,
+            "goodput: limit of the time per further token",
+            group);
+  flags.add("seed", &options.seed, "seed of prompts and arrivals", group);
   flags.add("save", &options.save, "folder for the results, read by bench report", group);
-  flags.add("json", &options.json, "a line a point, as JSON", group);
+  flags.add("json", &options.json, "one JSON line per point", group);
   add_cluster_flags(flags, options.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   return run_interruptible(

@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 constexpr int kPollMs = 200;
 constexpr int kEndMs = 3'000;
 constexpr size_t kTailLines = 200;
-constexpr int64_t kMostSequences = 65536;
+constexpr int64_t kMaxSequences = 65536;
 
 struct StepBenchOptions {
   ClusterFlags cluster_flags;
@@ -36,7 +36,8 @@ struct StepBenchOptions {
 
 void print_head(Terminal& terminal) {
   terminal.answer_line(terminal.paint_out(
-      Style::kBold, "kind     batch   tokens   seconds (median)   tokens/s   tokens/s a sequence"));
+      Style::kBold,
+      "kind     batch   tokens   seconds (median)   tokens/s   tokens/s per sequence"));
 }
 
 void print_result(Terminal& terminal, const Json& result) {
@@ -55,7 +56,7 @@ void print_result(Terminal& terminal, const Json& result) {
   terminal.answer_line(line);
 }
 
-// The launched ranks, whose lines are results (JSON), progress and last words.
+// Runs the ranks and reads their output: results (JSON lines), progress, and errors.
 class StepBenchRun {
  public:
   StepBenchRun(const StepBenchOptions& options, Terminal& terminal, Interrupts& interrupts)
@@ -134,17 +135,17 @@ StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& comma
   if (*process.exit_status() == kBadInput && cause.starts_with("TRI-")) {
     return absl::InvalidArgumentError(cause);
   }
-  return unavailable("TRI-BENCH-002", "the ranks ended before they were done: {}", words);
+  return unavailable("TRI-BENCH-002", "the ranks ended before they had finished: {}", words);
 }
 
-// What the ranks would refuse after their start.
+// Checks before the launch the lengths that the ranks would reject after theirs.
 Status check_lengths(const StepBenchOptions& options, int64_t max_positions) {
   const int64_t longest =
       options.cluster_flags.max_model_len > 0 ? options.cluster_flags.max_model_len : max_positions;
   const struct {
     const char* flag;
     int64_t tokens;
-    int64_t more;  // the tokens around them: drawn at the end, known at the start
+    int64_t more;  // further tokens of the sequence: prompt before them, drawn tokens after
   } lengths[] = {{"prefill", options.prefill, 1},
                  {"decode", options.decode, 2},
                  {"context", options.context, options.decode + 1}};
@@ -164,15 +165,15 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
   if (options.batch.empty() || options.repeats < 1) {
     return invalid("TRI-BENCH-003", "--batch needs a value and --repeats at least 1");
   }
-  const auto [least, most] = std::ranges::minmax(options.batch);
-  if (least < 1 || most > kMostSequences || options.decode < 0) {
+  const auto [smallest, largest] = std::ranges::minmax(options.batch);
+  if (smallest < 1 || largest > kMaxSequences || options.decode < 0) {
     return invalid("TRI-BENCH-003",
                    "--batch is {}, allowed are sizes from 1 to {}",
                    join(options.batch, ","),
-                   kMostSequences);
+                   kMaxSequences);
   }
   options.cluster_flags.max_slots =
-      std::max(options.cluster_flags.max_slots, static_cast<int>(most));
+      std::max(options.cluster_flags.max_slots, static_cast<int>(largest));
   ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(options.cluster_flags));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   if (!preflight.hosts.empty()) {
@@ -201,15 +202,16 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
 int bench_step(Terminal& terminal, const Arguments& arguments) {
   StepBenchOptions options;
   FlagSet flags("trireme bench step",
-                "forward speed without a scheduler, as llama-bench counts it");
+                "measures forward speed without a scheduler, as llama-bench does");
   const char* group = "Bench";
-  flags.add_length("prefill", &options.prefill, "tokens of one prompt; 0: none", group);
+  flags.add_length("prefill", &options.prefill, "tokens of one prompt; 0: no prefill", group);
   flags.add_length("decode", &options.decode, "tokens drawn for each sequence", group);
-  flags.add_length("context", &options.context, "tokens of each before those, not timed", group);
+  flags.add_length(
+      "context", &options.context, "tokens of each sequence before these, not timed", group);
   flags.add_list("batch", &options.batch, "sequences that decode together: 1,4,16,32", group);
-  flags.add("repeats", &options.repeats, "of each measurement", group);
+  flags.add("repeats", &options.repeats, "repetitions of each measurement", group);
   flags.add("save", &options.save, "folder for the results, read by bench report", group);
-  flags.add("json", &options.json, "a line a measurement, as JSON", group);
+  flags.add("json", &options.json, "one JSON line per measurement", group);
   add_cluster_flags(flags, options.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   return run_interruptible(

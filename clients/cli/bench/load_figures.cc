@@ -124,7 +124,7 @@ std::vector<TimeUs> poisson_arrivals(int64_t requests, double rate_per_second, u
   double at_s = 0;
   for (int64_t i = 0; i < requests; ++i) {
     arrivals.push_back(static_cast<TimeUs>(at_s * 1e6));
-    // Own arithmetic: the library's distribution differs between implementations.
+    // Inverse transform; std::exponential_distribution differs between standard libraries.
     const double uniform = (static_cast<double>(random() >> 11) + 0.5) * 0x1p-53;
     at_s += -std::log(uniform) / rate_per_second;
   }

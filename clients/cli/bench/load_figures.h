@@ -1,6 +1,6 @@
-// What a load run measured: percentiles over requests, tokens a second, and how requests arrive.
-// Pure: times in, figures out. TTFT: from sending to the first token; TPOT: (last token time -
-// first token time) / (tokens - 1); ITL: the gap between two frames of one answer.
+// Figures of a load run: percentiles over requests, tokens per second, and arrival times of
+// requests. Pure functions. TTFT: from sending a request to its first token; TPOT: (time of the
+// last token - time of the first) / (tokens - 1); ITL: time between two frames of one answer.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Distribution {
 // Percentiles by linear interpolation between ranks; zeros if there is no value.
 Distribution distribution_of(std::vector<double> values);
 
-struct Goodput {  // a request is good within both; 0: no limit
+struct Goodput {  // limits that a good request meets; 0: no limit
   double ttft_ms = 0;
   double tpot_ms = 0;
   bool wanted() const { return ttft_ms > 0 || tpot_ms > 0; }
@@ -41,7 +41,8 @@ struct LoadFigures {
   std::optional<double> goodput_requests_per_second;
 
   double output_tokens_per_second() const;
-  nlohmann::ordered_json to_json() const;  // without concurrency and rate
+  // The fields of `bench serve --json` but concurrency and rate.
+  nlohmann::ordered_json to_json() const;
 };
 
 LoadFigures figures_of(const std::vector<Answer>& answers,

@@ -75,7 +75,7 @@ std::string text_of(const Json& value) {
   return value.is_null() ? "" : value.dump();
 }
 
-// "tp 2 x pp 1", with what else tells two runs of the page apart.
+// Label of a run: "tp 2 x pp 1" and further fields in which the runs of the page differ.
 std::string name_of_run(const Json& about, bool with_model) {
   std::string name = format_text("tp {} x pp {}", text_of(about["tp"]), text_of(about["pp"]));
   if (about.value("groups", 1) > 1) name += format_text(", {} groups", text_of(about["groups"]));
@@ -103,7 +103,7 @@ double number_at(const Json& result, const std::string& path) {
   return value->is_number() ? value->get<double>() : -1;
 }
 
-// A series a run: `y` against `x` of the results in which both are and `kind` fits ("": any).
+// One series per run: field `y` over field `x` of the results of `kind` ("": any) that have both.
 Plot plot_of(const std::vector<Run>& runs,
              const std::string& title,
              const std::string& x,
@@ -134,33 +134,45 @@ std::string figure(const Plot& plot) {
 }
 
 std::string plots_of(const std::vector<Run>& runs) {
-  const char* at_once = "requests at once";
-  const char* rate = "requests a second";
+  const char* concurrency_label = "concurrent requests";
+  const char* rate = "requests per second";
   std::string html;
-  html += figure(plot_of(
-      runs, "Output tokens a second", "concurrency", at_once, "output_tokens_per_second", ""));
-  html += figure(
-      plot_of(runs, "Time to first token, median (ms)", "concurrency", at_once, "ttft_ms.p50", ""));
+  html += figure(plot_of(runs,
+                         "Output tokens per second",
+                         "concurrency",
+                         concurrency_label,
+                         "output_tokens_per_second",
+                         ""));
+  html += figure(plot_of(runs,
+                         "Time to first token, median (ms)",
+                         "concurrency",
+                         concurrency_label,
+                         "ttft_ms.p50",
+                         ""));
   html += figure(plot_of(runs,
                          "Time to first token, 99th percentile (ms)",
                          "concurrency",
-                         at_once,
+                         concurrency_label,
                          "ttft_ms.p99",
                          ""));
+  html += figure(plot_of(runs,
+                         "Time per further token, median (ms)",
+                         "concurrency",
+                         concurrency_label,
+                         "tpot_ms.p50",
+                         ""));
   html += figure(plot_of(
-      runs, "Time a further token, median (ms)", "concurrency", at_once, "tpot_ms.p50", ""));
-  html += figure(plot_of(
-      runs, "Output tokens a second", "request_rate", rate, "output_tokens_per_second", ""));
+      runs, "Output tokens per second", "request_rate", rate, "output_tokens_per_second", ""));
   html += figure(
       plot_of(runs, "Time to first token, median (ms)", "request_rate", rate, "ttft_ms.p50", ""));
   html += figure(plot_of(runs,
-                         "Decode, tokens a second",
+                         "Decode, tokens per second",
                          "batch",
                          "sequences that decode together",
                          "tokens_per_second",
                          "decode"));
   html += figure(plot_of(runs,
-                         "Prompt, tokens a second",
+                         "Prefill, tokens per second",
                          "tokens",
                          "tokens of the prompt",
                          "tokens_per_second",
@@ -180,7 +192,7 @@ std::string cell_of(const Json& result, const char* path) {
   return text;
 }
 
-// Columns that no result fills are left out.
+// Omits columns for which no result has a value.
 std::string table_of(const std::vector<Run>& runs, const char* kind, const Columns& columns) {
   std::vector<std::vector<std::string>> rows;
   const bool with_model = several_models(runs);
@@ -236,7 +248,7 @@ std::string runs_table(const std::vector<Run>& runs) {
   return format_text("<div class=\"scroll\"><table>\n{}</tr>\n{}</table></div>\n", head, rows);
 }
 
-// Every leaf of an object as "a.b" and its text.
+// Flattens an object: every leaf as "a.b" and its text.
 void flatten(const Json& value,
              const std::string& name,
              std::vector<std::pair<std::string, std::string>>& fields) {

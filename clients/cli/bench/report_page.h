@@ -1,4 +1,4 @@
-// One self-contained HTML page, and a CSV table, out of saved bench results.
+// Makes one self-contained HTML page and a CSV table from saved bench results. Pure functions.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace trireme {
 
 std::string report_page(const std::vector<SavedRun>& runs);
 
-// One line a result; the run's fields first, nested ones as "ttft_ms.p50".
+// One line per result: the run's fields first; nested fields are named "ttft_ms.p50".
 std::string report_csv(const std::vector<SavedRun>& runs);
 
 }  // namespace trireme

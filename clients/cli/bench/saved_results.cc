@@ -41,7 +41,7 @@ StatusOr<SavedRun> read_run(const std::string& path) {
                                                        json.contains("output_tokens_per_second"));
     if (!fits) {
       return invalid("TRI-BENCH-006",
-                     "{} line {} is no result of a bench; give folders that --save has written",
+                     "{} line {} is not a result of a bench; give folders that --save has written",
                      path,
                      line.number);
     }
@@ -103,7 +103,7 @@ StatusOr<std::vector<SavedRun>> read_runs(const std::vector<std::string>& folder
       return invalid("TRI-BENCH-005",
                      "{}{}; give folders that --save has written",
                      folder,
-                     error ? " is no folder that can be read" : " holds no *.jsonl");
+                     error ? " cannot be read as a folder" : " holds no *.jsonl");
     }
   }
   std::ranges::sort(paths);

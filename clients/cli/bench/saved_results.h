@@ -1,5 +1,5 @@
-// Results of benches on disk: one file a run, JSON lines; the first line describes the run, every
-// other is a measurement as `bench` prints it (docs/formats.md).
+// Bench results on disk: one file of JSON lines per run. The first line describes the run, every
+// other line is a measurement as `bench --json` prints it (docs/formats.md).
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -12,18 +12,18 @@
 namespace trireme {
 
 struct SavedRun {
-  std::string about;                 // kind, time, version, host, model, cut, ...
-  std::vector<std::string> results;  // a JSON object each, in the order of the file
+  std::string about;                 // JSON object of describe_run()
+  std::vector<std::string> results;  // JSON objects, in the order of the file
 };
 
 // {"kind", "time", "version", "host", "cores", "isa", "model", "tp", "pp", ...}
 nlohmann::ordered_json describe_run(const std::string& kind, const ClusterFlags& flags);
 
-// A file in `folder` that does not exist yet. TRI-BENCH-004: it cannot be written.
+// Writes a new file in `folder`. TRI-BENCH-004: it cannot be written.
 Status save_run(const std::string& folder, const SavedRun& run);
 
-// Every *.jsonl of the folders, by name. TRI-BENCH-005: no such folder or nothing in it;
-// TRI-BENCH-006: a line that is no result (file and line).
+// Reads every *.jsonl of the folders, in order of names. TRI-BENCH-005: a folder is missing or has
+// none; TRI-BENCH-006: a line is not a result (names file and line).
 StatusOr<std::vector<SavedRun>> read_runs(const std::vector<std::string>& folders);
 
 }  // namespace trireme

@@ -34,17 +34,17 @@ class Canvas {
  public:
   explicit Canvas(const Plot& plot) : plot_(plot) {
     std::set<double> xs;
-    double greatest = 0;
+    double max_y = 0;
     for (const PlotSeries& series : plot.series) {
       for (const auto& [x, y] : series.points) {
         xs.insert(x);
-        greatest = std::max(greatest, y);
+        max_y = std::max(max_y, y);
       }
     }
     xs_.assign(xs.begin(), xs.end());
     if (xs_.empty()) xs_ = {0};
     is_log_ = xs_.front() > 0 && xs_.back() > 4 * xs_.front();
-    y_ticks_ = nice_ticks(greatest, 5);
+    y_ticks_ = nice_ticks(max_y, 5);
   }
 
   std::string draw() const;
@@ -132,9 +132,9 @@ std::string Canvas::draw() const {
 
 }  // namespace
 
-std::vector<double> nice_ticks(double greatest, int count) {
-  if (!(greatest > 0)) return {0, 1};
-  const double rough = greatest / count;
+std::vector<double> nice_ticks(double max_value, int count) {
+  if (!(max_value > 0)) return {0, 1};
+  const double rough = max_value / count;
   const double power = std::pow(10, std::floor(std::log10(rough)));
   double step = 10 * power;
   for (const double factor : {1.0, 2.0, 5.0}) {
@@ -144,7 +144,7 @@ std::vector<double> nice_ticks(double greatest, int count) {
     }
   }
   std::vector<double> ticks = {0};
-  while (ticks.back() < greatest) ticks.push_back(step * static_cast<double>(ticks.size()));
+  while (ticks.back() < max_value) ticks.push_back(step * static_cast<double>(ticks.size()));
   return ticks;
 }
 

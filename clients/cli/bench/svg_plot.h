@@ -1,4 +1,4 @@
-// Line plots as inline SVG: no scripts, colours from the page's own style.
+// Line plots as inline SVG, without scripts; colours come from the page's style. Pure functions.
 #pragma once
 
 #include <string>
@@ -19,11 +19,11 @@ struct Plot {
   std::vector<PlotSeries> series;
 };
 
-// The x axis is logarithmic (base 2) where the values span more than a factor of 4; y begins at 0.
+// The x axis is logarithmic (base 2) if the values span more than a factor of 4; y begins at 0.
 std::string draw_svg(const Plot& plot);
 
-// Round values from 0 to at least `greatest`, about `count` of them: steps of 1, 2 or 5 x 10^n.
-std::vector<double> nice_ticks(double greatest, int count);
+// About `count` round values from 0 to at least `max_value`, in steps of 1, 2 or 5 x 10^n.
+std::vector<double> nice_ticks(double max_value, int count);
 
 std::string escape_html(const std::string& text);
 

@@ -7,10 +7,10 @@ namespace trireme {
 namespace {
 
 constexpr const char* kHelp =
-    "trireme bench: measures\n\n"
-    "  bench step    forward speed without a scheduler, as llama-bench counts it\n"
+    "trireme bench: measures a model on this cluster\n\n"
+    "  bench step    forward speed without a scheduler, as llama-bench does\n"
     "  bench serve   a load sweep through the client door\n"
-    "  bench report  one HTML page with plots out of saved results\n\n"
+    "  bench report  one HTML page with plots of saved results\n\n"
     "trireme bench PART --help shows a part's flags.\n";
 
 }  // namespace

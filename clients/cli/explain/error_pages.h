@@ -1,4 +1,4 @@
-// A page for every error id: what it means, what usually causes it, what to do.
+// One page per error id: meaning, usual causes, remedy. Constant tables, one per area.
 // tools/tidy.py checks that every id in the sources has a page here and every page an id.
 #pragma once
 
@@ -15,14 +15,13 @@ struct ErrorPage {
   const char* fix;
 };
 
-// The tables, one an area of the project.
 std::span<const ErrorPage> model_error_pages();
 std::span<const ErrorPage> tokenizer_error_pages();
 std::span<const ErrorPage> worker_error_pages();
 std::span<const ErrorPage> coordinator_error_pages();
 std::span<const ErrorPage> command_error_pages();
 
-// nullptr: there is no such page.
+// nullptr: no page has this id.
 const ErrorPage* find_error_page(const std::string& id);
 std::vector<std::string> error_page_ids();
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kWidth = 84;
 
-// `text` in lines of at most kWidth, each after `indent`.
+// Wraps `text` into lines of at most kWidth characters, each indented by `indent`.
 std::string wrap(const std::string& text, const std::string& indent) {
   std::string wrapped;
   std::string line;
@@ -58,7 +58,8 @@ int list(Terminal& terminal, bool json) {
 int verb_explain(Terminal& terminal, const Arguments& arguments) {
   bool json = false;
   Arguments ids;
-  FlagSet flags("trireme explain [ID]", "prints the page about an error id; without one, the list");
+  FlagSet flags("trireme explain [ID]",
+                "shows meaning, causes and remedy of an error id; without an id, lists all");
   flags.add("json", &json, "JSON");
   if (const auto over = parse_flags(terminal, flags, arguments, &ids)) return *over;
   if (ids.empty()) return list(terminal, json);
