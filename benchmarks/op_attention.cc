@@ -7,7 +7,7 @@ namespace {
 
 struct Shape {
   int32_t segments;  // slots
-  int32_t count;     // new tokens of each
+  int32_t count;     // new tokens per slot
   int32_t context;   // tokens before them
   HeadShape heads;
 };

@@ -1,4 +1,4 @@
-// What the op benchmarks share: one backend per tier, type and thread count, and device data.
+// Shared by the op benchmarks: one backend per tier, dtype and thread count, and device data.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -38,7 +38,7 @@ inline std::vector<int> thread_counts() {
 
 using BenchBody = std::function<void(benchmark::State&, const CpuBackendOptions&)>;
 
-// Registers `body` for every tier, type and thread count under name/isa/type/threads.
+// Registers `body` for every tier, dtype and thread count as name/isa/dtype/threads.
 inline void register_tiers(const std::string& name,
                            const std::vector<DType>& types,
                            const BenchBody& body) {

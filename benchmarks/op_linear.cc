@@ -1,5 +1,5 @@
 // y = x W^T: `bytes` is the rate at which packed weights are read, `flops` the arithmetic.
-// The first line is the rate of a plain read of memory by all cores, the limit of a decode.
+// The first line is the rate at which all cores read memory, which bounds decode.
 #include "benchmarks/op_bench.h"
 #include "kernels/cpu/thread_pool.h"
 
@@ -26,7 +26,7 @@ void read_stream(benchmark::State& state) {
     });
   }
   state.counters["bytes"] = rate(kWords * 8.0);
-  state.counters["flops"] = rate(0);  // a CSV report wants the same counters in every line
+  state.counters["flops"] = rate(0);  // a CSV report needs the same counters in every line
 }
 
 void linear(benchmark::State& state, const CpuBackendOptions& options, const Shape& shape) {

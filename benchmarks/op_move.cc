@@ -1,5 +1,5 @@
-// The ops that only move or add rows: embedding, gathered rows, the step of a reduction, copied
-// pages. `bytes` counts each array read or written once.
+// Ops that only move or add rows: embed, gather_rows, add (one step of a reduction), copy_pages.
+// `bytes` counts each array read or written once.
 #include "benchmarks/op_bench.h"
 
 namespace trireme {

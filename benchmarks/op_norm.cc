@@ -54,7 +54,8 @@ void qkv_finish(benchmark::State& state, const CpuBackendOptions& options, int32
   const Tensor qkv = qkv_memory.as(DType::kFloat32, rows, columns);
   const Tensor q = q_memory.as(DType::kFloat32, rows, 32 * 64);
   fill_random(qkv, 1);
-  std::vector<float> angles;  // a rotation that keeps lengths, so that repeats stay normal numbers
+  std::vector<float>
+      angles;  // a rotation keeps lengths, so that repeated runs never reach subnormals
   for (int i = 0; i < 512 * 32; ++i) angles.insert(angles.end(), {0.8f, 0.6f});
   QkvSpec spec;
   spec.shape = heads;

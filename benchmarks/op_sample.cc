@@ -1,4 +1,4 @@
-// Drawing from a vocabulary of 128,256: `items` is logits a second.
+// Draws from a vocabulary of 128,256 ids: `items` is logits per second.
 #include "benchmarks/op_bench.h"
 
 namespace trireme {
@@ -34,7 +34,7 @@ void sample(benchmark::State& state,
     } else if (kind.row.has_penalty()) {
       bench.backend->adjust_logits(
           *bench.queue, bench.workspace, logits, 0, kVocabulary, rows.data());
-    } else if (kind.row.needs_whole_row()) {  // uses the rows up: copied as in a step
+    } else if (kind.row.needs_whole_row()) {  // overwrites the rows: copied first, as in a step
       bench.backend->gather_rows(*bench.queue, raw, identity.data(), logits);
       bench.backend->draw_whole(*bench.queue, bench.workspace, logits, rows.data(), draws.data());
     } else {

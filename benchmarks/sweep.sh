@@ -1,6 +1,6 @@
 #!/bin/bash
-# A sweep over tensor x pipeline x concurrency on the demo model: results as JSON lines, a CSV table
-# and a page with plots. About four minutes on two cores.
+# Sweeps tensor and pipeline parallel size and concurrency on the demo model. Writes results
+# as JSON lines, a CSV table and a page with plots. About four minutes on two cores.
 #
 #   benchmarks/sweep.sh [FOLDER]       results go to FOLDER (bench-results)
 #   CUTS="1x1 2x2" CONCURRENCY=1,8 MODEL=DIR benchmarks/sweep.sh

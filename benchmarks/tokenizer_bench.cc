@@ -1,4 +1,5 @@
-// Text to ids and back with the demo model's tokenizer, in one thread: `bytes` of text a second.
+// Encodes and decodes text with the demo model's tokenizer on one thread: `bytes` of text per
+// second.
 #include <benchmark/benchmark.h>
 
 #include <fstream>
@@ -13,7 +14,7 @@ std::unique_ptr<const Tokenizer> demo_tokenizer() {
   return Tokenizer::load(TRIREME_SOURCE_DIR "/models/demo/tokenizer.json").value();
 }
 
-// Prose of this project, `bytes` of it.
+// `bytes` bytes of this project's documentation.
 std::string prose(size_t bytes) {
   std::ifstream file(TRIREME_SOURCE_DIR "/docs/architecture.md");
   const std::string page{std::istreambuf_iterator<char>(file), {}};
