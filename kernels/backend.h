@@ -3,10 +3,12 @@
 //
 // Ops are enqueued on a Queue and return nothing; the CPU runs them inside the call. A shape or
 // type that violates an op's contract fails a CHECK: it is a bug of the caller. Device failures
-// surface in wait() and status() only, and only wait() blocks. Invariant (D1, docs/numerics.md):
-// batch-invariant. A row of any op's output depends on that row's inputs alone, bit for bit,
-// whatever other rows share the step and for any number of threads. Knows neither models nor ranks.
-// Used by one thread, the step loop of its rank.
+// surface in wait() and status() only, and only wait() blocks.
+//
+// Batch-invariant (D1, docs/numerics.md): a row of any op's output depends on that row's inputs
+// alone, bit for bit, whatever other rows share the step and for any number of threads. On CUDA
+// linear() and attention() are so with CudaBackendOptions::invariant.
+// Knows neither models nor ranks. Used by one thread, the step loop of its rank.
 // Notation: t is a row (token) of the step; residual, input and wide are types of ActivationTypes;
 // pointers in op arguments are device memory unless noted.
 #pragma once
@@ -274,8 +276,7 @@ class Backend {
   // out[t, j] = sum_k x[t, k] W[j, k] + bias[j], [tokens, n]; with kSiluGate
   // out[t, j] = silu(gate[t, j]) * up[t, j], [tokens, n / 2], of the two halves of that sum.
   // x: [tokens, k] input type; bias: [n]; out: input type or fp32. Accumulates in fp32: one chain
-  // of fixed order per leaf, then the tree over leaves (WeightSpec), the same for any number of
-  // rows.
+  // of fixed order per leaf, then the tree over leaves (WeightSpec), for any number of rows.
   virtual void linear(Queue& queue,
                       Workspace& workspace,
                       Tensor x,
@@ -303,18 +304,17 @@ class Backend {
     qkv_finish(queue, target.batch, target.qkv, target.spec, target.pages, target.layer, target.q);
   }
 
-  // Warm-up: times the available algorithms of this linear() over weights of one shape and selects
-  // the fastest for later calls of the same shape. Waits for the device. No effect if there is only
-  // one algorithm, or if the shape has been tuned or loaded.
+  // Warm-up: times the algorithms of this linear() over weights of one shape and selects the
+  // fastest for that shape. Waits for the device. No effect with one algorithm or a shape already
+  // selected.
   virtual void tune_linear(Queue& queue,
                            Workspace& workspace,
                            Tensor x,
                            std::span<const Weight* const> weights,
                            const Epilogue& epilogue,
                            Tensor out) = 0;
-  // Selections of tune_linear() as bytes: all ranks of a group must use the same algorithms.
-  // load_tuning() returns false, and forgets all selections, if the bytes come from another device
-  // model or library version.
+  // Selections of tune_linear() as bytes: all ranks of a group use the same. load_tuning() returns
+  // false, and forgets all selections, if the bytes are of another device model or library version.
   virtual std::string save_tuning() = 0;
   virtual bool load_tuning(std::string_view bytes) = 0;
   // File name for these bytes, unique to the device model and library version; "": never tuned.
