@@ -10,7 +10,7 @@ namespace trireme {
 
 namespace {
 
-constexpr int64_t kRequestBytes = 4096;  // of a request besides its prompt (engine_bench)
+constexpr int64_t kRequestBytes = 4096;  // counted per request besides its prompt
 
 int64_t bytes_of(const SubmitRequest& submit) {
   return kRequestBytes + 4 * static_cast<int64_t>(submit.prompt.size());
