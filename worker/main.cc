@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/environment.h"
-#include "base/flags.h"
 #include "base/host_info.h"
+#include "base/log_flags.h"
 #include "kernels/cuda_backend.h"
 #include "worker/comm/exit_rank.h"
 #include "worker/comm/local_group.h"
