@@ -44,7 +44,7 @@ constexpr int64_t step_record_bytes(int64_t max_batched_tokens,
 
 // Numbers of buffers in flight, for pp pipeline stages.
 // Steps of one rank: pp + 1 plans in flight, and two more for a host that is late to read results.
-constexpr int32_t max_steps_under_way(int32_t pp) { return pp + 3; }
+constexpr int32_t max_steps_in_flight(int32_t pp) { return pp + 3; }
 // Residuals between stages: one per plan in flight.
 constexpr int32_t num_residual_buffers(int32_t pp) { return pp > 1 ? pp + 1 : 1; }
 // Lists of sampled ids in flight from the last stage to the first.

@@ -187,7 +187,7 @@ class Backend {
 
   virtual BackendInfo info() const = 0;
   virtual ActivationTypes types() const = 0;
-  virtual bool records_steps() const = 0;  // run() captures graphs and replays them
+  virtual bool captures_steps() const = 0;  // run() captures graphs and replays them
   virtual KvLayout kv_layout(int32_t head_dim) const = 0;
 
   // --- memory -----------------------------------------------------------------------------------

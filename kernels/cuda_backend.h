@@ -31,13 +31,13 @@ struct CudaDevice {
   std::vector<int> peers;    // devices whose memory it can access
 };
 // Devices visible to this process, found without creating a context.
-struct CudaSurvey {
+struct CudaDeviceQuery {
   int driver = 0;   // newest CUDA version that the driver supports: 13000 is 13.0
   int runtime = 0;  // CUDA version that this program was built with
   std::vector<CudaDevice> devices;
 };
 bool is_built_with_cuda();
 // TRI-CUDA-002: built without CUDA, or no driver or device; names which.
-StatusOr<CudaSurvey> survey_cuda();
+StatusOr<CudaDeviceQuery> query_cuda_devices();
 
 }  // namespace trireme

@@ -20,6 +20,6 @@ int num_cuda_devices() { return 0; }
 
 bool is_built_with_cuda() { return false; }
 
-StatusOr<CudaSurvey> survey_cuda() { return no_cuda(); }
+StatusOr<CudaDeviceQuery> query_cuda_devices() { return no_cuda(); }
 
 }  // namespace trireme

@@ -166,7 +166,7 @@ StatusOr<DeviceReport> ask_for_devices(std::vector<std::string> worker) {
   return question.answer(SteadyClock().now_us() + kAnswerUs);
 }
 
-int BackendChoice::ranks_a_gpu(int num_ranks) const {
+int BackendChoice::ranks_per_gpu(int num_ranks) const {
   return num_gpus == 0 ? num_ranks : (num_ranks + num_gpus - 1) / num_gpus;
 }
 

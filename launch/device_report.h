@@ -47,7 +47,7 @@ struct BackendChoice {
   std::string note;              // message to show; "": none
 
   // Maximum number of ranks on one GPU, if `num_ranks` share the GPUs of this machine evenly.
-  int ranks_a_gpu(int num_ranks) const;
+  int ranks_per_gpu(int num_ranks) const;
 };
 
 // Chooses from `report` of this machine. `auto` selects cuda if there are GPUs and the dtype is not

@@ -12,8 +12,8 @@ namespace trireme {
 
 namespace {
 
-constexpr int kMaxCutRanks = 64;     // largest group that is tried for a suggestion
-constexpr size_t kShownTensors = 3;  // unused tensors named in the warning
+constexpr int kMaxSuggestedRanks = 64;  // largest group that is tried for a suggestion
+constexpr size_t kShownTensors = 3;     // unused tensors named in the warning
 constexpr int kHostAnswerMs = 8'000;
 
 std::string show_bytes(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
@@ -50,12 +50,13 @@ Status check_local_memory(const ClusterFlags& flags, const Preflight& found) {
   if (needed <= available) return ok_status();
   const int64_t weights = found.plan.weight_bytes();
   PlanRequest a_host = plan_request(flags, "cpu", available);
-  const std::vector<GroupPlan> cuts = rank_cuts(found.source.config, a_host, kMaxCutRanks);
+  const std::vector<GroupPlan> cuts =
+      rank_partitions(found.source.config, a_host, kMaxSuggestedRanks);
   const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
   const std::string advice =
       fits == cuts.end()
           ? format_text("; no -tp and -pp over up to {} such hosts fit: use larger hosts",
-                        kMaxCutRanks)
+                        kMaxSuggestedRanks)
           : format_text(
                 "; one rank on each of {} hosts like this one fits: -tp {} -pp {} with a "
                 "--hostfile",
@@ -85,17 +86,17 @@ Status take_hosts(const ClusterFlags& flags, Preflight& found) {
 Status check_gpu_memory(const ClusterFlags& flags, const Preflight& found) {
   const BackendChoice& gpus = found.backend;
   if (gpus.num_gpus == 0 || !found.hosts.empty()) return ok_status();
-  const int64_t ranks_a_gpu = gpus.ranks_a_gpu(flags.groups * flags.num_ranks());
+  const int64_t ranks_per_gpu = gpus.ranks_per_gpu(flags.groups * flags.num_ranks());
   const RankPlan& rank = found.plan.ranks.front();
   const int64_t once = rank.module_bytes + rank.reserve_bytes;  // per GPU, not per rank
-  const int64_t available = (gpus.gpu_memory_bytes - once) / ranks_a_gpu + once;
+  const int64_t available = (gpus.gpu_memory_bytes - once) / ranks_per_gpu + once;
   const int64_t least_tokens =
       flags.max_model_len > 0 ? flags.max_model_len : found.plan.page_tokens;
   const int64_t needed = std::max(found.plan.needed_bytes(least_tokens),
-                                  found.plan.most_fixed_bytes() + flags.kv_memory_bytes);
+                                  found.plan.max_fixed_bytes() + flags.kv_memory_bytes);
   if (needed <= available) return ok_status();
-  const std::vector<GroupPlan> cuts = rank_cuts(
-      found.source.config, plan_request(flags, "cuda", gpus.gpu_memory_bytes), kMaxCutRanks);
+  const std::vector<GroupPlan> cuts = rank_partitions(
+      found.source.config, plan_request(flags, "cuda", gpus.gpu_memory_bytes), kMaxSuggestedRanks);
   const auto fits = std::ranges::find_if(cuts, [](const GroupPlan& cut) { return cut.fits; });
   return invalid(
       "TRI-UP-006",
@@ -103,13 +104,14 @@ Status check_gpu_memory(const ClusterFlags& flags, const Preflight& found) {
       show_bytes(needed),
       least_tokens,
       show_bytes(available),
-      ranks_a_gpu > 1 ? format_text(" ({} ranks share a GPU)", ranks_a_gpu) : "",
-      fits == cuts.end() ? format_text("; no -tp and -pp over up to {} such GPUs fit", kMaxCutRanks)
-                         : format_text("; it fits on {}{}: -tp {} -pp {}",
-                                       fits->ranks.size(),
-                                       fits->ranks.size() == 1 ? " such GPU" : " such GPUs",
-                                       fits->tp,
-                                       fits->pp));
+      ranks_per_gpu > 1 ? format_text(" ({} ranks share a GPU)", ranks_per_gpu) : "",
+      fits == cuts.end()
+          ? format_text("; no -tp and -pp over up to {} such GPUs fit", kMaxSuggestedRanks)
+          : format_text("; it fits on {}{}: -tp {} -pp {}",
+                        fits->ranks.size(),
+                        fits->ranks.size() == 1 ? " such GPU" : " such GPUs",
+                        fits->tp,
+                        fits->pp));
 }
 
 }  // namespace

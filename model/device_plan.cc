@@ -55,7 +55,7 @@ int64_t record_bytes(const ModelConfig& config, const StepShape& step) {
   const int64_t changes =
       max_table_changes(step.slots, step.tokens, kCudaPageTokens, step.pages_per_slot);
   const int64_t record = step_record_bytes(step.tokens, step.slots, changes);
-  const int64_t entries = max_steps_under_way(step.pp) + 1;  // 1: the copy that the ops read
+  const int64_t entries = max_steps_in_flight(step.pp) + 1;  // 1: the copy that the ops read
   const int64_t table = 4 * step.slots * step.pages_per_slot;
   const std::set<int32_t> windows(config.layer_window.begin(), config.layer_window.end());
   const int64_t plan = cuda_attention_plan_bytes(step.slots);

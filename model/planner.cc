@@ -66,7 +66,7 @@ void add_weights(const ModelConfig& config,
     rank.weight_bytes += bytes;
     const bool is_whole = entry.role == TensorRole::kEmbedding && shard.has_embedding() &&
                           shard.embedding_rows().size() == config.vocabulary_size;
-    if (entry.partition == TensorCut::kReplicate || is_whole) rank.replicated_bytes += bytes;
+    if (entry.partition == TensorPartition::kReplicate || is_whole) rank.replicated_bytes += bytes;
   }
   if (request.backend == "cuda") rank.weight_bytes += padding_bytes(config, table, shard, request);
 }
@@ -153,7 +153,7 @@ int64_t GroupPlan::weight_bytes() const {
   return bytes;
 }
 
-int64_t GroupPlan::most_fixed_bytes() const {
+int64_t GroupPlan::max_fixed_bytes() const {
   int64_t bytes = 0;
   for (const RankPlan& rank : ranks) bytes = std::max(bytes, rank.fixed_bytes());
   return bytes;
@@ -205,9 +205,9 @@ StatusOr<GroupPlan> plan_group(const ModelConfig& config, const PlanRequest& req
   return plan;
 }
 
-std::vector<GroupPlan> rank_cuts(const ModelConfig& config,
-                                 const PlanRequest& request,
-                                 int max_ranks) {
+std::vector<GroupPlan> rank_partitions(const ModelConfig& config,
+                                       const PlanRequest& request,
+                                       int max_ranks) {
   std::vector<GroupPlan> plans;
   for (const int tp : allowed_tensor_parallel(config, request.backend)) {
     for (int pp = 1; tp * pp <= max_ranks && pp <= config.num_layers; ++pp) {

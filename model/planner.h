@@ -72,7 +72,7 @@ struct GroupPlan {
 
   int64_t kv_tokens() const { return pages * page_tokens; }
   int64_t weight_bytes() const;  // of all ranks
-  int64_t most_fixed_bytes() const;
+  int64_t max_fixed_bytes() const;
   // Bytes that the fullest rank needs with `tokens` tokens of KV.
   int64_t needed_bytes(int64_t tokens) const;
 };
@@ -83,8 +83,8 @@ StatusOr<GroupPlan> plan_group(const ModelConfig& config, const PlanRequest& req
 
 // All partitions into at most `max_ranks` ranks, best first: those that fit, then more KV tokens
 // per rank, then fewer bytes on the wire; among those that do not fit, the one that lacks least.
-std::vector<GroupPlan> rank_cuts(const ModelConfig& config,
-                                 const PlanRequest& request,
-                                 int max_ranks);
+std::vector<GroupPlan> rank_partitions(const ModelConfig& config,
+                                       const PlanRequest& request,
+                                       int max_ranks);
 
 }  // namespace trireme

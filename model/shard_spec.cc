@@ -104,26 +104,26 @@ TensorSlice ShardSpec::slice(const TensorEntry& entry) const {
   const int64_t leaves = kLeaves % tp == 0 ? kLeaves / tp : 0;
   const int64_t first_leaf = leaves * tensor_index_;
   switch (entry.partition) {
-    case TensorCut::kReplicate:
+    case TensorPartition::kReplicate:
       break;
-    case TensorCut::kVocabularyRows:
+    case TensorPartition::kVocabularyRows:
       slice.rows =
           entry.role == TensorRole::kEmbedding && has_embedding() ? embedding_rows() : vocabulary();
       break;
-    case TensorCut::kHeadRows:
+    case TensorPartition::kHeadRows:
       slice.rows = scaled(heads(), config_.head_dim);
       break;
-    case TensorCut::kKvHeadRows:
+    case TensorPartition::kKvHeadRows:
       slice.rows = scaled(kv_heads(), config_.head_dim);
       break;
-    case TensorCut::kMlpRows:
+    case TensorPartition::kMlpRows:
       slice.rows = mlp_columns();
       break;
-    case TensorCut::kHeadColumns:
+    case TensorPartition::kHeadColumns:
       slice.columns = scaled(heads(), config_.head_dim);
       slice.leaf_ends = local_leaf_ends(config_.num_heads, config_.head_dim, first_leaf, leaves);
       break;
-    case TensorCut::kMlpColumns:
+    case TensorPartition::kMlpColumns:
       slice.columns = mlp_columns();
       slice.leaf_ends = local_leaf_ends(config_.intermediate_size, 1, first_leaf, leaves);
       break;

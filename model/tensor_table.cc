@@ -13,7 +13,7 @@ struct LayerRow {
   const char* name;  // after "model.layers.N."
   int64_t rows;
   int64_t columns;  // 0: a vector of `rows` values
-  TensorCut partition;
+  TensorPartition partition;
   bool present;
 };
 
@@ -22,7 +22,7 @@ TensorEntry make_entry(TensorRole role,
                        const std::string& name,
                        int64_t rows,
                        int64_t columns,
-                       TensorCut partition) {
+                       TensorPartition partition) {
   TensorEntry entry;
   entry.role = role;
   entry.layer = layer;
@@ -38,7 +38,7 @@ TensorEntry make_entry(TensorRole role,
 
 TensorTable::TensorTable(const ModelConfig& config) {
   using enum TensorRole;
-  using enum TensorCut;
+  using enum TensorPartition;
   const int64_t hidden = config.hidden_size;
   const int64_t q = config.num_heads * config.head_dim;
   const int64_t kv = config.num_kv_heads * config.head_dim;

@@ -35,7 +35,7 @@ enum class TensorRole : uint8_t {
   kHead,
 };
 
-enum class TensorCut : uint8_t {
+enum class TensorPartition : uint8_t {
   kReplicate,
   kVocabularyRows,
   kHeadRows,    // rows by query head
@@ -52,7 +52,7 @@ struct TensorEntry {
   int64_t rows = 1;                // 1 for a vector
   int64_t columns = 0;
   bool is_vector = false;  // stored with one dimension, [columns]; a bias is partitioned by it
-  TensorCut partition = TensorCut::kReplicate;
+  TensorPartition partition = TensorPartition::kReplicate;
 };
 
 class TensorTable {

@@ -12,7 +12,7 @@ std::string version_text(int version) {  // 13020: 13.2
   return format_text("{}.{}", version / 1000, version % 1000 / 10);
 }
 
-Json to_json(const CudaSurvey& survey) {
+Json to_json(const CudaDeviceQuery& survey) {
   Json devices = Json::array();
   for (const CudaDevice& device : survey.devices) {
     devices.push_back({{"name", device.name},
@@ -27,7 +27,8 @@ Json to_json(const CudaSurvey& survey) {
 
 }  // namespace
 
-std::string device_list(const StatusOr<CudaSurvey>& survey, const StatusOr<NcclLibrary>& nccl) {
+std::string device_list(const StatusOr<CudaDeviceQuery>& survey,
+                        const StatusOr<NcclLibrary>& nccl) {
   Json list = {{"version", TRIREME_VERSION}, {"backends", {"cpu"}}};
   if (is_built_with_cuda()) list["backends"].push_back("cuda");
   list["cuda"] = survey.ok() ? to_json(*survey) : Json{{"error", message_of(survey.status())}};

@@ -11,6 +11,6 @@
 namespace trireme {
 
 // One JSON object on one line; a survey that failed appears as its error.
-std::string device_list(const StatusOr<CudaSurvey>& survey, const StatusOr<NcclLibrary>& nccl);
+std::string device_list(const StatusOr<CudaDeviceQuery>& survey, const StatusOr<NcclLibrary>& nccl);
 
 }  // namespace trireme

@@ -110,7 +110,7 @@ int run_launched_rank(const WorkerFlags& flags, int num_devices, int* argc, char
 // The number of GPUs, or the reason why none can be used.
 StatusOr<int> count_devices() {
   if (const int count = num_cuda_devices(); count > 0) return count;
-  RETURN_IF_ERROR(survey_cuda().status());
+  RETURN_IF_ERROR(query_cuda_devices().status());
   return 0;
 }
 
@@ -123,7 +123,7 @@ int run(int argc, char** argv) {
   const int rank = launched({"OMPI_COMM_WORLD_RANK", "PMIX_RANK"}).value_or(0);
   if (!flags.ok()) return refuse(flags.status(), rank);
   if (flags->list_devices) {
-    std::printf("%s\n", device_list(survey_cuda(), nccl_library()).c_str());
+    std::printf("%s\n", device_list(query_cuda_devices(), nccl_library()).c_str());
     return 0;
   }
   if (const Status log = start_log("worker", flags->log); !log.ok()) return refuse(log, rank);

@@ -70,10 +70,10 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
   std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, partition));
   comms.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   RETURN_IF_ERROR(worker->make_backend());
-  if (worker->backend_->records_steps()) RETURN_IF_ERROR(worker->agree());
+  if (worker->backend_->captures_steps()) RETURN_IF_ERROR(worker->agree());
   RETURN_IF_ERROR(worker->load(source, load_progress));
   RETURN_IF_ERROR(worker->reserve_cache());
-  if (worker->backend_->records_steps()) RETURN_IF_ERROR(worker->warm_up());
+  if (worker->backend_->captures_steps()) RETURN_IF_ERROR(worker->warm_up());
   RETURN_IF_ERROR(worker->fill_cache());
   return worker;
 }
@@ -144,9 +144,9 @@ Status Worker::make_executor(int64_t max_model_len) {
 
 Status Worker::start(int64_t num_pages, ResultSink& sink) {
   CHECK(num_pages > 0 && num_pages <= cache_->pages().num_pages);
-  CHECK_THAT(!is_started_ || !backend_->records_steps(), "a device's rank starts once");
+  CHECK_THAT(!is_started_ || !backend_->captures_steps(), "a device's rank starts once");
   is_started_ = true;
-  if (!backend_->records_steps()) RETURN_IF_ERROR(make_executor(max_model_len_));
+  if (!backend_->captures_steps()) RETURN_IF_ERROR(make_executor(max_model_len_));
   executor_->begin(num_pages, max_model_len_, sink);
   return ok_status();
 }

@@ -120,7 +120,7 @@ class Worker {
     return options_.max_model_len > 0 ? options_.max_model_len : source_.config.max_positions;
   }
   std::vector<int32_t> buckets_up_to(int32_t max_size) const {
-    return backend_->records_steps() ? step_buckets(max_size) : std::vector<int32_t>();
+    return backend_->captures_steps() ? step_buckets(max_size) : std::vector<int32_t>();
   }
   int32_t max_batched_tokens() const {  // rows of a step
     return std::max(options_.max_batched_tokens, options_.max_slots);

@@ -204,8 +204,11 @@ int list(Terminal& terminal, Arguments roots, bool json) {
   return kDone;
 }
 
-int make(Terminal& terminal, const MakeOptions& options, const std::string& dtype, bool json) {
-  MakeOptions checked = options;
+int make(Terminal& terminal,
+         const RandomCheckpointOptions& options,
+         const std::string& dtype,
+         bool json) {
+  RandomCheckpointOptions checked = options;
   if (dtype == "float32") checked.dtype = DType::kFloat32;
   if (dtype == "float16") checked.dtype = DType::kFloat16;
   if (dtype != "float32" && dtype != "float16" && dtype != "bfloat16") {
@@ -243,7 +246,7 @@ int verb_models(Terminal& terminal, const Arguments& arguments) {
   bool json = false;
   bool tensors = false;
   std::string dtype = "bfloat16";
-  MakeOptions options;
+  RandomCheckpointOptions options;
   Arguments words;
   FlagSet flags("trireme models ls [FOLDER...] | show DIR... | make --like SHAPE --out DIR",
                 "lists and describes checkpoints; `make` writes one with random weights");

@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kTypicalTokens = 2048;  // length of a usual conversation
-constexpr size_t kShownCuts = 12;
+constexpr size_t kShownPartitions = 12;
 
 std::string cell(std::string text, size_t width) {
   if (text.size() < width) text.insert(0, width - text.size(), ' ');
@@ -139,12 +139,12 @@ void print_plan(Terminal& terminal,
   terminal.answer_line("by hand   " + mpirun_line);
 }
 
-void print_cuts(Terminal& terminal, const std::vector<GroupPlan>& plans) {
+void print_partitions(Terminal& terminal, const std::vector<GroupPlan>& plans) {
   terminal.answer_line(terminal.paint_out(
       Style::kBold, " -tp   -pp  ranks  fullest rank  KV tokens  sequences  wire/token"));
-  for (size_t i = 0; i < std::min(plans.size(), kShownCuts); ++i) {
+  for (size_t i = 0; i < std::min(plans.size(), kShownPartitions); ++i) {
     const GroupPlan& plan = plans[i];
-    const std::string fixed = format_bytes(static_cast<double>(plan.most_fixed_bytes()));
+    const std::string fixed = format_bytes(static_cast<double>(plan.max_fixed_bytes()));
     terminal.answer_line(
         cell(format_text("{}", plan.tp), 4) + cell(format_text("{}", plan.pp), 4) +
         cell(format_text("{}", plan.ranks.size()), 5) + cell(fixed, 12) +
@@ -156,8 +156,9 @@ void print_cuts(Terminal& terminal, const std::vector<GroupPlan>& plans) {
                    Style::kBad,
                    format_text("lacks {}", format_bytes(static_cast<double>(plan.short_bytes))))));
   }
-  if (plans.size() > kShownCuts) {
-    terminal.answer_line(format_text("({} more; --json lists them)", plans.size() - kShownCuts));
+  if (plans.size() > kShownPartitions) {
+    terminal.answer_line(
+        format_text("({} more; --json lists them)", plans.size() - kShownPartitions));
   }
 }
 
@@ -167,7 +168,7 @@ struct PlanVerb {
   int64_t device_memory_bytes = 0;
   bool json = false;
 
-  Status run(Terminal& terminal, bool one_cut) const;
+  Status run(Terminal& terminal, bool one_partition) const;
   StatusOr<std::string> backend_of_plan() const;
   std::string mpirun_line(const GroupPlan& plan, const std::vector<HostSlots>& hosts) const;
 };
@@ -197,7 +198,7 @@ std::string PlanVerb::mpirun_line(const GroupPlan& plan,
   return shell_line(mpirun_command(flags, launch));
 }
 
-Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
+Status PlanVerb::run(Terminal& terminal, bool one_partition) const {
   RETURN_IF_ERROR(check_cluster_flags(cluster_flags));
   ASSIGN_OR_RETURN(const ModelSource source,
                    open_model(cluster_flags.model, cluster_flags.weights_seed));
@@ -206,15 +207,15 @@ Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
   const PlanRequest request = plan_request(cluster_flags, backend, device_memory_bytes);
   std::vector<HostSlots> hosts;
   if (!cluster_flags.hostfile.empty()) {
-    const int needed_slots = one_cut ? cluster_flags.num_ranks() : 1;
+    const int needed_slots = one_partition ? cluster_flags.num_ranks() : 1;
     ASSIGN_OR_RETURN(hosts, read_hostfile(cluster_flags.hostfile, needed_slots));
   }
   std::vector<GroupPlan> plans;
-  if (one_cut) {
+  if (one_partition) {
     ASSIGN_OR_RETURN(GroupPlan plan, plan_group(source.config, request));
     plans.push_back(std::move(plan));
   } else {
-    plans = rank_cuts(source.config, request, devices > 0 ? devices : 8);
+    plans = rank_partitions(source.config, request, devices > 0 ? devices : 8);
   }
   if (json) {
     for (const GroupPlan& plan : plans) {
@@ -223,8 +224,8 @@ Status PlanVerb::run(Terminal& terminal, bool one_cut) const {
     return ok_status();
   }
   const GroupPlan& best = plans.front();
-  if (!one_cut) {
-    print_cuts(terminal, plans);
+  if (!one_partition) {
+    print_partitions(terminal, plans);
     terminal.answer_line("");
     terminal.answer_line(
         terminal.paint_out(Style::kBold, format_text("best: -tp {} -pp {}", best.tp, best.pp)));
@@ -247,9 +248,9 @@ int verb_plan(Terminal& terminal, const Arguments& arguments) {
   flags.add("json", &verb.json, "JSON, one line per partition", "Plan");
   add_cluster_flags(flags, verb.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
-  const bool one_cut = flags.origin("tensor-parallel-size") != Origin::kDefault ||
-                       flags.origin("pipeline-parallel-size") != Origin::kDefault;
-  const Status status = verb.run(terminal, one_cut);
+  const bool one_partition = flags.origin("tensor-parallel-size") != Origin::kDefault ||
+                             flags.origin("pipeline-parallel-size") != Origin::kDefault;
+  const Status status = verb.run(terminal, one_partition);
   return status.ok() ? kDone : terminal.fail(status);
 }
 

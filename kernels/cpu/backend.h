@@ -18,7 +18,7 @@ class CpuBackend final : public Backend {
 
   BackendInfo info() const override;
   ActivationTypes types() const override;
-  bool records_steps() const override { return false; }
+  bool captures_steps() const override { return false; }
   KvLayout kv_layout(int32_t head_dim) const override;
 
   StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) override;

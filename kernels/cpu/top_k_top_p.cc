@@ -86,7 +86,7 @@ void keep_top_p(float* logits, int64_t width, double target, float* weight, doub
 
 }  // namespace
 
-float greatest_of(const float* logits, int64_t width) {
+float max_of(const float* logits, int64_t width) {
   float greatest = kNever;
   for (int64_t i = 0; i < width; ++i) greatest = logits[i] > greatest ? logits[i] : greatest;
   return greatest;
@@ -100,7 +100,7 @@ int64_t filter_row(
   for (int64_t i = 0; i < width; ++i) {
     logits[i] = logits[i] > kNever ? logits[i] / temperature : kNever;  // NaN is never drawn
   }
-  const float greatest = greatest_of(logits, width);
+  const float greatest = max_of(logits, width);
   if (greatest == kNever) return 0;
   if (row.top_k > 0 && row.top_k < width) keep_top_k(logits, width, row.top_k, weight, buckets);
   if (row.top_p < 1) {

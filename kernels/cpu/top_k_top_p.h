@@ -24,6 +24,6 @@ int64_t filter_row(
     float* logits, int64_t width, const SamplingRow& row, ExpSum exp_sum, void* scratch);
 
 // The maximum, NaN ignored; -inf if there is none.
-float greatest_of(const float* logits, int64_t width);
+float max_of(const float* logits, int64_t width);
 
 }  // namespace trireme

@@ -52,7 +52,7 @@ void CpuBackend::logprobs(
   CHECK(count >= 0 && count <= kMaxTopIds);
   for_rows(logits.rows, 4 * logits.columns, [&](int64_t i, int) {
     const float* row = logits.row<float>(i);
-    const float greatest = greatest_of(row, logits.columns);
+    const float greatest = max_of(row, logits.columns);
     const double log_sum = std::log(tier_.exp_sum(row, logits.columns, greatest, nullptr));
     const auto logprob = [&](float logit) {
       return static_cast<float>((static_cast<double>(logit) - greatest) - log_sum);

@@ -36,7 +36,7 @@ class CudaBackend final : public Backend {
 
   BackendInfo info() const override;
   ActivationTypes types() const override;
-  bool records_steps() const override { return true; }
+  bool captures_steps() const override { return true; }
   KvLayout kv_layout(int32_t head_dim) const override;
 
   // backend.cc, memory.cc, graphs.cc

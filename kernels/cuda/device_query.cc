@@ -36,8 +36,8 @@ StatusOr<CudaDevice> look_at(int index, int num_devices) {
 
 bool is_built_with_cuda() { return true; }
 
-StatusOr<CudaSurvey> survey_cuda() {
-  CudaSurvey query;
+StatusOr<CudaDeviceQuery> query_cuda_devices() {
+  CudaDeviceQuery query;
   int count = 0;
   cudaDriverGetVersion(&query.driver);  // 0: no driver
   cudaRuntimeGetVersion(&query.runtime);

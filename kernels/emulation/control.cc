@@ -33,7 +33,7 @@ struct Control {
   std::mutex mutex;
   Settings settings = initial_settings();
   uint64_t version = 1;
-  bool is_recording = false;
+  bool is_tracing_calls = false;
   std::vector<Call> calls;
   std::string failing_call;
   cudaError_t failing_error = cudaSuccess;
@@ -68,15 +68,15 @@ uint64_t settings_version() {
   return control().version;
 }
 
-void start_recording() {
+void start_call_trace() {
   const std::lock_guard lock(control().mutex);
-  control().is_recording = true;
+  control().is_tracing_calls = true;
   control().calls.clear();
 }
 
-std::vector<Call> stop_recording() {
+std::vector<Call> stop_call_trace() {
   const std::lock_guard lock(control().mutex);
-  control().is_recording = false;
+  control().is_tracing_calls = false;
   return std::move(control().calls);
 }
 
@@ -139,13 +139,13 @@ cudaError_t enter(const char* name, cudaStream_t stream, int64_t bytes, const st
     error = state.failing_error;
     state.failing_call.clear();
   }
-  if (state.is_recording) state.calls.push_back(std::move(call));
+  if (state.is_tracing_calls) state.calls.push_back(std::move(call));
   return result(error);
 }
 
-bool is_recording() {
+bool is_tracing_calls() {
   const std::lock_guard lock(control().mutex);
-  return control().is_recording;
+  return control().is_tracing_calls;
 }
 
 int64_t allocated_bytes(int device) {

@@ -56,9 +56,9 @@ struct Call {
   bool is_captured = false;  // captured into a graph, not enqueued
 };
 
-// Traces the calls of all threads, in order, until stop_recording() returns them.
-void start_recording();
-std::vector<Call> stop_recording();
+// Traces the calls of all threads, in order, until stop_call_trace() returns them.
+void start_call_trace();
+std::vector<Call> stop_call_trace();
 
 // Whether the call allocates or frees memory, or creates or destroys a stream, event or graph.
 bool allocates(const Call& call);

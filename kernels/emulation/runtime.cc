@@ -164,7 +164,7 @@ size_t shared_limit_of(const void* function) {
 cudaError_t launch_kernel(const cudaLaunchConfig_t& config,
                           const void* function,
                           std::function<void()> body) {
-  const std::string name = is_recording() ? symbol_name(function) : "";
+  const std::string name = is_tracing_calls() ? symbol_name(function) : "";
   const auto bytes = static_cast<int64_t>(config.dynamicSmemBytes);
   if (const cudaError_t error = enter("cudaLaunchKernelEx", config.stream, bytes, name)) {
     return error;

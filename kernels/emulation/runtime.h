@@ -118,7 +118,7 @@ cudaStream_t resolve(cudaStream_t stream);
 // Appends a task to the stream, or a node to the graph that the stream captures. `also`: events to
 // wait for.
 cudaError_t submit(cudaStream_t stream, Task task);
-bool is_recording();
+bool is_tracing_calls();
 // The error of a call that is illegal while this thread captures a graph (unless in relaxed mode).
 cudaError_t refuse_in_capture(Runtime& runtime);
 

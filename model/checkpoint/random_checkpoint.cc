@@ -38,7 +38,8 @@ const char* stored_name(DType dtype) {
 
 class Writer {
  public:
-  Writer(const MakeOptions& options, Checkpoint& source) : options_(options), source_(source) {}
+  Writer(const RandomCheckpointOptions& options, Checkpoint& source)
+      : options_(options), source_(source) {}
 
   Status prepare(const std::string& config_text);
   Status write(const std::function<void(int64_t, int64_t)>& progress);
@@ -55,7 +56,7 @@ class Writer {
   Status write_index() const;
   Status check(const std::ofstream& file, const std::string& name) const;
 
-  const MakeOptions& options_;
+  const RandomCheckpointOptions& options_;
   Checkpoint& source_;
   std::vector<Shard> shards_;
   int64_t total_bytes_ = 0;
@@ -205,7 +206,8 @@ Status Writer::write(const std::function<void(int64_t, int64_t)>& progress) {
 }  // namespace
 
 StatusOr<WrittenCheckpoint> make_checkpoint(
-    const MakeOptions& options, const std::function<void(int64_t done, int64_t total)>& progress) {
+    const RandomCheckpointOptions& options,
+    const std::function<void(int64_t done, int64_t total)>& progress) {
   ASSIGN_OR_RETURN(const std::string config_text, dummy_config(options.like));
   ASSIGN_OR_RETURN(const ModelConfig config, parse_model_config(config_text, options.like));
   const auto source = make_dummy_checkpoint(config, config_text, options.seed);

@@ -12,7 +12,7 @@
 
 namespace trireme {
 
-struct MakeOptions {
+struct RandomCheckpointOptions {
   std::string like;                // "llama-3.2-1b", or a path to a config.json
   std::string out;                 // a folder that does not exist or is empty
   DType dtype = DType::kBFloat16;  // bfloat16, float16 or float32
@@ -29,6 +29,7 @@ struct WrittenCheckpoint {
 // TRI-MOD-001: the folder is not empty or cannot be created; TRI-MOD-002: writing failed (disk
 // full?); TRI-MOD-003: the disk has too little free space.
 StatusOr<WrittenCheckpoint> make_checkpoint(
-    const MakeOptions& options, const std::function<void(int64_t done, int64_t total)>& progress);
+    const RandomCheckpointOptions& options,
+    const std::function<void(int64_t done, int64_t total)>& progress);
 
 }  // namespace trireme

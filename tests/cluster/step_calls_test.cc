@@ -43,10 +43,10 @@ class StepCalls : public testing::Test {
   StepExecutor& executor() { return worker_->executor(); }
   // Kernels of the first captured step, the smallest step of decodes, while the rank is made.
   std::map<std::string, size_t> recorded_nodes(const std::string& model) {
-    emulation::start_recording();
+    emulation::start_call_trace();
     make(model, 1);
     std::map<std::string, size_t> nodes;
-    for (const emulation::Call& call : emulation::stop_recording()) {
+    for (const emulation::Call& call : emulation::stop_call_trace()) {
       if (call.name == "cudaStreamEndCapture") return nodes;
       if (call.is_captured) ++nodes[call.name + " " + call.detail];
     }
@@ -79,12 +79,12 @@ TEST_F(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
     name_key(plans[i]);
     if (i == kFirst) {
       ASSERT_TRUE(executor().drain().ok());
-      emulation::start_recording();
+      emulation::start_call_trace();
     }
     ASSERT_TRUE(executor().execute(plans[i]).ok());
   }
   std::map<std::string, size_t> calls;
-  for (const emulation::Call& call : emulation::stop_recording()) {
+  for (const emulation::Call& call : emulation::stop_call_trace()) {
     ++calls[call.name];
     EXPECT_FALSE(emulation::allocates(call)) << call.name;
     EXPECT_FALSE(emulation::synchronizes(call)) << call.name;
@@ -133,7 +133,7 @@ TEST_F(StepCalls, FromTheFirstStepOnNothingIsAllocatedOrCaptured) {
   limits.max_batched_tokens = 32;
   std::vector<StepPlan> plans = plan_requests(requests, limits, 1);
   size_t mixed = 0;
-  emulation::start_recording();
+  emulation::start_call_trace();
   for (StepPlan& plan : plans) {
     name_key(plan);
     const StepPart& part = plan.parts[0];
@@ -142,7 +142,7 @@ TEST_F(StepCalls, FromTheFirstStepOnNothingIsAllocatedOrCaptured) {
   }
   ASSERT_TRUE(executor().drain().ok());
   size_t launches = 0;
-  for (const emulation::Call& call : emulation::stop_recording()) {
+  for (const emulation::Call& call : emulation::stop_call_trace()) {
     EXPECT_FALSE(emulation::allocates(call)) << call.name;
     EXPECT_NE(call.name, "cudaStreamBeginCapture");
     launches += call.name == "cudaGraphLaunch" ? 1 : 0;

@@ -155,14 +155,14 @@ TEST(Launch, ACooperativeGridOfMoreBlocksThanRunAtOnceIsRefused) {
 TEST(CallTrace, HoldsCallsInOrderWithStreamAndBytes) {
   const Stream stream;
   const DeviceArray<uint32_t> words(4);
-  start_recording();
+  start_call_trace();
   cudaMemsetAsync(words.data(), 0, 16, stream.get());
   launch(stream.get(), {.shared_bytes = 64}, nothing);
   stream.wait();
   void* memory = nullptr;
   cudaMalloc(&memory, 32);
   cudaFree(memory);
-  const std::vector<Call> calls = stop_recording();
+  const std::vector<Call> calls = stop_call_trace();
   ASSERT_EQ(calls.size(), 5u);
   EXPECT_EQ(calls[0].name, "cudaMemsetAsync");
   EXPECT_EQ(calls[0].bytes, 16);

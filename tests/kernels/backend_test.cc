@@ -28,12 +28,12 @@ TEST_P(BackendMemory, ReservedAddressesGetZeroedMemoryAndStayValid) {
   const int64_t free_bytes = backend->device_memory().free;
   const auto reserved = backend->reserve(int64_t{9} << 20, "a test").value();
   const std::byte* const before = reserved->data();
-  if (backend->records_steps()) {
+  if (backend->captures_steps()) {
     EXPECT_EQ(backend->device_memory().free, free_bytes);
   }
   constexpr int64_t kBytes = (int64_t{5} << 20) + 1;
   ASSERT_TRUE(reserved->fill(kBytes).ok());
-  if (backend->records_steps()) {
+  if (backend->captures_steps()) {
     EXPECT_EQ(reserved->data(), before);
     EXPECT_LE(backend->device_memory().free, free_bytes - kBytes);
   }

@@ -237,11 +237,11 @@ class TailLaunches : public LinearTail {
  protected:
   template <class Enqueue>
   size_t launches_of(const Enqueue& enqueue) {
-    emulation::start_recording();
+    emulation::start_call_trace();
     enqueue();
     EXPECT_TRUE(backend->wait(*queue, 0).ok());
     size_t count = 0;
-    for (const emulation::Call& call : emulation::stop_recording()) {
+    for (const emulation::Call& call : emulation::stop_call_trace()) {
       count += call.name == "cudaLaunchKernelEx" ? 1 : 0;
     }
     return count;

@@ -122,7 +122,7 @@ TEST_F(Choice, RanksThatOutnumberTheGpusShareOneProcess) {
   flags_.pp = 2;
   const BackendChoice choice = choose_backend(flags_, report_of(kTwoGpus)).value();
   EXPECT_EQ(choice.local_ranks, 4);
-  EXPECT_EQ(choice.ranks_a_gpu(4), 2);
+  EXPECT_EQ(choice.ranks_per_gpu(4), 2);
   EXPECT_THAT(choice.note, HasSubstr("4 ranks share 2 GPUs"));
   EXPECT_THAT(choice.note, HasSubstr("--local-ranks 4"));
 }

@@ -228,7 +228,7 @@ TEST(Checkpoint, ARankReadsOnlyTheBytesOfItsShard) {
       ASSERT_TRUE(source.checkpoint->read(stored, slice.rows, slice.columns, bytes).ok());
       sharded += static_cast<int64_t>(bytes.size());
       expected +=
-          entry.partition == TensorCut::kReplicate ? 2 * stored.bytes / 2 : stored.bytes / 2;
+          entry.partition == TensorPartition::kReplicate ? 2 * stored.bytes / 2 : stored.bytes / 2;
     }
   }
   EXPECT_EQ(source.checkpoint->bytes_read(), sharded);

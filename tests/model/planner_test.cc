@@ -140,7 +140,7 @@ TEST(PlannerOnGpus, EveryRankOfTheFirstStageHasTheWholeEmbedding) {
 TEST(Planner, PartitionsThatFitComeFirst) {
   PlanRequest request;
   request.rank_memory_bytes = int64_t{1} << 30;
-  const auto plans = rank_cuts(model_shape(4, 8, 4), request, 8);
+  const auto plans = rank_partitions(model_shape(4, 8, 4), request, 8);
   ASSERT_GT(plans.size(), 5u);
   for (size_t i = 1; i < plans.size(); ++i) EXPECT_GE(plans[i - 1].fits, plans[i].fits);
   for (const GroupPlan& plan : plans) EXPECT_LE(plan.ranks.size(), 8u);

@@ -25,7 +25,8 @@ TEST(ShardSpec, RanksOfAStageTileEveryPartitionedTensor) {
   for (const int tp : {1, 2, 4, 8}) {
     const ParallelPlan plan = ParallelPlan::make(config, tp, 1).value();
     for (const TensorEntry& entry : table.entries()) {
-      if (entry.partition == TensorCut::kReplicate || entry.partition == TensorCut::kKvHeadRows)
+      if (entry.partition == TensorPartition::kReplicate ||
+          entry.partition == TensorPartition::kKvHeadRows)
         continue;
       int64_t elements = 0;
       for (int rank = 0; rank < tp; ++rank) {

@@ -45,7 +45,7 @@ float random_value(uint32_t tensor, uint32_t index) {
 
 std::string tensor_bytes(const TensorEntry& entry, uint32_t number, DType dtype) {
   std::string bytes;
-  const bool is_norm = entry.is_vector && entry.partition == TensorCut::kReplicate &&
+  const bool is_norm = entry.is_vector && entry.partition == TensorPartition::kReplicate &&
                        entry.names.front().find("norm") != std::string::npos;
   const float scale = entry.role == TensorRole::kEmbedding ? 1.0f
                       : entry.is_vector                    ? 0.2f

@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 TEST(DeviceList, OfAMachineWithGpusHasOneEntryPerGpu) {
-  CudaSurvey survey;
+  CudaDeviceQuery survey;
   survey.driver = 13020;
   survey.runtime = 13000;
   survey.devices = {{"GPU A", 9, 0, int64_t{80} << 30, {1}}, {"GPU B", 8, 6, 1000, {0}}};
@@ -25,7 +25,7 @@ TEST(DeviceList, OfAMachineWithGpusHasOneEntryPerGpu) {
 }
 
 TEST(DeviceList, OfThisBuildIsOneLineWithItsBackends) {
-  const std::string line = device_list(survey_cuda(), nccl_library());
+  const std::string line = device_list(query_cuda_devices(), nccl_library());
   EXPECT_EQ(line.find('\n'), std::string::npos);
   const json list = json::parse(line);
   EXPECT_EQ(list["backends"][0], "cpu");

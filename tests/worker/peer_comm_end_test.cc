@@ -96,9 +96,9 @@ TEST(PeerComm, ProcessesFreeTheirMemoryOnceAllPeersHaveClosedIt) {
   PeerCommOptions options = small_options(8);
   options.process = 100;
   for (int round = 0; round < 5; ++round) {
-    emulation::start_recording();
+    emulation::start_call_trace();
     run_peers(8, options, [](PeerRank& rank) { expect_sum<Fp32>(rank, 9); });
-    const auto calls = emulation::stop_recording();
+    const auto calls = emulation::stop_call_trace();
     EXPECT_EQ(
         std::ranges::count(calls, std::string("cudaIpcCloseMemHandle"), &emulation::Call::name),
         8 * 7);

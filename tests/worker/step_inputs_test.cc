@@ -46,11 +46,11 @@ TEST_F(Inputs, MorePagesThanARecordHoldsTakeOneMoreCopy) {
   for (SlotId slot = 1; slot < 4; ++slot) open_with_pages(slot, 30 * slot);
   StepPart part;
   part.chunks.push_back({.slot = 2, .start = 0, .ids = {7}});
-  emulation::start_recording();
+  emulation::start_call_trace();
   ASSERT_TRUE(inputs_.fill(*queue_, part, 1, slots_, memory_).ok());
   inputs_.send(*queue_);
   inputs_.take(*queue_);
-  const auto calls = emulation::stop_recording();
+  const auto calls = emulation::stop_call_trace();
   EXPECT_EQ(std::ranges::count(calls, std::string("cudaMemcpyAsync"), &emulation::Call::name), 2);
   ASSERT_TRUE(backend_->wait(*queue_, 0).ok());
   const std::span<const int32_t> table(inputs_.batch().page_table, slots_.page_table().size());

@@ -17,10 +17,10 @@ int64_t expected_bytes(const ModelSource& source, int tp, int pp, const std::str
   for (const TensorEntry& entry : table.entries()) {
     const StoredTensor* stored = source.checkpoint->find(entry.names.front());
     const bool replicated =
-        entry.partition == TensorCut::kReplicate ||
-        (entry.partition == TensorCut::kKvHeadRows && source.config.num_kv_heads < tp);
+        entry.partition == TensorPartition::kReplicate ||
+        (entry.partition == TensorPartition::kKvHeadRows && source.config.num_kv_heads < tp);
     const int64_t copies = !replicated ? 1
-                           : entry.partition == TensorCut::kKvHeadRows
+                           : entry.partition == TensorPartition::kKvHeadRows
                                ? tp / source.config.num_kv_heads
                                : tp;
     const bool twice =

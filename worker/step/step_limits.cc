@@ -5,7 +5,7 @@
 namespace trireme {
 
 int32_t steps_under_way(const ParallelPlan& partition) {
-  return max_steps_under_way(partition.pp());
+  return max_steps_in_flight(partition.pp());
 }
 
 LaneLimits lane_limits(const ShardModel& model, const StepLimits& limits) {

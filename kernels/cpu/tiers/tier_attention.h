@@ -106,8 +106,8 @@ static inline void soften(const PageTile& tile, int query) {
   for (int j = 0; j < state.first; ++j) scores[j] = kMasked;
   for (int j = state.end; j < kPageTokens; ++j) scores[j] = kMasked;
   const V16 low = v_load(scores), high = v_load(scores + 16);
-  const float page_greatest = v_greatest(v_max(low, high));
-  const float greatest = page_greatest > state.greatest ? page_greatest : state.greatest;
+  const float page_max = v_horizontal_max(v_max(low, high));
+  const float greatest = page_max > state.greatest ? page_max : state.greatest;
   const V16 shift = v_set(-greatest);
   v_store(scores, v_exp(v_add(low, shift)));
   v_store(scores + 16, v_exp(v_add(high, shift)));

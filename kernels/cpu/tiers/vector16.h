@@ -156,7 +156,7 @@ static inline float v_sum(V16 a) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-static inline float v_greatest(V16 a) {
+static inline float v_horizontal_max(V16 a) {
   const __m256 eight = _mm256_max_ps(v_lower8(a), v_upper8(a));
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
@@ -172,7 +172,7 @@ static inline float v_sum(V16 a) {
   return lanes[0];
 }
 
-static inline float v_greatest(V16 a) {
+static inline float v_horizontal_max(V16 a) {
   float lanes[16];
   v_store(lanes, a);
   float best = lanes[0];
