@@ -162,7 +162,7 @@ endfunction()
 # program over a kernel with OTHERS in place of WORDS in FILE, the kernel itself or a header that it
 # includes; it must be red.
 function(trireme_broken_kernel name kernel file words others test filter)
-  set(replace ${PROJECT_SOURCE_DIR}/tests/cuda_emulation/replace_words.sh)
+  set(replace ${PROJECT_SOURCE_DIR}/tests/emulation/replace_words.sh)
   set(whole ${PROJECT_SOURCE_DIR}/kernels/cuda/${file})
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name})
   set(broken ${folder}/kernels/cuda/${file})
@@ -180,9 +180,9 @@ function(trireme_broken_kernel name kernel file words others test filter)
   target_include_directories(${name} BEFORE PRIVATE ${folder})
   trireme_compile_options(${name})
   target_link_libraries(${name} PRIVATE ${ARGN} trireme_test_main)
-  trireme_test_group(cuda_emulation/${name} "" "")
-  trireme_script_test(cuda_emulation/${name} COMMAND
-    tests/cuda_emulation/expect_red.sh $<TARGET_FILE:${name}> "--gtest_filter=${filter}")
+  trireme_test_group(emulation/${name} "" "")
+  trireme_script_test(emulation/${name} COMMAND
+    tests/emulation/expect_red.sh $<TARGET_FILE:${name}> "--gtest_filter=${filter}")
 endfunction()
 
 # trireme_command_library(NAME FOLDER file...): test code that starts the programs of a folder.

@@ -72,6 +72,8 @@ struct Epilogue {
 // [segment_starts[s], segment_starts[s + 1]). All pointers are device memory at fixed addresses.
 // Padding (to a captured graph's sizes) stands at the end: rows of slot -1, for which no op touches
 // pages and whose outputs are undefined, and empty segments.
+// No op takes the limits max_slots and max_batched_tokens: the memory behind this view has their
+// size, set once by the rank (StepLimits).
 struct BatchView {
   int32_t num_tokens = 0;
   int32_t num_segments = 0;

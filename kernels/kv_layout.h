@@ -1,6 +1,9 @@
 // Memory layout of KV cache pages. Chosen by the backend, sent in HELLO, equal on all ranks of a
 // group. Address of the K block of (page, layer, head) = base + page * page_stride
-// + layer * layer_stride + head * head_stride; the V block is at head_stride / 2 behind it.
+// + layer * layer_stride + head * head_stride; the V block follows after half of head_stride. The
+// order of bytes inside K and V is the backend's: cpu/tiers/tier_attention.h, cuda/page_image.h.
+// Kernels compute the same address themselves (tier_attention.h, cuda/qkv_head.h,
+// attention_decode.cu, attention_prefill.cu, move_rows.cu).
 #pragma once
 
 #include <cstddef>

@@ -131,7 +131,8 @@ Status Cluster::launch(int index) {
   WorkerLaunch launch = preflight_.launch_of(options_.flags, index);
   launch.worker_endpoint = doors_.worker_endpoint;
   launch.worker_key = worker_key_;
-  launch.log_file = log_file_;
+  // The state folder need not exist on other hosts: there only a file that was named is used.
+  launch.log_file = preflight_.hosts.empty() ? log_file_ : options_.flags.log.file;
   launch.vocabulary_limit = options_.limit_vocabulary ? preflight_.vocabulary_limit() : 0;
   return groups_.launch(index, ranks_command(options_.flags, launch));
 }

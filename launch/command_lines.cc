@@ -16,8 +16,6 @@ namespace trireme {
 
 namespace {
 
-constexpr size_t kMaxTemporaryPath = 40;  // paths of MPI's local sockets are limited to 107 bytes
-
 // Children do not read the configuration file: its keys are flags of the verb, which children get
 // as arguments where they know them.
 const std::pair<std::string, std::string> kNoConfigFile = {"TRIREME_CONFIG", ""};

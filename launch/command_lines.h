@@ -26,6 +26,9 @@ StatusOr<std::vector<HostSlots>> read_hostfile(const std::string& path, int rank
 // The slots of group `index` if each group takes `ranks` slots in the order of the file.
 std::vector<HostSlots> slots_of_group(const std::vector<HostSlots>& hosts, int index, int ranks);
 
+// Longest TMPDIR that Open MPI can use: the paths of its local sockets are limited to 107 bytes.
+inline constexpr size_t kMaxTemporaryPath = 40;
+
 struct WorkerLaunch {
   std::string log_file;         // "": stderr
   std::string worker_endpoint;  // tcp://HOST:PORT of the worker door

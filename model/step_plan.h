@@ -92,7 +92,7 @@ struct ProbeRequest {
   bool operator==(const ProbeRequest&) const = default;
 };
 
-// The work of one data-parallel rank, executed in this order: closed, opened, grants, copies,
+// The work of a step, executed in this order: closed, opened, grants, copies,
 // tokens.
 struct StepPart {
   std::vector<SlotId> closed;
@@ -113,7 +113,7 @@ struct StepPlan {
   int64_t wait_ids_through = 0;  // stage 0 needs the ids of all steps up to this one; 0: none
   GraphKey graph_key;
   bool late = false;            // a StepLate follows
-  std::vector<StepPart> parts;  // one per data-parallel rank; today always one
+  std::vector<StepPart> parts;  // reserved for several per plan; always one
   bool operator==(const StepPlan&) const = default;
 };
 

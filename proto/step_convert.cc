@@ -12,7 +12,7 @@ using wire::take_member;
 using wire::to_int32;
 using wire::to_int64;
 
-constexpr int kMaxParts = 64;  // data-parallel ranks of a group
+constexpr int kMaxParts = 64;  // reserved: a plan has one part
 
 void write(const SamplingParams& sampling, v1::StepSampling& message) {
   message.set_temperature(sampling.temperature);

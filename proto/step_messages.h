@@ -111,7 +111,7 @@ struct Goodbye {
   bool operator==(const Goodbye&) const = default;
 };
 
-// The epoch of the group is over: the rank exits at once.
+// The epoch of the group is over: the rank exits at once, or in order if the cluster has drained.
 struct Fence {
   Epochs epochs;
   std::string cause;

@@ -27,7 +27,6 @@ namespace fs = std::filesystem;
 constexpr int kAnswerMs = 8'000;
 constexpr int64_t kFewFiles = 1024;
 constexpr int64_t kLeastSharedBytes = 64 << 20;
-constexpr size_t kLongTemporaryPath = 40;
 
 struct Answer {
   int status = -1;  // exit status; -1: could not start, or did not end in time
@@ -96,7 +95,7 @@ Finding check_space(const std::string& subject, const std::string& path, int64_t
 
 Finding check_temporary_folder() {
   const std::string path = environment("TMPDIR").value_or("/tmp");
-  if (path.size() > kLongTemporaryPath) {
+  if (path.size() > kMaxTemporaryPath) {
     return {
         Grade::kWarning,
         "temporary files",

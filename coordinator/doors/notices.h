@@ -34,7 +34,9 @@ struct GroupReady {
   RankHello hello;              // of rank 0
   int32_t asked_model_len = 0;  // larger than the shape's: lowered to the length that fits
 };
-struct GroupLost {  // also: a rank that was turned away, or failed before it was seated (epoch 0)
+// A group ended its epoch. Also told of a single rank that was refused a seat or failed before it
+// had one: then no group is lost and `epoch` is 0.
+struct GroupLost {
   GroupId group = 0;
   uint64_t epoch = 0;
   int32_t rank = -1;  // -1: no single rank is to blame

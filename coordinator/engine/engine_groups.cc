@@ -126,7 +126,7 @@ void Engine::State::release_if_unnamed(Group& group, Sequence& sequence) {
 bool Engine::State::is_crowded(const Group& group) const {
   if (group.pool.available() == 0) return true;
   for (const Sequence* sequence : waiting_) {
-    if (sequence->request->credit_bytes <= 0 || may_wait_for_sibling(*sequence)) continue;
+    if (sequence->request->credit_bytes <= 0 || must_wait_for_sibling(*sequence)) continue;
     const auto tokens = static_cast<int32_t>(sequence->ids.size()) + 1;
     return group.free_slots.empty() || tokens > group.pool.available() * group.shape.page_tokens;
   }

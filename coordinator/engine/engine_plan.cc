@@ -92,7 +92,7 @@ void Engine::State::count_running(const Group& group) {
 }
 
 // Choices 1 and up of a request wait until choice 0 has its prompt planned, then share its pages.
-bool Engine::State::may_wait_for_sibling(const Sequence& sequence) const {
+bool Engine::State::must_wait_for_sibling(const Sequence& sequence) const {
   if (sequence.choice == 0) return false;
   const Sequence& first = *sequence.request->sequences[0];
   return first.state == SequenceState::kWaiting ||
@@ -167,7 +167,7 @@ void Engine::State::count_waiting(Group& group) {
   int64_t room = int64_t{group.pool.available()} * group.shape.page_tokens;
   for (Sequence* sequence : waiting_) {
     if (scratch_.candidates.size() >= std::min(kLookAhead, group.free_slots.size())) break;
-    if (may_wait_for_sibling(*sequence) || sequence->request->credit_bytes <= 0) continue;
+    if (must_wait_for_sibling(*sequence) || sequence->request->credit_bytes <= 0) continue;
     const auto known = static_cast<int32_t>(sequence->ids.size());
     const int32_t draws = sequence->request->generates() ? 1 : 0;
     const bool fits = known + draws <= room;  // FCFS: nothing behind one that does not fit

@@ -111,7 +111,7 @@ class Engine::State {
   bool plan_one(Turn& turn, Group& group);
   void count_running(const Group& group);
   void count_waiting(Group& group);
-  bool may_wait_for_sibling(const Sequence& sequence) const;
+  bool must_wait_for_sibling(const Sequence& sequence) const;
   bool can_hold(const Group& group, const Sequence& sequence) const;
   Group* best_group_for(Sequence& sequence);
   int32_t cached_tokens(Group& group, Sequence& sequence);

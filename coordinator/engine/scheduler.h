@@ -2,9 +2,11 @@
 // which sequences are admitted and which are preempted. A pure function of counts: no I/O, clock or
 // page ids; the same counts give the same decision.
 //
-// Order within the token budget: decodes of one cohort, prompt chunks, newcomers (FCFS). A sequence
-// for which no page is free skips the step; the latest arrival is preempted for it, so the earliest
-// arrival always makes progress.
+// Order within the token budget: decodes of one cohort, prompt chunks, newcomers (FCFS). A running
+// sequence that lacks a page skips the step, and later arrivals are preempted until enough pages
+// will return; meanwhile no newcomer is admitted. So the earliest arrival always makes progress.
+// The Engine offers only candidates (Engine::State::count_waiting) and preempts streams that nobody
+// reads itself (preempt_unread).
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "model/tokenizer/pipeline.h"
+#include "model/tokenizer/sequence_reader.h"
 
 namespace trireme {
 namespace {

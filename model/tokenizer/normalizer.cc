@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "model/tokenizer/limits.h"
-#include "model/tokenizer/pipeline.h"
+#include "model/tokenizer/sequence_reader.h"
 #include "model/tokenizer/unicode.h"
 
 namespace trireme {

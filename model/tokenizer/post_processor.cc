@@ -1,6 +1,6 @@
 #include "model/tokenizer/post_processor.h"
 
-#include "model/tokenizer/pipeline.h"
+#include "model/tokenizer/sequence_reader.h"
 
 namespace trireme {
 namespace {

@@ -1,7 +1,7 @@
 #include "model/tokenizer/pre_tokenizer.h"
 
 #include "model/tokenizer/limits.h"
-#include "model/tokenizer/pipeline.h"
+#include "model/tokenizer/sequence_reader.h"
 #include "model/tokenizer/split.h"
 
 namespace trireme {

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "kernels/cuda/attention/attention_plan.h"
-#include "tests/cuda_emulation/emulated.h"
+#include "tests/emulation/emulated.h"
 #include "tests/kernels/cache_fixture.h"
 
 namespace trireme {

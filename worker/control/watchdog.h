@@ -1,6 +1,7 @@
-// Detects a rank that hangs: while it works, its progress counter must move. Waiting for another
-// rank, a plan or Start is not a hang: those waits have their own deadlines. Pure logic, called by
-// the control thread.
+// Detects a rank that hangs: while it works, its progress counter must move. A rank that waits
+// is never judged here: waits for ranks end at the step's deadline (StepDeadline, --step-timeout,
+// 30 s by default); the waits for Start and for a plan belong to the coordinator. Pure logic,
+// called by the control thread.
 #pragma once
 
 #include "base/clock.h"

@@ -6,6 +6,7 @@
 // the ids. All ranks of the stage make the same calls. Draws stay on the device; the host reads one
 // block of bytes per step (results(), read_logprobs()). Used by the step executor. Allocates at
 // construction, and where scores or probes are requested.
+// A request's parameters become rows of the batch in slot_table.cc (sampling_row_of).
 #pragma once
 
 #include <functional>

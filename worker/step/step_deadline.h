@@ -18,8 +18,8 @@ class StepDeadline {
   // Begins a step: every communicator gets its deadline.
   void begin_step();
   TimeUs deadline_us() const { return deadline_us_; }  // of the last begin_step()
-  // How much longer than a step the device may wait for another stage. 0 where the host waits for
-  // messages of other stages, under the deadlines of their communicators.
+  // Time beyond the step's deadline that the device may wait for another stage. CUDA: half of the
+  // step timeout. CPU: 0, as the host itself waits there and its communicator has the deadline.
   TimeUs stage_grace_us() const;
 
   // The first error of any communicator. TRI-GRP-004, 005, TRI-CUDA-013, 014: a peer is lost.

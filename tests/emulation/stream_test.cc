@@ -4,7 +4,7 @@
 #include <set>
 #include <thread>
 
-#include "tests/cuda_emulation/emulated.h"
+#include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
 namespace {

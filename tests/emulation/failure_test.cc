@@ -1,5 +1,5 @@
 // Errors that end the process: the report names the broken rule, the block and the lanes.
-#include "tests/cuda_emulation/emulated.h"
+#include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
 namespace {

@@ -3,7 +3,7 @@
 #include <ctime>
 #include <numeric>
 
-#include "tests/cuda_emulation/emulated.h"
+#include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
 namespace {

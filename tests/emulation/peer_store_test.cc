@@ -1,7 +1,7 @@
 // When other ranks see the stores of a block to their memory.
 #include <gtest/gtest.h>
 
-#include "tests/cuda_emulation/emulated.h"
+#include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
 namespace {

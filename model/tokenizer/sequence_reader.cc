@@ -1,4 +1,4 @@
-#include "model/tokenizer/pipeline.h"
+#include "model/tokenizer/sequence_reader.h"
 
 #include "model/tokenizer/limits.h"
 

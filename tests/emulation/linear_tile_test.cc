@@ -4,7 +4,7 @@
 
 #include "base/dtype.h"
 #include "kernels/cuda/linear/linear_kernels.h"
-#include "tests/cuda_emulation/emulated.h"
+#include "tests/emulation/emulated.h"
 
 namespace trireme::cuda {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "tests/cuda_emulation/emulated.h"
+#include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
 namespace {

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "tests/cuda_emulation/emulated.h"
+#include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
 namespace {
