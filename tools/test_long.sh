@@ -48,7 +48,7 @@ sanitized() {
 part_asan() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
-  sanitized asan address 840 660 single_process_tests \
+  sanitized asan address 660 600 single_process_tests \
     --label-exclude '^(cluster|long)$' --exclude-regex '^tools/'
 }
 
@@ -71,7 +71,7 @@ part_long() {
 part_lint() {
   configure build -DTRIREME_BUILD_TESTS=ON >/dev/null && build build trireme_messages ||
     { lost lint "the build failed"; return; }
-  python3 tools/lint.py --build build --seconds 360 --totals "$totals"
+  python3 tools/lint.py --build build --seconds 540 --totals "$totals"
 }
 
 # The programs and the op tests with the CUDA backend, for two architectures; the budgets of the

@@ -116,6 +116,4 @@ def comment_openings(tree, report):
             before = comment
 
 
-RULES = (stale_paths, outside_references, folder_table)
-# Checked by the tests, not yet over the tree.
-PENDING_RULES = (comment_openings,)
+RULES = (stale_paths, outside_references, folder_table, comment_openings)

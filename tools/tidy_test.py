@@ -5,14 +5,13 @@ import os
 import tempfile
 import unittest
 
-import text_rules
 import tidy
 from cpp_scan import Scan, split_comments
 from source_tree import SourceTree
 
 LISTED = "trireme_library(a SOURCES a.cc)\n"
 UNFINISHED = "TO" + "DO"
-RULES = tidy.RULES + text_rules.PENDING_RULES
+RULES = tidy.RULES
 
 
 def folder_page(*rows):
