@@ -2,8 +2,8 @@
 // group. Address of the K block of (page, layer, head) = base + page * page_stride
 // + layer * layer_stride + head * head_stride; the V block follows after half of head_stride. The
 // order of bytes inside K and V is the backend's: cpu/tiers/tier_attention.h, cuda/page_image.h.
-// Kernels compute the same address themselves (tier_attention.h, cuda/qkv_head.h,
-// attention_decode.cu, attention_prefill.cu, move_rows.cu).
+// Attention and page writes get block(0, layer, head) and add page * page_stride themselves: CPU
+// tiers/tier_attention.h; CUDA qkv_head.h, attention/attention_decode.cu, attention_prefill.cu.
 #pragma once
 
 #include <cstddef>

@@ -3,7 +3,8 @@
 //
 // A rank is judged by two ages: since its last heartbeat (its control thread sends one every 500
 // ms, whatever the load) and since its progress counter last changed. Behind a rank that hangs all
-// others stop as well, so a rank that waits for another is blamed last.
+// others stop as well, so a rank that waits for another is blamed last. (Heartbeats
+// of a waiting rank count as progress, so its own wait normally ends first, at its deadline.)
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,6 @@
 // One page per error id: meaning, usual causes, remedy. Constant tables, one per area.
+// Areas: command has ARGS, RUN, UP, BENCH; model CONF, LOAD, MOD, PLAN, KERN, MEM, VERIFY;
+// tokenizer TOK; coordinator NET, REQ and GRP from 40 on; worker the other GRP, STEP and CUDA.
 // tools/tidy.py checks that every id in the sources has a page here and every page an id.
 #pragma once
 
