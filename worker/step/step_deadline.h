@@ -19,8 +19,8 @@ class StepDeadline {
   void begin_step();
   TimeUs deadline_us() const { return deadline_us_; }  // of the last begin_step()
   // Time beyond the step's deadline that the device may wait for another stage. CUDA: half of the
-  // step timeout. CPU: 0; there the
-  // host waits in a communicator whose deadline is half a timeout later already (begin_step()).
+  // step timeout. CPU: 0; there the host waits in a communicator whose deadline is half a timeout
+  // later already (begin_step()).
   TimeUs stage_grace_us() const;
 
   // The first error of any communicator. TRI-GRP-004, 005, TRI-CUDA-013, 014: a peer is lost.
