@@ -45,6 +45,20 @@ std::unique_ptr<addrinfo, FreeAddresses> look_up(const std::string& host, int po
   return std::unique_ptr<addrinfo, FreeAddresses>(list);
 }
 
+int affinity_count() {
+  cpu_set_t affinity;
+  CPU_ZERO(&affinity);
+  return ::sched_getaffinity(0, sizeof affinity, &affinity) == 0 ? CPU_COUNT(&affinity) : 1;
+}
+
+// The control group's cpu.max, "" without one.
+std::string cpu_quota() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  std::getline(file, quota);
+  return quota;
+}
+
 }  // namespace
 
 int64_t usable_memory_bytes() {
@@ -73,14 +87,16 @@ int cores_within_quota(int cores, const std::string& quota) {
   return std::clamp(static_cast<int>(runtime_us / period_us), 1, std::max(1, cores));
 }
 
-int usable_core_count() {
-  cpu_set_t affinity;
-  CPU_ZERO(&affinity);
-  const bool known = ::sched_getaffinity(0, sizeof affinity, &affinity) == 0;
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  std::getline(file, quota);
-  return cores_within_quota(known ? CPU_COUNT(&affinity) : 1, quota);
+int share_of_cores(int host_cores, int affinity, const std::string& quota, int num_processes) {
+  const int part = cores_within_quota(host_cores, quota) / std::max(1, num_processes);
+  return std::max(1, std::min(cores_within_quota(affinity, quota), part));
+}
+
+int usable_core_count() { return cores_within_quota(affinity_count(), cpu_quota()); }
+
+int usable_core_count(int num_processes) {
+  const auto online = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  return share_of_cores(std::max(1, online), affinity_count(), cpu_quota(), num_processes);
 }
 
 std::string host_name() {

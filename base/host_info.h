@@ -13,6 +13,10 @@ namespace trireme {
 int64_t usable_memory_bytes();
 // Cores that this process may use: its affinity mask, limited by the CPU quota of the cgroup.
 int usable_core_count();
+// Cores for each of so many processes that share this host: an equal part of the host within the
+// quota, but no more than this process's own affinity, which may already be its part.
+int usable_core_count(int num_processes);
+int share_of_cores(int host_cores, int affinity, const std::string& quota, int num_processes);
 // The cores of a quota, at least 1 and at most `cores`; `quota` is the text of cpu.max ("150000
 // 100000": 1.5 cores; "max 100000": no limit). Rounded down: one thread above the quota would get
 // all threads throttled.

@@ -268,8 +268,7 @@ Status Worker::make_cpu_backend_of_group() {
   CpuBackendOptions options;
   options.dtype = options_.dtype;
   options.num_threads =
-      options_.threads > 0 ? options_.threads
-                           : std::max(1, usable_core_count() / std::max(1, options_.ranks_on_host));
+      options_.threads > 0 ? options_.threads : usable_core_count(options_.ranks_on_host);
   num_threads_ = options.num_threads;
   options.isa = options_.isa == "auto" ? best_cpu_tier() : options_.isa;
   ASSIGN_OR_RETURN(const int64_t tier,
