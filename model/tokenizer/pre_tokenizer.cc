@@ -238,11 +238,15 @@ Status read_step(const JsonFields& fields, const std::string& type, Steps& steps
 
 StatusOr<PreTokenizer> PreTokenizer::read(JsonValue value) {
   PreTokenizer result;
-  RETURN_IF_ERROR(each_step(value,
-                            {"pre_tokenizer", "pretokenizers", "TRI-TOK-009"},
-                            [&](const JsonFields& fields, const std::string& type) {
-                              return read_step(fields, type, result.steps_);
-                            }));
+  RETURN_IF_ERROR(each_step(
+      value,
+      {"pre_tokenizer", "pretokenizers", "TRI-TOK-009"},
+      [&](const JsonFields& fields, const std::string& type) {
+        if (result.steps_.size() >= kMaxSteps) {  // one may become several
+          return invalid("TRI-TOK-009", "pre_tokenizer has more than {} steps", kMaxSteps);
+        }
+        return read_step(fields, type, result.steps_);
+      }));
   if (!result.steps_.empty() && std::holds_alternative<MapBytes>(result.steps_.back())) {
     result.steps_.pop_back();
     result.words_are_bytes_ = true;

@@ -12,7 +12,7 @@ class Walk {
   Status step(JsonValue value, int depth) {
     ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::read(value, pipeline_.where));
     ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
-    if (depth > kMaxSequenceDepth || num_steps_ >= kMaxSteps) {
+    if (depth > kMaxSequenceDepth || num_steps_ >= kMaxSteps || ++num_nodes_ > 2 * kMaxSteps) {
       return invalid(pipeline_.limit_id,
                      "{} has more than {} levels or {} steps",
                      pipeline_.where,
@@ -31,6 +31,7 @@ class Walk {
   const Pipeline& pipeline_;
   const VisitStep& visit_;
   size_t num_steps_ = 0;
+  size_t num_nodes_ = 0;  // steps and Sequences: empty Sequences must not make a file endless
 };
 
 }  // namespace

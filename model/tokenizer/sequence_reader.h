@@ -20,9 +20,9 @@ struct Pipeline {
 using VisitStep = std::function<Status(const JsonFields& step, const std::string& type)>;
 
 // Calls `visit` for every step that is not a Sequence, in the order of the file, and stops at the
-// first error. At most kMaxSequenceDepth Sequences lie inside one another, and at most kMaxSteps
-// steps are visited. Errors: TRI-TOK-003 (not an object, no type, no list), `limit_id`, and those
-// of `visit`.
+// first error. At most kMaxSequenceDepth Sequences lie inside one another, at most kMaxSteps
+// steps are visited, and a pipeline has at most twice as many nodes. Errors: TRI-TOK-003 (not an
+// object, no type, no list), `limit_id`, and those of `visit`.
 Status each_step(JsonValue value, const Pipeline& pipeline, const VisitStep& visit);
 
 }  // namespace trireme
