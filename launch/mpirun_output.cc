@@ -2,6 +2,7 @@
 
 #include <regex>
 
+#include "base/log.h"
 #include "base/text.h"
 
 namespace trireme {
@@ -19,7 +20,7 @@ std::string own_words(const std::deque<std::string>& lines) {
   std::string echo;
   for (const std::string& line : lines) {
     const size_t at = line.find("TRI-");
-    if (at == std::string::npos) continue;
+    if (at == std::string::npos || is_log_line(line)) continue;
     std::string words = line.substr(at);
     if (!words.starts_with("TRI-GRP-019") && !words.starts_with("TRI-GRP-013")) return words;
     if (echo.empty()) echo = words;
@@ -36,7 +37,7 @@ std::string cause_in_output(const std::deque<std::string>& lines) {
   std::string first;
   std::string joined;
   for (const std::string& line : lines) {
-    if (is_frame(line)) continue;
+    if (is_frame(line) || is_log_line(line)) continue;
     if (first.empty()) first = line;
     last = line;
     joined += line + " ";

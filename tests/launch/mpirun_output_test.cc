@@ -25,6 +25,14 @@ TEST(MpirunOutput, TheFirstErrorOfARankIsTheCause) {
             "TRI-LOAD-007: tensor x ends behind the file");
 }
 
+TEST(MpirunOutput, LinesOfTheLogAreNotTheCause) {
+  const std::string log =
+      "2026-01-31T08:15:02.123Z error worker event=end cause=\"TRI-LOAD-007: x\"";
+  EXPECT_EQ(cause_in_output({log, "TRI-LOAD-007: tensor \"x\" ends behind the file"}),
+            "TRI-LOAD-007: tensor \"x\" ends behind the file");
+  EXPECT_EQ(cause_in_output({"the last words", log}), "the last words");
+}
+
 TEST(MpirunOutput, ErrorsThatFollowFromAnotherRanksEndAreUsedLast) {
   EXPECT_EQ(
       cause_in_output(
