@@ -189,6 +189,7 @@ std::string PlanVerb::mpirun_line(const GroupPlan& plan,
   flags.pp = plan.pp;
   WorkerLaunch launch;
   launch.backend = plan.backend;
+  launch.log_file = flags.log.file;
   launch.worker_endpoint =
       format_text("tcp://{}:{}",
                   flags.worker_host,

@@ -230,7 +230,7 @@ void CoordinatorLink::Control::leave(const Status& cause) {
   const std::string id = error_id(cause);
   if (id == "TRI-GRP-014") log(LogLevel::kError, "hang", cause);
   if (id == "TRI-GRP-013") log(LogLevel::kError, "connection_lost", cause);
-  log(LogLevel::kError, "end", cause);
+  log(drained_ ? LogLevel::kInfo : LogLevel::kError, "end", cause);
   if (connection_.is_connected() && id != "TRI-GRP-019" && id != "TRI-GRP-013") {
     Goodbye goodbye;
     goodbye.epochs = epochs_;
