@@ -48,24 +48,23 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    spdlog::memory_buf_t line;
-    formatter_->format(message, line);
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    std::string line;
+    if (dropped_ > 0) line = fmt::format("... {} log lines were dropped\n", dropped_);
+    line.append(text.data(), text.size());
     if (line.size() > kMaxLineBytes) {
       line.resize(kMaxLineBytes);
-      line[kMaxLineBytes - 1] = '\n';
+      line.back() = '\n';
     }
-    pollfd wait{fd_, POLLOUT, 0};
-    if (::poll(&wait, 1, 0) != 1 || (wait.revents & POLLOUT) == 0) {
-      ++dropped_;
-      return;
-    }
-    if (dropped_ > 0) report_dropped();
-    [[maybe_unused]] const ssize_t written = ::write(fd_, line.data(), line.size());
+    const bool written = can_take_line() && ::write(fd_, line.data(), line.size()) >= 0;
+    dropped_ = written ? 0 : dropped_ + 1;
   }
 
-  void report_dropped() {
-    const std::string line = fmt::format("... {} log lines were dropped\n", dropped_);
-    if (::write(fd_, line.data(), line.size()) > 0) dropped_ = 0;
+  // POLLOUT of a pipe promises room for PIPE_BUF bytes; without a reader there is POLLERR as well.
+  bool can_take_line() const {
+    pollfd wait{fd_, POLLOUT, 0};
+    return ::poll(&wait, 1, 0) == 1 && wait.revents == POLLOUT;
   }
 
   void flush_() override {}
@@ -76,12 +75,6 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
 };
 
 StatusOr<int> open_file(const std::string& path) {
-  struct stat status {};
-  std::error_code error;
-  if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
-      status.st_size > kMaxFileBytes) {
-    std::filesystem::rename(path, path + ".1", error);
-  }
   const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
   if (fd >= 0) return fd;
   return invalid("TRI-ARGS-026",
@@ -117,6 +110,18 @@ StatusOr<LogLevel> parse_log_level(std::string_view name) {
     if (kLevels[i] == name) return static_cast<LogLevel>(i);
   }
   return invalid("TRI-ARGS-025", "--log-level {} is unknown; allowed are {}", name, join(kLevels));
+}
+
+Status prepare_log_file(const std::string& path) {
+  struct stat status {};
+  std::error_code error;
+  if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+      status.st_size > kMaxFileBytes) {
+    std::filesystem::rename(path, path + ".1", error);
+  }
+  ASSIGN_OR_RETURN(const int fd, open_file(path));
+  ::close(fd);
+  return ok_status();
 }
 
 Status start_log(const LogOptions& options) {

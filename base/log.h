@@ -3,8 +3,8 @@
 //   2026-01-31T08:15:02.123Z info coordinator event=group_ready group=0 epoch=3 pages=4096
 //
 // Values with spaces, quotes or control characters are quoted. A line is one write(2) of at most
-// 4 KiB. A line that would block (a full pipe) is dropped and counted, so that logging never
-// blocks. Any thread. It allocates, so it is not used on the path of a step.
+// 4 KiB. A line that a full pipe does not take is dropped and counted: a pipe never blocks, a file
+// only where its disk does. Any thread. It allocates, so it is not used on the path of a step.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,10 @@ struct LogOptions {
   LogLevel level = LogLevel::kInfo;
   std::string file;  // appended to; several processes may share it. Empty: stderr
 };
+
+// Called by the program that starts the processes of a cluster, before they open the file that they
+// share: a file above 16 MiB is renamed to FILE.1. TRI-ARGS-026: the file cannot be opened.
+Status prepare_log_file(const std::string& path);
 
 // Called once in main, before other threads start; earlier events are not written.
 // TRI-ARGS-026: the file cannot be opened.

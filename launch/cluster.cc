@@ -63,8 +63,10 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
   std::unique_ptr<Cluster> cluster(new Cluster(options, preflight, listener, interrupts));
   ASSIGN_OR_RETURN(cluster->state_, StateFolder::make(options.flags.state, options.is_private));
   cluster->log_file_ = options.flags.log.file;
-  if (cluster->log_file_.empty() && !options.is_private) {
-    cluster->log_file_ = cluster->state_.path() + "/trireme.log";
+  if (!cluster->log_file_.empty()) {
+    RETURN_IF_ERROR(prepare_log_file(cluster->log_file_));
+  } else if (!options.is_private) {
+    cluster->use_default_log_file();
   }
   RETURN_IF_ERROR(cluster->start_coordinator());
   RETURN_IF_ERROR(cluster->wait_for_doors());
@@ -72,6 +74,17 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
 }
 
 Cluster::~Cluster() { stop(); }
+
+// Nobody asked for this file, so it is no reason to refuse the start.
+void Cluster::use_default_log_file() {
+  const std::string path = state_.path() + "/trireme.log";
+  const Status status = prepare_log_file(path);
+  if (status.ok()) {
+    log_file_ = path;
+  } else {
+    listener_.warn(format_text("{} cannot be written, the log goes to stderr", path));
+  }
+}
 
 Status Cluster::start_coordinator() {
   CoordinatorLaunch launch;

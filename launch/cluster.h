@@ -60,6 +60,7 @@ class Cluster {
           const Preflight& preflight,
           LaunchListener& listener,
           Interrupts& interrupts);
+  void use_default_log_file();
   Status start_coordinator();
   Status wait_for_doors();
   Status launch_due();

@@ -3,6 +3,7 @@
 // benchmark.
 #include <sys/prctl.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -49,6 +50,7 @@ std::optional<int> launched(std::initializer_list<const char*> names) {
 // Runs a rank to its end in bounded time; a rank that fails ends the process. Returns the exit
 // status; of a refused group, only the rank that reports the cause returns kBadUsage.
 int run_rank(const WorkerFlags& flags, const RankPlace& place) {
+  std::signal(SIGPIPE, SIG_IGN);   // a closed stderr must not end a rank before its Goodbye
   prctl(PR_SET_TIMERSLACK, 1000);  // a wait of 50 us must not take 100
   auto rank = std::make_unique<Rank>(flags, place);
   const Status status = rank->run();

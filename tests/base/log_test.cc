@@ -79,6 +79,17 @@ TEST_F(LogFile, AFileThatCannotBeOpenedIsRefusedByName) {
   EXPECT_THAT(message_of(status), HasSubstr("/none/log"));
 }
 
+TEST_F(LogFile, ALargeFileIsSetAsideBeforeAClusterStarts) {
+  std::ofstream(path_) << "old\n";
+  ASSERT_TRUE(prepare_log_file(path_).ok());
+  EXPECT_EQ(contents(path_), "old\n");
+  std::filesystem::resize_file(path_, (16 << 20) + 1);
+  ASSERT_TRUE(prepare_log_file(path_).ok());
+  EXPECT_EQ(contents(path_), "");
+  EXPECT_TRUE(std::filesystem::exists(path_ + ".1"));
+  EXPECT_EQ(error_id(prepare_log_file(folder_ + "/none/log")), "TRI-ARGS-026");
+}
+
 TEST(Log, OnlyKnownLevelsAreAccepted) {
   EXPECT_EQ(*parse_log_level("debug"), LogLevel::kDebug);
   EXPECT_EQ(error_id(parse_log_level("loud").status()), "TRI-ARGS-025");
