@@ -248,7 +248,7 @@ std::string describe_difference(const SequenceVerdict& verdict) {
                                       greedy->got,
                                       greedy->expected,
                                       greedy->margin,
-                                      greedy->excused ? ": within the tolerance)" : ")"));
+                                      greedy->excused ? ": too close to tell)" : ")"));
   }
   return text;
 }
