@@ -1,6 +1,6 @@
 #!/bin/bash
 # The slow checks: sanitizers, the long tests, clang-tidy and the CUDA build. Each part has a limit
-# for two cores; the limits add up to 45 minutes (with the 20 of launch/test.sh: 65).
+# for two cores; the limits add up to 63 minutes.
 # `test_long.sh asan long` runs only these parts. Ends with `N passed, N failed, N skipped`; exit 1
 # if anything failed or nothing ran.
 set -uo pipefail
@@ -48,14 +48,14 @@ sanitized() {
 part_asan() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
-  sanitized asan address 660 600 single_process_tests \
+  sanitized asan address 840 660 single_process_tests \
     --label-exclude '^(cluster|long)$' --exclude-regex '^tools/'
 }
 
 # Only code without libmpi and libzmq, which are not instrumented and give false reports.
 part_tsan() {
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  sanitized tsan thread 240 120 "base_tests coordinator_tests simulation_tests" \
+  sanitized tsan thread 360 180 "base_tests coordinator_tests simulation_tests" \
     --label-exclude '^(cluster|long)$' --tests-regex '^(base|coordinator|simulation)/' \
     --exclude-regex zmq
 }
@@ -65,13 +65,13 @@ part_long() {
   configure build -DCMAKE_BUILD_TYPE=Release -DTRIREME_BUILD_TESTS=ON \
     -DTRIREME_BUILD_BENCHMARKS=ON >/dev/null && build build && build build benchmarks ||
     { lost long "the build failed"; return; }
-  run_tests long build 180 --label-regex '^long$'
+  run_tests long build 300 --label-regex '^long$'
 }
 
 part_lint() {
   configure build -DTRIREME_BUILD_TESTS=ON >/dev/null && build build trireme_messages ||
     { lost lint "the build failed"; return; }
-  python3 tools/lint.py --build build --seconds 540 --totals "$totals"
+  python3 tools/lint.py --build build --seconds 900 --totals "$totals"
 }
 
 # The programs and the op tests with the CUDA backend, for two architectures; the budgets of the
@@ -88,10 +88,10 @@ part_cuda() {
     -DTRIREME_WERROR="$(warnings_as_errors)" -DCMAKE_CUDA_COMPILER="$nvcc" >/dev/null ||
     { lost cuda "cannot be configured"; return; }
   export -f build build_jobs
-  timeout --kill-after=30 240 bash -c 'build "$@"' _ build-cuda gpu_programs ||
-    { lost cuda "the build failed or took more than 240 s"; return; }
+  timeout --kill-after=30 420 bash -c 'build "$@"' _ build-cuda gpu_programs ||
+    { lost cuda "the build failed or took more than 420 s"; return; }
   python3 tools/cuda_budget.py build-cuda --totals "$totals"
-  run_tests cuda build-cuda 60 --tests-regex '^cuda/'
+  run_tests cuda build-cuda 120 --tests-regex '^cuda/'
 }
 
 install_missing long || lost packages "not all are there"
