@@ -24,7 +24,7 @@ constexpr TimeUs kOpenUs = 60'000'000;  // headers of shards on a slow disk
 Status Rank::run() {
   std::fprintf(stderr, "%s\n", place_.description.c_str());
   log_start();
-  const Status status = load_and_run();
+  Status status = load_and_run();
   const auto level = status.ok() || refused_ ? LogLevel::kInfo : LogLevel::kError;
   const std::string cause = refused_       ? "refused before loading"  // stderr has the reason
                             : !status.ok() ? message_of(status)
@@ -165,7 +165,7 @@ Status Rank::load() {
             {{"group", flags_.group},
              {"rank", place_.rank},
              {"bytes", progress_.load_bytes.load()},
-             {"seconds", static_cast<double>((clock.now_us() - start_us) / 1000) / 1000}});
+             {"seconds", static_cast<double>(clock.now_us() - start_us) * 1e-6}});
   print_memory_use();
   return ok_status();
 }
