@@ -47,7 +47,7 @@ class LogField {
   LogField(std::string_view key, bool value) : key_(key), value_(value ? "true" : "false") {}
   template <class Number>
   requires std::is_arithmetic_v<Number> LogField(std::string_view key, Number value)
-      : key_(key), value_(fmt::format("{}", value)) {}
+      : key_(key), value_(format_number(value)) {}
 
   std::string_view key() const { return key_; }
   std::string_view value() const { return value_; }
