@@ -4,7 +4,6 @@
 #include <deque>
 #include <nlohmann/json.hpp>
 
-#include "base/log.h"
 #include "base/text.h"
 #include "clients/cli/bench/bench_parts.h"
 #include "clients/cli/bench/saved_results.h"
@@ -89,7 +88,7 @@ void StepBenchRun::take(const std::string& line) {
     if (line.starts_with("rank 0: loading ")) show_loading(line.substr(8));
     loaded_ = loaded_ || line.starts_with("rank 0: loaded ");
     if (options_.cluster_flags.verbose) terminal_.note(line);
-    if (!is_log_line(line)) tail_.push_back(line);  // the tail is for the cause of an end
+    tail_.push_back(line);
     if (tail_.size() > kTailLines) tail_.pop_front();
     return;
   }
