@@ -54,7 +54,7 @@ void Rank::log_start() const {
 }
 
 // The configuration as resolved, once it is final.
-void Rank::log_loaded() const {
+void Rank::log_configuration() const {
   const RankHello hello = worker_->hello();
   log_event(LogLevel::kInfo,
             "configured",
@@ -159,7 +159,7 @@ Status Rank::load() {
                   worker_->num_threads(),
                   worker_->backend_info().isa,
                   worker_->backend_info().device));
-  log_loaded();
+  log_configuration();
   log_event(LogLevel::kInfo,
             "loaded",
             {{"group", flags_.group},

@@ -37,7 +37,7 @@ class Rank {
  private:
   Status load_and_run();
   void log_start() const;
-  void log_loaded() const;
+  void log_configuration() const;
   Status open_link();
   Status open_source();
   Status first_failure(const Status& own);
