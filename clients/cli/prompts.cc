@@ -147,8 +147,7 @@ Status check_prompt(const Prompt& prompt,
   RETURN_IF_ERROR(check_ids(*ids, source.config.vocabulary_size));
   if (static_cast<int64_t>(ids->size()) >= max_model_len) {
     return invalid("TRI-RUN-027",
-                   "the prompt has {} tokens, which leaves no room for an answer in the maximum of "
-                   "{}; shorten it",
+                   "the prompt has {} tokens; at most {} leave room for an answer; shorten it",
                    ids->size(),
                    max_model_len - 1);
   }
