@@ -29,4 +29,30 @@ StatusOr<std::string> read_text_file(const std::string& path,
   return text;
 }
 
+Status check_plain_text(const std::string& text, const std::string& path, const std::string& id) {
+  // Both addresses that pointers have had (git-lfs specification, "version").
+  for (const char* start : {"version https://git-lfs.github.com/", "version https://hawser."}) {
+    if (text.starts_with(start)) {
+      return invalid(id,
+                     "{} is a git-lfs pointer, a text of a few lines in place of the file; fetch "
+                     "the file itself, for example with git lfs pull",
+                     path);
+    }
+  }
+  const struct {
+    const char* mark;
+    const char* encoding;
+  } marks[] = {{"\xEF\xBB\xBF", "UTF-8"}, {"\xFF\xFE", "UTF-16"}, {"\xFE\xFF", "UTF-16"}};
+  for (const auto& [mark, encoding] : marks) {
+    if (text.starts_with(mark)) {
+      return invalid(id,
+                     "{} starts with a byte order mark ({}), allowed is UTF-8 without one; save "
+                     "the file again without it",
+                     path,
+                     encoding);
+    }
+  }
+  return ok_status();
+}
+
 }  // namespace trireme

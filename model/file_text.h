@@ -1,4 +1,5 @@
-// Reads small text files into memory, up to a size limit. Pure function.
+// Reads small text files into memory, up to a size limit, and names what is no text of a model:
+// stand-ins of git-lfs and other encodings. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -13,5 +14,10 @@ namespace trireme {
 StatusOr<std::string> read_text_file(const std::string& path,
                                      int64_t max_bytes,
                                      const std::string& id);
+
+// An error with the id `id` if the content of the file `path` is the pointer that git-lfs leaves in
+// place of a large file, or starts with a byte order mark (UTF-8 or UTF-16); else OK. `text` may be
+// the first 256 bytes of the file.
+Status check_plain_text(const std::string& text, const std::string& path, const std::string& id);
 
 }  // namespace trireme
