@@ -1,6 +1,7 @@
-// The hyperparameters of a model, read from a Hugging Face config.json. Validated once, const
-// afterwards, any thread. One forward serves every family: a family is a row of flags here and a
-// set of names in the tensor table. Knows no devices and no ranks.
+// The hyperparameters of a model. Read from a Hugging Face config.json
+// (model/config/read_model_config.h), validated once, const afterwards, any thread. One forward
+// serves every family: a family is a row of flags here and a set of names in the tensor table.
+// Knows no devices and no ranks.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,6 @@
 #include <vector>
 
 #include "base/dtype.h"
-#include "base/status.h"
 #include "model/token.h"
 
 namespace trireme {
@@ -68,12 +68,5 @@ struct ModelConfig {
   TokenId bos_id = -1;
   std::vector<TokenId> eos_ids;  // of config.json; ModelSource adds those of generation_config.json
 };
-
-// TRI-CONF-...: not JSON, a missing or impossible field (with the value seen and allowed), or an
-// architecture or flag that is not supported (with the supported values).
-StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std::string& source);
-
-// Reads DIR/config.json. TRI-CONF-001: no such folder or file.
-StatusOr<ModelConfig> load_model_config(const std::string& model_dir);
 
 }  // namespace trireme

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "model/checkpoint/dummy_checkpoint.h"
+#include "model/config/read_model_config.h"
 #include "model/file_text.h"
 #include "model/json_reader.h"
 

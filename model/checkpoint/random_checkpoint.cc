@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "model/checkpoint/dummy_checkpoint.h"
+#include "model/config/read_model_config.h"
 
 namespace trireme {
 

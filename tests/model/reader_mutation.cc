@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 #include "model/checkpoint/safetensors.h"
-#include "model/model_config.h"
+#include "model/config/read_model_config.h"
 #include "tests/allocation_peak.h"
 #include "tests/json_mutation.h"
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/philox.h"
+#include "model/config/read_model_config.h"
 #include "model/tensor_table.h"
 
 namespace trireme {

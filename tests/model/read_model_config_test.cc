@@ -1,6 +1,6 @@
 // config.json of every family and of both styles of keys: values read, defaults of the family, and
 // errors.
-#include "model/model_config.h"
+#include "model/config/read_model_config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,12 +1,12 @@
-#include "model/model_config.h"
+#include "model/config/read_model_config.h"
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 
+#include "model/config/rope_config.h"
 #include "model/file_text.h"
 #include "model/json_reader.h"
-#include "model/rope_config.h"
 
 namespace trireme {
 

@@ -1,4 +1,4 @@
-#include "model/rope_config.h"
+#include "model/config/rope_config.h"
 
 #include <algorithm>
 #include <cmath>
