@@ -14,8 +14,8 @@ constexpr int kMaxDepth = 64;
 
 class Checker {
  public:
-  Checker(std::string_view text, const char* id, std::string_view subject)
-      : text_(text), id_(id), subject_(subject) {}
+  Checker(std::string_view text, const char* id, std::string_view subject, JsonNumbers numbers)
+      : text_(text), id_(id), subject_(subject), numbers_(numbers) {}
 
   Status run() {
     skip_space();
@@ -108,7 +108,19 @@ class Checker {
     return at_ > from;
   }
 
+  // NaN, Infinity or -Infinity, where Python's numbers are taken.
+  bool python_word() {
+    if (numbers_ != JsonNumbers::kPython) return false;
+    for (const std::string_view word : {"NaN", "Infinity", "-Infinity"}) {
+      if (text_.substr(at_, word.size()) != word) continue;
+      at_ += word.size();
+      return true;
+    }
+    return false;
+  }
+
   Status number() {
+    if (python_word()) return ok_status();
     const size_t from = at_;
     if (peek() == '-') ++at_;
     if (peek() == '0') {
@@ -122,6 +134,7 @@ class Checker {
       if (peek() == '+' || peek() == '-') ++at_;
       if (!digits()) return stop("expected a digit in the exponent");
     }
+    if (numbers_ == JsonNumbers::kPython) return ok_status();
     double parsed = 0;
     const auto result = std::from_chars(text_.data() + from, text_.data() + at_, parsed);
     if (result.ec != std::errc()) return stop("a number out of range");
@@ -182,13 +195,17 @@ class Checker {
   const std::string_view text_;
   const char* const id_;
   const std::string_view subject_;
+  const JsonNumbers numbers_;
   size_t at_ = 0;
 };
 
 }  // namespace
 
-Status check_json(std::string_view text, const char* id, std::string_view subject) {
-  return Checker(text, id, subject).run();
+Status check_json(std::string_view text,
+                  const char* id,
+                  std::string_view subject,
+                  JsonNumbers numbers) {
+  return Checker(text, id, subject, numbers).run();
 }
 
 }  // namespace trireme

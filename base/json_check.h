@@ -8,9 +8,16 @@
 
 namespace trireme {
 
-// Strict RFC 8259: UTF-8 without a byte order mark, at most 64 levels below the outermost value,
-// numbers that fit a double. The error has the id `id` and names `subject` ("the tokenizer"), the
-// byte and the reason.
-Status check_json(std::string_view text, const char* id, std::string_view subject);
+// kStandard: RFC 8259, and numbers that fit a double. kPython: also the words NaN, Infinity and
+// -Infinity, and numbers beyond a double: Python's json module writes and reads them, so they stand
+// in published configuration files.
+enum class JsonNumbers { kStandard, kPython };
+
+// UTF-8 without a byte order mark, at most 64 levels below the outermost value. The error has the
+// id `id` and names `subject` ("the tokenizer"), the byte and the reason.
+Status check_json(std::string_view text,
+                  const char* id,
+                  std::string_view subject,
+                  JsonNumbers numbers = JsonNumbers::kStandard);
 
 }  // namespace trireme

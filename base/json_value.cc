@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
-#include "base/json_check.h"
 #include "base/utf8.h"
 
 namespace trireme {
@@ -101,8 +101,9 @@ const char* append_escape(const char* at, std::string& out) {
 
 StatusOr<JsonValue> JsonValue::parse(std::string_view text,
                                      const char* id,
-                                     std::string_view subject) {
-  RETURN_IF_ERROR(check_json(text, id, subject));
+                                     std::string_view subject,
+                                     JsonNumbers numbers) {
+  RETURN_IF_ERROR(check_json(text, id, subject, numbers));
   return JsonValue(skip_space(text.data()), text.data() + text.size());
 }
 
@@ -142,9 +143,14 @@ void JsonValue::append_string(std::string& out) const {
   }
 }
 
+// from_chars() also reads the words NaN, Infinity and -Infinity. It leaves `out` alone where a
+// number is beyond a double; strtod() gives infinity or 0 there, as Python does.
 double JsonValue::number() const {
   double out = 0;
-  std::from_chars(at_, end_, out);
+  const auto result = std::from_chars(at_, end_, out);
+  if (result.ec == std::errc::result_out_of_range) {
+    return std::strtod(std::string(at_, result.ptr).c_str(), nullptr);
+  }
   return out;
 }
 

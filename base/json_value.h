@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/json_check.h"
 #include "base/status.h"
 
 namespace trireme {
@@ -19,7 +20,10 @@ class JsonValue {
   enum class Kind { kNull, kBoolean, kNumber, kString, kArray, kObject };
 
   // The outermost value of `text`, which must outlive it. Errors: those of check_json().
-  static StatusOr<JsonValue> parse(std::string_view text, const char* id, std::string_view subject);
+  static StatusOr<JsonValue> parse(std::string_view text,
+                                   const char* id,
+                                   std::string_view subject,
+                                   JsonNumbers numbers = JsonNumbers::kStandard);
 
   Kind kind() const;
   bool is(Kind kind) const { return this->kind() == kind; }
@@ -28,6 +32,7 @@ class JsonValue {
   bool boolean() const;
   std::string string() const;
   void append_string(std::string& out) const;
+  // Infinite or NaN only in a text that was parsed with JsonNumbers::kPython.
   double number() const;
   // False if the number is not a 64-bit integer.
   bool integer(int64_t& out) const;

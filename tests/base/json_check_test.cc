@@ -69,6 +69,26 @@ TEST(JsonCheck, RefusesNumbersOutsideTheGrammarOrTheRangeOfADouble) {
   }
 }
 
+TEST(JsonCheck, TakesTheNumbersThatPythonWritesWhereTheCallerSaysSo) {
+  const auto takes = [](const std::string& text) {
+    return check_json(text, "TRI-CONF-002", "the file", JsonNumbers::kPython).ok();
+  };
+  for (const std::string text : {"NaN",
+                                 "Infinity",
+                                 "-Infinity",
+                                 "[0.0, Infinity]",
+                                 "{\"a\":NaN,\"b\":-Infinity}",
+                                 "1e999",
+                                 "-1e-999"}) {
+    EXPECT_TRUE(takes(text)) << text;
+    EXPECT_NE(message(text), "") << text;
+  }
+  for (const std::string text :
+       {"nan", "inf", "-NaN", "+Infinity", "Infinit", "NaNs", "--Infinity", "NaN1", "01", "1."}) {
+    EXPECT_FALSE(takes(text)) << text;
+  }
+}
+
 TEST(JsonCheck, RefusesStringsThatAreNotUtf8OrNotEscaped) {
   for (const std::string text : {"\"",
                                  "\"\\",

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -97,6 +98,28 @@ TEST(JsonValue, NamesADuplicateMember) {
   EXPECT_EQ(parsed(R"({"a":{"b":1},"b":2})").duplicate_name(), std::nullopt);
   const std::string escaped = R"({"z":0,"a":1,"b":2,"\u0061":3})";
   EXPECT_EQ(parsed(escaped).duplicate_name(), "a");
+}
+
+TEST(JsonValue, ReadsTheNumbersThatPythonWrites) {
+  const std::string text = R"({"a":NaN,"b":[Infinity,-Infinity],"c":1e999,"d":-1e-999,"e":2})";
+  const JsonValue root =
+      JsonValue::parse(text, "TRI-CONF-002", "a file", JsonNumbers::kPython).value();
+  EXPECT_TRUE(root.find("a")->is(JsonValue::Kind::kNumber));
+  EXPECT_TRUE(std::isnan(root.find("a")->number()));
+  int64_t integer = 0;
+  EXPECT_FALSE(root.find("a")->integer(integer));
+  std::vector<double> numbers;
+  ASSERT_TRUE(root.find("b")
+                  ->each([&](JsonValue value) {
+                    EXPECT_FALSE(value.integer(integer));
+                    numbers.push_back(value.number());
+                    return ok_status();
+                  })
+                  .ok());
+  EXPECT_EQ(numbers, (std::vector<double>{INFINITY, -INFINITY}));
+  EXPECT_EQ(root.find("c")->number(), INFINITY);
+  EXPECT_EQ(root.find("d")->number(), 0);
+  EXPECT_EQ(root.find("e")->text(), "2");
 }
 
 TEST(JsonValue, TextThatIsNotJsonIsRefusedWithTheIdOfTheCaller) {
