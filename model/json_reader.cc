@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "model/file_text.h"
+
 namespace trireme {
 
 namespace {
@@ -13,12 +15,47 @@ constexpr int64_t kMaxTokenId = 1 << 24;
 
 std::string shown(JsonValue value) {
   constexpr size_t kMaxShownChars = 60;
-  std::string text(value.text().substr(0, kMaxShownChars + 1));
-  for (char& c : text) {
+  std::string text;
+  for (char c : value.text()) {  // a run of white space is one space
     if (c == '\n' || c == '\r' || c == '\t') c = ' ';
+    if (c != ' ' || !text.ends_with(' ')) text += c;
+    if (text.size() > kMaxShownChars) break;
   }
   if (text.size() > kMaxShownChars) text = text.substr(0, kMaxShownChars - 3) + "...";
   return text;
+}
+
+bool is_off(JsonValue value) {
+  switch (value.kind()) {
+    case JsonValue::Kind::kNull:
+      return true;
+    case JsonValue::Kind::kBoolean:
+      return !value.boolean();
+    case JsonValue::Kind::kNumber:
+      return value.number() == 0;
+    case JsonValue::Kind::kString:
+      return value.text() == "\"\"";
+    case JsonValue::Kind::kArray:
+    case JsonValue::Kind::kObject:
+      return value.count() == 0;
+  }
+  return false;
+}
+
+bool is_number(JsonValue value, double expected) {
+  constexpr double kFloat32Rounding = 6e-8;
+  return value.is(JsonValue::Kind::kNumber) &&
+         std::abs(value.number() - expected) <= kFloat32Rounding * std::abs(expected);
+}
+
+std::optional<int64_t> integral(JsonValue value) {
+  constexpr double kMaxExact = 9007199254740992;  // 2^53
+  if (!value.is(JsonValue::Kind::kNumber)) return std::nullopt;
+  int64_t integer = 0;
+  if (value.integer(integer)) return integer;
+  const double number = value.number();
+  if (!(std::abs(number) <= kMaxExact) || number != std::trunc(number)) return std::nullopt;
+  return static_cast<int64_t>(number);
 }
 
 JsonReader::JsonReader(JsonValue object, std::string id, std::string source)
@@ -49,13 +86,12 @@ int64_t JsonReader::integer(const char* key, int64_t low, int64_t high) {
 int64_t JsonReader::integer(const char* key, int64_t low, int64_t high, int64_t fallback) {
   const auto value = field(key);
   if (!value) return fallback;
-  int64_t number = 0;
-  const bool fits = value->is(JsonValue::Kind::kNumber) && value->integer(number);
-  if (!fits || number < low || number > high) {
+  const auto number = integral(*value);
+  if (!number || *number < low || *number > high) {
     fail("\"{}\" is {}, allowed are integers from {} to {}", key, shown(*value), low, high);
     return low;
   }
-  return number;
+  return *number;
 }
 
 double JsonReader::number(const char* key, double low, double high, double fallback) {
@@ -90,24 +126,25 @@ std::vector<TokenId> JsonReader::token_ids(const char* key) {
   const auto value = field(key);
   if (!value) return ids;
   const auto add = [&](JsonValue id) -> Status {
-    int64_t number = -1;
-    const bool fits = id.is(JsonValue::Kind::kNumber) && id.integer(number) && number >= 0 &&
-                      number <= kMaxTokenId && ids.size() < kMaxTokenIds;
-    if (fits) {
-      ids.push_back(static_cast<TokenId>(number));
+    const auto number = integral(id);
+    if (number && *number >= 0 && *number <= kMaxTokenId && ids.size() < kMaxTokenIds) {
+      ids.push_back(static_cast<TokenId>(*number));
     } else {
       fail("\"{}\" holds {}, allowed are at most {} token ids", key, shown(id), kMaxTokenIds);
     }
-    return status_;
+    return ok_status();
   };
   (void)(value->is(JsonValue::Kind::kArray) ? value->each(add) : add(*value));
   return ids;
 }
 
 StatusOr<JsonValue> parse_json_object(const std::string& text, const std::string& source) {
-  ASSIGN_OR_RETURN(const JsonValue value, JsonValue::parse(text, "TRI-CONF-002", source));
+  constexpr char kId[] = "TRI-CONF-002";
+  RETURN_IF_ERROR(check_plain_text(text, source, kId));
+  ASSIGN_OR_RETURN(const JsonValue value,
+                   JsonValue::parse(text, kId, source, JsonNumbers::kPython));
   if (value.is(JsonValue::Kind::kObject)) return value;
-  return invalid("TRI-CONF-002", "{} is not a JSON object; fetch the file again", source);
+  return invalid(kId, "{} is not a JSON object; fetch the file again", source);
 }
 
 }  // namespace trireme

@@ -1,7 +1,7 @@
 // Reads numbers and flags of a JSON object, each with its allowed range. The first error is kept
 // and names the field, the value seen and the value allowed; the caller asks for status() once at
-// the end. An absent or null key gives the fallback. A duplicate key is an error. Used by one
-// thread.
+// the end. An absent or null key gives the fallback. A duplicate key is an error. A number with a
+// fraction of zero (4096.0, 1e3) is an integer. Used by one thread.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,7 @@ class JsonReader {
   // True for null, false for absent: the difference matters for a few fields.
   bool is_null(const char* key) const;
   std::optional<JsonValue> field(const char* key) const;  // empty if absent or null
+  JsonValue object() const { return object_; }
 
   // A field without a fallback is required.
   int64_t integer(const char* key, int64_t low, int64_t high);
@@ -32,7 +33,7 @@ class JsonReader {
   double number(const char* key, double low, double high, double fallback);
   bool boolean(const char* key, bool fallback);
   std::string string(const char* key, const std::string& fallback);
-  // A single id or a list of at most 1,024.
+  // A single id or a list of at most 1,024; after an error, the valid ones.
   std::vector<TokenId> token_ids(const char* key);
 
   template <class... Args>
@@ -51,11 +52,21 @@ class JsonReader {
   Status status_;
 };
 
-// Parses JSON text of bounded depth; `text` outlives the value. TRI-CONF-002: not JSON, not an
-// object, or nested too deeply.
+// Parses the JSON text of a configuration file, of bounded depth and with Python's numbers
+// (base/json_check.h); `text` outlives the value. TRI-CONF-002: not JSON, not an object, nested too
+// deeply, a git-lfs pointer, or a byte order mark.
 StatusOr<JsonValue> parse_json_object(const std::string& text, const std::string& source);
 
 // The text of a value for a one-line message: at most 60 characters.
 std::string shown(JsonValue value);
+
+// Null, false, 0, "", [] or {}.
+bool is_off(JsonValue value);
+
+// The number `expected`, within the rounding of a float32.
+bool is_number(JsonValue value, double expected);
+
+// The value of a number without a fraction, at most 2^53 in size; else empty.
+std::optional<int64_t> integral(JsonValue value);
 
 }  // namespace trireme

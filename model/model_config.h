@@ -66,7 +66,11 @@ struct ModelConfig {
 
   DType stored_dtype = DType::kBFloat16;  // according to config.json; the files take precedence
   TokenId bos_id = -1;
-  std::vector<TokenId> eos_ids;  // of config.json; ModelSource adds those of generation_config.json
+  // Of config.json, else of the family; ModelSource adds those of generation_config.json.
+  std::vector<TokenId> eos_ids;
+  bool eos_is_implied = false;  // config.json says nothing: generation_config.json alone decides
+
+  bool operator==(const ModelConfig&) const = default;
 };
 
 }  // namespace trireme

@@ -1,10 +1,13 @@
 #include "model/config/read_model_config.h"
 
-#include <algorithm>
 #include <cmath>
-#include <filesystem>
+#include <optional>
 
+#include "model/config/family.h"
+#include "model/config/layer_windows.h"
+#include "model/config/neutral_keys.h"
 #include "model/config/rope_config.h"
+#include "model/config/text_model.h"
 #include "model/file_text.h"
 #include "model/json_reader.h"
 
@@ -15,62 +18,28 @@ namespace {
 constexpr char kFieldId[] = "TRI-CONF-003";
 constexpr int64_t kMaxConfigBytes = 4 << 20;
 
-// The defaults of a family for keys that config.json leaves out, and the keys that it honours.
-struct FamilyRow {
-  const char* model_type;
-  bool qkv_bias;  // always present, regardless of "attention_bias"
-  bool qk_norm;
-  bool mlp_bias_key;  // honours "mlp_bias"
-  bool attention_bias_key;
-  int64_t default_window;    // if "sliding_window" is absent
-  bool window_needs_switch;  // only with "use_sliding_window": true
-  int64_t default_max_window_layers;
-  int64_t default_head_dim;  // 0: hidden_size / num_attention_heads
-  int64_t default_kv_heads;  // if the key is absent; null and 0: num_attention_heads
-  int64_t default_max_positions;
-};
+// The fields of the text model, and those of the whole file for what the text model leaves out.
+struct ConfigFields {
+  JsonReader& text;
+  JsonReader& whole;  // the same reader, if the text model is the whole file
+  const Family& family;
+  bool wrapped;
 
-constexpr FamilyRow kFamilies[] = {
-    {"llama", false, false, true, true, 0, false, 0, 0, 0, 2048},
-    {"mistral", false, false, false, false, 4096, false, 0, 0, 8, 131072},
-    {"qwen2", true, false, false, false, 4096, true, 28, 0, 32, 32768},
-    {"qwen3", false, true, false, true, 4096, true, 28, 128, 32, 32768},
-};
-
-const FamilyRow* find_family(const std::string& model_type) {
-  for (const FamilyRow& row : kFamilies) {
-    if (model_type == row.model_type) return &row;
+  JsonReader& having(const char* key) const { return text.has(key) ? text : whole; }
+  bool absent(const char* key) const {  // neither a value nor null
+    return !having(key).has(key) && !text.is_null(key) && !whole.is_null(key);
   }
-  return nullptr;
-}
-
-std::string supported_families() {
-  std::vector<std::string> names;
-  for (const FamilyRow& row : kFamilies) names.push_back(row.model_type);
-  return join(names);
-}
+};
 
 // The value of an absent or null "num_key_value_heads". The default of the family applies only if
 // it divides the number of heads.
-int64_t implied_kv_heads(const JsonReader& reader, const FamilyRow& family, int64_t num_heads) {
-  const bool no_default = family.default_kv_heads == 0 || reader.is_null("num_key_value_heads");
-  return no_default || num_heads % family.default_kv_heads != 0 ? num_heads
-                                                                : family.default_kv_heads;
+int64_t implied_kv_heads(const JsonReader& reader, const Family& family, int64_t num_heads) {
+  const bool no_default = family.kv_heads == 0 || reader.is_null("num_key_value_heads");
+  return no_default || num_heads % family.kv_heads != 0 ? num_heads : family.kv_heads;
 }
 
-void read_sizes(JsonReader& reader, const FamilyRow& family, ModelConfig& config) {
-  config.vocabulary_size = reader.integer("vocab_size", 1, 1 << 24);
-  config.hidden_size = reader.integer("hidden_size", 8, 1 << 17);
-  config.intermediate_size = reader.integer("intermediate_size", 1, 1 << 20);
-  config.num_layers = reader.integer("num_hidden_layers", 1, 4096);
-  config.num_heads = reader.integer("num_attention_heads", 1, 4096);
-  config.num_kv_heads = reader.integer(
-      "num_key_value_heads", 1, 4096, implied_kv_heads(reader, family, config.num_heads));
-  config.max_positions =
-      reader.integer("max_position_embeddings", 1, 1 << 24, family.default_max_positions);
-  config.norm_epsilon = reader.number("rms_norm_eps", 0, 1, 1e-6);
-  if (!reader.status().ok()) return;
-  int64_t head_dim = family.default_head_dim;
+void read_head_dim(JsonReader& reader, const Family& family, ModelConfig& config) {
+  int64_t head_dim = family.head_dim;
   if (head_dim == 0) {
     if (!reader.has("head_dim") && config.hidden_size % config.num_heads != 0) {
       reader.fail(
@@ -85,6 +54,27 @@ void read_sizes(JsonReader& reader, const FamilyRow& family, ModelConfig& config
   if (config.head_dim % 2 != 0) {
     reader.fail("\"head_dim\" is {}, rotary embedding needs an even number", config.head_dim);
   }
+}
+
+void read_sizes(const ConfigFields& fields, ModelConfig& config) {
+  JsonReader& reader = fields.text;
+  const auto size = [&](const char* key, int64_t low, int64_t high, int64_t of_family) {
+    return fields.wrapped ? reader.integer(key, low, high, of_family)
+                          : reader.integer(key, low, high);
+  };
+  const FamilySizes& sizes = fields.family.sizes;
+  config.vocabulary_size = size("vocab_size", 1, 1 << 24, sizes.vocabulary);
+  config.hidden_size = size("hidden_size", 8, 1 << 17, sizes.hidden);
+  config.intermediate_size = size("intermediate_size", 1, 1 << 20, sizes.intermediate);
+  config.num_layers = size("num_hidden_layers", 1, 4096, sizes.layers);
+  config.num_heads = size("num_attention_heads", 1, 4096, sizes.heads);
+  config.num_kv_heads = reader.integer(
+      "num_key_value_heads", 1, 4096, implied_kv_heads(reader, fields.family, config.num_heads));
+  config.max_positions =
+      reader.integer("max_position_embeddings", 1, 1 << 24, fields.family.max_positions);
+  config.norm_epsilon = reader.number("rms_norm_eps", 0, 1, 1e-6);
+  if (!reader.status().ok()) return;
+  read_head_dim(reader, fields.family, config);
   if (config.num_heads % config.num_kv_heads != 0) {
     reader.fail("\"num_attention_heads\" {} is no multiple of \"num_key_value_heads\" {}",
                 config.num_heads,
@@ -92,7 +82,9 @@ void read_sizes(JsonReader& reader, const FamilyRow& family, ModelConfig& config
   }
 }
 
-void read_flags(JsonReader& reader, const FamilyRow& family, ModelConfig& config) {
+void read_flags(const ConfigFields& fields, ModelConfig& config) {
+  JsonReader& reader = fields.text;
+  const Family& family = fields.family;
   config.qkv_bias = family.qkv_bias;
   config.qk_norm = family.qk_norm;
   if (family.attention_bias_key) {
@@ -100,7 +92,8 @@ void read_flags(JsonReader& reader, const FamilyRow& family, ModelConfig& config
     config.output_bias = reader.boolean("attention_bias", false);
   }
   if (family.mlp_bias_key) config.mlp_bias = reader.boolean("mlp_bias", false);
-  config.tied_embeddings = reader.boolean("tie_word_embeddings", false);
+  config.tied_embeddings =
+      reader.boolean("tie_word_embeddings", fields.whole.boolean("tie_word_embeddings", false));
   config.attention_scale = 1 / std::sqrt(static_cast<double>(config.head_dim));
   const std::string activation = reader.string("hidden_act", "silu");
   if (activation != "silu" && activation != "swish") {
@@ -108,101 +101,84 @@ void read_flags(JsonReader& reader, const FamilyRow& family, ModelConfig& config
   }
 }
 
-void read_layer_types(JsonReader& reader, JsonValue types, int32_t window, ModelConfig& config) {
-  const size_t count = types.count();
-  if (static_cast<int64_t>(count) != config.num_layers) {
-    return reader.fail("\"layer_types\" has {} entries for {} layers", count, config.num_layers);
-  }
-  int64_t layer = 0;
-  (void)types.each([&](JsonValue type) -> Status {
-    const std::string name = type.is(JsonValue::Kind::kString) ? type.string() : "";
-    if (name == "sliding_attention") {
-      config.layer_window[layer] = window;
-    } else if (name != "full_attention") {
-      reader.fail(
-          "\"layer_types\"[{}] is {}, supported are \"full_attention\" and \"sliding_attention\"",
-          layer,
-          shown(type));
+void read_tokens(const ConfigFields& fields, ModelConfig& config) {
+  const TokenId implied_bos = fields.absent("bos_token_id") ? fields.family.bos_id : -1;
+  config.bos_id = static_cast<TokenId>(
+      fields.having("bos_token_id").integer("bos_token_id", -1, 1 << 24, implied_bos));
+  config.eos_ids = fields.having("eos_token_id").token_ids("eos_token_id");
+  config.eos_is_implied = fields.absent("eos_token_id");
+  if (config.eos_is_implied && fields.family.eos_id >= 0) config.eos_ids = {fields.family.eos_id};
+}
+
+// A name ("float16", or "torch.float16" as torch prints it), or an object of names by part of the
+// model. Only a statement: the files of the weights take precedence.
+std::optional<std::string> dtype_name(JsonReader& reader, const char* key) {
+  const auto value = reader.field(key);
+  if (!value) return std::nullopt;
+  std::string name;
+  if (value->is(JsonValue::Kind::kObject)) {
+    for (const char* part : {"", "text_config"}) {
+      const auto found = value->find(part);
+      if (found && found->is(JsonValue::Kind::kString)) name = found->string();
     }
-    ++layer;
-    return reader.status();
-  });
+  } else {
+    name = reader.string(key, "");
+  }
+  constexpr std::string_view kTorch = "torch.";
+  return name.starts_with(kTorch) ? name.substr(kTorch.size()) : name;
 }
 
-// The attention window of each layer, by the rules of the reference implementation of the family.
-void read_windows(JsonReader& reader, const FamilyRow& family, ModelConfig& config) {
-  config.layer_window.assign(config.num_layers, 0);
-  if (family.default_window == 0) return;
-  const int64_t window = reader.is_null("sliding_window")
-                             ? 0
-                             : reader.integer("sliding_window", 1, 1 << 24, family.default_window);
-  if (family.window_needs_switch && !reader.boolean("use_sliding_window", false)) return;
-  int64_t first_sliding = 0;
-  if (family.window_needs_switch) {
-    first_sliding =
-        reader.integer("max_window_layers", 0, 1 << 20, family.default_max_window_layers);
+void read_dtype(const ConfigFields& fields, ModelConfig& config) {
+  std::optional<std::string> name;
+  for (JsonReader* reader : {&fields.text, &fields.whole}) {
+    for (const char* key : {"dtype", "torch_dtype"}) {
+      if (!name) name = dtype_name(*reader, key);
+    }
   }
-  const auto types = reader.field("layer_types");
-  if (types && types->is(JsonValue::Kind::kArray)) {
-    return read_layer_types(reader, *types, static_cast<int32_t>(window), config);
-  }
-  for (int64_t layer = first_sliding; layer < config.num_layers; ++layer) {
-    config.layer_window[layer] = static_cast<int32_t>(window);
-  }
-}
-
-void read_tokens(JsonReader& reader, ModelConfig& config) {
-  config.bos_id = static_cast<TokenId>(reader.integer("bos_token_id", -1, 1 << 24, -1));
-  config.eos_ids = reader.token_ids("eos_token_id");
-}
-
-void read_dtype(JsonReader& reader, ModelConfig& config) {
-  const std::string name = reader.string("dtype", reader.string("torch_dtype", "bfloat16"));
   if (name == "float32") config.stored_dtype = DType::kFloat32;
   if (name == "float16") config.stored_dtype = DType::kFloat16;
 }
 
-Status unsupported_family(JsonValue json, const std::string& source) {
-  const auto words = [&](const char* key) {
-    const auto value = json.find(key);
-    return value ? shown(*value) : std::string("missing");
-  };
-  return invalid("TRI-CONF-004",
-                 "{}: \"model_type\" is {} (\"architectures\" {}), supported are {}",
-                 source,
-                 words("model_type"),
-                 words("architectures"),
-                 supported_families());
+// The three names under which tools store how a checkpoint is quantised.
+Status check_not_quantised(const JsonReader& reader) {
+  for (const char* key : {"quantization_config", "compression_config", "quantization"}) {
+    const auto value = reader.field(key);
+    if (!value || is_off(*value)) continue;
+    return invalid("TRI-CONF-005",
+                   "{}: \"{}\" is set; quantised checkpoints are not supported, use the bf16, fp16 "
+                   "or fp32 one",
+                   reader.source(),
+                   key);
+  }
+  return ok_status();
 }
 
 }  // namespace
 
 StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std::string& source) {
   ASSIGN_OR_RETURN(const JsonValue json, parse_json_object(json_text, source));
-  const auto type = json.find("model_type");
-  const FamilyRow* family = nullptr;
-  if (type && type->is(JsonValue::Kind::kString)) family = find_family(type->string());
-  if (family == nullptr) return unsupported_family(json, source);
-  JsonReader reader(json, kFieldId, source);
-  RETURN_IF_ERROR(reader.status());
-  if (reader.has("quantization_config")) {
-    return invalid("TRI-CONF-005",
-                   "{}: \"quantization_config\" is set; quantised checkpoints are not supported, "
-                   "use the bf16, fp16 or fp32 one",
-                   source);
-  }
+  JsonReader whole(json, kFieldId, source);
+  ASSIGN_OR_RETURN(const TextModel model, find_text_model(whole));
+  RETURN_IF_ERROR(whole.status());
+  JsonReader inner(model.fields, kFieldId, model.source);
+  JsonReader& text = model.wrapped ? inner : whole;
+  RETURN_IF_ERROR(text.status());
+  RETURN_IF_ERROR(check_not_quantised(whole));
+  RETURN_IF_ERROR(check_not_quantised(text));
+  const ConfigFields fields = {text, whole, *model.family, model.wrapped};
   ModelConfig config;
-  config.model_type = family->model_type;
-  read_sizes(reader, *family, config);
-  RETURN_IF_ERROR(reader.status());
-  read_flags(reader, *family, config);
-  read_windows(reader, *family, config);
-  read_tokens(reader, config);
-  read_dtype(reader, config);
-  RETURN_IF_ERROR(reader.status());
-  ASSIGN_OR_RETURN(RopeConfig rope, parse_rope(reader, config.max_positions, source));
-  config.ropes = {rope};
-  config.layer_rope.assign(config.num_layers, 0);
+  config.model_type = model.family->model_type;
+  read_sizes(fields, config);
+  RETURN_IF_ERROR(text.status());
+  read_flags(fields, config);
+  read_layer_windows(text, *model.family, config);
+  read_tokens(fields, config);
+  read_dtype(fields, config);
+  RETURN_IF_ERROR(whole.status());
+  RETURN_IF_ERROR(text.status());
+  RETURN_IF_ERROR(read_ropes(text, config));
+  RETURN_IF_ERROR(check_neutral_keys(text, *model.family, config));
+  if (model.wrapped) RETURN_IF_ERROR(check_neutral_keys_of_wrapper(whole, *model.family, config));
   return config;
 }
 

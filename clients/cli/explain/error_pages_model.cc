@@ -13,8 +13,10 @@ constexpr ErrorPage kPages[] = {
      "tokenizer.json."},
     {"TRI-CONF-002",
      "A JSON file of the model is not valid JSON, or is nested too deeply.",
-     "The download is incomplete, or the file is a Git LFS pointer instead of the file itself.",
-     "Fetch the file again; its first character has to be {."},
+     "The download is incomplete, the file is a Git LFS pointer instead of the file itself, or an "
+     "editor saved it with a byte order mark.",
+     "Do as the message says. A Git LFS pointer is replaced by `git lfs pull`; the first character "
+     "of the file has to be {."},
     {"TRI-CONF-003",
      "A field of config.json is missing, of the wrong type, or out of range.",
      "The file was edited, or belongs to a newer format of the model family.",
@@ -31,9 +33,10 @@ constexpr ErrorPage kPages[] = {
      "Use the bf16, fp16 or fp32 checkpoint of the same model."},
     {"TRI-CONF-006",
      "The scaling of rotary positions of this model is not supported.",
-     "rope_scaling or rope_parameters names a type that is not built.",
-     "Supported are default, linear, llama3 and yarn; another checkpoint of the model may use one "
-     "of them."},
+     "rope_scaling or rope_parameters names a type that is not built, or holds a key of another "
+     "model family (mrope_section, llama_4_scaling_beta, short_factor, ...).",
+     "Supported are default, linear, dynamic (up to max_position_embeddings), llama3 and yarn; "
+     "another checkpoint of the model may use one of them."},
     {"TRI-CONF-007",
      "A field of generation_config.json is of the wrong type or out of range.",
      "The file was edited, or uses a convention of another server.",
@@ -43,6 +46,20 @@ constexpr ErrorPage kPages[] = {
      "The shape is unknown.",
      "dummy: and `models make --like` take a published shape or the path of a config.json.",
      "`trireme models ls` lists the shapes; or give the path of a config.json."},
+    {"TRI-CONF-010",
+     "config.json sets a key that changes the arithmetic of the model, and that its family does "
+     "not have.",
+     "The model is a variant that only shares the name of its family: with soft caps, multipliers, "
+     "experts, layers without rotary positions, attention to later tokens, ...",
+     "Trireme would compute something else than the model, so it refuses. Use a checkpoint of the "
+     "plain family. If the key is a left-over without meaning for this checkpoint, set it to "
+     "null."},
+    {"TRI-CONF-011",
+     "The checkpoint is not a model that generates text.",
+     "architectures in config.json names a classifier, a reward model, an embedder without a head, "
+     "or another task.",
+     "Use a checkpoint whose architectures end in ForCausalLM or LMHeadModel, or in "
+     "ForConditionalGeneration where the text model stands in text_config."},
     {"TRI-LOAD-001",
      "The folder holds no weights in a supported format.",
      "The folder does not exist, or its weights are in another format (*.bin, *.gguf).",
