@@ -25,6 +25,11 @@ constexpr int size_of(DType dtype) {
   }
 }
 
+// Whether weights can be read from tensors of this type.
+constexpr bool is_weight_dtype(DType dtype) {
+  return dtype == DType::kFloat32 || dtype == DType::kBFloat16 || dtype == DType::kFloat16;
+}
+
 constexpr std::string_view name_of(DType dtype) {
   switch (dtype) {
     case DType::kFloat32:

@@ -117,6 +117,9 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
   }
   CoordinatorLog log;
   log.started(options, source->checkpoint->fingerprint());
+  for (const std::string& note : source->notes) {
+    log_event(LogLevel::kWarning, "model_note", {{"text", note}});
+  }
   auto doors = open_doors(options, signal_fd);
   if (!doors.ok()) {
     const bool usage = error_id(doors.status()) == "TRI-NET-012";

@@ -6,14 +6,13 @@
 #include "base/host_info.h"
 #include "base/text.h"
 #include "launch/process.h"
-#include "model/tensor_table.h"
+#include "model/checkpoint/tensor_check.h"
 
 namespace trireme {
 
 namespace {
 
 constexpr int kMaxSuggestedRanks = 64;  // largest group that is tried for a suggestion
-constexpr size_t kShownTensors = 3;     // unused tensors named in the warning
 constexpr int kHostAnswerMs = 8'000;
 
 std::string show_bytes(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
@@ -149,16 +148,10 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
   RETURN_IF_ERROR(check_cluster_flags(flags));
   Preflight found;
   ASSIGN_OR_RETURN(found.source, open_model(flags.model, flags.weights_seed));
-  const TensorTable table(found.source.config);
-  ASSIGN_OR_RETURN(const auto unexpected, check_tensors(table, *found.source.checkpoint));
-  if (!unexpected.empty()) {
-    const size_t shown = std::min(unexpected.size(), kShownTensors);
-    found.warnings.push_back(
-        format_text("{} tensors of the checkpoint are not used: {}{}",
-                    unexpected.size(),
-                    join(std::vector<std::string>(unexpected.begin(), unexpected.begin() + shown)),
-                    shown < unexpected.size() ? ", ..." : ""));
-  }
+  ASSIGN_OR_RETURN(const auto unused,
+                   check_tensors(TensorTable(found.source.config), *found.source.checkpoint));
+  found.warnings = found.source.notes;
+  if (!unused.empty()) found.warnings.push_back(unused_warning(unused));
   ASSIGN_OR_RETURN(found.backend, choose_backend(flags));
   const PlanRequest request = plan_request(flags, found.backend.backend, 0);
   ASSIGN_OR_RETURN(found.plan, plan_group(found.source.config, request));

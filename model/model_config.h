@@ -34,6 +34,15 @@ struct RopeConfig {
 enum class ConfigNorm : uint8_t { kRms, kLayer };
 enum class ConfigActivation : uint8_t { kSilu };
 
+// The names of the tensors in the checkpoint; resolve_stored_names() finds them.
+struct StoredNames {
+  std::string decoder_prefix = "model.";  // before "layers.0.", "norm."
+  std::string embedding = "model.embed_tokens.weight";
+  std::string head = "lm_head.weight";  // of a tied model: absent, or a copy of the embedding
+
+  bool operator==(const StoredNames&) const = default;
+};
+
 struct ModelConfig {
   std::string model_type;  // "llama", "mistral", "qwen2", "qwen3"
 
@@ -64,6 +73,7 @@ struct ModelConfig {
   std::vector<int32_t> layer_rope;    // [num_layers] index into ropes
   std::vector<int32_t> layer_window;  // [num_layers] 0: full attention
 
+  StoredNames names;
   DType stored_dtype = DType::kBFloat16;  // according to config.json; the files take precedence
   TokenId bos_id = -1;
   // Of config.json, else of the family; ModelSource adds those of generation_config.json.

@@ -10,7 +10,7 @@ namespace {
 
 struct LayerRow {
   TensorRole role;
-  const char* name;  // after "model.layers.N."
+  const char* name;  // after "layers.N."
   int64_t rows;
   int64_t columns;  // 0: a vector of `rows` values
   TensorPartition partition;
@@ -36,7 +36,7 @@ TensorEntry make_entry(TensorRole role,
 
 }  // namespace
 
-TensorTable::TensorTable(const ModelConfig& config) {
+TensorTable::TensorTable(const ModelConfig& config) : names_(config.names) {
   using enum TensorRole;
   using enum TensorPartition;
   const int64_t hidden = config.hidden_size;
@@ -67,19 +67,19 @@ TensorTable::TensorTable(const ModelConfig& config) {
   };
 
   entries_.push_back(
-      make_entry(kEmbedding, -1, "model.embed_tokens.weight", vocabulary, hidden, kVocabularyRows));
+      make_entry(kEmbedding, -1, names_.embedding, vocabulary, hidden, kVocabularyRows));
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    const std::string prefix = format_text("model.layers.{}.", layer);
+    const std::string prefix = format_text("{}layers.{}.", names_.decoder_prefix, layer);
     for (const LayerRow& row : rows) {
       if (!row.present) continue;
       entries_.push_back(
           make_entry(row.role, layer, prefix + row.name, row.rows, row.columns, row.partition));
     }
   }
-  entries_.push_back(make_entry(kFinalNorm, -1, "model.norm.weight", hidden, 0, kReplicate));
+  entries_.push_back(
+      make_entry(kFinalNorm, -1, names_.decoder_prefix + "norm.weight", hidden, 0, kReplicate));
   if (!config.tied_embeddings) {
-    entries_.push_back(
-        make_entry(kHead, -1, "lm_head.weight", vocabulary, hidden, kVocabularyRows));
+    entries_.push_back(make_entry(kHead, -1, names_.head, vocabulary, hidden, kVocabularyRows));
   }
   layer_entries_ = 0;
   for (const LayerRow& row : rows) layer_entries_ += row.present;

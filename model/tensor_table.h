@@ -1,5 +1,5 @@
-// The tensors of a model: role, names in checkpoints, global shape and partition of each. The only
-// place that knows checkpoint names. Knows no values. Const, any thread.
+// The tensors of a model: role, names in checkpoints, global shape and partition of each. Names are
+// those of the published families below ModelConfig::names. Knows no values. Const, any thread.
 #pragma once
 
 #include <cstdint>
@@ -60,10 +60,12 @@ class TensorTable {
   explicit TensorTable(const ModelConfig& config);
 
   std::span<const TensorEntry> entries() const { return entries_; }
+  const StoredNames& stored_names() const { return names_; }
   // The entry, or nullptr if the model has none (no bias, head of a tied model).
   const TensorEntry* find(TensorRole role, int64_t layer = -1) const;
 
  private:
+  const StoredNames names_;
   std::vector<TensorEntry> entries_;
   int64_t layer_entries_ = 0;  // per layer
 };

@@ -8,6 +8,7 @@
 
 #include "base/environment.h"
 #include "base/log.h"
+#include "model/checkpoint/tensor_check.h"
 #include "model/planner.h"
 #include "worker/control/plan_file.h"
 #include "worker/load_report.h"
@@ -17,7 +18,8 @@
 namespace trireme {
 namespace {
 
-constexpr TimeUs kOpenUs = 60'000'000;  // headers of shards on a slow disk
+// Headers of shards on a slow disk; with a head beside a tied embedding also the values of both.
+constexpr TimeUs kOpenUs = 180'000'000;
 
 }  // namespace
 
@@ -105,8 +107,10 @@ Status Rank::open_link() {
 
 // Reads the checkpoint's headers and checks what they decide.
 Status Rank::open_source() {
-  ASSIGN_OR_RETURN(ModelSource source, open_model(flags_.model, flags_.weights_seed));
+  ASSIGN_OR_RETURN(ModelSource source,
+                   open_model(flags_.model, flags_.weights_seed, [this] { progress_.bump(); }));
   source_ = std::make_unique<ModelSource>(std::move(source));
+  RETURN_IF_ERROR(check_tensors(TensorTable(source_->config), *source_->checkpoint).status());
   return Worker::check(flags_.worker, *source_);
 }
 

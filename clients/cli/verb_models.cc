@@ -8,7 +8,7 @@
 #include "clients/cli/verbs.h"
 #include "model/checkpoint/model_source.h"
 #include "model/checkpoint/random_checkpoint.h"
-#include "model/tensor_table.h"
+#include "model/checkpoint/tensor_check.h"
 
 namespace trireme {
 
@@ -120,10 +120,11 @@ void print_description(Terminal& terminal, const Json& json) {
 Status show(Terminal& terminal, const std::string& model, bool tensors, bool json) {
   ASSIGN_OR_RETURN(const ModelSource source, open_model(model));
   const TensorTable table(source.config);
-  const auto unexpected = check_tensors(table, *source.checkpoint);
+  const auto unused = check_tensors(table, *source.checkpoint);
+  for (const std::string& note : source.notes) terminal.warn(note);
   Json description = describe(source);
-  description["complete"] = unexpected.ok();
-  if (unexpected.ok()) description["unused_tensors"] = *unexpected;
+  description["complete"] = unused.ok();
+  if (unused.ok()) description["unused_tensors"] = *unused;
   if (tensors) {
     for (const std::string& name : source.checkpoint->names()) {
       const StoredTensor* tensor = source.checkpoint->find(name);
@@ -134,11 +135,11 @@ Status show(Terminal& terminal, const std::string& model, bool tensors, bool jso
   }
   if (json) {
     terminal.answer_line(description.dump());
-    return unexpected.status();
+    return unused.status();
   }
   print_description(terminal, description);
-  if (unexpected.ok() && !unexpected->empty()) {
-    terminal.answer_line(format_text("  {}{}", padded("not used", 16), join(*unexpected)));
+  if (unused.ok() && !unused->empty()) {
+    terminal.answer_line(format_text("  {}{}", padded("not used", 16), join(*unused)));
   }
   if (tensors) {
     for (const Json& tensor : description["tensor_list"]) {
@@ -148,7 +149,7 @@ Status show(Terminal& terminal, const std::string& model, bool tensors, bool jso
                                        tensor["name"].get<std::string>()));
     }
   }
-  return unexpected.status();
+  return unused.status();
 }
 
 int show_all(Terminal& terminal, const Arguments& models, bool tensors, bool json) {

@@ -8,8 +8,8 @@
 #include "launch/command_lines.h"
 #include "launch/preflight.h"
 #include "model/checkpoint/model_source.h"
+#include "model/checkpoint/tensor_check.h"
 #include "model/planner.h"
-#include "model/tensor_table.h"
 
 namespace trireme {
 
@@ -203,7 +203,10 @@ Status PlanVerb::run(Terminal& terminal, bool one_partition) const {
   RETURN_IF_ERROR(check_cluster_flags(cluster_flags));
   ASSIGN_OR_RETURN(const ModelSource source,
                    open_model(cluster_flags.model, cluster_flags.weights_seed));
-  RETURN_IF_ERROR(check_tensors(TensorTable(source.config), *source.checkpoint).status());
+  for (const std::string& note : source.notes) terminal.warn(note);
+  ASSIGN_OR_RETURN(const auto unused,
+                   check_tensors(TensorTable(source.config), *source.checkpoint));
+  if (!unused.empty()) terminal.warn(unused_warning(unused));
   ASSIGN_OR_RETURN(const std::string backend, backend_of_plan());
   const PlanRequest request = plan_request(cluster_flags, backend, device_memory_bytes);
   std::vector<HostSlots> hosts;

@@ -156,32 +156,6 @@ StatusOr<std::vector<std::string>> find_weight_files(const std::string& dir) {
                  dir);
 }
 
-std::string shape_text(const std::vector<int64_t>& shape) {
-  return format_text("[{}]", join(shape));
-}
-
-Status check_one(const TensorEntry& expected, const StoredTensor& stored) {
-  const std::vector<int64_t> shape = expected.is_vector
-                                         ? std::vector<int64_t>{expected.rows}
-                                         : std::vector<int64_t>{expected.rows, expected.columns};
-  if (stored.shape != shape) {
-    return invalid("TRI-LOAD-008",
-                   "tensor \"{}\" has the shape {}, config.json requires {}; config and weights "
-                   "are not of one model",
-                   stored.name,
-                   shape_text(stored.shape),
-                   shape_text(shape));
-  }
-  if (stored.dtype != DType::kFloat32 && stored.dtype != DType::kBFloat16 &&
-      stored.dtype != DType::kFloat16) {
-    return invalid("TRI-LOAD-009",
-                   "tensor \"{}\" is stored as {}, allowed are bfloat16, float16 and float32",
-                   stored.name,
-                   name_of(stored.dtype));
-  }
-  return ok_status();
-}
-
 }  // namespace
 
 StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_dir) {
@@ -197,39 +171,6 @@ StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_d
   auto checkpoint = std::make_unique<FileCheckpoint>(std::move(files), std::move(config));
   RETURN_IF_ERROR(checkpoint->index_tensors());
   return checkpoint;
-}
-
-StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
-                                                 const Checkpoint& checkpoint) {
-  std::set<std::string> expected;
-  std::vector<std::string> missing;
-  for (const TensorEntry& entry : table.entries()) {
-    const StoredTensor* stored = nullptr;
-    for (const std::string& name : entry.names) {
-      expected.insert(name);
-      if (stored == nullptr) stored = checkpoint.find(name);
-    }
-    if (stored == nullptr) {
-      missing.push_back(entry.names.front());
-      continue;
-    }
-    RETURN_IF_ERROR(check_one(entry, *stored));
-  }
-  if (!missing.empty()) {
-    const size_t shown = std::min<size_t>(missing.size(), 5);
-    return invalid("TRI-LOAD-007",
-                   "{} missing from the checkpoint: {}{}; a shard is missing, or config.json "
-                   "belongs to another model",
-                   missing.size() == 1 ? std::string("a tensor is")
-                                       : format_text("{} tensors are", missing.size()),
-                   join(std::vector<std::string>(missing.begin(), missing.begin() + shown)),
-                   missing.size() > shown ? ", ..." : "");
-  }
-  std::vector<std::string> unexpected;
-  for (const std::string& name : checkpoint.names()) {
-    if (!expected.contains(name)) unexpected.push_back(name);
-  }
-  return unexpected;
 }
 
 }  // namespace trireme

@@ -12,7 +12,6 @@
 #include "base/dtype.h"
 #include "base/status.h"
 #include "model/shard_spec.h"
-#include "model/tensor_table.h"
 
 namespace trireme {
 
@@ -48,10 +47,5 @@ class Checkpoint {
 // Opens DIR. TRI-LOAD-...: no weights, a missing shard, a truncated, oversized or overlapping
 // tensor, an unknown dtype.
 StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_dir);
-
-// Checks every tensor that `table` expects against the checkpoint: present, of the right shape and
-// a float dtype (TRI-LOAD-...). Returns the names in the checkpoint that `table` does not expect.
-StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
-                                                 const Checkpoint& checkpoint);
 
 }  // namespace trireme

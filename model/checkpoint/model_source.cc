@@ -36,7 +36,9 @@ Status read_generation_config(const std::string& dir, ModelSource& source) {
 
 }  // namespace
 
-StatusOr<ModelSource> open_model(const std::string& model, uint64_t weights_seed) {
+StatusOr<ModelSource> open_model(const std::string& model,
+                                 uint64_t weights_seed,
+                                 const ReadProgress& progress) {
   ModelSource source;
   source.name = model;
   if (model.starts_with("dummy:")) {
@@ -48,6 +50,7 @@ StatusOr<ModelSource> open_model(const std::string& model, uint64_t weights_seed
   source.dir = model;
   ASSIGN_OR_RETURN(source.config, load_model_config(model));
   ASSIGN_OR_RETURN(source.checkpoint, open_checkpoint(model));
+  RETURN_IF_ERROR(resolve_stored_names(*source.checkpoint, source.config, source.notes, progress));
   source.eos_ids = source.config.eos_ids;
   RETURN_IF_ERROR(read_generation_config(model, source));
   std::sort(source.eos_ids.begin(), source.eos_ids.end());

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/stored_names.h"
 #include "model/model_config.h"
 #include "model/sampling_params.h"
 
@@ -23,10 +24,14 @@ struct ModelSource {
   SamplingParams sampling_defaults;  // generation_config.json, else temperature 1
   std::vector<TokenId> eos_ids;      // union of config and generation_config
   std::optional<std::string> tokenizer_path;
+  std::vector<std::string> notes;  // lines for the user about what was chosen or dropped
 };
 
-// `weights_seed` applies to `dummy:` only. TRI-CONF-..., TRI-LOAD-....
-StatusOr<ModelSource> open_model(const std::string& model, uint64_t weights_seed = 0);
+// `weights_seed` applies to `dummy:` only. `progress` is called while values are read, which a
+// checkpoint with both a head and an embedding may need. TRI-CONF-..., TRI-LOAD-....
+StatusOr<ModelSource> open_model(const std::string& model,
+                                 uint64_t weights_seed = 0,
+                                 const ReadProgress& progress = nullptr);
 
 // The names allowed after `dummy:`: "llama-3.1-8b", "qwen3-0.6b", ...
 std::vector<std::string> dummy_shape_names();

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "model/checkpoint/model_source.h"
 #include "model/checkpoint/safetensors.h"
+#include "model/checkpoint/tensor_check.h"
 #include "model/shard_spec.h"
 
 namespace trireme {

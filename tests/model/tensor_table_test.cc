@@ -1,20 +1,15 @@
-// The tensors that a model needs, and checkpoints that lack them.
+// The tensors that a model needs.
 #include "model/tensor_table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <map>
-
 #include "base/text.h"
-#include "model/checkpoint/checkpoint.h"
 
 namespace trireme {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 ModelConfig small() {
   ModelConfig config;
@@ -57,6 +52,17 @@ TEST(TensorTable, FindsTheTensorOfALayer) {
   EXPECT_NE(table.find(TensorRole::kHead), nullptr);
 }
 
+TEST(TensorTable, NamesAreThoseThatTheCheckpointHas) {
+  ModelConfig config = small();
+  config.names = {"a.b.", "a.b.embed_tokens.weight", "a.head"};
+  const TensorTable table(config);
+  EXPECT_THAT(table.find(TensorRole::kEmbedding)->names, ElementsAre("a.b.embed_tokens.weight"));
+  EXPECT_THAT(table.find(TensorRole::kHead)->names, ElementsAre("a.head"));
+  EXPECT_THAT(table.find(TensorRole::kFinalNorm)->names, ElementsAre("a.b.norm.weight"));
+  EXPECT_THAT(table.find(TensorRole::kUp, 2)->names,
+              ElementsAre("a.b.layers.2.mlp.up_proj.weight"));
+}
+
 TEST(TensorTable, ShapesFollowHeadsAndHeadDim) {
   const TensorTable table(small());
   const auto shape = [&](TensorRole role) {
@@ -69,71 +75,6 @@ TEST(TensorTable, ShapesFollowHeadsAndHeadDim) {
   EXPECT_EQ(shape(TensorRole::kGate), std::pair(6L, 8L));
   EXPECT_EQ(shape(TensorRole::kDown), std::pair(8L, 6L));
   EXPECT_TRUE(table.find(TensorRole::kMlpNorm, 1)->is_vector);
-}
-
-class InMemory final : public Checkpoint {
- public:
-  explicit InMemory(const TensorTable& table) {
-    for (const TensorEntry& entry : table.entries()) {
-      StoredTensor& tensor = tensors[entry.names[0]];
-      tensor.name = entry.names[0];
-      tensor.dtype = DType::kBFloat16;
-      tensor.shape = {entry.rows};
-      if (!entry.is_vector) tensor.shape.push_back(entry.columns);
-    }
-  }
-  const StoredTensor* find(const std::string& name) const override {
-    const auto found = tensors.find(name);
-    return found == tensors.end() ? nullptr : &found->second;
-  }
-  std::vector<std::string> names() const override {
-    std::vector<std::string> names;
-    for (const auto& [name, tensor] : tensors) names.push_back(name);
-    return names;
-  }
-  Status read(const StoredTensor&, IndexRange, IndexRange, std::span<std::byte>) override {
-    return ok_status();
-  }
-  int64_t bytes_read() const override { return 0; }
-  std::string fingerprint() const override { return ""; }
-
-  std::map<std::string, StoredTensor> tensors;
-};
-
-constexpr char kUp[] = "model.layers.1.mlp.up_proj.weight";
-
-TEST(CheckTensors, MissingTensorsAreNamed) {
-  const TensorTable table(small());
-  InMemory checkpoint(table);
-  ASSERT_TRUE(check_tensors(table, checkpoint).ok());
-  checkpoint.tensors.erase(kUp);
-  Status status = check_tensors(table, checkpoint).status();
-  EXPECT_EQ(error_id(status), "TRI-LOAD-007");
-  EXPECT_THAT(message_of(status), HasSubstr(kUp));
-  checkpoint.tensors.erase("lm_head.weight");
-  EXPECT_THAT(message_of(check_tensors(table, checkpoint).status()), HasSubstr("2 tensors are"));
-}
-
-TEST(CheckTensors, AWrongShapeIsNamedWithBothShapes) {
-  const TensorTable table(small());
-  InMemory checkpoint(table);
-  checkpoint.tensors[kUp].shape = {8, 6};
-  const Status status = check_tensors(table, checkpoint).status();
-  EXPECT_EQ(error_id(status), "TRI-LOAD-008");
-  EXPECT_THAT(message_of(status), HasSubstr("[8, 6]"));
-  EXPECT_THAT(message_of(status), HasSubstr("[6, 8]"));
-}
-
-TEST(CheckTensors, OnlyFloatTensorsAreAcceptedAsWeights) {
-  const TensorTable table(small());
-  for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
-    InMemory checkpoint(table);
-    checkpoint.tensors[kUp].dtype = dtype;
-    EXPECT_TRUE(check_tensors(table, checkpoint).ok()) << name_of(dtype);
-  }
-  InMemory checkpoint(table);
-  checkpoint.tensors[kUp].dtype = DType::kInt8;
-  EXPECT_EQ(error_id(check_tensors(table, checkpoint).status()), "TRI-LOAD-009");
 }
 
 }  // namespace

@@ -87,9 +87,11 @@ constexpr ErrorPage kPages[] = {
      "Fetch the index again."},
     {"TRI-LOAD-007",
      "A tensor that config.json requires is missing from the checkpoint.",
-     "A shard is missing, or config.json belongs to another model.",
+     "A shard is missing, config.json belongs to another model, or the head (lm_head.weight) is "
+     "the embedding and config.json does not say so.",
      "Compare the folder with the publisher's list of files; the message names up to five of the "
-     "tensors."},
+     "tensors, and those that are stored instead. Where only the head or only the embedding is "
+     "missing and the other serves for both, set \"tie_word_embeddings\": true in config.json."},
     {"TRI-LOAD-008",
      "The shape of a tensor differs from config.json.",
      "config.json and the weights belong to different models or versions.",
@@ -98,6 +100,20 @@ constexpr ErrorPage kPages[] = {
      "A weight is stored in an unsupported type.",
      "A quantised checkpoint, or weights stored as integers or float64.",
      "Use the bf16, fp16 or fp32 checkpoint."},
+    {"TRI-LOAD-020",
+     "Tensors of the decoder stand below two prefixes, or one tensor stands below both.",
+     "Two saves of a model were merged into one file or folder, for example one of the model and "
+     "one of a wrapper around it (module., base_model.model., language_model.).",
+     "Keep the files of one save. The prefix is that of embed_tokens.weight; the message names "
+     "that tensor and the first one below another prefix."},
+    {"TRI-LOAD-021",
+     "The decoder has a stored tensor that config.json does not announce, so that a run without it "
+     "would give other answers than the model.",
+     "config.json belongs to another model or lacks a key (attention_bias, num_hidden_layers); "
+     "the weights are quantised (scales, qweight); or an adapter (lora_A) is not merged.",
+     "Fetch config.json and the weights from one source; merge the adapter; use the bf16 "
+     "checkpoint. Tables of rotary embeddings, masks and position ids are ignored, and tensors "
+     "outside the decoder (a vision tower) are named in a warning."},
     {"TRI-PLAN-001",
      "The model cannot be partitioned over this number of tensor-parallel ranks.",
      "The number does not divide the heads, or the KV heads can be neither divided nor replicated "

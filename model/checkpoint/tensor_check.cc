@@ -1,0 +1,133 @@
+#include "model/checkpoint/tensor_check.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "model/checkpoint/tensor_names.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr size_t kShownUnused = 3;
+
+struct Findings {
+  std::vector<std::string> missing;
+  std::vector<std::string> unexpected;  // parts of the decoder
+  std::vector<std::string> unused;
+};
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  return format_text("[{}]", join(shape));
+}
+
+Status check_one(const TensorEntry& expected, const StoredTensor& stored) {
+  const std::string name = shown_name(stored.name);
+  if (!is_weight_dtype(stored.dtype)) {
+    return invalid("TRI-LOAD-009",
+                   "tensor \"{}\" is stored as {}, allowed are bfloat16, float16 and float32; use "
+                   "the bf16 checkpoint",
+                   name,
+                   name_of(stored.dtype));
+  }
+  const std::vector<int64_t> shape = expected.is_vector
+                                         ? std::vector<int64_t>{expected.rows}
+                                         : std::vector<int64_t>{expected.rows, expected.columns};
+  if (stored.shape == shape) return ok_status();
+  return invalid("TRI-LOAD-008",
+                 "tensor \"{}\" has the shape {}, config.json requires {}; config and weights "
+                 "are not of one model",
+                 name,
+                 shape_text(stored.shape),
+                 shape_text(shape));
+}
+
+// Head or embedding alone is missing, and the other one could serve for both.
+Status missing_by_tying(const TensorTable& table, const std::string& missing) {
+  const bool is_head = missing == table.stored_names().head;
+  return invalid("TRI-LOAD-007",
+                 "{} is missing; if the {} is the {}, set \"tie_word_embeddings\": true in "
+                 "config.json",
+                 shown_name(missing),
+                 is_head ? "head" : "embedding",
+                 is_head ? "embedding" : "head");
+}
+
+Status missing_tensors(const TensorTable& table, const Findings& found) {
+  const std::vector<std::string>& missing = found.missing;
+  const StoredNames& names = table.stored_names();
+  const bool is_untied = table.find(TensorRole::kHead) != nullptr;
+  if (missing.size() == 1 && is_untied &&
+      (missing[0] == names.head || missing[0] == names.embedding)) {
+    return missing_by_tying(table, missing[0]);
+  }
+  // Without any tensor of the table, the names of the others show what the files hold.
+  const bool finds_none = missing.size() == table.entries().size();
+  const std::vector<std::string>& others =
+      finds_none && found.unexpected.empty() ? found.unused : found.unexpected;
+  const std::string cause = cause_of_unexpected(others);
+  return invalid(
+      "TRI-LOAD-007",
+      "{} missing from the checkpoint: {}; {}{}",
+      missing.size() == 1 ? std::string("a tensor is")
+                          : format_text("{} tensors are", missing.size()),
+      shown_names(missing),
+      others.empty() ? "" : format_text("stored instead: {}; ", shown_names(others)),
+      cause.empty() ? "a shard is missing, or config.json belongs to another model" : cause);
+}
+
+}  // namespace
+
+StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
+                                                 const Checkpoint& checkpoint) {
+  std::set<std::string> expected;
+  Findings found;
+  for (const TensorEntry& entry : table.entries()) {
+    const StoredTensor* stored = nullptr;
+    for (const std::string& name : entry.names) {
+      expected.insert(name);
+      if (stored == nullptr) stored = checkpoint.find(name);
+    }
+    if (stored == nullptr) {
+      found.missing.push_back(entry.names.front());
+    } else {
+      RETURN_IF_ERROR(check_one(entry, *stored));
+    }
+  }
+  const StoredNames& names = table.stored_names();
+  if (table.find(TensorRole::kHead) == nullptr) expected.insert(names.head);  // a copy, if stored
+  for (const std::string& name : checkpoint.names()) {
+    if (expected.contains(name)) continue;
+    const bool is_part = is_of_decoder(name, names) && !is_harmless(*checkpoint.find(name));
+    (is_part ? found.unexpected : found.unused).push_back(name);
+  }
+  if (!found.missing.empty()) return missing_tensors(table, found);
+  if (found.unexpected.empty()) return found.unused;
+  const std::string cause = cause_of_unexpected(found.unexpected);
+  return invalid("TRI-LOAD-021",
+                 "{} of the decoder not expected by config.json: {}; {}",
+                 found.unexpected.size() == 1
+                     ? std::string("a stored tensor is")
+                     : format_text("{} stored tensors are", found.unexpected.size()),
+                 shown_names(found.unexpected),
+                 cause.empty() ? "config.json is of another model, or lacks the key that announces "
+                                 "such tensors"
+                               : cause);
+}
+
+std::string unused_warning(const std::vector<std::string>& unused) {
+  if (unused.empty()) return "";
+  std::vector<std::string> shown;
+  for (size_t i = 0; i < std::min(unused.size(), kShownUnused); ++i) {
+    shown.push_back(shown_name(unused[i]));
+  }
+  return format_text("{} tensor{} of the checkpoint {} not used: {}{}",
+                     unused.size(),
+                     unused.size() == 1 ? "" : "s",
+                     unused.size() == 1 ? "is" : "are",
+                     join(shown),
+                     shown.size() < unused.size() ? ", ..." : "");
+}
+
+}  // namespace trireme
