@@ -2,43 +2,50 @@
 
 #include <sodium.h>
 
-#include <cstring>
-#include <filesystem>
 #include <set>
 #include <unordered_map>
 
 #include "model/checkpoint/safetensors.h"
+#include "model/checkpoint/tensor_names.h"
+#include "model/checkpoint/weight_files.h"
 #include "model/file_text.h"
-#include "model/json_reader.h"
 
 namespace trireme {
 
 namespace {
-
-constexpr size_t kMaxShards = 4096;
-constexpr int64_t kMaxIndexBytes = 64 << 20;
 
 class FileCheckpoint final : public Checkpoint {
  public:
   FileCheckpoint(std::vector<SafetensorsFile> files, std::string config_text)
       : files_(std::move(files)), config_text_(std::move(config_text)) {}
 
-  // TRI-LOAD-005: a name that occurs in two files.
-  Status index_tensors() {
+  // Finds the place of every tensor. The index decides about a name that occurs in several files.
+  // TRI-LOAD-005: it names none of them.
+  Status index_tensors(const WeightFiles& found) {
+    std::set<std::string> doubled;
     for (size_t file = 0; file < files_.size(); ++file) {
       for (const SafetensorsEntry& entry : files_[file].entries()) {
-        const auto [at, is_new] = places_.emplace(entry.tensor.name, Place{file, &entry});
-        if (!is_new) {
-          return invalid(
-              "TRI-LOAD-005",
-              "tensor \"{}\" is both in {} and in {}; remove the shard that does not belong",
-              entry.tensor.name.substr(0, 80),
-              files_[at->second.file].path(),
-              files_[file].path());
-        }
+        const bool is_new = places_.emplace(entry.tensor.name, Place{file, &entry}).second;
+        if (!is_new) doubled.insert(entry.tensor.name);
       }
     }
-    return ok_status();
+    if (doubled.empty()) return ok_status();
+    const auto chosen = found.index->shards_of(doubled);
+    for (size_t file = 0; file < files_.size(); ++file) {
+      for (const SafetensorsEntry& entry : files_[file].entries()) {
+        const auto choice = chosen.find(entry.tensor.name);
+        if (choice == chosen.end() || choice->second != found.names[file]) continue;
+        places_[entry.tensor.name] = Place{file, &entry};
+        doubled.erase(entry.tensor.name);
+        chosen_ += format_text("{} {}\n", entry.tensor.name, choice->second);
+      }
+    }
+    if (doubled.empty()) return ok_status();
+    return invalid("TRI-LOAD-005",
+                   "tensor \"{}\" is in {} and in another shard, and the index names neither of "
+                   "them for it; remove the shard that does not belong",
+                   shown_name(*doubled.begin()),
+                   files_[places_.at(*doubled.begin()).file].path());
   }
 
   const StoredTensor* find(const std::string& name) const override {
@@ -49,7 +56,10 @@ class FileCheckpoint final : public Checkpoint {
   std::vector<std::string> names() const override {
     std::vector<std::string> names;
     for (const SafetensorsFile& file : files_) {
-      for (const SafetensorsEntry& entry : file.entries()) names.push_back(entry.tensor.name);
+      for (const SafetensorsEntry& entry : file.entries()) {
+        const bool counts = places_.at(entry.tensor.name).entry == &entry;
+        if (counts) names.push_back(entry.tensor.name);
+      }
     }
     return names;
   }
@@ -90,6 +100,7 @@ class FileCheckpoint final : public Checkpoint {
       add(file.header());
       add(std::to_string(file.file_bytes()));
     }
+    if (!chosen_.empty()) add(chosen_);
     unsigned char digest[crypto_hash_sha256_BYTES];
     crypto_hash_sha256_final(&state, digest);
     char hex[2 * sizeof digest + 1];
@@ -106,62 +117,17 @@ class FileCheckpoint final : public Checkpoint {
   std::vector<SafetensorsFile> files_;
   std::string config_text_;
   std::unordered_map<std::string, Place> places_;
+  std::string chosen_;  // tensors of several shards, each with the shard that counts
   int64_t bytes_read_ = 0;
 };
 
-// The distinct shard names of an index, in order. A name with a slash is refused: it could point
-// outside of the folder.
-StatusOr<std::vector<std::string>> read_index(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxIndexBytes, "TRI-LOAD-001"));
-  const auto bad_index = [&](const std::string& what) {
-    return invalid("TRI-LOAD-006", "{} {}; fetch the file again", path, what);
-  };
-  ASSIGN_OR_RETURN(const JsonValue index, JsonValue::parse(text, "TRI-LOAD-006", path));
-  std::optional<JsonValue> map;
-  if (index.is(JsonValue::Kind::kObject)) map = index.find("weight_map");
-  if (!map || !map->is(JsonValue::Kind::kObject)) return bad_index("has no \"weight_map\" object");
-  std::set<std::string> names;
-  RETURN_IF_ERROR(map->each_member([&](std::string_view tensor, JsonValue shard) -> Status {
-    const std::string name = shard.is(JsonValue::Kind::kString) ? shard.string() : "";
-    if (name.empty() || name.find('/') != std::string::npos || name.starts_with(".")) {
-      return invalid(
-          "TRI-LOAD-006",
-          "{}: tensor \"{}\" names the shard {}, allowed are file names in the same folder",
-          path,
-          tensor.substr(0, 80),
-          shown(shard));
-    }
-    names.insert(name);
-    if (names.size() <= kMaxShards) return ok_status();
-    return bad_index(format_text("names more than {} shards", kMaxShards));
-  }));
-  return std::vector<std::string>(names.begin(), names.end());
-}
-
-StatusOr<std::vector<std::string>> find_weight_files(const std::string& dir) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  if (!fs::is_directory(dir, error)) {
-    return invalid("TRI-LOAD-001", "there is no folder {}; give --model a model's folder", dir);
-  }
-  if (fs::exists(dir + "/model.safetensors.index.json", error)) {
-    return read_index(dir + "/model.safetensors.index.json");
-  }
-  if (fs::exists(dir + "/model.safetensors", error)) {
-    return std::vector<std::string>{"model.safetensors"};
-  }
-  return invalid("TRI-LOAD-001",
-                 "{} holds neither model.safetensors nor model.safetensors.index.json; weights in "
-                 "other formats must be converted by their publisher's tools",
-                 dir);
-}
-
 }  // namespace
 
-StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_dir) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, find_weight_files(model_dir));
+StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_dir,
+                                                      std::vector<std::string>& notes) {
+  ASSIGN_OR_RETURN(const WeightFiles found, find_weight_files(model_dir, notes));
   std::vector<SafetensorsFile> files;
-  for (const std::string& name : names) {
+  for (const std::string& name : found.names) {
     ASSIGN_OR_RETURN(SafetensorsFile file,
                      SafetensorsFile::open(format_text("{}/{}", model_dir, name)));
     files.push_back(std::move(file));
@@ -169,7 +135,7 @@ StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_d
   ASSIGN_OR_RETURN(std::string config,
                    read_text_file(model_dir + "/config.json", 4 << 20, "TRI-CONF-001"));
   auto checkpoint = std::make_unique<FileCheckpoint>(std::move(files), std::move(config));
-  RETURN_IF_ERROR(checkpoint->index_tensors());
+  RETURN_IF_ERROR(checkpoint->index_tensors(found));
   return checkpoint;
 }
 

@@ -44,8 +44,10 @@ class Checkpoint {
   virtual std::string fingerprint() const = 0;
 };
 
-// Opens DIR. TRI-LOAD-...: no weights, a missing shard, a truncated, oversized or overlapping
-// tensor, an unknown dtype.
-StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_dir);
+// Opens DIR: model.safetensors, else the shards of its index, as the reference implementation does.
+// `notes` receives lines for the user, for example that both are there. TRI-LOAD-...: no weights, a
+// missing shard, a truncated, oversized or overlapping tensor, an unknown dtype.
+StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_dir,
+                                                      std::vector<std::string>& notes);
 
 }  // namespace trireme

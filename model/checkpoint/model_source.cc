@@ -49,7 +49,7 @@ StatusOr<ModelSource> open_model(const std::string& model,
   }
   source.dir = model;
   ASSIGN_OR_RETURN(source.config, load_model_config(model));
-  ASSIGN_OR_RETURN(source.checkpoint, open_checkpoint(model));
+  ASSIGN_OR_RETURN(source.checkpoint, open_checkpoint(model, source.notes));
   RETURN_IF_ERROR(resolve_stored_names(*source.checkpoint, source.config, source.notes, progress));
   source.eos_ids = source.config.eos_ids;
   RETURN_IF_ERROR(read_generation_config(model, source));

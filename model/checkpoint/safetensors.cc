@@ -11,13 +11,15 @@
 
 #include "base/json_value.h"
 #include "model/checkpoint/checked_math.h"
+#include "model/checkpoint/foreign_file.h"
+#include "model/checkpoint/tensor_names.h"
 
 namespace trireme {
 
 namespace {
 
 constexpr int64_t kMaxHeaderBytes = 100 << 20;  // the limit of the format
-constexpr int kMaxDimensions = 8;
+constexpr int kMaxDimensions = 64;              // of PyTorch; the format has no limit
 
 struct DTypeName {
   const char* name;
@@ -43,7 +45,7 @@ Status bad_tensor(const std::string& path, const std::string& name, const std::s
   return invalid("TRI-LOAD-004",
                  "{}: tensor \"{}\" {}; the file is damaged, fetch it again",
                  path,
-                 name.substr(0, 80),
+                 shown_name(name),
                  what);
 }
 
@@ -99,7 +101,12 @@ StatusOr<SafetensorsEntry> parse_entry(const std::string& name,
         path, name, format_text("has the unknown dtype \"{}\"", dtype_name.substr(0, 20)));
   }
   auto shape = read_integers(*fields.shape, kMaxDimensions);
-  if (!shape) return bad_tensor(path, name, "has an impossible shape");
+  if (!shape) {
+    return bad_tensor(
+        path,
+        name,
+        format_text("has a shape that is no list of at most {} lengths", kMaxDimensions));
+  }
   std::optional<int64_t> bytes = size_of(*dtype);
   for (const int64_t extent : *shape) {
     bytes = bytes ? checked_product(*bytes, extent) : std::nullopt;
@@ -199,33 +206,50 @@ void close_file(int descriptor) {
   if (descriptor >= 0) ::close(descriptor);
 }
 
+// Opens and measures the file. A pipe in its place is refused instead of waited for.
+Status SafetensorsFile::open_descriptor() {
+  descriptor_ = Descriptor(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat info {};
+  if (descriptor_.value < 0 || ::fstat(descriptor_.value, &info) != 0) {
+    return invalid("TRI-LOAD-002",
+                   "cannot open {}: {}; fetch the file, or check its name and permissions",
+                   path_,
+                   std::strerror(errno));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return invalid("TRI-LOAD-002", "{} is not a file; a safetensors file has to be one", path_);
+  }
+  file_bytes_ = info.st_size;
+  if (file_bytes_ >= 8) return ok_status();
+  return invalid("TRI-LOAD-003",
+                 "{} has {} bytes, a safetensors file has at least 8; fetch the file again",
+                 path_,
+                 file_bytes_);
+}
+
+// A length that cannot be right, where the file may be of another kind.
+Status SafetensorsFile::refuse_header(uint64_t length) const {
+  std::string beginning(std::min<int64_t>(file_bytes_, 32), '\0');
+  RETURN_IF_ERROR(read(0, std::as_writable_bytes(std::span(beginning))));
+  if (const auto foreign = foreign_file(beginning)) {
+    return invalid("TRI-LOAD-003", "{} is {}; {}", path_, foreign->what, foreign->remedy);
+  }
+  return invalid("TRI-LOAD-003",
+                 "{}: the header claims {} bytes of a file of {}; it is not a safetensors file, "
+                 "or it is truncated",
+                 path_,
+                 length,
+                 file_bytes_);
+}
+
 StatusOr<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   SafetensorsFile file;
   file.path_ = path;
-  file.descriptor_ = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat info {};
-  if (file.descriptor_.value < 0 || ::fstat(file.descriptor_.value, &info) != 0) {
-    return invalid("TRI-LOAD-002",
-                   "cannot open {}: {}; fetch the file, or check its name and permissions",
-                   path,
-                   std::strerror(errno));
-  }
-  file.file_bytes_ = info.st_size;
+  RETURN_IF_ERROR(file.open_descriptor());
   uint64_t length = 0;
-  if (file.file_bytes_ < 8) {
-    return invalid("TRI-LOAD-003",
-                   "{} has {} bytes; a safetensors file has at least 8",
-                   path,
-                   file.file_bytes_);
-  }
   RETURN_IF_ERROR(file.read(0, std::as_writable_bytes(std::span(&length, 1))));
   if (length > static_cast<uint64_t>(std::min(kMaxHeaderBytes, file.file_bytes_ - 8))) {
-    return invalid("TRI-LOAD-003",
-                   "{}: the header claims {} bytes of a file of {}; it is not a safetensors file, "
-                   "or it is truncated",
-                   path,
-                   length,
-                   file.file_bytes_);
+    return file.refuse_header(length);
   }
   file.header_.resize(length);
   RETURN_IF_ERROR(file.read(8, std::as_writable_bytes(std::span(file.header_))));

@@ -33,7 +33,7 @@ void close_file(int descriptor);
 // An open file, read by pread(2): no shared position, no mapping.
 class SafetensorsFile {
  public:
-  // TRI-LOAD-002: cannot be opened or read.
+  // TRI-LOAD-002: cannot be opened or read; TRI-LOAD-003: of another kind (named, if it is known).
   static StatusOr<SafetensorsFile> open(const std::string& path);
 
   const std::vector<SafetensorsEntry>& entries() const { return entries_; }
@@ -56,6 +56,9 @@ class SafetensorsFile {
     }
     ~Descriptor() { close_file(value); }
   };
+
+  Status open_descriptor();
+  Status refuse_header(uint64_t length) const;
 
   Descriptor descriptor_;
   std::string path_;

@@ -7,10 +7,12 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/json_check.h"
 #include "base/text.h"
 #include "model/checkpoint/safetensors.h"
+#include "model/checkpoint/shard_index.h"
 #include "model/config/read_model_config.h"
 #include "tests/allocation_peak.h"
 #include "tests/json_mutation.h"
@@ -200,6 +202,18 @@ void expect_same_entries(const json& header, const std::vector<SafetensorsEntry>
   }
 }
 
+void expect_same_index(const json& object, const ShardIndex& index) {
+  std::set<std::string> shards;
+  std::set<std::string> tensors;
+  for (const auto& [tensor, shard] : object["weight_map"].items()) {
+    tensors.insert(tensor);
+    shards.insert(shard.get<std::string>());
+  }
+  EXPECT_THAT(index.shards(), testing::ElementsAreArray(shards));
+  const auto found = index.shards_of(tensors);
+  EXPECT_EQ(json(found), object["weight_map"]);
+}
+
 bool is_id_of(const Status& status, const std::string& area) {
   return error_id(status).starts_with(area) && !message_of(status).empty();
 }
@@ -234,6 +248,20 @@ bool check_header(const std::string& header, int64_t file_bytes) {
   const json object = json::parse(header, nullptr, false);
   EXPECT_FALSE(object.is_discarded()) << "read what is no JSON";
   if (!object.is_discarded()) expect_same_entries(object, *entries);
+  return true;
+}
+
+bool check_index(const std::string& text) {
+  const AllocationPeak peak;
+  const auto index = ShardIndex::parse(text, "model.safetensors.index.json");
+  EXPECT_LE(peak.bytes() + text.size(), 4 * text.size() + kFixedAllowance) << text.substr(0, 200);
+  if (!index.ok()) {
+    EXPECT_TRUE(is_id_of(index.status(), "TRI-LOAD-006")) << message_of(index.status());
+    return false;
+  }
+  const json object = json::parse(text, nullptr, false);
+  EXPECT_FALSE(object.is_discarded()) << "read what is no JSON";
+  if (!object.is_discarded()) expect_same_index(object, *index);
   return true;
 }
 
@@ -290,6 +318,27 @@ ReaderCounts mutate_headers(int64_t count, uint64_t seed) {
         static_cast<int64_t>(header.size()) - static_cast<int64_t>(original.size());
     ++(check_header(header, file_bytes + (random() % 2 ? grown : 0)) ? counts.read
                                                                      : counts.refused);
+  }
+  return counts;
+}
+
+ReaderCounts mutate_indexes(int64_t count, uint64_t seed) {
+  const std::string original = read_file(
+      TRIREME_TEST_DATA "/golden/models/llama-rope-llama3-sharded/model.safetensors.index.json");
+  EXPECT_TRUE(check_index(original));
+  ReaderCounts counts;
+  for (int64_t i = 0; i < count && !testing::Test::HasFailure(); ++i) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", mutation " << i);
+    Random random(seed * 1'000'003 + static_cast<uint64_t>(i));
+    std::string text = original;
+    if (random() % 2) {
+      text = mutate_bytes(text, random);
+    } else {
+      json tree = json::parse(text);
+      mutate_node(tree, odd_values(), random);
+      text = tree.dump();
+    }
+    ++(check_index(text) ? counts.read : counts.refused);
   }
   return counts;
 }

@@ -13,5 +13,9 @@ TEST(SafetensorsMutations, AHundredThousandAreRefusedWithAnIdOrParsedCorrectly) 
   EXPECT_GT(mutate_headers(100'000, 2).read, 2'000);
 }
 
+TEST(IndexMutations, AHundredThousandAreRefusedWithAnIdOrParsedCorrectly) {
+  EXPECT_GT(mutate_indexes(100'000, 2).read, 2'000);
+}
+
 }  // namespace
 }  // namespace trireme

@@ -19,6 +19,12 @@ TEST(SafetensorsMutations, TenThousandAreRefusedWithAnIdOrParsedCorrectly) {
   EXPECT_GT(counts.read, 200);
 }
 
+TEST(IndexMutations, TenThousandAreRefusedWithAnIdOrParsedCorrectly) {
+  const ReaderCounts counts = mutate_indexes(10'000, 1);
+  EXPECT_GT(counts.refused, 2'000);
+  EXPECT_GT(counts.read, 200);
+}
+
 std::string repeated(const std::string& text, int times) {
   std::string all;
   for (int i = 0; i < times; ++i) all += text;
@@ -49,6 +55,13 @@ TEST(ReaderMemory, StaysBelowFourTimesADenseHeader) {
                                 "],\"data_offsets\":[0,1]}}",
                             500'000));
   EXPECT_FALSE(check_header(repeated("{\"a\":", 100'000), 600'000));
+}
+
+TEST(ReaderMemory, StaysBelowFourTimesADenseIndex) {
+  std::string text = "{\"weight_map\":{\"a\":\"s\"";
+  for (int i = 0; i < 100'000; ++i) text += format_text(",\"{}\":\"s\"", i);
+  EXPECT_TRUE(check_index(text + "}}"));
+  EXPECT_FALSE(check_index(repeated("{\"weight_map\":", 100'000)));
 }
 
 TEST(Readers, ADuplicateNameIsRefused) {

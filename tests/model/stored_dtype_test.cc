@@ -45,7 +45,8 @@ class StoredDType : public testing::TestWithParam<StoredCase> {};
 TEST_P(StoredDType, ReachesTheWeightExactly) {
   const StoredCase& wanted = GetParam();
   const int64_t unit = std::string(wanted.stored_as) == "F32" ? 4 : 2;
-  const auto checkpoint = open_checkpoint(write_one_tensor(wanted, unit));
+  std::vector<std::string> notes;
+  const auto checkpoint = open_checkpoint(write_one_tensor(wanted, unit), notes);
   ASSERT_TRUE(checkpoint.ok()) << message_of(checkpoint.status());
   const StoredTensor* tensor = (*checkpoint)->find("w");
   ASSERT_NE(tensor, nullptr);

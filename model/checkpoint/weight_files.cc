@@ -1,0 +1,128 @@
+#include "model/checkpoint/weight_files.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "model/checkpoint/tensor_names.h"
+#include "model/file_text.h"
+
+namespace trireme {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMaxIndexBytes = 64 << 20;
+constexpr char kSingleName[] = "model.safetensors";
+constexpr char kIndexName[] = "model.safetensors.index.json";
+
+bool is_file(const std::string& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+bool is_broken_link(const std::string& path) {
+  std::error_code error;
+  return fs::is_symlink(path, error) && !fs::exists(path, error);
+}
+
+Status broken_link(const std::string& path) {
+  std::error_code error;
+  return invalid("TRI-LOAD-001",
+                 "{} is a link to {}, which is not there; fetch the model again, or copy the file "
+                 "that the link stands for",
+                 path,
+                 fs::read_symlink(path, error).string());
+}
+
+StatusOr<ShardIndex> read_index(const std::string& path) {
+  ASSIGN_OR_RETURN(std::string text, read_text_file(path, kMaxIndexBytes, "TRI-LOAD-001"));
+  return ShardIndex::parse(std::move(text), path);
+}
+
+// Files that look like weights, for the message about a folder without usable ones.
+std::vector<std::string> other_weights(const std::string& dir) {
+  constexpr std::string_view kEndings[] = {
+      ".safetensors", ".bin", ".pt", ".pth", ".gguf", ".ckpt", ".h5", ".msgpack", ".onnx"};
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(dir, error)) {
+    const std::string name = entry.path().filename().string();
+    const auto fits = [&](std::string_view ending) { return name.ends_with(ending); };
+    if (std::ranges::any_of(kEndings, fits)) names.push_back(name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+Status no_weights(const std::string& dir) {
+  for (const char* name : {kSingleName, kIndexName}) {
+    if (const std::string path = dir + "/" + name; is_broken_link(path)) return broken_link(path);
+  }
+  const std::vector<std::string> others = other_weights(dir);
+  const bool has_shards = std::ranges::any_of(others, [](const std::string& name) {
+    return name.starts_with("model-") && name.ends_with(".safetensors");
+  });
+  return invalid("TRI-LOAD-001",
+                 "{} holds neither {} nor {}{}; {}",
+                 dir,
+                 kSingleName,
+                 kIndexName,
+                 others.empty() ? "" : format_text(", but {}", shown_names(others)),
+                 has_shards ? "fetch the index as well"
+                            : "weights in other formats must be converted by their publisher's "
+                              "tools");
+}
+
+// A line if the index beside a single file names other files, or cannot be read.
+void note_unused_index(const std::string& dir, std::vector<std::string>& notes) {
+  const std::string path = format_text("{}/{}", dir, kIndexName);
+  if (!is_file(path)) return;
+  const auto index = read_index(path);
+  if (index.ok() && index->shards() == std::vector<std::string>{kSingleName}) return;
+  notes.push_back(format_text(
+      "{} holds {} and {}: the single file is loaded, the index is not used; remove the one that "
+      "does not belong",
+      dir,
+      kSingleName,
+      kIndexName));
+}
+
+}  // namespace
+
+StatusOr<WeightFiles> find_weight_files(const std::string& dir, std::vector<std::string>& notes) {
+  std::error_code error;
+  if (!fs::is_directory(dir, error)) {
+    return invalid("TRI-LOAD-001", "there is no folder {}; give --model a model's folder", dir);
+  }
+  const std::string single = format_text("{}/{}", dir, kSingleName);
+  if (is_file(single)) {
+    note_unused_index(dir, notes);
+    return WeightFiles{{kSingleName}, std::nullopt};
+  }
+  const std::string index_path = format_text("{}/{}", dir, kIndexName);
+  if (!is_file(index_path)) return no_weights(dir);
+  ASSIGN_OR_RETURN(ShardIndex index, read_index(index_path));
+  if (is_broken_link(single)) {
+    notes.push_back(
+        format_text("{} is a link to a file that is not there: the shards of {} are "
+                    "loaded; remove the link",
+                    single,
+                    kIndexName));
+  }
+  for (const std::string& name : index.shards()) {
+    const std::string path = format_text("{}/{}", dir, name);
+    if (is_broken_link(path)) return broken_link(path);
+    if (fs::exists(path, error)) continue;
+    return invalid(
+        "TRI-LOAD-002",
+        "{} is not there, {} names it; fetch the missing file{}",
+        path,
+        kIndexName,
+        index.shards().size() > 1 ? format_text(" ({} shards)", index.shards().size()) : "");
+  }
+  std::vector<std::string> names = index.shards();
+  return WeightFiles{std::move(names), std::move(index)};
+}
+
+}  // namespace trireme

@@ -1,0 +1,23 @@
+// The files of a model's folder that hold its weights. Pure function of the folder.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "model/checkpoint/shard_index.h"
+
+namespace trireme {
+
+struct WeightFiles {
+  std::vector<std::string> names;   // in the folder
+  std::optional<ShardIndex> index;  // where it names the files
+};
+
+// model.safetensors if it is there, else the shards of model.safetensors.index.json. `notes`
+// receives a line where the other one is there, too, and is not used.
+// TRI-LOAD-001: neither (names what was found instead); TRI-LOAD-006: a bad index.
+StatusOr<WeightFiles> find_weight_files(const std::string& dir, std::vector<std::string>& notes);
+
+}  // namespace trireme
