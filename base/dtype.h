@@ -8,28 +8,67 @@
 
 namespace trireme {
 
-enum class DType : uint8_t { kFloat32, kBFloat16, kFloat16, kInt32, kInt64, kInt8, kUint8, kBool };
+// The element types of the safetensors format. Weights are computed with the first three only.
+enum class DType : uint8_t {
+  kFloat32,
+  kBFloat16,
+  kFloat16,
+  kInt32,
+  kInt64,
+  kInt8,
+  kUint8,
+  kBool,
+  kInt16,
+  kUint16,
+  kUint32,
+  kUint64,
+  kFloat64,
+  kComplex64,
+  kF8E4M3,
+  kF8E5M2,
+  kF8E8M0,
+  kF8E4M3FNUZ,
+  kF8E5M2FNUZ,
+  kF6E2M3,
+  kF6E3M2,
+  kF4,
+};
 
-constexpr int size_of(DType dtype) {
+constexpr int bits_of(DType dtype) {
   switch (dtype) {
     case DType::kInt64:
-      return 8;
+    case DType::kUint64:
+    case DType::kFloat64:
+    case DType::kComplex64:
+      return 64;
     case DType::kFloat32:
     case DType::kInt32:
-      return 4;
+    case DType::kUint32:
+      return 32;
     case DType::kBFloat16:
     case DType::kFloat16:
-      return 2;
+    case DType::kInt16:
+    case DType::kUint16:
+      return 16;
+    case DType::kF6E2M3:
+    case DType::kF6E3M2:
+      return 6;
+    case DType::kF4:
+      return 4;
     default:
-      return 1;
+      return 8;
   }
 }
+
+// Bytes of an element. Precondition: not one of the packed types of fewer than eight bits.
+constexpr int size_of(DType dtype) { return bits_of(dtype) / 8; }
 
 // Whether weights can be read from tensors of this type.
 constexpr bool is_weight_dtype(DType dtype) {
   return dtype == DType::kFloat32 || dtype == DType::kBFloat16 || dtype == DType::kFloat16;
 }
 
+// The usual name; of the quantised types the word of the safetensors format.
 constexpr std::string_view name_of(DType dtype) {
   switch (dtype) {
     case DType::kFloat32:
@@ -48,6 +87,34 @@ constexpr std::string_view name_of(DType dtype) {
       return "uint8";
     case DType::kBool:
       return "bool";
+    case DType::kInt16:
+      return "int16";
+    case DType::kUint16:
+      return "uint16";
+    case DType::kUint32:
+      return "uint32";
+    case DType::kUint64:
+      return "uint64";
+    case DType::kFloat64:
+      return "float64";
+    case DType::kComplex64:
+      return "complex64";
+    case DType::kF8E4M3:
+      return "F8_E4M3";
+    case DType::kF8E5M2:
+      return "F8_E5M2";
+    case DType::kF8E8M0:
+      return "F8_E8M0";
+    case DType::kF8E4M3FNUZ:
+      return "F8_E4M3FNUZ";
+    case DType::kF8E5M2FNUZ:
+      return "F8_E5M2FNUZ";
+    case DType::kF6E2M3:
+      return "F6_E2M3";
+    case DType::kF6E3M2:
+      return "F6_E3M2";
+    case DType::kF4:
+      return "F4";
   }
   return "?";
 }

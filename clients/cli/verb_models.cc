@@ -32,7 +32,7 @@ Contents contents_of(const Checkpoint& checkpoint) {
     for (const int64_t length : tensor->shape) elements *= length;
     ++contents.tensors;
     contents.parameters += elements;
-    contents.bytes += elements * size_of(tensor->dtype);
+    contents.bytes += tensor->bytes;
     const std::string dtype(name_of(tensor->dtype));
     if (std::ranges::find(contents.dtypes, dtype) == contents.dtypes.end()) {
       contents.dtypes.push_back(dtype);

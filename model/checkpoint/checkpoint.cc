@@ -5,6 +5,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "base/check.h"
 #include "model/checkpoint/safetensors.h"
 #include "model/checkpoint/tensor_names.h"
 #include "model/checkpoint/weight_files.h"
@@ -68,6 +69,7 @@ class FileCheckpoint final : public Checkpoint {
               IndexRange rows,
               IndexRange columns,
               std::span<std::byte> out) override {
+    CHECK_THAT(bits_of(tensor.dtype) % 8 == 0, "values of a packed type have no address");
     const Place& place = places_.at(tensor.name);
     const int64_t unit = size_of(tensor.dtype);
     const int64_t width = tensor.shape.size() >= 2 ? tensor.shape.back() : 1;

@@ -31,7 +31,8 @@ class Checkpoint {
   virtual std::vector<std::string> names() const = 0;
 
   // Copies rows x columns of a stored matrix (of a vector: rows, with columns [0, 1)) into `out`,
-  // row-major without gaps, in the stored dtype. Reads no other bytes. TRI-LOAD-...: an I/O error.
+  // row-major without gaps, in the stored dtype, which has whole bytes. Reads no other bytes.
+  // TRI-LOAD-...: an I/O error.
   virtual Status read(const StoredTensor& tensor,
                       IndexRange rows,
                       IndexRange columns,

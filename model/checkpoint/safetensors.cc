@@ -25,14 +25,29 @@ struct DTypeName {
   const char* name;
   DType dtype;
 };
-constexpr DTypeName kDTypes[] = {{"F32", DType::kFloat32},
-                                 {"BF16", DType::kBFloat16},
-                                 {"F16", DType::kFloat16},
-                                 {"I32", DType::kInt32},
-                                 {"I64", DType::kInt64},
-                                 {"I8", DType::kInt8},
+// All types of the format.
+constexpr DTypeName kDTypes[] = {{"BOOL", DType::kBool},
                                  {"U8", DType::kUint8},
-                                 {"BOOL", DType::kBool}};
+                                 {"I8", DType::kInt8},
+                                 {"U16", DType::kUint16},
+                                 {"I16", DType::kInt16},
+                                 {"U32", DType::kUint32},
+                                 {"I32", DType::kInt32},
+                                 {"U64", DType::kUint64},
+                                 {"I64", DType::kInt64},
+                                 {"F16", DType::kFloat16},
+                                 {"BF16", DType::kBFloat16},
+                                 {"F32", DType::kFloat32},
+                                 {"F64", DType::kFloat64},
+                                 {"C64", DType::kComplex64},
+                                 {"F8_E4M3", DType::kF8E4M3},
+                                 {"F8_E5M2", DType::kF8E5M2},
+                                 {"F8_E8M0", DType::kF8E8M0},
+                                 {"F8_E4M3FNUZ", DType::kF8E4M3FNUZ},
+                                 {"F8_E5M2FNUZ", DType::kF8E5M2FNUZ},
+                                 {"F6_E2M3", DType::kF6E2M3},
+                                 {"F6_E3M2", DType::kF6E3M2},
+                                 {"F4", DType::kF4}};
 
 std::optional<DType> find_dtype(std::string_view name) {
   for (const DTypeName& row : kDTypes) {
@@ -47,6 +62,24 @@ Status bad_tensor(const std::string& path, const std::string& name, const std::s
                  path,
                  shown_name(name),
                  what);
+}
+
+Status unknown_dtype(const std::string& path, const std::string& name, const std::string& word) {
+  return invalid("TRI-LOAD-004",
+                 "{}: tensor \"{}\" has the dtype \"{}\", which the safetensors format does not "
+                 "have; fetch the file again, or use a checkpoint in bf16",
+                 path,
+                 shown_name(name),
+                 shown_name(word));
+}
+
+// The bytes of a tensor; empty if they overflow. Types of fewer than eight bits are packed; the
+// last byte has to be full.
+std::optional<int64_t> bytes_of(DType dtype, const std::vector<int64_t>& shape) {
+  std::optional<int64_t> bits = bits_of(dtype);
+  for (const int64_t extent : shape) bits = bits ? checked_product(*bits, extent) : std::nullopt;
+  if (!bits || *bits % 8 != 0) return std::nullopt;
+  return *bits / 8;
 }
 
 // {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}
@@ -96,10 +129,7 @@ StatusOr<SafetensorsEntry> parse_entry(const std::string& name,
   ASSIGN_OR_RETURN(const EntryFields fields, read_fields(value, name, path));
   const std::string dtype_name = fields.dtype->string();
   const std::optional<DType> dtype = find_dtype(dtype_name);
-  if (!dtype) {
-    return bad_tensor(
-        path, name, format_text("has the unknown dtype \"{}\"", dtype_name.substr(0, 20)));
-  }
+  if (!dtype) return unknown_dtype(path, name, dtype_name);
   auto shape = read_integers(*fields.shape, kMaxDimensions);
   if (!shape) {
     return bad_tensor(
@@ -107,10 +137,7 @@ StatusOr<SafetensorsEntry> parse_entry(const std::string& name,
         name,
         format_text("has a shape that is no list of at most {} lengths", kMaxDimensions));
   }
-  std::optional<int64_t> bytes = size_of(*dtype);
-  for (const int64_t extent : *shape) {
-    bytes = bytes ? checked_product(*bytes, extent) : std::nullopt;
-  }
+  const std::optional<int64_t> bytes = bytes_of(*dtype, *shape);
   const auto offsets = read_integers(*fields.offsets, 2);
   if (!offsets || offsets->size() != 2 || (*offsets)[1] < (*offsets)[0] ||
       (*offsets)[1] > data_bytes) {
@@ -126,7 +153,8 @@ StatusOr<SafetensorsEntry> parse_entry(const std::string& name,
                       name,
                       format_text("has {} bytes, its shape needs {}",
                                   length,
-                                  bytes ? format_text("{}", *bytes) : "more than any file holds"));
+                                  bytes ? format_text("{}", *bytes)
+                                        : "more than any file holds, or a part of a byte"));
   }
   SafetensorsEntry entry;
   entry.tensor.name = name;

@@ -22,8 +22,36 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return format_text("[{}]", join(shape));
 }
 
+// Integers of these widths hold packed or scaled weights.
+bool is_quantised(DType dtype) {
+  if (bits_of(dtype) < 8) return true;
+  switch (dtype) {
+    case DType::kInt8:
+    case DType::kUint8:
+    case DType::kInt16:
+    case DType::kUint16:
+    case DType::kInt32:
+    case DType::kUint32:
+    case DType::kF8E4M3:
+    case DType::kF8E5M2:
+    case DType::kF8E8M0:
+    case DType::kF8E4M3FNUZ:
+    case DType::kF8E5M2FNUZ:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The type comes first: quantised weights often have another shape, too.
 Status check_one(const TensorEntry& expected, const StoredTensor& stored) {
   const std::string name = shown_name(stored.name);
+  if (is_quantised(stored.dtype)) {
+    return invalid("TRI-LOAD-009",
+                   "tensor \"{}\": quantised weights ({}) are not supported, use the bf16 one",
+                   name,
+                   name_of(stored.dtype));
+  }
   if (!is_weight_dtype(stored.dtype)) {
     return invalid("TRI-LOAD-009",
                    "tensor \"{}\" is stored as {}, allowed are bfloat16, float16 and float32; use "

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "base/text.h"
 #include "model/checkpoint/model_source.h"
@@ -124,7 +125,22 @@ constexpr HeaderCase kHeaders[] = {
      R"({"a": {"dtype": "F9", "shape": [1], "data_offsets": [0, 4]}})",
      4,
      "TRI-LOAD-004",
-     "F9"},
+     "has the dtype \"F9\", which the safetensors format does not have"},
+    {"LowerCaseType",
+     R"({"a": {"dtype": "bf16", "shape": [2], "data_offsets": [0, 4]}})",
+     4,
+     "TRI-LOAD-004",
+     "bf16"},
+    {"PartOfAByte",
+     R"({"a": {"dtype": "F4", "shape": [3], "data_offsets": [0, 2]}})",
+     2,
+     "TRI-LOAD-004",
+     "a part of a byte"},
+    {"PackedShapeAndBytes",
+     R"({"a": {"dtype": "F6_E2M3", "shape": [8], "data_offsets": [0, 8]}})",
+     8,
+     "TRI-LOAD-004",
+     "its shape needs 6"},
     {"ShapeAndBytes",
      R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}})",
      4,
@@ -174,13 +190,39 @@ INSTANTIATE_TEST_SUITE_P(Headers, BadHeader, testing::ValuesIn(kHeaders), [](con
   return std::string(info.param.name);
 });
 
+// Every type of the format, with the bytes of eight elements.
+TEST(Safetensors, KnowsAllTypesOfTheFormat) {
+  constexpr std::pair<const char*, int> kTypes[] = {
+      {"BOOL", 8},    {"U8", 8},      {"I8", 8},      {"U16", 16},        {"I16", 16},
+      {"U32", 32},    {"I32", 32},    {"U64", 64},    {"I64", 64},        {"F16", 16},
+      {"BF16", 16},   {"F32", 32},    {"F64", 64},    {"C64", 64},        {"F8_E4M3", 8},
+      {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8},
+      {"F6_E3M2", 6}, {"F4", 4}};
+  const std::string path = testing::TempDir() + "/checkpoint_test_types.safetensors";
+  std::set<std::string_view> names;
+  for (const auto& [word, bits] : kTypes) {
+    write_safetensors(
+        path,
+        format_text(
+            R"({{"a": {{"dtype": "{}", "shape": [2, 4], "data_offsets": [0, {}]}}}})", word, bits),
+        bits);
+    const auto file = SafetensorsFile::open(path);
+    ASSERT_TRUE(file.ok()) << message_of(file.status());
+    const StoredTensor& tensor = file->entries().at(0).tensor;
+    EXPECT_EQ(tensor.bytes, bits) << word;
+    EXPECT_EQ(bits_of(tensor.dtype), bits) << word;
+    names.insert(name_of(tensor.dtype));
+  }
+  EXPECT_EQ(names.size(), std::size(kTypes));
+}
+
 TEST(Safetensors, AcceptsScalarsEmptyTensorsAndAnyMetadata) {
   const std::string path = testing::TempDir() + "/checkpoint_test_odd.safetensors";
   for (const char* metadata : {R"({"format": "pt"})", "{}", "null", R"({"a": {"b": [1]}})"}) {
     write_safetensors(path,
                       format_text(R"({{"__metadata__": {},
                           "scalar": {{"dtype": "F32", "shape": [], "data_offsets": [0, 4]}},
-                          "empty": {{"dtype": "F32", "shape": [0, 3], "data_offsets": [4, 4]}}}})",
+                          "empty": {{"dtype": "F4", "shape": [0, 3], "data_offsets": [4, 4]}}}})",
                                   metadata),
                       4);
     const auto file = SafetensorsFile::open(path);

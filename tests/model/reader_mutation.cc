@@ -188,7 +188,8 @@ void expect_same_entries(const json& header, const std::vector<SafetensorsEntry>
                                                {"I64", DType::kInt64},
                                                {"I8", DType::kInt8},
                                                {"U8", DType::kUint8},
-                                               {"BOOL", DType::kBool}};
+                                               {"BOOL", DType::kBool},
+                                               {"F64", DType::kFloat64}};
   EXPECT_EQ(header.size() - header.count("__metadata__"), entries.size());
   int64_t first = entries.empty() ? 0 : entries[0].begin;
   for (const SafetensorsEntry& entry : entries) first = std::min(first, entry.begin);

@@ -90,9 +90,48 @@ TEST(CheckTensors, OnlyFloatTensorsAreAcceptedAsWeights) {
     checkpoint.tensors[kUp].dtype = dtype;
     EXPECT_TRUE(check_tensors(table, checkpoint).ok()) << name_of(dtype);
   }
-  InMemory checkpoint(table);
-  checkpoint.tensors[kUp].dtype = DType::kInt8;
-  EXPECT_EQ(error_id(check_tensors(table, checkpoint).status()), "TRI-LOAD-009");
+  for (const DType dtype :
+       {DType::kFloat64, DType::kBool, DType::kInt64, DType::kUint64, DType::kComplex64}) {
+    InMemory checkpoint(table);
+    checkpoint.tensors[kUp].dtype = dtype;
+    const Status status = check_tensors(table, checkpoint).status();
+    EXPECT_EQ(error_id(status), "TRI-LOAD-009");
+    EXPECT_THAT(message_of(status),
+                AllOf(HasSubstr(kUp),
+                      HasSubstr(format_text("stored as {}, allowed are bfloat16, float16 and "
+                                            "float32",
+                                            name_of(dtype)))));
+  }
+}
+
+// Packed weights have another shape, too; the type is the cause.
+TEST(CheckTensors, QuantisedWeightsAreRefusedByTheNameOfTheirType) {
+  const TensorTable table(small());
+  for (const DType dtype : {DType::kInt8,
+                            DType::kUint8,
+                            DType::kInt16,
+                            DType::kUint16,
+                            DType::kInt32,
+                            DType::kUint32,
+                            DType::kF8E4M3,
+                            DType::kF8E5M2,
+                            DType::kF8E8M0,
+                            DType::kF8E4M3FNUZ,
+                            DType::kF8E5M2FNUZ,
+                            DType::kF6E2M3,
+                            DType::kF6E3M2,
+                            DType::kF4}) {
+    InMemory checkpoint(table);
+    checkpoint.tensors[kUp].dtype = dtype;
+    checkpoint.tensors[kUp].shape = {6, 4};
+    const Status status = check_tensors(table, checkpoint).status();
+    EXPECT_EQ(error_id(status), "TRI-LOAD-009");
+    EXPECT_THAT(
+        message_of(status),
+        AllOf(HasSubstr(kUp),
+              HasSubstr(format_text("quantised weights ({}) are not supported, use the bf16 one",
+                                    name_of(dtype)))));
+  }
 }
 
 // A stored tensor that the table does not expect, and what is said about it.

@@ -78,8 +78,9 @@ constexpr ErrorPage kPages[] = {
      "publisher's."},
     {"TRI-LOAD-004",
      "The header of a safetensors file does not match its data: a tensor lies outside the file, "
-     "overlaps another, leaves a gap, or has a shape that does not match its length.",
-     "An incomplete download or a damaged file.",
+     "overlaps another, leaves a gap, has a shape that does not match its length, or a type that "
+     "the format does not have.",
+     "An incomplete download, a damaged file, or one that another program wrote wrongly.",
      "Fetch the file again; the message names the tensor."},
     {"TRI-LOAD-005",
      "A tensor occurs in two shards, and model.safetensors.index.json names neither for it.",
