@@ -132,6 +132,43 @@ TEST(BadInput, AMissingTensorIsNamed) {
               HasSubstr("model.layers.3.mlp.up_proj.weight"));
 }
 
+TEST(BadInput, AMissingHeadNamesTheFieldThatTiesIt) {
+  BrokenModel model;
+  model.edit_config([](json& config) { config.erase("tie_word_embeddings"); });
+  const auto words = AllOf(HasSubstr("lm_head.weight is missing"),
+                           HasSubstr("set \"tie_word_embeddings\": true in config.json"));
+  EXPECT_THAT(run_refusal(model.path(), {}, "TRI-LOAD-007"), words);
+  EXPECT_THAT(refusal({"plan", "--model", model.path()}, "TRI-LOAD-007"), words);
+}
+
+// A bias that config.json does not announce would be left out of the sums.
+TEST(BadInput, ATensorOfTheDecoderThatNothingExpectsIsNamed) {
+  BrokenModel model;
+  model.edit_header([](json& header) {
+    const json end = header["model.norm.weight"]["data_offsets"][0];
+    header["model.layers.0.mlp.gate_proj.bias"] = {
+        {"dtype", "F32"}, {"shape", {0}}, {"data_offsets", {end, end}}};
+  });
+  EXPECT_THAT(run_refusal(model.path(), {}, "TRI-LOAD-021"),
+              HasSubstr("model.layers.0.mlp.gate_proj.bias"));
+}
+
+TEST(BadInput, ADecoderBelowTwoPrefixesIsNamedWithBoth) {
+  BrokenModel model;
+  model.edit_header([](json& header) {
+    header["module.model.norm.weight"] = header["model.norm.weight"];
+    header.erase("model.norm.weight");
+  });
+  EXPECT_THAT(run_refusal(model.path(), {}, "TRI-LOAD-020"),
+              AllOf(HasSubstr("model.embed_tokens.weight"), HasSubstr("module.model.norm.weight")));
+}
+
+TEST(BadInput, AGitLfsPointerIsNamed) {
+  BrokenModel model;
+  write_file(model.path() + "/model.safetensors", "version https://git-lfs.github.com/spec/v1\n");
+  EXPECT_THAT(run_refusal(model.path(), {}, "TRI-LOAD-003"), HasSubstr("git lfs pull"));
+}
+
 TEST(BadInput, ATruncatedFileIsNamed) {
   BrokenModel model;
   model.truncate(1000);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/cluster/served_cluster.h"
+#include "tests/model/checkpoint_editor.h"
 
 namespace trireme {
 namespace {
@@ -52,6 +53,47 @@ TEST(Verify, AWrongWeightFailsAndIsLocalizedToItsLayer) {
   const json verdict = json::parse(result.out);
   EXPECT_EQ(verdict["passed"], false);
   EXPECT_EQ(verdict["first_difference"]["layer"], 3) << verdict;  // the output of layer index 2
+}
+
+size_t count_of(const std::string& text, const std::string& words) {
+  size_t count = 0;
+  for (size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
+// Both remarks and the unused tensors are one warning each, however many processes read the files.
+TEST(Verify, WhatWasChosenInTheCheckpointIsSaidOnce) {
+  EditedCheckpoint edited(TRIREME_TEST_DATA "/golden/models/llama-gqa");
+  edited.config["tie_word_embeddings"] = true;  // the stored head is another matrix
+  edited.tensors["vision_tower.scale"] = zeros("F8_E4M3", {3}, 8);
+  const std::string folder = edited.write("chosen");
+  std::ofstream(folder + "/model.safetensors.index.json") << R"({"weight_map": {"a": "b"}})";
+  const CommandResult result = run_trireme(
+      {"verify", "--model", folder, "-tp", "2", "-pp", "2", "--dtype", "float32", "--json"});
+  ASSERT_EQ(result.status, 0) << result.out << result.err;
+  EXPECT_EQ(json::parse(result.out)["passed"], true);
+  EXPECT_EQ(count_of(result.err, "the stored head is used"), 1u) << result.err;
+  EXPECT_EQ(count_of(result.err, "the single file is loaded"), 1u) << result.err;
+  EXPECT_EQ(count_of(result.err, "not used: vision_tower.scale"), 1u) << result.err;
+  EXPECT_EQ(count_of(result.err, "warning:"), 3u) << result.err;
+}
+
+// The planned bytes are those of a model with a head of its own.
+TEST(Plan, CountsAHeadThatDiffersFromTheEmbedding) {
+  EditedCheckpoint edited(TRIREME_TEST_DATA "/golden/models/llama-gqa");
+  const auto planned_bytes = [&](const char* name) {
+    const CommandResult result =
+        run_trireme({"plan", "--model", edited.write(name), "-tp", "1", "-pp", "1", "--json"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    return json::parse(result.out)["ranks"][0]["weight_bytes"].get<int64_t>();
+  };
+  const int64_t untied = planned_bytes("untied");
+  edited.config["tie_word_embeddings"] = true;
+  EXPECT_EQ(planned_bytes("said_tied"), untied);
+  edited.tensors.at("lm_head.weight") = edited.tensors.at("model.embed_tokens.weight");
+  EXPECT_LT(planned_bytes("tied"), untied);
 }
 
 }  // namespace
