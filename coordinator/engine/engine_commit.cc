@@ -189,6 +189,24 @@ void Engine::State::finish_prompt_only(const Turn& turn, Request& request) {
   forget_if_over(&request);
 }
 
+// The text that the emitted id `index` releases. A special token that is left out of the text is
+// still searched for stop strings.
+std::string Engine::State::text_of(Sequence& sequence,
+                                   int32_t index,
+                                   bool may_stop,
+                                   StopText::Found& found) const {
+  const Request& request = *sequence.request;
+  const GenerationParams& params = request.submit.params;
+  const TokenId id = sequence.ids[request.num_prompt + index];
+  const std::span<const std::string> stops =
+      may_stop ? std::span<const std::string>(params.stop) : std::span<const std::string>();
+  const bool include = params.include_stop_in_output;
+  if (params.skip_special_tokens && options_.tokenizer->is_special(id)) {
+    return sequence.stop_text.add_hidden(options_.tokenizer->piece(id), stops, include, found);
+  }
+  return sequence.stop_text.add(sequence.detokenizer->push(id), stops, include, found);
+}
+
 // Sends the new ids of a sequence. Their text follows as soon as its UTF-8 is complete and it
 // cannot be the start of a stop string.
 void Engine::State::emit_text(const Turn& turn, Sequence& sequence) {
@@ -207,14 +225,9 @@ void Engine::State::emit_text(const Turn& turn, Sequence& sequence) {
     ++sequence.num_sent;
     const bool silent = ending.is_over && ending.last_id_is_silent && index + 1 == end;
     if (silent || !sequence.detokenizer) continue;
-    const std::string piece = sequence.detokenizer->push(sequence.ids[request.num_prompt + index]);
     // A stop string within the first min_tokens does not end the answer.
     const bool may_stop = index + 1 > request.sampling.min_tokens;
-    text += sequence.stop_text.add(
-        piece,
-        may_stop ? std::span<const std::string>(params.stop) : std::span<const std::string>(),
-        params.include_stop_in_output,
-        found);
+    text += text_of(sequence, index, may_stop, found);
   }
   if (!found.stop.empty()) {  // ids after the match are dropped
     sequence.ids.resize(request.num_prompt + sequence.num_sent);

@@ -136,6 +136,10 @@ class Engine::State {
   void promise_scores(const Turn& turn, Group& group, StepResult& result);
   void finish_prompt_only(const Turn& turn, Request& request);
   void emit_text(const Turn& turn, Sequence& sequence);
+  std::string text_of(Sequence& sequence,
+                      int32_t index,
+                      bool may_stop,
+                      StopText::Found& found) const;
   void promise_tokens(const Turn& turn, Sequence& sequence, int32_t first, std::string text);
   struct Ending {
     bool is_over = false;

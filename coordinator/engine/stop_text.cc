@@ -23,6 +23,20 @@ std::string StopText::add(std::string_view text,
                           Found& found) {
   if (stops.empty()) return std::string(text);
   held_ += text;
+  return search(stops, include, found);
+}
+
+std::string StopText::add_hidden(std::string_view text,
+                                 std::span<const std::string> stops,
+                                 bool include,
+                                 Found& found) {
+  if (stops.empty()) return {};
+  hidden_.emplace_back(held_.size(), held_.size() + text.size());
+  held_ += text;
+  return search(stops, include, found);
+}
+
+std::string StopText::search(std::span<const std::string> stops, bool include, Found& found) {
   size_t first = std::string::npos;
   for (const std::string& stop : stops) {
     const size_t at = held_.find(stop);
@@ -33,17 +47,35 @@ std::string StopText::add(std::string_view text,
     }
   }
   if (first != std::string::npos) {
-    std::string released = held_.substr(0, first + (include ? found.stop.size() : 0));
+    std::string released = take_visible(first);
+    if (include) released += found.stop;
     held_.clear();
+    hidden_.clear();
     return released;
   }
   size_t keep = 0;
   for (const std::string& stop : stops) keep = std::max(keep, overlap(held_, stop));
-  std::string released = held_.substr(0, held_.size() - keep);
-  held_.erase(0, released.size());
-  return released;
+  return take_visible(held_.size() - keep);
 }
 
-std::string StopText::take_rest() { return std::exchange(held_, {}); }
+// Removes the first `end` bytes of the held text and returns those that are not hidden.
+std::string StopText::take_visible(size_t end) {
+  std::string visible;
+  size_t from = 0;
+  size_t num_over = 0;  // ranges that lie before `end`
+  for (auto& [begin, stop] : hidden_) {
+    if (from < end) visible.append(held_, from, std::min(begin, end) - from);
+    from = std::max(from, std::min(stop, end));
+    if (stop <= end) ++num_over;
+    begin -= std::min(begin, end);
+    stop -= std::min(stop, end);
+  }
+  if (from < end) visible.append(held_, from, end - from);
+  hidden_.erase(hidden_.begin(), hidden_.begin() + static_cast<std::ptrdiff_t>(num_over));
+  held_.erase(0, end);
+  return visible;
+}
+
+std::string StopText::take_rest() { return take_visible(held_.size()); }
 
 }  // namespace trireme

@@ -5,6 +5,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace trireme {
 
@@ -22,11 +24,22 @@ class StopText {
                   bool include,
                   Found& found);
 
+  // The same for text that is searched and never released: a special token that is left out of the
+  // answer. With `include`, the part of it that a match contains is released.
+  std::string add_hidden(std::string_view text,
+                         std::span<const std::string> stops,
+                         bool include,
+                         Found& found);
+
   // Returns the held text, at the end of the answer.
   std::string take_rest();
 
  private:
+  std::string search(std::span<const std::string> stops, bool include, Found& found);
+  std::string take_visible(size_t end);
+
   std::string held_;
+  std::vector<std::pair<size_t, size_t>> hidden_;  // ranges of held_, in order
 };
 
 }  // namespace trireme

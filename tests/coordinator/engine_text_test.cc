@@ -55,6 +55,67 @@ TEST(EngineText, AStopStringOverSeveralTokensEndsTheTextBeforeIt) {
   }
 }
 
+// Ids of which only the fifth of eight is special; the text of the others is plain ASCII.
+SubmitRequest with_special_answer(const Tokenizer& tokenizer) {
+  for (uint64_t seed = 0;; ++seed) {
+    const SubmitRequest submit = prompt_of(5, 8, seed);
+    const std::vector<TokenId> ids = alone(submit, 8);
+    if (!tokenizer.is_special(ids[4])) continue;
+    const auto plain = [&](TokenId id) {
+      const std::string bytes = tokenizer.bytes_of(id);
+      return !tokenizer.is_special(id) && !bytes.empty() &&
+             std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= 0; });
+    };
+    if (std::count_if(ids.begin(), ids.end(), plain) == 7) return submit;
+  }
+}
+
+TEST(EngineText, AStopStringThatIsASpecialTokenEndsTheAnswerAtThatToken) {
+  const auto tokenizer = demo_tokenizer();
+  const SubmitRequest plain = with_special_answer(*tokenizer);
+  const std::vector<TokenId> ids = alone(plain, 8);
+  const std::string special(tokenizer->piece(ids[4]));
+  const std::vector<TokenId> before_ids(ids.begin(), ids.begin() + 4);
+  const std::string before = tokenizer->decode(before_ids, true);
+  for (const bool skip : {true, false}) {
+    for (const bool include : {true, false}) {
+      SimulatedCluster cluster(options_of(tokenizer.get()), 1);
+      cluster.add_group(shape_of());
+      SubmitRequest submit = plain;
+      submit.params.stop = {special};
+      submit.params.skip_special_tokens = skip;
+      submit.params.include_stop_in_output = include;
+      const int whole = cluster.submit(submit);
+      submit.params.stop = {before.substr(before.size() - 1) + special};
+      const int longer = cluster.submit(submit);
+      cluster.run();
+      const SimulatedAnswer& answer = cluster.request(whole).answers[0];
+      EXPECT_EQ(answer.ids, std::vector<TokenId>(ids.begin(), ids.begin() + 5));
+      EXPECT_EQ(answer.text, before + (include ? special : ""));
+      EXPECT_EQ(answer.ending.reason, FinishReason::kStop);
+      EXPECT_EQ(answer.ending.stop_string, special);
+      const SimulatedAnswer& other = cluster.request(longer).answers[0];
+      EXPECT_EQ(other.ids, answer.ids);
+      EXPECT_EQ(other.text, include ? before + special : before.substr(0, before.size() - 1));
+    }
+  }
+}
+
+TEST(EngineText, ASpecialTokenWithinMinTokensDoesNotEndTheAnswerAsAStopString) {
+  const auto tokenizer = demo_tokenizer();
+  SubmitRequest submit = with_special_answer(*tokenizer);
+  const std::vector<TokenId> ids = alone(submit, 8);
+  submit.params.stop = {std::string(tokenizer->piece(ids[4]))};
+  submit.params.sampling.min_tokens = 5;
+  SimulatedCluster cluster(options_of(tokenizer.get()), 1);
+  cluster.add_group(shape_of());
+  const int number = cluster.submit(submit);
+  cluster.run();
+  EXPECT_EQ(cluster.request(number).answers[0].ids, ids);
+  EXPECT_EQ(cluster.request(number).answers[0].text, tokenizer->decode(ids, true));
+  EXPECT_EQ(cluster.request(number).answers[0].ending.reason, FinishReason::kLength);
+}
+
 TEST(EngineText, TextHeldForAStopStringIsReleasedAtTheEnd) {
   const auto tokenizer = demo_tokenizer();
   SubmitRequest submit = with_readable_answer(*tokenizer, 8);
