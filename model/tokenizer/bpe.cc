@@ -90,8 +90,9 @@ void BpeModel::split_characters(std::string_view word, BpeScratch& scratch) cons
     if (id >= 0) {
       flush();
       scratch.ids.push_back(id);
-    } else if (!(options_.byte_fallback && append_fallback(character, scratch)) &&
-               options_.unknown >= 0) {
+    } else if (!(options_.byte_fallback && append_fallback(character, scratch))) {
+      if (options_.missing_unknown) scratch.lacks_unknown = true;
+      if (options_.unknown < 0) continue;
       if (!options_.fuse_unknown) flush();
       pending_unknown = true;
     }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,8 @@ namespace trireme {
 
 struct BpeOptions {
   TokenId unknown = -1;  // id of characters without a token; -1: they are dropped
+  // The name of an unknown token that is not in the vocabulary: a text that needs it is refused.
+  std::optional<std::string> missing_unknown;
   bool fuse_unknown = false;
   bool byte_fallback = false;
   bool ignore_merges = false;  // a word that is a token is encoded as that token
@@ -36,6 +39,7 @@ struct BpeScratch {
     int32_t position;
     TokenId merged;
   };
+  bool lacks_unknown = false;  // a character has no token, and the unknown token is missing
   std::vector<TokenId> ids;
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;

@@ -33,12 +33,18 @@ bool read_merge(JsonValue value, std::string& left, std::string& right) {
   return false;
 }
 
+// The first line of a merges.txt, which some tools leave in the list; the reference drops each.
+bool is_comment(JsonValue value) {
+  return value.is(JsonValue::Kind::kString) && value.text().starts_with("\"#version");
+}
+
 class MergeReader {
  public:
   MergeReader(const Vocabulary& vocabulary, const std::string& prefix, size_t count)
       : vocabulary_(vocabulary), prefix_(prefix), table_(count) {}
 
   Status add(JsonValue value) {
+    if (is_comment(value)) return ok_status();
     if (!read_merge(value, left_, right_)) {
       return invalid("TRI-TOK-006",
                      "merge {} is malformed; it must be \"LEFT RIGHT\" or [\"LEFT\", \"RIGHT\"]",
@@ -98,11 +104,7 @@ StatusOr<BpeOptions> read_options(const JsonFields& model, const Vocabulary& voc
   if (model.find("unk_token")) {
     ASSIGN_OR_RETURN(const std::string unknown, model.string("unk_token"));
     options.unknown = vocabulary.find_in_model(unknown);
-    if (options.unknown < 0) {
-      return invalid("TRI-TOK-016",
-                     "model.unk_token is \"{}\", which is not in model.vocab",
-                     unknown.substr(0, 80));
-    }
+    if (options.unknown < 0) options.missing_unknown = unknown;
   }
   if (const JsonValue* dropout = model.find("dropout")) {
     const bool is_zero = dropout->is(JsonValue::Kind::kNumber) && dropout->number() == 0;

@@ -172,8 +172,11 @@ Status add_pattern(std::string_view expression, SplitBehavior behavior, bool inv
   return ok_status();
 }
 
-Status read_byte_level(const JsonFields& fields, Steps& steps) {
-  ASSIGN_OR_RETURN(const bool prefix, fields.boolean_or("add_prefix_space", true));
+Status read_byte_level(const JsonFields& fields,
+                       std::optional<bool> add_prefix_space,
+                       Steps& steps) {
+  ASSIGN_OR_RETURN(const bool of_file, fields.boolean_or("add_prefix_space", true));
+  const bool prefix = add_prefix_space.value_or(of_file);
   ASSIGN_OR_RETURN(const bool use_regex, fields.boolean_or("use_regex", true));
   if (prefix) steps.emplace_back(AddPrefixSpace{});
   if (use_regex) {
@@ -210,7 +213,6 @@ Status read_punctuation(const JsonFields& fields, Steps& steps) {
 }
 
 Status read_step(const JsonFields& fields, const std::string& type, Steps& steps) {
-  if (type == "ByteLevel") return read_byte_level(fields, steps);
   if (type == "Split") return read_split(fields, steps);
   if (type == "Metaspace") return read_metaspace(fields, steps);
   if (type == "Digits") return read_digits(fields, steps);
@@ -236,7 +238,7 @@ Status read_step(const JsonFields& fields, const std::string& type, Steps& steps
 
 }  // namespace
 
-StatusOr<PreTokenizer> PreTokenizer::read(JsonValue value) {
+StatusOr<PreTokenizer> PreTokenizer::read(JsonValue value, std::optional<bool> add_prefix_space) {
   PreTokenizer result;
   RETURN_IF_ERROR(each_step(
       value,
@@ -245,6 +247,7 @@ StatusOr<PreTokenizer> PreTokenizer::read(JsonValue value) {
         if (result.steps_.size() >= kMaxSteps) {  // one may become several
           return invalid("TRI-TOK-009", "pre_tokenizer has more than {} steps", kMaxSteps);
         }
+        if (type == "ByteLevel") return read_byte_level(fields, add_prefix_space, result.steps_);
         return read_step(fields, type, result.steps_);
       }));
   if (!result.steps_.empty() && std::holds_alternative<MapBytes>(result.steps_.back())) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -56,8 +57,10 @@ class PreTokenizer {
  public:
   PreTokenizer() = default;  // the whole text is one word
 
-  // Reads the field `pre_tokenizer`. Errors: TRI-TOK-003, TRI-TOK-009, TRI-TOK-010.
-  static StatusOr<PreTokenizer> read(JsonValue value);
+  // Reads the field `pre_tokenizer`. `add_prefix_space` replaces that of each ByteLevel step.
+  // Errors: TRI-TOK-003, TRI-TOK-009, TRI-TOK-010.
+  static StatusOr<PreTokenizer> read(JsonValue value,
+                                     std::optional<bool> add_prefix_space = std::nullopt);
 
   // The words of `text`. If the last step is MapBytes, the model applies it: see words_are_bytes().
   // Errors: TRI-TOK-014, TRI-TOK-015.

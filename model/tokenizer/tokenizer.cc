@@ -1,49 +1,12 @@
 #include "model/tokenizer/tokenizer.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <system_error>
-
-#include "base/handle.h"
 #include "model/tokenizer/detokenizer.h"
 #include "model/tokenizer/limits.h"
 #include "model/tokenizer/tokenizer_parts.h"
+#include "model/tokenizer/tokenizer_text.h"
 
 namespace trireme {
 namespace {
-
-StatusOr<std::string> read_file(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) {
-    return invalid("TRI-TOK-001",
-                   "cannot read {}: {}; a model's folder holds its tokenizer.json",
-                   path,
-                   error ? error.message() : "it is no file");
-  }
-  const Handle<std::FILE*, std::fclose> file(std::fopen(path.c_str(), "rb"));
-  const auto failed = [&] {
-    return invalid("TRI-TOK-001",
-                   "cannot read {}: {}; a model's folder holds its tokenizer.json",
-                   path,
-                   std::strerror(errno));
-  };
-  if (!file || std::fseek(file.get(), 0, SEEK_END) != 0) return failed();
-  const long size = std::ftell(file.get());
-  if (size < 0 || std::fseek(file.get(), 0, SEEK_SET) != 0) return failed();
-  if (static_cast<size_t>(size) > kMaxTokenizerFileBytes) {
-    return invalid("TRI-TOK-013",
-                   "{} has {} bytes; at most {} are supported",
-                   path,
-                   size,
-                   kMaxTokenizerFileBytes);
-  }
-  std::string text(size, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get())) return failed();
-  return text;
-}
 
 // One call of encode: the stages from text to ids.
 class Encoding {
@@ -91,8 +54,19 @@ class Encoding {
       } else {
         model.encode_word(words.view(word), bpe_scratch_, out_);
       }
+      if (bpe_scratch_.lacks_unknown) return no_token_for(words.view(word));
     }
     return ok_status();
+  }
+
+  Status no_token_for(std::string_view word) const {
+    return invalid(
+        "TRI-TOK-020",
+        "a character in \"{}\" has no token, and unk_token \"{}\" is not in the vocabulary "
+        "of {}; leave the character out, or send token ids",
+        to_utf8_lossy(word.substr(0, 40)),
+        parts_.model->options().missing_unknown.value_or("").substr(0, 40),
+        to_utf8_lossy(parts_.path));
   }
 
   const TokenizerParts& parts_;
@@ -102,19 +76,34 @@ class Encoding {
   BpeScratch bpe_scratch_;
 };
 
+StatusOr<std::unique_ptr<const Tokenizer>> made(std::string_view json,
+                                                const std::string& path,
+                                                const TokenizerSettings& settings) {
+  auto parts = read_tokenizer(json, path, settings);
+  if (!parts.ok()) return in_file(path, parts.status());
+  return std::make_unique<const Tokenizer>(std::move(*parts));
+}
+
 }  // namespace
 
 Tokenizer::Tokenizer(std::unique_ptr<const TokenizerParts> parts) : parts_(std::move(parts)) {}
 Tokenizer::~Tokenizer() = default;
 
-StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::load(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, read_file(path));
-  return parse(text);
+StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::load_folder(const std::string& dir) {
+  const std::string path = dir + "/tokenizer.json";
+  ASSIGN_OR_RETURN(const std::string text, read_tokenizer_text(path, kMaxTokenizerFileBytes));
+  ASSIGN_OR_RETURN(const TokenizerSettings settings, read_tokenizer_settings(dir));
+  return made(text, path, settings);
 }
 
-StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::parse(std::string_view json) {
-  ASSIGN_OR_RETURN(auto parts, read_tokenizer(json));
-  return std::make_unique<const Tokenizer>(std::move(parts));
+StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::load(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, read_tokenizer_text(path, kMaxTokenizerFileBytes));
+  return made(text, path, {});
+}
+
+StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::parse(std::string_view json,
+                                                            const TokenizerSettings& settings) {
+  return made(json, "the tokenizer", settings);
 }
 
 StatusOr<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
@@ -130,7 +119,8 @@ StatusOr<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
   std::vector<TokenId> ids;
   const PostProcessor& post = parts_->post_processor;
   if (options.add_special) ids = post.before;
-  RETURN_IF_ERROR(Encoding(*parts_, options.parse_special, ids).run(text));
+  const bool parse_special = options.parse_special && !parts_->splits_special_tokens;
+  RETURN_IF_ERROR(Encoding(*parts_, parse_special, ids).run(text));
   if (options.add_special) ids.insert(ids.end(), post.after.begin(), post.after.end());
   return ids;
 }
@@ -156,6 +146,8 @@ bool Tokenizer::is_special(TokenId id) const { return parts_->vocabulary.is_spec
 std::optional<TokenId> Tokenizer::id_of(std::string_view piece) const {
   return parts_->vocabulary.find(piece);
 }
+
+const std::string& Tokenizer::note() const { return parts_->note; }
 
 int Tokenizer::vocabulary_size() const { return parts_->vocabulary.size(); }
 

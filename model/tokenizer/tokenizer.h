@@ -1,4 +1,4 @@
-// Text to token ids and back, defined by a Hugging Face tokenizer.json only.
+// Text to token ids and back, defined by a Hugging Face tokenizer.json and the files beside it.
 // Const after load and without caches: any number of threads may call it at once.
 // Invariant: every id that encode() returns has a piece, and decode() never fails for any ids.
 #pragma once
@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "model/token.h"
+#include "model/tokenizer/tokenizer_settings.h"
 
 namespace trireme {
 
@@ -24,15 +25,22 @@ struct TokenizerParts;
 
 class Tokenizer {
  public:
-  // Errors: TRI-TOK-001..013, each naming the field and what is supported.
+  // The tokenizer of a model's folder: its tokenizer.json, and what tokenizer_config.json adds. All
+  // that serves a model takes this one. Errors: TRI-TOK-001..013, each naming the file, the field
+  // and what is supported.
+  static StatusOr<std::unique_ptr<const Tokenizer>> load_folder(const std::string& dir);
+
+  // One tokenizer.json alone, whatever stands beside it.
   static StatusOr<std::unique_ptr<const Tokenizer>> load(const std::string& path);
-  static StatusOr<std::unique_ptr<const Tokenizer>> parse(std::string_view json);
+  static StatusOr<std::unique_ptr<const Tokenizer>> parse(std::string_view json,
+                                                          const TokenizerSettings& settings = {});
 
   explicit Tokenizer(std::unique_ptr<const TokenizerParts> parts);
   ~Tokenizer();
 
   // Invalid UTF-8 in `text` is replaced by U+FFFD. Errors: TRI-TOK-014 (a pattern of the file
-  // needs too many steps on this text), TRI-TOK-015 (text too long).
+  // needs too many steps on this text), TRI-TOK-015 (text too long), TRI-TOK-020 (a character
+  // without a token, and the file names none for it).
   StatusOr<std::vector<TokenId>> encode(std::string_view text,
                                         const EncodeOptions& options = {}) const;
 
@@ -51,6 +59,9 @@ class Tokenizer {
 
   // The highest id + 1. Ids can have gaps, and the embedding can have more rows.
   int vocabulary_size() const;
+
+  // A line for the user, "" if there is none: an id that the file states and no engine uses.
+  const std::string& note() const;
 
   const TokenizerParts& parts() const { return *parts_; }
 

@@ -1,14 +1,15 @@
+#include <algorithm>
+#include <cstdint>
+
+#include "model/tokenizer/added_token_list.h"
 #include "model/tokenizer/bpe_file.h"
 #include "model/tokenizer/json_fields.h"
+#include "model/tokenizer/tokenizer_class.h"
 #include "model/tokenizer/tokenizer_parts.h"
 #include "model/tokenizer/unicode.h"
 
 namespace trireme {
 namespace {
-
-// Limits the cost of each '<' in a text: the bytes compared with added tokens.
-constexpr size_t kMaxAddedTokenBytes = 4096;
-constexpr size_t kMaxAddedTokenGrowth = 64;  // by the normalizer
 
 StatusOr<AddedToken> read_added_token(JsonValue value, size_t index, int64_t& id) {
   ASSIGN_OR_RETURN(const JsonFields fields,
@@ -21,46 +22,71 @@ StatusOr<AddedToken> read_added_token(JsonValue value, size_t index, int64_t& id
   ASSIGN_OR_RETURN(token.lstrip, fields.boolean("lstrip"));
   ASSIGN_OR_RETURN(token.rstrip, fields.boolean("rstrip"));
   ASSIGN_OR_RETURN(token.normalized, fields.boolean("normalized"));
-  if (token.content.empty() || token.content.size() > kMaxAddedTokenBytes) {
-    return invalid("TRI-TOK-007",
-                   "added token {} has {} bytes; supported are 1..{}",
-                   id,
-                   token.content.size(),
-                   kMaxAddedTokenBytes);
+  if (id < 0 || id > UINT32_MAX) {
+    return invalid(
+        "TRI-TOK-007", "added token {} has id {}, allowed is 0 to {}", index, id, UINT32_MAX);
   }
   return token;
 }
 
-Status read_added_tokens(const JsonValue* list, TokenizerParts& parts) {
+Status add_tokens_of_file(const JsonValue* list, const std::string& path, AddedTokenList& tokens) {
   if (!list) return ok_status();
-  std::vector<AddedToken> raw;
-  std::vector<AddedToken> normalized;
-  RegexScratch scratch;
   size_t index = 0;
-  RETURN_IF_ERROR(list->each([&](JsonValue value) -> Status {
+  return list->each([&](JsonValue value) -> Status {
     int64_t id = -1;
     ASSIGN_OR_RETURN(AddedToken token, read_added_token(value, index++, id));
-    RETURN_IF_ERROR(parts.vocabulary.add_added(token.content, id, token.special));
-    token.id = static_cast<TokenId>(id);
-    if (!token.normalized) return raw.push_back(std::move(token)), ok_status();
-    ASSIGN_OR_RETURN(token.content, parts.normalizer.apply(std::move(token.content), scratch));
-    const size_t limit = parts.vocabulary.piece(token.id).size() + kMaxAddedTokenGrowth;
-    if (token.content.size() > limit) {
-      return invalid("TRI-TOK-007",
-                     "added token {} grows to {} bytes by the normalizer; supported are {}",
-                     id,
-                     token.content.size(),
-                     limit);
-    }
-    if (token.content != parts.vocabulary.piece(token.id)) {
-      parts.normalized_pieces.emplace(token.id, token.content);
-    }
-    if (!token.content.empty()) normalized.push_back(std::move(token));
+    return tokens.add(std::move(token), id, path);
+  });
+}
+
+// The tokens of tokenizer.json once more, between those of added_tokens.json: in the order of their
+// ids, of which each counts once, for the token of tokenizer.json.
+Status insert_tokens_of_file(const JsonValue* list, std::vector<NumberedToken>& tokens) {
+  if (!list) return ok_status();
+  std::vector<NumberedToken> of_file;
+  RETURN_IF_ERROR(list->each([&](JsonValue value) -> Status {
+    NumberedToken next;
+    ASSIGN_OR_RETURN(next.token, read_added_token(value, of_file.size(), next.number));
+    of_file.push_back(std::move(next));
     return ok_status();
   }));
-  parts.added = AddedTokenMatcher(std::move(raw));
-  parts.added_normalized = AddedTokenMatcher(std::move(normalized));
+  tokens.insert(tokens.begin(), of_file.begin(), of_file.end());
+  const auto by_number = [](const NumberedToken& a, const NumberedToken& b) {
+    return a.number < b.number;
+  };
+  std::stable_sort(tokens.begin(), tokens.end(), by_number);
+  const auto same = [](const NumberedToken& a, const NumberedToken& b) {
+    return a.number == b.number;
+  };
+  tokens.erase(std::unique(tokens.begin(), tokens.end(), same), tokens.end());
   return ok_status();
+}
+
+Status read_added_tokens(const JsonValue* list,
+                         const TokenizerSettings& settings,
+                         TokenizerParts& parts) {
+  const size_t count = list ? list->count() : 0;
+  AddedTokenList tokens(parts, count + settings.num_tokens());
+  RETURN_IF_ERROR(add_tokens_of_file(list, parts.path, tokens));
+  std::vector<NumberedToken> numbered = settings.added;
+  if (!settings.has_decoder && !numbered.empty()) {
+    RETURN_IF_ERROR(insert_tokens_of_file(list, numbered));
+  }
+  for (NumberedToken& next : numbered) {
+    RETURN_IF_ERROR(tokens.add(std::move(next.token), next.number, settings.added_path));
+  }
+  for (const AddedToken& token : settings.named) {
+    if (!tokens.has(token.content)) {
+      RETURN_IF_ERROR(tokens.add(token, -1, parts.path));
+    } else if (!settings.has_decoder) {
+      tokens.make_special(token.content);
+    }
+  }
+  for (const AddedToken& token : settings.extra) {
+    if (!tokens.has(token.content)) RETURN_IF_ERROR(tokens.add(token, -1, parts.path));
+  }
+  parts.note = tokens.note();
+  return tokens.finish();
 }
 
 // Old files have no type; those with merges hold a BPE model.
@@ -73,10 +99,44 @@ Status check_model_type(const JsonFields& model) {
                  type.substr(0, 80));
 }
 
+// The steps that a text passes before the model, and the added tokens, whose text the normalizer
+// changes too.
+Status read_steps(const JsonFields& file,
+                  const PrefixRule& rule,
+                  const TokenizerSettings& settings,
+                  TokenizerParts& parts) {
+  const JsonValue* normalizer = rule.metaspace.empty() ? file.find("normalizer") : nullptr;
+  if (normalizer) {
+    ASSIGN_OR_RETURN(parts.normalizer, Normalizer::read(*normalizer));
+  }
+  RETURN_IF_ERROR(read_added_tokens(file.find("added_tokens"), settings, parts));
+  if (!rule.metaspace.empty()) {
+    ASSIGN_OR_RETURN(const JsonValue value,
+                     JsonValue::parse(rule.metaspace, "TRI-TOK-002", "the pre-tokenizer"));
+    ASSIGN_OR_RETURN(parts.pre_tokenizer, PreTokenizer::read(value));
+  } else if (const JsonValue* value = file.find("pre_tokenizer")) {
+    ASSIGN_OR_RETURN(parts.pre_tokenizer, PreTokenizer::read(*value, rule.byte_level));
+  }
+  return ok_status();
+}
+
+Status read_decoder(const JsonFields& file, const PrefixRule& rule, TokenizerParts& parts) {
+  if (!rule.decoder.empty()) {
+    ASSIGN_OR_RETURN(const JsonValue value,
+                     JsonValue::parse(rule.decoder, "TRI-TOK-002", "the decoder"));
+    ASSIGN_OR_RETURN(parts.decoder, Decoder::read(value));
+  } else if (const JsonValue* value = file.find("decoder")) {
+    ASSIGN_OR_RETURN(parts.decoder, Decoder::read(*value));
+  }
+  return ok_status();
+}
+
 }  // namespace
 
-StatusOr<std::unique_ptr<const TokenizerParts>> read_tokenizer(std::string_view json) {
-  ASSIGN_OR_RETURN(const JsonValue root, JsonValue::parse(json, "TRI-TOK-002", "the tokenizer"));
+StatusOr<std::unique_ptr<const TokenizerParts>> read_tokenizer(std::string_view json,
+                                                               const std::string& path,
+                                                               const TokenizerSettings& settings) {
+  ASSIGN_OR_RETURN(const JsonValue root, JsonValue::parse(json, "TRI-TOK-002", "the file"));
   ASSIGN_OR_RETURN(const JsonFields file, JsonFields::read(root, "tokenizer"));
   ASSIGN_OR_RETURN(const JsonValue model_value, file.at("model"));
   ASSIGN_OR_RETURN(const JsonFields model, JsonFields::read(model_value, "model"));
@@ -87,21 +147,20 @@ StatusOr<std::unique_ptr<const TokenizerParts>> read_tokenizer(std::string_view 
     return invalid("TRI-TOK-003", "tokenizer field added_tokens must be an array");
   }
   auto parts = std::make_unique<TokenizerParts>();
-  ASSIGN_OR_RETURN(parts->vocabulary, read_vocabulary(model, added ? added->count() : 0));
+  parts->path = path;
+  const size_t num_added = (added ? added->count() : 0) + settings.num_tokens();
+  ASSIGN_OR_RETURN(parts->vocabulary, read_vocabulary(model, num_added));
   ASSIGN_OR_RETURN(parts->model, read_bpe(model, parts->vocabulary));
-  if (const JsonValue* value = file.find("normalizer")) {
-    ASSIGN_OR_RETURN(parts->normalizer, Normalizer::read(*value));
-  }
-  RETURN_IF_ERROR(read_added_tokens(added, *parts));
-  if (const JsonValue* value = file.find("pre_tokenizer")) {
-    ASSIGN_OR_RETURN(parts->pre_tokenizer, PreTokenizer::read(*value));
-  }
+  ASSIGN_OR_RETURN(const PrefixRule rule, prefix_rule(settings, file, json));
+  RETURN_IF_ERROR(read_steps(file, rule, settings, *parts));
   if (const JsonValue* value = file.find("post_processor")) {
     ASSIGN_OR_RETURN(parts->post_processor, PostProcessor::read(*value, parts->vocabulary));
   }
-  if (const JsonValue* value = file.find("decoder")) {
-    ASSIGN_OR_RETURN(parts->decoder, Decoder::read(*value));
+  RETURN_IF_ERROR(read_decoder(file, rule, *parts));
+  if (!rule.note.empty()) {
+    parts->note += format_text("{}{}: {}", parts->note.empty() ? "" : "; ", path, rule.note);
   }
+  parts->splits_special_tokens = settings.split_special_tokens;
   return std::unique_ptr<const TokenizerParts>(std::move(parts));
 }
 

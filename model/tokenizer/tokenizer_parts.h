@@ -14,6 +14,7 @@
 #include "model/tokenizer/normalizer.h"
 #include "model/tokenizer/post_processor.h"
 #include "model/tokenizer/pre_tokenizer.h"
+#include "model/tokenizer/tokenizer_settings.h"
 #include "model/tokenizer/vocabulary.h"
 
 namespace trireme {
@@ -22,6 +23,8 @@ struct TokenizerParts {
   TokenizerParts() : vocabulary(0) {}
   TokenizerParts(const TokenizerParts&) = delete;
 
+  std::string path;  // of the tokenizer.json, for errors
+  std::string note;  // see Tokenizer::note()
   Vocabulary vocabulary;
   AddedTokenMatcher added;  // matched in the original text
   Normalizer normalizer;
@@ -33,6 +36,8 @@ struct TokenizerParts {
   std::unordered_map<TokenId, std::string>
       normalized_pieces;  // of added tokens that the normalizer changes
 
+  bool splits_special_tokens = false;  // they are never found in a text
+
   // The piece that is passed to the decoder: the normalised form of a normalised added token.
   std::string_view decoded_piece(TokenId id) const {
     if (!normalized_pieces.empty() && vocabulary.is_added(id)) {
@@ -43,7 +48,10 @@ struct TokenizerParts {
   }
 };
 
-// Reads the text of a tokenizer.json. Errors: TRI-TOK-002..012, 016.
-StatusOr<std::unique_ptr<const TokenizerParts>> read_tokenizer(std::string_view json);
+// Reads the text of the tokenizer.json `path`, and what stands beside it. Errors: TRI-TOK-002..012,
+// 016; in_file() adds the path to them.
+StatusOr<std::unique_ptr<const TokenizerParts>> read_tokenizer(std::string_view json,
+                                                               const std::string& path,
+                                                               const TokenizerSettings& settings);
 
 }  // namespace trireme

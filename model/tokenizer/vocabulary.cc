@@ -1,5 +1,7 @@
 #include "model/tokenizer/vocabulary.h"
 
+#include <algorithm>
+
 #include "model/tokenizer/flat_hash.h"
 
 namespace trireme {
@@ -66,15 +68,22 @@ Status Vocabulary::insert(std::string_view id_of_error,
 }
 
 Status Vocabulary::add(std::string_view piece, int64_t id) {
-  return insert("TRI-TOK-005", piece, id, kInModel);
+  RETURN_IF_ERROR(insert("TRI-TOK-005", piece, id, kInModel));
+  ++model_size_;
+  return ok_status();
 }
 
-Status Vocabulary::add_added(std::string_view piece, int64_t id, bool special) {
+StatusOr<TokenId> Vocabulary::add_added(std::string_view piece, bool special) {
   const uint8_t flags = special ? kAdded | kSpecial : kAdded;
   const std::optional<TokenId> known = find(piece);
-  if (!known || *known != id || is_added(*known)) return insert("TRI-TOK-007", piece, id, flags);
-  tokens_[id].flags |= flags;
-  return ok_status();
+  const int64_t id = known ? *known : std::max(last_added_ + 1, model_size_);
+  if (known) {
+    tokens_[id].flags |= flags;
+  } else {
+    RETURN_IF_ERROR(insert("TRI-TOK-007", piece, id, flags));
+  }
+  last_added_ = std::max(last_added_, id);
+  return static_cast<TokenId>(id);
 }
 
 std::string_view Vocabulary::piece(TokenId id) const {

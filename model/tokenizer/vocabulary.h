@@ -29,9 +29,12 @@ class Vocabulary {
   // too long).
   Status add(std::string_view piece, int64_t id);
 
-  // Adds an added token, or marks a token of the model as added if piece and id are the same.
-  // Error: TRI-TOK-007.
-  Status add_added(std::string_view piece, int64_t id, bool special);
+  // Adds an added token, after all tokens of the model, and returns its id. A known piece keeps its
+  // id and becomes an added token; once special, it stays special. A new one gets the id after the
+  // highest of the added tokens, at least the number of tokens of the model: the rule of the
+  // Hugging Face tokenizers, whatever id a file states. Error: TRI-TOK-007 (that id has another
+  // token, too long).
+  StatusOr<TokenId> add_added(std::string_view piece, bool special);
 
   std::string_view piece(TokenId id) const;
   std::optional<TokenId> find(std::string_view piece) const;
@@ -63,6 +66,8 @@ class Vocabulary {
   Status insert(std::string_view id_of_error, std::string_view piece, int64_t id, uint8_t flags);
 
   int64_t end_of_ids_;
+  int64_t model_size_ = 0;   // tokens of the model
+  int64_t last_added_ = -1;  // the highest id of an added token
   std::string pool_;
   std::vector<Token> tokens_;   // by id
   std::vector<TokenId> slots_;  // open addressing; kNone is free; never full

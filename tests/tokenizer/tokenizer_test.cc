@@ -73,10 +73,10 @@ TEST(Tokenizer, RefusesEachBrokenFieldWithItsOwnId) {
   expect_refused("/model/vocab/a", 1.5, "TRI-TOK-003");
   expect_refused("/model/merges/0", "a b c", "TRI-TOK-006");
   expect_refused("/model/merges/0", "a \xE4\xBB\x8A\xE4\xBB\x8A", "TRI-TOK-006");
-  expect_refused("/model/unk_token", "nowhere", "TRI-TOK-016");
   expect_refused("/model/dropout", 0.1, "TRI-TOK-016");
-  expect_refused("/added_tokens/3/id", 7, "TRI-TOK-007");
-  expect_refused("/added_tokens/3/content", "", "TRI-TOK-007");
+  expect_refused("/added_tokens/3/id", -1, "TRI-TOK-007");
+  expect_refused("/added_tokens/3/id", 4294967296, "TRI-TOK-007");
+  expect_refused("/added_tokens/3/content", std::string(5000, 'x'), "TRI-TOK-007");
   expect_refused("/added_tokens/3/special", nullptr, "TRI-TOK-003");
   expect_refused("/normalizer", {{"type", "Precompiled"}}, "TRI-TOK-008");
   expect_refused("/pre_tokenizer", {{"type", "UnicodeScripts"}}, "TRI-TOK-009");
@@ -86,6 +86,99 @@ TEST(Tokenizer, RefusesEachBrokenFieldWithItsOwnId) {
   expect_refused("/post_processor/single/0", {{"Sequence", {{"id", "A"}}}}, "TRI-TOK-011");
   expect_refused("/decoder", {{"type", "CTC"}}, "TRI-TOK-012");
   expect_refused("/decoder/decoders/3/stop", 1, "TRI-TOK-012");
+}
+
+json added(int64_t id, const std::string& content, bool special = true) {
+  return {{"id", id},
+          {"content", content},
+          {"special", special},
+          {"single_word", false},
+          {"lstrip", false},
+          {"rstrip", false},
+          {"normalized", false}};
+}
+
+// Ids of the reference library, tokenizers 0.23.3, which counts added tokens on from the
+// vocabulary whatever id the file states.
+TEST(Tokenizer, TakesDoubledEmptyAndDisplacedAddedTokens) {
+  const Ids one = {64, 220, 1505, 435, 88, 29, 298};
+  const Ids two = {64, 220, 1505, 220, 1506, 298};
+  const std::pair<std::vector<json>, Ids> variants[] = {
+      {{added(1505, "<x>")}, one},
+      {{added(1510, "<x>")}, one},
+      {{added(4000000000, "<x>")}, one},
+      {{added(7, "<x>")}, one},
+      {{added(1505, "<x>"), added(1505, "<x>")}, one},
+      {{added(1505, "<x>"), added(1506, "<x>")}, one},
+      {{added(1505, ""), added(1506, "<x>")}, one},
+      {{added(1505, "<x>"), added(1505, "<y>")}, two}};
+  for (const auto& [tokens, ids] : variants) {
+    json file = style("qwen2-style");
+    for (const json& token : tokens) file["added_tokens"].push_back(token);
+    const auto tokenizer = made(file);
+    ASSERT_NE(tokenizer, nullptr);
+    EXPECT_EQ(*tokenizer->encode("a <x> <y> b"), ids) << json(tokens);
+  }
+  json file = style("qwen2-style");
+  file["added_tokens"].push_back(added(1505, "he"));
+  EXPECT_EQ(*made(file)->encode("a he b hello"), (Ids{64, 220, 267, 298, 220, 267, 350, 78}));
+}
+
+TEST(Tokenizer, AnAddedTokenTakesTheLastFlagsAndStaysSpecial) {
+  json file = style("qwen2-style");
+  file["added_tokens"].push_back(added(1505, "<x>"));
+  json again = added(1505, "<x>", false);
+  again["lstrip"] = true;
+  file["added_tokens"].push_back(again);
+  const auto tokenizer = made(file);
+  EXPECT_EQ(*tokenizer->encode("a <x> b"), (Ids{64, 1505, 298}));
+  EXPECT_TRUE(tokenizer->is_special(1505));
+}
+
+TEST(Tokenizer, RefusesAnAddedTokenWhoseIdATokenOfTheModelHas) {
+  json file = style("qwen2-style");
+  const size_t count = file["model"]["vocab"].size();
+  file["model"]["vocab"]["zzz"] = count + 1;  // the id that the next added token would get
+  file["added_tokens"] = json::array({added(static_cast<int64_t>(count) + 2, "<x>")});
+  const auto tokenizer = Tokenizer::parse(file.dump());
+  ASSERT_FALSE(tokenizer.ok());
+  EXPECT_EQ(error_id(tokenizer.status()), "TRI-TOK-007");
+}
+
+TEST(Tokenizer, DropsTheVersionLineOfMerges) {
+  for (const std::string name : {"llama2-style", "gpt2-style"}) {
+    json file = style(name);
+    const Ids ids = *made(file)->encode("hello world");
+    json& merges = file["model"]["merges"];
+    for (json& merge : merges) {
+      if (!merge.is_string()) {
+        merge = merge[0].get<std::string>() + " " + merge[1].get<std::string>();
+      }
+    }
+    merges.insert(merges.begin() + 5, "#version");
+    merges.insert(merges.begin(), "#version: 0.2 - trained by a tool");
+    EXPECT_EQ(*made(file)->encode("hello world"), ids);
+    merges[0] = json::array({"#version:", "0.2"});
+    EXPECT_EQ(error_id(Tokenizer::parse(file.dump()).status()), "TRI-TOK-006");
+  }
+}
+
+TEST(Tokenizer, AnUnknownTokenMayBeMissingWhereNoTextNeedsIt) {
+  json file = style("llama2-style");
+  const Ids ids = *made(file)->encode("hello w\xC3\xB6rld");
+  file["model"]["unk_token"] = "nowhere";
+  EXPECT_EQ(*made(file)->encode("hello w\xC3\xB6rld"), ids) << "byte fallback has a token for all";
+  file["model"]["byte_fallback"] = false;
+  const auto tokenizer = made(file);
+  EXPECT_EQ(tokenizer->encode("hello")->back(), ids[3]);
+  const auto refused = tokenizer->encode("hello w\xE4\xBB\x8Arld");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(error_id(refused.status()), "TRI-TOK-020");
+  EXPECT_NE(message_of(refused.status()).find("nowhere"), std::string::npos);
+  EXPECT_TRUE(tokenizer->encode("hello").ok()) << "a refused text leaves nothing behind";
+  json byte_level = style("gpt2-style");
+  byte_level["model"]["unk_token"] = "nowhere";
+  EXPECT_TRUE(made(byte_level)->encode("\xE4\xBB\x8A \x01").ok());
 }
 
 TEST(Tokenizer, NamesTheSupportedModelTypes) {
