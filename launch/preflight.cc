@@ -81,6 +81,22 @@ Status take_hosts(const ClusterFlags& flags, Preflight& found) {
                  "hosts see it");
 }
 
+Status load_tokenizer(Preflight& found) {
+  const ModelSource& source = found.source;
+  if (!source.has_tokenizer) {
+    if (source.tells_no_tokenizer) {
+      found.warnings.push_back(format_text(
+          "{} takes token ids only, and no text: {}", source.name, source.no_tokenizer));
+    }
+    return ok_status();
+  }
+  ASSIGN_OR_RETURN(found.tokenizer, Tokenizer::load_folder(source.dir));
+  if (const std::string& note = found.tokenizer->note(); !note.empty()) {
+    found.warnings.push_back(note);
+  }
+  return ok_status();
+}
+
 // Ranks are spread evenly over the GPUs of this machine. Ranks on other hosts check at load.
 Status check_gpu_memory(const ClusterFlags& flags, const Preflight& found) {
   const BackendChoice& gpus = found.backend;
@@ -155,9 +171,7 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
   ASSIGN_OR_RETURN(found.backend, choose_backend(flags));
   const PlanRequest request = plan_request(flags, found.backend.backend, 0);
   ASSIGN_OR_RETURN(found.plan, plan_group(found.source.config, request));
-  if (found.source.tokenizer_path) {
-    ASSIGN_OR_RETURN(found.tokenizer, Tokenizer::load(*found.source.tokenizer_path));
-  }
+  RETURN_IF_ERROR(load_tokenizer(found));
   if (flags.max_model_len > found.source.config.max_positions) {
     return invalid(
         "TRI-UP-007",

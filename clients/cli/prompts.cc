@@ -133,9 +133,10 @@ Status check_prompt(const Prompt& prompt,
   if (const auto* text = std::get_if<std::string>(&prompt.submit.prompt)) {
     if (tokenizer == nullptr) {
       return invalid("TRI-RUN-025",
-                     "{} has no tokenizer; give token ids (--prompts FILE with "
+                     "{} takes no text: {}; or give token ids (--prompts FILE with "
                      "{{\"token_ids\": [...]}})",
-                     source.name);
+                     source.name,
+                     source.no_tokenizer);
     }
     ASSIGN_OR_RETURN(encoded,
                      tokenizer->encode(*text, {.add_special = prompt.submit.add_special_tokens}));

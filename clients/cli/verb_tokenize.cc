@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "clients/cli/json_lines.h"
 #include "clients/cli/verbs.h"
+#include "model/checkpoint/tokenizer_files.h"
 #include "model/tokenizer/detokenizer.h"
 #include "model/tokenizer/tokenizer.h"
 
@@ -39,16 +40,15 @@ StatusOr<std::unique_ptr<const Tokenizer>> load_tokenizer(const Options& options
   }
   if (!options.tokenizer.empty()) return Tokenizer::load(options.tokenizer);
   std::error_code error;
-  const std::string path = options.model + "/tokenizer.json";
   if (!std::filesystem::is_directory(options.model, error)) {
     return invalid(
         "TRI-RUN-011", "--model {} is not a folder; name the folder of a model", options.model);
   }
-  if (!std::filesystem::exists(path, error)) {
+  if (const TokenizerFiles files = find_tokenizer_files(options.model); !files.has_json) {
     return invalid(
-        "TRI-RUN-012", "{} has no tokenizer.json; use token ids with this model", options.model);
+        "TRI-RUN-012", "{} takes no text: {}; or use token ids", options.model, files.missing);
   }
-  return Tokenizer::load(path);
+  return Tokenizer::load_folder(options.model);
 }
 
 StatusOr<Ids> parse_ids(const std::string& text) {
@@ -138,6 +138,7 @@ void detokenize_one(Terminal& terminal,
 
 Status tokenize_all(Terminal& terminal, const Options& options) {
   ASSIGN_OR_RETURN(const auto tokenizer, load_tokenizer(options));
+  if (!tokenizer->note().empty()) terminal.warn(tokenizer->note());
   if (options.jsonl.empty()) return tokenize_one(terminal, *tokenizer, options, options.text);
   Options lines_options = options;
   lines_options.json = true;
@@ -170,6 +171,7 @@ StatusOr<Ids> ids_of(const Json& json, const std::string& path, int64_t number) 
 
 Status detokenize_all(Terminal& terminal, const Options& options) {
   ASSIGN_OR_RETURN(const auto tokenizer, load_tokenizer(options));
+  if (!tokenizer->note().empty()) terminal.warn(tokenizer->note());
   if (options.jsonl.empty()) {
     ASSIGN_OR_RETURN(const Ids ids, parse_ids(options.ids));
     detokenize_one(terminal, *tokenizer, options, ids);
@@ -188,7 +190,9 @@ Status detokenize_all(Terminal& terminal, const Options& options) {
 
 void add_source_flags(FlagSet& flags, Options& options) {
   flags.add("model", &options.model, "folder of the model");
-  flags.add("tokenizer", &options.tokenizer, "path of a tokenizer.json, in place of --model");
+  flags.add("tokenizer",
+            &options.tokenizer,
+            "path of a tokenizer.json, which is read alone, in place of --model");
   flags.add("jsonl", &options.jsonl, "file of one JSON object per line; - is standard input");
   flags.add("json", &options.json, "JSON (always with --jsonl)");
 }

@@ -22,8 +22,9 @@ Status check_prompt_kind(const door::Submit& submit, const AdmissionRules& rules
   }
   if (std::holds_alternative<std::string>(submit.prompt) && !rules.has_tokenizer) {
     return invalid("TRI-REQ-086",
-                   "model '{}' has no tokenizer.json; send token_ids instead of text",
-                   rules.model_name);
+                   "model '{}' takes no text: {}; or send token_ids instead of text",
+                   rules.model_name,
+                   rules.no_tokenizer);
   }
   return ok_status();
 }

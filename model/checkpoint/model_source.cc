@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "model/checkpoint/dummy_checkpoint.h"
+#include "model/checkpoint/tokenizer_files.h"
 #include "model/config/read_model_config.h"
 #include "model/file_text.h"
 #include "model/json_reader.h"
@@ -45,6 +46,7 @@ StatusOr<ModelSource> open_model(const std::string& model,
     ASSIGN_OR_RETURN(const std::string config_text, dummy_config(model.substr(6)));
     ASSIGN_OR_RETURN(source.config, parse_model_config(config_text, model));
     source.checkpoint = make_dummy_checkpoint(source.config, config_text, weights_seed);
+    source.no_tokenizer = "it has no tokenizer.json";
     return source;
   }
   source.dir = model;
@@ -56,10 +58,10 @@ StatusOr<ModelSource> open_model(const std::string& model,
   std::sort(source.eos_ids.begin(), source.eos_ids.end());
   source.eos_ids.erase(std::unique(source.eos_ids.begin(), source.eos_ids.end()),
                        source.eos_ids.end());
-  std::error_code error;
-  if (std::filesystem::exists(model + "/tokenizer.json", error)) {
-    source.tokenizer_path = model + "/tokenizer.json";
-  }
+  const TokenizerFiles files = find_tokenizer_files(model);
+  source.has_tokenizer = files.has_json;
+  source.no_tokenizer = files.missing;
+  source.tells_no_tokenizer = files.has_others;
   return source;
 }
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +22,11 @@ struct ModelSource {
   std::unique_ptr<Checkpoint> checkpoint;
   SamplingParams sampling_defaults;  // generation_config.json, else temperature 1
   std::vector<TokenId> eos_ids;      // union of config and generation_config
-  std::optional<std::string> tokenizer_path;
-  std::vector<std::string> notes;  // lines for the user about what was chosen or dropped
+  std::vector<std::string> notes;    // lines for the user about what was chosen or dropped
+  bool has_tokenizer = false;  // the folder has a tokenizer.json: see Tokenizer::load_folder()
+  // Without one: the reason, for "MODEL takes no text: ...", and whether it is worth a line.
+  std::string no_tokenizer;
+  bool tells_no_tokenizer = false;
 };
 
 // `weights_seed` applies to `dummy:` only. `progress` is called while values are read, which a

@@ -130,6 +130,9 @@ TEST(Admission, ATextNeedsATokenizer) {
   door::Submit submit = request_of(3);
   submit.prompt = std::string("The galley");
   EXPECT_EQ(refusal(submit, without), "TRI-REQ-086");
+  without.no_tokenizer = "tokenizer.model is not read";
+  EXPECT_NE(message_of(admit(submit, without).status()).find("tokenizer.model is not read"),
+            std::string::npos);
 }
 
 }  // namespace
