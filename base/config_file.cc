@@ -3,7 +3,10 @@
 #include <toml++/toml.h>
 
 #include <filesystem>
+#include <fstream>
 #include <sstream>
+
+#include "base/utf8.h"
 
 namespace trireme {
 namespace {
@@ -20,21 +23,37 @@ std::string text_of(const toml::node& node) {
   return text.str();
 }
 
-// The distribution's build of toml++ throws: no exception leaves this function.
-StatusOr<toml::table> parse_toml(const std::string& path) {
+StatusOr<std::string> read_text(const std::string& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
     return invalid("TRI-ARGS-004", "--config {} is a folder; name a TOML file", path);
   }
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (file) return text.str();
+  return invalid("TRI-ARGS-004", "--config {} cannot be read; check the path", path);
+}
+
+std::string line_of(const std::string& text, size_t number) {
+  const std::vector<std::string> lines = split(text, '\n');
+  return number > 0 && number <= lines.size() ? lines[number - 1] : std::string();
+}
+
+// The distribution's build of toml++ throws: no exception leaves this function, and the library's
+// words stay inside.
+StatusOr<toml::table> parse_toml(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, read_text(path));
+  RETURN_IF_ERROR(check_utf8(text, format_text("--config {}", path)));
   try {
-    return toml::parse_file(path);
+    return toml::parse(text);
   } catch (const toml::parse_error& failure) {
-    return invalid(
-        "TRI-ARGS-004",
-        "--config {}: {}{}",
-        path,
-        std::string(failure.description()),
-        failure.source().begin ? format_text(" (line {})", failure.source().begin.line) : "");
+    const size_t line = failure.source().begin.line;
+    return invalid("TRI-ARGS-004",
+                   "--config {} line {} is not TOML: {}; write KEY = VALUE, and texts in quotes",
+                   path,
+                   line,
+                   utf8_head(line_of(text, line), 60));
   }
 }
 

@@ -16,6 +16,8 @@
 #include <mutex>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace trireme {
 namespace {
 
@@ -54,8 +56,8 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
     if (dropped_ > 0) line = fmt::format("... {} log lines were dropped\n", dropped_);
     line.append(text.data(), text.size());
     if (line.size() > kMaxLineBytes) {
-      line.resize(kMaxLineBytes);
-      line.back() = '\n';
+      line.resize(utf8_head(line, kMaxLineBytes - 1).size());
+      line += '\n';
     }
     const bool written = can_take_line() && ::write(fd_, line.data(), line.size()) >= 0;
     dropped_ = written ? 0 : dropped_ + 1;
@@ -85,20 +87,25 @@ StatusOr<int> open_file(const std::string& path) {
 
 void append_value(std::string& text, std::string_view value) {
   const bool plain =
-      !value.empty() && value.find_first_of(" \"=\\") == std::string_view::npos &&
+      !value.empty() && value.find_first_of(" \"=\\") == std::string_view::npos && is_utf8(value) &&
       std::ranges::all_of(value, [](unsigned char c) { return c > ' ' && c != 127; });
   if (plain) {
     text += value;
     return;
   }
   text += '"';
-  for (const char c : value) {
-    if (c == '"' || c == '\\') text += '\\';
-    if (static_cast<unsigned char>(c) < ' ' || c == 127) {
-      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  while (!value.empty()) {
+    const Utf8Step step = utf8_step(value);
+    const char first = value.front();
+    if (first == '"' || first == '\\') text += '\\';
+    if (!step.valid || static_cast<unsigned char>(first) < ' ' || first == 127) {
+      for (const unsigned char byte : value.substr(0, step.length)) {
+        text += fmt::format("\\x{:02x}", byte);
+      }
     } else {
-      text += c;
+      text += value.substr(0, step.length);
     }
+    value.remove_prefix(step.length);
   }
   text += '"';
 }

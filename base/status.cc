@@ -1,5 +1,7 @@
 #include "base/status.h"
 
+#include "base/utf8.h"
+
 namespace trireme {
 
 // The length of the id: the text before the first ": ", if it has the form TRI-AREA-NNN.
@@ -9,10 +11,12 @@ static size_t id_length(std::string_view message) {
   return colon == std::string_view::npos || colon > 20 ? 0 : colon;
 }
 
+// Bytes that are not UTF-8 are escaped: a message goes to terminals, logs, JSON and protobuf
+// strings, and may quote a path of any bytes.
 std::string detail::with_id(std::string_view id, fmt::string_view format, fmt::format_args args) {
   std::string text(id);
   text += ": ";
-  text += fmt::vformat(format, args);
+  text += escape_not_utf8(fmt::vformat(format, args));
   return text;
 }
 

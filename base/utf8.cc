@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <algorithm>
+
 namespace trireme {
 
 namespace {
@@ -57,13 +59,15 @@ void append_utf8(char32_t code, std::string& out) {
   }
 }
 
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const Utf8Step step = utf8_step(text);
-    if (!step.valid) return false;
-    text.remove_prefix(step.length);
+bool is_utf8(std::string_view text) { return !first_not_utf8(text); }
+
+std::optional<size_t> first_not_utf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = utf8_step(text.substr(at));
+    if (!step.valid) return at;
+    at += step.length;
   }
-  return true;
+  return std::nullopt;
 }
 
 std::string to_utf8_lossy(std::string_view text) {
@@ -75,6 +79,40 @@ std::string to_utf8_lossy(std::string_view text) {
     text.remove_prefix(step.length);
   }
   return out;
+}
+
+std::string escape_not_utf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const Utf8Step step = utf8_step(text);
+    for (const char byte : text.substr(0, step.length)) {
+      if (step.valid) {
+        out += byte;
+      } else {
+        out += fmt::format("\\x{:02x}", static_cast<uint8_t>(byte));
+      }
+    }
+    text.remove_prefix(step.length);
+  }
+  return out;
+}
+
+std::string_view utf8_head(std::string_view text, size_t max_bytes) {
+  size_t end = std::min(max_bytes, text.size());
+  while (end > 0 && end < text.size() && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+Status check_utf8(std::string_view text, std::string_view subject) {
+  const auto at = first_not_utf8(text);
+  if (!at) return ok_status();
+  const bool is_utf16 = text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
+  return invalid("TRI-RUN-040",
+                 "{} is not UTF-8 at byte {}; convert it (iconv -f {} -t utf8)",
+                 subject,
+                 *at,
+                 is_utf16 ? "utf16" : "latin1");
 }
 
 }  // namespace trireme

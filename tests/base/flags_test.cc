@@ -104,6 +104,14 @@ TEST(Flags, AnUnknownKeyOfTheFileIsAnErrorThatNamesTheNearest) {
   const std::string message = message_of(flags_of(options).parse({"--config", path}).status());
   EXPECT_NE(message.find("TRI-ARGS-005"), std::string::npos) << message;
   EXPECT_NE(message.find("\"max-tokens\""), std::string::npos) << message;
+  const std::pair<const char*, const char*> broken[] = {
+      {"max-tokens = 3\nstop = oh no\n", "line 2 is not TOML: stop = oh no; write KEY = VALUE"},
+      {"max-tokens = 3\nstop = \"caf\xE9\"\n", "is not UTF-8 at byte 26"}};
+  for (const auto& [text, words] : broken) {
+    std::ofstream(path) << text;
+    const std::string refusal = message_of(flags_of(options).parse({"--config", path}).status());
+    EXPECT_NE(refusal.find(words), std::string::npos) << refusal;
+  }
   for (const std::string& no_file : {std::string("/nonexistent"), testing::TempDir()}) {
     const Status status = flags_of(options).parse({"--config", no_file}).status();
     EXPECT_EQ(error_id(status), "TRI-ARGS-004");

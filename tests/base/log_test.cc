@@ -46,6 +46,12 @@ TEST(Log, AValueCannotStartALineOfItsOwn) {
             "event=x a=\"b\\x0a2026-01-01T00:00:00.000Z event=forged\"");
 }
 
+TEST(Log, BytesThatAreNotUtf8AreEscaped) {
+  EXPECT_EQ(log_text("start", {{"model", "models/m\xFF caf\xC3\xA9"}}),
+            "event=start model=\"models/m\\xff caf\xC3\xA9\"");
+  EXPECT_EQ(log_text("start", {{"model", "\xE9"}}), "event=start model=\"\\xe9\"");
+}
+
 TEST_F(LogFile, AnEventIsOneLineWithTimeLevelAndProcess) {
   ASSERT_TRUE(start_log({"coordinator", LogLevel::kInfo, path_}).ok());
   log_event(LogLevel::kInfo, "start", {{"port", 8900}});

@@ -80,13 +80,15 @@ constexpr ErrorPage kPages[] = {
      "Client and cluster are of different releases.",
      "Use a client with the protocol major version that the message names."},
     {"TRI-NET-003",
-     "The body of a frame does not match its type.",
-     "A client written against another proto file, or damaged bytes.",
-     "Compile the client with this release's proto/client.proto."},
+     "The body of a frame does not match its type, or a text in it is not UTF-8.",
+     "A client written against another proto file, damaged bytes, or a text in another encoding.",
+     "Compile the client with this release's proto/client.proto. Convert the text that the message "
+     "names to UTF-8."},
     {"TRI-NET-004",
-     "A message is longer than the limit of its type.",
-     "A field holds too much data.",
-     "Split the request; docs/protocol.md lists the limits."},
+     "A request or another message is longer than the limit of its type.",
+     "A prompt above 16 MiB, or more than 1 MiB beside it. The client library refuses it before it "
+     "is sent; other requests go on.",
+     "Shorten or split the request; docs/protocol.md lists the limits."},
     {"TRI-NET-005",
      "A frame has an unknown type.",
      "Client and cluster are of different releases, or the message was sent in the wrong "
