@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <type_traits>
 
@@ -11,16 +12,40 @@
 
 namespace trireme {
 
-// The whole text as a decimal number that fits `Number`.
+// The whole text as a finite decimal number that fits `Number`. An integer may be written as 8, 8.0
+// or 1e3.
 template <class Number>
 StatusOr<Number> parse_number(const std::string& text) {
+  using Limits = std::numeric_limits<Number>;
+  const char* const end = text.data() + text.size();
   Number value{};
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc() && rest == text.data() + text.size() && !text.empty()) return value;
-  return invalid("TRI-ARGS-003",
-                 "\"{}\" is not {}",
-                 text,
-                 std::is_integral_v<Number> ? "an integer that fits" : "a number");
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  const bool is_number = error == std::errc() && rest == end && !text.empty();
+  if constexpr (std::is_integral_v<Number>) {
+    if (is_number) return value;
+    double number = 0;
+    const auto as_double = std::from_chars(text.data(), end, number);
+    if (as_double.ptr != end || text.empty() || number != number) {
+      return invalid("TRI-ARGS-003", "\"{}\" is not a whole number", text);
+    }
+    // Exact: the limits and 2^63, 2^64 just above them are powers of two.
+    const bool fits = as_double.ec == std::errc() && number >= static_cast<double>(Limits::min()) &&
+                      number < 2.0 * static_cast<double>(Limits::max() / 2 + 1);
+    if (!fits) {
+      return invalid("TRI-ARGS-003",
+                     "{} is out of range, allowed are {} to {}",
+                     text,
+                     Limits::min(),
+                     Limits::max());
+    }
+    if (static_cast<double>(static_cast<Number>(number)) == number) {
+      return static_cast<Number>(number);
+    }
+    return invalid("TRI-ARGS-003", "{} is not a whole number", text);
+  } else {
+    if (is_number && value - value == 0) return value;  // neither NaN nor infinite
+    return invalid("TRI-ARGS-003", "\"{}\" is not a finite number", text);
+  }
 }
 
 // true, 1, yes, on; false, 0, no, off.

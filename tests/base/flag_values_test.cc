@@ -38,6 +38,36 @@ TEST(FlagValues, NumbersFitTheirType) {
   EXPECT_EQ(error_id(parse_number<int>("").status()), "TRI-ARGS-003");
 }
 
+TEST(FlagValues, ANumberThatDoesNotFitIsRefusedWithTheRange) {
+  EXPECT_EQ(message_of(parse_number<int>("2147483648").status()),
+            "TRI-ARGS-003: 2147483648 is out of range, allowed are -2147483648 to 2147483647");
+  EXPECT_EQ(message_of(parse_number<uint64_t>("-1").status()),
+            "TRI-ARGS-003: -1 is out of range, allowed are 0 to 18446744073709551615");
+  for (const std::string text : {"18446744073709551616", "1e300", "1e999", "inf", "-inf"}) {
+    EXPECT_NE(message_of(parse_number<uint64_t>(text).status()).find("is out of range"),
+              std::string::npos)
+        << text;
+  }
+  EXPECT_EQ(*parse_number<uint64_t>("18446744073709551615"), UINT64_MAX);
+  EXPECT_EQ(*parse_number<int64_t>("-9223372036854775808"), INT64_MIN);
+}
+
+TEST(FlagValues, AnIntegerMayHaveAPointOrAnExponent) {
+  EXPECT_EQ(*parse_number<int>("8.0"), 8);
+  EXPECT_EQ(*parse_number<int>("-1e3"), -1000);
+  for (const std::string text : {"8.5", "x", "8x", "nan", " 8", "1,5"}) {
+    EXPECT_NE(message_of(parse_number<int>(text).status()).find("is not a whole number"),
+              std::string::npos)
+        << text;
+  }
+}
+
+TEST(FlagValues, AFractionIsFinite) {
+  for (const std::string text : {"nan", "inf", "-inf", "1,5", "", "1e999"}) {
+    EXPECT_EQ(error_id(parse_number<double>(text).status()), "TRI-ARGS-003") << text;
+  }
+}
+
 TEST(FlagValues, SwitchesTakeFourWordsPerState) {
   for (const std::string text : {"true", "1", "yes", "on"}) EXPECT_TRUE(*parse_switch(text));
   for (const std::string text : {"false", "0", "no", "off"}) EXPECT_FALSE(*parse_switch(text));
