@@ -1,13 +1,10 @@
 #include "proto/client_codec.h"
 
-#include <google/protobuf/wire_format_lite.h>
-
 #include "proto/client_convert.h"
+#include "proto/submit_scan.h"
 
 namespace trireme {
 
-using google::protobuf::internal::WireFormatLite;
-using google::protobuf::io::CodedInputStream;
 using wire::RangeCheck;
 
 // The frequent messages, reused between calls. The others are local to a call.
@@ -20,34 +17,40 @@ struct ClientCodec::Messages {
 
 namespace {
 
-// Reads fields up to the end of `in` and adds the bytes of all fields but `payload` to `control`.
-// False if the bytes are not a message.
-bool count_control_bytes(CodedInputStream& in, int payload, int64_t& control) {
-  while (true) {
-    const int before = in.CurrentPosition();
-    const uint32_t tag = in.ReadTag();
-    if (tag == 0) return in.ConsumedEntireMessage() || in.BytesUntilLimit() == 0;
-    if (!WireFormatLite::SkipField(&in, tag)) return false;
-    if (WireFormatLite::GetTagFieldNumber(tag) != payload) {
-      control += in.CurrentPosition() - before;
-    }
-  }
+std::string with_unit(int64_t bytes) {
+  return format_text("{} ({})", bytes, format_bytes(static_cast<double>(bytes)));
 }
 
-Status check_submit_size(std::string_view body) {
-  if (static_cast<int64_t>(body.size()) <= kMaxControlBytes) return ok_status();
-  const int64_t control = control_bytes_of_submit(body);
-  if (control < 0) {
-    return invalid(
-        "TRI-NET-003",
-        "a body of {} bytes is no trireme.v1.Submit; compare proto/client.proto of this release",
-        body.size());
+Status not_a_submit(std::string_view body) {
+  if (const auto bad = bad_text_of_submit(body)) {
+    return invalid("TRI-NET-003",
+                   "the field {} of a trireme.v1.Submit is not UTF-8 at byte {}; convert the text",
+                   bad->field,
+                   bad->at);
   }
-  if (control <= kMaxControlBytes) return ok_status();
+  return invalid(
+      "TRI-NET-003",
+      "a body of {} bytes is no trireme.v1.Submit; compare proto/client.proto of this release",
+      body.size());
+}
+
+Status check_submit_size(std::string_view body, const FrameLimits& limits) {
+  const auto size = static_cast<int64_t>(body.size());
+  if (size > limits.prompt_bytes) {
+    return invalid("TRI-NET-004",
+                   "the request has {} bytes, at most {} are taken; shorten its prompt",
+                   size,
+                   with_unit(limits.prompt_bytes));
+  }
+  if (size <= limits.control_bytes) return ok_status();
+  const int64_t control = control_bytes_of_submit(body);
+  if (control < 0) return not_a_submit(body);
+  if (control <= limits.control_bytes) return ok_status();
   return invalid("TRI-NET-004",
-                 "a trireme.v1.Submit has {} bytes beside its prompt, at most {} are taken",
+                 "the request has {} bytes beside its prompt, at most {} are taken; shorten its "
+                 "lists and its other texts",
                  control,
-                 kMaxControlBytes);
+                 with_unit(limits.control_bytes));
 }
 
 template <class Value, class Message, class Variant>
@@ -101,26 +104,14 @@ Overloaded(Functions...) -> Overloaded<Functions...>;
 
 }  // namespace
 
-int64_t control_bytes_of_submit(std::string_view body) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(body.data());
-  CodedInputStream in(bytes, static_cast<int>(body.size()));
-  int64_t control = 0;
-  while (true) {
-    const int before = in.CurrentPosition();
-    const uint32_t tag = in.ReadTag();
-    if (tag == 0) return in.ConsumedEntireMessage() ? control : -1;
-    const int field = WireFormatLite::GetTagFieldNumber(tag);
-    const bool has_length =
-        WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
-    if (field == v1::Submit::kTokenIdsFieldNumber && has_length) {
-      const CodedInputStream::Limit limit = in.ReadLengthAndPushLimit();
-      if (!count_control_bytes(in, v1::TokenIds::kIdsFieldNumber, control)) return -1;
-      in.PopLimit(limit);
-      continue;
-    }
-    if (!WireFormatLite::SkipField(&in, tag)) return -1;
-    if (field != v1::Submit::kTextFieldNumber) control += in.CurrentPosition() - before;
-  }
+Status check_frame_size(std::string_view frame, const FrameLimits& limits) {
+  const std::string_view body = frame.substr(std::min(frame.size(), kFrameHeaderBytes));
+  if (frame.size() > 1 && frame[1] == v1::SUBMIT) return check_submit_size(body, limits);
+  if (static_cast<int64_t>(body.size()) <= limits.control_bytes) return ok_status();
+  return invalid("TRI-NET-004",
+                 "the message has {} bytes, at most {} are taken",
+                 body.size(),
+                 with_unit(limits.control_bytes));
 }
 
 ClientCodec::ClientCodec() : messages_(std::make_unique<Messages>()) {}
@@ -176,6 +167,16 @@ void ClientCodec::encode(const door::ToClient& message, std::string& frame) {
       message);
 }
 
+StatusOr<door::FromClient> ClientCodec::decode_submit(std::string_view body) {
+  RETURN_IF_ERROR(check_submit_size(body, FrameLimits{}));
+  auto decoded = decode_as<door::Submit, v1::Submit, door::FromClient>(
+      body, kMaxPromptBytes, messages_->submit);
+  // The memory of a long prompt is released: the next one may be short.
+  if (static_cast<int64_t>(body.size()) > kMaxControlBytes) messages_->submit = {};
+  if (!decoded.ok() && error_id(decoded.status()) == "TRI-NET-003") return not_a_submit(body);
+  return decoded;
+}
+
 StatusOr<door::FromClient> ClientCodec::decode_from_client(std::string_view bytes) {
   last_submit_tag_ = 0;
   ASSIGN_OR_RETURN(const Frame frame, read_frame(bytes));
@@ -183,12 +184,9 @@ StatusOr<door::FromClient> ClientCodec::decode_from_client(std::string_view byte
     case v1::HELLO:
       return control<door::Hello, v1::Hello>(frame.body);
     case v1::SUBMIT: {
-      RETURN_IF_ERROR(check_submit_size(frame.body));
-      auto decoded = decode_as<door::Submit, v1::Submit, door::FromClient>(
-          frame.body, kMaxPromptBytes, messages_->submit);
-      last_submit_tag_ = messages_->submit.tag();
-      // The memory of a long prompt is released: the next one may be short.
-      if (static_cast<int64_t>(frame.body.size()) > kMaxControlBytes) messages_->submit = {};
+      StatusOr<door::FromClient> decoded = decode_submit(frame.body);
+      last_submit_tag_ =
+          decoded.ok() ? std::get<door::Submit>(*decoded).tag : tag_of_submit(frame.body);
       return decoded;
     }
     case v1::CANCEL:

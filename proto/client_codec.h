@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "proto/client_messages.h"
+#include "proto/frame.h"
 
 namespace trireme {
 
@@ -24,17 +25,26 @@ class ClientCodec {
   StatusOr<door::FromClient> decode_from_client(std::string_view frame);
   StatusOr<door::ToClient> decode_to_client(std::string_view frame);
 
-  // The tag of the last frame from a client if it was a Submit, even if it was refused for a field
-  // out of range: the refusal can then name the request. 0: not a Submit.
+  // The tag of the last frame from a client if it was a Submit, even if it was refused: the refusal
+  // can then name the request. 0: not a Submit, or none whose tag can be read.
   uint64_t last_submit_tag() const { return last_submit_tag_; }
 
  private:
   struct Messages;
+  StatusOr<door::FromClient> decode_submit(std::string_view body);
+
   std::unique_ptr<Messages> messages_;
   uint64_t last_submit_tag_ = 0;
 };
 
-// The bytes of the body of a Submit without its prompt; -1 if the body is not a message.
-int64_t control_bytes_of_submit(std::string_view body);
+// The largest frames that a coordinator takes from a client; Welcome.limits reports them.
+struct FrameLimits {
+  int64_t control_bytes = kMaxControlBytes;  // of a body, without the prompt of a Submit
+  int64_t prompt_bytes = kMaxPromptBytes;    // of the body of a Submit
+};
+
+// TRI-NET-004: a frame from a client that the coordinator would not take. A larger one would even
+// end the connection, and with it all its requests.
+Status check_frame_size(std::string_view frame, const FrameLimits& limits);
 
 }  // namespace trireme

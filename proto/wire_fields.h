@@ -28,6 +28,9 @@ inline void write_frame(int type,
                         const google::protobuf::MessageLite& message,
                         std::string& frame) {
   const size_t size = message.ByteSizeLong();
+  // The library would write a line to stderr for every text that is not UTF-8: the receiver refuses
+  // such a message.
+  const google::protobuf::LogSilencer silencer;
   frame.resize(kFrameHeaderBytes + size);
   frame[0] = static_cast<char>(kProtocolMajor);
   frame[1] = static_cast<char>(type);

@@ -1,5 +1,6 @@
 #include "clients/cpp/client.h"
 
+#include "base/utf8.h"
 #include "clients/cpp/client_link.h"
 #include "proto/credit.h"
 
@@ -7,6 +8,8 @@ namespace trireme {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr Client::Milliseconds kSendTimeout{5'000};
 
 Client::Milliseconds left(Clock::time_point deadline) {
   const auto rest = std::chrono::ceil<Client::Milliseconds>(deadline - Clock::now());
@@ -17,6 +20,45 @@ int64_t num_pairs(const std::vector<door::TokenLogprob>& logprobs) {
   int64_t pairs = 0;
   for (const auto& entry : logprobs) pairs += 1 + static_cast<int64_t>(entry.top.size());
   return pairs;
+}
+
+// Protobuf takes only UTF-8 in its strings.
+Status check_texts(const door::Submit& request) {
+  const auto check = [](const std::string& text, const char* field) -> Status {
+    const auto at = first_not_utf8(text);
+    if (!at) return ok_status();
+    return invalid(
+        "TRI-NET-003", "the {} of the request is not UTF-8 at byte {}; convert it", field, *at);
+  };
+  if (const auto* text = std::get_if<std::string>(&request.prompt)) {
+    RETURN_IF_ERROR(check(*text, "prompt"));
+  }
+  if (const auto* messages = std::get_if<door::Messages>(&request.prompt)) {
+    for (const door::ChatMessage& message : *messages) {
+      RETURN_IF_ERROR(check(message.role, "role of a message"));
+      RETURN_IF_ERROR(check(message.content, "content of a message"));
+    }
+  }
+  for (const std::string& stop : request.sampling.stop) {
+    RETURN_IF_ERROR(check(stop, "stop string"));
+  }
+  RETURN_IF_ERROR(check(request.model, "model name"));
+  RETURN_IF_ERROR(check(request.idempotency_key, "idempotency_key"));
+  return check(request.traceparent, "traceparent");
+}
+
+// Refuses a prompt that is too long before it is encoded; every id has at least one byte.
+Status check_prompt_size(const door::Submit& request, int64_t max_bytes) {
+  const auto* text = std::get_if<std::string>(&request.prompt);
+  const auto* ids = std::get_if<std::vector<TokenId>>(&request.prompt);
+  const size_t size = text != nullptr ? text->size() : ids != nullptr ? ids->size() : 0;
+  if (static_cast<int64_t>(size) <= max_bytes) return ok_status();
+  return invalid("TRI-NET-004",
+                 "the prompt has {} {}, a request has at most {} bytes ({}); shorten the prompt",
+                 size,
+                 text != nullptr ? "bytes" : "ids",
+                 max_bytes,
+                 format_bytes(static_cast<double>(max_bytes)));
 }
 
 Status to_status(const door::Error& error) {
@@ -51,8 +93,21 @@ Status Client::say_hello(Milliseconds timeout) {
   return ok_status();
 }
 
-Status Client::send(const door::FromClient& message, Milliseconds timeout) {
+FrameLimits Client::limits() const {
+  const door::Limits& limits = welcome_.limits;
+  FrameLimits known;
+  if (limits.max_control_bytes > 0) known.control_bytes = limits.max_control_bytes;
+  if (limits.max_prompt_bytes > 0) known.prompt_bytes = limits.max_prompt_bytes;
+  return known;
+}
+
+Status Client::encode(const door::FromClient& message) {
   codec_.encode(message, frame_);
+  return check_frame_size(frame_, limits());
+}
+
+Status Client::send(const door::FromClient& message, Milliseconds timeout) {
+  RETURN_IF_ERROR(encode(message));
   return transport_->send(frame_, timeout);
 }
 
@@ -77,12 +132,22 @@ StatusOr<Reply> Client::ask(const door::FromClient& question, Milliseconds timeo
   }
 }
 
+// A request that the coordinator cannot take is refused here: its frame would harm the others of
+// this connection.
 StatusOr<uint64_t> Client::submit(door::Submit request) {
-  request.tag = next_tag_++;
+  const uint64_t tag = request.tag = next_tag_++;
   if (request.credit_bytes == 0) request.credit_bytes = welcome_.default_credit_bytes;
-  RETURN_IF_ERROR(send(request));
-  streams_[request.tag] = {request.credit_bytes, 0};
-  return request.tag;
+  const int64_t credit_bytes = request.credit_bytes;
+  Status refusal = check_texts(request);
+  if (refusal.ok()) refusal = check_prompt_size(request, limits().prompt_bytes);
+  if (refusal.ok()) refusal = encode(std::move(request));
+  if (!refusal.ok()) {
+    events_.push_back(door::Error{tag, error_id(refusal), message_of(refusal)});
+    return tag;
+  }
+  RETURN_IF_ERROR(transport_->send(frame_, kSendTimeout));
+  streams_[tag] = {credit_bytes, 0};
+  return tag;
 }
 
 Status Client::resume(door::Resume resume, uint64_t* tag) {

@@ -58,7 +58,8 @@ class Client {
   size_t num_open() const { return streams_.size(); }  // requests that are not over
 
   // Sends a request and returns the tag chosen for it. Its events, a refusal included, come from
-  // poll().
+  // poll(). A request that the coordinator cannot take (TRI-NET-004: larger than Welcome.limits;
+  // TRI-NET-003: a text that is not UTF-8) is not sent, and refused like any other.
   StatusOr<uint64_t> submit(door::Submit request);
   Status cancel(uint64_t tag);
   Status resume(door::Resume resume, uint64_t* tag);
@@ -79,6 +80,9 @@ class Client {
   };
 
   explicit Client(std::unique_ptr<ClientTransport> transport);
+  FrameLimits limits() const;
+  // Puts the message into `frame_`. TRI-NET-004.
+  Status encode(const door::FromClient& message);
   Status send(const door::FromClient& message, Milliseconds timeout = Milliseconds(5'000));
   StatusOr<std::optional<door::ToClient>> receive(Milliseconds timeout);
   template <class Reply>

@@ -40,10 +40,7 @@ class ZmqClientLink final : public ClientTransport {
 
   Status connect(const std::string& endpoint) {
     if (zmq_connect(dealer_.handle(), endpoint.c_str()) == 0) return ok_status();
-    return invalid("TRI-NET-033",
-                   "'{}' is not an endpoint ({}); write it as tcp://HOST:PORT",
-                   endpoint,
-                   zmq_strerror(zmq_errno()));
+    return invalid("TRI-NET-033", "'{}' is not an endpoint; write it as tcp://HOST:PORT", endpoint);
   }
 
   // IMMEDIATE: a send waits until the connection is established instead of queueing the frame.

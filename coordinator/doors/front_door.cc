@@ -72,9 +72,11 @@ FrontDoor::Request* FrontDoor::find(PeerId peer, uint64_t tag, Connection** conn
 }
 
 // The Error names the tag of a malformed Submit unless a running request has it: that one goes on.
+// A Submit with a tag is a refused request, not a bad frame: a client may send many of them.
 void FrontDoor::bad_frame(Connection& connection, const Status& status) {
   const uint64_t tag = codec_.last_submit_tag();
   door::Error error = to_error(connection.requests.contains(tag) ? 0 : tag, status, 0);
+  if (error.tag != 0 && connection.greeted) return send_error(connection, error);
   error.protocol_major_min = kProtocolMajorMin;
   error.protocol_major_max = kProtocolMajor;
   connection.deaf = ++connection.bad_frames >= options_.max_bad_frames;

@@ -364,6 +364,41 @@ TEST_F(FrontDoorTest, HundredsOfMalformedFramesHarmTheirSenderAlone) {
   EXPECT_EQ(heard(2).size(), 1u);
 }
 
+// A Submit as another client might send it: its text is not UTF-8.
+std::string latin1_submit(uint8_t tag) {
+  return std::string("\x01\x02\x08", 3) + static_cast<char>(tag) + "\x1a\x04" + "caf\xE9";
+}
+
+TEST_F(FrontDoorTest, ATextThatIsNotUtf8IsRefusedByNameAndHarmsNoOtherRequest) {
+  hello(1);
+  accept(1, 7);
+  // More of them than bad frames are allowed: the tag names the request, so none is a bad frame.
+  for (int i = 0; i < 3 * options().max_bad_frames; ++i) {
+    door_->on_frame(1, latin1_submit(9), now_us_, output_);
+    const auto messages = heard(1);
+    ASSERT_EQ(messages.size(), 1u);
+    const auto& error = std::get<door::Error>(messages[0]);
+    EXPECT_EQ(error.tag, 9u);
+    EXPECT_FALSE(error.closes);
+    EXPECT_EQ(error.message,
+              "TRI-NET-003: the field text of a trireme.v1.Submit is not UTF-8 at byte 3; convert "
+              "the text");
+  }
+  tokens(1, 7, 0, {5}, "a");
+  EXPECT_EQ(heard(1).size(), 1u);
+  // The tag of a request that runs: the Error names none, so that the running one goes on.
+  door_->on_frame(1, latin1_submit(7), now_us_, output_);
+  EXPECT_EQ(std::get<door::Error>(heard(1).at(0)).tag, 0u);
+}
+
+TEST_F(FrontDoorTest, ASubmitAboveALimitIsRefusedByItsTag) {
+  hello(1);
+  door::Submit submit = ids_request(8);
+  submit.sampling.stop.assign(2'000, std::string(1'000, 's'));
+  say(1, submit);
+  EXPECT_EQ(refusal(1, 8), "TRI-NET-004");
+}
+
 TEST_F(FrontDoorTest, AResumeReachesTheEngineAndItsRefusalTheClient) {
   hello(1);
   say(1, door::Resume{5, std::string(16, '\1'), 3, {2}, 0});

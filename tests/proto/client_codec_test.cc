@@ -4,7 +4,9 @@
 
 #include <random>
 
+#include "base/text.h"
 #include "proto/frame.h"
+#include "proto/submit_scan.h"
 
 namespace trireme {
 namespace {
@@ -182,6 +184,65 @@ TEST(ClientCodec, OnlyThePromptOfASubmitMayExceedTheControlLimit) {
   submit.prompt = std::string(static_cast<size_t>(kMaxPromptBytes) + 1, 'a');
   codec.encode(submit, frame);
   EXPECT_EQ(refusal(frame), "TRI-NET-004");
+}
+
+// A Submit of tag 5 with one text field: its number, or the field of the sampling's stop.
+std::string text_submit(const std::string& field, const std::string& text) {
+  return std::string("\x01\x02\x08\x05", 4) + field + static_cast<char>(text.size()) + text;
+}
+
+TEST(ClientCodec, ATextThatIsNotUtf8IsRefusedWithItsFieldAndByte) {
+  const std::pair<std::string, const char*> fields[] = {
+      {"\x12", "model"}, {"\x1a", "text"}, {"\x4a", "idempotency_key"}, {"\x52", "traceparent"}};
+  ClientCodec codec;
+  for (const auto& [field, name] : fields) {
+    const Status status = codec.decode_from_client(text_submit(field, "caf\xE9")).status();
+    EXPECT_EQ(
+        message_of(status),
+        format_text("TRI-NET-003: the field {} of a trireme.v1.Submit is not UTF-8 at byte 3; "
+                    "convert the text",
+                    name));
+    EXPECT_EQ(codec.last_submit_tag(), 5u);
+    EXPECT_TRUE(codec.decode_from_client(text_submit(field, "caf\xC3\xA9")).ok()) << name;
+  }
+  // sampling { stop: "ab\xFF" }, messages { messages { content: "\xFF" } }
+  EXPECT_EQ(bad_text_of_submit(std::string("\x3a\x05\x62\x03") + "ab\xFF")->field,
+            std::string("stop"));
+  EXPECT_EQ(bad_text_of_submit("\x2a\x05\x0a\x03\x12\x01\xFF")->field, std::string("content"));
+  EXPECT_FALSE(bad_text_of_submit("\x0a\x05\x1a\x03"));  // no message
+}
+
+TEST(ClientCodec, OtherWordsThanItsOwnAreNotPrinted) {
+  ClientCodec codec;
+  std::string frame;
+  testing::internal::CaptureStderr();
+  door::Submit submit;
+  submit.tag = 1;
+  submit.prompt = std::string("\xFF");
+  codec.encode(submit, frame);
+  (void)codec.decode_from_client(frame);
+  codec.encode(door::Error{1, "TRI-X-001", "\xFF"}, frame);
+  (void)codec.decode_to_client(frame);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(ClientCodec, ControlBytesAreCountedWithoutThePrompt) {
+  ClientCodec codec;
+  std::string frame;
+  const auto control = [&](const door::Submit& submit) {
+    codec.encode(submit, frame);
+    return control_bytes_of_submit(std::string_view(frame).substr(kFrameHeaderBytes));
+  };
+  door::Submit submit = some_submit();
+  submit.prompt = std::string("x");
+  const int64_t beside = control(submit);
+  EXPECT_GT(beside, 0);
+  submit.prompt = std::string(100'000, 'x');
+  EXPECT_EQ(control(submit), beside);
+  submit.prompt = std::vector<TokenId>(100'000, 5);
+  EXPECT_EQ(control(submit), beside);
+  EXPECT_EQ(control_bytes_of_submit("\x1a\x05x"), -1);
+  EXPECT_EQ(control_bytes_of_submit(std::string(20, '\xff')), -1);
 }
 
 TEST(ClientCodec, HostileFieldsAreRefused) {

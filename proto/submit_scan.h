@@ -1,0 +1,25 @@
+// A look at the bytes of a Submit without protobuf: the size of its parts, and what its refusal
+// names when protobuf cannot read it. Pure functions, any thread, safe for any bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace trireme {
+
+// The bytes of the body of a Submit without its prompt; -1 if the body is not a message.
+int64_t control_bytes_of_submit(std::string_view body);
+
+// The tag, as far as the body can be read; 0: none.
+uint64_t tag_of_submit(std::string_view body);
+
+// The first string field that is not UTF-8, with the offset of the first wrong byte in it.
+struct BadText {
+  const char* field = nullptr;
+  size_t at = 0;
+};
+std::optional<BadText> bad_text_of_submit(std::string_view body);
+
+}  // namespace trireme
