@@ -7,6 +7,10 @@ namespace {
 
 constexpr int64_t kPartOverhead = 256;  // bytes of Part and deque per held part, rounded up
 
+// Pieces are joined into one frame up to this size. A client that grants credit to many streams at
+// once would otherwise get a frame above kMaxToClientBytes, which ends its connection.
+constexpr int64_t kMaxPiecesBytes = kMaxToClientBytes / 4;
+
 int64_t num_pairs(const std::vector<door::TokenLogprob>& logprobs) {
   int64_t pairs = 0;
   for (const door::TokenLogprob& entry : logprobs) {
@@ -88,6 +92,8 @@ void ClientOutbox::release(uint64_t tag, Stream& stream) {
 void ClientOutbox::pass(Part part) {
   if (auto* tokens = std::get_if<door::Tokens>(&part.message)) {
     pieces_.pieces.push_back(std::move(tokens->pieces[0]));
+    pieces_bytes_ += part.bytes;
+    if (pieces_bytes_ > kMaxPiecesBytes) send_pieces();
     return;
   }
   send(part.message);
@@ -102,6 +108,7 @@ void ClientOutbox::send_pieces() {
   if (pieces_.pieces.empty()) return;
   transmit(std::move(pieces_));
   pieces_.pieces.clear();
+  pieces_bytes_ = 0;
 }
 
 void ClientOutbox::transmit(const door::ToClient& message) {

@@ -78,6 +78,7 @@ class ClientOutbox {
   State state_ = State::kOpen;
   std::unordered_map<uint64_t, Stream> streams_;
   door::Tokens pieces_;  // of this turn
+  int64_t pieces_bytes_ = 0;
   std::deque<std::string> parked_;
   TimeUs parked_since_us_ = 0;  // when the transport last took a frame of `parked_`
   int64_t waiting_bytes_ = 0;   // held and parked

@@ -49,6 +49,26 @@ class ClientOutboxTest : public testing::Test {
   ClientOutbox outbox_{kPeer, &sender_, &codec_, 10'000};
 };
 
+TEST_F(ClientOutboxTest, PiecesOfOneTurnNeverMakeAFrameThatAClientRefuses) {
+  constexpr int64_t kPieceBytes = 1 << 20;
+  ClientOutbox outbox(kPeer, &sender_, &codec_, 2 * kMaxToClientBytes);
+  for (int i = 0; i < 24; ++i) {  // 24 MiB
+    outbox.open(static_cast<uint64_t>(i + 1), 2 * kPieceBytes);
+    door::Piece piece;
+    piece.tag = static_cast<uint64_t>(i + 1);
+    piece.token_ids = {1};
+    piece.text = std::string(kPieceBytes, 'a');
+    outbox.add(piece.tag, std::move(piece));
+  }
+  outbox.flush(1);
+  size_t bytes = 0;
+  for (const std::string& frame : sender_.sent[kPeer]) {
+    EXPECT_LE(frame.size(), static_cast<size_t>(kMaxToClientBytes));
+    bytes += frame.size();
+  }
+  EXPECT_GT(bytes, static_cast<size_t>(24 * kPieceBytes));
+}
+
 TEST_F(ClientOutboxTest, PiecesOfOneTurnLeaveInOneFrame) {
   outbox_.open(1, 1000);
   outbox_.open(2, 1000);
