@@ -1,93 +1,75 @@
 #include "model/sampling_params.h"
 
-#include <cmath>
-
 #include "base/step_memory.h"
 #include "base/text.h"
+#include "model/sampling_ranges.h"
 
 namespace trireme {
 
 namespace {
 
-constexpr int32_t kMaxTokens = 1 << 24;
 constexpr size_t kMaxStops = kMaxStopStrings;
 constexpr size_t kMaxStopBytes = 1024;
 
-// False for a value out of range and for NaN.
 template <class Value>
-Status out_of_range(const char* name, Value seen, const std::string& allowed) {
-  return invalid("TRI-REQ-001", "{} is {}, allowed are {}", name, format_number(seen), allowed);
+Status check(std::string_view field, Value value) {
+  const NumberRange& range = sampling_range(field);
+  if (range.holds(value)) return ok_status();
+  return out_of_range(field, format_exactly(value), range.allowed);
 }
 
-bool within(double value, double low, double high) { return value >= low && value <= high; }
-
 Status check_numbers(const SamplingParams& sampling) {
-  if (!within(sampling.temperature, 0, 100)) {
-    return out_of_range("temperature", sampling.temperature, "0 (greedy) to 100");
-  }
-  if (sampling.top_k < 0) return out_of_range("top_k", sampling.top_k, "0 (off) and above");
-  if (!(sampling.top_p > 0 && sampling.top_p <= 1)) {
-    return out_of_range("top_p", sampling.top_p, "above 0, to 1 (off)");
-  }
-  if (!within(sampling.min_p, 0, 1)) return out_of_range("min_p", sampling.min_p, "0 (off) to 1");
-  if (!within(sampling.repetition_penalty, 1e-2, 100)) {
-    return out_of_range("repetition_penalty", sampling.repetition_penalty, "0.01 to 100");
-  }
-  if (!within(sampling.presence_penalty, -100, 100)) {
-    return out_of_range("presence_penalty", sampling.presence_penalty, "-100 to 100");
-  }
-  if (!within(sampling.frequency_penalty, -100, 100)) {
-    return out_of_range("frequency_penalty", sampling.frequency_penalty, "-100 to 100");
-  }
-  if (sampling.num_logprobs < -1 || sampling.num_logprobs > kMaxLogprobs) {
-    return out_of_range("logprobs", sampling.num_logprobs, "0 to 20");
-  }
-  return ok_status();
+  RETURN_IF_ERROR(check("temperature", sampling.temperature));
+  RETURN_IF_ERROR(check("top_k", sampling.top_k));
+  RETURN_IF_ERROR(check("top_p", sampling.top_p));
+  RETURN_IF_ERROR(check("min_p", sampling.min_p));
+  RETURN_IF_ERROR(check("repetition_penalty", sampling.repetition_penalty));
+  RETURN_IF_ERROR(check("presence_penalty", sampling.presence_penalty));
+  RETURN_IF_ERROR(check("frequency_penalty", sampling.frequency_penalty));
+  return sampling.num_logprobs == -1 ? ok_status() : check("logprobs", sampling.num_logprobs);
 }
 
 Status check_ids(const GenerationParams& params, int64_t vocabulary_size) {
   const std::string allowed = format_text("the ids 0 to {}", vocabulary_size - 1);
   for (const auto& [id, bias] : params.sampling.logit_bias) {
     if (id < 0 || id >= vocabulary_size) {
-      return out_of_range("logit_bias token id", id, allowed);
+      return out_of_range("logit_bias token id", format_exactly(id), allowed);
     }
-    if (!within(bias, -1e4, 1e4)) return out_of_range("logit_bias", bias, "-10000 to 10000");
+    RETURN_IF_ERROR(check("logit_bias", bias));
   }
   for (const TokenId id : params.stop_token_ids) {
     if (id < 0 || id >= vocabulary_size) {
-      return out_of_range("stop_token_ids", id, allowed);
+      return out_of_range("stop_token_ids", format_exactly(id), allowed);
     }
   }
   return ok_status();
 }
 
 Status check_counts(const GenerationParams& params) {
-  if (params.max_tokens < 1 || params.max_tokens > kMaxTokens) {
-    return out_of_range("max_tokens", params.max_tokens, "1 to 16777216");
-  }
+  RETURN_IF_ERROR(check("max_tokens", params.max_tokens));
   if (params.sampling.min_tokens < 0 || params.sampling.min_tokens > params.max_tokens) {
     return out_of_range("min_tokens",
-                        params.sampling.min_tokens,
+                        format_exactly(params.sampling.min_tokens),
                         format_text("0 to max_tokens, {}", params.max_tokens));
   }
-  if (params.num_choices < 1 || params.num_choices > kMaxChoices) {
-    return out_of_range("n", params.num_choices, "1 to 64");
-  }
-  if (params.num_prompt_logprobs < -1 || params.num_prompt_logprobs > kMaxLogprobs) {
-    return out_of_range("prompt_logprobs", params.num_prompt_logprobs, "0 to 20");
+  RETURN_IF_ERROR(check("n", params.num_choices));
+  if (params.num_prompt_logprobs != -1) {
+    RETURN_IF_ERROR(check("prompt_logprobs", params.num_prompt_logprobs));
   }
   if (params.sampling.logit_bias.size() > kMaxLogitBias) {
-    return out_of_range(
-        "the number of logit_bias entries", params.sampling.logit_bias.size(), "at most 4096");
+    return out_of_range("the number of logit_bias entries",
+                        format_exactly(params.sampling.logit_bias.size()),
+                        "at most 4096");
   }
   if (params.stop.size() > kMaxStops || params.stop_token_ids.size() > kMaxStops) {
     return out_of_range("the number of stops",
-                        params.stop.size() + params.stop_token_ids.size(),
+                        format_exactly(params.stop.size() + params.stop_token_ids.size()),
                         "at most 64 strings and 64 ids");
   }
   for (const std::string& stop : params.stop) {
     if (stop.empty() || stop.size() > kMaxStopBytes) {
-      return out_of_range("the length of a stop string", stop.size(), "1 to 1024 bytes");
+      return out_of_range(
+          "the length of a stop string", format_exactly(stop.size()), "1 to 1024 bytes");
     }
   }
   return ok_status();

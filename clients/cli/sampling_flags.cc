@@ -1,10 +1,11 @@
 #include "clients/cli/sampling_flags.h"
 
-#include <charconv>
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "clients/cli/request_numbers.h"
 #include "model/sampling_params.h"
 
 namespace trireme {
@@ -13,24 +14,26 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-template <class T>
-StatusOr<T> parse(const std::string& text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc() && end == text.data() + text.size()) return value;
-  return invalid("TRI-ARGS-003", "\"{}\" is not a number in range", text);
-}
+constexpr char kFlagId[] = "TRI-ARGS-003";  // a flag of the wrong type
+constexpr char kFieldId[] = "TRI-RUN-020";  // a field of the wrong type
 
 template <class T>
 void add_optional(FlagSet& flags,
-                  const char* name,
+                  const std::string& name,
                   std::optional<T>& target,
                   const char* help,
                   const char* group) {
-  flags.add_custom(name, help, group, [&target](const std::string& text) -> Status {
-    ASSIGN_OR_RETURN(target, parse<T>(text));
-    return ok_status();
+  std::string field = name;
+  std::ranges::replace(field, '-', '_');
+  flags.add_custom(name, help, group, [&target, field](const std::string& text) -> Status {
+    ASSIGN_OR_RETURN(const Json number, number_of(text));
+    return read_number(field, number, kFlagId, target);
   });
+}
+
+StatusOr<TokenId> parse_id(const char* field, const std::string& text, const char* type_id) {
+  const StatusOr<Json> number = number_of(text);
+  return read_token_id(field, number.ok() ? *number : Json(text), type_id);
 }
 
 // "12:1.5,40:-100"
@@ -38,13 +41,19 @@ Status parse_bias(const std::string& text, std::vector<std::pair<TokenId, float>
   for (const std::string& pair : split(text, ',')) {
     const size_t colon = pair.find(':');
     if (colon == std::string::npos) {
-      return invalid("TRI-ARGS-003", "\"{}\" is not a bias; write ID:BIAS,ID:BIAS", pair);
+      return invalid(kFlagId, "\"{}\" is not a bias; write ID:BIAS,ID:BIAS", pair);
     }
-    ASSIGN_OR_RETURN(const TokenId id, parse<TokenId>(pair.substr(0, colon)));
-    ASSIGN_OR_RETURN(const float value, parse<float>(pair.substr(colon + 1)));
-    bias.emplace_back(id, value);
+    ASSIGN_OR_RETURN(const TokenId id, parse_id("logit_bias", pair.substr(0, colon), kFlagId));
+    ASSIGN_OR_RETURN(const Json number, number_of(pair.substr(colon + 1)));
+    std::optional<float> value;
+    RETURN_IF_ERROR(read_number("logit_bias", number, kFlagId, value));
+    bias.emplace_back(id, *value);
   }
   return ok_status();
+}
+
+Status wrong_type(const char* key, const Json& value, const char* wanted) {
+  return invalid(kFieldId, "{} is {}, it has to be {}", key, shown(value), wanted);
 }
 
 // Reads one field after another; keeps the first error.
@@ -54,42 +63,21 @@ class FieldTaker {
 
   template <class T>
   void number(const char* key, std::optional<T>& target) {
-    take(key, "a number", [&](const Json& value) {
-      if constexpr (std::is_integral_v<T>) {
-        if (!value.is_number_integer()) return false;
-        if constexpr (std::is_same_v<T, uint64_t>) {
-          if (!value.is_number_unsigned()) return false;
-        } else {
-          const auto wide = value.get<int64_t>();
-          if (wide < std::numeric_limits<T>::min() || wide > std::numeric_limits<T>::max()) {
-            return false;
-          }
-        }
-      } else if (!value.is_number()) {
-        return false;
-      }
-      target = value.get<T>();
-      return true;
-    });
+    take(key, [&](const Json& value) { return read_number(key, value, kFieldId, target); });
   }
   void boolean(const char* key, bool& target) {
-    take(key, "true or false", [&](const Json& value) {
-      if (!value.is_boolean()) return false;
+    take(key, [&](const Json& value) -> Status {
+      if (!value.is_boolean()) return wrong_type(key, value, "true or false");
       target = value.get<bool>();
-      return true;
+      return ok_status();
     });
   }
+  // `read` gets the value of the field, unless it is absent or null.
   template <class Read>
-  void take(const char* key, const char* wanted, const Read& read) {
+  void take(const char* key, const Read& read) {
     const auto found = json_.find(key);
     if (found == json_.end()) return;
-    if (!found->is_null() && !read(*found) && status_.ok()) {
-      status_ = invalid("TRI-RUN-020",
-                        "the field \"{}\" is {}, it has to be {}",
-                        key,
-                        found->dump().substr(0, 60),
-                        wanted);
-    }
+    if (!found->is_null() && status_.ok()) status_ = read(*found);
     json_.erase(found);
   }
   const Status& status() const { return status_; }
@@ -99,37 +87,36 @@ class FieldTaker {
   Status status_;
 };
 
-bool read_strings(const Json& value, std::vector<std::string>& strings) {
+Status read_strings(const char* key, const Json& value, std::vector<std::string>& strings) {
   strings.clear();
   for (const Json& item : value.is_array() ? value : Json::array({value})) {
-    if (!item.is_string()) return false;
+    if (!item.is_string()) return wrong_type(key, value, "a string or a list of them");
     strings.push_back(item.get<std::string>());
   }
-  return true;
+  return ok_status();
 }
 
-bool read_ids(const Json& value, std::vector<TokenId>& ids) {
+Status read_ids(const char* key, const Json& value, std::vector<TokenId>& ids) {
   ids.clear();
-  if (!value.is_array()) return false;
+  if (!value.is_array()) return wrong_type(key, value, "a list of token ids");
   for (const Json& item : value) {
-    if (!item.is_number_integer() || item.get<int64_t>() < 0 || item.get<int64_t>() > INT32_MAX) {
-      return false;
-    }
-    ids.push_back(item.get<TokenId>());
+    ASSIGN_OR_RETURN(const TokenId id, read_token_id(key, item, kFieldId));
+    ids.push_back(id);
   }
-  return true;
+  return ok_status();
 }
 
 // {"12": 1.5, "40": -100}
-bool read_bias(const Json& value, std::vector<std::pair<TokenId, float>>& bias) {
+Status read_bias(const char* key, const Json& value, std::vector<std::pair<TokenId, float>>& bias) {
   bias.clear();
-  if (!value.is_object()) return false;
-  for (const auto& [key, weight] : value.items()) {
-    const auto id = parse<TokenId>(key);
-    if (!id.ok() || !weight.is_number()) return false;
-    bias.emplace_back(*id, weight.get<float>());
+  if (!value.is_object()) return wrong_type(key, value, "an object of token id and bias");
+  for (const auto& [text, weight] : value.items()) {
+    ASSIGN_OR_RETURN(const TokenId id, parse_id(key, text, kFieldId));
+    std::optional<float> number;
+    RETURN_IF_ERROR(read_number(key, weight, kFieldId, number));
+    bias.emplace_back(id, *number);
   }
-  return true;
+  return ok_status();
 }
 
 }  // namespace
@@ -170,7 +157,8 @@ void add_sampling_flags(FlagSet& flags, door::Sampling& sampling) {
                    more,
                    [&sampling](const std::string& text) -> Status {
                      for (const std::string& part : split(text, ',')) {
-                       ASSIGN_OR_RETURN(const TokenId id, parse<TokenId>(part));
+                       ASSIGN_OR_RETURN(const TokenId id,
+                                        parse_id("stop_token_ids", part, kFlagId));
                        sampling.stop_token_ids.push_back(id);
                      }
                      return ok_status();
@@ -207,18 +195,17 @@ Status read_sampling(Json& json, door::Sampling& sampling) {
   taker.boolean("ignore_eos", sampling.ignore_eos);
   taker.boolean("include_stop_str_in_output", sampling.include_stop_str_in_output);
   taker.boolean("echo", sampling.echo);
-  taker.take("skip_special_tokens", "true or false", [&](const Json& value) {
-    if (value.is_boolean()) sampling.skip_special_tokens = value.get<bool>();
-    return value.is_boolean();
+  taker.take("skip_special_tokens", [&](const Json& value) -> Status {
+    if (!value.is_boolean()) return wrong_type("skip_special_tokens", value, "true or false");
+    sampling.skip_special_tokens = value.get<bool>();
+    return ok_status();
   });
-  taker.take("stop", "a string or a list of them", [&](const Json& value) {
-    return read_strings(value, sampling.stop);
+  taker.take("stop", [&](const Json& value) { return read_strings("stop", value, sampling.stop); });
+  taker.take("stop_token_ids", [&](const Json& value) {
+    return read_ids("stop_token_ids", value, sampling.stop_token_ids);
   });
-  taker.take("stop_token_ids", "a list of token ids", [&](const Json& value) {
-    return read_ids(value, sampling.stop_token_ids);
-  });
-  taker.take("logit_bias", "an object of token id and bias", [&](const Json& value) {
-    return read_bias(value, sampling.logit_bias);
+  taker.take("logit_bias", [&](const Json& value) {
+    return read_bias("logit_bias", value, sampling.logit_bias);
   });
   return taker.status();
 }

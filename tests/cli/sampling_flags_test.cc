@@ -92,15 +92,52 @@ TEST(SamplingFlags, EveryFlagSetsItsField) {
 
 TEST(SamplingFlags, AValueThatIsNotANumberIsRejected) {
   for (const auto& [flag, value] : {std::pair("--max-tokens", "many"),
-                                    {"--max-tokens", "9999999999"},
+                                    {"--max-tokens", "8.5"},
                                     {"--temperature", "1,5"},
-                                    {"--seed", "-1"},
+                                    {"--temperature", ""},
                                     {"--logit-bias", "12"},
                                     {"--logit-bias", "x:1"},
                                     {"--stop-token-ids", "2;3"},
                                     {"--skip-special-tokens=maybe", "x"}}) {
     EXPECT_EQ(error_id(from_flags({flag, value}).status()), "TRI-ARGS-003") << flag << " " << value;
   }
+}
+
+TEST(SamplingFlags, ANumberOutOfRangeIsRefusedWithTheRange) {
+  const struct {
+    const char* flag;
+    const char* value;
+    const char* words;
+  } cases[] = {
+      {"--max-tokens", "2147483648", "max_tokens is 2147483648, allowed are 1 to 16777216"},
+      {"--max-tokens", "-1", "max_tokens is -1, allowed are 1 to 16777216"},
+      {"--max-tokens", "1e30", "max_tokens is 1e+30, allowed are"},
+      {"--seed", "-1", "seed is -1, allowed are 0 to 18446744073709551615 (leave it out"},
+      {"--seed", "18446744073709551616", "seed is 18446744073709551616, allowed are"},
+      {"--temperature", "nan", "temperature is nan, allowed are 0 (greedy) to 100"},
+      {"--temperature", "inf", "temperature is inf, allowed are"},
+      {"--top-p", "1.0000001", "top_p is 1.0000001, allowed are above 0 to 1 (off)"},
+      {"--top-p", "0", "top_p is 0, allowed are above 0"},
+      {"--presence-penalty", "1e39", "presence_penalty is 1e+39, allowed are -100 to 100"},
+      {"--logit-bias", "5:1e9", "logit_bias is 1000000000, allowed are -10000 to 10000"},
+  };
+  for (const auto& one : cases) {
+    const Status status = from_flags({one.flag, one.value}).status();
+    EXPECT_EQ(error_id(status), "TRI-REQ-001") << one.flag << " " << one.value;
+    EXPECT_THAT(message_of(status), HasSubstr(std::string(one.flag) + ": " + one.words));
+  }
+  for (const char* bias : {"-1:1", "2147483648:1"}) {
+    EXPECT_THAT(message_of(from_flags({"--logit-bias", bias}).status()),
+                HasSubstr("allowed are ids from 0 to 2147483647"));
+  }
+}
+
+TEST(SamplingFlags, AWholeNumberMayHaveAPointOrAnExponent) {
+  const auto sampling = from_flags({"--max-tokens", "8.0", "--seed", "1e3", "--top-k", "4e1"});
+  ASSERT_TRUE(sampling.ok()) << message_of(sampling.status());
+  EXPECT_EQ(sampling->max_tokens, 8);
+  EXPECT_EQ(sampling->seed, 1000u);
+  EXPECT_EQ(sampling->top_k, 40);
 }
 
 TEST(SamplingFlags, SpecialTokensAreKeptInEverySpellingOfASwitch) {
@@ -160,20 +197,83 @@ TEST(SamplingFields, AStopStringMayStandWithoutAListAndNullMeansAbsent) {
 TEST(SamplingFields, AFieldOfTheWrongTypeIsNamedWithItsValue) {
   for (const char* field : {R"("temperature": "hot")",
                             R"("max_tokens": 1.5)",
-                            R"("max_tokens": 4294967296)",
-                            R"("seed": -1)",
+                            R"("max_tokens": true)",
+                            R"("seed": 0.5)",
                             R"("ignore_eos": 1)",
                             R"("stop": [1])",
                             R"("stop_token_ids": 2)",
-                            R"("stop_token_ids": [-2])",
-                            R"("logit_bias": [[1, 2]])",
-                            R"("logit_bias": {"a": 2})"}) {
+                            R"("logit_bias": [[1, 2]])"}) {
     door::Sampling sampling;
     Json json = Json::parse(std::string("{") + field + "}");
     const std::string value = json.begin()->dump();
     const Status status = read_sampling(json, sampling);
     EXPECT_EQ(error_id(status), "TRI-RUN-020") << field;
     EXPECT_THAT(message_of(status), HasSubstr(value)) << field;
+  }
+}
+
+std::string field_refusal(const std::string& field) {
+  door::Sampling sampling;
+  Json json = Json::parse("{" + field + "}");
+  return message_of(read_sampling(json, sampling));
+}
+
+TEST(SamplingFields, ANumberOutOfRangeIsRefusedWithTheRange) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("max_tokens": 2147483648)", "max_tokens is 2147483648, allowed are 1 to 16777216"},
+      {R"("max_tokens": 18446744073709551615)", "max_tokens is 18446744073709551615, allowed"},
+      {R"("max_tokens": 0)", "max_tokens is 0, allowed are 1 to 16777216"},
+      {R"("min_tokens": -1)", "min_tokens is -1, allowed are 0 to max_tokens"},
+      {R"("top_k": 4294967296)", "top_k is 4294967296, allowed are 0 (off) to 2147483647"},
+      {R"("n": 65)", "n is 65, allowed are 1 to 64"},
+      {R"("logprobs": 18446744073709551615)", "allowed are 0 to 20"},
+      {R"("prompt_logprobs": 21)", "prompt_logprobs is 21, allowed are 0 to 20"},
+      {R"("seed": -1)", "seed is -1, allowed are 0 to 18446744073709551615 (leave it out for"},
+      {R"("seed": 18446744073709551616)", "seed is 18446744073709551616, allowed are 0 to"},
+      {R"("top_p": 1.0000001)", "top_p is 1.0000001, allowed are above 0 to 1"},
+      {R"("top_p": 1.00000000000001)", "top_p is 1.00000000000001, allowed are above 0 to 1"},
+      {R"("temperature": 1e300)", "temperature is 1e+300, allowed are 0 (greedy) to 100"},
+      {R"("repetition_penalty": 0.009)", "repetition_penalty is 0.009, allowed are 0.01 to 100"},
+      {R"("logit_bias": {"5": 10001})", "logit_bias is 10001, allowed are -10000 to 10000"},
+  };
+  for (const auto& [field, words] : cases) {
+    EXPECT_THAT(field_refusal(field), testing::StartsWith("TRI-REQ-001: ")) << field;
+    EXPECT_THAT(field_refusal(field), HasSubstr(words)) << field;
+  }
+}
+
+TEST(SamplingFields, AWholeNumberIsAskedForByNameAndMayEndInPointZero) {
+  door::Sampling sampling;
+  Json json = Json::parse(R"({"max_tokens": 8.0, "seed": 1e3, "logprobs": 2.0,
+      "stop_token_ids": [8.0], "logit_bias": {"7": 1}, "repetition_penalty": 0.01})");
+  const Status status = read_sampling(json, sampling);
+  ASSERT_TRUE(status.ok()) << message_of(status);
+  EXPECT_EQ(sampling.max_tokens, 8);
+  EXPECT_EQ(sampling.seed, 1000u);
+  EXPECT_EQ(sampling.logprobs, 2);
+  EXPECT_THAT(sampling.stop_token_ids, ElementsAre(8));
+  EXPECT_TRUE(check_sampling(sampling, 0).ok());
+  EXPECT_EQ(field_refusal(R"("max_tokens": 8.5)"),
+            "TRI-RUN-020: max_tokens is 8.5, it has to be a whole number");
+  EXPECT_EQ(field_refusal(R"("seed": 0.5)"),
+            "TRI-RUN-020: seed is 0.5, it has to be a whole number");
+}
+
+TEST(SamplingFields, AListOfIdsNamesTheWrongOne) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("stop_token_ids": [1, -2])", "stop_token_ids holds -2, allowed are ids from 0"},
+      {R"("stop_token_ids": [2147483648])", "holds 2147483648, allowed are ids from 0"},
+      {R"("stop_token_ids": [18446744073709551615])", "holds 18446744073709551615"},
+      {R"("stop_token_ids": ["2"])", "holds \"2\", allowed are token ids"},
+      {R"("stop_token_ids": [[2]])", "holds [2], allowed are token ids"},
+      {R"("stop_token_ids": [1.5])", "holds 1.5, allowed are token ids"},
+      {R"("logit_bias": {"a": 2})", "logit_bias holds \"a\", allowed are token ids"},
+      {R"("logit_bias": {"-1": 2})", "logit_bias holds -1, allowed are ids from 0"},
+      {R"("logit_bias": {"1": "x"})", "logit_bias is \"x\", it has to be a number"},
+  };
+  for (const auto& [field, words] : cases) {
+    EXPECT_THAT(field_refusal(field), testing::StartsWith("TRI-RUN-020: ")) << field;
+    EXPECT_THAT(field_refusal(field), HasSubstr(words)) << field;
   }
 }
 
