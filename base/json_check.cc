@@ -14,8 +14,12 @@ constexpr int kMaxDepth = 64;
 
 class Checker {
  public:
-  Checker(std::string_view text, const char* id, std::string_view subject, JsonNumbers numbers)
-      : text_(text), id_(id), subject_(subject), numbers_(numbers) {}
+  Checker(std::string_view text,
+          const char* id,
+          std::string_view subject,
+          JsonNumbers numbers,
+          std::string_view remedy)
+      : text_(text), id_(id), subject_(subject), numbers_(numbers), remedy_(remedy) {}
 
   Status run() {
     skip_space();
@@ -27,12 +31,8 @@ class Checker {
 
  private:
   Status stop(std::string_view why) const {
-    return invalid(id_,
-                   "{} is not JSON at byte {} of {}: {}; fetch the file again",
-                   subject_,
-                   at_,
-                   text_.size(),
-                   why);
+    return invalid(
+        id_, "{} is not JSON at byte {} of {}: {}; {}", subject_, at_, text_.size(), why, remedy_);
   }
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   void skip_space() {
@@ -97,7 +97,7 @@ class Checker {
   }
 
   Status word(std::string_view wanted) {
-    if (text_.substr(at_, wanted.size()) != wanted) return stop("unknown word");
+    if (text_.substr(at_, wanted.size()) != wanted) return no_value("unknown word");
     at_ += wanted.size();
     return ok_status();
   }
@@ -119,6 +119,16 @@ class Checker {
     return false;
   }
 
+  // NaN and Infinity, as Python's json writes them.
+  Status no_value(std::string_view otherwise) const {
+    for (const std::string_view word : {"NaN", "nan", "Infinity", "inf"}) {
+      if (text_.substr(at_, word.size()) == word) {
+        return stop(format_text("{} is no number of JSON", word));
+      }
+    }
+    return stop(otherwise);
+  }
+
   Status number() {
     if (python_word()) return ok_status();
     const size_t from = at_;
@@ -126,7 +136,7 @@ class Checker {
     if (peek() == '0') {
       ++at_;
     } else if (!digits()) {
-      return stop("expected a value");
+      return no_value("expected a value");
     }
     if (peek() == '.' && (++at_, !digits())) return stop("expected a digit after '.'");
     if (peek() == 'e' || peek() == 'E') {
@@ -196,6 +206,7 @@ class Checker {
   const char* const id_;
   const std::string_view subject_;
   const JsonNumbers numbers_;
+  const std::string_view remedy_;
   size_t at_ = 0;
 };
 
@@ -204,8 +215,9 @@ class Checker {
 Status check_json(std::string_view text,
                   const char* id,
                   std::string_view subject,
-                  JsonNumbers numbers) {
-  return Checker(text, id, subject, numbers).run();
+                  JsonNumbers numbers,
+                  std::string_view remedy) {
+  return Checker(text, id, subject, numbers, remedy).run();
 }
 
 }  // namespace trireme

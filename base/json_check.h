@@ -14,10 +14,11 @@ namespace trireme {
 enum class JsonNumbers { kStandard, kPython };
 
 // UTF-8 without a byte order mark, at most 64 levels below the outermost value. The error has the
-// id `id` and names `subject` ("the tokenizer"), the byte and the reason.
+// id `id` and names `subject` ("the tokenizer"), the byte, the reason and the `remedy`.
 Status check_json(std::string_view text,
                   const char* id,
                   std::string_view subject,
-                  JsonNumbers numbers = JsonNumbers::kStandard);
+                  JsonNumbers numbers = JsonNumbers::kStandard,
+                  std::string_view remedy = "fetch the file again");
 
 }  // namespace trireme

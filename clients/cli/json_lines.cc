@@ -12,6 +12,7 @@ namespace trireme {
 namespace {
 
 constexpr size_t kMaxBytes = size_t{1} << 30;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 struct CloseFile {
   void operator()(std::FILE* file) const {
@@ -43,7 +44,8 @@ StatusOr<std::string> read_all(const std::string& path) {
 }
 
 StatusOr<std::vector<NumberedLine>> read_lines(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, read_all(path));
+  ASSIGN_OR_RETURN(std::string text, read_all(path));
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
   std::vector<NumberedLine> lines;
   int64_t number = 0;
   for (std::string& line : split(text, '\n')) {

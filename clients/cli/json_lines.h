@@ -13,7 +13,8 @@ struct NumberedLine {
   std::string text;
 };
 
-// All lines that are not blank. TRI-RUN-001: cannot be read; TRI-RUN-002: longer than 1 GiB.
+// All lines that are not blank, without a byte order mark of UTF-8. TRI-RUN-001: cannot be read;
+// TRI-RUN-002: longer than 1 GiB.
 StatusOr<std::vector<NumberedLine>> read_lines(const std::string& path);
 
 // The whole of a file or of standard input. TRI-RUN-001, TRI-RUN-002.

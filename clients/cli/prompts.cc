@@ -2,8 +2,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_check.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "clients/cli/json_lines.h"
+#include "clients/cli/request_numbers.h"
 #include "clients/cli/sampling_flags.h"
 
 namespace trireme {
@@ -12,23 +15,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Inserts "FILE line 3: " after the id of a message.
-Status at_line(const std::string& path, int64_t number, const Status& status) {
-  if (status.ok() || number == 0) return status;
-  const std::string id = error_id(status);
-  const std::string message = message_of(status);
-  const std::string words = message.substr(id.empty() ? 0 : id.size() + 2);
-  return absl::Status(status.code(), format_text("{}: {} line {}: {}", id, path, number, words));
-}
-
 StatusOr<std::vector<TokenId>> read_token_ids(const Json& value) {
   std::vector<TokenId> ids;
-  for (const Json& id : value) {
-    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) {
-      return invalid(
-          "TRI-RUN-022", "\"token_ids\" holds {}, allowed are token ids", id.dump().substr(0, 40));
-    }
-    ids.push_back(id.get<TokenId>());
+  for (const Json& item : value) {
+    ASSIGN_OR_RETURN(const TokenId id, read_token_id("\"token_ids\"", item, "TRI-RUN-022"));
+    ids.push_back(id);
   }
   return ids;
 }
@@ -83,11 +74,13 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
                                                    "echo",
                                                    "output_len",
                                                    "skip_special_tokens"};
+  RETURN_IF_ERROR(check_utf8(line.text, "the line"));
+  const std::string shape = "write one JSON object per line: {\"prompt\": ...}";
+  RETURN_IF_ERROR(check_json(line.text, "TRI-RUN-021", "the line", JsonNumbers::kStandard, shape));
   Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) {
-    return invalid("TRI-RUN-021",
-                   "\"{}\" is not a JSON object; write {{\"prompt\": ...}}",
-                   line.text.substr(0, 60));
+    return invalid(
+        "TRI-RUN-021", "\"{}\" is not a JSON object; {}", utf8_head(line.text, 60), shape);
   }
   Prompt prompt;
   prompt.line_number = line.number;
@@ -108,7 +101,7 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
     const std::string near = nearest(name, kFields);
     return invalid("TRI-RUN-024",
                    "unknown field \"{}\"{}",
-                   name.substr(0, 60),
+                   utf8_head(name, 60),
                    near.empty() ? "" : format_text("; did you mean \"{}\"?", near));
   }
   RETURN_IF_ERROR(check_sampling(prompt.submit.sampling, 0));
@@ -146,16 +139,29 @@ Status check_prompt(const Prompt& prompt,
     return invalid("TRI-RUN-028", "the prompt has no tokens; give at least one");
   }
   RETURN_IF_ERROR(check_ids(*ids, source.config.vocabulary_size));
-  if (static_cast<int64_t>(ids->size()) >= max_model_len) {
+  // A score or a probe may fill the model; an answer needs room for one token.
+  const bool generates = prompt.submit.kind == door::Kind::kGenerate;
+  const int64_t longest = max_model_len - (generates ? 1 : 0);
+  if (static_cast<int64_t>(ids->size()) > longest) {
     return invalid("TRI-RUN-027",
-                   "the prompt has {} tokens; at most {} leave room for an answer; shorten it",
+                   "the prompt has {} tokens; at most {} {}; shorten it",
                    ids->size(),
-                   max_model_len - 1);
+                   longest,
+                   generates ? "leave room for an answer" : "fit");
   }
   return check_sampling(prompt.submit.sampling, source.config.vocabulary_size);
 }
 
 }  // namespace
+
+Status at_line(const std::string& path, int64_t number, const Status& status) {
+  if (status.ok() || number == 0) return status;
+  const std::string id = error_id(status);
+  const std::string message = message_of(status);
+  const std::string words = message.substr(id.empty() ? 0 : id.size() + 2);
+  const std::string file = path == "-" ? std::string("standard input") : escape_not_utf8(path);
+  return absl::Status(status.code(), format_text("{}: {} line {}: {}", id, file, number, words));
+}
 
 StatusOr<std::vector<Prompt>> read_prompts(const std::string& path, const door::Submit& defaults) {
   ASSIGN_OR_RETURN(const std::vector<NumberedLine> lines, read_lines(path));

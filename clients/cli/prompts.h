@@ -19,15 +19,18 @@ struct Prompt {
   door::Submit submit;
 };
 
+// `status` with "FILE line 3: " after its id; as it is for `number` 0, the command line.
+Status at_line(const std::string& path, int64_t number, const Status& status);
+
 // A line: {"id"?, "prompt": text | "token_ids": [...] | "messages": [...], and sampling fields}.
-// TRI-RUN-021: not a JSON object; TRI-RUN-022: not exactly one prompt; TRI-RUN-023: messages,
-// before chat templates exist; TRI-RUN-024: an unknown field (names the nearest); TRI-RUN-020,
-// TRI-REQ-001: a sampling field. Every message starts with file and line.
+// TRI-RUN-040: not UTF-8; TRI-RUN-021: not a JSON object; TRI-RUN-022: not exactly one prompt;
+// TRI-RUN-023: messages, before chat templates exist; TRI-RUN-024: an unknown field (names the
+// nearest); TRI-RUN-020, TRI-REQ-001: a sampling field. Every message starts with file and line.
 StatusOr<std::vector<Prompt>> read_prompts(const std::string& path, const door::Submit& defaults);
 
 // Checks prompts against a local model before the launch. TRI-RUN-025: text, but the model has no
 // tokenizer; TRI-RUN-026: an id outside the vocabulary; TRI-RUN-027: no room for an answer within
-// the maximum sequence length; TRI-RUN-028: no tokens.
+// the maximum sequence length, or a score or probe beyond it; TRI-RUN-028: no tokens.
 Status check_prompts(const std::vector<Prompt>& prompts,
                      const std::string& path,
                      const ModelSource& source,

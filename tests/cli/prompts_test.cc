@@ -76,6 +76,72 @@ TEST_F(Prompts, EveryBadLineHasAnIdOfItsOwn) {
   EXPECT_EQ(error_id(read_prompts("/nowhere/p", {}).status()), "TRI-RUN-001");
 }
 
+TEST_F(Prompts, WhatJsonDoesNotHaveIsNamedWithItsByte) {
+  const std::pair<std::string, const char*> cases[] = {
+      {R"({"prompt": "a", "temperature": NaN})", "byte 31 of 35: NaN is no number of JSON"},
+      {R"({"prompt": "a", "temperature": -Infinity})", "Infinity is no number of JSON"},
+      {R"({"prompt": "a", "top_p": nan})", "nan is no number of JSON"},
+      {R"({"prompt": "a", "top_p": 1e999})", "a number out of range"},
+      {R"({"prompt": "\ud800"})", "half of a surrogate pair"},
+      {R"({"prompt": "\ude00 \ud83d"})", "half of a surrogate pair"},
+      {R"({"prompt": "a"} {"prompt": "b"})", "text after the end"},
+      {"{\"prompt\": \"a\tb\"}", "a control character in a string"},
+  };
+  for (const auto& [line, words] : cases) {
+    const std::string message = refusal("{\"prompt\": \"fine\"}\n" + line);
+    EXPECT_THAT(message,
+                testing::StartsWith(
+                    format_text("TRI-RUN-021: {} line 2: the line is not JSON at byte ", path_)));
+    EXPECT_THAT(message, HasSubstr(words));
+    EXPECT_THAT(message, testing::Not(HasSubstr("fetch")));
+  }
+}
+
+TEST_F(Prompts, BytesThatAreNotUtf8AreNamedWithLineAndOffset) {
+  for (const auto& [line, byte] : {std::pair("{\"prompt\": \"caf\xE9\"}", 15),
+                                   {"{\"pr\xE9mpt\": 1}", 4},
+                                   {"{\"prompt\": \"a\", \"stop\": \"\xFF\"}", 25},
+                                   {"{\"prompt\": \"a\"} \xFF", 16}}) {
+    const std::string message = refusal("{\"prompt\": \"fine\"}\n" + std::string(line));
+    EXPECT_EQ(message,
+              format_text("TRI-RUN-040: {} line 2: the line is not UTF-8 at byte {}; convert it "
+                          "(iconv -f latin1 -t utf8)",
+                          path_,
+                          byte));
+  }
+  EXPECT_THAT(refusal(std::string("\xFF\xFE{\0", 4)), HasSubstr("iconv -f utf16"));
+}
+
+TEST_F(Prompts, AByteOrderMarkAtTheBeginningIsSkipped) {
+  const auto prompts = read("\xEF\xBB\xBF{\"prompt\": \"a\"}\n");
+  ASSERT_TRUE(prompts.ok()) << message_of(prompts.status());
+  EXPECT_EQ(std::get<std::string>((*prompts)[0].submit.prompt), "a");
+}
+
+TEST_F(Prompts, TokenIdsMayEndInPointZeroAndTheWrongOneIsNamed) {
+  const auto prompts = read(R"({"token_ids": [8.0, 1e2]})");
+  ASSERT_TRUE(prompts.ok()) << message_of(prompts.status());
+  EXPECT_THAT(std::get<std::vector<TokenId>>((*prompts)[0].submit.prompt), ElementsAre(8, 100));
+  for (const auto& [line, words] :
+       {std::pair(R"({"token_ids": [1, -1]})", "holds -1, allowed are ids from 0 to 2147483647"),
+        {R"({"token_ids": [2147483648]})", "holds 2147483648, allowed are ids from 0"},
+        {R"({"token_ids": ["8"]})", "holds \"8\", allowed are token ids"},
+        {R"({"token_ids": [[8]]})", "holds [8], allowed are token ids"},
+        {R"({"token_ids": [8.5]})", "holds 8.5, allowed are token ids"}}) {
+    EXPECT_THAT(refusal(line), testing::StartsWith("TRI-RUN-022: ")) << line;
+    EXPECT_THAT(refusal(line), HasSubstr(words)) << line;
+  }
+}
+
+TEST(AtLine, NamesFileAndLineAfterTheId) {
+  const Status status = invalid("TRI-X-001", "too long");
+  EXPECT_EQ(message_of(at_line("p.jsonl", 3, status)), "TRI-X-001: p.jsonl line 3: too long");
+  EXPECT_EQ(message_of(at_line("-", 3, status)), "TRI-X-001: standard input line 3: too long");
+  EXPECT_EQ(message_of(at_line("p\xFF", 3, status)), "TRI-X-001: p\\xff line 3: too long");
+  EXPECT_EQ(at_line("p.jsonl", 0, status), status);
+  EXPECT_TRUE(at_line("p.jsonl", 3, ok_status()).ok());
+}
+
 TEST_F(Prompts, AnUnknownFieldIsRejectedWithTheNearestName) {
   const std::string words = refusal(R"({"prompt": "a", "max_token": 5})");
   EXPECT_THAT(words, HasSubstr("TRI-RUN-024"));
@@ -89,9 +155,12 @@ class CheckedPrompts : public testing::Test {
     source_.config.vocabulary_size = 100;
     source_.config.max_positions = 8;
   }
-  std::string refused(decltype(door::Submit::prompt) prompt, int64_t max_model_len = 0) {
+  std::string refused(decltype(door::Submit::prompt) prompt,
+                      int64_t max_model_len = 0,
+                      door::Kind kind = door::Kind::kGenerate) {
     Prompt one;
     one.line_number = 2;
+    one.submit.kind = kind;
     one.submit.prompt = std::move(prompt);
     const Status status = check_prompts({one}, "file", source_, nullptr, max_model_len);
     return status.ok() ? "" : error_id(status);
@@ -110,6 +179,13 @@ TEST_F(CheckedPrompts, APromptWithoutRoomForAnAnswerIsRejected) {
   EXPECT_EQ(refused(std::vector<TokenId>(8, 1)), "TRI-RUN-027");
   EXPECT_EQ(refused(std::vector<TokenId>(4, 1), 4), "TRI-RUN-027");
   EXPECT_EQ(refused(std::vector<TokenId>(3, 1), 4), "");
+}
+
+TEST_F(CheckedPrompts, AScoreAndAProbeMayFillTheModel) {
+  for (const auto kind : {door::Kind::kScore, door::Kind::kProbe}) {
+    EXPECT_EQ(refused(std::vector<TokenId>(8, 1), 0, kind), "");
+    EXPECT_EQ(refused(std::vector<TokenId>(9, 1), 0, kind), "TRI-RUN-027");
+  }
 }
 
 TEST_F(CheckedPrompts, APromptWithoutTokensIsRejected) {
