@@ -109,11 +109,12 @@ Answer AnswerBook::take(uint64_t tag) {
   return answer;
 }
 
-std::vector<Answer> AnswerBook::abandon(const Status& status) {
+std::vector<Answer> AnswerBook::abandon(const Status& status, TimeUs now_us) {
   std::vector<Answer> open;
   for (auto& [tag, answer] : answers_) {
     answer.refusal = status;
     answer.over = true;
+    answer.done_us = now_us;
     open.push_back(std::move(answer));
   }
   answers_.clear();

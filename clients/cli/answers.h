@@ -26,7 +26,7 @@ struct Answer {
   size_t index = 0;  // of the prompt
   std::string id;
   TimeUs sent_us = 0;
-  TimeUs done_us = 0;
+  TimeUs done_us = 0;  // the end, also of an answer that was refused or abandoned
   uint64_t seed = 0;
   int32_t prompt_tokens = 0;
   std::vector<Choice> choices;
@@ -60,7 +60,7 @@ class AnswerBook {
   Answer take(uint64_t tag);
   size_t num_open() const { return answers_.size(); }
   // Ends all open answers with `status` and returns them.
-  std::vector<Answer> abandon(const Status& status);
+  std::vector<Answer> abandon(const Status& status, TimeUs now_us);
 
  private:
   std::map<uint64_t, Answer> answers_;

@@ -76,7 +76,9 @@ class RequestRunner {
   Status poll(int timeout_ms, AnswerListener& listener);
 
   // Ends all open requests with `status` after the connection is lost.
-  std::vector<Answer> abandon(const Status& status) { return book_.abandon(status); }
+  std::vector<Answer> abandon(const Status& status) {
+    return book_.abandon(status, clock_.now_us());
+  }
 
  private:
   ClientSession& session_;

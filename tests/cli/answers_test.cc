@@ -116,10 +116,15 @@ TEST(AnswerBook, EventsOfUnknownTagsAreIgnored) {
 
 TEST(AnswerBook, ALostConnectionEndsAllOpenAnswers) {
   AnswerBook book;
-  book.open(1, 0, "1", 1, 0);
-  book.open(2, 1, "2", 1, 0);
-  const auto open = book.abandon(unavailable("TRI-NET-031", "the connection was lost"));
+  book.open(1, 0, "1", 1, 2'000'000'000);
+  book.open(2, 1, "2", 1, 2'000'200'000);
+  const auto open =
+      book.abandon(unavailable("TRI-NET-031", "the connection was lost"), 2'000'600'000);
   ASSERT_EQ(open.size(), 2u);
+  // Times are what went by, although no answer came.
+  EXPECT_EQ(answer_json(open[0], 0)["duration_ms"], 600);
+  EXPECT_EQ(answer_json(open[1], 0)["duration_ms"], 400);
+  EXPECT_TRUE(answer_json(open[0], 0)["ttft_ms"].is_null());
   EXPECT_TRUE(open[1].failed());
   EXPECT_EQ(error_id(failure_of(open[0], 0)), "TRI-NET-031");
   EXPECT_EQ(book.num_open(), 0u);
