@@ -1,5 +1,7 @@
 #include "coordinator/coordinator_options.h"
 
+#include "base/utf8.h"
+
 namespace trireme {
 
 void add_flags(FlagSet& flags, CoordinatorOptions& options) {
@@ -45,6 +47,7 @@ Status check(const CoordinatorOptions& options) {
   if (options.model.empty()) {
     return invalid("TRI-ARGS-010", "--model is missing; give a model folder or dummy:SHAPE");
   }
+  RETURN_IF_ERROR(check_utf8(options.served_model_name, "--served-model-name"));
   const auto bounds = {
       std::tuple<const char*, int64_t, int64_t, int64_t>("port", options.clients.port, 0, 65535),
       {"worker-port", options.workers.port, 0, 65535},
@@ -64,7 +67,7 @@ std::string served_name(const CoordinatorOptions& options) {
   if (!options.served_model_name.empty()) return options.served_model_name;
   std::string name = options.model;
   while (name.size() > 1 && name.back() == '/') name.pop_back();
-  return name.substr(name.rfind('/') + 1);
+  return escape_not_utf8(name.substr(name.rfind('/') + 1));
 }
 
 }  // namespace trireme

@@ -5,6 +5,7 @@
 
 #include "base/cpu_tiers.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace trireme {
 
@@ -78,6 +79,7 @@ Status check_cluster_flags(const ClusterFlags& flags) {
   if (flags.model.empty()) {
     return invalid("TRI-UP-003", "--model is missing; name a model's folder, or dummy:SHAPE");
   }
+  RETURN_IF_ERROR(check_utf8(flags.served_model_name, "--served-model-name"));
   RETURN_IF_ERROR(parse_log_level(flags.log.level).status());
   const struct {
     const char* flag;

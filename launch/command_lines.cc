@@ -11,6 +11,7 @@
 #include "base/environment.h"
 #include "base/host_info.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace trireme {
 
@@ -207,20 +208,32 @@ ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& lau
   return options;
 }
 
+// $'...': bash reads the escapes of bytes that are not UTF-8.
+static std::string dollar_quoted(const std::string& word) {
+  std::string text;
+  for (const char c : word) {
+    if (c == '\\' || c == '\'') text += '\\';
+    text += c;
+  }
+  return format_text("$'{}'", escape_not_utf8(text));
+}
+
+std::string shell_word(const std::string& word) {
+  if (!is_utf8(word)) return dollar_quoted(word);
+  const bool is_plain =
+      !word.empty() && word.find_first_of(" \t\n\"'\\$`|&;<>()*?[]{}~#!") == std::string::npos;
+  if (is_plain) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 std::string shell_line(const ProcessOptions& command) {
-  const auto quoted = [](const std::string& word) {
-    const bool is_plain =
-        !word.empty() && word.find_first_of(" \t\n\"'\\$`|&;<>()*?[]{}~#!") == std::string::npos;
-    if (is_plain) return word;
-    std::string text = "'";
-    for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return text + "'";
-  };
   std::vector<std::string> words;
   for (const auto& [name, value] : command.environment) {
-    words.push_back(name + "=" + (value.empty() ? "" : quoted(value)));
+    words.push_back(name + "=" + (value.empty() ? "" : shell_word(value)));
   }
-  for (const std::string& argument : command.arguments) words.push_back(quoted(argument));
+  for (const std::string& argument : command.arguments) words.push_back(shell_word(argument));
   return join(words, " ");
 }
 

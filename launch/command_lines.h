@@ -61,6 +61,8 @@ int slots_before_group(const std::vector<HostSlots>& hosts, int index, int ranks
 // worker key is passed in the environment, never in an argument.
 ProcessOptions ranks_command(const ClusterFlags& flags, const WorkerLaunch& launch);
 ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& launch);
+// A word as a person would type it into a shell: quoted where needed.
+std::string shell_word(const std::string& word);
 // The command as a person would type it into a shell: variables, then quoted words. For display.
 std::string shell_line(const ProcessOptions& command);
 

@@ -13,6 +13,7 @@
 #include "base/flags.h"
 #include "base/host_info.h"
 #include "base/text.h"
+#include "clients/cli/json_text.h"
 #include "clients/cli/verbs.h"
 #include "launch/command_lines.h"
 #include "launch/gpu_findings.h"
@@ -252,7 +253,7 @@ void print(Terminal& terminal, const Finding& finding, bool json) {
                                          {"subject", finding.subject},
                                          {"found", finding.found},
                                          {"fix", finding.fix}};
-    return terminal.answer_line(line.dump());
+    return terminal.answer_line(json_text(line));
   }
   std::string mark = kGrades[grade];
   mark.resize(8, ' ');

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/utf8.h"
+#include "clients/cli/json_text.h"
 #include "clients/cli/verbs.h"
 #include "model/checkpoint/model_source.h"
 #include "model/checkpoint/random_checkpoint.h"
@@ -61,7 +63,7 @@ Json describe(const ModelSource& source) {
   const ModelConfig& config = source.config;
   const Contents contents = contents_of(*source.checkpoint);
   const auto windows = std::ranges::max_element(config.layer_window);
-  Json json = {{"model", source.name},
+  Json json = {{"model", escape_not_utf8(source.name)},
                {"model_type", config.model_type},
                {"parameters", contents.parameters},
                {"tensors", contents.tensors},
@@ -134,7 +136,7 @@ Status show(Terminal& terminal, const std::string& model, bool tensors, bool jso
     }
   }
   if (json) {
-    terminal.answer_line(description.dump());
+    terminal.answer_line(json_text(description));
     return unused.status();
   }
   print_description(terminal, description);
@@ -185,16 +187,17 @@ int list(Terminal& terminal, Arguments roots, bool json) {
     const auto source = open_model(folder);
     if (!source.ok()) {
       const Json broken = {{"model", folder}, {"error", message_of(source.status())}};
-      terminal.answer_line(
-          json ? broken.dump()
-               : format_text("{}  {}", padded(folder, 32), message_of(source.status())));
+      terminal.answer_line(json ? json_text(broken)
+                                : format_text("{}  {}",
+                                              padded(escape_not_utf8(folder), 32),
+                                              message_of(source.status())));
       continue;
     }
     const Json row = describe(*source);
     terminal.answer_line(
-        json ? row.dump()
+        json ? json_text(row)
              : format_text("{}  {}{}{}{} layers",
-                           padded(folder, 32),
+                           padded(escape_not_utf8(folder), 32),
                            padded(row["model_type"].get<std::string>(), 8),
                            padded(short_count(row["parameters"]), 9),
                            padded(format_bytes(row["weight_bytes"].get<double>()), 10),
@@ -231,9 +234,9 @@ int make(Terminal& terminal,
                        {"tensors", made->tensors},
                        {"weight_bytes", made->bytes},
                        {"files", made->files}};
-  terminal.answer_line(json ? object.dump()
+  terminal.answer_line(json ? json_text(object)
                             : format_text("wrote {}: {} tensors, {} in {} file{}",
-                                          options.out,
+                                          escape_not_utf8(options.out),
                                           made->tensors,
                                           format_bytes(static_cast<double>(made->bytes)),
                                           made->files,

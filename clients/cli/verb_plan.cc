@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "clients/cli/json_text.h"
 #include "clients/cli/verbs.h"
 #include "launch/command_lines.h"
 #include "launch/preflight.h"
@@ -132,7 +133,7 @@ void print_plan(Terminal& terminal,
   terminal.answer_line(format_text("wire      {} per token from each rank",
                                    format_bytes(static_cast<double>(plan.wire_bytes))));
   terminal.answer_line(format_text("start     trireme up --model {} -tp {} -pp {} --backend {}",
-                                   model,
+                                   shell_word(model),
                                    plan.tp,
                                    plan.pp,
                                    plan.backend));
@@ -223,7 +224,7 @@ Status PlanVerb::run(Terminal& terminal, bool one_partition) const {
   }
   if (json) {
     for (const GroupPlan& plan : plans) {
-      terminal.answer_line(to_json(plan, mpirun_line(plan, hosts)).dump());
+      terminal.answer_line(json_text(to_json(plan, mpirun_line(plan, hosts))));
     }
     return ok_status();
   }

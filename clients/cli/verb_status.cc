@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "clients/cli/json_text.h"
 #include "clients/cli/verbs.h"
 #include "clients/cpp/client.h"
 
@@ -150,7 +151,7 @@ int verb_status(Terminal& terminal, const Arguments& arguments) {
   const auto reply = (*client)->status(kTimeout);
   if (!reply.ok()) return terminal.fail(reply.status());
   if (json) {
-    terminal.answer_line(to_json(*reply).dump());
+    terminal.answer_line(json_text(to_json(*reply)));
   } else {
     print(terminal, endpoint, *reply);
   }

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "clients/cli/json_text.h"
 #include "clients/cli/launch_display.h"
 #include "clients/cli/verbs.h"
 #include "launch/cluster.h"
@@ -38,7 +39,7 @@ void UpVerb::announce(Terminal& terminal, const Cluster& cluster) const {
   if (!json) return terminal.answer_line(format_text("ready {}", cluster.endpoint()));
   const nlohmann::ordered_json line = {
       {"event", "ready"}, {"endpoint", cluster.endpoint()}, {"groups", options.flags.groups}};
-  terminal.answer_line(line.dump());
+  terminal.answer_line(json_text(line));
 }
 
 void EventPrinter::on_event(const CoordinatorEvent& event) {
@@ -52,7 +53,7 @@ void EventPrinter::on_event(const CoordinatorEvent& event) {
     line["id"] = event.id;
     line["cause"] = event.text;
   }
-  terminal_.answer_line(line.dump());
+  terminal_.answer_line(json_text(line));
 }
 
 StatusOr<int> UpVerb::run(Terminal& terminal, Interrupts& interrupts) const {

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "clients/cli/client_session.h"
+#include "clients/cli/json_text.h"
 #include "clients/cli/verbs.h"
 #include "clients/cli/verdict.h"
 
@@ -159,7 +160,7 @@ void VerifyVerb::report(Terminal& terminal, const std::vector<SequenceVerdict>& 
     summary["pp"] = cluster_flags.pp;
     summary["backend"] = backend;
     summary["dtype"] = name_of(cluster_flags.compute_dtype());
-    return terminal.answer_line(summary.dump());
+    return terminal.answer_line(json_text(summary));
   }
   terminal.answer_line(terminal.paint_out(
       Style::kBold, "sequence          tokens  positions  largest error  tolerance  greedy"));
