@@ -12,6 +12,7 @@ enum ExitStatus : int {
   kBadInput = 2,    // usage, configuration or input; nothing was started
   kNoCluster = 3,   // a cluster could not be reached or started
   kInterrupted = 130,
+  kReaderGone = 141,  // nobody reads standard output any more; a shell's status of SIGPIPE
 };
 
 // kBadInput for an error that the caller must fix, kNoCluster for one of the environment.

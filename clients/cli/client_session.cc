@@ -52,6 +52,7 @@ Status ClientSession::learn_model() {
 
 StatusOr<std::vector<ClientEvent>> ClientSession::poll(int timeout_ms) {
   if (interrupts_.count() > 0) return unavailable("TRI-UP-013", "interrupted");
+  if (terminal_.output_lost()) return output_lost();
   if (cluster_) {
     RETURN_IF_ERROR(cluster_->pump(0));
     timeout_ms = std::min(timeout_ms, kSliceMs);
@@ -73,13 +74,24 @@ Status RequestRunner::submit(const door::Submit& request, size_t index, const st
   const TimeUs sent_us = clock_.now_us();
   ASSIGN_OR_RETURN(const uint64_t tag, session_.client().submit(request));
   book_.open(tag, index, id, request.sampling.n.value_or(1), sent_us);
+  const auto* text = std::get_if<std::string>(&request.prompt);
+  waiting_[tag] = text != nullptr ? text->size() : 0;
+  waiting_bytes_ += waiting_[tag];
   return ok_status();
+}
+
+void RequestRunner::note_settled(uint64_t tag) {
+  const auto found = waiting_.find(tag);
+  if (found == waiting_.end()) return;
+  waiting_bytes_ -= found->second;
+  waiting_.erase(found);
 }
 
 Status RequestRunner::poll(int timeout_ms, AnswerListener& listener) {
   ASSIGN_OR_RETURN(const std::vector<ClientEvent> events, session_.poll(timeout_ms));
   const TimeUs now_us = clock_.now_us();
   for (const ClientEvent& event : events) {
+    note_settled(tag_of(event));  // the first event of a request accepts or refuses it
     const AnswerBook::News news = book_.book(event, now_us);
     if (news.answer == nullptr) continue;
     if (!news.released.empty()) listener.on_text(*news.answer, news.choice, news.released);

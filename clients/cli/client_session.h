@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,7 +33,8 @@ class ClientSession {
   const door::ModelInfo& model() const { return model_; }
 
   // Returns the events that have arrived, after waiting up to `timeout_ms` for the first.
-  // TRI-UP-013: interrupted; TRI-UP-014, TRI-NET: the cluster or the connection is lost.
+  // TRI-UP-013: interrupted; TRI-ARGS-024: nobody can read the answers; TRI-UP-014, TRI-NET: the
+  // cluster or the connection is lost.
   StatusOr<std::vector<ClientEvent>> poll(int timeout_ms);
 
   // Disconnects and, if the cluster is private, drains it and waits for its end.
@@ -40,9 +42,10 @@ class ClientSession {
 
  private:
   ClientSession(Terminal& terminal, Interrupts& interrupts)
-      : launch_display_(terminal), interrupts_(interrupts) {}
+      : terminal_(terminal), launch_display_(terminal), interrupts_(interrupts) {}
   Status learn_model();
 
+  Terminal& terminal_;
   LaunchDisplay launch_display_;
   Interrupts& interrupts_;
   std::unique_ptr<Cluster> cluster_;  // null: the cluster is not private
@@ -65,7 +68,8 @@ class RequestRunner {
 
   // Maximum number of requests in flight, in place of the door's limit.
   void set_window(size_t window) { window_ = window; }
-  bool has_room() const { return book_.num_open() < window_; }
+  // Also false while long prompts wait for the tokenizer: it would refuse those behind them.
+  bool has_room() const { return book_.num_open() < window_ && waiting_bytes_ < kMaxWaitingBytes; }
   size_t num_open() const { return book_.num_open(); }
   TimeUs now_us() { return clock_.now_us(); }
 
@@ -81,10 +85,16 @@ class RequestRunner {
   }
 
  private:
+  static constexpr size_t kMaxWaitingBytes = size_t{32} << 20;
+
+  void note_settled(uint64_t tag);
+
   ClientSession& session_;
   SteadyClock clock_;
   AnswerBook book_;
   size_t window_;
+  std::map<uint64_t, size_t> waiting_;  // bytes of the prompts that are not accepted yet, by tag
+  size_t waiting_bytes_ = 0;            // their sum
 };
 
 }  // namespace trireme

@@ -1,15 +1,18 @@
 #include "clients/cli/terminal.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <csignal>
 #include <cstring>
 
 #include "base/environment.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace trireme {
 
@@ -25,6 +28,10 @@ std::string paint(bool color, Style style, const std::string& text) {
 }
 
 }  // namespace
+
+Status output_lost() {
+  return unavailable("TRI-ARGS-024", "the answers cannot be written to standard output");
+}
 
 Terminal::Terminal(std::FILE* out, std::FILE* err) : out_(out), err_(err) {
   out_is_terminal_ = ::isatty(::fileno(out)) == 1;
@@ -42,10 +49,24 @@ void Terminal::answer(const std::string& text) {
   if (out_is_terminal_) set_bar("");
   const bool written = std::fwrite(text.data(), 1, text.size(), out_) == text.size();
   if ((std::fflush(out_) != 0 || !written) && write_error_ == 0) write_error_ = errno;
+  if (write_error_ == EPIPE && !survives_lost_reader_) {
+    std::signal(SIGPIPE, SIG_DFL);
+    std::raise(SIGPIPE);
+  }
+}
+
+bool Terminal::output_lost() {
+  if (write_error_ != 0) return true;
+  pollfd reader{::fileno(out_), 0, 0};  // a pipe without a reader reports an error unasked
+  if (::poll(&reader, 1, 0) == 1 && (reader.revents & (POLLERR | POLLHUP)) != 0) {
+    write_error_ = EPIPE;
+  }
+  return write_error_ != 0;
 }
 
 int Terminal::finish(int exit_status) {
-  if (exit_status != kDone || write_error_ == 0 || write_error_ == EPIPE) return exit_status;
+  if (exit_status != kDone || write_error_ == 0) return exit_status;
+  if (write_error_ == EPIPE) return kReaderGone;
   (void)fail(unavailable("TRI-ARGS-024",
                          "the answer could not be written to standard output: {}; free some space, "
                          "or send it elsewhere",
@@ -55,7 +76,7 @@ int Terminal::finish(int exit_status) {
 
 void Terminal::note(const std::string& text) {
   set_bar("");
-  std::fprintf(err_, "%s\n", text.c_str());
+  std::fprintf(err_, "%s\n", escape_not_utf8(text).c_str());
   std::fflush(err_);
 }
 
@@ -75,7 +96,7 @@ int Terminal::fail(const Status& status) {
 void Terminal::set_bar(const std::string& text) {
   if (!err_is_terminal_ || (text.empty() && !bar_stands_)) return;
   const size_t room = static_cast<size_t>(std::max(20, columns() - 1));
-  std::fprintf(err_, "\r\x1b[K%s", text.substr(0, room).c_str());
+  std::fprintf(err_, "\r\x1b[K%s", std::string(utf8_head(text, room)).c_str());
   std::fflush(err_);
   bar_stands_ = !text.empty();
 }

@@ -14,6 +14,10 @@ namespace trireme {
 
 enum class Style : uint8_t { kPlain, kBold, kDim, kGood, kBad, kWarning };
 
+constexpr char kOutputLostId[] = "TRI-ARGS-024";
+// The error of work that stops because of Terminal::output_lost().
+Status output_lost();
+
 class Terminal {
  public:
   Terminal(std::FILE* out, std::FILE* err);
@@ -22,7 +26,8 @@ class Terminal {
   bool err_is_terminal() const { return err_is_terminal_; }
   int columns() const;  // of stderr; 80 if unknown
 
-  // Writes to stdout unchanged, and flushes.
+  // Writes to stdout unchanged, and flushes. Ends the program with SIGPIPE, like other programs in
+  // a pipe, if the reader of stdout is gone, unless survive_lost_reader() was called.
   void answer(const std::string& text);
   void answer_line(const std::string& text) { answer(text + "\n"); }
 
@@ -31,9 +36,14 @@ class Terminal {
   void warn(const std::string& text);
   // Writes the message of an error to stderr, its ids coloured. Returns the error's exit status.
   int fail(const Status& status);
-  // Returns the exit status of the program: success becomes kAnswerIsNo, with TRI-ARGS-024, if a
-  // part of the answer could not be written. A closed pipe is no error: its reader wanted no more.
+  // Returns the exit status of the program: success becomes kReaderGone if the reader of stdout was
+  // gone, and kAnswerIsNo, with TRI-ARGS-024, if a part of the answer could not be written.
   int finish(int exit_status);
+
+  // From now on answer() returns even if the reader of stdout is gone: a cluster has to be ended.
+  void survive_lost_reader() { survives_lost_reader_ = true; }
+  // The reader of stdout is gone or a write to it has failed: further answers reach nobody.
+  bool output_lost();
 
   // Shows a line on stderr that the next call replaces, on a terminal only. "" erases it.
   void set_bar(const std::string& text);
@@ -49,6 +59,7 @@ class Terminal {
   bool err_is_terminal_ = false;
   bool color_ = false;
   bool bar_stands_ = false;
+  bool survives_lost_reader_ = false;
 };
 
 // Progress of long work: a bar with rate and remaining time on a terminal, otherwise one plain line

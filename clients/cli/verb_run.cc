@@ -2,8 +2,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "clients/cli/client_session.h"
 #include "clients/cli/json_lines.h"
+#include "clients/cli/json_text.h"
 #include "clients/cli/prompts.h"
 #include "clients/cli/sampling_flags.h"
 #include "clients/cli/verbs.h"
@@ -32,8 +34,11 @@ struct RunOptions {
 // of their prompts (--as-completed: of their ends).
 class AnswerPrinter final : public AnswerListener {
  public:
-  AnswerPrinter(Terminal& terminal, const RunOptions& options, size_t num_answers)
-      : terminal_(terminal), options_(options), single_(num_answers == 1) {}
+  AnswerPrinter(Terminal& terminal,
+                const RunOptions& options,
+                const std::vector<Prompt>& prompts,
+                size_t num_answers)
+      : terminal_(terminal), options_(options), prompts_(prompts), single_(num_answers == 1) {}
 
   void on_text(const Answer& /*answer*/, int choice, const std::string& text) override {
     if (!single_ || options_.json || choice != 0) return;
@@ -41,6 +46,12 @@ class AnswerPrinter final : public AnswerListener {
     line_open_ = text.back() != '\n';
   }
   void on_done(Answer answer) override {
+    const int64_t line = prompts_[answer.index].line_number;
+    answer.refusal = at_line(options_.prompts_file, line, answer.refusal);
+    end(std::move(answer));
+  }
+  // An answer is complete, refused or, when the work stops, abandoned.
+  void end(Answer answer) {
     note_figures(answer);
     if (options_.as_completed) return print(answer);
     const size_t index = answer.index;
@@ -63,6 +74,7 @@ class AnswerPrinter final : public AnswerListener {
 
   Terminal& terminal_;
   const RunOptions& options_;
+  const std::vector<Prompt>& prompts_;
   const bool single_;  // there is one answer in all
   bool line_open_ = false;
   size_t next_ = 0;
@@ -90,8 +102,7 @@ void AnswerPrinter::print(const Answer& answer) {
 
 void AnswerPrinter::print_choice(const Answer& answer, int choice) {
   if (options_.json) {
-    return terminal_.answer_line(
-        answer_json(answer, choice).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return terminal_.answer_line(json_text(answer_json(answer, choice)));
   }
   const std::string& text = answer.choices[choice].text;
   if (single_) {
@@ -146,6 +157,9 @@ StatusOr<std::vector<Prompt>> gather_prompts(const RunOptions& options) {
                    "standard input); given are {}",
                    sources);
   }
+  for (const std::string& stop : options.defaults.sampling.stop) {
+    RETURN_IF_ERROR(check_utf8(stop, "the stop string"));
+  }
   if (!options.prompts_file.empty()) return read_prompts(options.prompts_file, options.defaults);
   Prompt prompt;
   prompt.id = "1";
@@ -156,6 +170,7 @@ StatusOr<std::vector<Prompt>> gather_prompts(const RunOptions& options) {
     if (text.ends_with('\n')) text.pop_back();
     prompt.submit.prompt = std::move(text);
   }
+  RETURN_IF_ERROR(check_utf8(std::get<std::string>(prompt.submit.prompt), "the prompt"));
   RETURN_IF_ERROR(check_sampling(prompt.submit.sampling, 0));
   return std::vector<Prompt>{std::move(prompt)};
 }
@@ -174,7 +189,7 @@ Status answer_all(ClientSession& session,
     if (status.ok()) status = runner.poll(kPollMs, printer);
   }
   if (status.ok()) return status;
-  for (Answer& answer : runner.abandon(status)) printer.on_done(std::move(answer));
+  for (Answer& answer : runner.abandon(status)) printer.end(std::move(answer));
   return status;
 }
 
@@ -204,10 +219,13 @@ StatusOr<int> run_prompts(const RunOptions& options, Terminal& terminal, Interru
   for (const Prompt& prompt : prompts) {
     num_answers += static_cast<size_t>(std::max(1, prompt.submit.sampling.n.value_or(1)));
   }
-  AnswerPrinter printer(terminal, options, num_answers);
+  AnswerPrinter printer(terminal, options, prompts, num_answers);
   SteadyClock clock;
   const TimeUs start_us = clock.now_us();
-  RETURN_IF_ERROR(answer_all(*session, prompts, printer));
+  const Status answered = answer_all(*session, prompts, printer);
+  // Nothing has failed but the output: the cluster ends in order, and its trace is written.
+  if (error_id(answered) == kOutputLostId) RETURN_IF_ERROR(session->close());
+  RETURN_IF_ERROR(answered);
   printer.print_figures(clock.now_us() - start_us);
   RETURN_IF_ERROR(session->close());
   return printer.any_failed() ? kAnswerIsNo : kDone;

@@ -95,8 +95,10 @@ Status unknown_argument(const std::string& word) {
 
 int run_interruptible(Terminal& terminal, const std::function<StatusOr<int>(Interrupts&)>& work) {
   Interrupts interrupts;
+  terminal.survive_lost_reader();
   const StatusOr<int> exit_status = work(interrupts);
   if (exit_status.ok()) return *exit_status;
+  if (error_id(exit_status.status()) == kOutputLostId) return terminal.finish(kDone);
   const int failure = terminal.fail(exit_status.status());
   return interrupts.count() > 0 ? kInterrupted : failure;
 }

@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <memory>
+#include <utility>
 
 namespace trireme {
 namespace {
@@ -45,6 +49,57 @@ TEST_F(TerminalTest, AnAnswerThatCannotBeWrittenIsAnError) {
   EXPECT_EQ(content(err_), "");
   EXPECT_EQ(terminal.finish(kDone), kAnswerIsNo);
   EXPECT_THAT(content(err_), testing::StartsWith("TRI-ARGS-024: the answer could not be written"));
+}
+
+// A pipe whose reader can leave.
+class Pipe {
+ public:
+  Pipe() {
+    EXPECT_EQ(::pipe(ends_), 0);
+    writer_.reset(::fdopen(ends_[1], "w"));
+  }
+  ~Pipe() { close_reader(); }
+  void close_reader() {
+    if (ends_[0] >= 0) ::close(std::exchange(ends_[0], -1));
+  }
+  std::FILE* writer() { return writer_.get(); }
+
+ private:
+  int ends_[2] = {-1, -1};
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> writer_{nullptr, std::fclose};
+};
+
+TEST_F(TerminalTest, AReaderThatLeftIsNoticedWithoutAWriteAndIsNoSuccess) {
+  std::signal(SIGPIPE, SIG_IGN);
+  Pipe pipe;
+  Terminal terminal(pipe.writer(), err_.get());
+  terminal.survive_lost_reader();
+  terminal.answer("read by somebody");
+  EXPECT_FALSE(terminal.output_lost());
+  pipe.close_reader();
+  EXPECT_TRUE(terminal.output_lost());
+  terminal.answer("read by nobody");
+  EXPECT_EQ(terminal.finish(kDone), kReaderGone);
+  EXPECT_EQ(terminal.finish(kBadInput), kBadInput);
+  EXPECT_EQ(content(err_), "");
+  EXPECT_FALSE(terminal_.output_lost());  // a file has no reader
+}
+
+TEST_F(TerminalTest, WithoutAClusterTheProgramEndsLikeOthersInAPipe) {
+  const auto write_to_nobody = [this] {
+    std::signal(SIGPIPE, SIG_IGN);
+    Pipe pipe;
+    pipe.close_reader();
+    Terminal terminal(pipe.writer(), err_.get());
+    terminal.answer("read by nobody");
+    std::exit(0);
+  };
+  EXPECT_EXIT(write_to_nobody(), testing::KilledBySignal(SIGPIPE), "");
+}
+
+TEST_F(TerminalTest, ANoteEscapesBytesThatAreNotUtf8) {
+  terminal_.note("models/m\xFF caf\xC3\xA9");
+  EXPECT_EQ(content(err_), "models/m\\xff caf\xC3\xA9\n");
 }
 
 TEST_F(TerminalTest, APipeGetsNeitherColourNorABar) {
