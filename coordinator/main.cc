@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/output_file.h"
 #include "coordinator/coordinator_loop.h"
 #include "coordinator/coordinator_options.h"
 #include "coordinator/doors/zmq_doors.h"
@@ -108,6 +109,10 @@ int fail(EventLines& lines, const Status& status, int exit_status) {
 int serve(const CoordinatorOptions& options, EventLines& lines) {
   if (options.control_on_stdin) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   const int signal_fd = open_signal_fd();
+  if (!options.trace_file.empty()) {
+    const Status writable = check_writable(options.trace_file, "TRI-RUN-090", "the trace");
+    if (!writable.ok()) return fail(lines, writable, kExitUsage);
+  }
   auto source = open_model(options.model, options.weights_seed);
   if (!source.ok()) return fail(lines, source.status(), kExitUsage);
   std::unique_ptr<const Tokenizer> tokenizer;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/host_info.h"
+#include "base/output_file.h"
 #include "base/text.h"
 #include "launch/process.h"
 #include "model/checkpoint/tensor_check.h"
@@ -162,6 +163,12 @@ WorkerLaunch Preflight::launch_of(const ClusterFlags& flags, int group) const {
 
 StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
   RETURN_IF_ERROR(check_cluster_flags(flags));
+  if (!flags.trace.empty()) {
+    RETURN_IF_ERROR(check_writable(flags.trace, "TRI-RUN-090", "the trace"));
+    // Its parts are written beside it.
+    RETURN_IF_ERROR(
+        check_writable(flags.trace + ".coordinator", "TRI-RUN-090", "a part of the trace,"));
+  }
   Preflight found;
   ASSIGN_OR_RETURN(found.source, open_model(flags.model, flags.weights_seed));
   ASSIGN_OR_RETURN(const auto unused,

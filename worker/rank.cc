@@ -8,6 +8,7 @@
 
 #include "base/environment.h"
 #include "base/log.h"
+#include "base/output_file.h"
 #include "model/checkpoint/tensor_check.h"
 #include "model/planner.h"
 #include "worker/control/plan_file.h"
@@ -105,8 +106,11 @@ Status Rank::open_link() {
   return ok_status();
 }
 
-// Reads the checkpoint's headers and checks what they decide.
+// Reads the checkpoint's headers and checks what they decide, and that the trace can be written.
 Status Rank::open_source() {
+  if (!flags_.trace.empty()) {
+    RETURN_IF_ERROR(check_writable(trace_path(), "TRI-RUN-090", "the trace"));
+  }
   ASSIGN_OR_RETURN(ModelSource source,
                    open_model(flags_.model, flags_.weights_seed, [this] { progress_.bump(); }));
   source_ = std::make_unique<ModelSource>(std::move(source));
@@ -253,9 +257,13 @@ Status Rank::run_file() {
   return results.flush();
 }
 
+std::string Rank::trace_path() const {
+  return format_text("{}.rank{}", flags_.trace, comms_->rank);
+}
+
 Status Rank::write_trace() {
   if (!trace_) return ok_status();
-  return trace_->write_lines(format_text("{}.rank{}", flags_.trace, comms_->rank));
+  return trace_->write_lines(trace_path());
 }
 
 }  // namespace trireme

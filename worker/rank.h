@@ -45,6 +45,7 @@ class Rank {
   void print_memory_use() const;
   Status serve();
   Status run_file();
+  std::string trace_path() const;  // of this rank
   Status write_trace();
 
   const WorkerFlags flags_;

@@ -7,11 +7,13 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/exit_status.h"
 #include "base/text.h"
 #include "clients/cli/bench/load_figures.h"
 #include "clients/cli/bench/report_page.h"
 #include "clients/cli/bench/saved_results.h"
 #include "clients/cli/bench/svg_plot.h"
+#include "clients/cli/json_text.h"
 
 namespace trireme {
 namespace {
@@ -106,13 +108,38 @@ std::string fresh_folder(const std::string& name) {
 
 TEST(SavedResults, AreReadAsWrittenAndNeverOverwritten) {
   const std::string folder = fresh_folder("saved");
-  ASSERT_TRUE(save_run(folder, run_of("a", 10)).ok());
-  ASSERT_TRUE(save_run(folder, run_of("a", 20)).ok());
+  ClusterFlags flags;
+  for (const double rate : {10, 20}) {
+    auto file = ResultsFile::create(folder, "serve", flags);
+    ASSERT_TRUE(file.ok()) << message_of(file.status());
+    ASSERT_TRUE(file->write(run_of("a", rate)).ok());
+  }
   const auto runs = read_runs({folder});
   ASSERT_TRUE(runs.ok()) << message_of(runs.status());
   ASSERT_EQ(runs->size(), 2u);
   EXPECT_EQ(Json::parse((*runs)[0].about)["model"], "a");
   EXPECT_EQ((*runs)[0].results.size(), 1u);
+}
+
+TEST(SavedResults, TheFileIsMadeBeforeTheWorkAndRemovedIfThatFails) {
+  const std::string folder = fresh_folder("early");
+  ClusterFlags flags;
+  {
+    const auto file = ResultsFile::create(folder, "step", flags);
+    ASSERT_TRUE(file.ok()) << message_of(file.status());
+    EXPECT_TRUE(std::filesystem::exists(folder + "/step-tp1-pp1.jsonl"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  std::ofstream(folder + "/file") << "no folder";
+  const Status status = ResultsFile::create(folder + "/file", "step", flags).status();
+  EXPECT_EQ(error_id(status), "TRI-BENCH-004");
+  EXPECT_EQ(exit_status_of(status), kBadInput);
+}
+
+TEST(SavedResults, AModelsNameOfAnyBytesIsSavedEscaped) {
+  ClusterFlags flags;
+  flags.model = "m\xFF";
+  EXPECT_THAT(json_text(describe_run("serve", flags)), HasSubstr("m\\\\xff"));
 }
 
 TEST(SavedResults, OtherFilesAreRejectedWithFileAndLine) {

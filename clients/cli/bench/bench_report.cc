@@ -1,6 +1,8 @@
 #include <fstream>
 
+#include "base/output_file.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "clients/cli/bench/bench_parts.h"
 #include "clients/cli/bench/report_page.h"
 
@@ -23,6 +25,8 @@ Status report(const Arguments& folders,
   if (folders.empty()) {
     return invalid("TRI-BENCH-005", "bench report needs a folder that --save has written");
   }
+  RETURN_IF_ERROR(check_writable(out, "TRI-BENCH-004", "the page"));
+  if (!csv.empty()) RETURN_IF_ERROR(check_writable(csv, "TRI-BENCH-004", "the table"));
   ASSIGN_OR_RETURN(const std::vector<SavedRun> runs, read_runs(folders));
   size_t results = 0;
   for (const SavedRun& run : runs) results += run.results.size();
@@ -32,7 +36,7 @@ Status report(const Arguments& folders,
   RETURN_IF_ERROR(write(out, report_page(runs)));
   if (!csv.empty()) RETURN_IF_ERROR(write(csv, report_csv(runs)));
   terminal.note(format_text("{} results of {} runs", results, runs.size()));
-  terminal.answer_line(out);
+  terminal.answer_line(escape_not_utf8(out));
   return ok_status();
 }
 

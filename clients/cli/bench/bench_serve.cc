@@ -8,6 +8,7 @@
 #include "clients/cli/bench/load_figures.h"
 #include "clients/cli/bench/saved_results.h"
 #include "clients/cli/client_session.h"
+#include "clients/cli/json_text.h"
 #include "clients/cli/prompts.h"
 
 namespace trireme {
@@ -235,6 +236,10 @@ StatusOr<int> sweep(const ServeBenchOptions& options, Terminal& terminal, Interr
   if (!options.dataset.empty()) {
     ASSIGN_OR_RETURN(dataset, read_prompts(options.dataset, door::Submit()));
   }
+  std::optional<ResultsFile> saved;
+  if (!options.save.empty()) {
+    ASSIGN_OR_RETURN(saved, ResultsFile::create(options.save, "serve", options.cluster_flags));
+  }
   Preflight preflight;
   ASSIGN_OR_RETURN(const auto session, open_session(options, preflight, terminal, interrupts));
   RETURN_IF_ERROR(check_lengths(options, session->model().max_model_len));
@@ -244,7 +249,7 @@ StatusOr<int> sweep(const ServeBenchOptions& options, Terminal& terminal, Interr
   Json about = describe_run("serve", options.cluster_flags);
   about["input_len"] = options.input_len;
   about["output_len"] = options.output_len;
-  SavedRun run{about.dump(), {}};
+  SavedRun run{json_text(about), {}};
   bool failed = false;
   for (const LoadPoint& point : points) {
     ASSIGN_OR_RETURN(const LoadFigures figures, bench.measure(point));
@@ -257,7 +262,7 @@ StatusOr<int> sweep(const ServeBenchOptions& options, Terminal& terminal, Interr
     }
   }
   RETURN_IF_ERROR(session->close());
-  if (!options.save.empty()) RETURN_IF_ERROR(save_run(options.save, run));
+  if (saved) RETURN_IF_ERROR(saved->write(run));
   return failed ? kAnswerIsNo : kDone;
 }
 
@@ -278,7 +283,8 @@ int bench_serve(Terminal& terminal, const Arguments& arguments) {
                      for (const std::string& part : split(text, ',')) {
                        char* end = nullptr;
                        options.rates.push_back(std::strtod(part.c_str(), &end));
-                       if (*end != '\0' || part.empty() || !(options.rates.back() > 0)) {
+                       if (*end != '\0' || part.empty() || !(options.rates.back() > 0) ||
+                           std::isinf(options.rates.back())) {
                          return invalid("TRI-ARGS-003", "\"{}\" is not a rate above 0", part);
                        }
                      }

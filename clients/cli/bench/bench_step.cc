@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "clients/cli/bench/bench_parts.h"
 #include "clients/cli/bench/saved_results.h"
+#include "clients/cli/json_text.h"
 #include "launch/command_lines.h"
 #include "launch/mpirun_output.h"
 #include "launch/preflight.h"
@@ -121,11 +122,11 @@ StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& comma
     ::poll(waits.data(), waits.size(), kPollMs);
     read(process);
     if (loaded_) bar_.update(static_cast<int64_t>(results_.size()), total);
-    if (interrupts_.count() > 0) {
-      process.signal_group(SIGTERM);
-      (void)process.wait_exit(kEndMs);
-      return unavailable("TRI-UP-013", "interrupted");
-    }
+    const bool interrupted = interrupts_.count() > 0;
+    if (!interrupted && !terminal_.output_lost()) continue;
+    process.signal_group(SIGTERM);
+    (void)process.wait_exit(kEndMs);
+    return interrupted ? unavailable("TRI-UP-013", "interrupted") : output_lost();
   }
   read(process);
   if (*process.exit_status() == 0) return results_;
@@ -188,11 +189,15 @@ StatusOr<int> measure(StepBenchOptions options, Terminal& terminal, Interrupts& 
                                   options.context,
                                   join(options.batch, ":"),
                                   options.repeats);
+  std::optional<ResultsFile> saved;
+  if (!options.save.empty()) {
+    ASSIGN_OR_RETURN(saved, ResultsFile::create(options.save, "step", options.cluster_flags));
+  }
   StepBenchRun run(options, terminal, interrupts);
   ASSIGN_OR_RETURN(const auto results, run.run(ranks_command(options.cluster_flags, launch)));
-  if (!options.save.empty()) {
-    RETURN_IF_ERROR(
-        save_run(options.save, {describe_run("step", options.cluster_flags).dump(), results}));
+  if (saved) {
+    const std::string about = json_text(describe_run("step", options.cluster_flags));
+    RETURN_IF_ERROR(saved->write({about, results}));
   }
   return kDone;
 }

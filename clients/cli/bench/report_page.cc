@@ -75,12 +75,19 @@ std::string text_of(const Json& value) {
   return value.is_null() ? "" : value.dump();
 }
 
+// The text of a field; "" if it is absent. Files are read as anybody may have edited them.
+std::string text_of(const Json& object, const char* key) {
+  const auto field = object.find(key);
+  return field == object.end() ? "" : text_of(*field);
+}
+
 // Label of a run: "tp 2 x pp 1" and further fields in which the runs of the page differ.
 std::string name_of_run(const Json& about, bool with_model) {
-  std::string name = format_text("tp {} x pp {}", text_of(about["tp"]), text_of(about["pp"]));
-  if (about.value("groups", 1) > 1) name += format_text(", {} groups", text_of(about["groups"]));
+  std::string name = format_text("tp {} x pp {}", text_of(about, "tp"), text_of(about, "pp"));
+  const std::string groups = text_of(about, "groups");
+  if (!groups.empty() && groups != "1") name += format_text(", {} groups", groups);
   if (with_model) {
-    name += format_text(", {}, {}", about.value("model", ""), about.value("dtype", ""));
+    name += format_text(", {}, {}", text_of(about, "model"), text_of(about, "dtype"));
   }
   return name;
 }
@@ -88,7 +95,7 @@ std::string name_of_run(const Json& about, bool with_model) {
 bool several_models(const std::vector<Run>& runs) {
   std::set<std::string> models;
   for (const Run& run : runs) {
-    models.insert(run.about.value("model", "") + run.about.value("dtype", ""));
+    models.insert(text_of(run.about, "model") + text_of(run.about, "dtype"));
   }
   return models.size() > 1;
 }
@@ -115,7 +122,7 @@ Plot plot_of(const std::vector<Run>& runs,
   std::map<std::string, PlotSeries> by_name;
   for (const Run& run : runs) {
     for (const Json& result : run.results) {
-      if (!kind.empty() && result.value("kind", "") != kind) continue;
+      if (!kind.empty() && text_of(result, "kind") != kind) continue;
       const double at = number_at(result, x);
       const double value = number_at(result, y);
       if (at < 0 || value < 0) continue;
@@ -198,7 +205,7 @@ std::string table_of(const std::vector<Run>& runs, const char* kind, const Colum
   const bool with_model = several_models(runs);
   std::vector<bool> used(columns.size(), false);
   for (const Run& run : runs) {
-    if (run.about.value("kind", "") != kind) continue;
+    if (text_of(run.about, "kind") != kind) continue;
     for (const Json& result : run.results) {
       auto& row = rows.emplace_back();
       row.push_back(escape_html(name_of_run(run.about, with_model)));
@@ -239,7 +246,7 @@ std::string runs_table(const std::vector<Run>& runs) {
   for (const Run& run : runs) {
     rows += format_text("<tr><td>{}</td>", escape_html(name_of_run(run.about, false)));
     for (const auto& [heading, key] : columns) {
-      rows += format_text("<td>{}</td>", escape_html(text_of(run.about.value(key, Json()))));
+      rows += format_text("<td>{}</td>", escape_html(text_of(run.about, key)));
     }
     rows += "</tr>\n";
   }
@@ -274,11 +281,11 @@ std::string report_page(const std::vector<SavedRun>& saved) {
   const std::vector<Run> runs = parse(saved);
   const Json& first = runs.front().about;
   const std::string where = format_text("{} on {}, {} cores ({}), Trireme {}",
-                                        text_of(first.value("model", Json())),
-                                        text_of(first.value("host", Json())),
-                                        text_of(first.value("cores", Json())),
-                                        text_of(first.value("isa", Json())),
-                                        text_of(first.value("version", Json())));
+                                        text_of(first, "model"),
+                                        text_of(first, "host"),
+                                        text_of(first, "cores"),
+                                        text_of(first, "isa"),
+                                        text_of(first, "version"));
   const Columns serve = {{"at once", "concurrency"},
                          {"rate", "request_rate"},
                          {"requests", "requests"},

@@ -1,7 +1,12 @@
 #include "clients/cli/bench/saved_results.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -71,23 +76,44 @@ Json describe_run(const std::string& kind, const ClusterFlags& flags) {
           {"threads", flags.threads}};
 }
 
-Status save_run(const std::string& folder, const SavedRun& run) {
+StatusOr<ResultsFile> ResultsFile::create(const std::string& folder,
+                                          const std::string& kind,
+                                          const ClusterFlags& flags) {
   std::error_code error;
   fs::create_directories(folder, error);
-  const Json about = Json::parse(run.about);
-  const std::string stem = format_text("{}/{}-tp{}-pp{}",
-                                       folder,
-                                       about["kind"].get<std::string>(),
-                                       about["tp"].dump(),
-                                       about["pp"].dump());
+  const std::string stem = format_text("{}/{}-tp{}-pp{}", folder, kind, flags.tp, flags.pp);
   std::string path = stem + ".jsonl";
-  for (int i = 2; fs::exists(path, error) && i < kMaxRunsOfAName; ++i) {
+  int fd = -1;
+  for (int i = 2; i < kMaxRunsOfAName; ++i) {
+    fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd >= 0 || errno != EEXIST) break;
     path = format_text("{}-{}.jsonl", stem, i);
   }
-  std::ofstream file(path);
+  if (fd < 0) {
+    return invalid("TRI-BENCH-004",
+                   "cannot make {} for --save: {}; name a folder",
+                   path,
+                   std::strerror(errno));
+  }
+  ::close(fd);
+  return ResultsFile(std::move(path));
+}
+
+ResultsFile::~ResultsFile() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+ResultsFile& ResultsFile::operator=(ResultsFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+Status ResultsFile::write(const SavedRun& run) {
+  std::ofstream file(path_);
   file << run.about << "\n";
   for (const std::string& result : run.results) file << result << "\n";
   file.close();
+  const std::string path = std::exchange(path_, {});
   if (file) return ok_status();
   return unavailable("TRI-BENCH-004", "cannot write {}; check the folder of --save", path);
 }
