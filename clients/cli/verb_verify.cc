@@ -115,6 +115,25 @@ Status check_sequences(const std::vector<ReferenceSequence>& sequences,
   return ok_status();
 }
 
+// The whole prompt of a sequence is computed, so it has to fit.
+Status check_lengths(const std::vector<ReferenceSequence>& sequences,
+                     int64_t max_model_len,
+                     const std::string& path) {
+  for (const ReferenceSequence& sequence : sequences) {
+    const auto length = static_cast<int64_t>(sequence.input_ids.size());
+    if (length <= max_model_len) continue;
+    return invalid("TRI-VERIFY-003",
+                   "{}: sequence \"{}\" has {} tokens, this model runs with at most {} "
+                   "(max-model-len); raise --max-model-len if the model allows it, or remove the "
+                   "sequence",
+                   path,
+                   sequence.name,
+                   length,
+                   max_model_len);
+  }
+  return ok_status();
+}
+
 StatusOr<std::vector<SequenceVerdict>> compare(ClientSession& session,
                                                const std::vector<ReferenceSequence>& sequences,
                                                bool localize,
@@ -199,6 +218,9 @@ StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
   ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(cluster_flags));
   backend = preflight.backend.backend;
   RETURN_IF_ERROR(check_sequences(sequences, preflight.source.config, expected_path));
+  const int64_t asked = cluster_flags.max_model_len;
+  RETURN_IF_ERROR(check_lengths(
+      sequences, asked > 0 ? asked : preflight.source.config.max_positions, expected_path));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   ClusterOptions options;
   options.flags = cluster_flags;
@@ -207,6 +229,7 @@ StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
   ASSIGN_OR_RETURN(const auto session,
                    ClientSession::bring_up(options, preflight, terminal, interrupts));
   const int64_t longest = session->model().max_model_len;
+  RETURN_IF_ERROR(check_lengths(sequences, longest, expected_path));  // memory may shorten it
   if (const size_t dropped = drop_beyond(sequences, longest); dropped > 0) {
     terminal.warn(format_text(
         "{} greedy tokens are not compared: a sequence has at most {} tokens", dropped, longest));

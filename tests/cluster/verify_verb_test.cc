@@ -27,6 +27,17 @@ TEST(Verify, TheDemoModelPasses) {
   }
 }
 
+TEST(Verify, ASequenceThatIsLongerThanTheModelRunsWithIsNamedAtOnce) {
+  const CommandResult result = run_trireme(
+      {"verify", "--model", TRIREME_TEST_DATA "/golden/models/llama-gqa", "--max-model-len", "50"},
+      15'000);
+  EXPECT_EQ(result.status, 2) << result.out;
+  EXPECT_TRUE(result.err.starts_with("TRI-VERIFY-003: ")) << result.err;
+  for (const char* words : {"sequence \"long\"", "at most 50", "max-model-len"}) {
+    EXPECT_NE(result.err.find(words), std::string::npos) << result.err;
+  }
+}
+
 // The model with one weight matrix of another layer, against the outputs of the right one.
 TEST(Verify, AWrongWeightFailsAndIsLocalizedToItsLayer) {
   const std::string right = TRIREME_TEST_DATA "/golden/models/llama-gqa";

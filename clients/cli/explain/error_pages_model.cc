@@ -182,6 +182,12 @@ constexpr ErrorPage kPages[] = {
      "The reference outputs belong to another model.",
      "The vocabulary, the number of layers or the hidden size differ.",
      "Use the expected.safetensors that belongs to this checkpoint."},
+    {"TRI-VERIFY-003",
+     "A sequence of the reference outputs is longer than the model runs with.",
+     "--max-model-len or memory limits the length, or config.json states fewer positions than the "
+     "reference implementation used.",
+     "Raise --max-model-len up to the model's positions (`trireme models show DIR`), or use "
+     "shorter sequences."},
 };
 
 }  // namespace
