@@ -83,6 +83,7 @@ Json describe(const ModelSource& source) {
                {"eos_token_ids", source.eos_ids},
                {"tensor_parallel_sizes", allowed_tensor_parallel(config, "cpu")},
                {"fingerprint", source.checkpoint->fingerprint()}};
+  if (!source.notes.empty()) json["notes"] = source.notes;
   return json;
 }
 
