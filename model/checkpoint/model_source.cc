@@ -3,36 +3,56 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/step_memory.h"
+#include "base/text.h"
 #include "model/checkpoint/dummy_checkpoint.h"
 #include "model/checkpoint/tokenizer_files.h"
+#include "model/config/generation_config.h"
 #include "model/config/read_model_config.h"
-#include "model/file_text.h"
-#include "model/json_reader.h"
 
 namespace trireme {
 
 namespace {
 
-// Sampling defaults and further end-of-sequence ids of generation_config.json. The file is
-// optional.
-Status read_generation_config(const std::string& dir, ModelSource& source) {
-  const std::string path = dir + "/generation_config.json";
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return ok_status();
-  ASSIGN_OR_RETURN(const std::string text, read_text_file(path, 4 << 20, "TRI-CONF-001"));
-  ASSIGN_OR_RETURN(const JsonValue json, parse_json_object(text, path));
-  JsonReader reader(json, "TRI-CONF-007", path);
-  SamplingParams& sampling = source.sampling_defaults;
-  const bool samples = reader.boolean("do_sample", true);
-  sampling.temperature = samples ? static_cast<float>(reader.number("temperature", 0, 100, 1)) : 0;
-  sampling.top_k = static_cast<int32_t>(reader.integer("top_k", 0, 1 << 24, 0));
-  sampling.top_p = static_cast<float>(reader.number("top_p", 1e-6, 1, 1));
-  sampling.min_p = static_cast<float>(reader.number("min_p", 0, 1, 0));
-  sampling.repetition_penalty =
-      static_cast<float>(reader.number("repetition_penalty", 1e-2, 100, 1));
-  const std::vector<TokenId> eos = reader.token_ids("eos_token_id");
-  source.eos_ids.insert(source.eos_ids.end(), eos.begin(), eos.end());
-  return reader.status();
+// With the stop ids of a request they fit into the ids that a step can ban.
+constexpr size_t kMaxEndIds = 128;
+static_assert(kMaxEndIds < kMaxBannedIds);
+
+// Sorts the ids, and drops those that no step can draw or that are too many.
+void settle_end_ids(ModelSource& source) {
+  std::vector<TokenId>& ids = source.eos_ids;
+  std::ranges::sort(ids);
+  const auto twice = std::ranges::unique(ids);
+  ids.erase(twice.begin(), twice.end());
+  const int64_t limit = source.config.vocabulary_size;
+  const auto beyond = std::ranges::find_if(ids, [&](TokenId id) { return id >= limit; });
+  if (beyond != ids.end()) {
+    source.notes.push_back(format_text(
+        "TRI-CONF-007: \"eos_token_id\" of {} holds {}, the vocabulary has ids up to {}; it is not "
+        "applied",
+        source.dir,
+        *beyond,
+        limit - 1));
+    ids.erase(beyond, ids.end());
+  }
+  if (ids.size() <= kMaxEndIds) return;
+  source.notes.push_back(
+      format_text("TRI-CONF-007: \"eos_token_id\" of {} holds {} ids, applied are the lowest {}",
+                  source.dir,
+                  ids.size(),
+                  kMaxEndIds));
+  ids.resize(kMaxEndIds);
+}
+
+void apply_generation_config(const std::string& dir, ModelSource& source) {
+  GenerationDefaults defaults = load_generation_config(dir);
+  source.sampling_defaults = defaults.sampling;
+  if (!source.config.eos_is_implied || defaults.eos_ids.empty()) {
+    source.eos_ids = source.config.eos_ids;
+  }
+  source.eos_ids.insert(source.eos_ids.end(), defaults.eos_ids.begin(), defaults.eos_ids.end());
+  source.notes.insert(source.notes.end(), defaults.notes.begin(), defaults.notes.end());
+  settle_end_ids(source);
 }
 
 }  // namespace
@@ -53,11 +73,7 @@ StatusOr<ModelSource> open_model(const std::string& model,
   ASSIGN_OR_RETURN(source.config, load_model_config(model));
   ASSIGN_OR_RETURN(source.checkpoint, open_checkpoint(model, source.notes));
   RETURN_IF_ERROR(resolve_stored_names(*source.checkpoint, source.config, source.notes, progress));
-  source.eos_ids = source.config.eos_ids;
-  RETURN_IF_ERROR(read_generation_config(model, source));
-  std::sort(source.eos_ids.begin(), source.eos_ids.end());
-  source.eos_ids.erase(std::unique(source.eos_ids.begin(), source.eos_ids.end()),
-                       source.eos_ids.end());
+  apply_generation_config(model, source);
   const TokenizerFiles files = find_tokenizer_files(model);
   source.has_tokenizer = files.has_json;
   source.no_tokenizer = files.missing;

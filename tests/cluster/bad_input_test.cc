@@ -114,11 +114,18 @@ TEST(BadInput, AnUnsupportedArchitectureNamesTheFieldAndWhatIsSupported) {
       AllOf(HasSubstr("model_type"), HasSubstr("mamba"), HasSubstr("llama"), HasSubstr("qwen3")));
 }
 
-TEST(BadInput, AGenerationConfigOutOfRangeIsNamedAndExplained) {
+// A default that cannot be used is a line, and the model runs.
+TEST(BadInput, AGenerationConfigOutOfRangeIsNamedOnceAndExplainedAndDoesNotStopTheRun) {
   BrokenModel model;
   write_file(model.path() + "/generation_config.json", R"({"top_p": 0})");
-  EXPECT_THAT(run_refusal(model.path(), {}, "TRI-CONF-007"),
-              AllOf(HasSubstr("generation_config.json"), HasSubstr("top_p"), HasSubstr("0")));
+  const CommandResult result = run_trireme(
+      {"run", "--model", model.path(), "--prompt", "A vector", "--max-tokens", "2"}, 60'000);
+  EXPECT_EQ(result.status, 0) << result.err;
+  const size_t first = result.err.find("TRI-CONF-007");
+  ASSERT_NE(first, std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("TRI-CONF-007", first + 1), std::string::npos) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("generation_config.json"), HasSubstr("\"top_p\" is 0")));
+  EXPECT_THAT(run_trireme({"models", "show", model.path()}).out, HasSubstr("TRI-CONF-007"));
   EXPECT_THAT(run_trireme({"explain", "TRI-CONF-007"}).out, HasSubstr("generation_config.json"));
 }
 

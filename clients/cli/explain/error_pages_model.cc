@@ -38,10 +38,13 @@ constexpr ErrorPage kPages[] = {
      "Supported are default, linear, dynamic (up to max_position_embeddings), llama3 and yarn; "
      "another checkpoint of the model may use one of them."},
     {"TRI-CONF-007",
-     "A field of generation_config.json is of the wrong type or out of range.",
-     "The file was edited, or uses a convention of another server.",
-     "Correct or remove the field that the message names. Without the file the defaults are "
-     "temperature 1 and no top-k, top-p or min-p."},
+     "A default of generation_config.json, or an end-of-sequence id, cannot be used: it is of the "
+     "wrong type or out of range. The model is served without it.",
+     "The file was edited, or uses a convention of another server, such as top_k -1.",
+     "Nothing has to be done. To apply a default, correct the field that the message names, or "
+     "send the value with each request. Without a default the temperature is 1 and there is no "
+     "top-k, "
+     "top-p or min-p."},
     {"TRI-CONF-008",
      "The shape is unknown.",
      "dummy: and `models make --like` take a published shape or the path of a config.json.",

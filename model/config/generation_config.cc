@@ -1,0 +1,99 @@
+#include "model/config/generation_config.h"
+
+#include <filesystem>
+
+#include "model/file_text.h"
+#include "model/json_reader.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr char kId[] = "TRI-CONF-007";
+constexpr int64_t kMaxBytes = 4 << 20;
+
+// Reads values of the file; one that cannot be used becomes its fallback and a note.
+class DefaultsReader {
+ public:
+  DefaultsReader(JsonValue json, const std::string& source, std::vector<std::string>& notes)
+      : json_(json), source_(source), notes_(notes) {}
+
+  double number(const char* key, double low, double high, double fallback) {
+    return read(fallback,
+                [&](JsonReader& reader) { return reader.number(key, low, high, fallback); });
+  }
+  int64_t integer(const char* key, int64_t low, int64_t high, int64_t fallback) {
+    return read(fallback,
+                [&](JsonReader& reader) { return reader.integer(key, low, high, fallback); });
+  }
+  bool boolean(const char* key, bool fallback) {
+    return read(fallback, [&](JsonReader& reader) { return reader.boolean(key, fallback); });
+  }
+  // Those of the list that can be used.
+  std::vector<TokenId> token_ids(const char* key) {
+    std::vector<TokenId> ids;
+    read(0, [&](JsonReader& reader) {
+      ids = reader.token_ids(key);
+      return 0;
+    });
+    return ids;
+  }
+
+ private:
+  template <class T, class Read>
+  T read(const T& fallback, const Read& read_value) {
+    JsonReader reader(json_, kId, source_);
+    const T value = read_value(reader);
+    if (reader.status().ok()) return value;
+    notes_.push_back(message_of(reader.status()) + "; it is not applied");
+    return fallback;
+  }
+
+  JsonValue json_;
+  const std::string& source_;
+  std::vector<std::string>& notes_;
+};
+
+std::string unused_file(const Status& status) {
+  return message_of(status) + "; its defaults are not applied";
+}
+
+}  // namespace
+
+GenerationDefaults parse_generation_config(const std::string& json_text,
+                                           const std::string& source) {
+  GenerationDefaults defaults;
+  const auto json = parse_json_object(json_text, source);
+  if (!json.ok()) {
+    defaults.notes.push_back(unused_file(json.status()));
+    return defaults;
+  }
+  if (const JsonReader whole(*json, kId, source); !whole.status().ok()) {
+    defaults.notes.push_back(unused_file(whole.status()));
+    return defaults;
+  }
+  DefaultsReader reader(*json, source, defaults.notes);
+  SamplingParams& sampling = defaults.sampling;
+  const bool samples = reader.boolean("do_sample", true);
+  sampling.temperature = samples ? static_cast<float>(reader.number("temperature", 0, 100, 1)) : 0;
+  sampling.top_k = static_cast<int32_t>(reader.integer("top_k", 0, 1 << 24, 0));
+  sampling.top_p = static_cast<float>(reader.number("top_p", 1e-6, 1, 1));
+  sampling.min_p = static_cast<float>(reader.number("min_p", 0, 1, 0));
+  sampling.repetition_penalty =
+      static_cast<float>(reader.number("repetition_penalty", 1e-2, 100, 1));
+  defaults.eos_ids = reader.token_ids("eos_token_id");
+  return defaults;
+}
+
+GenerationDefaults load_generation_config(const std::string& model_dir) {
+  const std::string path = model_dir + "/generation_config.json";
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return {};
+  const auto text = read_text_file(path, kMaxBytes, kId);
+  if (text.ok()) return parse_generation_config(*text, path);
+  GenerationDefaults defaults;
+  defaults.notes.push_back(unused_file(text.status()));
+  return defaults;
+}
+
+}  // namespace trireme

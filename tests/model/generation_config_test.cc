@@ -1,0 +1,90 @@
+// generation_config.json: what can be used is, the rest is dropped and named.
+#include "model/config/generation_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace trireme {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+GenerationDefaults parse(const std::string& text) {
+  return parse_generation_config(text, "DIR/generation_config.json");
+}
+
+void expect_plain(const SamplingParams& sampling) {
+  EXPECT_EQ(sampling.temperature, 1);
+  EXPECT_EQ(sampling.top_k, 0);
+  EXPECT_EQ(sampling.top_p, 1);
+  EXPECT_EQ(sampling.min_p, 0);
+  EXPECT_EQ(sampling.repetition_penalty, 1);
+}
+
+TEST(GenerationConfig, ReadsDefaultsAndEndIds) {
+  const GenerationDefaults defaults = parse(
+      R"({"temperature": 0.5, "top_k": 20.0, "top_p": 0.75, "min_p": 0.25,
+          "repetition_penalty": 2, "eos_token_id": [7, 9.0], "max_length": Infinity})");
+  EXPECT_THAT(defaults.notes, IsEmpty());
+  EXPECT_EQ(defaults.sampling.temperature, 0.5f);
+  EXPECT_EQ(defaults.sampling.top_k, 20);
+  EXPECT_EQ(defaults.sampling.top_p, 0.75f);
+  EXPECT_EQ(defaults.sampling.min_p, 0.25f);
+  EXPECT_EQ(defaults.sampling.repetition_penalty, 2);
+  EXPECT_THAT(defaults.eos_ids, ElementsAre(7, 9));
+  EXPECT_EQ(parse(R"({"do_sample": false, "temperature": 0.5})").sampling.temperature, 0);
+}
+
+TEST(GenerationConfig, AValueThatCannotBeUsedIsDroppedWithALineAndTheOthersApply) {
+  for (const char* field : {R"("top_p": 0)",
+                            R"("top_p": 1.5)",
+                            R"("top_p": "0.9")",
+                            R"("top_k": -1)",
+                            R"("top_k": 1.5)",
+                            R"("top_k": NaN)",
+                            R"("temperature": -0.5)",
+                            R"("temperature": "hot")",
+                            R"("temperature": Infinity)",
+                            R"("temperature": {"__float__": "NaN"})",
+                            R"("min_p": 2)",
+                            R"("repetition_penalty": 0)",
+                            R"("do_sample": "yes")"}) {
+    const std::string text = std::string("{\"eos_token_id\": 7, ") + field + "}";
+    const GenerationDefaults defaults = parse(text);
+    expect_plain(defaults.sampling);
+    EXPECT_THAT(defaults.eos_ids, ElementsAre(7));
+    const std::string key = std::string(field).substr(0, std::string(field).find(':'));
+    EXPECT_THAT(defaults.notes,
+                ElementsAre(AllOf(HasSubstr("TRI-CONF-007: DIR/generation_config.json"),
+                                  HasSubstr(key),
+                                  HasSubstr("not applied"))))
+        << field;
+  }
+  EXPECT_EQ(parse(R"({"top_p": 0, "top_k": -1})").notes.size(), 2u);
+}
+
+TEST(GenerationConfig, InvalidEndIdsAreDroppedAndTheValidOnesApply) {
+  const GenerationDefaults defaults = parse(R"({"eos_token_id": [7, -1, 9, "x", 99999999999]})");
+  EXPECT_THAT(defaults.eos_ids, ElementsAre(7, 9));
+  EXPECT_THAT(defaults.notes, ElementsAre(HasSubstr("eos_token_id")));
+}
+
+TEST(GenerationConfig, AFileThatCannotBeReadIsALineToo) {
+  for (const char* text : {"",
+                           "{",
+                           "[1]",
+                           "\xEF\xBB\xBF{}",
+                           R"({"top_k": 1, "top_k": 2})",
+                           "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"}) {
+    const GenerationDefaults defaults = parse(text);
+    expect_plain(defaults.sampling);
+    EXPECT_THAT(defaults.notes, ElementsAre(HasSubstr("DIR/generation_config.json"))) << text;
+  }
+  EXPECT_THAT(load_generation_config("/nonexistent").notes, IsEmpty());
+}
+
+}  // namespace
+}  // namespace trireme
