@@ -357,6 +357,22 @@ std::vector<AwkwardShape> awkward_shapes() {
               ", \"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 4.0}"),
        DType::kBFloat16,
        1},
+      {"rope_per_kind_of_layer",
+       config("qwen3",
+              64,
+              64,
+              4,
+              4,
+              2,
+              32,
+              64,
+              ", \"use_sliding_window\": true, \"sliding_window\": 8, \"layer_types\": "
+              "[\"sliding_attention\", \"full_attention\", \"sliding_attention\", "
+              "\"full_attention\"], \"rope_parameters\": {\"full_attention\": {\"rope_type\": "
+              "\"linear\", \"factor\": 4.0, \"rope_theta\": 1000000.0}, \"sliding_attention\": "
+              "{\"rope_type\": \"default\", \"rope_theta\": 100.0}}"),
+       DType::kFloat32,
+       1},
   };
 }
 

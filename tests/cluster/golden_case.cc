@@ -103,6 +103,7 @@ void GoldenCase::check_hidden_of(const ReferenceSequence& sequence,
 std::vector<std::string> golden_models() {
   std::vector<std::string> models;
   for (const char* name : {"llama-gqa",
+                           "llama-nested-rope",
                            "llama-rope-llama3-sharded",
                            "llama-tied-fp32",
                            "mistral-window",

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "tests/cluster/golden_case.h"
 #include "tests/cluster/local_workers.h"
+#include "tests/worker/checkpoint_writer.h"
+#include "tests/worker/reference_model.h"
 
 namespace trireme {
 namespace {
@@ -50,6 +53,41 @@ std::string name_of_case(const testing::TestParamInfo<GoldenParam>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenCuda, testing::ValuesIn(all_cases()), name_of_case);
+
+// Layers with and without a window, each kind with a theta and a scaling of its own.
+TEST(RopePerKindOfLayer, IsTheReference) {
+  const std::string dir =
+      write_random_checkpoint("rope_per_kind_of_layer",
+                              R"({"model_type": "qwen3", "hidden_size": 64, "intermediate_size": 64,
+          "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
+          "head_dim": 32, "vocab_size": 64, "max_position_embeddings": 256,
+          "use_sliding_window": true, "sliding_window": 8, "max_window_layers": 2,
+          "rope_parameters": {
+            "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}})",
+                              DType::kFloat32,
+                              1);
+  LocalRun run = run_of({"", {1, 2}});
+  run.model = dir;
+  ScriptedRequest request;
+  for (int i = 0; i < 45; ++i) request.prompt.push_back((7 * i + 1) % 64);
+  request.logit_positions = {0, 1, 17, 31, 32, 44};
+  const Outcome outcome = run_local_group(run, {request});
+  auto source = open_model(dir);
+  ASSERT_TRUE(source.ok()) << message_of(source.status());
+  ASSERT_EQ(source->config.ropes.size(), 2u);
+  const auto reference = reference_logits(source->config, *source->checkpoint, request.prompt);
+  for (const int32_t position : request.logit_positions) {
+    const std::vector<float>& logits = outcome.logits(0, position);
+    ReferenceSequence wanted;
+    wanted.logits.assign(reference[position].begin(), reference[position].end());
+    ASSERT_EQ(logits.size(), wanted.logits.size());
+    for (size_t id = 0; id < logits.size(); ++id) {
+      EXPECT_NEAR(logits[id], wanted.logits[id], wanted.tolerance(run.options.dtype));
+    }
+  }
+  std::filesystem::remove_all(dir);
+}
 
 // Requests without logprobs, scores and probes, so that captured steps can serve every step.
 std::vector<ScriptedRequest> plain_requests(int32_t chunk) {
