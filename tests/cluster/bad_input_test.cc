@@ -297,6 +297,64 @@ TEST(BadInput, ReferenceOutputsOfAnotherModel) {
               HasSubstr("model.safetensors"));
 }
 
+TEST(BadInput, TextThatIsNotUtf8IsRefusedWithTheByte) {
+  const std::vector<std::string> run = {"run", "--model", kDemo};
+  const auto refused = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), run.begin(), run.end());
+    return refusal(more, "TRI-RUN-040");
+  };
+  EXPECT_THAT(refused({"--prompt", "caf\xE9 is"}),
+              HasSubstr("the prompt is not UTF-8 at byte 3; convert it (iconv"));
+  EXPECT_THAT(refused({"--prompt", "hi", "--stop", "\xFF"}),
+              HasSubstr("the stop string is not UTF-8 at byte 0"));
+  EXPECT_THAT(refused({"--prompt", "hi", "--served-model-name", "a\xFF"}),
+              HasSubstr("--served-model-name is not UTF-8 at byte 1"));
+  TemporaryFolder folder;
+  const std::string path = folder.path() + "/prompts.jsonl";
+  write_file(path, "{\"prompt\": \"a\"}\n{\"prompt\": \"caf\xE9\"}\n");
+  EXPECT_THAT(refused({"--prompts", path}), HasSubstr("line 2: the line is not UTF-8 at byte 15"));
+  ASSERT_EQ(::setenv("TRIREME_STOP", "a\xFF", 1), 0);
+  EXPECT_THAT(refused({"--prompt", "hi"}), HasSubstr("the stop string is not UTF-8 at byte 1"));
+  ::unsetenv("TRIREME_STOP");
+  write_file(path, "caf\xE9 is");
+  RunningTrireme piped({"run", "-", "--model", kDemo}, {"bash", "-c", "\"$@\" < " + path, "_"});
+  const CommandResult result = piped.finish(15'000);
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.err, StartsWith("TRI-RUN-040: the prompt is not UTF-8 at byte 3; "));
+}
+
+TEST(BadInput, ANumberOutOfRangeIsRefusedWithTheRange) {
+  EXPECT_THAT(run_refusal(kDemo, {"--max-tokens", "2147483648"}, "TRI-REQ-001"),
+              HasSubstr("max_tokens is 2147483648, allowed are 1 to 16777216"));
+  EXPECT_THAT(run_refusal(kDemo, {"--seed", "-1"}, "TRI-REQ-001"), HasSubstr("leave it out"));
+  ASSERT_EQ(::setenv("TRIREME_TOP_P", "1.0000001", 1), 0);
+  EXPECT_THAT(run_refusal(kDemo, {}, "TRI-REQ-001"),
+              HasSubstr("TRIREME_TOP_P: top_p is 1.0000001"));
+  ::unsetenv("TRIREME_TOP_P");
+  TemporaryFolder folder;
+  const std::string path = folder.path() + "/config.toml";
+  write_file(path, "temperature = nan\n");
+  EXPECT_THAT(run_refusal(kDemo, {"--config", path}, "TRI-REQ-001"),
+              HasSubstr("temperature is nan, allowed are 0 (greedy) to 100"));
+}
+
+TEST(BadInput, AnOutputThatCannotBeWrittenIsRefusedBeforeTheWork) {
+  TemporaryFolder folder;
+  EXPECT_THAT(run_refusal(kDemo, {"--trace", "/nonexistent/t.json"}, "TRI-RUN-090"),
+              HasSubstr("/nonexistent/t.json"));
+  EXPECT_THAT(run_refusal(kDemo, {"--trace", folder.path()}, "TRI-RUN-090"),
+              HasSubstr(folder.path()));
+  run_refusal(kDemo, {"--log-file", "/nonexistent/log"}, "TRI-ARGS-026");
+  const std::string file = folder.path() + "/file";
+  write_file(file, "no folder");
+  for (const char* kind : {"step", "serve"}) {
+    EXPECT_THAT(refusal({"bench", kind, "--model", kDemo, "--save", file}, "TRI-BENCH-004"),
+                HasSubstr(file));
+  }
+  refusal({"bench", "report", folder.path(), "--out", "/nonexistent/r.html"}, "TRI-BENCH-004");
+  refusal({"models", "make", "--like", "llama-3.2-1b", "--out", file + "/m"}, "TRI-MOD-001");
+}
+
 TEST(BadInput, ATemporaryFolderThatIsNotThereIsNamed) {
   ASSERT_EQ(::setenv("TMPDIR", "/nonexistent/tmp", 1), 0);
   EXPECT_THAT(run_refusal(kDemo, {}, "TRI-UP-015"), HasSubstr("TMPDIR is /nonexistent/tmp"));
