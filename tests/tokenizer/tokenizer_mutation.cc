@@ -196,10 +196,13 @@ std::string small_tokenizer(const std::string& style) {
   }
   model["vocab"] = vocab;
   model["merges"] = merges;
-  for (const auto& [id, token] : reference_added(file)) {  // counted on from fewer tokens
-    const json::json_pointer ids("/post_processor/special_tokens/" +
-                                 token["content"].get<std::string>() + "/ids");
-    if (file.contains(ids)) file[ids] = json::array({id});
+  // Added tokens are counted on from fewer tokens of the model; so are those of the template.
+  for (const auto& [id, token] : reference_added(file)) {
+    for (const std::string place : {"/post_processor", "/post_processor/processors/1"}) {
+      const json::json_pointer ids(place + "/special_tokens/" +
+                                   token["content"].get<std::string>() + "/ids");
+      if (file.contains(ids)) file[ids] = json::array({id});
+    }
   }
   return file.dump();
 }
