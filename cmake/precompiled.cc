@@ -1,0 +1,1 @@
+// Empty: a target needs a source file to own precompiled headers.
