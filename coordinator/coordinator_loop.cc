@@ -72,6 +72,7 @@ void CoordinatorLoop::on_worker_frame(PeerId peer, std::string_view frame) {
 }
 
 void CoordinatorLoop::on_worker_gone(PeerId peer) {
+  now_us_ = parts_.clock->now_us();
   parts_.worker_set->on_gone(peer, now_us_, worker_output_);
 }
 

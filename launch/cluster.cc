@@ -98,8 +98,9 @@ Status Cluster::start_coordinator() {
 }
 
 Status Cluster::wait_for_doors() {
-  const TimeUs deadline_us = clock_.now_us() + kDoorsUs;
+  TimeUs deadline_us = clock_.now_us() + kDoorsUs;
   while (!doors_open_) {
+    deadline_us += standstill_.gap_us(clock_.now_us());
     if (clock_.now_us() > deadline_us) {
       return timed_out("TRI-UP-010",
                        "the coordinator did not open its doors within 10 s; run with --verbose to "
@@ -164,6 +165,7 @@ Status Cluster::wait_until_ready() {
 }
 
 Status Cluster::pump(int timeout_ms) {
+  groups_.forgive(standstill_.gap_us(clock_.now_us()));
   RETURN_IF_ERROR(launch_due());
   if (const auto next_us = supervisor_.next_start_us()) {
     const TimeUs left_us = std::max<TimeUs>(0, *next_us - clock_.now_us());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/standstill.h"
 #include "base/status.h"
 #include "launch/coordinator_events.h"
 #include "launch/group_processes.h"
@@ -83,6 +84,7 @@ class Cluster {
   LaunchListener& listener_;
   Interrupts& interrupts_;
   SteadyClock clock_;
+  Standstill standstill_;
   StateFolder state_;
   std::string log_file_;  // shared by coordinator and ranks; "": stderr
   std::string worker_key_;

@@ -54,6 +54,14 @@ void GroupProcesses::read() {
   }
 }
 
+void GroupProcesses::forgive(TimeUs gap_us) {
+  for (GroupProcess& group : groups_) {
+    group.launched_us += gap_us;
+    if (group.ended_us) *group.ended_us += gap_us;
+  }
+  for (Retired& retired : retired_) retired.since_us += gap_us;
+}
+
 void GroupProcesses::retire(int group) {
   GroupProcess old = std::exchange(groups_[group], {});
   if (old.is_running()) retired_.push_back({std::move(old.process), clock_.now_us(), false});

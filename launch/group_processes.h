@@ -44,6 +44,9 @@ class GroupProcesses {
   // Reads all output that has arrived and notes which processes have ended. Does not wait.
   void read();
 
+  // Moves the recorded times by a gap in which this process stood still.
+  void forgive(TimeUs gap_us);
+
   // Frees the group's place for its next epoch. The old process has 2 s to end by itself, then gets
   // SIGTERM, and SIGKILL after 5 s; reap_retired() sends these.
   void retire(int group);

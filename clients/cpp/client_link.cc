@@ -29,6 +29,7 @@ class ZmqClientLink final : public ClientTransport {
     set(dealer_, ZMQ_RCVHWM, kZmqReceiveHighWater);
     set(dealer_, ZMQ_HEARTBEAT_IVL, kZmqHeartbeatMs);
     set(dealer_, ZMQ_HEARTBEAT_TIMEOUT, kZmqHeartbeatTimeoutMs);
+    set(dealer_, ZMQ_TCP_MAXRT, kTcpTimeoutMs);
     set(dealer_, ZMQ_RECONNECT_IVL, kZmqReconnectMs);
     set(dealer_, ZMQ_IPV6, 1);
     const int64_t max_bytes = zmq_max_message_bytes(kMaxToClientBytes);

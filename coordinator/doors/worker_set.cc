@@ -8,7 +8,8 @@
 namespace trireme {
 namespace {
 
-constexpr TimeUs kMaxTickGapUs = 4 * WorkerSet::check_interval_us();
+// After a standstill the I/O thread needs some time to report the connections that have ended.
+constexpr TimeUs kWakingUs = 1'000'000;
 
 }  // namespace
 
@@ -18,6 +19,7 @@ WorkerSet::WorkerSet(const WorkerSetOptions& options, PeerSender* sender)
 }
 
 void WorkerSet::on_frame(PeerId peer, std::string_view frame, TimeUs now_us, WorkerOutput& output) {
+  notice_standstill(now_us);
   Turn turn{now_us, output};
   const Status status = codec_.decode(frame, message_);
   if (!status.ok()) {
@@ -143,7 +145,8 @@ void WorkerSet::start_if_complete(Turn& turn, Group& group) {
   for (auto& [index, rank] : group.ranks) {
     rank.progress_us = turn.now_us;
     if (sender_->send(rank.peer, frame_) == SendOutcome::kSent) continue;
-    lose(turn, group, index, unavailable("TRI-GRP-049", "START could not be sent"));
+    const Status cause = unavailable("TRI-GRP-049", "START could not be sent to rank {}", index);
+    lose(turn, group, to_blame(index, turn.now_us), cause);
     return;
   }
 }
@@ -201,16 +204,33 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const Goodbye& goodbye) {
 }
 
 void WorkerSet::on_gone(PeerId peer, TimeUs now_us, WorkerOutput& output) {
+  notice_standstill(now_us);
   const auto seat = seats_.find(peer);
   if (seat == seats_.end()) return;
   Turn turn{now_us, output};
   if (Group* group = group_of(peer)) {
-    lose(turn,
-         *group,
-         seat->second.rank,
-         unavailable("TRI-GRP-041", "its connection ended (the process died or its host left)"));
+    const int32_t rank = seat->second.rank;
+    const Status cause = connection_ended(*group, rank, now_us);
+    lose(turn, *group, to_blame(rank, now_us), cause);
   }
   seats_.erase(peer);
+}
+
+int32_t WorkerSet::to_blame(int32_t rank, TimeUs now_us) const {
+  return stood_us_ > 0 && now_us - woke_us_ <= kWakingUs ? -1 : rank;
+}
+
+// While this process stood still, one rank's end has ended others: which came first is unknown.
+Status WorkerSet::connection_ended(const Group& group, int32_t rank, TimeUs now_us) const {
+  if (to_blame(rank, now_us) == rank) {
+    return unavailable("TRI-GRP-041", "its connection ended (the process died or its host left)");
+  }
+  return unavailable("TRI-GRP-041",
+                     "the connection of rank {} on {} ended while the coordinator stood still for "
+                     "{:.1f} s (it was stopped, or its machine slept)",
+                     rank,
+                     group.ranks.at(rank).who.host,
+                     static_cast<double>(stood_us_) * 1e-6);
 }
 
 // Ends the group: every rank gets a Fence; later messages of this epoch are dropped.
@@ -260,6 +280,7 @@ void WorkerSet::fence_all(const std::string& cause, bool drained) {
 }
 
 void WorkerSet::on_effect(const effect::SendPlan& effect, TimeUs now_us, WorkerOutput& output) {
+  notice_standstill(now_us);
   Group& group = groups_[static_cast<size_t>(effect.group)];
   if (group.state != State::kReady || effect.plan.epochs.group != group.epoch) return;
   Turn turn{now_us, output};
@@ -269,17 +290,16 @@ void WorkerSet::on_effect(const effect::SendPlan& effect, TimeUs now_us, WorkerO
     if (sender_->send(rank.peer, frame_) == SendOutcome::kSent) continue;
     lose(turn,
          group,
-         index,
-         unavailable("TRI-GRP-049", "step {} could not be sent to it", effect.plan.step));
+         to_blame(index, now_us),
+         unavailable(
+             "TRI-GRP-049", "step {} could not be sent to rank {}", effect.plan.step, index));
     return;
   }
 }
 
 void WorkerSet::tick(TimeUs now_us, WorkerOutput& output) {
+  notice_standstill(now_us);
   Turn turn{now_us, output};
-  const TimeUs gap = last_tick_us_ == 0 ? 0 : now_us - last_tick_us_;
-  last_tick_us_ = now_us;
-  if (gap > kMaxTickGapUs) forgive(gap);
   for (Group& group : groups_) {
     if (group.state == State::kAbsent) continue;
     const GroupHealth health = health_of(group);
@@ -290,8 +310,14 @@ void WorkerSet::tick(TimeUs now_us, WorkerOutput& output) {
   }
 }
 
-// After a gap between two ticks (this process was stopped, or its machine slept) all recorded times
-// move by the gap, so that no rank is blamed for it.
+void WorkerSet::notice_standstill(TimeUs now_us) {
+  const TimeUs gap_us = standstill_.gap_us(now_us);
+  if (gap_us == 0) return;
+  stood_us_ = gap_us;
+  woke_us_ = now_us;
+  forgive(gap_us);
+}
+
 void WorkerSet::forgive(TimeUs gap_us) {
   for (Group& group : groups_) {
     group.since_us += gap_us;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/standstill.h"
 #include "coordinator/doors/group_health.h"
 #include "coordinator/doors/notices.h"
 #include "coordinator/doors/peer.h"
@@ -50,6 +51,8 @@ class WorkerSet {
   void on_effect(const effect::SendPlan& effect, TimeUs now_us, WorkerOutput& output);
 
   // Looks for hangs (group_health.h). Called at least every check_interval_us.
+  // A longer gap between two calls of this object means that this process stood still: no rank is
+  // blamed for it, nor for a connection that is found to have ended within a second of waking.
   void tick(TimeUs now_us, WorkerOutput& output);
   static constexpr TimeUs check_interval_us() { return 250'000; }
 
@@ -116,7 +119,12 @@ class WorkerSet {
   void start_if_complete(Turn& turn, Group& group);
   void lose(Turn& turn, Group& group, int32_t rank, const Status& cause, bool memory = false);
   void fence(PeerId peer, uint64_t epoch, const std::string& cause, bool drained = false);
+  // First in every call: moves all recorded times by a gap in which this process stood still.
+  void notice_standstill(TimeUs now_us);
   void forgive(TimeUs gap_us);
+  Status connection_ended(const Group& group, int32_t rank, TimeUs now_us) const;
+  // The rank to blame for an end that is found now: none just after a standstill.
+  int32_t to_blame(int32_t rank, TimeUs now_us) const;
   static GroupHealth health_of(const Group& group);
 
   const WorkerSetOptions options_;
@@ -124,7 +132,9 @@ class WorkerSet {
   StepCodec codec_;
   std::vector<Group> groups_;
   std::unordered_map<PeerId, Seat> seats_;
-  TimeUs last_tick_us_ = 0;
+  Standstill standstill_;
+  TimeUs stood_us_ = 0;  // length of the last standstill; 0: there was none
+  TimeUs woke_us_ = 0;   // its end
   RankMessage message_;  // reused from frame to frame
   std::string frame_;
 };

@@ -59,6 +59,7 @@ class Door final : public PeerSender {
     set(router_, ZMQ_HEARTBEAT_IVL, kZmqHeartbeatMs);
     set(router_, ZMQ_HEARTBEAT_TIMEOUT, kZmqHeartbeatTimeoutMs);
     set(router_, ZMQ_HEARTBEAT_TTL, kZmqHeartbeatTimeoutMs);
+    set(router_, ZMQ_TCP_MAXRT, kTcpTimeoutMs);
     const int64_t max_bytes = zmq_max_message_bytes(max_frame_bytes);
     CHECK(zmq_setsockopt(router_.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
     const std::string endpoint = format_text("inproc://monitor-{}", name);

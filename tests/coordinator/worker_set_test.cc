@@ -360,6 +360,66 @@ TEST_F(WorkerSetTest, NoRankIsBlamedForAStandstillOfTheCoordinator) {
   EXPECT_TRUE(losses().empty());
 }
 
+// Frames that came meanwhile are read before the next tick.
+TEST_F(WorkerSetTest, NoRankIsBlamedForAStandstillWhicheverCallFindsIt) {
+  bring_up();
+  plan(1);
+  set_->tick(now_us_, output_);
+  for (const TimeUs stood_us : {7 * kSecond, 30 * kSecond, 600 * kSecond}) {
+    now_us_ += stood_us;
+    beat(0, 0, Phase::kWaitTensor, progress_);
+    set_->tick(now_us_, output_);
+    pass(4 * kSecond, true);
+    EXPECT_TRUE(losses().empty()) << message_of(losses().front().cause);
+    ++progress_;
+    pass(kSecond, true);
+  }
+}
+
+TEST_F(WorkerSetTest, ARankThatHangsIsStillFoundAfterAStandstill) {
+  bring_up();
+  plan(1);
+  pass(2 * kSecond, true);
+  now_us_ += 30 * kSecond;
+  pass(5 * kSecond, true);
+  ASSERT_EQ(losses().size(), 1u) << "2 s before the standstill and 5 s after it";
+  EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-048");
+}
+
+TEST_F(WorkerSetTest, AConnectionThatEndedDuringAStandstillBlamesNoRank) {
+  bring_up();
+  set_->tick(now_us_, output_);
+  now_us_ += 8 * kSecond;
+  set_->on_gone(2, now_us_, output_);
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(losses()[0].rank, -1);
+  EXPECT_EQ(message_of(losses()[0].cause),
+            "TRI-GRP-041: group 0: the connection of rank 2 on host2 ended while the coordinator "
+            "stood still for 8.0 s (it was stopped, or its machine slept)");
+}
+
+TEST_F(WorkerSetTest, ASecondAfterAStandstillRanksAreBlamedAgain) {
+  bring_up();
+  set_->tick(now_us_, output_);
+  now_us_ += 8 * kSecond;
+  pass(kSecond + kSecond / 2, true, Phase::kIdle);
+  set_->on_gone(2, now_us_, output_);
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(losses()[0].rank, 2);
+}
+
+TEST_F(WorkerSetTest, APlanThatCannotBeSentJustAfterAStandstillBlamesNoRank) {
+  bring_up();
+  set_->tick(now_us_, output_);
+  now_us_ += 8 * kSecond;
+  sender_.room[2] = 0;
+  plan(1);
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(losses()[0].rank, -1);
+  EXPECT_NE(message_of(losses()[0].cause).find("step 1 could not be sent to rank 2"),
+            std::string::npos);
+}
+
 TEST_F(WorkerSetTest, StatusShowsGroupsRanksAndPhases) {
   beat(0, 0, Phase::kLoading, 1);
   auto status = set_->status(now_us_);

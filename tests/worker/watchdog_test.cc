@@ -9,13 +9,20 @@ namespace {
 
 constexpr TimeUs kSecond = 1'000'000;
 
+// Checks ten times a second from `begin_us` to `end_us`; the first error, or ok.
+Status watch(Watchdog& watchdog, const Progress& progress, TimeUs begin_us, TimeUs end_us) {
+  for (TimeUs now_us = begin_us; now_us <= end_us; now_us += kSecond / 10) {
+    RETURN_IF_ERROR(watchdog.check(progress, now_us));
+  }
+  return ok_status();
+}
+
 TEST(Watchdog, NamesTheStepThatMakesNoProgress) {
   Watchdog watchdog({});
   Progress progress;
   progress.step = 17;
   progress.enter(Phase::kCompute);
-  EXPECT_TRUE(watchdog.check(progress, 0).ok());
-  EXPECT_TRUE(watchdog.check(progress, 5 * kSecond).ok());
+  EXPECT_TRUE(watch(watchdog, progress, 0, 5 * kSecond).ok());
   const Status status = watchdog.check(progress, 5 * kSecond + 1);
   EXPECT_EQ(error_id(status), "TRI-GRP-014");
   EXPECT_NE(message_of(status).find("step 17"), std::string::npos);
@@ -27,7 +34,7 @@ TEST(Watchdog, ReportsNothingWhileOperationsEnd) {
   progress.enter(Phase::kCompute);
   for (TimeUs now = 0; now < 60 * kSecond; now += 4 * kSecond) {
     progress.bump();
-    EXPECT_TRUE(watchdog.check(progress, now).ok());
+    EXPECT_TRUE(watch(watchdog, progress, now, now + 4 * kSecond).ok());
   }
 }
 
@@ -35,9 +42,8 @@ TEST(Watchdog, AllowsLoadingMoreTime) {
   Watchdog watchdog({});
   Progress progress;
   progress.enter(Phase::kLoading);
-  EXPECT_TRUE(watchdog.check(progress, 0).ok());
-  EXPECT_TRUE(watchdog.check(progress, 20 * kSecond).ok());
-  EXPECT_FALSE(watchdog.check(progress, 21 * kSecond).ok());
+  EXPECT_TRUE(watch(watchdog, progress, 0, 20 * kSecond).ok());
+  EXPECT_FALSE(watch(watchdog, progress, 20 * kSecond, 21 * kSecond).ok());
 }
 
 TEST(Watchdog, AllowsWorkBeforeTheFirstStepTheTimeOfLoading) {
@@ -46,9 +52,8 @@ TEST(Watchdog, AllowsWorkBeforeTheFirstStepTheTimeOfLoading) {
     Progress progress;
     progress.step = step;
     progress.work();
-    EXPECT_TRUE(watchdog.check(progress, 0).ok());
-    EXPECT_EQ(watchdog.check(progress, 20 * kSecond).ok(), step == 0);
-    EXPECT_FALSE(watchdog.check(progress, 21 * kSecond).ok());
+    EXPECT_EQ(watch(watchdog, progress, 0, 20 * kSecond).ok(), step == 0);
+    EXPECT_FALSE(watch(watchdog, progress, 20 * kSecond, 21 * kSecond).ok());
   }
 }
 
@@ -58,13 +63,23 @@ TEST(Watchdog, DoesNotReportARankThatWaitsForAnother) {
     Watchdog watchdog({});
     Progress progress;
     progress.enter(phase);
-    EXPECT_TRUE(watchdog.check(progress, 0).ok());
-    EXPECT_TRUE(watchdog.check(progress, 600 * kSecond).ok());
+    EXPECT_TRUE(watch(watchdog, progress, 0, 600 * kSecond).ok());
     progress.enter(Phase::kCompute);  // the time before does not count
-    EXPECT_TRUE(watchdog.check(progress, 601 * kSecond).ok());
-    EXPECT_TRUE(watchdog.check(progress, 605 * kSecond).ok());
-    EXPECT_FALSE(watchdog.check(progress, 607 * kSecond).ok());
+    EXPECT_TRUE(watch(watchdog, progress, 600 * kSecond, 605 * kSecond).ok());
+    EXPECT_FALSE(watch(watchdog, progress, 605 * kSecond, 606 * kSecond).ok());
   }
+}
+
+// The whole process was stopped, its step loop as well as the thread that checks.
+TEST(Watchdog, DoesNotCountTheTimeInWhichItsProcessStoodStill) {
+  Watchdog watchdog({});
+  Progress progress;
+  progress.step = 1;
+  progress.enter(Phase::kCompute);
+  EXPECT_TRUE(watch(watchdog, progress, 0, 2 * kSecond).ok());
+  EXPECT_TRUE(watchdog.check(progress, 32 * kSecond).ok());
+  EXPECT_TRUE(watch(watchdog, progress, 32 * kSecond, 35 * kSecond).ok());
+  EXPECT_FALSE(watch(watchdog, progress, 35 * kSecond, 36 * kSecond).ok());
 }
 
 TEST(SwapQueue, KeepsOrderRefusesWhenFullAndGivesMemoryBack) {

@@ -71,6 +71,7 @@ void DoorConnection::Sockets::set_options(const std::string& endpoint,
   set(dealer, ZMQ_HEARTBEAT_IVL, kZmqHeartbeatMs);
   set(dealer, ZMQ_HEARTBEAT_TIMEOUT, kZmqHeartbeatTimeoutMs);
   set(dealer, ZMQ_HEARTBEAT_TTL, kZmqHeartbeatTimeoutMs);
+  set(dealer, ZMQ_TCP_MAXRT, kTcpTimeoutMs);
   const int64_t max_bytes = zmq_max_message_bytes(kMaxStepFrameBytes);
   CHECK(zmq_setsockopt(dealer.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
   if (endpoint.find('[') != std::string::npos) set(dealer, ZMQ_IPV6, 1);

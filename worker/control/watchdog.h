@@ -1,10 +1,11 @@
 // Detects a rank that hangs: while it works, its progress counter must move. A rank that waits
 // is never judged here: waits for ranks end at the step's deadline (StepDeadline, --step-timeout,
-// 30 s by default); the waits for Start and for a plan belong to the coordinator. Pure logic,
-// called by the control thread.
+// 30 s by default); the waits for Start and for a plan belong to the coordinator. A process that
+// stood still as a whole did not hang. Pure logic, called by the control thread ten times a second.
 #pragma once
 
 #include "base/clock.h"
+#include "base/standstill.h"
 #include "base/status.h"
 #include "worker/control/progress.h"
 
@@ -24,6 +25,7 @@ class Watchdog {
 
  private:
   const Limits limits_;
+  Standstill standstill_;
   uint64_t operations_ = 0;
   TimeUs moved_us_ = -1;  // when the counter last moved; -1: not checked yet
 };
