@@ -39,6 +39,10 @@ std::string describe(const CoordinatorEvent& lost) {
   return format_text("{}: {}", who, lost.text);
 }
 
+std::string describe_end(GroupProcess& group) {
+  return format_text("mpirun ended with status {}", group.process.exit_status().value_or(-1));
+}
+
 }  // namespace
 
 Cluster::Cluster(const ClusterOptions& options,
@@ -207,7 +211,7 @@ void Cluster::read_coordinator() {
 void Cluster::check_silent_groups() {
   const TimeUs now_us = clock_.now_us();
   for (int i = 0; i < groups_.num_groups(); ++i) {
-    const GroupProcess& group = groups_[i];
+    GroupProcess& group = groups_[i];
     if (!supervisor_.is_starting(i) || !group.process.started()) continue;
     const bool ended = group.ended_us && now_us - *group.ended_us > kExplainUs;
     const bool silent = !group.rank_seen && now_us - group.launched_us > kFirstRankUs;
@@ -217,39 +221,41 @@ void Cluster::check_silent_groups() {
       return;
     }
     const TimeUs delay_us = supervisor_.on_lost(i, now_us);
-    listener_.warn(format_text("group {} did not start: {}; it starts again in {} s",
-                               i,
-                               ended ? cause_in_output(group.tail) : "no rank has connected",
-                               delay_us / kSecond));
+    listener_.warn(format_text(
+        "group {} did not start: {}; it starts again in {} s",
+        i,
+        ended ? describe_output(group.tail, describe_end(group)) : "no rank has connected",
+        delay_us / kSecond));
     groups_.retire(i);
   }
 }
 
 Status Cluster::start_failure(int index, const CoordinatorEvent* event) {
   GroupProcess& group = groups_[index];
-  std::string cause = event != nullptr ? describe(*event) : "";
   // mpirun prints what ended a process; the coordinator only knows that it is gone.
   if (group.process.wait_exit(event != nullptr ? kCauseMs : 0)) groups_.read();
-  const std::string words = cause_in_output(group.tail);
   if (event == nullptr && !group.ended_us) {
-    return timed_out("TRI-UP-012",
-                     "no rank of group {} connected within {} s of the start of mpirun{}; look at "
-                     "its output with --verbose, and run `trireme doctor`",
-                     index,
-                     kFirstRankUs / kSecond,
-                     words.empty() ? "" : format_text(" ({})", words));
+    return timed_out(
+        "TRI-UP-012",
+        "no rank of group {} connected within {} s of the start of mpirun: {}",
+        index,
+        kFirstRankUs / kSecond,
+        describe_output(group.tail, "it has named no cause", "; `trireme doctor` shows more"));
   }
-  if (cause.empty()) {
-    cause = words.empty() ? format_text("mpirun ended with status {}", *group.process.exit_status())
-                          : words;
-  } else if (words.find("exited on signal") != std::string::npos) {
+  constexpr char kAdvice[] = "; --verbose shows all output";
+  if (event == nullptr) {
+    return unavailable("TRI-UP-011",
+                       "group {} could not start: {}",
+                       index,
+                       describe_output(group.tail, describe_end(group), kAdvice));
+  }
+  std::string cause = describe(*event);
+  const std::string words = cause_in_output(group.tail);
+  if (words.find("exited on signal") != std::string::npos) {
     cause += format_text(" (mpirun: {})", words);
   }
-  return unavailable("TRI-UP-011",
-                     "group {} could not start: {}{}",
-                     index,
-                     cause,
-                     event != nullptr && event->memory ? "" : "; --verbose shows all output");
+  return unavailable(
+      "TRI-UP-011", "group {} could not start: {}{}", index, cause, event->memory ? "" : kAdvice);
 }
 
 void Cluster::on_event(const CoordinatorEvent& event) {

@@ -131,12 +131,13 @@ StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& comma
   read(process);
   if (*process.exit_status() == 0) return results_;
   const std::string cause = cause_in_output(tail_);
-  const std::string words =
-      cause.empty() ? format_text("mpirun ended with status {}", *process.exit_status()) : cause;
   if (*process.exit_status() == kBadInput && cause.starts_with("TRI-")) {
     return absl::InvalidArgumentError(cause);
   }
-  return unavailable("TRI-BENCH-002", "the ranks ended before they had finished: {}", words);
+  return unavailable(
+      "TRI-BENCH-002",
+      "the ranks ended before they had finished: {}",
+      describe_output(tail_, format_text("mpirun ended with status {}", *process.exit_status())));
 }
 
 // Checks before the launch the lengths that the ranks would reject after theirs.
