@@ -66,6 +66,7 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
   if (!preflight.backend.note.empty()) listener.note(preflight.backend.note);
   std::unique_ptr<Cluster> cluster(new Cluster(options, preflight, listener, interrupts));
   ASSIGN_OR_RETURN(cluster->state_, StateFolder::make(options.flags.state, options.is_private));
+  if (!cluster->state_.note().empty()) listener.note(cluster->state_.note());
   cluster->log_file_ = options.flags.log.file;
   if (!cluster->log_file_.empty()) {
     RETURN_IF_ERROR(prepare_log_file(cluster->log_file_));

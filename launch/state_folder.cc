@@ -1,27 +1,49 @@
 #include "launch/state_folder.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
 #include "base/environment.h"
-#include "base/flags.h"
 #include "base/text.h"
+#include "launch/temporary_folder.h"
 
 namespace trireme {
 
 namespace fs = std::filesystem;
 
-StatusOr<StateFolder> StateFolder::make_temporary() {
+namespace {
+
+// The default of --state, or the reason why the environment names none.
+StatusOr<std::string> default_path() {
+  // A relative XDG_STATE_HOME is ignored, as its specification says.
+  const std::string state_home = environment("XDG_STATE_HOME").value_or("");
+  if (state_home.starts_with("/")) return state_home + "/trireme";
+  const std::string home = environment("HOME").value_or("");
+  if (home.starts_with("/")) return home + "/.local/state/trireme";
+  return absl::NotFoundError(home.empty() ? "HOME is not set"
+                                          : format_text("HOME is {}, no absolute path", home));
+}
+
+Status make_writable(const std::string& path) {
   std::error_code error;
-  std::string path = fs::temp_directory_path(error).string() + "/trireme-XXXXXX";
-  if (error) {
-    return invalid("TRI-UP-015",
-                   "TMPDIR is {}, which is not a folder ({}); set it to a folder, or unset it",
-                   environment("TMPDIR").value_or("/tmp"),
-                   error.message());
+  fs::create_directories(path, error);
+  if (!error && ::access(path.c_str(), W_OK | X_OK) != 0) {
+    error = std::error_code(errno, std::generic_category());
   }
+  if (!error) return ok_status();
+  return absl::PermissionDeniedError(
+      format_text("the folder {} cannot be made or written: {}", path, error.message()));
+}
+
+}  // namespace
+
+StatusOr<StateFolder> StateFolder::make_temporary() {
+  RETURN_IF_ERROR(check_temporary_folder());
+  std::string path = temporary_folder() + "/trireme-XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) {
     return unavailable("TRI-UP-015",
                        "cannot make the temporary folder {}: {}; check TMPDIR",
@@ -34,15 +56,27 @@ StatusOr<StateFolder> StateFolder::make_temporary() {
   return folder;
 }
 
+// Nobody asked for the default folder, so it is no reason to refuse the start.
+StatusOr<StateFolder> StateFolder::make_default() {
+  const StatusOr<std::string> path = default_path();
+  const Status made = path.ok() ? make_writable(*path) : path.status();
+  StateFolder folder;
+  if (made.ok()) {
+    folder.path_ = *path;
+    return folder;
+  }
+  ASSIGN_OR_RETURN(folder, make_temporary());
+  folder.note_ = format_text(
+      "{}; log and keys are in {}, which is removed at the end (--state FOLDER keeps them)",
+      message_of(made),
+      folder.path_);
+  return folder;
+}
+
 StatusOr<StateFolder> StateFolder::make(const std::string& path, bool is_private) {
-  if (path.empty() && is_private) return make_temporary();
+  if (path.empty()) return is_private ? make_temporary() : make_default();
   StateFolder folder;
   folder.path_ = path;
-  if (path.empty()) {
-    const std::string base = environment("XDG_STATE_HOME")
-                                 .value_or(environment("HOME").value_or("/tmp") + "/.local/state");
-    folder.path_ = base + "/trireme";
-  }
   std::error_code error;
   fs::create_directories(folder.path_, error);
   if (!error) return folder;

@@ -12,8 +12,9 @@ namespace trireme {
 class StateFolder {
  public:
   // `path` is --state; "" selects a new folder below TMPDIR for a private cluster, else
-  // $XDG_STATE_HOME/trireme (~/.local/state/trireme). TRI-UP-015: no temporary folder can be made;
-  // TRI-UP-016: `path` cannot be made.
+  // $XDG_STATE_HOME/trireme (~/.local/state/trireme), or a new one below TMPDIR where that cannot
+  // be made or written. TRI-UP-015: no temporary folder can be made; TRI-UP-016: `path` cannot be
+  // made.
   static StatusOr<StateFolder> make(const std::string& path, bool is_private);
 
   StateFolder() = default;
@@ -25,15 +26,20 @@ class StateFolder {
   ~StateFolder();
 
   const std::string& path() const { return path_; }
+  // Line to show where a temporary folder stands in for the default; "": none.
+  const std::string& note() const { return note_; }
 
  private:
   static StatusOr<StateFolder> make_temporary();
+  static StatusOr<StateFolder> make_default();
   void swap(StateFolder& other) {
     std::swap(path_, other.path_);
+    std::swap(note_, other.note_);
     std::swap(is_temporary_, other.is_temporary_);
   }
 
   std::string path_;
+  std::string note_;
   bool is_temporary_ = false;
 };
 

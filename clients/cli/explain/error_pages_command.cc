@@ -211,7 +211,8 @@ constexpr ErrorPage kPages[] = {
      "Look at the end of trireme.log below --state, or run again with --verbose, and report it."},
     {"TRI-UP-015",
      "No temporary folder could be made.",
-     "TMPDIR names a folder that is missing, full or not writable.",
+     "TMPDIR names a folder that is missing, full or not writable; or so is /tmp, where TMPDIR is "
+     "not set or empty.",
      "Set TMPDIR to a writable folder, or unset it."},
     {"TRI-UP-016",
      "The folder of --state could not be made.",
