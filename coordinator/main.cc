@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/output_file.h"
+#include "base/process_limits.h"
 #include "coordinator/coordinator_loop.h"
 #include "coordinator/coordinator_options.h"
 #include "coordinator/doors/zmq_doors.h"
@@ -24,6 +25,10 @@ namespace trireme {
 namespace {
 
 constexpr char kServer[] = "trireme " TRIREME_VERSION;
+// Descriptors: its own sockets, a few ranks and clients; and as many clients as may be.
+constexpr int64_t kLeastFiles = 40;
+constexpr int64_t kManyFiles = 65'536;
+constexpr int kOwnThreads = 4;  // transport and main
 constexpr int kExitUsage = 2;
 constexpr int kExitUnreachable = 3;
 
@@ -106,8 +111,18 @@ int fail(EventLines& lines, const Status& status, int exit_status) {
   return exit_status;
 }
 
+// Before libraries start, which abort where the system refuses them something.
+Status check_limits(const CoordinatorOptions& options) {
+  raise_open_files(kManyFiles);
+  RETURN_IF_ERROR(require_open_files(kLeastFiles, "the coordinator"));
+  return require_threads(kOwnThreads + options.tokenizer_threads, "the coordinator");
+}
+
 int serve(const CoordinatorOptions& options, EventLines& lines) {
   if (options.control_on_stdin) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (const Status limits = check_limits(options); !limits.ok()) {
+    return fail(lines, limits, kExitUsage);
+  }
   const int signal_fd = open_signal_fd();
   if (!options.trace_file.empty()) {
     const Status writable = check_writable(options.trace_file, "TRI-RUN-090", "the trace");

@@ -6,6 +6,7 @@
 #include "base/host_info.h"
 #include "base/output_file.h"
 #include "base/text.h"
+#include "launch/machine_check.h"
 #include "launch/process.h"
 #include "model/checkpoint/tensor_check.h"
 
@@ -169,6 +170,7 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
     RETURN_IF_ERROR(
         check_writable(flags.trace + ".coordinator", "TRI-RUN-090", "a part of the trace,"));
   }
+  RETURN_IF_ERROR(check_machine(flags));
   Preflight found;
   ASSIGN_OR_RETURN(found.source, open_model(flags.model, flags.weights_seed));
   ASSIGN_OR_RETURN(const auto unused,

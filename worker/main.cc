@@ -15,6 +15,7 @@
 #include "base/environment.h"
 #include "base/host_info.h"
 #include "base/log_flags.h"
+#include "base/process_limits.h"
 #include "kernels/cuda_backend.h"
 #include "worker/comm/exit_rank.h"
 #include "worker/comm/local_group.h"
@@ -30,6 +31,7 @@ namespace {
 
 constexpr int kBadUsage = 2;
 constexpr int kFailed = 3;
+constexpr int64_t kLeastFiles = 40;  // of MPI, ZeroMQ and the model's files
 
 void print_line(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
@@ -127,6 +129,9 @@ int run(int argc, char** argv) {
   if (flags->list_devices) {
     std::printf("%s\n", device_list(query_cuda_devices(), nccl_library()).c_str());
     return 0;
+  }
+  if (const Status files = require_open_files(kLeastFiles, "a rank"); !files.ok()) {
+    return refuse(files, rank);
   }
   if (const Status log = start_log("worker", flags->log); !log.ok()) return refuse(log, rank);
   const WorkerOptions& options = flags->worker;

@@ -5,12 +5,14 @@
 #include <zmq.hpp>
 
 #include "base/check.h"
+#include "base/process_limits.h"
 #include "proto/frame.h"
 #include "proto/zmq_options.h"
 
 namespace trireme {
 namespace {
 
+constexpr int64_t kFilesOfClient = 16;  // of a context with two sockets and a connection
 constexpr char kMonitorEndpoint[] = "inproc://monitor";
 
 void set(zmq::socket_t& socket, int option, int value) {
@@ -95,6 +97,7 @@ class ZmqClientLink final : public ClientTransport {
 }  // namespace
 
 StatusOr<std::unique_ptr<ClientTransport>> connect_client_link(const std::string& endpoint) {
+  RETURN_IF_ERROR(require_open_files(count_open_files() + kFilesOfClient, "a client"));
   auto link = std::make_unique<ZmqClientLink>();
   RETURN_IF_ERROR(link->connect(endpoint));
   return std::unique_ptr<ClientTransport>(std::move(link));

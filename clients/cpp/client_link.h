@@ -9,7 +9,8 @@
 
 namespace trireme {
 
-// Starts connecting to tcp://HOST:PORT or ipc://PATH and returns at once. TRI-NET-033: malformed.
+// Starts connecting to tcp://HOST:PORT or ipc://PATH and returns at once. TRI-NET-033: malformed;
+// TRI-UP-041: too few open files.
 StatusOr<std::unique_ptr<ClientTransport>> connect_client_link(const std::string& endpoint);
 
 }  // namespace trireme

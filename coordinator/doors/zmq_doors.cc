@@ -63,9 +63,8 @@ class Door final : public PeerSender {
     const int64_t max_bytes = zmq_max_message_bytes(max_frame_bytes);
     CHECK(zmq_setsockopt(router_.handle(), ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0);
     const std::string endpoint = format_text("inproc://monitor-{}", name);
-    CHECK(zmq_socket_monitor(router_.handle(),
-                             endpoint.c_str(),
-                             ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) == 0);
+    const int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED;
+    if (zmq_socket_monitor(router_.handle(), endpoint.c_str(), events) != 0) throw zmq::error_t();
     set(monitor_, ZMQ_LINGER, 0);
     // Drained every turn; a bound here would stop the I/O thread.
     set(monitor_, ZMQ_RCVHWM, kZmqUnlimited);
@@ -307,7 +306,9 @@ struct ZmqDoors::Wires {
   Wires()
       : clients(context, "client", kZmqClientDoorSendHighWater, kMaxPromptBytes),
         workers(context, "worker", kZmqWorkerDoorSendHighWater, kMaxStepFrameBytes),
-        wake_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+        wake_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    if (wake_fd < 0) throw zmq::error_t();
+  }
   ~Wires() { ::close(wake_fd); }
 
   BoundedContext context;
@@ -329,7 +330,15 @@ StatusOr<std::unique_ptr<ZmqDoors>> ZmqDoors::open(const ZmqDoorsOptions& option
                    "127.0.0.1, or --insecure where the network is trusted",
                    options.clients.host);
   }
-  auto wires = std::make_unique<Wires>();
+  std::unique_ptr<Wires> wires;
+  try {
+    wires = std::make_unique<Wires>();
+  } catch (const zmq::error_t& error) {
+    return unavailable("TRI-UP-044",
+                       "the sockets of the coordinator cannot be made: {}; raise the limit of open "
+                       "files (ulimit -n)",
+                       error.what());
+  }
   wires->watch_fds = options.watch_fds;
   const bool curve = options.always_curve || !is_loopback(options.workers.host);
   KeyPair server;

@@ -39,7 +39,7 @@ class ZmqDoors final : public Transport {
  public:
   // TRI-NET-010: a port is in use; 011: an address cannot be bound; 012: the client door is off
   // loopback without --insecure; 013: the worker door accepts an unknown key; 015: the key file
-  // cannot be written.
+  // cannot be written; TRI-UP-044: the system gives no sockets.
   static StatusOr<std::unique_ptr<ZmqDoors>> open(const ZmqDoorsOptions& options);
   ~ZmqDoors() override;
 

@@ -230,6 +230,21 @@ constexpr ErrorPage kPages[] = {
      "A program could not be started.",
      "mpirun or a program of Trireme is missing, or there are too many open files.",
      "`trireme doctor` lists missing programs; raise the limit of open files with ulimit -n."},
+    {"TRI-UP-041",
+     "The limit of open files is too low.",
+     "ulimit -n of the shell, LimitNOFILE of a unit or the container's setting; the processes of a "
+     "cluster need descriptors for each rank, group and client.",
+     "Raise it: ulimit -n with the number of the message, or more; every client of the "
+     "coordinator needs one."},
+    {"TRI-UP-042",
+     "The limit of processes and threads is too low.",
+     "ulimit -u of the user, whose other programs count as well, or the limit of the container "
+     "(docker --pids-limit).",
+     "Raise the limit, end other programs of this user, or start fewer ranks."},
+    {"TRI-UP-044",
+     "The system gives the coordinator no sockets.",
+     "Its limit of open files, or that of the whole machine, is reached.",
+     "Raise the limit (ulimit -n), or end other programs that hold many files open."},
     {"TRI-BENCH-001",
      "`bench` has no such part.",
      "A typing error.",

@@ -1,0 +1,19 @@
+// Checks that this machine allows a cluster what it needs: open files, threads, temporary files.
+// Main thread, before others start.
+#pragma once
+
+#include <cstdint>
+
+#include "base/status.h"
+#include "launch/cluster_flags.h"
+
+namespace trireme {
+
+// Open files that the process with most of them needs, for so many groups of so many ranks.
+int64_t files_of_cluster(int num_groups, int num_ranks);
+
+// TRI-UP-015: no temporary folder; TRI-UP-041: too few open files (the limit is raised if it may
+// be); TRI-UP-042: too few threads.
+Status check_machine(const ClusterFlags& flags);
+
+}  // namespace trireme
