@@ -5,7 +5,13 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Protobuf REQUIRED)
+# The C interface alone: Open MPI 5 has no library of C++ bindings, and a worker that was built with
+# 4.1 runs under its mpirun.
+set(MPI_CXX_SKIP_MPICXX ON)
 find_package(MPI REQUIRED COMPONENTS CXX)
+get_target_property(mpi_libraries MPI::MPI_CXX INTERFACE_LINK_LIBRARIES)
+list(FILTER mpi_libraries EXCLUDE REGEX "mpi_cxx")
+set_target_properties(MPI::MPI_CXX PROPERTIES INTERFACE_LINK_LIBRARIES "${mpi_libraries}")
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)

@@ -12,6 +12,8 @@
 #include "base/host_info.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "launch/inherited_environment.h"
+#include "launch/temporary_folder.h"
 
 namespace trireme {
 
@@ -156,6 +158,7 @@ ProcessOptions ranks_command(const ClusterFlags& flags, const WorkerLaunch& laun
   if (launch.local_ranks <= 1) return mpirun_command(flags, launch);
   ProcessOptions options;
   options.death_signal = SIGTERM;
+  options.removed = inherited_launch_variables();
   add_worker_arguments(flags, launch, options.arguments);
   options.environment.push_back(kNoConfigFile);
   if (!launch.worker_key.empty()) {
@@ -167,29 +170,16 @@ ProcessOptions ranks_command(const ClusterFlags& flags, const WorkerLaunch& laun
 ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& launch) {
   ProcessOptions options;
   options.death_signal = SIGTERM;
+  if (launch.hosts.empty()) options.removed = inherited_launch_variables();
   std::vector<std::string>& arguments = options.arguments;
-  // Not bound: the threads of a rank spread over its cores.
-  add(arguments, {"mpirun", "-np", format_text("{}", flags.num_ranks()), "--bind-to", "none"});
-  // Containers forbid the system calls of single-copy transfers (cross-memory attach).
-  add(arguments, {"--mca", "btl_vader_single_copy_mechanism", "none"});
-  // Ranks that wait in MPI_Init and MPI_Finalize must not starve the others.
-  add(arguments, {"--mca", "mpi_yield_when_idle", "1"});
-  if (launch.hosts.empty()) {
-    // More ranks than cores; no remote shell; no network but loopback and shared memory.
-    add(arguments, {"--oversubscribe", "--mca", "plm", "isolated"});
-    add(arguments, {"--mca", "oob_tcp_if_include", "lo", "--mca", "btl", "self,vader"});
-  } else {
-    std::vector<std::string> slots;
-    for (const HostSlots& host : launch.hosts)
-      slots.push_back(format_text("{}:{}", host.host, host.slots));
-    add(arguments, {"--host", join(slots, ","), "--map-by", "slot"});
-    add(arguments, {"--mca", "plm_rsh_agent", flags.launch_agent});
-    add(arguments, {"--mca", "btl", "self,vader,tcp"});
-    if (!flags.interface.empty()) {
-      add(arguments, {"--mca", "oob_tcp_if_include", flags.interface});
-      add(arguments, {"--mca", "btl_tcp_if_include", flags.interface});
-    }
-    if (!launch.worker_key.empty()) add(arguments, {"-x", "TRIREME_WORKER_KEY"});
+  add(arguments, {"mpirun", "-np", format_text("{}", flags.num_ranks())});
+  MpirunPlace place;
+  place.hosts = launch.hosts;
+  place.agent = flags.launch_agent;
+  place.interface = flags.interface;
+  place.passes_key = !launch.worker_key.empty();
+  for (std::string& word : mpirun_options(launch.mpirun, place)) {
+    arguments.push_back(std::move(word));
   }
   add_worker_arguments(flags, launch, arguments);
 
@@ -199,8 +189,9 @@ ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& lau
     variables.emplace_back("OMPI_ALLOW_RUN_AS_ROOT", "1");
     variables.emplace_back("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
   }
-  if (environment("TMPDIR").value_or("/tmp").size() > kMaxTemporaryPath) {
-    variables.emplace_back("TMPDIR", "/tmp");
+  const auto named = environment("TMPDIR");
+  if (const std::string folder = mpi_temporary_folder(); named && *named != folder) {
+    variables.emplace_back("TMPDIR", folder);
   }
   // The default store of PMIx locks files in a way that some containers' file systems refuse.
   variables.emplace_back("PMIX_MCA_gds", "hash");

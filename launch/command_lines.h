@@ -1,6 +1,6 @@
 // Command lines of a cluster's processes: the coordinator's, and one mpirun per group. Pure, but
-// for the environment (TMPDIR, user id). docs/operations.md and mpirun_local.sh repeat the mpirun
-// line; a test compares them.
+// for the environment (TMPDIR, user id, variables of another launch). docs/operations.md and
+// mpirun_local.sh repeat the mpirun line; a test compares them.
 #pragma once
 
 #include <string>
@@ -9,15 +9,10 @@
 
 #include "base/status.h"
 #include "launch/cluster_flags.h"
+#include "launch/mpirun_options.h"
 #include "launch/process.h"
 
 namespace trireme {
-
-struct HostSlots {
-  std::string host;
-  int slots = 1;
-  bool operator==(const HostSlots&) const = default;
-};
 
 // Reads a hostfile as mpirun does: one "HOST slots=N" per line, # comments. TRI-UP-004: it cannot
 // be read, a line is malformed, or there are fewer slots than `ranks`.
@@ -25,9 +20,6 @@ StatusOr<std::vector<HostSlots>> read_hostfile(const std::string& path, int rank
 
 // The slots of group `index` if each group takes `ranks` slots in the order of the file.
 std::vector<HostSlots> slots_of_group(const std::vector<HostSlots>& hosts, int index, int ranks);
-
-// Longest TMPDIR that Open MPI can use: the paths of its local sockets are limited to 107 bytes.
-inline constexpr size_t kMaxTemporaryPath = 40;
 
 struct WorkerLaunch {
   std::string log_file;         // "": stderr
@@ -40,6 +32,7 @@ struct WorkerLaunch {
   int local_ranks = 1;           // above 1: the group is one process with this many rank threads
   int64_t vocabulary_limit = 0;  // ids from here on are never drawn; 0: no limit
   std::vector<HostSlots> hosts;  // empty: this machine
+  MpirunVersion mpirun;
 };
 
 struct CoordinatorLaunch {
@@ -60,6 +53,8 @@ int slots_before_group(const std::vector<HostSlots>& hosts, int index, int ranks
 // Command of a group: mpirun, or one process with all ranks if launch.local_ranks is above 1. The
 // worker key is passed in the environment, never in an argument.
 ProcessOptions ranks_command(const ClusterFlags& flags, const WorkerLaunch& launch);
+// On one machine without the variables that place the processes of another launch
+// (inherited_environment.h).
 ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& launch);
 // A word as a person would type it into a shell: quoted where needed.
 std::string shell_word(const std::string& word);

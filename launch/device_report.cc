@@ -7,6 +7,7 @@
 #include "base/host_info.h"
 #include "base/text.h"
 #include "launch/command_lines.h"
+#include "launch/inherited_environment.h"
 #include "launch/process.h"
 
 namespace trireme {
@@ -89,6 +90,7 @@ class Question {
     ProcessOptions options;
     options.arguments = std::move(worker);
     options.environment = {{"TRIREME_CONFIG", ""}};
+    options.removed = inherited_launch_variables();
     process_ = Process::start(options);
   }
 

@@ -155,6 +155,7 @@ WorkerLaunch Preflight::launch_of(const ClusterFlags& flags, int group) const {
   launch.group = group;
   launch.backend = backend.backend;
   launch.local_ranks = backend.local_ranks;
+  launch.mpirun = mpirun;
   launch.hosts = slots_of_group(hosts, group, flags.num_ranks());
   if (backend.backend == "cuda") {
     launch.first_gpu = slots_before_group(hosts, group, flags.num_ranks());
@@ -192,6 +193,9 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
   RETURN_IF_ERROR(check_kv_memory(flags, found.plan));
   RETURN_IF_ERROR(found.backend.backend == "cuda" ? check_gpu_memory(flags, found)
                                                   : check_local_memory(flags, found));
+  if (found.backend.local_ranks <= 1) {
+    ASSIGN_OR_RETURN(found.mpirun, find_mpirun());
+  }
   return found;
 }
 

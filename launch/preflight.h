@@ -22,6 +22,7 @@ struct Preflight {
   BackendChoice backend;
   GroupPlan plan;
   std::vector<HostSlots> hosts;       // empty: this machine
+  MpirunVersion mpirun;               // of PATH; the default where no mpirun is needed
   std::vector<std::string> warnings;  // shown; they do not stop the launch
 
   // The launch of a group, without the fields that depend on a running coordinator.
@@ -34,7 +35,8 @@ PlanRequest plan_request(const ClusterFlags& flags,
                          const std::string& backend,
                          int64_t memory_bytes);
 
-// Errors: TRI-CUDA-002, TRI-UP-001..007, -009, -017, -018, TRI-CONF, TRI-LOAD, TRI-TOK, TRI-PLAN;
+// Errors: TRI-CUDA-002, TRI-UP-001..007, -009, -015, -017, -018, -040..042, TRI-CONF, TRI-LOAD,
+// TRI-TOK, TRI-PLAN;
 // bad input in every case, and nothing was started.
 StatusOr<Preflight> check_before_launch(const ClusterFlags& flags);
 

@@ -48,6 +48,7 @@ struct Pipes {
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   std::signal(SIGPIPE, SIG_DFL);
+  for (const std::string& name : options.removed) ::unsetenv(name.c_str());
   for (const auto& [name, value] : options.environment) ::setenv(name.c_str(), value.c_str(), 1);
   const int input = options.pipe_stdin ? pipes.in.ends[0] : ::open("/dev/null", O_RDONLY);
   ::dup2(input, STDIN_FILENO);

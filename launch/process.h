@@ -28,8 +28,9 @@ class LineBuffer {
 struct ProcessOptions {
   std::vector<std::string> arguments;  // the program first, found through PATH
   std::vector<std::pair<std::string, std::string>> environment;  // added to the parent's
-  bool pipe_stdin = false;  // write_line() works; otherwise stdin is /dev/null
-  int death_signal = 15;    // sent to the child when the parent dies
+  std::vector<std::string> removed;  // variables of the parent that the child does not get
+  bool pipe_stdin = false;           // write_line() works; otherwise stdin is /dev/null
+  int death_signal = 15;             // sent to the child when the parent dies
 };
 
 class Process {

@@ -13,7 +13,7 @@ program_packages="
   protobuf-compiler libprotobuf-dev libzmq3-dev cppzmq-dev
   openmpi-bin libopenmpi-dev"
 test_packages="libgtest-dev libgmock-dev python3 python3-zmq python3-protobuf iproute2"
-long_packages="clang-tidy libbenchmark-dev"
+long_packages="clang-tidy libbenchmark-dev python3-venv"
 
 packages_of() {
   case "$1" in

@@ -126,6 +126,9 @@ int run(int argc, char** argv) {
   }
   const int rank = launched({"OMPI_COMM_WORLD_RANK", "PMIX_RANK"}).value_or(0);
   if (!flags.ok()) return refuse(flags.status(), rank);
+  const Status launcher =
+      check_launcher(environment("OMPI_VERSION").value_or(""), mpi_library_version());
+  if (!launcher.ok()) return refuse(launcher, rank);
   if (flags->list_devices) {
     std::printf("%s\n", device_list(query_cuda_devices(), nccl_library()).c_str());
     return 0;

@@ -1,4 +1,3 @@
-#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -9,15 +8,18 @@
 
 #include "base/clock.h"
 #include "base/cpu_tiers.h"
-#include "base/environment.h"
 #include "base/flags.h"
 #include "base/host_info.h"
+#include "base/process_limits.h"
 #include "base/text.h"
 #include "clients/cli/json_text.h"
 #include "clients/cli/verbs.h"
 #include "launch/command_lines.h"
 #include "launch/gpu_findings.h"
+#include "launch/machine_check.h"
+#include "launch/mpirun_output.h"
 #include "launch/process.h"
+#include "launch/temporary_folder.h"
 
 namespace trireme {
 
@@ -35,13 +37,7 @@ struct Answer {
 };
 
 // Runs a program and waits up to kAnswerMs for its end.
-Answer ask(const std::vector<std::string>& command) {
-  ProcessOptions options;
-  options.arguments = command;
-  if (::geteuid() == 0) {
-    options.environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
-                           {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}};
-  }
+Answer ask(const ProcessOptions& options) {
   auto process = Process::start(options);
   if (!process.ok()) return {};
   Answer answer;
@@ -50,6 +46,19 @@ Answer ask(const std::vector<std::string>& command) {
   process->read_lines(lines, lines);
   answer.text = join(lines, "\n");
   return answer;
+}
+
+Answer ask(const std::vector<std::string>& command) {
+  ProcessOptions options;
+  options.arguments = command;
+  return ask(options);
+}
+
+// The text of an error for a table, whose lines have no ids.
+std::string without_id(const Status& status) {
+  const std::string text = message_of(status);
+  const std::string id = error_id(status);
+  return id.empty() ? text : text.substr(id.size() + 2);
 }
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -94,9 +103,9 @@ Finding check_space(const std::string& subject, const std::string& path, int64_t
   return {Grade::kGood, subject, format_text("{} has {} left", path, show_bytes(left)), ""};
 }
 
-Finding check_temporary_folder() {
-  const std::string path = environment("TMPDIR").value_or("/tmp");
-  if (path.size() > kMaxTemporaryPath) {
+Finding check_temporary_files() {
+  const std::string path = temporary_folder();
+  if (path.size() > kMaxMpiTemporaryPath) {
     return {
         Grade::kWarning,
         "temporary files",
@@ -107,9 +116,11 @@ Finding check_temporary_folder() {
 }
 
 Finding check_files() {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  const auto files = static_cast<int64_t>(std::min<rlim_t>(limit.rlim_cur, 1 << 20));
+  const int64_t least = files_of_cluster(/*num_groups=*/1, /*num_ranks=*/1);
+  if (const Status enough = require_open_files(least, "a cluster of one rank"); !enough.ok()) {
+    return {Grade::kBad, "open files", without_id(enough), format_text("ulimit -n {}", kFewFiles)};
+  }
+  const int64_t files = open_file_limit();
   if (files >= kFewFiles) return {Grade::kGood, "open files", format_text("up to {}", files), ""};
   return {Grade::kWarning,
           "open files",
@@ -117,37 +128,45 @@ Finding check_files() {
           format_text("every client needs one: ulimit -n {} or more", kFewFiles)};
 }
 
-Finding check_mpirun() {
-  if (find_program("mpirun").empty()) {
-    return {Grade::kBad, "mpirun", "not found", "apt-get install openmpi-bin"};
-  }
-  const Answer version = ask({"mpirun", "--version"});
-  if (version.text.find("Open MPI") == std::string::npos) {
-    return {Grade::kBad,
-            "mpirun",
-            version.text.empty() ? "does not answer" : first_line(version.text),
-            "Open MPI 4.1 or later is needed: apt-get install openmpi-bin"};
-  }
+// The command line of `up` with a run of the worker that ends at once; `true` where it is missing.
+ProcessOptions trial_of_mpirun(const MpirunVersion& version) {
   WorkerLaunch launch;
-  ClusterFlags cluster_flags;
-  ProcessOptions command = mpirun_command(cluster_flags, launch);
-  // The command line of `up` with another program.
+  launch.mpirun = version;
+  ProcessOptions command = mpirun_command(ClusterFlags(), launch);
   const auto program = std::ranges::find_if(
       command.arguments, [](const std::string& word) { return word.ends_with("/trireme-worker"); });
+  const std::string worker = *program;
   command.arguments.erase(program, command.arguments.end());
-  command.arguments.emplace_back("true");
-  for (const auto& [name, value] : command.environment) {
-    command.arguments.insert(command.arguments.begin(), format_text("{}={}", name, value));
+  if (::access(worker.c_str(), X_OK) == 0) {
+    command.arguments.push_back(worker);
+    command.arguments.emplace_back("--list-devices");
+  } else {
+    command.arguments.emplace_back("true");
   }
-  command.arguments.insert(command.arguments.begin(), "env");
-  const Answer started = ask(command.arguments);
-  if (started.status != 0) {
+  return command;
+}
+
+Finding check_mpirun() {
+  const auto version = find_mpirun();
+  if (!version.ok()) {
     return {Grade::kBad,
             "mpirun",
-            format_text("cannot start a process: {}", first_line(started.text)),
-            "run it by hand: mpirun -np 1 true"};
+            without_id(version.status()),
+            "`trireme explain TRI-UP-040` has more"};
   }
-  return {Grade::kGood, "mpirun", first_line(version.text) + ", starts processes", ""};
+  const Answer started = ask(trial_of_mpirun(*version));
+  const std::string name = "Open MPI " + version->number;
+  if (started.status == 0) return {Grade::kGood, "mpirun", name + ", starts processes", ""};
+  const std::vector<std::string> lines = split(started.text, '\n');
+  const std::string otherwise = started.status < 0
+                                    ? format_text("it does not end within {} s", kAnswerMs / 1000)
+                                    : format_text("it ends with status {}", started.status);
+  return {Grade::kBad,
+          "mpirun",
+          format_text("{} cannot start a process: {}",
+                      name,
+                      describe_output({lines.begin(), lines.end()}, otherwise)),
+          "run it by hand: mpirun -np 1 true"};
 }
 
 Finding check_program(const char* name) {
@@ -294,7 +313,7 @@ int verb_doctor(Terminal& terminal, const Arguments& arguments) {
   say(check_program("trireme-worker"));
   say(check_mpirun());
   say(check_space("shared memory", "/dev/shm", kLeastSharedBytes));
-  say(check_temporary_folder());
+  say(check_temporary_files());
   say(check_files());
   say(check_name());
   say(check_port());

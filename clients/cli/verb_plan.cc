@@ -169,7 +169,9 @@ struct PlanVerb {
   int64_t device_memory_bytes = 0;
   bool json = false;
 
-  Status run(Terminal& terminal, bool one_partition) const;
+  Status run(Terminal& terminal, bool one_partition);
+  MpirunVersion mpirun;  // of PATH; another machine's may differ
+
   StatusOr<std::string> backend_of_plan() const;
   std::string mpirun_line(const GroupPlan& plan, const std::vector<HostSlots>& hosts) const;
 };
@@ -197,11 +199,13 @@ std::string PlanVerb::mpirun_line(const GroupPlan& plan,
                   flags.worker_port > 0 ? format_text("{}", flags.worker_port) : "PORT");
   launch.hosts = slots_of_group(hosts, 0, flags.num_ranks());
   if (!hosts.empty()) launch.worker_key = "KEY";
+  launch.mpirun = mpirun;
   return shell_line(mpirun_command(flags, launch));
 }
 
-Status PlanVerb::run(Terminal& terminal, bool one_partition) const {
+Status PlanVerb::run(Terminal& terminal, bool one_partition) {
   RETURN_IF_ERROR(check_cluster_flags(cluster_flags));
+  if (const auto found = find_mpirun(); found.ok()) mpirun = *found;
   ASSIGN_OR_RETURN(const ModelSource source,
                    open_model(cluster_flags.model, cluster_flags.weights_seed));
   for (const std::string& note : source.notes) terminal.warn(note);

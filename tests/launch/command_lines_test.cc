@@ -11,6 +11,7 @@
 namespace trireme {
 namespace {
 
+using testing::_;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -208,11 +209,58 @@ TEST_F(LaunchCommand, ChildrenDoNotReadTheConfigFileOfTheVerb) {
 }
 
 TEST_F(LaunchCommand, ALongTemporaryFolderIsReplacedForTheSocketsOfMpi) {
-  ASSERT_EQ(::setenv("TMPDIR", std::string(41, 'x').c_str(), 1), 0);
+  ASSERT_EQ(::setenv("TMPDIR", ("/" + std::string(40, 'x')).c_str(), 1), 0);
   EXPECT_THAT(mpirun_command(flags_, launch_).environment, Contains(Pair("TMPDIR", "/tmp")));
-  ASSERT_EQ(::setenv("TMPDIR", std::string(40, 'x').c_str(), 1), 0);
-  EXPECT_THAT(mpirun_command(flags_, launch_).environment, Not(Contains(Pair("TMPDIR", "/tmp"))));
+  ASSERT_EQ(::setenv("TMPDIR", ("/" + std::string(39, 'x')).c_str(), 1), 0);
+  EXPECT_THAT(mpirun_command(flags_, launch_).environment, Not(Contains(Pair("TMPDIR", _))));
   ::unsetenv("TMPDIR");
+  EXPECT_THAT(mpirun_command(flags_, launch_).environment, Not(Contains(Pair("TMPDIR", _))));
+}
+
+TEST_F(LaunchCommand, AnEmptyTemporaryFolderIsReplacedForMpi) {
+  ASSERT_EQ(::setenv("TMPDIR", "", 1), 0);
+  EXPECT_THAT(mpirun_command(flags_, launch_).environment, Contains(Pair("TMPDIR", "/tmp")));
+  ::unsetenv("TMPDIR");
+}
+
+TEST_F(LaunchCommand, OnOneMachineVariablesOfAnotherLaunchAreRemoved) {
+  ASSERT_EQ(::setenv("SLURM_NODELIST", "node1", 1), 0);
+  ASSERT_EQ(::setenv("OMPI_MCA_plm", "slurm", 1), 0);
+  launch_.local_ranks = 6;
+  for (const ProcessOptions& options :
+       {mpirun_command(flags_, launch_), ranks_command(flags_, launch_)}) {
+    EXPECT_THAT(options.removed, Contains("SLURM_NODELIST"));
+    EXPECT_THAT(options.removed, Contains("OMPI_MCA_plm"));
+  }
+  launch_.hosts = {{"n1", 6}};
+  EXPECT_THAT(mpirun_command(flags_, launch_).removed, IsEmpty()) << "a hostfile may want them";
+  ::unsetenv("SLURM_NODELIST");
+  ::unsetenv("OMPI_MCA_plm");
+}
+
+TEST_F(LaunchCommand, OpenMpi5HasItsOwnOptions) {
+  launch_.mpirun = {MpirunKind::kOpenMpi5, "5.0.11"};
+  const std::string line = words(mpirun_command(flags_, launch_));
+  for (const char* part : {"mpirun -np 6 --bind-to none ",
+                           "--map-by :OVERSUBSCRIBE ",
+                           "--mca btl self,sm ",
+                           "/trireme-worker --model models/demo -tp 2 -pp 3 "}) {
+    EXPECT_THAT(line, HasSubstr(part));
+  }
+  for (const char* part : {"isolated", "oob_tcp_if_include", "vader", "--oversubscribe"}) {
+    EXPECT_THAT(line, Not(HasSubstr(part)));
+  }
+  launch_.hosts = {{"n1", 4}, {"n2", 2}};
+  flags_.launch_agent = "ssh -p 2222";
+  flags_.interface = "eth1";
+  const std::string several = words(mpirun_command(flags_, launch_));
+  for (const char* part : {"--host n1:4,n2:2 --map-by slot ",
+                           "--prtemca plm_ssh_agent ssh -p 2222 ",
+                           "--prtemca prte_if_include eth1 ",
+                           "--mca btl_tcp_if_include eth1 "}) {
+    EXPECT_THAT(several, HasSubstr(part));
+  }
+  EXPECT_THAT(several, Not(HasSubstr("OVERSUBSCRIBE")));
 }
 
 TEST_F(LaunchCommand, TheCoordinatorGetsItsDoorsAndTakesCommandsOnStdin) {

@@ -1,5 +1,5 @@
-// One mpirun command line: launch/command_lines.cc makes it; launch/mpirun_local.sh and
-// docs/operations.md repeat it and are compared with it.
+// One mpirun command line per version: launch/mpirun_options.cc has its options;
+// launch/mpirun_local.sh and docs/operations.md repeat it and are compared with it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,8 +20,14 @@ namespace {
 using Words = std::vector<std::string>;
 using testing::HasSubstr;
 
+const MpirunVersion kVersions[] = {{MpirunKind::kOpenMpi4, "4.1.4"},
+                                   {MpirunKind::kOpenMpi5, "5.0.11"}};
+
 // The words after `mpirun -np N` and before the worker program.
-Words mpirun_options(const WorkerLaunch& launch, const std::string& interface = "") {
+Words options_of(WorkerLaunch launch,
+                 const MpirunVersion& version,
+                 const std::string& interface = "") {
+  launch.mpirun = version;
   ClusterFlags flags;
   flags.interface = interface;
   const Words all = mpirun_command(flags, launch).arguments;
@@ -37,10 +43,12 @@ std::string operations_page() {
   return std::regex_replace(text.str(), std::regex("\\\\\n"), " ");
 }
 
-// The options of the command line of the page that begins with `begin`, up to the worker program.
-Words documented_options(const std::string& begin) {
+// The options of a command line of the page that begins with `begin`, up to the worker program.
+// `nth` counts such lines from 0.
+Words documented_options(const std::string& begin, int nth) {
   const std::string page = operations_page();
-  const size_t at = page.find("\n" + begin);
+  size_t at = page.find("\n" + begin);
+  for (; nth > 0 && at != std::string::npos; --nth) at = page.find("\n" + begin, at + 1);
   if (at == std::string::npos) return {"no line of docs/operations.md begins with " + begin};
   std::istringstream line(page.substr(at + 1 + begin.size()));
   Words words;
@@ -48,19 +56,24 @@ Words documented_options(const std::string& begin) {
   return words;
 }
 
-// Runs mpirun_local.sh with a program named mpirun that prints its arguments and its environment.
-class MpirunLocal : public testing::Test {
+// Runs mpirun_local.sh with a program named mpirun that tells a version, or prints its arguments
+// and its environment.
+class MpirunLocal : public testing::TestWithParam<MpirunVersion> {
  protected:
   MpirunLocal() {
     const std::string folder = testing::TempDir() + "fake_mpirun";
     std::filesystem::create_directories(folder);
     const std::string path = folder + "/mpirun";
-    std::ofstream(path) << "#!/bin/sh\nprintf '%s\\n' \"$@\" ENVIRONMENT\nenv\n";
+    std::ofstream(path) << "#!/bin/sh\n[ \"$1\" = --version ] && echo 'mpirun (Open MPI) "
+                        << GetParam().number
+                        << "' && exit\nprintf '%s\\n' \"$@\" ENVIRONMENT\nenv\n";
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
     ProcessOptions options;
     options.arguments = {TRIREME_SOURCE_DIR "/launch/mpirun_local.sh", "4", "program", "a b"};
     options.environment = {{"PATH", folder + ":" + environment("PATH").value_or("/bin")},
-                           {"TMPDIR", kLongFolder}};
+                           {"TMPDIR", kLongFolder},
+                           {"SLURM_JOBID", "12"},
+                           {"PMIX_RANK", "1"}};
     Process script = Process::start(options).value();
     EXPECT_EQ(script.wait_exit(20'000), 0);
     Words lines;
@@ -76,15 +89,25 @@ class MpirunLocal : public testing::Test {
   Words errors_;
 };
 
-TEST_F(MpirunLocal, PassesTheOptionsOfALaunchOnOneMachine) {
+INSTANTIATE_TEST_SUITE_P(Versions, MpirunLocal, testing::ValuesIn(kVersions), [](const auto& row) {
+  return format_text("OpenMpi{}", row.param.number.substr(0, 1));
+});
+
+TEST_P(MpirunLocal, PassesTheOptionsOfALaunchOnOneMachine) {
   Words expected = {"-np", "4"};
-  const Words options = mpirun_options(WorkerLaunch());
+  const Words options = options_of(WorkerLaunch(), GetParam());
   expected.insert(expected.end(), options.begin(), options.end());
   expected.insert(expected.end(), {"program", "a b"});
   EXPECT_EQ(arguments_, expected);
 }
 
-TEST_F(MpirunLocal, SetsTheVariablesOfALaunch) {
+TEST_P(MpirunLocal, PassesNoVariableOfABatchSystemOrAnOuterMpirun) {
+  for (const std::string& line : environment_) {
+    EXPECT_FALSE(line.starts_with("SLURM_") || line.starts_with("PMIX_RANK")) << line;
+  }
+}
+
+TEST_P(MpirunLocal, SetsTheVariablesOfALaunch) {
   ASSERT_EQ(::setenv("TMPDIR", kLongFolder.c_str(), 1), 0);
   const ProcessOptions command = mpirun_command(ClusterFlags(), WorkerLaunch());
   ::unsetenv("TMPDIR");
@@ -97,17 +120,23 @@ TEST_F(MpirunLocal, SetsTheVariablesOfALaunch) {
   EXPECT_GE(num_compared, 2) << "TMPDIR and the store of PMIx";
 }
 
-TEST(OperationsPage, HasTheMpirunLineOfOneMachine) {
-  EXPECT_EQ(documented_options("mpirun -np 4 "), mpirun_options(WorkerLaunch()));
+TEST(OperationsPage, HasTheMpirunLineOfOneMachineForEachVersion) {
+  for (int i = 0; i < 2; ++i) {
+    Words documented = documented_options("mpirun -np 4 --bind-to ", i);
+    documented.insert(documented.begin(), "--bind-to");
+    EXPECT_EQ(documented, options_of(WorkerLaunch(), kVersions[i]));
+  }
 }
 
 TEST(OperationsPage, HasTheOptionsThatReplaceThoseOfOneMachineOnSeveralHosts) {
   WorkerLaunch launch;
   launch.hosts = {{"node1", 2}, {"node2", 2}};
   launch.worker_key = "KEY";
-  const Words expected = mpirun_options(launch, "eth0");
-  const auto first = std::ranges::find(expected, "--host");
-  EXPECT_EQ(documented_options("mpirun -np 4 ... "), Words(first, expected.end()));
+  for (int i = 0; i < 2; ++i) {
+    const Words expected = options_of(launch, kVersions[i], "eth0");
+    const auto first = std::ranges::find(expected, "--host");
+    EXPECT_EQ(documented_options("mpirun -np 4 ... ", i), Words(first, expected.end()));
+  }
 }
 
 TEST(OperationsPage, HasTheVariablesOfALaunch) {

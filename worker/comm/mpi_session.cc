@@ -2,6 +2,7 @@
 
 #include <mpi.h>
 
+#include <cstdlib>
 #include <set>
 
 #include "base/text.h"
@@ -117,6 +118,28 @@ std::unique_ptr<GroupComms> MpiSession::make_group(int tp, int pp) {
   comms->pipeline = split(index_color, rank_, "the pipeline", hosts_);
   comms->tokens = split(index_color, rank_, "the token return", hosts_);
   return member ? std::move(comms) : nullptr;
+}
+
+std::string mpi_library_version() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  // "Open MPI v4.1.4, package: ..."
+  const std::string version = text;
+  const size_t begin = version.find(" v");
+  if (begin == std::string::npos) return version;
+  return version.substr(begin + 2, version.find_first_of(", ", begin + 2) - begin - 2);
+}
+
+Status check_launcher(const std::string& launcher, const std::string& library) {
+  if (std::atoi(launcher.c_str()) <= std::atoi(library.c_str())) return ok_status();
+  return invalid(
+      "TRI-UP-043",
+      "mpirun is of Open MPI {}, the library that trireme-worker loads is of {}; put the "
+      "mpirun of the same installation first in PATH, or the library of that mpirun "
+      "first in LD_LIBRARY_PATH",
+      launcher,
+      library);
 }
 
 std::string describe_place(int rank, int tp, int pp, const std::string& host, int ranks_on_host) {

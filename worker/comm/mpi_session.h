@@ -43,6 +43,13 @@ class MpiSession {
   std::vector<std::string> hosts_;  // by rank
 };
 
+// The version of the MPI library of this process ("4.1.4"). Needs no started MPI.
+std::string mpi_library_version();
+
+// TRI-UP-043: the mpirun that started this process belongs to a later Open MPI than its library,
+// which then does not find its peers. `launcher`: OMPI_VERSION, which mpirun 5 sets.
+Status check_launcher(const std::string& launcher, const std::string& library);
+
 // "rank 3 of 4 on node1: stage 1 of 2, tensor index 1 of 2, 2 ranks on this host"
 std::string describe_place(int rank, int tp, int pp, const std::string& host, int ranks_on_host);
 

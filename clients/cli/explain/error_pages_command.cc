@@ -230,6 +230,13 @@ constexpr ErrorPage kPages[] = {
      "A program could not be started.",
      "mpirun or a program of Trireme is missing, or there are too many open files.",
      "`trireme doctor` lists missing programs; raise the limit of open files with ulimit -n."},
+    {"TRI-UP-040",
+     "The mpirun of PATH is missing or not supported.",
+     "Another MPI (MPICH, Intel MPI) comes first in PATH, Open MPI is older than 4.1 or newer than "
+     "5, or the machine has only srun.",
+     "Install Open MPI 4.1 or 5 (apt-get install openmpi-bin) and put the folder of its mpirun "
+     "first "
+     "in PATH; under Slurm start the ranks with srun (docs/operations.md)."},
     {"TRI-UP-041",
      "The limit of open files is too low.",
      "ulimit -n of the shell, LimitNOFILE of a unit or the container's setting; the processes of a "
@@ -241,6 +248,12 @@ constexpr ErrorPage kPages[] = {
      "ulimit -u of the user, whose other programs count as well, or the limit of the container "
      "(docker --pids-limit).",
      "Raise the limit, end other programs of this user, or start fewer ranks."},
+    {"TRI-UP-043",
+     "mpirun and the MPI library of the ranks are of different versions.",
+     "Open MPI 5 comes first in PATH, but trireme-worker finds the library of another "
+     "installation, whose ranks would not find their peers.",
+     "Put the mpirun of the library first in PATH, or its library first in LD_LIBRARY_PATH (mpirun "
+     "of Open MPI 5 does so by itself where its installation lies outside the system's folders)."},
     {"TRI-UP-044",
      "The system gives the coordinator no sockets.",
      "Its limit of open files, or that of the whole machine, is reached.",
