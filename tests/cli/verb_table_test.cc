@@ -185,6 +185,7 @@ std::string mpirun_line(int tp, int pp) {
   flags.pp = pp;
   WorkerLaunch launch;
   launch.worker_endpoint = "tcp://127.0.0.1:PORT";
+  launch.mpirun = find_mpirun().value_or(MpirunVersion());
   return shell_line(mpirun_command(flags, launch));
 }
 
