@@ -1,5 +1,6 @@
 #include "model/config/read_model_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -80,6 +81,23 @@ void read_sizes(const ConfigFields& fields, ModelConfig& config) {
                 config.num_heads,
                 config.num_kv_heads);
   }
+}
+
+// Dual chunk attention is plain attention within its first chunk, so the model ends there.
+Status limit_to_first_chunk(const JsonReader& reader, ModelConfig& config) {
+  const auto fields = reader.field("dual_chunk_attention_config");
+  if (!fields || is_off(*fields)) return ok_status();
+  if (!fields->is(JsonValue::Kind::kObject)) {
+    return invalid(kFieldId,
+                   "{}: \"dual_chunk_attention_config\" is {}, allowed is an object",
+                   reader.source(),
+                   shown(*fields));
+  }
+  JsonReader dual(*fields, kFieldId, reader.source() + ", dual_chunk_attention_config");
+  const int64_t chunk = dual.integer("chunk_size", 1, 1 << 24);
+  const int64_t local = dual.integer("local_size", 0, chunk - 1);
+  config.max_positions = std::min(config.max_positions, chunk - local);
+  return dual.status();
 }
 
 void read_flags(const ConfigFields& fields, ModelConfig& config) {
@@ -177,6 +195,7 @@ StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std
   RETURN_IF_ERROR(whole.status());
   RETURN_IF_ERROR(text.status());
   RETURN_IF_ERROR(read_ropes(text, config));
+  RETURN_IF_ERROR(limit_to_first_chunk(text, config));
   RETURN_IF_ERROR(check_neutral_keys(text, *model.family, config));
   if (model.wrapped) RETURN_IF_ERROR(check_neutral_keys_of_wrapper(whole, *model.family, config));
   return config;

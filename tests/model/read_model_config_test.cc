@@ -97,6 +97,21 @@ TEST(ModelConfig, AnIntegerMayHaveAFractionOfZero) {
   EXPECT_THAT(config.eos_ids, ElementsAre(2, 7));
 }
 
+TEST(ModelConfig, DualChunkAttentionEndsTheModelAtItsFirstChunk) {
+  const std::string length = "\"max_position_embeddings\": 512, ";
+  const auto with = [&](const std::string& fields) {
+    return length + "\"dual_chunk_attention_config\": " + fields;
+  };
+  EXPECT_EQ(read("qwen2", with("{\"chunk_size\": 256, \"local_size\": 32}")).max_positions, 224);
+  EXPECT_EQ(read("qwen2", with("{\"chunk_size\": 4096, \"local_size\": 32}")).max_positions, 512);
+  EXPECT_EQ(read("qwen2", with("null")).max_positions, 512);
+  for (const char* fields : {"true", "{\"chunk_size\": 0}", "{\"chunk_size\": 256}"}) {
+    const Status status = parse_model_config(config_of("qwen2", with(fields)), "c").status();
+    EXPECT_EQ(error_id(status), "TRI-CONF-003") << fields;
+    EXPECT_THAT(message_of(status), HasSubstr("dual_chunk_attention_config"));
+  }
+}
+
 TEST(ModelConfig, NumbersOfPythonAreTakenInFieldsThatNobodyReads) {
   EXPECT_EQ(read("llama",
                  "\"time_step_limit\": [0.0, Infinity], \"x\": NaN, \"y\": -Infinity, \"z\": "
