@@ -112,22 +112,20 @@ int fail(EventLines& lines, const Status& status, int exit_status) {
 }
 
 // Before libraries start, which abort where the system refuses them something.
-Status check_limits(const CoordinatorOptions& options) {
+Status check_system(const CoordinatorOptions& options) {
   raise_open_files(kManyFiles);
   RETURN_IF_ERROR(require_open_files(kLeastFiles, "the coordinator"));
-  return require_threads(kOwnThreads + options.tokenizer_threads, "the coordinator");
+  RETURN_IF_ERROR(require_threads(kOwnThreads + options.tokenizer_threads, "the coordinator"));
+  if (options.trace_file.empty()) return ok_status();
+  return check_writable(options.trace_file, "TRI-RUN-090", "the trace");
 }
 
 int serve(const CoordinatorOptions& options, EventLines& lines) {
   if (options.control_on_stdin) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (const Status limits = check_limits(options); !limits.ok()) {
-    return fail(lines, limits, kExitUsage);
+  if (const Status system = check_system(options); !system.ok()) {
+    return fail(lines, system, kExitUsage);
   }
   const int signal_fd = open_signal_fd();
-  if (!options.trace_file.empty()) {
-    const Status writable = check_writable(options.trace_file, "TRI-RUN-090", "the trace");
-    if (!writable.ok()) return fail(lines, writable, kExitUsage);
-  }
   auto source = open_model(options.model, options.weights_seed);
   if (!source.ok()) return fail(lines, source.status(), kExitUsage);
   std::unique_ptr<const Tokenizer> tokenizer;
