@@ -12,9 +12,6 @@ struct Beginning {
 };
 
 constexpr Beginning kBeginnings[] = {
-    {"version https://git-lfs"sv,
-     {"a Git LFS pointer, not the file itself", "run `git lfs pull` in its folder"}},
-    {"\xef\xbb\xbf"sv, {"text with a byte order mark", "save it as UTF-8 without the mark"}},
     {"<"sv, {"a page of HTML or XML", "fetch the file again, logged in if it is gated"}},
     {"PK\x03\x04"sv,
      {"a zip archive (PyTorch weights?)", "use the safetensors files of the model"}},

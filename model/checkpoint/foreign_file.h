@@ -1,4 +1,4 @@
-// Recognises files of another kind that stand in the place of a model's file, by their first bytes.
+// Recognises files of another kind in the place of a safetensors file, by their first bytes.
 // Pure function.
 #pragma once
 
@@ -8,8 +8,8 @@
 namespace trireme {
 
 struct ForeignFile {
-  const char* what;    // "a Git LFS pointer, not the file itself"
-  const char* remedy;  // "run `git lfs pull` in its folder"
+  const char* what;    // "a GGUF file"
+  const char* remedy;  // "use the safetensors files of the model"
 };
 
 // Empty for a beginning that is not known.

@@ -13,13 +13,14 @@
 #include "model/checkpoint/checked_math.h"
 #include "model/checkpoint/foreign_file.h"
 #include "model/checkpoint/tensor_names.h"
+#include "model/file_text.h"
 
 namespace trireme {
 
 namespace {
 
 constexpr int64_t kMaxHeaderBytes = 100 << 20;  // the limit of the format
-constexpr int kMaxDimensions = 64;              // of PyTorch; the format has no limit
+constexpr int kMaxDimensions = 32;              // as in NumPy; the format has no limit
 
 struct DTypeName {
   const char* name;
@@ -257,8 +258,9 @@ Status SafetensorsFile::open_descriptor() {
 
 // A length that cannot be right, where the file may be of another kind.
 Status SafetensorsFile::refuse_header(uint64_t length) const {
-  std::string beginning(std::min<int64_t>(file_bytes_, 32), '\0');
+  std::string beginning(std::min<int64_t>(file_bytes_, 64), '\0');
   RETURN_IF_ERROR(read(0, std::as_writable_bytes(std::span(beginning))));
+  RETURN_IF_ERROR(check_plain_text(beginning, path_, "TRI-LOAD-003"));
   if (const auto foreign = foreign_file(beginning)) {
     return invalid("TRI-LOAD-003", "{} is {}; {}", path_, foreign->what, foreign->remedy);
   }

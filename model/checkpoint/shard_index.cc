@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "base/json_value.h"
-#include "model/checkpoint/foreign_file.h"
 #include "model/checkpoint/tensor_names.h"
+#include "model/file_text.h"
 #include "model/json_reader.h"
 
 namespace trireme {
@@ -31,9 +31,7 @@ bool is_plain_file_name(const std::string& name) {
 }  // namespace
 
 StatusOr<ShardIndex> ShardIndex::parse(std::string text, const std::string& path) {
-  if (const auto foreign = foreign_file(text)) {
-    return invalid(kId, "{} is {}; {}", path, foreign->what, foreign->remedy);
-  }
+  RETURN_IF_ERROR(check_plain_text(text, path, kId));
   ShardIndex index;
   index.text_ = std::move(text);
   ASSIGN_OR_RETURN(const JsonValue map, weight_map_of(index.text_, path));

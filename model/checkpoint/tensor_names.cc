@@ -95,15 +95,18 @@ bool is_harmless(const StoredTensor& tensor) {
   const std::vector<std::string> words = split(tensor.name, '.');
   const std::string& last = words.back();
   const std::string parent = words.size() > 1 ? words[words.size() - 2] : "";
-  if (parent == "rotary_emb") {
-    return last.ends_with("inv_freq") || last == "cos_cached" || last == "sin_cached";
-  }
+  if (last.ends_with("inv_freq")) return true;
   constexpr std::string_view kAttention[] = {"attn", "self_attn", "attention"};
   if (last == "bias" && std::ranges::find(kAttention, parent) != std::end(kAttention)) {
     return tensor.shape.size() != 1;  // a mask of [1, 1, n, n]; a bias would be a vector
   }
-  constexpr std::string_view kBuffers[] = {
-      "position_ids", "masked_bias", "causal_mask", "attn_mask", "attention_mask"};
+  constexpr std::string_view kBuffers[] = {"cos_cached",
+                                           "sin_cached",
+                                           "position_ids",
+                                           "masked_bias",
+                                           "causal_mask",
+                                           "attn_mask",
+                                           "attention_mask"};
   return std::ranges::find(kBuffers, last) != std::end(kBuffers);
 }
 

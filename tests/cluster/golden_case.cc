@@ -108,7 +108,6 @@ std::vector<std::string> golden_models() {
                            "llama-tied-fp32",
                            "mistral-window",
                            "qwen2-tied",
-                           "qwen3-embedding",
                            "qwen3-qk-norm"}) {
     models.push_back(format_text("tests/data/golden/models/{}", name));
   }

@@ -30,6 +30,8 @@ std::function<void(EditedCheckpoint&)> below(const std::string& prefix, const st
   };
 }
 
+void leave_as_published(EditedCheckpoint& /*edited*/) {}
+
 void add_unused_tensors(EditedCheckpoint& edited) {
   edited.tensors["vision_tower.layers.0.weight"] = zeros("F8_E4M3", {4, 4}, 8);
   edited.tensors["multi_modal_projector.scales"] = zeros("F8_E8M0", {4}, 8);
@@ -75,6 +77,8 @@ const Variant kVariants[] = {
     {"Module", "qwen2-tied", below("module.", "")},
     {"ModuleModel", "mistral-window", below("module.model.", "module.lm_head.weight")},
     {"Compiled", "llama-gqa", below("_orig_mod.model.", "_orig_mod.lm_head.weight")},
+    {"AnEmbeddingModel", "qwen3-embedding", leave_as_published},
+    {"AVisionModel", "mistral3-wrapped", leave_as_published},
     {"UnusedTensors", "llama-gqa", add_unused_tensors},
     {"TheHeadAlone", "llama-tied-fp32", store_head_alone},
     {"TheWrappedHeadAlone", "qwen2-tied", store_wrapped_head_alone},

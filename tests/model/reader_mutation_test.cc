@@ -51,6 +51,15 @@ TEST(ReaderMemory, StaysBelowFourTimesADenseHeader) {
   }
   header += "}";
   EXPECT_TRUE(check_header(header, 8 + static_cast<int64_t>(header.size())));
+  std::string deep = "{";
+  for (int i = 0; i < 10'000; ++i) {
+    deep += format_text("{}\"{}\":{{\"dtype\":\"U8\",\"shape\":[0{}],\"data_offsets\":[0,0]}}",
+                        i > 0 ? "," : "",
+                        i,
+                        repeated(",0", 31));
+  }
+  deep += "}";
+  EXPECT_TRUE(check_header(deep, 8 + static_cast<int64_t>(deep.size())));
   EXPECT_FALSE(check_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[1" + repeated(",1", 200'000) +
                                 "],\"data_offsets\":[0,1]}}",
                             500'000));

@@ -169,6 +169,7 @@ const ExtraCase kExtras[] = {
     // Buffers, which are computed anew.
     {"model.layers.0.self_attn.rotary_emb.inv_freq", {3}, ""},
     {"model.rotary_emb.inv_freq", {3}, ""},
+    {"model.layers.0.self_attn.rope.full_attention_inv_freq", {3}, ""},
     {"model.rotary_emb.original_inv_freq", {3}, ""},
     {"model.layers.1.self_attn.rotary_emb.cos_cached", {1, 1, 9, 6}, ""},
     {"model.layers.1.self_attn.rotary_emb.sin_cached", {1, 1, 9, 6}, ""},

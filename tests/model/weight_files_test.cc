@@ -138,11 +138,11 @@ TEST_F(Shards, WithoutAnIndexTheFilesThatAreThereAreNamed) {
 TEST_F(Shards, AnLfsPointerIsNamedWhereverItStands) {
   const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
   std::ofstream(path(kLast)) << pointer;
-  expect_refusal("TRI-LOAD-003", kLast + " is a Git LFS pointer");
+  expect_refusal("TRI-LOAD-003", kLast + " is a git-lfs pointer");
   std::ofstream(index_path()) << pointer;
   expect_refusal("TRI-LOAD-006", "git lfs pull");
   std::ofstream(path("model.safetensors")) << pointer;
-  expect_refusal("TRI-LOAD-003", "model.safetensors is a Git LFS pointer");
+  expect_refusal("TRI-LOAD-003", "model.safetensors is a git-lfs pointer");
 }
 
 TEST_F(Shards, AByteOrderMarkOfTheIndexIsNamed) {
