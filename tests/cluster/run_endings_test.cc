@@ -229,10 +229,11 @@ TEST(RunEndingsOfAPrivateCluster, ItEndsSoonAndInOrderWhenItsReaderLeaves) {
                                              "--trace",
                                              trace});
   EXPECT_EQ(result.status, 141);
-  EXPECT_EQ(result.out.size(), 20u) << result.out;
+  EXPECT_LE(result.out.size(), 20u) << result.out;
   // The trace is written at the end of a cluster that is drained.
+  const json written = json::parse(std::ifstream(trace));
   int64_t last_step = 0;
-  for (const json& event : json::parse(std::ifstream(trace))["traceEvents"]) {
+  for (const json& event : written["traceEvents"]) {
     if (event["ph"] == "X") last_step = std::max(last_step, event["args"]["step"].get<int64_t>());
   }
   EXPECT_GT(last_step, 0);
