@@ -57,7 +57,7 @@ TEST(EngineText, AStopStringOverSeveralTokensEndsTheTextBeforeIt) {
 
 // Ids of which only the fifth of eight is special; the text of the others is plain ASCII.
 SubmitRequest with_special_answer(const Tokenizer& tokenizer) {
-  for (uint64_t seed = 0;; ++seed) {
+  for (uint64_t seed = 0; seed < 1'000'000; ++seed) {
     const SubmitRequest submit = prompt_of(5, 8, seed);
     const std::vector<TokenId> ids = alone(submit, 8);
     if (!tokenizer.is_special(ids[4])) continue;
@@ -68,6 +68,8 @@ SubmitRequest with_special_answer(const Tokenizer& tokenizer) {
     };
     if (std::count_if(ids.begin(), ids.end(), plain) == 7) return submit;
   }
+  ADD_FAILURE() << "no seed gives such an answer";
+  return prompt_of(5, 8);
 }
 
 TEST(EngineText, AStopStringThatIsASpecialTokenEndsTheAnswerAtThatToken) {
