@@ -67,6 +67,13 @@ json dynamic(json config) {
   return config;
 }
 
+json inside_text_config(json config) {
+  return {{"model_type", "llava"},
+          {"architectures", {"LlavaForConditionalGeneration"}},
+          {"vision_config", {{"model_type", "clip_vision_model"}}},
+          {"text_config", std::move(config)}};
+}
+
 json integers_as_floats(json config) {
   for (const char* key : {"hidden_size", "num_hidden_layers", "max_position_embeddings"}) {
     config[key] = config[key].get<double>();
@@ -83,6 +90,8 @@ const std::vector<Rewriting>& rewritings() {
       {"llama3_added", "llama-rope-llama3-sharded", scaling_added_to_parameters, ""},
       {"mistral_nested", "mistral-window", nested_sliding, ""},
       {"qwen2_nested", "qwen2-tied", nested, ""},
+      {"qwen2_inside", "qwen2-tied", inside_text_config, ""},
+      {"mistral_inside", "mistral-window", inside_text_config, ""},
       {"qwen3_dynamic", "qwen3-qk-norm", dynamic, ""},
       {"llama_numbers",
        "llama-gqa",
