@@ -77,23 +77,8 @@ StatusOr<Ids> parse_ids(const std::string& text) {
   return ids;
 }
 
-// The tokenizer would replace such bytes, and the ids would be those of another text.
-Status check_utf8_text(const std::string& text, const std::string& subject) {
-  for (size_t at = 0; at < text.size();) {
-    const Utf8Step step = utf8_step(std::string_view(text).substr(at));
-    if (!step.valid) {
-      return invalid("TRI-TOK-021",
-                     "{} is not UTF-8 at byte {}; convert it (iconv -f latin1 -t utf8)",
-                     subject,
-                     at);
-    }
-    at += step.length;
-  }
-  return ok_status();
-}
-
 StatusOr<Json> parse_line(const NumberedLine& line, const std::string& path, const char* field) {
-  RETURN_IF_ERROR(check_utf8_text(line.text, format_text("{} line {}", path, line.number)));
+  RETURN_IF_ERROR(check_utf8(line.text, format_text("{} line {}", path, line.number)));
   Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
   if (json.is_object() && json.contains(field)) return json;
   return invalid("TRI-RUN-014",
@@ -157,7 +142,7 @@ Status tokenize_all(Terminal& terminal, const Options& options) {
   ASSIGN_OR_RETURN(const auto tokenizer, load_tokenizer(options));
   if (!tokenizer->note().empty()) terminal.warn(tokenizer->note());
   if (options.jsonl.empty()) {
-    RETURN_IF_ERROR(check_utf8_text(options.text, "the text"));
+    RETURN_IF_ERROR(check_utf8(options.text, "the text"));
     return tokenize_one(terminal, *tokenizer, options, options.text);
   }
   Options lines_options = options;

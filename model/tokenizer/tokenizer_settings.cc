@@ -57,7 +57,8 @@ StatusOr<AddedToken> read_text_or_token(JsonValue value, const std::string& wher
 }
 
 StatusOr<JsonValue> read_object(const std::string& text) {
-  ASSIGN_OR_RETURN(const JsonValue root, JsonValue::parse(text, "TRI-TOK-002", "the file"));
+  ASSIGN_OR_RETURN(const JsonValue root,
+                   JsonValue::parse(text, "TRI-TOK-002", "the file", JsonNumbers::kPython));
   if (root.is(Kind::kObject)) return root;
   return invalid("TRI-TOK-003", "the file must be an object");
 }
@@ -245,7 +246,7 @@ class Reader {
 std::string read_model_type(const std::string& dir) {
   const auto text = read_tokenizer_text(dir + "/config.json", kMaxConfigBytes);
   if (!text.ok()) return "";
-  const auto root = JsonValue::parse(*text, "TRI-TOK-002", "config.json");
+  const auto root = JsonValue::parse(*text, "TRI-TOK-002", "config.json", JsonNumbers::kPython);
   if (!root.ok() || !root->is(Kind::kObject)) return "";
   const auto type = root->find("model_type");
   return type && type->is(Kind::kString) ? type->string() : "";

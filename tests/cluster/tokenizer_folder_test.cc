@@ -167,10 +167,10 @@ TEST(TokenizerFolder, TokenizeRefusesATextThatIsNotUtf8AndNamesTheByte) {
   std::ofstream(path, std::ios::binary) << "{\"text\": \"fine\"}\n{\"text\": \"caf\xE9\"}\n";
   const CommandResult text = run_trireme({"tokenize", "--model", kDemo, "--text", "caf\xE9 is"});
   EXPECT_EQ(text.status, 2);
-  EXPECT_THAT(text.err, AllOf(StartsWith("TRI-TOK-021: "), HasSubstr("byte 3")));
+  EXPECT_THAT(text.err, AllOf(StartsWith("TRI-RUN-040: "), HasSubstr("byte 3")));
   const CommandResult lines = run_trireme({"tokenize", "--model", kDemo, "--jsonl", path});
   EXPECT_EQ(lines.status, 2);
-  EXPECT_THAT(lines.err, AllOf(HasSubstr("TRI-TOK-021: "), HasSubstr(" line 2 is not UTF-8")));
+  EXPECT_THAT(lines.err, AllOf(HasSubstr("TRI-RUN-040: "), HasSubstr(" line 2 is not UTF-8")));
   EXPECT_EQ(json_lines(lines.out).size(), 1u);
 }
 

@@ -73,10 +73,6 @@ constexpr ErrorPage kPages[] = {
      "A text has a character that the tokeniser has no token for.",
      "The unk_token of tokenizer.json, which stands for such characters, is not in its vocabulary.",
      "Leave the character out, send token ids, or name a token of the vocabulary as unk_token."},
-    {"TRI-TOK-021",
-     "A text for `tokenize` is not UTF-8.",
-     "It is Latin-1, another encoding or binary data.",
-     "Convert it to UTF-8; the message names the byte."},
 };
 
 }  // namespace
