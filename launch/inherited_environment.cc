@@ -55,6 +55,11 @@ bool is_launcher_parameter(std::string_view parameter) {
   });
 }
 
+bool is_prefix(const std::string& name) {
+  return name == "OPAL_PREFIX" || name == "OPAL_USER_PARAMS_GIVEN" ||
+         std::ranges::find(kMoved, name) != kMoved.end();
+}
+
 }  // namespace
 
 bool places_processes(const std::string& name) {
@@ -69,9 +74,12 @@ bool places_processes(const std::string& name) {
 }
 
 std::vector<std::string> inherited_launch_variables() {
+  // mpirun 5 gives its ranks the place of its own installation.
+  const bool is_inside_rank = environment("PRTE_LAUNCHED").has_value();
   std::vector<std::string> found;
   for (std::string& name : environment_names()) {
-    if (places_processes(name)) found.push_back(std::move(name));
+    const bool is_outer = is_inside_rank && is_prefix(name);
+    if (is_outer || places_processes(name)) found.push_back(std::move(name));
   }
   return found;
 }

@@ -14,7 +14,8 @@ namespace trireme {
 // OMPI_MCA_pml, ...) and the prefixes of a moved installation (OPAL_PREFIX, ...) do not.
 bool places_processes(const std::string& name);
 
-// The names of those in the environment of this process.
+// The names of those in the environment of this process; inside a rank of mpirun 5 also the
+// prefixes, which are those of that mpirun.
 std::vector<std::string> inherited_launch_variables();
 
 }  // namespace trireme

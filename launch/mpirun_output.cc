@@ -192,9 +192,12 @@ std::string first_of(const std::vector<Lines>& messages) {
 std::string cause_in_output(const std::deque<std::string>& all) {
   const Lines lines = clean(all);
   const Output output = sort_output(lines);
-  for (const std::string& cause : {death_by_signal(lines),
+  const std::string telling = telling_line(output.others);
+  std::string death = death_by_signal(lines);
+  if (!death.empty() && !telling.empty()) death += format_text(": {}", telling);
+  for (const std::string& cause : {death,
                                    words_of_rank(lines, /*echo=*/false),
-                                   telling_line(output.others),
+                                   telling,
                                    first_of(output.messages),
                                    words_of_rank(lines, /*echo=*/true)}) {
     if (!cause.empty()) return cause.substr(0, kMaxCauseBytes);

@@ -8,9 +8,10 @@
 namespace trireme {
 
 // One line that names the cause. In order of preference: mpirun's report of a rank that died by a
-// signal ("rank 2 on n1 exited on signal 9 (Killed)"), the first error of a rank ("TRI-...: ..."),
-// a line of the loader, of ssh or of a library that is known to name a cause, the first of mpirun's
-// framed messages that is no warning and does not follow from another. "": none is recognised.
+// signal ("rank 2 on n1 exited on signal 9 (Killed)", and the line that tells why), the first error
+// of a rank ("TRI-...: ..."), a line of the loader, of ssh or of a library that is known to name a
+// cause, the first of mpirun's framed messages that is no warning and does not follow from another.
+// "": none is recognised.
 std::string cause_in_output(const std::deque<std::string>& lines);
 
 // At most the ten last lines that say something: no frames, no lines of the log.

@@ -81,6 +81,15 @@ TEST(InheritedEnvironment, PrefixesPermissionsAndOtherVariablesDoNot) {
   }
 }
 
+TEST(InheritedEnvironment, InsideARankOfMpirun5ThePrefixesAreThoseOfThatMpirun) {
+  ASSERT_EQ(::setenv("OPAL_PREFIX", "/opt/openmpi", 1), 0);
+  EXPECT_THAT(inherited_launch_variables(), Not(Contains("OPAL_PREFIX")));
+  ASSERT_EQ(::setenv("PRTE_LAUNCHED", "1", 1), 0);
+  EXPECT_THAT(inherited_launch_variables(), Contains("OPAL_PREFIX"));
+  ::unsetenv("PRTE_LAUNCHED");
+  ::unsetenv("OPAL_PREFIX");
+}
+
 TEST(InheritedEnvironment, IsReadFromTheEnvironmentOfTheProcess) {
   ASSERT_EQ(::setenv("SLURM_JOBID", "12", 1), 0);
   ASSERT_EQ(::setenv("OMPI_MCA_pml", "ob1", 1), 0);

@@ -22,6 +22,16 @@ TEST(MpirunOutput, ARankEndedByASignalIsFoundAcrossWrappedLines) {
       "rank 2 on n1 exited on signal 9 (Killed)");
 }
 
+TEST(MpirunOutput, ALineThatTellsWhyARankAbortedFollowsItsSignal) {
+  EXPECT_EQ(cause_in_output({"Resource temporarily unavailable (src/thread.cpp:269)",
+                             "------",
+                             "mpirun noticed that process rank 1 with PID 5 on node n1 exited on "
+                             "signal 6 (Aborted).",
+                             "------"}),
+            "rank 1 on n1 exited on signal 6 (Aborted): Resource temporarily unavailable "
+            "(src/thread.cpp:269)");
+}
+
 TEST(MpirunOutput, TheFirstErrorOfARankIsTheCause) {
   EXPECT_EQ(cause_in_output({"some library's warning",
                              "[rank 1] TRI-LOAD-007: tensor x ends behind the file",
