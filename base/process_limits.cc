@@ -34,10 +34,12 @@ void* wait_for_release(void* mutex) {
 }
 
 // Tries to run `wanted` threads at the same time. Returns how many ran, and errno in `error`.
-int run_threads(int wanted, int& error) {
+int run_threads(int wanted, bool small_stacks, int& error) {
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, std::max<size_t>(kProbeStackBytes, PTHREAD_STACK_MIN));
+  if (small_stacks) {
+    ::pthread_attr_setstacksize(&attributes, std::max<size_t>(kProbeStackBytes, PTHREAD_STACK_MIN));
+  }
   std::vector<pthread_t> threads;
   std::mutex gate;
   gate.lock();
@@ -51,6 +53,24 @@ int run_threads(int wanted, int& error) {
   for (const pthread_t thread : threads) ::pthread_join(thread, nullptr);
   ::pthread_attr_destroy(&attributes);
   return static_cast<int>(threads.size());
+}
+
+Status try_threads(int needed, bool small_stacks, std::string_view who) {
+  int error = 0;
+  const int started = run_threads(needed, small_stacks, error);
+  if (started == needed) return ok_status();
+  rlimit limits{};
+  ::getrlimit(RLIMIT_NPROC, &limits);
+  return invalid(
+      "TRI-UP-042",
+      "only {} threads could be started ({}), {} needs {} at once; raise the limit of processes "
+      "(ulimit -u is {}), of the container (pids) or of address space (ulimit -v)",
+      started,
+      std::strerror(error),
+      who,
+      needed,
+      limits.rlim_cur == RLIM_INFINITY ? std::string("unlimited")
+                                       : format_text("{}", limits.rlim_cur));
 }
 
 }  // namespace
@@ -87,21 +107,11 @@ Status require_open_files(int64_t needed, std::string_view who) {
 }
 
 Status require_threads(int needed, std::string_view who) {
-  int error = 0;
-  const int started = run_threads(needed, error);
-  if (started == needed) return ok_status();
-  rlimit limits{};
-  ::getrlimit(RLIMIT_NPROC, &limits);
-  return invalid(
-      "TRI-UP-042",
-      "only {} threads could be started ({}), {} needs {} at once; raise the limit of processes "
-      "(ulimit -u is {}), that of the container (pids), or end other programs",
-      started,
-      std::strerror(error),
-      who,
-      needed,
-      limits.rlim_cur == RLIM_INFINITY ? std::string("unlimited")
-                                       : format_text("{}", limits.rlim_cur));
+  return try_threads(needed, /*small_stacks=*/false, who);
+}
+
+Status require_threads_of_all(int needed, std::string_view who) {
+  return try_threads(needed, /*small_stacks=*/true, who);
 }
 
 }  // namespace trireme

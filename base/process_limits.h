@@ -25,7 +25,10 @@ Status require_open_files(int64_t needed, std::string_view who);
 void raise_open_files(int64_t wanted);
 
 // Starts `needed` threads at once and ends them. TRI-UP-042: the limit of processes (ulimit -u, or
-// that of the control group) does not allow them.
+// that of the control group) does not allow them, or that of address space (ulimit -v) not their
+// stacks.
 Status require_threads(int needed, std::string_view who);
+// The same for threads of several processes: their stacks do not count together.
+Status require_threads_of_all(int needed, std::string_view who);
 
 }  // namespace trireme

@@ -37,7 +37,7 @@ Status check_machine(const ClusterFlags& flags) {
                                      "the cluster"));
   const int threads =
       kOtherThreads + flags.groups * (kMpirunThreads + kRankThreads * flags.num_ranks());
-  if (flags.hostfile.empty()) RETURN_IF_ERROR(require_threads(threads, "the cluster"));
+  if (flags.hostfile.empty()) RETURN_IF_ERROR(require_threads_of_all(threads, "the cluster"));
   return check_temporary_folder();
 }
 

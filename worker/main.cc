@@ -31,6 +31,7 @@ namespace {
 
 constexpr int kBadUsage = 2;
 constexpr int kFailed = 3;
+constexpr int kLeastThreads = 6;     // of MPI, ZeroMQ and the control of the step loop
 constexpr int64_t kLeastFiles = 40;  // of MPI, ZeroMQ and the model's files
 
 void print_line(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
@@ -135,6 +136,9 @@ int run(int argc, char** argv) {
   }
   if (const Status files = require_open_files(kLeastFiles, "a rank"); !files.ok()) {
     return refuse(files, rank);
+  }
+  if (const Status threads = require_threads(kLeastThreads, "a rank"); !threads.ok()) {
+    return refuse(threads, rank);
   }
   if (const Status log = start_log("worker", flags->log); !log.ok()) return refuse(log, rank);
   const WorkerOptions& options = flags->worker;

@@ -57,6 +57,7 @@ TEST_F(OpenFiles, OpenDescriptorsAreCounted) {
 TEST(Threads, AsManyAsAreNeededAreStartedAndEnded) {
   EXPECT_TRUE(require_threads(20, "the test").ok());
   EXPECT_TRUE(require_threads(0, "the test").ok());
+  EXPECT_TRUE(require_threads_of_all(20, "the test").ok());
 }
 
 }  // namespace

@@ -245,8 +245,8 @@ constexpr ErrorPage kPages[] = {
      "coordinator needs one."},
     {"TRI-UP-042",
      "The limit of processes and threads is too low.",
-     "ulimit -u of the user, whose other programs count as well, or the limit of the container "
-     "(docker --pids-limit).",
+     "ulimit -u of the user, whose other programs count as well, the limit of the container "
+     "(docker --pids-limit), or too little address space for their stacks (ulimit -v).",
      "Raise the limit, end other programs of this user, or start fewer ranks."},
     {"TRI-UP-043",
      "mpirun and the MPI library of the ranks are of different versions.",
