@@ -13,6 +13,18 @@ constexpr int kSliceMs = 20;  // maximum wait for answers before the children ar
 
 }  // namespace
 
+Status check_one_cluster(const ClusterFlags& flags, const std::string& endpoint) {
+  if (flags.model.empty() == endpoint.empty()) {
+    return invalid("TRI-RUN-004",
+                   "give either --model (starts a private cluster) or --endpoint (a running one)");
+  }
+  if (endpoint.empty() || flags.trace.empty()) return ok_status();
+  return invalid("TRI-RUN-004",
+                 "--trace records a private cluster, {} is a running one; give --trace to its "
+                 "`trireme up`",
+                 endpoint);
+}
+
 StatusOr<std::unique_ptr<ClientSession>> ClientSession::bring_up(ClusterOptions options,
                                                                  const Preflight& preflight,
                                                                  Terminal& terminal,

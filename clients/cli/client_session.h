@@ -17,6 +17,10 @@
 
 namespace trireme {
 
+// TRI-RUN-004: neither or both of --model and --endpoint are given, or --trace for a running
+// cluster, which the verb cannot trace.
+Status check_one_cluster(const ClusterFlags& flags, const std::string& endpoint);
+
 class ClientSession {
  public:
   // Starts a private cluster and waits until its groups are ready. Errors of Cluster and Client.

@@ -194,10 +194,7 @@ Status answer_all(ClientSession& session,
 }
 
 StatusOr<int> run_prompts(const RunOptions& options, Terminal& terminal, Interrupts& interrupts) {
-  if (options.cluster_flags.model.empty() == options.endpoint.empty()) {
-    return invalid("TRI-RUN-004",
-                   "give either --model (starts a private cluster) or --endpoint (a running one)");
-  }
+  RETURN_IF_ERROR(check_one_cluster(options.cluster_flags, options.endpoint));
   ASSIGN_OR_RETURN(const std::vector<Prompt> prompts, gather_prompts(options));
   std::unique_ptr<ClientSession> session;
   Preflight preflight;

@@ -275,6 +275,9 @@ TEST(BadInput, SeveralPromptsOrNone) {
   refusal({"run", "--model", kDemo, "--prompt", "a", "--prompts", "b"}, "TRI-RUN-003");
   refusal({"run", "--prompt", "a"}, "TRI-RUN-004");
   refusal({"run", "--prompt", "a", "--endpoint", "nowhere"}, "TRI-NET-033");
+  const std::vector<std::string> traced = {
+      "run", "--prompt", "a", "--endpoint", "tcp://127.0.0.1:8900", "--trace", "trace.json"};
+  EXPECT_THAT(refusal(traced, "TRI-RUN-004"), HasSubstr("--trace"));
 }
 
 TEST(BadInput, AHostfileThatIsTooSmallOrUnreadable) {

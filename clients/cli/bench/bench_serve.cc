@@ -212,10 +212,7 @@ StatusOr<std::unique_ptr<ClientSession>> open_session(const ServeBenchOptions& o
                                                       Preflight& preflight,
                                                       Terminal& terminal,
                                                       Interrupts& interrupts) {
-  if (options.cluster_flags.model.empty() == options.endpoint.empty()) {
-    return invalid("TRI-BENCH-003",
-                   "give either --model (starts a private cluster) or --endpoint (a running one)");
-  }
+  RETURN_IF_ERROR(check_one_cluster(options.cluster_flags, options.endpoint));
   if (!options.endpoint.empty()) {
     return ClientSession::connect(options.endpoint, terminal, interrupts);
   }

@@ -73,9 +73,10 @@ constexpr ErrorPage kPages[] = {
      "None or several of --prompt, --prompts and - were given.",
      "Give exactly one of them."},
     {"TRI-RUN-004",
-     "`run` needs exactly one cluster.",
-     "Neither or both of --model and --endpoint were given.",
-     "Use --model to start a cluster for this command, or --endpoint to use a running one."},
+     "`run` and `bench serve` need exactly one cluster.",
+     "Neither or both of --model and --endpoint were given, or --trace with --endpoint.",
+     "Use --model to start a cluster for this command, or --endpoint to use a running one. The "
+     "trace of a running cluster is written by its `trireme up --trace FILE`."},
     {"TRI-RUN-010",
      "tokenize and detokenize need exactly one tokenizer.",
      "Neither or both of --model and --tokenizer were given.",
