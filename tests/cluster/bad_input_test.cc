@@ -125,7 +125,7 @@ TEST(BadInput, AGenerationConfigOutOfRangeIsNamedOnceAndExplainedAndDoesNotStopT
   ASSERT_NE(first, std::string::npos) << result.err;
   EXPECT_EQ(result.err.find("TRI-CONF-007", first + 1), std::string::npos) << result.err;
   EXPECT_THAT(result.err, AllOf(HasSubstr("generation_config.json"), HasSubstr("\"top_p\" is 0")));
-  EXPECT_THAT(run_trireme({"models", "show", model.path()}).out, HasSubstr("TRI-CONF-007"));
+  EXPECT_THAT(run_trireme({"models", "show", model.path()}).err, HasSubstr("TRI-CONF-007"));
   EXPECT_THAT(run_trireme({"explain", "TRI-CONF-007"}).out, HasSubstr("generation_config.json"));
 }
 
