@@ -1,11 +1,24 @@
 #include "coordinator/doors/peer_table.h"
 
+#include <utility>
+
 namespace trireme {
 
-void PeerTable::disconnected(int fd, std::vector<PeerId>& gone) {
+void PeerTable::accepted(int fd) {
   Wire& wire = wires_[fd];
+  end(wire);
+  wire.alive = true;
+}
+
+void PeerTable::disconnected(int fd) {
+  Wire& wire = wires_[fd];
+  end(wire);
   wire.alive = false;
-  forget(wire.peer, gone);
+}
+
+void PeerTable::end(Wire& wire) {
+  if (wire.peer != 0) ended_.push_back(wire.peer);
+  wire.peer = 0;
 }
 
 PeerId PeerTable::known(const std::string& routing_id, int fd) const {
@@ -17,19 +30,18 @@ PeerId PeerTable::known(const std::string& routing_id, int fd) const {
 PeerId PeerTable::add(const std::string& routing_id, int fd, std::vector<PeerId>& gone) {
   const auto old = by_routing_id_.find(routing_id);
   if (old != by_routing_id_.end()) forget(old->second, gone);
-  forget(wires_[fd].peer, gone);
+  Wire& wire = wires_[fd];
+  forget(wire.peer, gone);
   const PeerId peer = next_peer_++;
-  wires_[fd].peer = peer;
+  wire.peer = peer;
   peers_[peer] = {routing_id, fd, false};
   by_routing_id_[routing_id] = peer;
+  if (!wire.alive) end(wire);
   return peer;
 }
 
-void PeerTable::forget_if_ended(PeerId peer, std::vector<PeerId>& gone) {
-  const Peer* const found = find(peer);
-  if (found == nullptr) return;
-  const auto wire = wires_.find(found->fd);
-  if (wire != wires_.end() && !wire->second.alive) forget(peer, gone);
+void PeerTable::forget_ended(std::vector<PeerId>& gone) {
+  for (const PeerId peer : std::exchange(ended_, {})) forget(peer, gone);
 }
 
 PeerTable::Peer* PeerTable::find(PeerId peer) {
@@ -41,7 +53,8 @@ void PeerTable::forget(PeerId peer, std::vector<PeerId>& gone) {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
   by_routing_id_.erase(found->second.routing_id);
-  wires_[found->second.fd].peer = 0;
+  Wire& wire = wires_[found->second.fd];
+  if (wire.peer == peer) wire.peer = 0;
   peers_.erase(found);
   gone.push_back(peer);
 }

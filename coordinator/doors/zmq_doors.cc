@@ -23,6 +23,7 @@ constexpr int kZapEnforceDomain = 93;
 constexpr char kZapDomain[] = "trireme-workers";
 constexpr char kZapEndpoint[] = "inproc://zeromq.zap.01";
 constexpr int kFramesPerTurn = 512;
+constexpr int kMaxFullTurns = 16;
 constexpr int kSelfTestMs = 3'000;
 
 void set(zmq::socket_t& socket, int option, int value) {
@@ -116,13 +117,21 @@ class Door final : public PeerSender {
     return sent < 0 ? SendOutcome::kGone : SendOutcome::kSent;
   }
 
+  // The I/O thread queues the frames of a connection before it reports its end, so an end counts
+  // when all queued frames have been read, or after many turns if there are always more.
   void receive(const OnFrame& on_frame, const OnGone& on_gone) {
-    drain_monitor(on_gone);
-    for (int i = 0; i < kFramesPerTurn; ++i) {
+    drain_monitor();
+    bool read_all = false;
+    for (int i = 0; i < kFramesPerTurn && !read_all; ++i) {
       zmq::message_t routing_id;
-      if (!router_.recv(routing_id, zmq::recv_flags::dontwait)) return;
-      receive_rest(routing_id, on_frame, on_gone);
+      read_all = !router_.recv(routing_id, zmq::recv_flags::dontwait).has_value();
+      if (!read_all) receive_rest(routing_id, on_frame, on_gone);
     }
+    if (!read_all && ++full_turns_ < kMaxFullTurns) return;
+    full_turns_ = 0;
+    std::vector<PeerId> gone;
+    peers_.forget_ended(gone);
+    for (const PeerId each : gone) on_gone(each);
   }
 
   zmq::socket_t& router() { return router_; }
@@ -154,23 +163,19 @@ class Door final : public PeerSender {
     // codec refuses.
     const std::string_view bytes(static_cast<const char*>(payload.data()), payload.size());
     on_frame(peer, payloads == 1 ? bytes : std::string_view());
-    std::vector<PeerId> gone;
-    peers_.forget_if_ended(peer, gone);
-    for (const PeerId each : gone) on_gone(each);
   }
 
   PeerId peer_of(const std::string& routing_id, int fd, const OnGone& on_gone) {
     if (const PeerId known = peers_.known(routing_id, fd)) return known;
-    // A new connection: the monitor has reported the end of any earlier one of this descriptor.
-    drain_monitor(on_gone);
+    // A new connection: the monitor has reported its beginning.
+    drain_monitor();
     std::vector<PeerId> gone;
     const PeerId peer = peers_.add(routing_id, fd, gone);
     for (const PeerId each : gone) on_gone(each);
     return peer;
   }
 
-  void drain_monitor(const OnGone& on_gone) {
-    std::vector<PeerId> gone;
+  void drain_monitor() {
     zmq::message_t event;
     while (monitor_.recv(event, zmq::recv_flags::dontwait)) {
       uint16_t kind = 0;
@@ -182,9 +187,8 @@ class Door final : public PeerSender {
       zmq::message_t address;
       if (event.more() && !monitor_.recv(address, zmq::recv_flags::dontwait)) break;
       if (kind == ZMQ_EVENT_ACCEPTED) peers_.accepted(fd);
-      if (kind == ZMQ_EVENT_DISCONNECTED) peers_.disconnected(fd, gone);
+      if (kind == ZMQ_EVENT_DISCONNECTED) peers_.disconnected(fd);
     }
-    for (const PeerId each : gone) on_gone(each);
   }
 
   const char* const name_;
@@ -192,6 +196,7 @@ class Door final : public PeerSender {
   zmq::socket_t monitor_;
   std::string endpoint_;
   PeerTable peers_;
+  int full_turns_ = 0;  // in a row, after which frames were left
 };
 
 // ZAP handler (ZeroMQ RFC 27) of the worker door: accepts the one key of this launch.

@@ -114,6 +114,40 @@ TEST_F(ZmqDoorsTest, AMessageOfSeveralPayloadsIsAnEmptyFrameToTheLogic) {
   EXPECT_EQ(seen_.client_frames[0].second, "");
 }
 
+// Returns when the I/O thread of the doors has handled all that was sent to them before.
+void wait_for_io_thread(zmq::context_t& context, const std::string& endpoint) {
+  zmq::socket_t socket(context, zmq::socket_type::dealer);
+  socket.set(zmq::sockopt::linger, 0);
+  ASSERT_EQ(
+      zmq_socket_monitor(socket.handle(), "inproc://handshake", ZMQ_EVENT_HANDSHAKE_SUCCEEDED), 0);
+  zmq::socket_t monitor(context, zmq::socket_type::pair);
+  monitor.set(zmq::sockopt::rcvtimeo, 5000);
+  monitor.connect("inproc://handshake");
+  socket.connect(endpoint);
+  zmq::message_t event;
+  ASSERT_TRUE(monitor.recv(event));
+}
+
+TEST_F(ZmqDoorsTest, TheLastFrameOfAConnectionComesBeforeItsEnd) {
+  open();
+  for (int life = 0; life < 20; ++life) {
+    seen_ = {};
+    {
+      zmq::context_t context;
+      zmq::socket_t a(context, zmq::socket_type::dealer);
+      a.connect(doors_->endpoints().worker);
+      a.send(zmq::str_buffer("hello"));
+      ASSERT_TRUE(until([&] { return seen_.worker_frames.size() == 1; }));
+      a.send(zmq::str_buffer("goodbye"));
+    }  // waits until all is sent
+    wait_for_io_thread(context_, doors_->endpoints().worker);
+    ASSERT_TRUE(until([&] { return !seen_.workers_gone.empty(); }));
+    ASSERT_EQ(seen_.worker_frames.size(), 2u);
+    EXPECT_EQ(seen_.worker_frames[1].first, seen_.worker_frames[0].first);
+    EXPECT_EQ(seen_.worker_frames[1].second, "goodbye");
+  }
+}
+
 TEST_F(ZmqDoorsTest, AClosedConnectionIsReportedAndItsNumberNeverReused) {
   open();
   PeerId last = 0;
