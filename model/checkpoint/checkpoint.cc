@@ -43,8 +43,8 @@ class FileCheckpoint final : public Checkpoint {
     }
     if (doubled.empty()) return ok_status();
     return invalid("TRI-LOAD-005",
-                   "tensor \"{}\" is in {} and in another shard, and the index names neither of "
-                   "them for it; remove the shard that does not belong",
+                   "tensor \"{}\" is in {} and in another shard, and the index assigns it to "
+                   "neither; remove the shard that does not belong",
                    shown_name(*doubled.begin()),
                    files_[places_.at(*doubled.begin()).file].path());
   }

@@ -28,8 +28,8 @@ void settle_end_ids(ModelSource& source) {
   const auto beyond = std::ranges::find_if(ids, [&](TokenId id) { return id >= limit; });
   if (beyond != ids.end()) {
     source.notes.push_back(format_text(
-        "TRI-CONF-007: \"eos_token_id\" of {} holds {}, the vocabulary has ids up to {}; it is not "
-        "applied",
+        "TRI-CONF-007: \"eos_token_id\" of {} holds {}, the vocabulary has ids up to {}; ids "
+        "beyond that are ignored",
         source.dir,
         *beyond,
         limit - 1));
@@ -37,7 +37,7 @@ void settle_end_ids(ModelSource& source) {
   }
   if (ids.size() <= kMaxEndIds) return;
   source.notes.push_back(
-      format_text("TRI-CONF-007: \"eos_token_id\" of {} holds {} ids, applied are the lowest {}",
+      format_text("TRI-CONF-007: \"eos_token_id\" of {} holds {} ids, only the lowest {} are used",
                   source.dir,
                   ids.size(),
                   kMaxEndIds));

@@ -67,8 +67,8 @@ Status bad_tensor(const std::string& path, const std::string& name, const std::s
 
 Status unknown_dtype(const std::string& path, const std::string& name, const std::string& word) {
   return invalid("TRI-LOAD-004",
-                 "{}: tensor \"{}\" has the dtype \"{}\", which the safetensors format does not "
-                 "have; fetch the file again, or use a checkpoint in bf16",
+                 "{}: tensor \"{}\" has the dtype \"{}\", which is not a safetensors type; "
+                 "fetch the file again, or use a checkpoint in bf16",
                  path,
                  shown_name(name),
                  shown_name(word));
@@ -136,7 +136,7 @@ StatusOr<SafetensorsEntry> parse_entry(const std::string& name,
     return bad_tensor(
         path,
         name,
-        format_text("has a shape that is no list of at most {} lengths", kMaxDimensions));
+        format_text("has a shape that is not a list of at most {} lengths", kMaxDimensions));
   }
   const std::optional<int64_t> bytes = bytes_of(*dtype, *shape);
   const auto offsets = read_integers(*fields.offsets, 2);
@@ -246,7 +246,7 @@ Status SafetensorsFile::open_descriptor() {
                    std::strerror(errno));
   }
   if (!S_ISREG(info.st_mode)) {
-    return invalid("TRI-LOAD-002", "{} is not a file; a safetensors file has to be one", path_);
+    return invalid("TRI-LOAD-002", "{} is not a regular file; fetch the safetensors file", path_);
   }
   file_bytes_ = info.st_size;
   if (file_bytes_ >= 8) return ok_status();

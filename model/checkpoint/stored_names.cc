@@ -14,11 +14,12 @@ constexpr std::string_view kFirstNorm = "layers.0.input_layernorm.weight";
 constexpr std::string_view kHead = "lm_head.weight";
 
 Status mixture(const std::string& one, const std::string& other) {
-  return invalid("TRI-LOAD-020",
-                 "the tensors {} and {} stand below different prefixes, a checkpoint has one; keep "
-                 "the files of one save of the model",
-                 shown_name(one),
-                 shown_name(other));
+  return invalid(
+      "TRI-LOAD-020",
+      "tensors {} and {} have different prefixes, a checkpoint has one; keep the files of "
+      "one save of the model",
+      shown_name(one),
+      shown_name(other));
 }
 
 // The tensor whose prefix is that of the decoder: the embedding, else the first norm, else any
@@ -113,11 +114,11 @@ Status resolve_stored_names(Checkpoint& checkpoint,
   ASSIGN_OR_RETURN(config.tied_embeddings,
                    are_equal(checkpoint, *embedding, *head, config, progress));
   if (config.tied_embeddings) return ok_status();
-  notes.push_back(
-      format_text("{} and {} are stored with different values although \"tie_word_embeddings\" is "
-                  "true in config.json: the stored head is used; set the field to false",
-                  shown_name(config.names.head),
-                  shown_name(config.names.embedding)));
+  notes.push_back(format_text(
+      "{} and {} are stored with different values although \"tie_word_embeddings\" is "
+      "true in config.json; the stored head is used; set \"tie_word_embeddings\" to false",
+      shown_name(config.names.head),
+      shown_name(config.names.embedding)));
   return ok_status();
 }
 

@@ -64,8 +64,8 @@ Status check_one(const TensorEntry& expected, const StoredTensor& stored) {
                                          : std::vector<int64_t>{expected.rows, expected.columns};
   if (stored.shape == shape) return ok_status();
   return invalid("TRI-LOAD-008",
-                 "tensor \"{}\" has the shape {}, config.json requires {}; config and weights "
-                 "are not of one model",
+                 "tensor \"{}\" has the shape {}, config.json requires {}; use the config.json "
+                 "and the weights of one model",
                  name,
                  shape_text(stored.shape),
                  shape_text(shape));
@@ -134,10 +134,10 @@ StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
   if (found.unexpected.empty()) return found.unused;
   const std::string cause = cause_of_unexpected(found.unexpected);
   return invalid("TRI-LOAD-021",
-                 "{} of the decoder not expected by config.json: {}; {}",
+                 "{} not expected by config.json: {}; {}",
                  found.unexpected.size() == 1
-                     ? std::string("a stored tensor is")
-                     : format_text("{} stored tensors are", found.unexpected.size()),
+                     ? std::string("a stored tensor of the decoder is")
+                     : format_text("{} stored tensors of the decoder are", found.unexpected.size()),
                  shown_names(found.unexpected),
                  cause.empty() ? "config.json is of another model, or lacks the key that announces "
                                  "such tensors"

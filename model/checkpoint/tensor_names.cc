@@ -116,7 +116,7 @@ std::string cause_of_unexpected(const std::vector<std::string>& names) {
                                [&](const std::string& name) { return contains_any(name, words); });
   };
   constexpr std::string_view kAdapter[] = {"lora_", ".base_layer.", ".modules_to_save."};
-  if (any(kAdapter)) return "an adapter that is not merged; merge it into the weights first";
+  if (any(kAdapter)) return "these are weights of an adapter; merge it into the model first";
   constexpr std::string_view kQuantised[] = {"weight_scale",
                                              "input_scale",
                                              "k_scale",
@@ -130,7 +130,7 @@ std::string cause_of_unexpected(const std::vector<std::string>& names) {
                                              "weight_packed",
                                              "absmax",
                                              "quant_"};
-  if (any(kQuantised)) return "quantised weights are not supported, use the bf16 one";
+  if (any(kQuantised)) return "quantised weights are not supported, use the bf16 checkpoint";
   return "";
 }
 

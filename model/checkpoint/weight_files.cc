@@ -70,7 +70,8 @@ Status no_weights(const std::string& dir) {
                  kIndexName,
                  others.empty() ? "" : format_text(", but {}", shown_names(others)),
                  has_shards ? "fetch the index as well"
-                            : "weights in other formats must be converted by their publisher's "
+                            : "rename or fetch the files so that one of these names is there; "
+                              "weights in other formats must be converted by their publisher's "
                               "tools");
 }
 

@@ -17,7 +17,8 @@ struct WeightFiles {
 
 // model.safetensors if it is there, else the shards of model.safetensors.index.json. `notes`
 // receives a line where the other one is there, too, and is not used.
-// TRI-LOAD-001: neither (names what was found instead); TRI-LOAD-006: a bad index.
+// TRI-LOAD-001: neither (names the files found), or a broken link; TRI-LOAD-002: a shard is
+// missing; TRI-LOAD-006: a bad index.
 StatusOr<WeightFiles> find_weight_files(const std::string& dir, std::vector<std::string>& notes);
 
 }  // namespace trireme

@@ -4,6 +4,7 @@
 
 #include "model/file_text.h"
 #include "model/json_reader.h"
+#include "model/sampling_ranges.h"
 
 namespace trireme {
 
@@ -18,13 +19,25 @@ class DefaultsReader {
   DefaultsReader(JsonValue json, const std::string& source, std::vector<std::string>& notes)
       : json_(json), source_(source), notes_(notes) {}
 
-  double number(const char* key, double low, double high, double fallback) {
-    return read(fallback,
-                [&](JsonReader& reader) { return reader.number(key, low, high, fallback); });
+  // A sampling field; its range is that of a request.
+  float number(const char* key, float fallback) {
+    const NumberRange& range = sampling_range(key);
+    return read(fallback, [&](JsonReader& reader) {
+      const double value = reader.number(key, range.low, range.high, fallback);
+      const auto rounded = static_cast<float>(value);
+      if (!range.holds(rounded)) {
+        reader.fail("\"{}\" is {:g}, allowed are {}", key, value, range.allowed);
+      }
+      return rounded;
+    });
   }
-  int64_t integer(const char* key, int64_t low, int64_t high, int64_t fallback) {
-    return read(fallback,
-                [&](JsonReader& reader) { return reader.integer(key, low, high, fallback); });
+  int32_t integer(const char* key, int32_t fallback) {
+    const NumberRange& range = sampling_range(key);
+    const auto low = static_cast<int64_t>(range.low);
+    const auto high = static_cast<int64_t>(range.high);
+    return read(fallback, [&](JsonReader& reader) {
+      return static_cast<int32_t>(reader.integer(key, low, high, fallback));
+    });
   }
   bool boolean(const char* key, bool fallback) {
     return read(fallback, [&](JsonReader& reader) { return reader.boolean(key, fallback); });
@@ -45,7 +58,7 @@ class DefaultsReader {
     JsonReader reader(json_, kId, source_);
     const T value = read_value(reader);
     if (reader.status().ok()) return value;
-    notes_.push_back(message_of(reader.status()) + "; it is not applied");
+    notes_.push_back(message_of(reader.status()) + "; the value is ignored");
     return fallback;
   }
 
@@ -55,7 +68,7 @@ class DefaultsReader {
 };
 
 std::string unused_file(const Status& status) {
-  return message_of(status) + "; its defaults are not applied";
+  return message_of(status) + "; its defaults are ignored";
 }
 
 }  // namespace
@@ -75,12 +88,11 @@ GenerationDefaults parse_generation_config(const std::string& json_text,
   DefaultsReader reader(*json, source, defaults.notes);
   SamplingParams& sampling = defaults.sampling;
   const bool samples = reader.boolean("do_sample", true);
-  sampling.temperature = samples ? static_cast<float>(reader.number("temperature", 0, 100, 1)) : 0;
-  sampling.top_k = static_cast<int32_t>(reader.integer("top_k", 0, 1 << 24, 0));
-  sampling.top_p = static_cast<float>(reader.number("top_p", 1e-6, 1, 1));
-  sampling.min_p = static_cast<float>(reader.number("min_p", 0, 1, 0));
-  sampling.repetition_penalty =
-      static_cast<float>(reader.number("repetition_penalty", 1e-2, 100, 1));
+  sampling.temperature = samples ? reader.number("temperature", 1) : 0;
+  sampling.top_k = reader.integer("top_k", 0);
+  sampling.top_p = reader.number("top_p", 1);
+  sampling.min_p = reader.number("min_p", 0);
+  sampling.repetition_penalty = reader.number("repetition_penalty", 1);
   defaults.eos_ids = reader.token_ids("eos_token_id");
   return defaults;
 }

@@ -144,14 +144,17 @@ Status check(std::string_view key,
   const NeutralKey* found = find_neutral_key(key);
   if (found == nullptr || value.is(JsonValue::Kind::kNull)) return ok_status();
   if (family_reads(family, key) || is_neutral(found->neutral, value, config)) return ok_status();
-  return invalid("TRI-CONF-010",
-                 "{}: \"{}\" is {} ({}), which the family {} does not have; supported are {}",
-                 reader.source(),
-                 found->key,
-                 shown(value),
-                 found->meaning,
-                 family.model_type,
-                 neutral_words(found->neutral, config));
+  return invalid(
+      "TRI-CONF-010",
+      "{}: \"{}\" is {} ({}), which the family {} does not have; supported are {}; "
+      "use a checkpoint of the plain family, or set the key to null if this checkpoint does "
+      "not use it",
+      reader.source(),
+      found->key,
+      shown(value),
+      found->meaning,
+      family.model_type,
+      neutral_words(found->neutral, config));
 }
 
 }  // namespace

@@ -125,11 +125,16 @@ Status check_rope_keys(JsonReader& reader) {
     if (factor_of_one && is_number(value, 1)) return ok_status();
     return invalid("TRI-CONF-006",
                    "{} has \"{}\" {}, which is not supported; supported are the keys of the types "
-                   "default, linear, dynamic, llama3 and yarn",
+                   "default, linear, dynamic, llama3 and yarn; use another checkpoint of the model",
                    reader.source(),
                    name.substr(0, 40),
                    shown(value));
   });
+}
+
+void check_rotary_factor(JsonReader& reader) {
+  const double factor = reader.number("partial_rotary_factor", 0, 1, 1);
+  if (factor != 1) reader.fail("\"partial_rotary_factor\" is {:g}, supported is 1", factor);
 }
 
 // TRI-CONF-003: the two names of the type differ, or there is a factor without a type.
@@ -154,10 +159,12 @@ Status RopeReader::read_scaling(JsonReader& reader, const std::string& type, Kin
   RopeConfig& rope = found.rope;
   if (type == "default") return ok_status();
   if (type != "linear" && type != "dynamic" && type != "llama3" && type != "yarn") {
-    return invalid("TRI-CONF-006",
-                   "{} has type \"{}\", supported are default, linear, dynamic, llama3 and yarn",
-                   reader.source(),
-                   type.substr(0, 40));
+    return invalid(
+        "TRI-CONF-006",
+        "{} has type \"{}\", supported are default, linear, dynamic, llama3 and yarn; use "
+        "another checkpoint of the model",
+        reader.source(),
+        type.substr(0, 40));
   }
   // The context length before scaling. The key of the model takes precedence over that of the
   // scaling.
@@ -194,9 +201,7 @@ Status RopeReader::apply(JsonValue fields, const std::string& source, KindRope& 
   RETURN_IF_ERROR(reader.status());
   RETURN_IF_ERROR(check_rope_keys(reader));
   found = {{.theta = reader.number("rope_theta", 1e-3, 1e15, found.rope.theta)}, max_positions_};
-  if (reader.number("partial_rotary_factor", 0, 1, 1) != 1) {
-    reader.fail("\"partial_rotary_factor\" is set, supported is 1");
-  }
+  check_rotary_factor(reader);
   ASSIGN_OR_RETURN(const std::string type, read_type(reader));
   RETURN_IF_ERROR(read_scaling(reader, type, found));
   return reader.status();
@@ -239,7 +244,7 @@ StatusOr<JsonValue> member_of_kind(JsonReader& nested, const std::string& kind, 
   if (member && member->is(JsonValue::Kind::kObject)) return *member;
   kinds.resize(std::min<size_t>(kinds.size(), 8));
   return invalid("TRI-CONF-003",
-                 "{} has no \"{}\", which layers of this model are; it has {}",
+                 "{} has no \"{}\", which layers of this model need; it has {}",
                  nested.source(),
                  kind,
                  kinds.empty() ? "nothing" : join(kinds));
@@ -249,9 +254,7 @@ StatusOr<JsonValue> member_of_kind(JsonReader& nested, const std::string& kind, 
 // hand, as model cards recommend, and determines the scaling. An empty object is absent.
 StatusOr<KindRope> RopeReader::read(const std::string& kind) {
   KindRope found = {{.theta = top_.number("rope_theta", 1e-3, 1e15, 10000)}, max_positions_};
-  if (top_.number("partial_rotary_factor", 0, 1, 1) != 1) {
-    top_.fail("\"partial_rotary_factor\" is set, supported is 1");
-  }
+  check_rotary_factor(top_);
   RETURN_IF_ERROR(top_.status());
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
     const auto fields = top_.field(key);

@@ -78,7 +78,7 @@ Status check_task(const JsonReader& outer, bool wrapped) {
   if (generates) return ok_status();
   return invalid("TRI-CONF-011",
                  "{}: \"architectures\" is {}; supported are models that generate text: names that "
-                 "end in ForCausalLM or LMHeadModel{}",
+                 "end in ForCausalLM or LMHeadModel{}; use a checkpoint of such a model",
                  outer.source(),
                  shown(*stated),
                  wrapped ? " or ForConditionalGeneration" : "");

@@ -30,11 +30,10 @@ Status AddedTokenList::add(AddedToken token, int64_t stated_id, const std::strin
   ASSIGN_OR_RETURN(token.id, parts_.vocabulary.add_added(token.content, token.special));
   if (stated_id >= 0 && stated_id != token.id && note_.empty()) {
     note_ = format_text(
-        "{} gives \"{}\" the id {}; its id is {}, as in the tokenizers library, which counts added "
-        "tokens on from the vocabulary",
+        "{} states id {} for \"{}\"; id {} is used, by the rule of the tokenizers library",
         path,
-        token.content.substr(0, 80),
         stated_id,
+        token.content.substr(0, 80),
         token.id);
   }
   tokens_.push_back(std::move(token));
@@ -55,11 +54,13 @@ Status AddedTokenList::normalize(AddedToken& token, RegexScratch& scratch) const
   ASSIGN_OR_RETURN(token.content, parts_.normalizer.apply(std::move(token.content), scratch));
   const size_t limit = piece.size() + kMaxAddedTokenGrowth;
   if (token.content.size() > limit) {
-    return invalid("TRI-TOK-007",
-                   "added token {} grows to {} bytes by the normalizer; supported are {}",
-                   token.id,
-                   token.content.size(),
-                   limit);
+    return invalid(
+        "TRI-TOK-007",
+        "added token {} grows to {} bytes by the normalizer; at most {} are supported; use the "
+        "publisher's tokenizer.json",
+        token.id,
+        token.content.size(),
+        limit);
   }
   if (token.content != piece) parts_.normalized_pieces.emplace(token.id, token.content);
   return ok_status();

@@ -145,8 +145,8 @@ StatusOr<std::string> note_on(std::string_view name, const JsonFields& file) {
                     : format_text("NFC\n{}\nByteLevel without regex\n", kQwen2Pattern);
   if (steps == of_class) return std::string();
   return format_text(
-      "AutoTokenizer takes {} for it, which splits texts in its own way; here the normalizer and "
-      "the pre-tokenizer of the file are used",
+      "AutoTokenizer uses {}, which splits texts differently; Trireme uses the normalizer and the "
+      "pre-tokenizer of the file",
       name);
 }
 

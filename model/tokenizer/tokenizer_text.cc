@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 Status not_read(const std::string& path, const std::string& cause) {
   return invalid(
-      "TRI-TOK-001", "cannot read {}: {}; a model's folder holds its tokenizer.json", path, cause);
+      "TRI-TOK-001", "cannot read {}: {}; check the path and its permissions", path, cause);
 }
 
 Status check_kind(const std::string& path) {
@@ -29,7 +29,7 @@ Status check_kind(const std::string& path) {
                     format_text("it is a link that leads nowhere (an interrupted download): {}",
                                 fs::read_symlink(path, link_error).string()));
   }
-  if (fs::exists(fs::status(path, error))) return not_read(path, "it is no regular file");
+  if (fs::exists(fs::status(path, error))) return not_read(path, "it is not a regular file");
   return not_read(path, error ? error.message() : "No such file or directory");
 }
 

@@ -125,7 +125,7 @@ constexpr HeaderCase kHeaders[] = {
      R"({"a": {"dtype": "F9", "shape": [1], "data_offsets": [0, 4]}})",
      4,
      "TRI-LOAD-004",
-     "has the dtype \"F9\", which the safetensors format does not have"},
+     "has the dtype \"F9\", which is not a safetensors type"},
     {"LowerCaseType",
      R"({"a": {"dtype": "bf16", "shape": [2], "data_offsets": [0, 4]}})",
      4,
@@ -257,7 +257,7 @@ TEST(Safetensors, AFolderAndAPipeAreRefused) {
   for (const std::string& wrong : {path, testing::TempDir()}) {
     const Status status = SafetensorsFile::open(wrong).status();
     EXPECT_EQ(error_id(status), "TRI-LOAD-002");
-    EXPECT_THAT(message_of(status), HasSubstr("is not a file"));
+    EXPECT_THAT(message_of(status), HasSubstr("is not a regular file"));
   }
 }
 

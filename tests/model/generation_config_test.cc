@@ -38,8 +38,18 @@ TEST(GenerationConfig, ReadsDefaultsAndEndIds) {
   EXPECT_EQ(parse(R"({"do_sample": false, "temperature": 0.5})").sampling.temperature, 0);
 }
 
+TEST(GenerationConfig, TheRangesAreThoseOfARequest) {
+  const GenerationDefaults defaults =
+      parse(R"({"top_k": 2147483647, "top_p": 1e-7, "repetition_penalty": 0.01})");
+  EXPECT_THAT(defaults.notes, IsEmpty());
+  EXPECT_EQ(defaults.sampling.top_k, 2147483647);
+  EXPECT_EQ(defaults.sampling.top_p, 1e-7f);
+  EXPECT_EQ(defaults.sampling.repetition_penalty, 0.01f);
+}
+
 TEST(GenerationConfig, AValueThatCannotBeUsedIsDroppedWithALineAndTheOthersApply) {
   for (const char* field : {R"("top_p": 0)",
+                            R"("top_p": 1e-50)",
                             R"("top_p": 1.5)",
                             R"("top_p": "0.9")",
                             R"("top_k": -1)",
@@ -60,7 +70,7 @@ TEST(GenerationConfig, AValueThatCannotBeUsedIsDroppedWithALineAndTheOthersApply
     EXPECT_THAT(defaults.notes,
                 ElementsAre(AllOf(HasSubstr("TRI-CONF-007: DIR/generation_config.json"),
                                   HasSubstr(key),
-                                  HasSubstr("not applied"))))
+                                  HasSubstr("the value is ignored"))))
         << field;
   }
   EXPECT_EQ(parse(R"({"top_p": 0, "top_k": -1})").notes.size(), 2u);
