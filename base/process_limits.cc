@@ -63,12 +63,12 @@ Status try_threads(int needed, bool small_stacks, std::string_view who) {
   ::getrlimit(RLIMIT_NPROC, &limits);
   return invalid(
       "TRI-UP-042",
-      "only {} threads could be started ({}), {} needs {} at once; raise the limit of processes "
-      "(ulimit -u is {}), of the container (pids) or of address space (ulimit -v)",
-      started,
-      std::strerror(error),
+      "{} needs {} threads, {} could be started ({}); raise the limit of processes (ulimit -u is "
+      "{}), of the container (pids) or of address space (ulimit -v)",
       who,
       needed,
+      started,
+      std::strerror(error),
       limits.rlim_cur == RLIM_INFINITY ? std::string("unlimited")
                                        : format_text("{}", limits.rlim_cur));
 }

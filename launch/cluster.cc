@@ -241,7 +241,7 @@ Status Cluster::start_failure(int index, const CoordinatorEvent* event) {
         "no rank of group {} connected within {} s of the start of mpirun: {}",
         index,
         kFirstRankUs / kSecond,
-        describe_output(group.tail, "it has named no cause", "; `trireme doctor` shows more"));
+        describe_output(group.tail, "mpirun printed no cause", "; `trireme doctor` shows more"));
   }
   constexpr char kAdvice[] = "; --verbose shows all output";
   if (event == nullptr) {

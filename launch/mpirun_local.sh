@@ -15,7 +15,10 @@ ranks=$1
 shift
 
 # Variables of a batch system or of an outer mpirun describe where another launch has its processes.
-for name in $(env | sed -n -E 's/^((SLURM|LSB_|PBS_|FLUX_|PMIX_|PMI_|PRTE_)[A-Z0-9_]*)=.*/\1/p'); do
+# The prefixes of launch/inherited_environment.cc.
+batch='SLURM|LSB_|LSF_|PBS_|SGE_|FLUX_|PALS_|ALPS_'
+outer='PMIX_|PMI_|PMI2_|PRTE_|OMPI_COMM_WORLD_|OMPI_UNIVERSE_'
+for name in $(env | sed -n -E "s/^(($batch|$outer)[A-Za-z0-9_]*)=.*/\1/p"); do
   unset "$name"
 done
 if [ "$(id -u)" = 0 ]; then
@@ -30,7 +33,7 @@ export PMIX_MCA_gds=hash
 
 version=$(mpirun --version 2>&1 | head -n 1)
 case "$version" in
-  *"(Open MPI) 4."*)
+  *"(Open MPI) 4."[1-9]*)
     exec mpirun -np "$ranks" --bind-to none --mca btl_vader_single_copy_mechanism none \
       --mca mpi_yield_when_idle 1 --oversubscribe --mca plm isolated \
       --mca oob_tcp_if_include lo --mca btl self,vader \
@@ -42,5 +45,5 @@ case "$version" in
       "$@"
     ;;
 esac
-echo "mpirun_local.sh: mpirun is no Open MPI 4.1 or 5 ($version)" >&2
+echo "mpirun_local.sh: mpirun is not Open MPI 4.1 or 5 ($version)" >&2
 exit 3

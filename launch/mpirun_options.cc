@@ -17,7 +17,7 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr int kAnswerMs = 8'000;
-constexpr char kSupported[] = "Open MPI 4.1 and 5";
+constexpr char kSupported[] = "Open MPI 4.1 or 5";
 
 struct OptionsOfKind {
   MpirunKind kind;
@@ -62,11 +62,12 @@ const std::array<OptionsOfKind, 2>& table() {
 void add(Words& words, const Words& more) { words.insert(words.end(), more.begin(), more.end()); }
 
 Status not_supported(const std::string& what) {
-  return invalid("TRI-UP-040",
-                 "the mpirun of PATH is {}, supported are {}; install one of them (apt-get install "
-                 "openmpi-bin) and put its folder first in PATH",
-                 what,
-                 kSupported);
+  return invalid(
+      "TRI-UP-040",
+      "the mpirun in PATH is {}, supported is {}; install it (apt-get install openmpi-bin)"
+      " and put its folder first in PATH",
+      what,
+      kSupported);
 }
 
 // Implementations that also call their launcher mpirun, by words of their answer.
@@ -74,10 +75,10 @@ struct OtherLauncher {
   const char* words;
   const char* name;
 };
-constexpr std::array<OtherLauncher, 6> kOthers = {{{"Intel(R) MPI", "that of Intel MPI"},
-                                                   {"HYDRA", "that of MPICH (Hydra)"},
-                                                   {"MVAPICH", "that of MVAPICH"},
-                                                   {"Spectrum MPI", "that of IBM Spectrum MPI"},
+constexpr std::array<OtherLauncher, 6> kOthers = {{{"Intel(R) MPI", "Intel MPI"},
+                                                   {"HYDRA", "MPICH (Hydra)"},
+                                                   {"MVAPICH", "MVAPICH"},
+                                                   {"Spectrum MPI", "IBM Spectrum MPI"},
                                                    {"PRRTE", "PRRTE without Open MPI"},
                                                    {"slurm", "srun of Slurm"}}};
 
@@ -89,8 +90,7 @@ std::string first_line(const std::string& text) {
 Status no_mpirun() {
   const bool has_srun = !find_program("srun").empty();
   return invalid("TRI-UP-040",
-                 "there is no mpirun in PATH{}; install Open MPI (apt-get install openmpi-bin), "
-                 "supported are {}",
+                 "there is no mpirun in PATH{}; install {} (apt-get install openmpi-bin)",
                  has_srun ? ", only srun, with which the ranks are started by hand "
                             "(docs/operations.md, Slurm)"
                           : "",
@@ -106,14 +106,14 @@ StatusOr<MpirunVersion> parse_mpirun_version(const std::string& answer) {
     for (const OtherLauncher& other : kOthers) {
       if (answer.find(other.words) != std::string::npos) return not_supported(other.name);
     }
-    if (answer.empty()) return not_supported("a program that tells no version");
-    return not_supported(format_text("unknown (it says \"{}\")", first_line(answer)));
+    if (answer.empty()) return not_supported("a program that prints no version");
+    return not_supported(format_text("unknown (it prints \"{}\")", first_line(answer)));
   }
   const int major = std::atoi(match[2].str().c_str());
   const int minor = std::atoi(match[3].str().c_str());
   const auto row = std::ranges::find(table(), major, &OptionsOfKind::major);
   if (row == table().end() || minor < row->least_minor) {
-    return not_supported("of Open MPI " + match[1].str());
+    return not_supported("Open MPI " + match[1].str());
   }
   return MpirunVersion{row->kind, match[1].str()};
 }
@@ -128,8 +128,8 @@ StatusOr<MpirunVersion> find_mpirun() {
   Words lines;
   process.read_lines(lines, lines);
   if (!status) {
-    return not_supported(
-        format_text("silent: `mpirun --version` gave no answer within {} s", kAnswerMs / 1000));
+    return not_supported(format_text("a program that did not answer `mpirun --version` within {} s",
+                                     kAnswerMs / 1000));
   }
   return parse_mpirun_version(join(lines, "\n"));
 }

@@ -87,8 +87,8 @@ Status load_tokenizer(Preflight& found) {
   const ModelSource& source = found.source;
   if (!source.has_tokenizer) {
     if (source.tells_no_tokenizer) {
-      found.warnings.push_back(format_text(
-          "{} takes token ids only, and no text: {}", source.name, source.no_tokenizer));
+      found.warnings.push_back(
+          format_text("{} takes token ids only: {}", source.name, source.no_tokenizer));
     }
     return ok_status();
   }
@@ -168,8 +168,8 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
   if (!flags.trace.empty()) {
     RETURN_IF_ERROR(check_writable(flags.trace, "TRI-RUN-090", "the trace"));
     // Its parts are written beside it.
-    RETURN_IF_ERROR(
-        check_writable(flags.trace + ".coordinator", "TRI-RUN-090", "a part of the trace,"));
+    RETURN_IF_ERROR(check_writable(
+        flags.trace + ".coordinator", "TRI-RUN-090", "the coordinator's part of the trace"));
   }
   RETURN_IF_ERROR(check_machine(flags));
   Preflight found;

@@ -24,8 +24,9 @@ StatusOr<std::string> default_path() {
   if (state_home.starts_with("/")) return state_home + "/trireme";
   const std::string home = environment("HOME").value_or("");
   if (home.starts_with("/")) return home + "/.local/state/trireme";
-  return absl::NotFoundError(home.empty() ? "HOME is not set"
-                                          : format_text("HOME is {}, no absolute path", home));
+  return absl::NotFoundError(home.empty()
+                                 ? "HOME is not set"
+                                 : format_text("HOME is {}, which is not an absolute path", home));
 }
 
 Status make_writable(const std::string& path) {
@@ -45,10 +46,11 @@ StatusOr<StateFolder> StateFolder::make_temporary() {
   RETURN_IF_ERROR(check_temporary_folder());
   std::string path = temporary_folder() + "/trireme-XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) {
-    return unavailable("TRI-UP-015",
-                       "cannot make the temporary folder {}: {}; check TMPDIR",
-                       path,
-                       std::strerror(errno));
+    return unavailable(
+        "TRI-UP-015",
+        "cannot make the temporary folder {}: {}; set TMPDIR to a folder that can be written",
+        path,
+        std::strerror(errno));
   }
   StateFolder folder;
   folder.path_ = path;

@@ -35,17 +35,18 @@ Status check_temporary_folder() {
   const std::string folder = temporary_folder();
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
-    return invalid("TRI-UP-015",
-                   "TMPDIR is {}, which is not a folder{}; set it to a folder, or unset it",
-                   folder,
-                   error ? format_text(" ({})", error.message()) : "");
+    return invalid(
+        "TRI-UP-015",
+        "the temporary folder {} is not a folder{}; set TMPDIR to a folder that can be written",
+        folder,
+        error ? format_text(" ({})", error.message()) : "");
   }
   if (::access(folder.c_str(), W_OK | X_OK) == 0) return ok_status();
-  return unavailable("TRI-UP-015",
-                     "the temporary folder {} cannot be written: {}; set TMPDIR to a folder that "
-                     "can",
-                     folder,
-                     std::strerror(errno));
+  return invalid("TRI-UP-015",
+                 "the temporary folder {} cannot be written: {}; set TMPDIR to a folder that "
+                 "can be written",
+                 folder,
+                 std::strerror(errno));
 }
 
 }  // namespace trireme

@@ -360,7 +360,8 @@ TEST(BadInput, AnOutputThatCannotBeWrittenIsRefusedBeforeTheWork) {
 
 TEST(BadInput, ATemporaryFolderThatIsNotThereIsNamed) {
   ASSERT_EQ(::setenv("TMPDIR", "/nonexistent/tmp", 1), 0);
-  EXPECT_THAT(run_refusal(kDemo, {}, "TRI-UP-015"), HasSubstr("TMPDIR is /nonexistent/tmp"));
+  EXPECT_THAT(run_refusal(kDemo, {}, "TRI-UP-015"),
+              HasSubstr("the temporary folder /nonexistent/tmp"));
   ::unsetenv("TMPDIR");
 }
 

@@ -125,7 +125,7 @@ TEST(BatchSystem, AClusterStartsInsideARankOfMpirun) {
 
 TEST(Mpirun, ALaterOneThanTheLibraryOfTheRanksIsNamed) {
   const Variable version("OMPI_VERSION", "99.0.1");
-  EXPECT_THAT(refusal_of(kRankByHand), StartsWith("TRI-UP-043: mpirun is of Open MPI 99.0.1, "));
+  EXPECT_THAT(refusal_of(kRankByHand), StartsWith("TRI-UP-043: mpirun is Open MPI 99.0.1, "));
 }
 
 TEST(Mpirun, ATransportThatIsMissingIsNamed) {

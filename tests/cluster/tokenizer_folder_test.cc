@@ -124,7 +124,7 @@ TEST(TokenizerFolder, AFolderWithoutTokenizerJsonSaysWhatItHasAndTakesIds) {
   const CommandResult answer =
       run_trireme({"run", "--model", dangling.path(), "--prompts", ids, "--json"});
   EXPECT_EQ(answer.status, 0) << answer.err;
-  EXPECT_THAT(answer.err, HasSubstr("takes token ids only, and no text: tokenizer.json is a link"));
+  EXPECT_THAT(answer.err, HasSubstr("takes token ids only: tokenizer.json is a link"));
   EXPECT_EQ(json_lines(answer.out).at(0)["token_ids"].size(), 2u);
 }
 

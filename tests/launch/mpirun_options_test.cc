@@ -49,7 +49,7 @@ TEST(MpirunVersion, OtherLaunchersAreRefusedByName) {
     EXPECT_EQ(error_id(status), "TRI-UP-040") << row.answer;
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << row.answer;
     EXPECT_THAT(message_of(status),
-                AllOf(HasSubstr(row.name), HasSubstr("supported are Open MPI 4.1 and 5")));
+                AllOf(HasSubstr(row.name), HasSubstr("supported is Open MPI 4.1 or 5")));
   }
 }
 

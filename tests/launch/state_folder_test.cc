@@ -93,7 +93,8 @@ TEST_F(NoStateHome, WithoutAUsableHomeATemporaryFolderStandsInAndIsReported) {
   expect_temporary("HOME is not set");
   for (const std::string home : {"", "relative/home"}) {
     ASSERT_EQ(::setenv("HOME", home.c_str(), 1), 0);
-    expect_temporary(home.empty() ? "HOME is not set" : "HOME is relative/home, no absolute path");
+    expect_temporary(home.empty() ? "HOME is not set"
+                                  : "HOME is relative/home, which is not an absolute path");
   }
   std::ofstream(folder_ + "/file") << "";
   ASSERT_EQ(::setenv("HOME", (folder_ + "/file").c_str(), 1), 0);

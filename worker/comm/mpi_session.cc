@@ -135,9 +135,8 @@ Status check_launcher(const std::string& launcher, const std::string& library) {
   if (std::atoi(launcher.c_str()) <= std::atoi(library.c_str())) return ok_status();
   return invalid(
       "TRI-UP-043",
-      "mpirun is of Open MPI {}, the library that trireme-worker loads is of {}; put the "
-      "mpirun of the same installation first in PATH, or the library of that mpirun "
-      "first in LD_LIBRARY_PATH",
+      "mpirun is Open MPI {}, trireme-worker loads the MPI library of Open MPI {}; put the mpirun "
+      "of that installation first in PATH, or the newer library first in LD_LIBRARY_PATH",
       launcher,
       library);
 }
