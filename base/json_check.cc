@@ -123,7 +123,7 @@ class Checker {
   Status no_value(std::string_view otherwise) const {
     for (const std::string_view word : {"NaN", "nan", "Infinity", "inf"}) {
       if (text_.substr(at_, word.size()) == word) {
-        return stop(format_text("{} is no number of JSON", word));
+        return stop(format_text("{} is not a JSON number", word));
       }
     }
     return stop(otherwise);

@@ -30,7 +30,7 @@ Status not_a_submit(std::string_view body) {
   }
   return invalid(
       "TRI-NET-003",
-      "a body of {} bytes is no trireme.v1.Submit; compare proto/client.proto of this release",
+      "a body of {} bytes is not a trireme.v1.Submit; compare proto/client.proto of this release",
       body.size());
 }
 
@@ -109,7 +109,7 @@ Status check_frame_size(std::string_view frame, const FrameLimits& limits) {
   if (frame.size() > 1 && frame[1] == v1::SUBMIT) return check_submit_size(body, limits);
   if (static_cast<int64_t>(body.size()) <= limits.control_bytes) return ok_status();
   return invalid("TRI-NET-004",
-                 "the message has {} bytes, at most {} are taken",
+                 "the message has {} bytes, at most {} are taken; shorten it",
                  body.size(),
                  with_unit(limits.control_bytes));
 }

@@ -125,11 +125,12 @@ Status check_prompt(const Prompt& prompt,
   const auto* ids = std::get_if<std::vector<TokenId>>(&prompt.submit.prompt);
   if (const auto* text = std::get_if<std::string>(&prompt.submit.prompt)) {
     if (tokenizer == nullptr) {
-      return invalid("TRI-RUN-025",
-                     "{} takes no text: {}; or give token ids (--prompts FILE with "
-                     "{{\"token_ids\": [...]}})",
-                     source.name,
-                     source.no_tokenizer);
+      return invalid(
+          "TRI-RUN-025",
+          "{} takes no text: {}; token ids work without a tokenizer (--prompts FILE with "
+          "{{\"token_ids\": [...]}})",
+          source.name,
+          source.no_tokenizer);
     }
     ASSIGN_OR_RETURN(encoded,
                      tokenizer->encode(*text, {.add_special = prompt.submit.add_special_tokens}));

@@ -1,11 +1,13 @@
 // tokenize and detokenize: text to the token ids of a model, and back.
 #include <charconv>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "base/utf8.h"
 #include "clients/cli/json_lines.h"
+#include "clients/cli/prompts.h"
 #include "clients/cli/verbs.h"
 #include "model/checkpoint/tokenizer_files.h"
 #include "model/tokenizer/detokenizer.h"
@@ -46,8 +48,10 @@ StatusOr<std::unique_ptr<const Tokenizer>> load_tokenizer(const Options& options
         "TRI-RUN-011", "--model {} is not a folder; name the folder of a model", options.model);
   }
   if (const TokenizerFiles files = find_tokenizer_files(options.model); !files.has_json) {
-    return invalid(
-        "TRI-RUN-012", "{} takes no text: {}; or use token ids", options.model, files.missing);
+    return invalid("TRI-RUN-012",
+                   "{} takes no text: {}; token ids work without a tokenizer",
+                   options.model,
+                   files.missing);
   }
   return Tokenizer::load_folder(options.model);
 }
@@ -77,15 +81,21 @@ StatusOr<Ids> parse_ids(const std::string& text) {
   return ids;
 }
 
-StatusOr<Json> parse_line(const NumberedLine& line, const std::string& path, const char* field) {
-  RETURN_IF_ERROR(check_utf8(line.text, format_text("{} line {}", path, line.number)));
-  Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
+StatusOr<Json> parse_line(const std::string& line, const char* field) {
+  RETURN_IF_ERROR(check_utf8(line, "the line"));
+  Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (json.is_object() && json.contains(field)) return json;
-  return invalid("TRI-RUN-014",
-                 "{} line {} is not a JSON object with a field \"{}\"",
-                 path,
-                 line.number,
-                 field);
+  return invalid("TRI-RUN-014", "the line is not a JSON object with a field \"{}\"", field);
+}
+
+// Calls `answer_line` with each line of the file; an error names its line.
+Status for_each_line(const std::string& path,
+                     const std::function<Status(const std::string&)>& answer_line) {
+  ASSIGN_OR_RETURN(const std::vector<NumberedLine> lines, read_lines(path));
+  for (const NumberedLine& line : lines) {
+    RETURN_IF_ERROR(at_line(path, line.number, answer_line(line.text)));
+  }
+  return ok_status();
 }
 
 Status tokenize_one(Terminal& terminal,
@@ -147,27 +157,19 @@ Status tokenize_all(Terminal& terminal, const Options& options) {
   }
   Options lines_options = options;
   lines_options.json = true;
-  ASSIGN_OR_RETURN(const std::vector<NumberedLine> lines, read_lines(options.jsonl));
-  for (const NumberedLine& line : lines) {
-    ASSIGN_OR_RETURN(const Json json, parse_line(line, options.jsonl, "text"));
-    if (!json["text"].is_string()) {
-      return invalid(
-          "TRI-RUN-014", "{} line {}: \"text\" is not a string", options.jsonl, line.number);
-    }
-    RETURN_IF_ERROR(tokenize_one(terminal, *tokenizer, lines_options, json["text"]));
-  }
-  return ok_status();
+  return for_each_line(options.jsonl, [&](const std::string& line) -> Status {
+    ASSIGN_OR_RETURN(const Json json, parse_line(line, "text"));
+    if (!json["text"].is_string()) return invalid("TRI-RUN-014", "\"text\" is not a string");
+    return tokenize_one(terminal, *tokenizer, lines_options, json["text"]);
+  });
 }
 
-StatusOr<Ids> ids_of(const Json& json, const std::string& path, int64_t number) {
+StatusOr<Ids> ids_of(const Json& json) {
   Ids ids;
   for (const Json& id : json["ids"]) {
     if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) {
-      return invalid("TRI-RUN-014",
-                     "{} line {}: \"ids\" holds {}, allowed are token ids",
-                     path,
-                     number,
-                     dump(id).substr(0, 40));
+      return invalid(
+          "TRI-RUN-014", "\"ids\" holds {}, allowed are token ids", dump(id).substr(0, 40));
     }
     ids.push_back(id.get<TokenId>());
   }
@@ -184,13 +186,12 @@ Status detokenize_all(Terminal& terminal, const Options& options) {
   }
   Options lines_options = options;
   lines_options.json = true;
-  ASSIGN_OR_RETURN(const std::vector<NumberedLine> lines, read_lines(options.jsonl));
-  for (const NumberedLine& line : lines) {
-    ASSIGN_OR_RETURN(const Json json, parse_line(line, options.jsonl, "ids"));
-    ASSIGN_OR_RETURN(const Ids ids, ids_of(json, options.jsonl, line.number));
+  return for_each_line(options.jsonl, [&](const std::string& line) -> Status {
+    ASSIGN_OR_RETURN(const Json json, parse_line(line, "ids"));
+    ASSIGN_OR_RETURN(const Ids ids, ids_of(json));
     detokenize_one(terminal, *tokenizer, lines_options, ids);
-  }
-  return ok_status();
+    return ok_status();
+  });
 }
 
 void add_source_flags(FlagSet& flags, Options& options) {

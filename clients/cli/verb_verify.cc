@@ -122,14 +122,14 @@ Status check_lengths(const std::vector<ReferenceSequence>& sequences,
   for (const ReferenceSequence& sequence : sequences) {
     const auto length = static_cast<int64_t>(sequence.input_ids.size());
     if (length <= max_model_len) continue;
-    return invalid("TRI-VERIFY-003",
-                   "{}: sequence \"{}\" has {} tokens, this model runs with at most {} "
-                   "(max-model-len); raise --max-model-len if the model allows it, or remove the "
-                   "sequence",
-                   path,
-                   sequence.name,
-                   length,
-                   max_model_len);
+    return invalid(
+        "TRI-VERIFY-003",
+        "{}: sequence \"{}\" has {} tokens, at most {} are allowed; raise --max-model-len (up "
+        "to the positions of the model), or remove the sequence",
+        path,
+        sequence.name,
+        length,
+        max_model_len);
   }
   return ok_status();
 }

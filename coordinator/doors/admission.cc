@@ -22,7 +22,7 @@ Status check_prompt_kind(const door::Submit& submit, const AdmissionRules& rules
   }
   if (std::holds_alternative<std::string>(submit.prompt) && !rules.has_tokenizer) {
     return invalid("TRI-REQ-086",
-                   "model '{}' takes no text: {}; or send token_ids instead of text",
+                   "model '{}' takes no text: {}; token_ids work without a tokenizer",
                    rules.model_name,
                    rules.no_tokenizer);
   }

@@ -78,9 +78,9 @@ TEST_F(Prompts, EveryBadLineHasAnIdOfItsOwn) {
 
 TEST_F(Prompts, WhatJsonDoesNotHaveIsNamedWithItsByte) {
   const std::pair<std::string, const char*> cases[] = {
-      {R"({"prompt": "a", "temperature": NaN})", "byte 31 of 35: NaN is no number of JSON"},
-      {R"({"prompt": "a", "temperature": -Infinity})", "Infinity is no number of JSON"},
-      {R"({"prompt": "a", "top_p": nan})", "nan is no number of JSON"},
+      {R"({"prompt": "a", "temperature": NaN})", "byte 31 of 35: NaN is not a JSON number"},
+      {R"({"prompt": "a", "temperature": -Infinity})", "Infinity is not a JSON number"},
+      {R"({"prompt": "a", "top_p": nan})", "nan is not a JSON number"},
       {R"({"prompt": "a", "top_p": 1e999})", "a number out of range"},
       {R"({"prompt": "\ud800"})", "half of a surrogate pair"},
       {R"({"prompt": "\ude00 \ud83d"})", "half of a surrogate pair"},

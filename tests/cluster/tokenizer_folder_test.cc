@@ -170,7 +170,8 @@ TEST(TokenizerFolder, TokenizeRefusesATextThatIsNotUtf8AndNamesTheByte) {
   EXPECT_THAT(text.err, AllOf(StartsWith("TRI-RUN-040: "), HasSubstr("byte 3")));
   const CommandResult lines = run_trireme({"tokenize", "--model", kDemo, "--jsonl", path});
   EXPECT_EQ(lines.status, 2);
-  EXPECT_THAT(lines.err, AllOf(HasSubstr("TRI-RUN-040: "), HasSubstr(" line 2 is not UTF-8")));
+  EXPECT_THAT(lines.err,
+              AllOf(HasSubstr("TRI-RUN-040: "), HasSubstr(" line 2: the line is not UTF-8")));
   EXPECT_EQ(json_lines(lines.out).size(), 1u);
 }
 
