@@ -15,8 +15,9 @@ constexpr ErrorPage kPages[] = {
      "Write --flag VALUE or --flag=VALUE."},
     {"TRI-ARGS-003",
      "The value of a flag cannot be read.",
-     "A misspelt number, size, length or list, or a number that is too large.",
-     "Write sizes as 512MiB or 80GiB, lengths as 32k, lists as 1,4,16."},
+     "A misspelt number, size, length or list, or a number out of range.",
+     "Write sizes as 512MiB or 80GiB, lengths as 32k, lists as 1,4,16. The message names the range "
+     "of a number."},
     {"TRI-ARGS-004",
      "The file of --config cannot be read.",
      "A wrong path, or a file that is not valid TOML.",
@@ -129,8 +130,9 @@ constexpr ErrorPage kPages[] = {
      "Ids of another model's tokenizer.",
      "Use the ids of `trireme tokenize --model DIR`."},
     {"TRI-RUN-027",
-     "A prompt leaves no room for an answer.",
-     "The prompt has as many tokens as the maximum sequence length, or more.",
+     "A prompt is too long for the model.",
+     "An answer needs room for one token; a score or a probe may fill the maximum sequence length, "
+     "but not exceed it.",
      "Shorten the prompt, or raise --max-model-len: prompt and answer share it."},
     {"TRI-RUN-028",
      "A prompt has no tokens.",
@@ -212,9 +214,8 @@ constexpr ErrorPage kPages[] = {
      "Look at the end of trireme.log below --state, or run again with --verbose, and report it."},
     {"TRI-UP-015",
      "No temporary folder could be made.",
-     "TMPDIR names a folder that is missing, full or not writable; or so is /tmp, where TMPDIR is "
-     "not set or empty.",
-     "Set TMPDIR to a writable folder, or unset it."},
+     "TMPDIR names a folder that is missing, full or not writable; without TMPDIR, /tmp is.",
+     "Set TMPDIR to a writable folder, or unset it if /tmp is one."},
     {"TRI-UP-016",
      "The folder of --state could not be made.",
      "A part of the path is a file, or its folder is not writable.",
@@ -232,18 +233,17 @@ constexpr ErrorPage kPages[] = {
      "mpirun or a program of Trireme is missing, or there are too many open files.",
      "`trireme doctor` lists missing programs; raise the limit of open files with ulimit -n."},
     {"TRI-UP-040",
-     "The mpirun of PATH is missing or not supported.",
+     "The mpirun in PATH is missing or not supported.",
      "Another MPI (MPICH, Intel MPI) comes first in PATH, Open MPI is older than 4.1 or newer than "
      "5, or the machine has only srun.",
      "Install Open MPI 4.1 or 5 (apt-get install openmpi-bin) and put the folder of its mpirun "
-     "first "
-     "in PATH; under Slurm start the ranks with srun (docs/operations.md)."},
+     "first in PATH; under Slurm start the ranks with srun (docs/operations.md)."},
     {"TRI-UP-041",
      "The limit of open files is too low.",
      "ulimit -n of the shell, LimitNOFILE of a unit or the container's setting; the processes of a "
      "cluster need descriptors for each rank, group and client.",
-     "Raise it: ulimit -n with the number of the message, or more; every client of the "
-     "coordinator needs one."},
+     "Raise it: ulimit -n N, with at least the number in the message; every client of the "
+     "coordinator needs one more."},
     {"TRI-UP-042",
      "The limit of processes and threads is too low.",
      "ulimit -u of the user, whose other programs count as well, the limit of the container "
@@ -256,7 +256,7 @@ constexpr ErrorPage kPages[] = {
      "Put the mpirun of the library first in PATH, or its library first in LD_LIBRARY_PATH (mpirun "
      "of Open MPI 5 does so by itself where its installation lies outside the system's folders)."},
     {"TRI-UP-044",
-     "The system gives the coordinator no sockets.",
+     "The coordinator cannot create its sockets.",
      "Its limit of open files, or that of the whole machine, is reached.",
      "Raise the limit (ulimit -n), or end other programs that hold many files open."},
     {"TRI-BENCH-001",

@@ -18,7 +18,7 @@ constexpr ErrorPage kPages[] = {
     {"TRI-GRP-041",
      "The connection to a rank ended, and its group was lost.",
      "The process died (memory, a signal), its host became unreachable, or the rank belongs to an "
-     "earlier epoch of the group.",
+     "earlier epoch of the group; or the coordinator stood still, which the message says.",
      "Look at the last output line of that rank; `up` restarts the group."},
     {"TRI-GRP-042",
      "A rank names a group that the cluster does not have.",

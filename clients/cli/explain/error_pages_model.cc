@@ -43,8 +43,7 @@ constexpr ErrorPage kPages[] = {
      "The file was edited, or uses a convention of another server, such as top_k -1.",
      "Nothing has to be done. To apply a default, correct the field that the message names, or "
      "send the value with each request. Without a default the temperature is 1 and there is no "
-     "top-k, "
-     "top-p or min-p."},
+     "top-k, top-p or min-p."},
     {"TRI-CONF-008",
      "The shape is unknown.",
      "dummy: and `models make --like` take a published shape or the path of a config.json.",
@@ -54,8 +53,8 @@ constexpr ErrorPage kPages[] = {
      "not have.",
      "The model is a variant that only shares the name of its family: with soft caps, multipliers, "
      "experts, layers without rotary positions, attention to later tokens, ...",
-     "Trireme would compute something else than the model, so it refuses. Use a checkpoint of the "
-     "plain family. If the key is a left-over without meaning for this checkpoint, set it to "
+     "Trireme would compute something other than this model, so it refuses. Use a checkpoint of "
+     "the plain family. If the key is a leftover without meaning for this checkpoint, set it to "
      "null."},
     {"TRI-CONF-011",
      "The checkpoint is not a model that generates text.",
@@ -71,8 +70,9 @@ constexpr ErrorPage kPages[] = {
      "a cache with the files that its links stand for (cp -rL)."},
     {"TRI-LOAD-002",
      "A weights file cannot be opened or read.",
-     "Permissions, a failing disk, or a file that became shorter while it was read.",
-     "Check the file with ls -l and the system log, and fetch it again if it is short."},
+     "A shard that the index names is missing, permissions, a failing disk, a folder or pipe in "
+     "place of the file, or a file that became shorter while it was read.",
+     "Fetch the missing file; otherwise check the file with ls -l and the system log."},
     {"TRI-LOAD-003",
      "A safetensors file does not begin with a valid header.",
      "The download is incomplete, or the file is a Git LFS pointer, a web page or of another "
@@ -109,14 +109,14 @@ constexpr ErrorPage kPages[] = {
      "A quantised checkpoint, or weights stored as integers or float64.",
      "Use the bf16, fp16 or fp32 checkpoint."},
     {"TRI-LOAD-020",
-     "Tensors of the decoder stand below two prefixes, or one tensor stands below both.",
+     "Tensors of the decoder have two different prefixes, or a tensor is stored under both.",
      "Two saves of a model were merged into one file or folder, for example one of the model and "
      "one of a wrapper around it (module., base_model.model., language_model.).",
      "Keep the files of one save. The prefix is that of embed_tokens.weight; the message names "
      "that tensor and the first one below another prefix."},
     {"TRI-LOAD-021",
-     "The decoder has a stored tensor that config.json does not announce, so that a run without it "
-     "would give other answers than the model.",
+     "A tensor of the decoder is stored that config.json does not announce; a run without it would "
+     "give wrong answers.",
      "config.json belongs to another model or lacks a key (attention_bias, num_hidden_layers); "
      "the weights are quantised (scales, qweight); or an adapter (lora_A) is not merged.",
      "Fetch config.json and the weights from one source; merge the adapter; use the bf16 "
@@ -186,7 +186,7 @@ constexpr ErrorPage kPages[] = {
      "The vocabulary, the number of layers or the hidden size differ.",
      "Use the expected.safetensors that belongs to this checkpoint."},
     {"TRI-VERIFY-003",
-     "A sequence of the reference outputs is longer than the model runs with.",
+     "A sequence of the reference outputs is longer than the maximum length of the run.",
      "--max-model-len or memory limits the length, or config.json states fewer positions than the "
      "reference implementation used.",
      "Raise --max-model-len up to the model's positions (`trireme models show DIR`), or use "
