@@ -1,7 +1,7 @@
 // Notices that its process stood still: it was stopped (SIGSTOP, a debugger), its machine slept, or
-// it got no processor for long. Time that others seem to have lost in such a gap is the observer's
-// own, so deadlines that ran meanwhile are moved by the gap. Pure; one object per thread that
-// judges others, asked far more often than once a second.
+// it got no processor for long. No progress of others during such a gap is the observer's fault, so
+// their deadlines move by the gap. Pure; one object per observing thread, called at least several
+// times per second.
 #pragma once
 
 #include "base/clock.h"

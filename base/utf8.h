@@ -1,5 +1,5 @@
-// Decoding and encoding of UTF-8, one character at a time, and what becomes of text that is not
-// UTF-8. Pure functions, any thread.
+// Decoding and encoding of UTF-8, one character at a time, and checks and escapes for text that is
+// not UTF-8. Pure functions, any thread.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 # Two sets of precompiled headers, of the programs and of the tests. Only headers of other projects:
-# those of this one change.
+# headers of this project change too often.
 set(common_headers
   <algorithm> <cstdint> <functional> <map> <memory> <optional> <string> <string_view>
   <unordered_map> <utility> <vector>

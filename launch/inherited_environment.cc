@@ -42,7 +42,7 @@ constexpr std::array<std::string_view, 31> kLauncherParameters = {
     "snapc",        "sstore",   "state",
     "shmem_RUNTIME"};
 
-// Where the parts of an installation lie that was moved.
+// Prefixes of an installation that was moved.
 constexpr std::array<std::string_view, 3> kMoved = {"OMPI_PREFIX", "PMIX_PREFIX", "PRTE_PREFIX"};
 // Root's permission to run mpirun is no description of a launch.
 constexpr std::string_view kAllowRoot = "OMPI_ALLOW_RUN_AS_ROOT";

@@ -10,10 +10,10 @@ namespace trireme {
 
 // A connection without traffic is checked every interval and is closed when the peer's program
 // stays silent for the time-out, or its host for the shorter time-out of TCP, which counts bytes
-// that are not acknowledged. A program that was stopped and wakes runs expired timers before it
-// reads, and would itself drop every peer: so the time-out of heartbeats is longer than a
-// debugger's or an operator's pause. Ranks that hang or fall silent are found by the heartbeats of
-// the worker door (coordinator/doors/group_health.h).
+// that are not acknowledged. A process that resumes after a stop handles expired timers before it
+// reads, and would drop every peer; so the time-out of heartbeats is longer than a debugger's or an
+// operator's pause. Ranks that hang or fall silent are found by the heartbeats of the worker door
+// (coordinator/doors/group_health.h).
 constexpr int kZmqHeartbeatMs = 1'000;
 constexpr int kZmqHeartbeatTimeoutMs = 60'000;
 constexpr int kTcpTimeoutMs = 6'000;

@@ -7,8 +7,8 @@
 
 #include "clients/cli/verbs.h"
 
-// The numbers of closed standard streams would go to the first files and sockets that are opened,
-// and answers into them. Reading is allowed on their replacement, so that a write fails.
+// Opens /dev/null in place of closed standard streams: otherwise the next file or socket would get
+// the number 0, 1 or 2, and answers would go into it. Read-only, so that a write fails.
 static void occupy_closed_streams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDONLY);

@@ -24,7 +24,7 @@ struct ModelSource {
   std::vector<TokenId> eos_ids;      // union of config and generation_config
   std::vector<std::string> notes;    // lines for the user about what was chosen or dropped
   bool has_tokenizer = false;  // the folder has a tokenizer.json: see Tokenizer::load_folder()
-  // Without one: the reason, for "MODEL takes no text: ...", and whether it is worth a line.
+  // The reason why there is none ("MODEL takes no text: ..."), and whether a warning shows it.
   std::string no_tokenizer;
   bool tells_no_tokenizer = false;
 };

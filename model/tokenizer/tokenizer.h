@@ -60,7 +60,7 @@ class Tokenizer {
   // The highest id + 1. Ids can have gaps, and the embedding can have more rows.
   int vocabulary_size() const;
 
-  // A line for the user, "" if there is none: an id that the file states and no engine uses.
+  // A warning for the user; "": none. Names an id that the file states and that is not used.
   const std::string& note() const;
 
   const TokenizerParts& parts() const { return *parts_; }
