@@ -7,6 +7,11 @@
 
 namespace trireme {
 
+bool is_broken_link(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_symlink(path, error) && !std::filesystem::exists(path, error);
+}
+
 StatusOr<std::string> read_text_file(const std::string& path,
                                      int64_t max_bytes,
                                      const std::string& id) {

@@ -1,5 +1,5 @@
 // Reads small text files into memory, up to a size limit, and names what is no text of a model:
-// stand-ins of git-lfs and other encodings. Pure functions.
+// broken links, stand-ins of git-lfs and other encodings. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,9 @@
 #include "base/status.h"
 
 namespace trireme {
+
+// Whether the path is a symbolic link whose target is not there.
+bool is_broken_link(const std::string& path);
 
 // The text of the file. Errors with the id `id`: it cannot be opened, is a folder, or is larger
 // than `max_bytes`.

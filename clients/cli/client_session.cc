@@ -64,7 +64,7 @@ Status ClientSession::learn_model() {
 
 StatusOr<std::vector<ClientEvent>> ClientSession::poll(int timeout_ms) {
   if (interrupts_.count() > 0) return unavailable("TRI-UP-013", "interrupted");
-  if (terminal_.output_lost()) return output_lost();
+  if (terminal_.output_lost()) return output_lost_error();
   if (cluster_) {
     RETURN_IF_ERROR(cluster_->pump(0));
     timeout_ms = std::min(timeout_ms, kSliceMs);

@@ -24,13 +24,6 @@ std::optional<Number> whole_text_as(const std::string& text) {
   return value;
 }
 
-Status wrong_type(std::string_view field,
-                  const Json& value,
-                  const char* type_id,
-                  const char* wanted) {
-  return invalid(type_id, "{} is {}, it has to be {}", field, shown(value), wanted);
-}
-
 // The value as a double, in range; exact for whole numbers up to 2^53.
 StatusOr<double> number_in_range(std::string_view field, const Json& value, const char* type_id) {
   if (!value.is_number()) return wrong_type(field, value, type_id, "a number");
@@ -62,6 +55,13 @@ std::string shown(const Json& value) {
   }
   const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   return std::string(utf8_head(text, 60));
+}
+
+Status wrong_type(std::string_view field,
+                  const Json& value,
+                  const char* type_id,
+                  const char* wanted) {
+  return invalid(type_id, "{} is {}, it has to be {}", field, shown(value), wanted);
 }
 
 Status read_number(std::string_view field,

@@ -40,4 +40,10 @@ StatusOr<nlohmann::ordered_json> number_of(const std::string& text);
 // A value as a message shows it, cut to 60 bytes.
 std::string shown(const nlohmann::ordered_json& value);
 
+// An error with the id `type_id`: "FIELD is VALUE, it has to be WANTED".
+Status wrong_type(std::string_view field,
+                  const nlohmann::ordered_json& value,
+                  const char* type_id,
+                  const char* wanted);
+
 }  // namespace trireme

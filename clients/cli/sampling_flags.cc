@@ -52,10 +52,6 @@ Status parse_bias(const std::string& text, std::vector<std::pair<TokenId, float>
   return ok_status();
 }
 
-Status wrong_type(const char* key, const Json& value, const char* wanted) {
-  return invalid(kFieldId, "{} is {}, it has to be {}", key, shown(value), wanted);
-}
-
 // Reads one field after another; keeps the first error.
 class FieldTaker {
  public:
@@ -67,7 +63,7 @@ class FieldTaker {
   }
   void boolean(const char* key, bool& target) {
     take(key, [&](const Json& value) -> Status {
-      if (!value.is_boolean()) return wrong_type(key, value, "true or false");
+      if (!value.is_boolean()) return wrong_type(key, value, kFieldId, "true or false");
       target = value.get<bool>();
       return ok_status();
     });
@@ -90,7 +86,7 @@ class FieldTaker {
 Status read_strings(const char* key, const Json& value, std::vector<std::string>& strings) {
   strings.clear();
   for (const Json& item : value.is_array() ? value : Json::array({value})) {
-    if (!item.is_string()) return wrong_type(key, value, "a string or a list of them");
+    if (!item.is_string()) return wrong_type(key, value, kFieldId, "a string or a list of them");
     strings.push_back(item.get<std::string>());
   }
   return ok_status();
@@ -98,7 +94,7 @@ Status read_strings(const char* key, const Json& value, std::vector<std::string>
 
 Status read_ids(const char* key, const Json& value, std::vector<TokenId>& ids) {
   ids.clear();
-  if (!value.is_array()) return wrong_type(key, value, "a list of token ids");
+  if (!value.is_array()) return wrong_type(key, value, kFieldId, "a list of token ids");
   for (const Json& item : value) {
     ASSIGN_OR_RETURN(const TokenId id, read_token_id(key, item, kFieldId));
     ids.push_back(id);
@@ -109,7 +105,7 @@ Status read_ids(const char* key, const Json& value, std::vector<TokenId>& ids) {
 // {"12": 1.5, "40": -100}
 Status read_bias(const char* key, const Json& value, std::vector<std::pair<TokenId, float>>& bias) {
   bias.clear();
-  if (!value.is_object()) return wrong_type(key, value, "an object of token id and bias");
+  if (!value.is_object()) return wrong_type(key, value, kFieldId, "an object of token id and bias");
   for (const auto& [text, weight] : value.items()) {
     ASSIGN_OR_RETURN(const TokenId id, parse_id(key, text, kFieldId));
     std::optional<float> number;
@@ -196,7 +192,8 @@ Status read_sampling(Json& json, door::Sampling& sampling) {
   taker.boolean("include_stop_str_in_output", sampling.include_stop_str_in_output);
   taker.boolean("echo", sampling.echo);
   taker.take("skip_special_tokens", [&](const Json& value) -> Status {
-    if (!value.is_boolean()) return wrong_type("skip_special_tokens", value, "true or false");
+    if (!value.is_boolean())
+      return wrong_type("skip_special_tokens", value, kFieldId, "true or false");
     sampling.skip_special_tokens = value.get<bool>();
     return ok_status();
   });

@@ -29,8 +29,8 @@ std::string paint(bool color, Style style, const std::string& text) {
 
 }  // namespace
 
-Status output_lost() {
-  return unavailable("TRI-ARGS-024", "the answers cannot be written to standard output");
+Status output_lost_error() {
+  return unavailable(kOutputLostId, "the answers cannot be written to standard output");
 }
 
 Terminal::Terminal(std::FILE* out, std::FILE* err) : out_(out), err_(err) {
@@ -67,7 +67,7 @@ bool Terminal::output_lost() {
 int Terminal::finish(int exit_status) {
   if (exit_status != kDone || write_error_ == 0) return exit_status;
   if (write_error_ == EPIPE) return kReaderGone;
-  (void)fail(unavailable("TRI-ARGS-024",
+  (void)fail(unavailable(kOutputLostId,
                          "the answer could not be written to standard output: {}; free some space, "
                          "or send it elsewhere",
                          std::strerror(write_error_)));

@@ -16,7 +16,7 @@ enum class Style : uint8_t { kPlain, kBold, kDim, kGood, kBad, kWarning };
 
 constexpr char kOutputLostId[] = "TRI-ARGS-024";
 // The error of work that stops because of Terminal::output_lost().
-Status output_lost();
+Status output_lost_error();
 
 class Terminal {
  public:

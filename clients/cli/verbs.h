@@ -40,7 +40,7 @@ Status unknown_argument(const std::string& word);
 
 // Runs a verb's work while SIGINT and SIGTERM are counted instead of ending the program, and
 // reports its error. Returns the work's exit status; after an error the status's, or kInterrupted
-// if a signal came. Work that stopped with output_lost() ends as Terminal::finish() says.
+// if a signal came. Work that stopped with output_lost_error() ends as Terminal::finish() says.
 int run_interruptible(Terminal& terminal, const std::function<StatusOr<int>(Interrupts&)>& work);
 
 int verb_up(Terminal& terminal, const Arguments& arguments);

@@ -1,6 +1,5 @@
 #include "model/checkpoint/tensor_check.h"
 
-#include <algorithm>
 #include <set>
 
 #include "base/text.h"
@@ -146,16 +145,11 @@ StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
 
 std::string unused_warning(const std::vector<std::string>& unused) {
   if (unused.empty()) return "";
-  std::vector<std::string> shown;
-  for (size_t i = 0; i < std::min(unused.size(), kShownUnused); ++i) {
-    shown.push_back(shown_name(unused[i]));
-  }
-  return format_text("{} tensor{} of the checkpoint {} not used: {}{}",
+  return format_text("{} tensor{} of the checkpoint {} not used: {}",
                      unused.size(),
                      unused.size() == 1 ? "" : "s",
                      unused.size() == 1 ? "is" : "are",
-                     join(shown),
-                     shown.size() < unused.size() ? ", ..." : "");
+                     shown_names(unused, kShownUnused));
 }
 
 }  // namespace trireme

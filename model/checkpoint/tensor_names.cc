@@ -8,7 +8,6 @@ namespace trireme {
 
 namespace {
 
-constexpr size_t kMaxShownNames = 5;
 constexpr size_t kMaxShownChars = 100;
 
 // Modules around a decoder: of multimodal models, of adapters (PEFT), of data parallel training, of
@@ -141,13 +140,13 @@ std::string shown_name(std::string_view name) {
   return name.size() > kMaxShownChars ? text + "..." : text;
 }
 
-std::string shown_names(const std::vector<std::string>& names) {
+std::string shown_names(const std::vector<std::string>& names, size_t max) {
   std::vector<std::string> shown;
   for (const std::string& name : names) {
-    if (shown.size() == kMaxShownNames) break;
+    if (shown.size() == max) break;
     shown.push_back(shown_name(name));
   }
-  return join(shown) + (names.size() > kMaxShownNames ? ", ..." : "");
+  return join(shown) + (names.size() > max ? ", ..." : "");
 }
 
 }  // namespace trireme

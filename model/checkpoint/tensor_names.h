@@ -45,7 +45,7 @@ std::string cause_of_unexpected(const std::vector<std::string>& names);
 // A name for a one-line message: at most 100 characters, none of them a control character.
 std::string shown_name(std::string_view name);
 
-// The first five names, "a, b, ...".
-std::string shown_names(const std::vector<std::string>& names);
+// The first `max` names, "a, b, ...".
+std::string shown_names(const std::vector<std::string>& names, size_t max = 5);
 
 }  // namespace trireme

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "base/utf8.h"
+#include "model/file_text.h"
 
 namespace trireme {
 namespace {
@@ -29,7 +30,7 @@ constexpr std::string_view kOthers[] = {"tokenizer.model",
 
 bool is_there(const fs::path& path) {
   std::error_code error;
-  return fs::exists(fs::symlink_status(path, error));
+  return fs::exists(path, error) || is_broken_link(path);
 }
 
 std::string link_to_nowhere(const fs::path& path) {
@@ -49,7 +50,7 @@ TokenizerFiles find_tokenizer_files(const std::string& dir) {
   std::error_code error;
   files.has_json = fs::exists(folder / "tokenizer.json", error);
   if (files.has_json) return files;
-  if (is_there(folder / "tokenizer.json")) {
+  if (is_broken_link(folder / "tokenizer.json")) {
     files.has_others = true;
     files.missing = link_to_nowhere(folder / "tokenizer.json");
     return files;

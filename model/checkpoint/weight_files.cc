@@ -21,11 +21,6 @@ bool is_file(const std::string& path) {
   return fs::is_regular_file(path, error);
 }
 
-bool is_broken_link(const std::string& path) {
-  std::error_code error;
-  return fs::is_symlink(path, error) && !fs::exists(path, error);
-}
-
 Status broken_link(const std::string& path) {
   std::error_code error;
   return invalid("TRI-LOAD-001",

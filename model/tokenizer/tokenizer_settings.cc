@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "model/file_text.h"
 #include "model/tokenizer/json_fields.h"
 #include "model/tokenizer/tokenizer_text.h"
 
@@ -255,7 +256,7 @@ std::string read_model_type(const std::string& dir) {
 // Reads a file that may be absent; a link that leads nowhere is an error.
 StatusOr<std::optional<std::string>> read_optional(const std::string& path) {
   std::error_code error;
-  if (!std::filesystem::exists(std::filesystem::symlink_status(path, error))) {
+  if (!std::filesystem::exists(path, error) && !is_broken_link(path)) {
     return std::optional<std::string>();
   }
   ASSIGN_OR_RETURN(std::string text, read_tokenizer_text(path, kMaxSettingsBytes));

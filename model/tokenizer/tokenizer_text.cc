@@ -23,11 +23,10 @@ Status check_kind(const std::string& path) {
   std::error_code error;
   if (fs::is_regular_file(path, error)) return ok_status();
   if (fs::is_directory(path, error)) return not_read(path, "it is a folder");
-  std::error_code link_error;
-  if (fs::is_symlink(path, link_error) && !fs::exists(path, error)) {
+  if (is_broken_link(path)) {
     return not_read(path,
                     format_text("it is a link that leads nowhere (an interrupted download): {}",
-                                fs::read_symlink(path, link_error).string()));
+                                fs::read_symlink(path, error).string()));
   }
   if (fs::exists(fs::status(path, error))) return not_read(path, "it is not a regular file");
   return not_read(path, error ? error.message() : "No such file or directory");

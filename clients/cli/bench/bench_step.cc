@@ -126,7 +126,7 @@ StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& comma
     if (!interrupted && !terminal_.output_lost()) continue;
     process.signal_group(SIGTERM);
     (void)process.wait_exit(kEndMs);
-    return interrupted ? unavailable("TRI-UP-013", "interrupted") : output_lost();
+    return interrupted ? unavailable("TRI-UP-013", "interrupted") : output_lost_error();
   }
   read(process);
   if (*process.exit_status() == 0) return results_;
