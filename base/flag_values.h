@@ -3,6 +3,7 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -25,7 +26,7 @@ StatusOr<Number> parse_number(const std::string& text) {
     if (is_number) return value;
     double number = 0;
     const auto as_double = std::from_chars(text.data(), end, number);
-    if (as_double.ptr != end || text.empty() || number != number) {
+    if (as_double.ptr != end || text.empty() || std::isnan(number)) {
       return invalid("TRI-ARGS-003", "\"{}\" is not a whole number", text);
     }
     // Exact: the limits and 2^63, 2^64 just above them are powers of two.
@@ -43,7 +44,7 @@ StatusOr<Number> parse_number(const std::string& text) {
     }
     return invalid("TRI-ARGS-003", "{} is not a whole number", text);
   } else {
-    if (is_number && value - value == 0) return value;  // neither NaN nor infinite
+    if (is_number && std::isfinite(value)) return value;
     return invalid("TRI-ARGS-003", "\"{}\" is not a finite number", text);
   }
 }

@@ -24,8 +24,8 @@ constexpr std::array<std::string_view, 13> kPrefixes = {"SLURM",
                                                         "PMI2_",
                                                         "PRTE_",
                                                         "OMPI_"};
-constexpr std::array<std::string_view, 4> kNames = {
-    "PE_HOSTFILE", "PBS_NODEFILE", "COBALT_NODEFILE", "HYDRA_HOST_FILE"};
+constexpr std::array<std::string_view, 3> kNames = {
+    "PE_HOSTFILE", "COBALT_NODEFILE", "HYDRA_HOST_FILE"};
 
 // The frameworks and parameters of ORTE and PRRTE; every other OMPI_MCA_* is one of the MPI
 // library.
@@ -55,7 +55,8 @@ bool is_launcher_parameter(std::string_view parameter) {
   });
 }
 
-bool is_prefix(const std::string& name) {
+// Inside a rank of mpirun 5.
+bool comes_from_outer_mpirun(const std::string& name) {
   return name == "OPAL_PREFIX" || name == "OPAL_USER_PARAMS_GIVEN" ||
          std::ranges::find(kMoved, name) != kMoved.end();
 }
@@ -78,7 +79,7 @@ std::vector<std::string> inherited_launch_variables() {
   const bool is_inside_rank = environment("PRTE_LAUNCHED").has_value();
   std::vector<std::string> found;
   for (std::string& name : environment_names()) {
-    const bool is_outer = is_inside_rank && is_prefix(name);
+    const bool is_outer = is_inside_rank && comes_from_outer_mpirun(name);
     if (is_outer || places_processes(name)) found.push_back(std::move(name));
   }
   return found;

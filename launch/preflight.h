@@ -36,8 +36,7 @@ PlanRequest plan_request(const ClusterFlags& flags,
                          int64_t memory_bytes);
 
 // Errors: TRI-CUDA-002, TRI-UP-001..007, -009, -015, -017, -018, -040..042, TRI-CONF, TRI-LOAD,
-// TRI-TOK, TRI-PLAN;
-// bad input in every case, and nothing was started.
+// TRI-TOK, TRI-PLAN; bad input in every case, and nothing was started.
 StatusOr<Preflight> check_before_launch(const ClusterFlags& flags);
 
 // Runs `true` on every host through the launch agent. TRI-UP-008: a host (named) does not answer

@@ -168,10 +168,9 @@ struct PlanVerb {
   int devices = 0;
   int64_t device_memory_bytes = 0;
   bool json = false;
-
-  Status run(Terminal& terminal, bool one_partition);
   MpirunVersion mpirun;  // of PATH; another machine's may differ
 
+  Status run(Terminal& terminal, bool one_partition);
   StatusOr<std::string> backend_of_plan() const;
   std::string mpirun_line(const GroupPlan& plan, const std::vector<HostSlots>& hosts) const;
 };

@@ -51,7 +51,12 @@ Status check_texts(const door::Submit& request) {
 Status check_prompt_size(const door::Submit& request, int64_t max_bytes) {
   const auto* text = std::get_if<std::string>(&request.prompt);
   const auto* ids = std::get_if<std::vector<TokenId>>(&request.prompt);
-  const size_t size = text != nullptr ? text->size() : ids != nullptr ? ids->size() : 0;
+  size_t size = 0;
+  if (text != nullptr) {
+    size = text->size();
+  } else if (ids != nullptr) {
+    size = ids->size();
+  }
   if (static_cast<int64_t>(size) <= max_bytes) return ok_status();
   return invalid("TRI-NET-004",
                  "the prompt has {} {}, a request has at most {} bytes ({}); shorten the prompt",

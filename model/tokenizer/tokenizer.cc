@@ -76,9 +76,9 @@ class Encoding {
   BpeScratch bpe_scratch_;
 };
 
-StatusOr<std::unique_ptr<const Tokenizer>> made(std::string_view json,
-                                                const std::string& path,
-                                                const TokenizerSettings& settings) {
+StatusOr<std::unique_ptr<const Tokenizer>> make_tokenizer(std::string_view json,
+                                                          const std::string& path,
+                                                          const TokenizerSettings& settings) {
   auto parts = read_tokenizer(json, path, settings);
   if (!parts.ok()) return in_file(path, parts.status());
   return std::make_unique<const Tokenizer>(std::move(*parts));
@@ -93,17 +93,17 @@ StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::load_folder(const std::str
   const std::string path = dir + "/tokenizer.json";
   ASSIGN_OR_RETURN(const std::string text, read_tokenizer_text(path, kMaxTokenizerFileBytes));
   ASSIGN_OR_RETURN(const TokenizerSettings settings, read_tokenizer_settings(dir));
-  return made(text, path, settings);
+  return make_tokenizer(text, path, settings);
 }
 
 StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::load(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, read_tokenizer_text(path, kMaxTokenizerFileBytes));
-  return made(text, path, {});
+  return make_tokenizer(text, path, {});
 }
 
 StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::parse(std::string_view json,
                                                             const TokenizerSettings& settings) {
-  return made(json, "the tokenizer", settings);
+  return make_tokenizer(json, "the tokenizer", settings);
 }
 
 StatusOr<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
