@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/swap_queue.h"
+#include "worker/control/link_limits.h"
 
 namespace trireme {
 namespace {
@@ -12,7 +13,7 @@ constexpr TimeUs kSecond = 1'000'000;
 // Checks ten times a second from `begin_us` to `end_us`; the first error, or ok.
 Status watch(Watchdog& watchdog, const Progress& progress, TimeUs begin_us, TimeUs end_us) {
   for (TimeUs now_us = begin_us; now_us <= end_us; now_us += kSecond / 10) {
-    RETURN_IF_ERROR(watchdog.check(progress, now_us));
+    RETURN_IF_ERROR(watchdog.check(progress, now_us, 0));
   }
   return ok_status();
 }
@@ -23,7 +24,7 @@ TEST(Watchdog, NamesTheStepThatMakesNoProgress) {
   progress.step = 17;
   progress.enter(Phase::kCompute);
   EXPECT_TRUE(watch(watchdog, progress, 0, 5 * kSecond).ok());
-  const Status status = watchdog.check(progress, 5 * kSecond + 1);
+  const Status status = watchdog.check(progress, 5 * kSecond + 1, 0);
   EXPECT_EQ(error_id(status), "TRI-GRP-014");
   EXPECT_NE(message_of(status).find("step 17"), std::string::npos);
 }
@@ -77,9 +78,31 @@ TEST(Watchdog, DoesNotCountTheTimeInWhichItsProcessStoodStill) {
   progress.step = 1;
   progress.enter(Phase::kCompute);
   EXPECT_TRUE(watch(watchdog, progress, 0, 2 * kSecond).ok());
-  EXPECT_TRUE(watchdog.check(progress, 32 * kSecond).ok());
+  EXPECT_TRUE(watchdog.check(progress, 32 * kSecond, 30 * kSecond).ok());
   EXPECT_TRUE(watch(watchdog, progress, 32 * kSecond, 35 * kSecond).ok());
   EXPECT_FALSE(watch(watchdog, progress, 35 * kSecond, 36 * kSecond).ok());
+}
+
+TEST(LinkLimits, EndAtTheirTimes) {
+  LinkLimits limits(10 * kSecond);
+  limits.open(100 * kSecond);
+  EXPECT_FALSE(limits.connect_is_over(110 * kSecond));
+  EXPECT_TRUE(limits.connect_is_over(110 * kSecond + 1));
+  limits.drain(200 * kSecond);
+  EXPECT_FALSE(limits.drain_is_over(203 * kSecond - 1));
+  EXPECT_TRUE(limits.drain_is_over(203 * kSecond));
+}
+
+TEST(LinkLimits, AreMovedByAStandstill) {
+  LinkLimits limits(10 * kSecond);
+  limits.open(100 * kSecond);
+  EXPECT_EQ(limits.notice_standstill(101 * kSecond), 0);
+  limits.drain(101 * kSecond);
+  EXPECT_EQ(limits.notice_standstill(161 * kSecond), 60 * kSecond);
+  EXPECT_FALSE(limits.connect_is_over(170 * kSecond));
+  EXPECT_TRUE(limits.connect_is_over(170 * kSecond + 1));
+  EXPECT_FALSE(limits.drain_is_over(164 * kSecond - 1));
+  EXPECT_TRUE(limits.drain_is_over(164 * kSecond));
 }
 
 TEST(SwapQueue, KeepsOrderRefusesWhenFullAndGivesMemoryBack) {

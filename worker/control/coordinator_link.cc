@@ -14,6 +14,7 @@
 #include "proto/zmq_options.h"
 #include "worker/comm/exit_rank.h"
 #include "worker/control/door_connection.h"
+#include "worker/control/link_limits.h"
 
 namespace trireme {
 namespace {
@@ -23,7 +24,6 @@ constexpr size_t kMaxResults = 64;
 constexpr size_t kMaxProbes = 64;  // of at most 512 KiB each
 constexpr TimeUs kQueueUs = 10'000'000;
 constexpr TimeUs kGoodbyeUs = kZmqRankLingerMs * TimeUs{1'000};
-constexpr TimeUs kOrderlyEndUs = 3'000'000;
 constexpr int kTickMs = 100;
 
 }  // namespace
@@ -32,7 +32,10 @@ constexpr int kTickMs = 100;
 class CoordinatorLink::Control {
  public:
   Control(const LinkOptions& options, Progress& progress)
-      : options_(options), progress_(progress), watchdog_(options.watchdog) {}
+      : options_(options),
+        progress_(progress),
+        limits_(options.connect_timeout_us),
+        watchdog_(options.watchdog) {}
   ~Control() {
     stop_ = true;
     wake();
@@ -56,7 +59,7 @@ class CoordinatorLink::Control {
  private:
   void run();
   void heartbeat(TimeUs now_us);
-  void watch(TimeUs now_us);
+  void watch(TimeUs now_us, TimeUs gap_us);
   Status key_refused() const;
   Status connection_lost() const;
   void read_frames();
@@ -72,6 +75,7 @@ class CoordinatorLink::Control {
 
   // Used by the control thread only.
   SteadyClock clock_;
+  LinkLimits limits_;  // opened by the thread that starts this one
   Status fence_;
   Watchdog watchdog_;
   StepCodec codec_;
@@ -81,17 +85,15 @@ class CoordinatorLink::Control {
   RankMessage message_;
   std::string pending_;  // a frame that the socket has not taken yet
   bool pending_is_goodbye_ = false;
-  TimeUs opened_us_ = 0;
   TimeUs next_beat_us_ = 0;
   bool started_ = false;
-  TimeUs leave_us_ = 0;  // limit for the orderly end of a drained group
-  uint64_t waits_ = 0;   // heartbeats sent while waiting for others
+  uint64_t waits_ = 0;  // heartbeats sent while waiting for others
   Epochs epochs_;
 };
 
 Status CoordinatorLink::Control::connect() {
   RETURN_IF_ERROR(connection_.connect(options_.endpoint, options_.key));
-  opened_us_ = clock_.now_us();
+  limits_.open(clock_.now_us());
   thread_ = std::thread([this] { run(); });
   return ok_status();
 }
@@ -99,13 +101,14 @@ Status CoordinatorLink::Control::connect() {
 void CoordinatorLink::Control::run() {
   while (!stop_) {
     connection_.wait(!pending_.empty(), kTickMs);
+    const TimeUs now_us = clock_.now_us();
+    const TimeUs gap_us = limits_.notice_standstill(now_us);
     if (connection_.is_refused()) leave(key_refused());
     read_frames();  // before the check for a lost connection: a drained group's fence may be there
     if (connection_.is_lost() && !drained_) leave(connection_lost());
     send_queued();
-    const TimeUs now_us = clock_.now_us();
     heartbeat(now_us);
-    watch(now_us);
+    watch(now_us, gap_us);
   }
 }
 
@@ -130,10 +133,10 @@ void CoordinatorLink::Control::heartbeat(TimeUs now_us) {
   if (connection_.send(pending_)) pending_.clear();
 }
 
-void CoordinatorLink::Control::watch(TimeUs now_us) {
-  if (drained_ && now_us >= leave_us_) leave(fence_);
-  if (const Status status = watchdog_.check(progress_, now_us); !status.ok()) leave(status);
-  if (connection_.is_connected() || now_us - opened_us_ <= options_.connect_timeout_us) return;
+void CoordinatorLink::Control::watch(TimeUs now_us, TimeUs gap_us) {
+  if (drained_ && limits_.drain_is_over(now_us)) leave(fence_);
+  if (const Status status = watchdog_.check(progress_, now_us, gap_us); !status.ok()) leave(status);
+  if (connection_.is_connected() || !limits_.connect_is_over(now_us)) return;
   leave(timed_out("TRI-GRP-017",
                   "no connection to the coordinator at {} within {} s; check that it runs, that "
                   "its host and port can be reached{}",
@@ -172,7 +175,7 @@ void CoordinatorLink::Control::handle(CoordinatorMessage& message) {
         unavailable("TRI-GRP-019", "the coordinator has ended this group's life: {}", fence->cause);
     log(fence->drained ? LogLevel::kInfo : LogLevel::kWarning, "fence", fence_);
     if (!fence->drained || !started_) leave(fence_);
-    leave_us_ = clock_.now_us() + kOrderlyEndUs;
+    limits_.drain(clock_.now_us());
     drained_ = true;
   }
   if (auto* start = std::get_if<Start>(&message)) {

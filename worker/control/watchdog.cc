@@ -2,8 +2,7 @@
 
 namespace trireme {
 
-Status Watchdog::check(const Progress& progress, TimeUs now_us) {
-  const TimeUs gap_us = standstill_.gap_us(now_us);
+Status Watchdog::check(const Progress& progress, TimeUs now_us, TimeUs gap_us) {
   if (moved_us_ >= 0) moved_us_ += gap_us;
   const uint64_t operations = progress.operations.load(std::memory_order_relaxed);
   const Phase phase = progress.phase.load(std::memory_order_relaxed);

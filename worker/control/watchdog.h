@@ -5,7 +5,6 @@
 #pragma once
 
 #include "base/clock.h"
-#include "base/standstill.h"
 #include "base/status.h"
 #include "worker/control/progress.h"
 
@@ -20,12 +19,12 @@ class Watchdog {
 
   explicit Watchdog(const Limits& limits) : limits_(limits) {}
 
-  // TRI-GRP-014: no progress for longer than the phase allows.
-  Status check(const Progress& progress, TimeUs now_us);
+  // TRI-GRP-014: no progress for longer than the phase allows. `gap_us`: the standstill since the
+  // last call, or 0.
+  Status check(const Progress& progress, TimeUs now_us, TimeUs gap_us);
 
  private:
   const Limits limits_;
-  Standstill standstill_;
   uint64_t operations_ = 0;
   TimeUs moved_us_ = -1;  // when the counter last moved; -1: not checked yet
 };
