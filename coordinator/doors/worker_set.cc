@@ -10,6 +10,8 @@ namespace {
 
 // After a standstill the I/O thread needs some time to report the connections that have ended.
 constexpr TimeUs kWakingUs = 1'000'000;
+// A rank that lives is heard between two standstills; one more for a message that is just late.
+constexpr int kForgivenStandstills = 2;
 
 }  // namespace
 
@@ -84,7 +86,8 @@ WorkerSet::Rank* WorkerSet::seat(Turn& turn, PeerId peer, const Introduction& wh
   Rank& rank = group.ranks[who.rank];
   rank.peer = peer;
   rank.who = who;
-  rank.progress_us = rank.heard_us = turn.now_us;
+  rank.progress_us = turn.now_us;
+  hear(rank, turn.now_us);
   turn.output.notices.push_back(notice::RankSeen{who.group, who.rank, who.host, who.pid});
   return &rank;
 }
@@ -94,7 +97,7 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const Heartbeat& beat) {
       seat(turn, peer, {beat.group, beat.rank, beat.tp, beat.pp, beat.host, beat.pid});
   if (rank == nullptr) return;
   Group& group = *group_of(peer);
-  rank->heard_us = turn.now_us;
+  hear(*rank, turn.now_us);
   if (beat.progress != rank->progress || beat.phase != rank->phase) {
     rank->progress = beat.progress;
     rank->phase = beat.phase;
@@ -120,7 +123,8 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const RankHello& hello) {
   if (group.state != State::kGathering || rank->hello) return;  // only the first HELLO counts
   rank->hello = hello;
   rank->phase = Phase::kWaitStart;
-  rank->progress_us = rank->heard_us = turn.now_us;
+  rank->progress_us = turn.now_us;
+  hear(*rank, turn.now_us);
   turn.output.notices.push_back(notice::RankLoaded{hello});
   start_if_complete(turn, group);
 }
@@ -176,7 +180,7 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const RankStarted& started) {
 void WorkerSet::handle(Turn& turn, PeerId peer, StepResult& result) {
   Group* const group = group_of(peer);
   if (group == nullptr || !is_current(*group, result.epochs)) return;
-  rank_of(peer)->heard_us = turn.now_us;
+  hear(*rank_of(peer), turn.now_us);
   const int32_t answering_rank = (group->pp - 1) * group->tp;
   if (seats_.at(peer).rank != answering_rank) return;
   if (group->plans.empty() || group->plans.front().step != result.step) return;
@@ -318,11 +322,17 @@ void WorkerSet::notice_standstill(TimeUs now_us) {
   forgive(gap_us);
 }
 
+void WorkerSet::hear(Rank& rank, TimeUs now_us) {
+  rank.heard_us = now_us;
+  rank.standstills = 0;
+}
+
 void WorkerSet::forgive(TimeUs gap_us) {
   for (Group& group : groups_) {
     group.since_us += gap_us;
     for (InFlight& plan : group.plans) plan.sent_us += gap_us;
     for (auto& [index, rank] : group.ranks) {
+      if (++rank.standstills > kForgivenStandstills) continue;
       rank.heard_us += gap_us;
       rank.progress_us += gap_us;
     }

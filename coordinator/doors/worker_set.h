@@ -52,7 +52,8 @@ class WorkerSet {
 
   // Looks for hangs (group_health.h). Called at least every check_interval_us.
   // A longer gap between two calls of this object means that this process stood still: no rank is
-  // blamed for it, nor for a connection that is found to have ended within a second of waking.
+  // blamed for it, nor for a connection that is found to have ended within a second of waking. A
+  // rank that is not heard between several standstills is blamed for the third and later ones.
   void tick(TimeUs now_us, WorkerOutput& output);
   static constexpr TimeUs check_interval_us() { return 250'000; }
 
@@ -75,6 +76,7 @@ class WorkerSet {
     uint64_t progress = 0;
     TimeUs progress_us = 0;  // last change of progress or phase
     TimeUs heard_us = 0;     // last message
+    int standstills = 0;     // of this process since then
     int64_t load_bytes = 0;
     int64_t load_total_bytes = 0;
   };
@@ -122,6 +124,7 @@ class WorkerSet {
   // First in every call: moves all recorded times by a gap in which this process stood still.
   void notice_standstill(TimeUs now_us);
   void forgive(TimeUs gap_us);
+  static void hear(Rank& rank, TimeUs now_us);
   Status connection_ended(const Group& group, int32_t rank, TimeUs now_us) const;
   // The rank to blame for an end that is found now: none just after a standstill.
   int32_t to_blame(int32_t rank, TimeUs now_us) const;

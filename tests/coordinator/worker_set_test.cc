@@ -386,6 +386,35 @@ TEST_F(WorkerSetTest, ARankThatHangsIsStillFoundAfterAStandstill) {
   EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-048");
 }
 
+TEST_F(WorkerSetTest, ASilentRankIsFoundByACoordinatorThatStandsStillAgainAndAgain) {
+  bring_up();
+  plan(1);
+  pass(kSecond, true);
+  for (int round = 0; round < 8 && losses().empty(); ++round) {
+    now_us_ += 13 * kSecond / 10;
+    for (int rank = 0; rank < 3; ++rank) {
+      beat(static_cast<PeerId>(rank), rank, Phase::kWaitTensor, ++progress_);
+    }
+    set_->tick(now_us_, output_);
+    pass(kSecond / 4, false);
+  }
+  ASSERT_EQ(losses().size(), 1u);
+  EXPECT_EQ(error_id(losses()[0].cause), "TRI-GRP-048");
+  EXPECT_EQ(losses()[0].rank, 3);
+}
+
+TEST_F(WorkerSetTest, ARankThatIsHeardBetweenStandstillsIsForgivenEachOfThem) {
+  bring_up();
+  plan(1);
+  for (int round = 0; round < 20; ++round) {
+    now_us_ += 6 * kSecond;
+    set_->tick(now_us_, output_);
+    ++progress_;
+    pass(kSecond / 4, true);
+  }
+  EXPECT_TRUE(losses().empty()) << message_of(losses().front().cause);
+}
+
 TEST_F(WorkerSetTest, AConnectionThatEndedDuringAStandstillBlamesNoRank) {
   bring_up();
   set_->tick(now_us_, output_);
