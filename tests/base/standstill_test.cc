@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
+#include "base/spin_wait.h"
+
 namespace trireme {
 namespace {
 
@@ -19,6 +23,34 @@ TEST(Standstill, MayBeginAtTimeZero) {
   Standstill standstill;
   EXPECT_EQ(standstill.gap_us(0), 0);
   EXPECT_EQ(standstill.gap_us(9 * kSecond), 9 * kSecond);
+}
+
+TEST(SpinWait, EndsAtItsDeadline) {
+  FakeClock clock;
+  SpinWait patience(clock, clock.now_us() + 3 * kSecond);
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_TRUE(patience.wait());
+    clock.advance_us(kSecond / 10);
+  }
+  EXPECT_FALSE(patience.wait());
+}
+
+TEST(SpinWait, DoesNotCountTheTimeInWhichItsProcessStoodStill) {
+  FakeClock clock;
+  SpinWait patience(clock, clock.now_us() + kSecond);
+  clock.advance_us(60 * kSecond);
+  EXPECT_TRUE(patience.wait());
+  clock.advance_us(40 * kSecond);
+  EXPECT_TRUE(patience.wait());
+  clock.advance_us(kSecond);
+  EXPECT_FALSE(patience.wait()) << "no standstill";
+}
+
+TEST(SpinWait, MayHaveNoDeadline) {
+  FakeClock clock;
+  SpinWait patience(clock, std::numeric_limits<TimeUs>::max());
+  clock.advance_us(60 * kSecond);
+  EXPECT_TRUE(patience.wait());
 }
 
 }  // namespace
