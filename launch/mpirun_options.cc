@@ -5,6 +5,7 @@
 #include <charconv>
 #include <regex>
 
+#include "base/environment.h"
 #include "base/host_info.h"
 #include "base/text.h"
 #include "launch/inherited_environment.h"
@@ -17,6 +18,7 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr int kAnswerMs = 8'000;
+constexpr char kOpalPrefix[] = "OPAL_PREFIX";
 constexpr char kSupported[] = "Open MPI 4.1 or 5";
 
 struct OptionsOfKind {
@@ -118,11 +120,11 @@ StatusOr<MpirunVersion> parse_mpirun_version(const std::string& answer) {
   return MpirunVersion{row->kind, match[1].str()};
 }
 
-StatusOr<MpirunVersion> find_mpirun() {
-  if (find_program("mpirun").empty()) return no_mpirun();
+// Asks without these variables.
+static StatusOr<MpirunVersion> ask_version(Words removed) {
   ProcessOptions options;
   options.arguments = {"mpirun", "--version"};
-  options.removed = inherited_launch_variables();
+  options.removed = std::move(removed);
   ASSIGN_OR_RETURN(Process process, Process::start(options));
   const auto status = process.wait_exit(kAnswerMs);
   Words lines;
@@ -132,6 +134,25 @@ StatusOr<MpirunVersion> find_mpirun() {
                                      kAnswerMs / 1000));
   }
   return parse_mpirun_version(join(lines, "\n"));
+}
+
+// Modules of a cluster set the place of one installation for the mpirun of another.
+StatusOr<MpirunVersion> find_mpirun() {
+  const std::string program = find_program("mpirun");
+  if (program.empty()) return no_mpirun();
+  Words removed = inherited_launch_variables();
+  StatusOr<MpirunVersion> version = ask_version(removed);
+  const auto prefix = environment(kOpalPrefix);
+  if (version.ok() || !prefix || std::ranges::find(removed, kOpalPrefix) != removed.end()) {
+    return version;
+  }
+  removed.emplace_back(kOpalPrefix);
+  if (!ask_version(removed).ok()) return version;
+  return invalid("TRI-UP-040",
+                 "{} is {}, which is not the installation of {}; unset it",
+                 kOpalPrefix,
+                 *prefix,
+                 program);
 }
 
 std::vector<std::string> mpirun_options(const MpirunVersion& version, const MpirunPlace& place) {

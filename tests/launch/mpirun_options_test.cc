@@ -96,5 +96,17 @@ TEST_F(FindMpirun, AProgramThatCannotStartSaysSo) {
               AllOf(HasSubstr("TRI-UP-040"), HasSubstr("error while loading shared libraries")));
 }
 
+TEST_F(FindMpirun, APrefixOfAnotherInstallationIsNamed) {
+  write_program("mpirun",
+                "[ -z \"$OPAL_PREFIX\" ] || { echo 'unknown option \"--version\"'; exit 1; }\n"
+                "echo 'mpirun (Open MPI) 4.1.4'");
+  ASSERT_EQ(::setenv("OPAL_PREFIX", "/nonexistent", 1), 0);
+  EXPECT_EQ(message_of(find_mpirun().status()),
+            "TRI-UP-040: OPAL_PREFIX is /nonexistent, which is not the installation of " + folder_ +
+                "/mpirun; unset it");
+  ::unsetenv("OPAL_PREFIX");
+  EXPECT_TRUE(find_mpirun().ok());
+}
+
 }  // namespace
 }  // namespace trireme

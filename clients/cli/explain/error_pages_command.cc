@@ -236,6 +236,10 @@ constexpr ErrorPage kPages[] = {
      "The mpirun in PATH is missing or not supported.",
      "Another MPI (MPICH, Intel MPI) comes first in PATH, Open MPI is older than 4.1 or newer than "
      "5, or the machine has only srun.",
+     "The mpirun of PATH is missing or not supported.",
+     "OPAL_PREFIX is of another installation, another MPI (MPICH, Intel MPI) comes first in PATH, "
+     "Open MPI is older than 4.1 or newer "
+     "than 5, or the machine has only srun.",
      "Install Open MPI 4.1 or 5 (apt-get install openmpi-bin) and put the folder of its mpirun "
      "first in PATH; under Slurm start the ranks with srun (docs/operations.md)."},
     {"TRI-UP-041",
