@@ -8,7 +8,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/environment.h"
 #include "base/host_info.h"
 #include "base/text.h"
 #include "base/utf8.h"
@@ -189,10 +188,7 @@ ProcessOptions mpirun_command(const ClusterFlags& flags, const WorkerLaunch& lau
     variables.emplace_back("OMPI_ALLOW_RUN_AS_ROOT", "1");
     variables.emplace_back("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
   }
-  const auto named = environment("TMPDIR");
-  if (const std::string folder = mpi_temporary_folder(); named && *named != folder) {
-    variables.emplace_back("TMPDIR", folder);
-  }
+  if (const auto folder = tmpdir_for_mpi()) variables.emplace_back("TMPDIR", *folder);
   // The default store of PMIx locks files in a way that some containers' file systems refuse.
   variables.emplace_back("PMIX_MCA_gds", "hash");
   if (!launch.worker_key.empty()) variables.emplace_back("TRIREME_WORKER_KEY", launch.worker_key);

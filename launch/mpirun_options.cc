@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "launch/inherited_environment.h"
 #include "launch/process.h"
+#include "launch/temporary_folder.h"
 
 namespace trireme {
 
@@ -125,6 +126,7 @@ static StatusOr<MpirunVersion> ask_version(Words removed) {
   ProcessOptions options;
   options.arguments = {"mpirun", "--version"};
   options.removed = std::move(removed);
+  if (const auto folder = tmpdir_for_mpi()) options.environment.emplace_back("TMPDIR", *folder);
   ASSIGN_OR_RETURN(Process process, Process::start(options));
   const auto status = process.wait_exit(kAnswerMs);
   Words lines;

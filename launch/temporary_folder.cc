@@ -1,5 +1,6 @@
 #include "launch/temporary_folder.h"
 
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kDefaultFolder[] = "/tmp";
+constexpr fsfilcnt_t kLeastFreeInodes = 32;  // of the session folders of a group
 
 }  // namespace
 
@@ -31,8 +33,14 @@ std::string mpi_temporary_folder() {
   return folder.size() > kMaxMpiTemporaryPath ? kDefaultFolder : folder;
 }
 
-Status check_temporary_folder() {
-  const std::string folder = temporary_folder();
+std::optional<std::string> tmpdir_for_mpi() {
+  const auto named = environment("TMPDIR");
+  const std::string folder = mpi_temporary_folder();
+  const bool is_inherited = named ? *named == folder : !environment("TEMP") && !environment("TMP");
+  return is_inherited ? std::nullopt : std::optional(folder);
+}
+
+static Status check_folder(const std::string& folder) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
     return invalid(
@@ -47,6 +55,26 @@ Status check_temporary_folder() {
                  "can be written",
                  folder,
                  std::strerror(errno));
+}
+
+static Status check_inodes(const std::string& folder) {
+  struct statvfs space {};
+  if (::statvfs(folder.c_str(), &space) != 0 || space.f_files == 0) return ok_status();
+  if (space.f_favail >= kLeastFreeInodes) return ok_status();
+  return invalid("TRI-UP-015",
+                 "the temporary folder {} has only {} free inodes, at least {} are needed; remove "
+                 "files or set TMPDIR to another folder",
+                 folder,
+                 space.f_favail,
+                 kLeastFreeInodes);
+}
+
+Status check_temporary_folder() {
+  for (const std::string& folder : {temporary_folder(), mpi_temporary_folder()}) {
+    RETURN_IF_ERROR(check_folder(folder));
+    RETURN_IF_ERROR(check_inodes(folder));
+  }
+  return ok_status();
 }
 
 }  // namespace trireme

@@ -2,6 +2,7 @@
 // system; main thread.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/status.h"
@@ -17,7 +18,11 @@ inline constexpr size_t kMaxMpiTemporaryPath = 40;
 // The same for MPI: /tmp where the path is too long for it.
 std::string mpi_temporary_folder();
 
-// TRI-UP-015: the folder does not exist, or cannot be written.
+// The value of TMPDIR that MPI's processes need, where it is not the one that they inherit. Open
+// MPI reads TMPDIR, TEMP and TMP in this order.
+std::optional<std::string> tmpdir_for_mpi();
+
+// TRI-UP-015: one of these folders does not exist, cannot be written, or has few free inodes.
 Status check_temporary_folder();
 
 }  // namespace trireme

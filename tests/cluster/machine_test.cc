@@ -36,11 +36,18 @@ class Variable {
 const std::vector<std::string> kTwoRanks = {
     "run", "--model", kDemo, "--backend", "cpu", "-tp", "2", "--prompt", "hi", "--max-tokens", "3"};
 
-// Runs two ranks behind `prefix`.
-CommandResult run_two(const std::vector<std::string>& prefix = {}) {
-  RunningTrireme running(kTwoRanks, prefix);
+// Runs two ranks behind `prefix`, with more flags.
+CommandResult run_two(const std::vector<std::string>& prefix = {},
+                      const std::vector<std::string>& flags = {}) {
+  std::vector<std::string> arguments = kTwoRanks;
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  RunningTrireme running(arguments, prefix);
   return running.finish(40'000);
 }
+
+// Becomes another user than root, whom limits and permissions do not bind.
+const std::vector<std::string> kAsUser = {
+    "setpriv", "--reuid", "65533", "--regid", "65533", "--clear-groups"};
 
 TEST(OpenFiles, TooLowALimitIsRefusedAtOnceAndTheNumberOfTheMessageSuffices) {
   for (const char* limit : {"--nofile=16:16", "--nofile=24:24", "--nofile=32:32"}) {
@@ -93,17 +100,21 @@ TEST(OpenFiles, CoordinatorAndRankStartedByHandRefuse) {
 TEST(Threads, TooLowALimitIsRefusedBeforeALibraryAborts) {
   if (::geteuid() != 0) GTEST_SKIP() << "becoming another user takes root";
   const Variable home("HOME", "/nonexistent");
-  const CommandResult result = run_two({"prlimit",
-                                        "--nproc=12:12",
-                                        "setpriv",
-                                        "--reuid",
-                                        "65533",
-                                        "--regid",
-                                        "65533",
-                                        "--clear-groups"});
-  if (result.err.find("setpriv") != std::string::npos) GTEST_SKIP() << result.err;
-  EXPECT_EQ(result.status, 2) << result.err;
-  EXPECT_THAT(result.err, AllOf(HasSubstr("TRI-UP-042"), HasSubstr("ulimit -u is 12")));
+  const struct {
+    const char* limit;
+    std::vector<std::string> flags;
+  } cases[] = {{"12", {}}};
+  for (const auto& row : cases) {
+    std::vector<std::string> prefix = {"prlimit",
+                                       format_text("--nproc={}:{}", row.limit, row.limit)};
+    prefix.insert(prefix.end(), kAsUser.begin(), kAsUser.end());
+    const CommandResult result = run_two(prefix, row.flags);
+    if (result.err.find("setpriv") != std::string::npos) GTEST_SKIP() << result.err;
+    EXPECT_EQ(result.status, 2) << result.err;
+    EXPECT_THAT(
+        result.err,
+        AllOf(HasSubstr("TRI-UP-042"), HasSubstr(format_text("ulimit -u is {}", row.limit))));
+  }
 }
 
 TEST(BatchSystem, ItsVariablesDoNotChangeAClusterOnThisMachine) {
@@ -172,6 +183,32 @@ TEST(Home, UpNeedsNoneThatItCanWrite) {
   EXPECT_THAT(running.text(), HasSubstr("which is removed at the end"));
   running.signal(SIGINT);
   EXPECT_EQ(running.finish().status, 0);
+}
+
+TEST(Mpirun, VariablesOfOtherTemporaryFoldersDoNotReachIt) {
+  if (::geteuid() != 0) GTEST_SKIP() << "becoming another user takes root";
+  const Variable home("HOME", "/nonexistent");
+  const Variable folder("TMP", "/nonexistent");
+  const CommandResult result = run_two(kAsUser);
+  if (result.err.find("setpriv") != std::string::npos) GTEST_SKIP() << result.err;
+  EXPECT_EQ(result.status, 0) << result.err;
+}
+
+TEST(Mpirun, ATemporaryFolderWithoutFreeInodesIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "mounting takes root";
+  const CommandResult result =
+      run_two({"unshare",
+               "-m",
+               "--propagation",
+               "private",
+               "sh",
+               "-c",
+               "mount -t tmpfs -o nr_inodes=20 tmpfs /mnt || exit 77; TMPDIR=/mnt exec \"$@\"",
+               "_"});
+  if (result.status == 77) GTEST_SKIP() << "this container may not mount";
+  EXPECT_EQ(result.status, 2) << result.err;
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("TRI-UP-015"), HasSubstr("/mnt has only 19 free inodes")));
 }
 
 TEST(Home, AnEmptyTmpdirIsAsIfItWereNotSet) {

@@ -217,6 +217,18 @@ TEST_F(LaunchCommand, ALongTemporaryFolderIsReplacedForTheSocketsOfMpi) {
   EXPECT_THAT(mpirun_command(flags_, launch_).environment, Not(Contains(Pair("TMPDIR", _))));
 }
 
+// Without TMPDIR Open MPI takes TEMP or TMP.
+TEST_F(LaunchCommand, TheTemporaryFolderOfMpiIsNotThatOfOtherVariables) {
+  for (const char* name : {"TEMP", "TMP"}) {
+    ASSERT_EQ(::setenv(name, "/nonexistent", 1), 0);
+    EXPECT_THAT(mpirun_command(flags_, launch_).environment, Contains(Pair("TMPDIR", "/tmp")));
+    ASSERT_EQ(::setenv("TMPDIR", "/var/tmp", 1), 0);
+    EXPECT_THAT(mpirun_command(flags_, launch_).environment, Not(Contains(Pair("TMPDIR", _))));
+    ::unsetenv("TMPDIR");
+    ::unsetenv(name);
+  }
+}
+
 TEST_F(LaunchCommand, AnEmptyTemporaryFolderIsReplacedForMpi) {
   ASSERT_EQ(::setenv("TMPDIR", "", 1), 0);
   EXPECT_THAT(mpirun_command(flags_, launch_).environment, Contains(Pair("TMPDIR", "/tmp")));

@@ -108,5 +108,12 @@ TEST_F(FindMpirun, APrefixOfAnotherInstallationIsNamed) {
   EXPECT_TRUE(find_mpirun().ok());
 }
 
+TEST_F(FindMpirun, ItsTemporaryFolderIsThatOfTheCluster) {
+  write_program("mpirun", "echo \"mpirun (Open MPI) 4.1.4$TMPDIR\"");
+  ASSERT_EQ(::setenv("TMP", "/nonexistent", 1), 0);
+  EXPECT_EQ(find_mpirun().value_or(MpirunVersion()).number, "4.1.4/tmp");
+  ::unsetenv("TMP");
+}
+
 }  // namespace
 }  // namespace trireme
