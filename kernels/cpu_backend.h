@@ -15,7 +15,8 @@ struct CpuBackendOptions {
   std::string isa = "auto";        // or a tier of base/cpu_tiers.h that the CPU has
 };
 
-// TRI-KERN-001: `isa` is unknown or this processor lacks it.
+// TRI-KERN-001: `isa` is unknown or this processor lacks it. TRI-UP-042: its threads
+// cannot be started.
 StatusOr<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& options);
 
 }  // namespace trireme

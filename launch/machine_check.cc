@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/host_info.h"
 #include "base/process_limits.h"
 #include "launch/temporary_folder.h"
 
@@ -16,10 +17,15 @@ constexpr int64_t kCoordinatorFiles = 40;
 constexpr int64_t kVerbFilesPerGroup = 4;
 constexpr int64_t kVerbFiles = 40;
 
-// Threads: transport and work of each process; those of kernel pools are fewer than the cores.
+// Threads: transport and work of each process, without the pools of CPU kernels.
 constexpr int kRankThreads = 8;
 constexpr int kMpirunThreads = 4;
 constexpr int kOtherThreads = 12;
+
+// Threads that a rank's CPU kernels use beside the step loop's: as the worker chooses them.
+int pool_threads(const ClusterFlags& flags) {
+  return (flags.threads > 0 ? flags.threads : usable_core_count(flags.num_ranks())) - 1;
+}
 
 }  // namespace
 
@@ -35,10 +41,18 @@ Status check_machine(const ClusterFlags& flags) {
   const int64_t inherited = std::max<int64_t>(0, count_open_files() - kStandardFiles);
   RETURN_IF_ERROR(require_open_files(files_of_cluster(flags.groups, flags.num_ranks()) + inherited,
                                      "the cluster"));
-  const int threads =
-      kOtherThreads + flags.groups * (kMpirunThreads + kRankThreads * flags.num_ranks());
-  if (flags.hostfile.empty()) RETURN_IF_ERROR(require_threads_of_all(threads, "the cluster"));
+  RETURN_IF_ERROR(check_threads(flags, flags.backend));
   return check_temporary_folder();
+}
+
+int threads_of_cluster(const ClusterFlags& flags, const std::string& backend) {
+  const int of_a_rank = kRankThreads + (backend == "cpu" ? pool_threads(flags) : 0);
+  return kOtherThreads + flags.groups * (kMpirunThreads + of_a_rank * flags.num_ranks());
+}
+
+Status check_threads(const ClusterFlags& flags, const std::string& backend) {
+  if (!flags.hostfile.empty()) return ok_status();
+  return require_threads_of_all(threads_of_cluster(flags, backend), "the cluster");
 }
 
 }  // namespace trireme

@@ -179,6 +179,7 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
   found.warnings = found.source.notes;
   if (!unused.empty()) found.warnings.push_back(unused_warning(unused));
   ASSIGN_OR_RETURN(found.backend, choose_backend(flags));
+  RETURN_IF_ERROR(check_threads(flags, found.backend.backend));
   const PlanRequest request = plan_request(flags, found.backend.backend, 0);
   ASSIGN_OR_RETURN(found.plan, plan_group(found.source.config, request));
   RETURN_IF_ERROR(load_tokenizer(found));

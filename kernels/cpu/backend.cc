@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
@@ -39,7 +40,9 @@ StatusOr<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& opt
   if (is_cpu_tier_supported(wanted)) {
     const TierOps& ops = *kTierOps[static_cast<size_t>(cpu_tier_index(wanted))];
     CHECK(wanted == ops.name);
-    return std::make_unique<CpuBackend>(options, ops);
+    auto backend = std::make_unique<CpuBackend>(options, ops);
+    RETURN_IF_ERROR(backend->check_pool(options.num_threads));
+    return backend;
   }
   std::vector<std::string_view> available;
   std::ranges::copy_if(kCpuTiers, std::back_inserter(available), is_cpu_tier_supported);
@@ -52,6 +55,18 @@ StatusOr<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& opt
 CpuBackend::CpuBackend(const CpuBackendOptions& options, const TierOps& tier)
     : dtype_(options.dtype), tier_(tier), pool_(std::max(1, options.num_threads)) {
   CHECK(dtype_ == DType::kBFloat16 || dtype_ == DType::kFloat32);
+}
+
+Status CpuBackend::check_pool(int wanted) const {
+  if (pool_.start_error() == 0) return ok_status();
+  return invalid(
+      "TRI-UP-042",
+      "the kernels of a rank need {} threads, {} could be started ({}); lower --threads, "
+      "or raise the limit of processes (ulimit -u), of the container (pids) or of "
+      "address space (ulimit -v)",
+      wanted,
+      pool_.size(),
+      std::strerror(pool_.start_error()));
 }
 
 BackendInfo CpuBackend::info() const { return {"cpu", tier_.name, processor_name(), ""}; }

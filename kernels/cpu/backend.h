@@ -15,6 +15,8 @@ namespace trireme {
 class CpuBackend final : public Backend {
  public:
   CpuBackend(const CpuBackendOptions& options, const TierOps& tier);
+  // TRI-UP-042: the pool has fewer threads than wanted.
+  Status check_pool(int wanted) const;
 
   BackendInfo info() const override;
   ActivationTypes types() const override;

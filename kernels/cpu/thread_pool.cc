@@ -1,6 +1,7 @@
 #include "kernels/cpu/thread_pool.h"
 
 #include <chrono>
+#include <system_error>
 
 namespace trireme {
 
@@ -26,8 +27,12 @@ bool spin_until(Predicate changed) {
 }  // namespace
 
 ThreadPool::ThreadPool(int num_members) {
-  for (int member = 1; member < num_members; ++member) {
-    threads_.emplace_back([this, member] { member_loop(member); });
+  try {
+    for (int member = 1; member < num_members; ++member) {
+      threads_.emplace_back([this, member] { member_loop(member); });
+    }
+  } catch (const std::system_error& refused) {
+    start_error_ = refused.code().value();
   }
 }
 

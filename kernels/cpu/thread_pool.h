@@ -18,6 +18,8 @@ class ThreadPool {
   explicit ThreadPool(int num_members);
   ~ThreadPool();
 
+  // 0, or errno of the thread that could not be started: the pool has fewer members than wanted.
+  int start_error() const { return start_error_; }
   int size() const { return static_cast<int>(threads_.size()) + 1; }
 
   // Calls work(context, member, size()) once per member and returns when all are done.
@@ -42,6 +44,7 @@ class ThreadPool {
   std::atomic<int> running_{0};
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> threads_;
+  int start_error_ = 0;
 };
 
 }  // namespace trireme

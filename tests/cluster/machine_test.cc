@@ -103,7 +103,7 @@ TEST(Threads, TooLowALimitIsRefusedBeforeALibraryAborts) {
   const struct {
     const char* limit;
     std::vector<std::string> flags;
-  } cases[] = {{"12", {}}};
+  } cases[] = {{"12", {}}, {"50", {"--threads", "20"}}};
   for (const auto& row : cases) {
     std::vector<std::string> prefix = {"prlimit",
                                        format_text("--nproc={}:{}", row.limit, row.limit)};

@@ -1,8 +1,11 @@
 #include "kernels/cpu/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <vector>
+
+#include "kernels/cpu_backend.h"
 
 namespace trireme {
 namespace {
@@ -32,6 +35,21 @@ TEST(ThreadPool, ARunSeesTheWritesOfTheLastOne) {
     });
   }
   EXPECT_EQ(sums, std::vector<int64_t>(3, 1000));
+}
+
+// Stacks beyond the address space stand for a limit of threads, which does not bind root.
+TEST(ThreadPool, ThreadsThatCannotStartAreAnErrorAndNoException) {
+  pthread_attr_t before;
+  ASSERT_EQ(::pthread_getattr_default_np(&before), 0);
+  pthread_attr_t huge;
+  ASSERT_EQ(::pthread_attr_init(&huge), 0);
+  ASSERT_EQ(::pthread_attr_setstacksize(&huge, size_t{1} << 48), 0);
+  ASSERT_EQ(::pthread_setattr_default_np(&huge), 0);
+  EXPECT_NE(ThreadPool(4).start_error(), 0);
+  const Status status = make_cpu_backend({.num_threads = 4}).status();
+  ASSERT_EQ(::pthread_setattr_default_np(&before), 0);
+  EXPECT_EQ(error_id(status), "TRI-UP-042") << message_of(status);
+  EXPECT_EQ(ThreadPool(4).start_error(), 0);
 }
 
 }  // namespace

@@ -252,7 +252,8 @@ constexpr ErrorPage kPages[] = {
      "The limit of processes and threads is too low.",
      "ulimit -u of the user, whose other programs count as well, the limit of the container "
      "(docker --pids-limit), or too little address space for their stacks (ulimit -v).",
-     "Raise the limit, end other programs of this user, or start fewer ranks."},
+     "Raise the limit, end other programs of this user, or start fewer ranks or threads "
+     "(--threads)."},
     {"TRI-UP-043",
      "mpirun and the MPI library of the ranks are of different versions.",
      "Open MPI 5 comes first in PATH, but trireme-worker finds the library of another "
