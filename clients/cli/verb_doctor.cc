@@ -105,6 +105,12 @@ Finding check_space(const std::string& subject, const std::string& path, int64_t
 
 Finding check_temporary_files() {
   const std::string path = temporary_folder();
+  if (const Status usable = check_temporary_folder(); !usable.ok()) {
+    return {Grade::kBad,
+            "temporary files",
+            without_id(usable),
+            "`trireme explain TRI-UP-015` has more"};
+  }
   if (path.size() > kMaxMpiTemporaryPath) {
     return {
         Grade::kWarning,
@@ -126,6 +132,23 @@ Finding check_files() {
           "open files",
           format_text("up to {}", files),
           format_text("every client needs one: ulimit -n {} or more", kFewFiles)};
+}
+
+// The same check as that of a launch.
+Finding check_threads_of_cluster() {
+  const int needed = threads_of_cluster(ClusterFlags(), "cpu");
+  if (const Status enough = check_threads(ClusterFlags(), "cpu"); !enough.ok()) {
+    return {Grade::kBad, "threads", without_id(enough), "`trireme explain TRI-UP-042` has more"};
+  }
+  return {Grade::kGood, "threads", format_text("{} for a cluster of one rank", needed), ""};
+}
+
+// Its own words for a limit of the machine would only hide the finding about that.
+Finding untried_mpirun() {
+  return {Grade::kWarning,
+          "mpirun",
+          "not tried: it needs more open files or threads than this machine allows",
+          "raise these limits first (below)"};
 }
 
 // The command line of `up` with a run of the worker that ends at once; `true` where it is missing.
@@ -311,10 +334,14 @@ int verb_doctor(Terminal& terminal, const Arguments& arguments) {
   for (const Finding& finding : check_gpus()) say(finding);
   say(check_program("trireme-coordinator"));
   say(check_program("trireme-worker"));
-  say(check_mpirun());
+  const Finding files = check_files();
+  const Finding threads = check_threads_of_cluster();
+  const bool is_limited = files.grade == Grade::kBad || threads.grade == Grade::kBad;
+  say(is_limited ? untried_mpirun() : check_mpirun());
   say(check_space("shared memory", "/dev/shm", kLeastSharedBytes));
   say(check_temporary_files());
-  say(check_files());
+  say(files);
+  say(threads);
   say(check_name());
   say(check_port());
   for (const HostSlots& host : hosts) {

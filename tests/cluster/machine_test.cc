@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <regex>
 
@@ -94,6 +95,21 @@ TEST(OpenFiles, CoordinatorAndRankStartedByHandRefuse) {
     command.insert(command.end(), program.begin(), program.end());
     EXPECT_THAT(refusal_of(command), HasSubstr("TRI-UP-041: the limit of open files is 16"));
   }
+}
+
+TEST(OpenFiles, TheDoctorShowsTheLimitAndNoWordsOfMpirunAboutIt) {
+  RunningTrireme running({"doctor", "--json"}, {"prlimit", "--nofile=16:16"});
+  const CommandResult result = running.finish(40'000);
+  EXPECT_EQ(result.status, 1) << result.err;
+  std::map<std::string, std::string> grades;
+  std::map<std::string, std::string> found;
+  for (const auto& line : json_lines(result.out)) {
+    grades[line["subject"]] = line["grade"];
+    found[line["subject"]] = line["found"];
+  }
+  EXPECT_THAT(found["mpirun"], StartsWith("not tried: "));
+  EXPECT_EQ(grades["open files"], "bad") << result.out;
+  EXPECT_EQ(grades["threads"], "ok") << result.out;
 }
 
 // Root is not limited.
