@@ -22,8 +22,18 @@ constexpr std::string_view kWrappers[] = {"model",
                                           "_forward_module"};
 
 // Words in the names of modules that serve other inputs than text.
-constexpr std::string_view kOtherInputs[] = {
-    "vision", "visual", "image", "video", "audio", "speech", "patch", "multi_modal"};
+constexpr std::string_view kOtherInputs[] = {"vision",
+                                             "visual",
+                                             "image",
+                                             "video",
+                                             "audio",
+                                             "speech",
+                                             "patch",
+                                             "multi_modal",
+                                             "projector",
+                                             "connector",
+                                             "newline",
+                                             "prompt"};
 
 std::string_view first_word(std::string_view name) { return name.substr(0, name.find('.')); }
 
@@ -35,16 +45,19 @@ bool contains_any(std::string_view text, const auto& words) {
   return std::ranges::any_of(words, [&](std::string_view word) { return contains(text, word); });
 }
 
-// Whether the module belongs to the arithmetic of a decoder: other tables beside the embedding and
-// other norms change its result, too.
+// Whether the module belongs to the arithmetic of a decoder: other tables beside the embedding,
+// other norms and changes of the logits alter its result, too.
 bool is_decoder_module(std::string_view module) {
-  if (module == "layers") return true;
-  const bool table_or_norm = module.starts_with("embed") || contains(module, "norm");
+  constexpr std::string_view kNames[] = {
+      "layers", "wte", "wpe", "logit_scale", "final_logits_bias"};
+  if (std::ranges::find(kNames, module) != std::end(kNames)) return true;
+  const bool table_or_norm =
+      contains(module, "embed") || contains(module, "norm") || module.starts_with("ln_");
   return table_or_norm && !contains_any(module, kOtherInputs);
 }
 
 bool is_head_module(std::string_view module) {
-  return module == "lm_head" || module == "embed_out";
+  return module.starts_with("lm_head") || module == "embed_out";
 }
 
 // "language_model." of "language_model.model."; "" of "model.".
@@ -86,8 +99,14 @@ std::string usual_head_name(std::string_view prefix) {
 bool is_of_decoder(std::string_view name, const StoredNames& names) {
   const SplitName split = split_name(name);
   const std::string_view module = first_word(split.rest);
-  if (is_head_module(module)) return is_outer_part(split.prefix, names.decoder_prefix);
-  return split.prefix == names.decoder_prefix && is_decoder_module(module);
+  const std::string_view prefix = names.decoder_prefix;
+  if (!is_outer_part(split.prefix, prefix)) return false;
+  if (is_head_module(module)) return true;
+  // A wrapper keeps its other parts beside the text model: norms of a projector, CLIP's
+  // logit_scale.
+  const std::string_view inner = prefix.substr(split.prefix.size());
+  const bool is_beside = contains(inner, "language_model.") || contains(inner, "text_model.");
+  return !is_beside && is_decoder_module(module);
 }
 
 bool is_harmless(const StoredTensor& tensor) {

@@ -30,8 +30,9 @@ bool is_outer_part(std::string_view outer, std::string_view prefix);
 // "language_model.model.".
 std::string usual_head_name(std::string_view prefix);
 
-// Whether a stored tensor is a part of the decoder: below its prefix the embedding, the layers or a
-// norm, or, below an outer part of the prefix, the head.
+// Whether a stored tensor is a part of the decoder: below its prefix or an outer part of that a
+// table of embeddings, the layers, a norm, a change of the logits or the head. Outside the text
+// model of a wrapper the head alone is.
 bool is_of_decoder(std::string_view name, const StoredNames& names);
 
 // Whether a tensor of the decoder can be ignored without a change of the result: the tables of

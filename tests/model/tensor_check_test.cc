@@ -157,6 +157,17 @@ const ExtraCase kExtras[] = {
     {"model.embed_positions.weight", {9, 8}, "config.json is of another model"},
     {"model.embed_layernorm.weight", {8}, "config.json is of another model"},
     {"model.final_layernorm.weight", {8}, "config.json is of another model"},
+    {"model.position_embeddings.weight", {9, 8}, "config.json is of another model"},
+    {"model.additional_embedding.weight", {2, 8}, "config.json is of another model"},
+    {"model.per_layer_embed.weight", {11, 8}, "config.json is of another model"},
+    {"model.wpe.weight", {9, 8}, "config.json is of another model"},
+    {"model.ln_f.weight", {8}, "config.json is of another model"},
+    {"model.ln_embed.weight", {8}, "config.json is of another model"},
+    {"model.logit_scale", {}, "config.json is of another model"},
+    {"final_layernorm.weight", {8}, "config.json is of another model"},
+    {"lm_head_norm.weight", {8}, "config.json is of another model"},
+    {"final_logits_bias", {1, 11}, "config.json is of another model"},
+    {"logit_scale", {}, "config.json is of another model"},
     {"lm_head.bias", {11}, "config.json is of another model"},
     {"model.lm_head.bias", {11}, "config.json is of another model"},
     {"model.layers.0.self_attn.q_proj.lora_A.weight", {2, 8}, "weights of an adapter"},
@@ -192,6 +203,10 @@ const ExtraCase kExtras[] = {
     {"model.mtp.layers.0.mlp.up_proj.weight", {6, 8}, ""},
     {"multi_modal_projector.norm.weight", {8}, ""},
     {"model.image_newline", {8}, ""},
+    {"model.connector_norm.weight", {8}, ""},
+    {"projector_norm.weight", {8}, ""},
+    {"newline_embedding.weight", {1, 8}, ""},
+    {"prompt_embeddings", {5, 8}, ""},
 };
 
 class Extra : public testing::TestWithParam<ExtraCase> {};
@@ -219,6 +234,32 @@ TEST_P(Extra, IsRefusedWhereItBelongsToTheDecoder) {
 INSTANTIATE_TEST_SUITE_P(Names, Extra, testing::ValuesIn(kExtras), [](const auto& info) {
   return format_text("case{}", info.index);
 });
+
+// Beside the decoder of a wrapper stand norms and scales of its other parts.
+TEST(CheckTensors, OutsideAWrappersDecoderOnlyAHeadBelongsToIt) {
+  ModelConfig config = small();
+  config.names.decoder_prefix = "language_model.model.";
+  config.names.embedding = "language_model.model.embed_tokens.weight";
+  config.names.head = "language_model.lm_head.weight";
+  const TensorTable table(config);
+  const auto status = [&](const std::string& name) {
+    InMemory checkpoint(table);
+    checkpoint.tensors[name].name = name;
+    return check_tensors(table, checkpoint).status();
+  };
+  for (const char* name : {"logit_scale",
+                           "post_layernorm.weight",
+                           "model.embeddings.weight",
+                           "multi_modal_projector.norm.weight"}) {
+    EXPECT_TRUE(status(name).ok()) << message_of(status(name));
+  }
+  for (const char* name : {"lm_head.bias",
+                           "language_model.final_logits_bias",
+                           "language_model.model.wpe.weight",
+                           "language_model.final_layernorm.weight"}) {
+    EXPECT_EQ(error_id(status(name)), "TRI-LOAD-021") << name;
+  }
+}
 
 TEST(CheckTensors, FiveUnexpectedTensorsAreNamed) {
   const TensorTable table(small());
