@@ -38,7 +38,8 @@ enum class ConfigActivation : uint8_t { kSilu };
 struct StoredNames {
   std::string decoder_prefix = "model.";  // before "layers.0.", "norm."
   std::string embedding = "model.embed_tokens.weight";
-  std::string head = "lm_head.weight";  // of a tied model: absent, or a copy of the embedding
+  std::string head = "lm_head.weight";   // of a tied model: absent, or a copy of the embedding
+  std::vector<std::string> head_copies;  // other tensors with the bytes of the head, not used
 
   bool operator==(const StoredNames&) const = default;
 };

@@ -36,7 +36,7 @@ std::string find_anchor(const std::vector<std::string>& names) {
   return first_norm.empty() ? any : first_norm;
 }
 
-// Sets the prefix and the names of embedding and head.
+// Sets the prefix and the names of embedding, head and further heads.
 Status find_names(const Checkpoint& checkpoint, StoredNames& found) {
   std::vector<std::string> names = checkpoint.names();
   std::ranges::sort(names);  // the same decision for every order of shards
@@ -45,7 +45,7 @@ Status find_names(const Checkpoint& checkpoint, StoredNames& found) {
   found.decoder_prefix = split_name(anchor).prefix;
   found.embedding = found.decoder_prefix + std::string(kEmbedding);
   found.head = usual_head_name(found.decoder_prefix);
-  std::string head;
+  std::vector<std::string> heads;
   for (const std::string& name : names) {
     const SplitName split = split_name(name);
     if (is_decoder_weight(split.rest)) {
@@ -53,11 +53,12 @@ Status find_names(const Checkpoint& checkpoint, StoredNames& found) {
       if (is_other && !is_harmless(*checkpoint.find(name))) return mixture(anchor, name);
     } else if (split.rest == kHead) {
       if (!is_outer_part(split.prefix, found.decoder_prefix)) return mixture(anchor, name);
-      if (!head.empty()) return mixture(head, name);
-      head = name;
+      heads.push_back(name);
     }
   }
-  if (!head.empty()) found.head = head;
+  if (heads.empty()) return ok_status();
+  found.head = heads.front();
+  found.head_copies.assign(heads.begin() + 1, heads.end());
   return ok_status();
 }
 
@@ -82,18 +83,34 @@ StatusOr<bool> equal_bytes(Checkpoint& checkpoint,
   return true;
 }
 
-// Whether head and embedding are one matrix. A wrong shape or type counts as a difference; the
-// check of all tensors refuses it by name.
+// Whether two heads, or head and embedding, are one matrix. A wrong shape or type counts as a
+// difference; the check of all tensors refuses it by name.
 StatusOr<bool> are_equal(Checkpoint& checkpoint,
-                         const StoredTensor& embedding,
-                         const StoredTensor& head,
+                         const StoredTensor& one,
+                         const StoredTensor& other,
                          const ModelConfig& config,
                          const ReadProgress& progress) {
   const std::vector<int64_t> shape = {config.vocabulary_size, config.hidden_size};
-  const bool can_be = embedding.shape == shape && head.shape == shape &&
-                      embedding.dtype == head.dtype && is_weight_dtype(head.dtype);
+  const bool can_be = one.shape == shape && other.shape == shape && one.dtype == other.dtype &&
+                      is_weight_dtype(one.dtype);
   if (!can_be) return false;
-  return equal_bytes(checkpoint, embedding, head, progress);
+  return equal_bytes(checkpoint, one, other, progress);
+}
+
+// TRI-LOAD-020: a further head has other bytes than the first.
+Status check_head_copies(Checkpoint& checkpoint,
+                         const ModelConfig& config,
+                         const ReadProgress& progress) {
+  for (const std::string& copy : config.names.head_copies) {
+    ASSIGN_OR_RETURN(const bool equal,
+                     are_equal(checkpoint,
+                               *checkpoint.find(config.names.head),
+                               *checkpoint.find(copy),
+                               config,
+                               progress));
+    if (!equal) return mixture(config.names.head, copy);
+  }
+  return ok_status();
 }
 
 }  // namespace
@@ -103,6 +120,7 @@ Status resolve_stored_names(Checkpoint& checkpoint,
                             std::vector<std::string>& notes,
                             const ReadProgress& progress) {
   RETURN_IF_ERROR(find_names(checkpoint, config.names));
+  RETURN_IF_ERROR(check_head_copies(checkpoint, config, progress));
   if (!config.tied_embeddings) return ok_status();
   const StoredTensor* const embedding = checkpoint.find(config.names.embedding);
   const StoredTensor* const head = checkpoint.find(config.names.head);

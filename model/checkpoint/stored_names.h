@@ -18,7 +18,7 @@ using ReadProgress = std::function<void()>;
 
 // Sets config.names and config.tied_embeddings. A model that config.json ties stays tied unless
 // both tensors are stored with different values; then a note says so. Values are compared only if
-// both have the shape that config.json requires.
+// both have the shape that config.json requires. Further heads have to equal the first.
 // TRI-LOAD-020: decoder tensors below two prefixes (names two). TRI-LOAD-002: an I/O error.
 Status resolve_stored_names(Checkpoint& checkpoint,
                             ModelConfig& config,

@@ -124,6 +124,7 @@ StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
   }
   const StoredNames& names = table.stored_names();
   if (table.find(TensorRole::kHead) == nullptr) expected.insert(names.head);  // a copy, if stored
+  expected.insert(names.head_copies.begin(), names.head_copies.end());
   for (const std::string& name : checkpoint.names()) {
     if (expected.contains(name)) continue;
     const bool is_part = is_of_decoder(name, names) && !is_harmless(*checkpoint.find(name));

@@ -109,6 +109,8 @@ TEST(StoredNames, WithoutAnEmbeddingTheFirstNormGivesThePrefix) {
                     HasSubstr("tie_word_embeddings")));
 }
 
+void alter_last_byte(EditedTensor& tensor) { tensor.bytes.back() ^= 1; }
+
 Status mixture_status(const std::function<void(EditedTensors&)>& edit) {
   EditedCheckpoint edited(kUntied);
   edit(edited.tensors);
@@ -139,6 +141,7 @@ TEST(StoredNames, AMixtureIsRefusedWithBothNames) {
                  kEmbedding);
   expect_refusal(mixture_status([](EditedTensors& tensors) {
                    tensors["model.lm_head.weight"] = tensors.at(kHead);
+                   alter_last_byte(tensors.at(kHead));
                  }),
                  "lm_head.weight",
                  "model.lm_head.weight");
@@ -165,6 +168,24 @@ TEST(StoredNames, OtherTowersAndBuffersAreNoMixture) {
   EXPECT_TRUE(status.ok()) << message_of(status);
 }
 
+TEST(StoredNames, AHeadMayBeStoredTwiceWithTheSameBytes) {
+  for (const PrefixCase& prefix : {kPrefixes[0], kPrefixes[2]}) {
+    EditedCheckpoint edited(kUntied);
+    edited.rename_all([&](const std::string& name) { return below(prefix, name); });
+    const EditedTensor head = edited.tensors.at(prefix.head);
+    edited.tensors[kHead] = head;
+    edited.tensors["model.lm_head.weight"] = head;
+    if (prefix.prefix != "model.") edited.tensors.erase("model.lm_head.weight");
+    const auto source = open_model(edited.write("two_heads"));
+    ASSERT_TRUE(source.ok()) << message_of(source.status());
+    EXPECT_THAT(source->notes, IsEmpty());
+    EXPECT_FALSE(source->config.tied_embeddings);
+    const auto unused = check_tensors(TensorTable(source->config), *source->checkpoint);
+    ASSERT_TRUE(unused.ok()) << message_of(unused.status());
+    EXPECT_THAT(*unused, IsEmpty());
+  }
+}
+
 // A tying of head and embedding by the tensors that are stored.
 struct TyingCase {
   const char* name;
@@ -174,8 +195,6 @@ struct TyingCase {
   bool has_note;
   const char* embedding;  // the name that it is read from
 };
-
-void alter_last_byte(EditedTensor& tensor) { tensor.bytes.back() ^= 1; }
 
 const TyingCase kTyings[] = {
     {"EmbeddingAlone", true, [](EditedTensors&) {}, true, false, "model.embed_tokens.weight"},

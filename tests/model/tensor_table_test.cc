@@ -54,7 +54,7 @@ TEST(TensorTable, FindsTheTensorOfALayer) {
 
 TEST(TensorTable, NamesAreThoseThatTheCheckpointHas) {
   ModelConfig config = small();
-  config.names = {"a.b.", "a.b.embed_tokens.weight", "a.head"};
+  config.names = {"a.b.", "a.b.embed_tokens.weight", "a.head", {}};
   const TensorTable table(config);
   EXPECT_THAT(table.find(TensorRole::kEmbedding)->names, ElementsAre("a.b.embed_tokens.weight"));
   EXPECT_THAT(table.find(TensorRole::kHead)->names, ElementsAre("a.head"));
