@@ -174,6 +174,14 @@ TEST_F(Shards, TheIndexDecidesWhichOfTwoShardsCounts) {
   }
 }
 
+TEST_F(Shards, ABufferOfTwoShardsNeedsNoEntryOfTheIndex) {
+  const std::string buffer = "model.rotary_emb.inv_freq";
+  for (const std::string& shard : {kFirst, kLast}) {
+    edit_shard(shard, [&](EditedTensors& tensors) { tensors[buffer] = zeros("F32", {4}, 32); });
+  }
+  complete_model({});
+}
+
 TEST_F(Shards, ATensorOfOneShardCountsWhateverTheIndexSays) {
   index_["weight_map"].erase(kNorm);
   write_index();
