@@ -15,6 +15,7 @@ struct Findings {
   std::vector<std::string> missing;
   std::vector<std::string> unexpected;  // parts of the decoder
   std::vector<std::string> unused;
+  bool has_layers = false;  // at least one tensor of them
 };
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -89,10 +90,9 @@ Status missing_tensors(const TensorTable& table, const Findings& found) {
       (missing[0] == names.head || missing[0] == names.embedding)) {
     return missing_by_tying(table, missing[0]);
   }
-  // Without any tensor of the table, the names of the others show what the files hold.
-  const bool finds_none = missing.size() == table.entries().size();
-  const std::vector<std::string>& others =
-      finds_none && found.unexpected.empty() ? found.unused : found.unexpected;
+  // Without any tensor of the layers, the names of the others show what the files hold.
+  std::vector<std::string> others = found.unexpected;
+  if (!found.has_layers) others.insert(others.end(), found.unused.begin(), found.unused.end());
   const std::string cause = cause_of_unexpected(others);
   return invalid(
       "TRI-LOAD-007",
@@ -120,6 +120,7 @@ StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
       found.missing.push_back(entry.names.front());
     } else {
       RETURN_IF_ERROR(check_one(entry, *stored));
+      if (entry.layer >= 0) found.has_layers = true;
     }
   }
   const StoredNames& names = table.stored_names();

@@ -301,6 +301,23 @@ TEST(CheckTensors, MissingTensorsAreShownWithWhatIsStoredInstead) {
               AllOf(HasSubstr("30 tensors are missing"), HasSubstr("gpt.wte.weight")));
 }
 
+TEST(CheckTensors, WithoutAnyLayerTheOtherTensorsAreShown) {
+  const TensorTable table(small());
+  for (const char* prefix : {"transformer.", "backbone.", "model.decoder."}) {
+    InMemory checkpoint(table);
+    std::map<std::string, StoredTensor> renamed;
+    for (const auto& [name, tensor] : checkpoint.tensors) {
+      const bool is_head = name == "lm_head.weight";
+      const std::string other = is_head ? name : prefix + name.substr(6);
+      (renamed[other] = tensor).name = other;
+    }
+    checkpoint.tensors = renamed;
+    EXPECT_THAT(message_of(check_tensors(table, checkpoint).status()),
+                AllOf(HasSubstr("29 tensors are missing"),
+                      HasSubstr(format_text("stored instead: {}embed_tokens.weight", prefix))));
+  }
+}
+
 TEST(CheckTensors, AHostileNameStaysOnOneShortLine) {
   const TensorTable table(small());
   InMemory checkpoint(table);
