@@ -17,8 +17,12 @@ namespace {
 
 class FileCheckpoint final : public Checkpoint {
  public:
-  FileCheckpoint(std::vector<SafetensorsFile> files, std::string config_text)
-      : files_(std::move(files)), config_text_(std::move(config_text)) {}
+  FileCheckpoint(std::vector<SafetensorsFile> files,
+                 std::string config_text,
+                 std::string choice_of_files)
+      : files_(std::move(files)),
+        config_text_(std::move(config_text)),
+        choice_of_files_(std::move(choice_of_files)) {}
 
   // Finds the place of every tensor. The index decides about a name that occurs in several files.
   // TRI-LOAD-005: it names none of them, and the tensor matters.
@@ -111,6 +115,8 @@ class FileCheckpoint final : public Checkpoint {
     return hex;
   }
 
+  std::string choice_of_files() const override { return choice_of_files_; }
+
  private:
   struct Place {
     size_t file;
@@ -119,6 +125,7 @@ class FileCheckpoint final : public Checkpoint {
 
   std::vector<SafetensorsFile> files_;
   std::string config_text_;
+  std::string choice_of_files_;
   std::unordered_map<std::string, Place> places_;
   std::string chosen_;  // tensors of several shards, each with the shard that counts
   int64_t bytes_read_ = 0;
@@ -137,7 +144,8 @@ StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& model_d
   }
   ASSIGN_OR_RETURN(std::string config,
                    read_text_file(model_dir + "/config.json", 4 << 20, "TRI-CONF-001"));
-  auto checkpoint = std::make_unique<FileCheckpoint>(std::move(files), std::move(config));
+  auto checkpoint =
+      std::make_unique<FileCheckpoint>(std::move(files), std::move(config), found.choice);
   RETURN_IF_ERROR(checkpoint->index_tensors(found));
   return checkpoint;
 }

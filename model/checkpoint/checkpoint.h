@@ -43,6 +43,10 @@ class Checkpoint {
 
   // SHA-256 (hex) over config, shard headers and sizes.
   virtual std::string fingerprint() const = 0;
+
+  // Which of several files are read, for the end of a message about tensors that do not fit; "" if
+  // there was no choice.
+  virtual std::string choice_of_files() const { return ""; }
 };
 
 // Opens DIR: model.safetensors, else the shards of its index, as the reference implementation does.

@@ -104,10 +104,8 @@ Status missing_tensors(const TensorTable& table, const Findings& found) {
       cause.empty() ? "a shard is missing, or config.json belongs to another model" : cause);
 }
 
-}  // namespace
-
-StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
-                                                 const Checkpoint& checkpoint) {
+StatusOr<std::vector<std::string>> check_all(const TensorTable& table,
+                                             const Checkpoint& checkpoint) {
   std::set<std::string> expected;
   Findings found;
   for (const TensorEntry& entry : table.entries()) {
@@ -143,6 +141,16 @@ StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
                  cause.empty() ? "config.json is of another model, or lacks the key that announces "
                                  "such tensors"
                                : cause);
+}
+
+}  // namespace
+
+StatusOr<std::vector<std::string>> check_tensors(const TensorTable& table,
+                                                 const Checkpoint& checkpoint) {
+  auto unused = check_all(table, checkpoint);
+  const std::string choice = checkpoint.choice_of_files();
+  if (unused.ok() || choice.empty()) return unused;
+  return Status(unused.status().code(), format_text("{}; {}", message_of(unused.status()), choice));
 }
 
 std::string unused_warning(const std::vector<std::string>& unused) {

@@ -70,18 +70,25 @@ Status no_weights(const std::string& dir) {
                               "tools");
 }
 
-// A line if the index beside a single file names other files, or cannot be read.
-void note_unused_index(const std::string& dir, std::vector<std::string>& notes) {
+// The single file. A line, and words for a later error, if an index beside it names other files or
+// cannot be read.
+WeightFiles single_file(const std::string& dir, std::vector<std::string>& notes) {
+  WeightFiles found{{kSingleName}, std::nullopt, ""};
   const std::string path = format_text("{}/{}", dir, kIndexName);
-  if (!is_file(path)) return;
+  if (!is_file(path)) return found;
   const auto index = read_index(path);
-  if (index.ok() && index->shards() == std::vector<std::string>{kSingleName}) return;
+  if (index.ok() && index->shards() == std::vector<std::string>{kSingleName}) return found;
   notes.push_back(format_text(
       "{} holds {} and {}: the single file is loaded, the index is not used; remove the one that "
       "does not belong",
       dir,
       kSingleName,
       kIndexName));
+  found.choice =
+      format_text("{} is read although {} is there, too; remove the one that does not belong",
+                  kSingleName,
+                  kIndexName);
+  return found;
 }
 
 }  // namespace
@@ -92,10 +99,7 @@ StatusOr<WeightFiles> find_weight_files(const std::string& dir, std::vector<std:
     return invalid("TRI-LOAD-001", "there is no folder {}; give --model a model's folder", dir);
   }
   const std::string single = format_text("{}/{}", dir, kSingleName);
-  if (is_file(single)) {
-    note_unused_index(dir, notes);
-    return WeightFiles{{kSingleName}, std::nullopt};
-  }
+  if (is_file(single)) return single_file(dir, notes);
   const std::string index_path = format_text("{}/{}", dir, kIndexName);
   if (!is_file(index_path)) return no_weights(dir);
   ASSIGN_OR_RETURN(ShardIndex index, read_index(index_path));
@@ -118,7 +122,7 @@ StatusOr<WeightFiles> find_weight_files(const std::string& dir, std::vector<std:
         index.shards().size() > 1 ? format_text(" ({} shards)", index.shards().size()) : "");
   }
   std::vector<std::string> names = index.shards();
-  return WeightFiles{std::move(names), std::move(index)};
+  return WeightFiles{std::move(names), std::move(index), ""};
 }
 
 }  // namespace trireme

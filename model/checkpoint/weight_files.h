@@ -13,6 +13,7 @@ namespace trireme {
 struct WeightFiles {
   std::vector<std::string> names;   // in the folder
   std::optional<ShardIndex> index;  // where it names the files
+  std::string choice;               // see Checkpoint::choice_of_files()
 };
 
 // model.safetensors if it is there, else the shards of model.safetensors.index.json. `notes`

@@ -22,8 +22,10 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 const std::string kSharded = TRIREME_TEST_DATA "/golden/models/llama-rope-llama3-sharded";
+constexpr size_t npos = std::string::npos;
 const std::string kNorm = "model.norm.weight";
 const std::string kFirst = "model-00001-of-00003.safetensors";
 const std::string kLast = "model-00003-of-00003.safetensors";  // holds kNorm
@@ -86,6 +88,22 @@ TEST_F(Shards, TheSingleFileWinsOverAnIndexAndALineSaysSo) {
   EXPECT_EQ(complete_model({"the single file is loaded"}), 'x');
   std::ofstream(index_path()) << "no JSON";
   EXPECT_EQ(complete_model({"the single file is loaded"}), 'x');
+}
+
+TEST_F(Shards, AnIncompleteSingleFileIsNamedAsTheCause) {
+  EditedTensors tensors = all_tensors();
+  std::erase_if(tensors, [](const auto& tensor) { return tensor.first.find("layers") != npos; });
+  write_tensors(path("model.safetensors"), tensors);
+  const std::string words =
+      "model.safetensors is read although model.safetensors.index.json is there, too";
+  const auto status = [&] {
+    const auto source = open();
+    return check_tensors(TensorTable(source->config), *source->checkpoint).status();
+  };
+  EXPECT_EQ(error_id(status()), "TRI-LOAD-007");
+  EXPECT_THAT(message_of(status()), HasSubstr(words));
+  fs::remove(index_path());
+  EXPECT_THAT(message_of(status()), Not(HasSubstr(words)));
 }
 
 TEST_F(Shards, AnIndexOfTheSingleFileNeedsNoLine) {

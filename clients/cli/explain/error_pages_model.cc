@@ -95,8 +95,9 @@ constexpr ErrorPage kPages[] = {
      "Fetch the index again."},
     {"TRI-LOAD-007",
      "A tensor that config.json requires is missing from the checkpoint.",
-     "A shard is missing, config.json belongs to another model, or the head (lm_head.weight) is "
-     "the embedding and config.json does not say so.",
+     "A shard is missing, config.json belongs to another model, an incomplete model.safetensors "
+     "lies beside the index and its shards, or the head (lm_head.weight) is the embedding and "
+     "config.json does not say so.",
      "Compare the folder with the publisher's list of files; the message names up to five of the "
      "tensors, and those that are stored instead. Where only the head or only the embedding is "
      "missing and the other serves for both, set \"tie_word_embeddings\": true in config.json."},
