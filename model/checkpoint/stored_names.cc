@@ -133,10 +133,11 @@ Status resolve_stored_names(Checkpoint& checkpoint,
                    are_equal(checkpoint, *embedding, *head, config, progress));
   if (config.tied_embeddings) return ok_status();
   notes.push_back(format_text(
-      "{} and {} are stored with different values although \"tie_word_embeddings\" is "
+      "{} and {} are stored with different {} although \"tie_word_embeddings\" is "
       "true in config.json; the stored head is used; set \"tie_word_embeddings\" to false",
       shown_name(config.names.head),
-      shown_name(config.names.embedding)));
+      shown_name(config.names.embedding),
+      head->dtype == embedding->dtype ? "values" : "types"));
   return ok_status();
 }
 
