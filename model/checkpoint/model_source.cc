@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "model/checkpoint/dummy_checkpoint.h"
 #include "model/checkpoint/tokenizer_files.h"
+#include "model/checkpoint/weight_files.h"
 #include "model/config/generation_config.h"
 #include "model/config/read_model_config.h"
 
@@ -70,6 +71,10 @@ StatusOr<ModelSource> open_model(const std::string& model,
     return source;
   }
   source.dir = model;
+  // Adapters and formats of other programs have no config.json; their files say more than its lack.
+  if (std::error_code error; !std::filesystem::exists(model + "/config.json", error)) {
+    RETURN_IF_ERROR(check_weight_format(model));
+  }
   ASSIGN_OR_RETURN(source.config, load_model_config(model));
   ASSIGN_OR_RETURN(source.checkpoint, open_checkpoint(model, source.notes));
   RETURN_IF_ERROR(resolve_stored_names(*source.checkpoint, source.config, source.notes, progress));

@@ -50,14 +50,35 @@ std::vector<std::string> other_weights(const std::string& dir) {
   return names;
 }
 
+std::vector<std::string> only_with(std::string_view beginning, std::vector<std::string> names) {
+  std::erase_if(names, [&](const std::string& name) { return !name.starts_with(beginning); });
+  return names;
+}
+
 Status no_weights(const std::string& dir) {
   for (const char* name : {kSingleName, kIndexName}) {
     if (const std::string path = dir + "/" + name; is_broken_link(path)) return broken_link(path);
   }
   const std::vector<std::string> others = other_weights(dir);
+  const std::vector<std::string> adapters = only_with("adapter_", others);
+  if (!adapters.empty() && adapters.size() == others.size()) {
+    return invalid("TRI-LOAD-001",
+                   "{} holds an adapter ({}) without its model; merge it into its base model first",
+                   dir,
+                   shown_names(adapters));
+  }
   const bool has_shards = std::ranges::any_of(others, [](const std::string& name) {
     return name.starts_with("model-") && name.ends_with(".safetensors");
   });
+  const std::vector<std::string> consolidated = only_with("consolidated", others);
+  if (!consolidated.empty() && !has_shards) {
+    return invalid("TRI-LOAD-001",
+                   "{} holds weights in the format of their publisher's programs ({}); use the "
+                   "model in the transformers format, with config.json and {}",
+                   dir,
+                   shown_names(consolidated),
+                   kSingleName);
+  }
   return invalid("TRI-LOAD-001",
                  "{} holds neither {} nor {}{}; {}",
                  dir,
@@ -123,6 +144,13 @@ StatusOr<WeightFiles> find_weight_files(const std::string& dir, std::vector<std:
   }
   std::vector<std::string> names = index.shards();
   return WeightFiles{std::move(names), std::move(index), ""};
+}
+
+Status check_weight_format(const std::string& dir) {
+  for (const char* name : {kSingleName, kIndexName}) {
+    if (is_file(format_text("{}/{}", dir, name))) return ok_status();
+  }
+  return other_weights(dir).empty() ? ok_status() : no_weights(dir);
 }
 
 }  // namespace trireme

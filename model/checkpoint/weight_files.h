@@ -22,4 +22,7 @@ struct WeightFiles {
 // missing; TRI-LOAD-006: a bad index.
 StatusOr<WeightFiles> find_weight_files(const std::string& dir, std::vector<std::string>& notes);
 
+// TRI-LOAD-001, as above, if the folder holds weights, but none of these; else OK.
+Status check_weight_format(const std::string& dir);
+
 }  // namespace trireme

@@ -153,6 +153,36 @@ TEST_F(Shards, WithoutAnIndexTheFilesThatAreThereAreNamed) {
   expect_refusal("TRI-LOAD-001", ", but pytorch_model.bin; weights in other formats");
 }
 
+// A folder of another kind, with or without config.json, and the words about it.
+TEST_F(Shards, AFolderOfAnotherKindIsNamed) {
+  const struct {
+    std::vector<std::string> files;
+    const char* words;
+  } kinds[] = {
+      {{"adapter_config.json", "adapter_model.safetensors"},
+       "holds an adapter (adapter_model.safetensors) without its model; merge it into its base "
+       "model first"},
+      {{"adapter_config.json", "adapter_model.bin"}, "holds an adapter (adapter_model.bin)"},
+      {{"params.json", "consolidated.safetensors", "tekken.json"},
+       "holds weights in the format of their publisher's programs (consolidated.safetensors); "
+       "use the model in the transformers format"},
+      {{"params.json", "consolidated.00.pth", "consolidated.01.pth"},
+       "(consolidated.00.pth, consolidated.01.pth)"},
+      {{"consolidated.safetensors", "model-00001-of-00002.safetensors"}, "fetch the index as well"},
+      {{"model-Q4_K_M.gguf"}, ", but model-Q4_K_M.gguf;"},
+      {{"pytorch_model.bin", "adapter_model.bin"}, ", but adapter_model.bin, pytorch_model.bin;"},
+      {{"weights.pt"}, ", but weights.pt;"},
+  };
+  for (const auto& [files, words] : kinds) {
+    fs::remove_all(folder_);
+    fs::create_directory(folder_);
+    for (const std::string& file : files) std::ofstream(path(file)) << "x";
+    expect_refusal("TRI-LOAD-001", words);
+    fs::copy(kSharded + "/config.json", path("config.json"));
+    expect_refusal("TRI-LOAD-001", words);
+  }
+}
+
 TEST_F(Shards, AnLfsPointerIsNamedWhereverItStands) {
   const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
   std::ofstream(path(kLast)) << pointer;

@@ -64,10 +64,12 @@ constexpr ErrorPage kPages[] = {
      "ForConditionalGeneration where the text model stands in text_config."},
     {"TRI-LOAD-001",
      "The folder holds no weights in a supported format.",
-     "The folder does not exist, its weights are in another format (*.bin, *.gguf), shards lack "
-     "their model.safetensors.index.json, or a link leads to a file that is not there.",
-     "Use the safetensors files of the model; Trireme does not convert formats. Copy a snapshot of "
-     "a cache with the files that its links stand for (cp -rL)."},
+     "The folder does not exist, its weights are in another format (*.bin, *.gguf, "
+     "consolidated.*), it holds an adapter without the model, shards lack their "
+     "model.safetensors.index.json, or a link leads to a file that is not there.",
+     "Use the safetensors files of the model in the transformers format; Trireme does not convert "
+     "formats. Merge an adapter into its base model and save that. Copy a snapshot of a cache with "
+     "the files that its links stand for (cp -rL)."},
     {"TRI-LOAD-002",
      "A weights file cannot be opened or read.",
      "A shard that the index names is missing, permissions, a failing disk, a folder or pipe in "
