@@ -19,6 +19,10 @@ StatusOr<std::string> read_text_file(const std::string& path,
   if (std::filesystem::is_directory(path, error)) {
     return invalid(id, "cannot read {}: it is a folder; name the file", path);
   }
+  if (is_broken_link(path)) return broken_link(path, id);
+  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) {
+    return invalid(id, "cannot read {}: it is not a regular file; name the file", path);
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     return invalid(
@@ -32,6 +36,15 @@ StatusOr<std::string> read_text_file(const std::string& path,
   file.read(text.data(), size);
   text.resize(file.gcount());
   return text;
+}
+
+Status broken_link(const std::string& path, const std::string& id) {
+  std::error_code error;
+  return invalid(id,
+                 "{} is a link to {}, which is not there; fetch the model again, or copy the file "
+                 "that the link stands for",
+                 path,
+                 std::filesystem::read_symlink(path, error).string());
 }
 
 Status check_plain_text(const std::string& text, const std::string& path, const std::string& id) {

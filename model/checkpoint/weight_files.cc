@@ -21,15 +21,6 @@ bool is_file(const std::string& path) {
   return fs::is_regular_file(path, error);
 }
 
-Status broken_link(const std::string& path) {
-  std::error_code error;
-  return invalid("TRI-LOAD-001",
-                 "{} is a link to {}, which is not there; fetch the model again, or copy the file "
-                 "that the link stands for",
-                 path,
-                 fs::read_symlink(path, error).string());
-}
-
 StatusOr<ShardIndex> read_index(const std::string& path) {
   ASSIGN_OR_RETURN(std::string text, read_text_file(path, kMaxIndexBytes, "TRI-LOAD-001"));
   return ShardIndex::parse(std::move(text), path);
@@ -57,7 +48,8 @@ std::vector<std::string> only_with(std::string_view beginning, std::vector<std::
 
 Status no_weights(const std::string& dir) {
   for (const char* name : {kSingleName, kIndexName}) {
-    if (const std::string path = dir + "/" + name; is_broken_link(path)) return broken_link(path);
+    const std::string path = dir + "/" + name;
+    if (is_broken_link(path)) return broken_link(path, "TRI-LOAD-001");
   }
   const std::vector<std::string> others = other_weights(dir);
   const std::vector<std::string> adapters = only_with("adapter_", others);
@@ -133,7 +125,7 @@ StatusOr<WeightFiles> find_weight_files(const std::string& dir, std::vector<std:
   }
   for (const std::string& name : index.shards()) {
     const std::string path = format_text("{}/{}", dir, name);
-    if (is_broken_link(path)) return broken_link(path);
+    if (is_broken_link(path)) return broken_link(path, "TRI-LOAD-001");
     if (fs::exists(path, error)) continue;
     return invalid(
         "TRI-LOAD-002",

@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
 
 namespace trireme {
 namespace {
@@ -33,6 +36,32 @@ TEST(FileText, AByteOrderMarkIsNamedWithItsEncoding) {
     EXPECT_THAT(message_of(status), HasSubstr("t.json starts with a byte order mark"));
     EXPECT_THAT(message_of(status), HasSubstr(encoding));
   }
+}
+
+// A pipe without a writer would block the one who opens it.
+TEST(FileText, WhatIsNoFileIsNamedBeforeItIsOpened) {
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "file_text";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const std::string pipe = folder / "pipe";
+  const std::string link = folder / "link";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::filesystem::create_symlink("gone.json", link);
+  EXPECT_FALSE(is_broken_link(pipe));
+  EXPECT_TRUE(is_broken_link(link));
+  const struct {
+    std::string path;
+    const char* words;
+  } cases[] = {{pipe, "pipe: it is not a regular file"},
+               {link, "link is a link to gone.json, which is not there"},
+               {folder, "is a folder"},
+               {folder / "none", "No such file"}};
+  for (const auto& [path, words] : cases) {
+    const Status status = read_text_file(path, 100, "TRI-CONF-001").status();
+    EXPECT_EQ(error_id(status), "TRI-CONF-001");
+    EXPECT_THAT(message_of(status), HasSubstr(words));
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST(FileText, OtherTextPasses) {
