@@ -177,6 +177,7 @@ class Checker {
       ++at_;
       int unit = 0;
       if (!hex4(unit)) return stop("expected four hexadecimal digits");
+      if (numbers_ == JsonNumbers::kPython) return ok_status();
       if (unit >= 0xDC00 && unit <= 0xDFFF) return stop("half of a surrogate pair");
       if (unit < 0xD800 || unit > 0xDBFF) return ok_status();
       if (text_.substr(at_, 2) != "\\u") return stop("half of a surrogate pair");

@@ -9,8 +9,8 @@
 namespace trireme {
 
 // kStandard: RFC 8259, and numbers that fit a double. kPython: also the words NaN, Infinity and
-// -Infinity, and numbers beyond a double: Python's json module writes and reads them, so they stand
-// in published configuration files.
+// -Infinity, numbers beyond a double, and escapes of half a surrogate pair: Python's json module
+// writes and reads them, so they stand in published configuration files.
 enum class JsonNumbers { kStandard, kPython };
 
 // UTF-8 without a byte order mark, at most 64 levels below the outermost value. The error has the

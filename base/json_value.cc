@@ -4,12 +4,13 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
-#include <vector>
 
 #include "base/utf8.h"
 
 namespace trireme {
 namespace {
+
+constexpr char32_t kReplacement = 0xFFFD;
 
 const char* skip_space(const char* at) {
   while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') ++at;
@@ -85,11 +86,17 @@ const char* append_escape(const char* at, std::string& out) {
       out += '\t';
       break;
     case 'u': {
-      char32_t code = read_hex4(at + 2);
-      const bool pair = code >= 0xD800 && code <= 0xDBFF;
-      if (pair) code = 0x10000 + ((code - 0xD800) << 10) + (read_hex4(at + 8) - 0xDC00);
-      append_utf8(code, out);
-      return at + (pair ? 12 : 6);
+      const char32_t code = read_hex4(at + 2);
+      const bool high = code >= 0xD800 && code <= 0xDBFF;
+      const bool escape_follows = at[6] == '\\' && at[7] == 'u';
+      const char32_t low = high && escape_follows ? read_hex4(at + 8) : 0;
+      if (low >= 0xDC00 && low <= 0xDFFF) {
+        append_utf8(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00), out);
+        return at + 12;
+      }
+      const bool half = code >= 0xD800 && code <= 0xDFFF;
+      append_utf8(half ? kReplacement : code, out);
+      return at + 6;
     }
     default:
       out += at[1];
@@ -186,6 +193,28 @@ Status JsonValue::each_member(
   return ok_status();
 }
 
+Status JsonValue::each_last_member(
+    const std::function<Status(std::string_view, JsonValue)>& visit) const {
+  std::vector<const char*> names = name_positions();
+  std::ranges::sort(names, [this](const char* one, const char* other) {
+    const std::string name = string_at(one);
+    const std::string other_name = string_at(other);
+    return name != other_name ? name < other_name : one < other;
+  });
+  size_t kept = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const bool is_replaced = i + 1 < names.size() && string_at(names[i]) == string_at(names[i + 1]);
+    if (!is_replaced) names[kept++] = names[i];
+  }
+  names.resize(kept);
+  std::ranges::sort(names);
+  for (const char* at : names) {
+    const char* value = skip_space(skip_space(skip_string(at)) + 1);
+    RETURN_IF_ERROR(visit(string_at(at), JsonValue(value, end_)));
+  }
+  return ok_status();
+}
+
 size_t JsonValue::count() const {
   const bool is_object = *at_ == '{';
   size_t count = 0;
@@ -202,15 +231,14 @@ size_t JsonValue::count() const {
 std::optional<JsonValue> JsonValue::find(std::string_view name) const {
   std::optional<JsonValue> found;
   (void)each_member([&](std::string_view key, JsonValue value) -> Status {
-    if (key != name) return ok_status();
-    found = value;
-    return absl::CancelledError("found");
+    if (key == name) found = value;
+    return ok_status();
   });
   return found;
 }
 
-// Sorts positions, not copies of the names: a hostile object has millions of them.
-std::optional<std::string> JsonValue::duplicate_name() const {
+// Positions, not copies of the names: a hostile object has millions of them.
+std::vector<const char*> JsonValue::name_positions() const {
   std::vector<const char*> names;
   names.reserve(count());
   const char* at = skip_space(at_ + 1);
@@ -220,11 +248,16 @@ std::optional<std::string> JsonValue::duplicate_name() const {
     at = skip_space(skip_value(at, end_));
     if (*at == ',') at = skip_space(at + 1);
   }
-  const auto name_at = [this](const char* place) { return JsonValue(place, end_).string(); };
+  return names;
+}
+
+std::optional<std::string> JsonValue::duplicate_name() const {
+  std::vector<const char*> names = name_positions();
+  const auto name_at = [this](const char* place) { return string_at(place); };
   std::ranges::sort(names, {}, name_at);
   const auto twice = std::ranges::adjacent_find(names, {}, name_at);
   if (twice == names.end()) return std::nullopt;
-  return name_at(*twice);
+  return string_at(*twice);
 }
 
 std::string_view JsonValue::text() const {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json_check.h"
 #include "base/status.h"
@@ -30,6 +31,7 @@ class JsonValue {
 
   // Precondition of these four: the caller has checked the kind.
   bool boolean() const;
+  // Half of a surrogate pair (JsonNumbers::kPython) becomes U+FFFD.
   std::string string() const;
   void append_string(std::string& out) const;
   // Infinite or NaN only in a text that was parsed with JsonNumbers::kPython.
@@ -40,8 +42,10 @@ class JsonValue {
   // Calls `visit` for every element or member until it fails; keys arrive unescaped.
   Status each(const std::function<Status(JsonValue)>& visit) const;
   Status each_member(const std::function<Status(std::string_view, JsonValue)>& visit) const;
+  // The same without the members that a later one of the same name replaces.
+  Status each_last_member(const std::function<Status(std::string_view, JsonValue)>& visit) const;
   size_t count() const;
-  // The first member of that name.
+  // The last member of that name: it counts in Python's json module.
   std::optional<JsonValue> find(std::string_view name) const;
   // A name that two members of this object share, if there is one.
   std::optional<std::string> duplicate_name() const;
@@ -50,6 +54,10 @@ class JsonValue {
 
  private:
   JsonValue(const char* at, const char* end) : at_(at), end_(end) {}
+  // The names of this object's members, in the order of the text.
+  std::vector<const char*> name_positions() const;
+  std::string string_at(const char* at) const { return JsonValue(at, end_).string(); }
+
   const char* at_;
   const char* end_;  // of the whole text
 };

@@ -59,11 +59,7 @@ std::optional<int64_t> integral(JsonValue value) {
 }
 
 JsonReader::JsonReader(JsonValue object, std::string id, std::string source)
-    : object_(object), id_(std::move(id)), source_(std::move(source)) {
-  if (const auto name = object_.duplicate_name()) {
-    fail("\"{}\" occurs twice; remove one", name->substr(0, 60));
-  }
-}
+    : object_(object), id_(std::move(id)), source_(std::move(source)) {}
 
 std::optional<JsonValue> JsonReader::field(const char* key) const {
   const auto found = object_.find(key);
@@ -130,7 +126,11 @@ std::vector<TokenId> JsonReader::token_ids(const char* key) {
     if (number && *number >= 0 && *number <= kMaxTokenId && ids.size() < kMaxTokenIds) {
       ids.push_back(static_cast<TokenId>(*number));
     } else {
-      fail("\"{}\" holds {}, allowed are at most {} token ids", key, shown(id), kMaxTokenIds);
+      fail("\"{}\" holds {}, allowed are at most {} token ids from 0 to {}",
+           key,
+           shown(id),
+           kMaxTokenIds,
+           kMaxTokenId);
     }
     return ok_status();
   };

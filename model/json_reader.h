@@ -1,7 +1,7 @@
 // Reads numbers and flags of a JSON object, each with its allowed range. The first error is kept
 // and names the field, the value seen and the value allowed; the caller asks for status() once at
-// the end. An absent or null key gives the fallback. A duplicate key is an error. A number with a
-// fraction of zero (4096.0, 1e3) is an integer. Used by one thread.
+// the end. An absent or null key gives the fallback. Of a key that occurs twice the last counts, as
+// in Python. A number with a fraction of zero (4096.0, 1e3) is an integer. Used by one thread.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +52,7 @@ class JsonReader {
   Status status_;
 };
 
-// Parses the JSON text of a configuration file, of bounded depth and with Python's numbers
+// Parses the JSON text of a configuration file, of bounded depth, as Python reads it
 // (base/json_check.h); `text` outlives the value. TRI-CONF-002: not JSON, not an object, nested too
 // deeply, a git-lfs pointer, or a byte order mark.
 StatusOr<JsonValue> parse_json_object(const std::string& text, const std::string& source);

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/text.h"
 #include "model/file_text.h"
 #include "model/json_reader.h"
 #include "model/sampling_ranges.h"
@@ -67,6 +68,61 @@ class DefaultsReader {
   std::vector<std::string>& notes_;
 };
 
+// Fields that change what the reference implementation generates, and that are not supported.
+struct UnsupportedField {
+  const char* key;
+  bool one_is_neutral = false;  // beside null, false, 0 and what is empty
+};
+
+constexpr UnsupportedField kUnsupported[] = {{"stop_strings"},
+                                             {"suppress_tokens"},
+                                             {"begin_suppress_tokens"},
+                                             {"bad_words_ids"},
+                                             {"force_words_ids"},
+                                             {"constraints"},
+                                             {"sequence_bias"},
+                                             {"no_repeat_ngram_size"},
+                                             {"encoder_no_repeat_ngram_size"},
+                                             {"encoder_repetition_penalty", true},
+                                             {"forced_bos_token_id"},
+                                             {"forced_eos_token_id"},
+                                             {"min_length"},
+                                             {"min_new_tokens"},
+                                             {"typical_p", true},
+                                             {"top_h"},
+                                             {"epsilon_cutoff"},
+                                             {"eta_cutoff"},
+                                             {"penalty_alpha"},
+                                             {"dola_layers"},
+                                             {"num_beams", true},
+                                             {"num_beam_groups", true},
+                                             {"diversity_penalty"},
+                                             {"exponential_decay_length_penalty"},
+                                             {"guidance_scale", true},
+                                             {"watermarking_config"}};
+
+bool is_neutral(const UnsupportedField& field, JsonValue value) {
+  // 0 is a token like others.
+  if (std::string_view(field.key).ends_with("_token_id")) return value.is(JsonValue::Kind::kNull);
+  return is_off(value) || (field.one_is_neutral && is_number(value, 1));
+}
+
+void note_unsupported(JsonValue json, const std::string& source, std::vector<std::string>& notes) {
+  std::vector<std::string> keys;
+  for (const UnsupportedField& field : kUnsupported) {
+    const auto value = json.find(field.key);
+    if (value && !is_neutral(field, *value)) keys.emplace_back(field.key);
+  }
+  if (keys.empty()) return;
+  const bool one = keys.size() == 1;
+  notes.push_back(format_text("{}: {} sets {}, which {} not supported; {} ignored",
+                              kId,
+                              source,
+                              join(keys),
+                              one ? "is" : "are",
+                              one ? "it is" : "they are"));
+}
+
 std::string unused_file(const Status& status) {
   return message_of(status) + "; its defaults are ignored";
 }
@@ -81,10 +137,6 @@ GenerationDefaults parse_generation_config(const std::string& json_text,
     defaults.notes.push_back(unused_file(json.status()));
     return defaults;
   }
-  if (const JsonReader whole(*json, kId, source); !whole.status().ok()) {
-    defaults.notes.push_back(unused_file(whole.status()));
-    return defaults;
-  }
   DefaultsReader reader(*json, source, defaults.notes);
   SamplingParams& sampling = defaults.sampling;
   const bool samples = reader.boolean("do_sample", true);
@@ -94,13 +146,14 @@ GenerationDefaults parse_generation_config(const std::string& json_text,
   sampling.min_p = reader.number("min_p", 0);
   sampling.repetition_penalty = reader.number("repetition_penalty", 1);
   defaults.eos_ids = reader.token_ids("eos_token_id");
+  note_unsupported(*json, source, defaults.notes);
   return defaults;
 }
 
 GenerationDefaults load_generation_config(const std::string& model_dir) {
   const std::string path = model_dir + "/generation_config.json";
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) return {};
+  if (!is_broken_link(path) && !std::filesystem::exists(path, error)) return {};
   const auto text = read_text_file(path, kMaxBytes, kId);
   if (text.ok()) return parse_generation_config(*text, path);
   GenerationDefaults defaults;

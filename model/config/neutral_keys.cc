@@ -1,10 +1,9 @@
-#include "model/config/neutral_keys.h"
-
 #include <algorithm>
 #include <cmath>
 #include <string>
 
 #include "model/config/neutral_key_table.h"
+#include "model/config/neutral_keys.h"
 #include "model/json_reader.h"
 
 namespace trireme {
@@ -162,7 +161,7 @@ Status check(std::string_view key,
 Status check_neutral_keys(const JsonReader& reader,
                           const Family& family,
                           const ModelConfig& config) {
-  return reader.object().each_member([&](std::string_view key, JsonValue value) {
+  return reader.object().each_last_member([&](std::string_view key, JsonValue value) {
     return check(key, value, reader, family, config);
   });
 }
@@ -170,7 +169,7 @@ Status check_neutral_keys(const JsonReader& reader,
 Status check_neutral_keys_of_wrapper(const JsonReader& reader,
                                      const Family& family,
                                      const ModelConfig& config) {
-  return reader.object().each_member([&](std::string_view key, JsonValue value) {
+  return reader.object().each_last_member([&](std::string_view key, JsonValue value) {
     return key == "text_config" ? ok_status() : check(key, value, reader, family, config);
   });
 }

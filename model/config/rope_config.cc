@@ -1,8 +1,7 @@
-#include "model/config/rope_config.h"
-
 #include <algorithm>
 #include <cmath>
 
+#include "model/config/rope_config.h"
 #include "model/json_reader.h"
 
 namespace trireme {
@@ -119,7 +118,7 @@ class RopeReader {
 
 // TRI-CONF-006: a key that means something to other families or engines, and is not neutral.
 Status check_rope_keys(JsonReader& reader) {
-  return reader.object().each_member([&](std::string_view name, JsonValue value) -> Status {
+  return reader.object().each_last_member([&](std::string_view name, JsonValue value) -> Status {
     if (is_rope_key(name) || is_off(value)) return ok_status();
     const bool factor_of_one = name == "extrapolation_factor" || name == "attn_factor";
     if (factor_of_one && is_number(value, 1)) return ok_status();
@@ -210,7 +209,7 @@ Status RopeReader::apply(JsonValue fields, const std::string& source, KindRope& 
 // True if the members are kinds of layers, each with a rope object of its own or null.
 bool is_nested(JsonValue fields) {
   bool nested = false;
-  (void)fields.each_member([&](std::string_view name, JsonValue value) {
+  (void)fields.each_last_member([&](std::string_view name, JsonValue value) {
     nested |=
         name.ends_with("_attention") || (value.is(JsonValue::Kind::kObject) && !is_rope_key(name));
     return ok_status();
@@ -224,7 +223,7 @@ StatusOr<JsonValue> member_of_kind(JsonReader& nested, const std::string& kind, 
   std::vector<std::string> kinds;
   RETURN_IF_ERROR(nested.status());
   RETURN_IF_ERROR(
-      nested.object().each_member([&](std::string_view name, JsonValue value) -> Status {
+      nested.object().each_last_member([&](std::string_view name, JsonValue value) -> Status {
         const bool is_default = (name == "rope_type" || name == "type") &&
                                 value.is(JsonValue::Kind::kString) && value.string() == "default";
         if (value.is(JsonValue::Kind::kObject)) kinds.emplace_back(name.substr(0, 40));

@@ -69,7 +69,7 @@ TEST(JsonCheck, RefusesNumbersOutsideTheGrammarOrTheRangeOfADouble) {
   }
 }
 
-TEST(JsonCheck, TakesTheNumbersThatPythonWritesWhereTheCallerSaysSo) {
+TEST(JsonCheck, TakesWhatPythonWritesWhereTheCallerSaysSo) {
   const auto takes = [](const std::string& text) {
     return check_json(text, "TRI-CONF-002", "the file", JsonNumbers::kPython).ok();
   };
@@ -79,12 +79,25 @@ TEST(JsonCheck, TakesTheNumbersThatPythonWritesWhereTheCallerSaysSo) {
                                  "[0.0, Infinity]",
                                  "{\"a\":NaN,\"b\":-Infinity}",
                                  "1e999",
-                                 "-1e-999"}) {
+                                 "-1e-999",
+                                 R"("\ud83d")",
+                                 R"("\ud83d\u0041")",
+                                 R"(["\udc00\ud83d\ude00"])"}) {
     EXPECT_TRUE(takes(text)) << text;
     EXPECT_NE(message(text), "") << text;
   }
-  for (const std::string text :
-       {"nan", "inf", "-NaN", "+Infinity", "Infinit", "NaNs", "--Infinity", "NaN1", "01", "1."}) {
+  for (const std::string text : {"nan",
+                                 "inf",
+                                 "-NaN",
+                                 "+Infinity",
+                                 "Infinit",
+                                 "NaNs",
+                                 "--Infinity",
+                                 "NaN1",
+                                 "01",
+                                 "1.",
+                                 R"("\ud83d\u00")",
+                                 R"("\ud83")"}) {
     EXPECT_FALSE(takes(text)) << text;
   }
 }

@@ -85,11 +85,35 @@ TEST(JsonValue, CountsElementsAndMembers) {
   EXPECT_EQ(parsed(R"({"a":1,"b":[1,2],"c":"}"})").count(), 3u);
 }
 
-TEST(JsonValue, FindsTheFirstMemberOfAName) {
+TEST(JsonValue, FindsTheLastMemberOfAName) {
   const std::string text = R"({"a":1,"b":2,"a":3})";
-  EXPECT_EQ(parsed(text).find("a")->text(), "1");
+  EXPECT_EQ(parsed(text).find("a")->text(), "3");
   EXPECT_EQ(parsed(text).find("b")->text(), "2");
   EXPECT_FALSE(parsed(text).find("c").has_value());
+}
+
+TEST(JsonValue, HalfOfASurrogatePairIsTheReplacementCharacter) {
+  const auto string = [](const std::string& text) {
+    return JsonValue::parse(text, "TRI-CONF-002", "a file", JsonNumbers::kPython)->string();
+  };
+  EXPECT_EQ(string(R"("a\ud83d")"), "a\xEF\xBF\xBD");
+  EXPECT_EQ(string(R"("\ud83d\u0041")"),
+            "\xEF\xBF\xBD"
+            "A");
+  EXPECT_EQ(string(R"("\ud83d\n")"), "\xEF\xBF\xBD\n");
+  EXPECT_EQ(string(R"("\udc00\ud83d\ude00")"), "\xEF\xBF\xBD\xF0\x9F\x98\x80");
+}
+
+TEST(JsonValue, WalksTheLastMemberOfEachNameInTheOrderOfTheText) {
+  const std::string text = R"({"a":1,"b":2,"\u0061":3,"c":4,"c":5})";
+  std::string seen;
+  ASSERT_TRUE(parsed(text)
+                  .each_last_member([&](std::string_view name, JsonValue value) {
+                    seen += std::string(name) + std::string(value.text());
+                    return ok_status();
+                  })
+                  .ok());
+  EXPECT_EQ(seen, "b2a3c5");
 }
 
 TEST(JsonValue, NamesADuplicateMember) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 namespace trireme {
 namespace {
 
@@ -87,13 +89,48 @@ TEST(GenerationConfig, AFileThatCannotBeReadIsALineToo) {
                            "{",
                            "[1]",
                            "\xEF\xBB\xBF{}",
-                           R"({"top_k": 1, "top_k": 2})",
                            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"}) {
     const GenerationDefaults defaults = parse(text);
     expect_plain(defaults.sampling);
     EXPECT_THAT(defaults.notes, ElementsAre(HasSubstr("DIR/generation_config.json"))) << text;
   }
   EXPECT_THAT(load_generation_config("/nonexistent").notes, IsEmpty());
+}
+
+TEST(GenerationConfig, OfADoubledKeyTheLastCountsAndHalfASurrogatePairIsNotInTheWay) {
+  const GenerationDefaults defaults =
+      parse(R"({"top_k": 1, "x": "\ud83d", "eos_token_id": 7, "top_k": 2})");
+  EXPECT_THAT(defaults.notes, IsEmpty());
+  EXPECT_EQ(defaults.sampling.top_k, 2);
+  EXPECT_THAT(defaults.eos_ids, ElementsAre(7));
+}
+
+TEST(GenerationConfig, FieldsWithoutSupportAreNamedInOneNoteUnlessNeutral) {
+  const GenerationDefaults defaults =
+      parse(R"({"stop_strings": ["x"], "num_beams": 4, "typical_p": 0.5, "suppress_tokens": [1]})");
+  EXPECT_THAT(defaults.notes,
+              ElementsAre(AllOf(HasSubstr("TRI-CONF-007: DIR/generation_config.json"),
+                                HasSubstr("stop_strings, suppress_tokens, typical_p, num_beams"),
+                                HasSubstr("not supported"))));
+  EXPECT_THAT(parse(R"({"stop_strings": null, "suppress_tokens": [], "typical_p": 1.0,
+                        "num_beams": 1, "no_repeat_ngram_size": 0, "min_length": 0,
+                        "encoder_repetition_penalty": 1.0, "guidance_scale": 1,
+                        "penalty_alpha": 0.0, "max_length": 20, "pad_token_id": 3})")
+                  .notes,
+              IsEmpty());
+}
+
+TEST(GenerationConfig, ALinkThatLeadsNowhereIsNamed) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / "generation_config_link";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  std::filesystem::create_symlink("gone.json", folder / "generation_config.json");
+  EXPECT_THAT(load_generation_config(folder.string()).notes,
+              ElementsAre(AllOf(HasSubstr("TRI-CONF-007"),
+                                HasSubstr("generation_config.json is a link"),
+                                HasSubstr("gone.json"))));
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
