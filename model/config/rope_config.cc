@@ -1,7 +1,8 @@
+#include "model/config/rope_config.h"
+
 #include <algorithm>
 #include <cmath>
 
-#include "model/config/rope_config.h"
 #include "model/json_reader.h"
 
 namespace trireme {
@@ -117,9 +118,10 @@ class RopeReader {
 };
 
 // TRI-CONF-006: a key that means something to other families or engines, and is not neutral.
-Status check_rope_keys(JsonReader& reader) {
+Status check_rope_keys(const JsonReader& reader, const std::string& type) {
   return reader.object().each_last_member([&](std::string_view name, JsonValue value) -> Status {
     if (is_rope_key(name) || is_off(value)) return ok_status();
+    if (name == "attn_factor" && type == "yarn") return ok_status();  // check_attn_factor()
     const bool factor_of_one = name == "extrapolation_factor" || name == "attn_factor";
     if (factor_of_one && is_number(value, 1)) return ok_status();
     return invalid("TRI-CONF-006",
@@ -136,7 +138,43 @@ void check_rotary_factor(JsonReader& reader) {
   if (factor != 1) reader.fail("\"partial_rotary_factor\" is {:g}, supported is 1", factor);
 }
 
-// TRI-CONF-003: the two names of the type differ, or there is a factor without a type.
+// TRI-CONF-006: keys of a scaling, which the reference implementation would leave unused, without
+// the type that they belong to.
+Status check_default(const JsonReader& reader) {
+  const bool named = reader.has("rope_type") || reader.has("type");
+  for (const char* key : {"factor", "low_freq_factor", "high_freq_factor"}) {
+    const auto value = reader.field(key);
+    const bool is_factor = key == std::string_view("factor");
+    if (!value || (is_factor ? is_number(*value, 1) : named)) continue;
+    return invalid("TRI-CONF-006",
+                   "{}: \"{}\" is {} and the type is {}; name the type in \"rope_type\" (linear, "
+                   "dynamic, llama3 or yarn), or remove the key",
+                   reader.source(),
+                   key,
+                   shown(*value),
+                   named ? "default" : "missing");
+  }
+  return ok_status();
+}
+
+// TRI-CONF-006: an "attn_factor" of YaRN other than 1, which engines read differently.
+Status check_attn_factor(JsonReader& reader, const RopeConfig& rope) {
+  const auto value = reader.field("attn_factor");
+  if (!value || is_off(*value) || is_number(*value, 1)) return ok_status();
+  const double factor = reader.number("attn_factor", 1e-6, 1e6, 1);
+  RETURN_IF_ERROR(reader.status());
+  return invalid("TRI-CONF-006",
+                 "{} has \"attn_factor\" {}: some engines multiply by it, which is "
+                 "\"attention_factor\" {:.6f}, transformers ignores it, which is "
+                 "\"attention_factor\" {:.6f}; write the one that the model is made for in its "
+                 "place",
+                 reader.source(),
+                 shown(*value),
+                 rope.attention_factor * factor,
+                 rope.attention_factor);
+}
+
+// TRI-CONF-003: the two names of the type differ.
 StatusOr<std::string> read_type(JsonReader& reader) {
   const std::string old_name = reader.string("type", "default");
   const std::string type = reader.string("rope_type", old_name);
@@ -146,17 +184,13 @@ StatusOr<std::string> read_type(JsonReader& reader) {
                 type.substr(0, 40),
                 old_name.substr(0, 40));
   }
-  const bool named = reader.has("rope_type") || reader.has("type");
-  if (!named && reader.number("factor", 0, 1e9, 1) != 1) {
-    reader.fail("\"factor\" needs a \"rope_type\": linear, dynamic, llama3 or yarn");
-  }
   RETURN_IF_ERROR(reader.status());
   return type;
 }
 
 Status RopeReader::read_scaling(JsonReader& reader, const std::string& type, KindRope& found) {
   RopeConfig& rope = found.rope;
-  if (type == "default") return ok_status();
+  if (type == "default") return check_default(reader);
   if (type != "linear" && type != "dynamic" && type != "llama3" && type != "yarn") {
     return invalid(
         "TRI-CONF-006",
@@ -189,6 +223,8 @@ Status RopeReader::read_scaling(JsonReader& reader, const std::string& type, Kin
     rope.scaling = RopeScaling::kYarn;
     rope.original_max_positions = original;
     read_yarn(reader, rope);
+    RETURN_IF_ERROR(reader.status());
+    RETURN_IF_ERROR(check_attn_factor(reader, rope));
     extend(reader, static_cast<double>(original), found);
   }
   return ok_status();
@@ -198,10 +234,10 @@ Status RopeReader::read_scaling(JsonReader& reader, const std::string& type, Kin
 Status RopeReader::apply(JsonValue fields, const std::string& source, KindRope& found) {
   JsonReader reader(fields, "TRI-CONF-003", source);
   RETURN_IF_ERROR(reader.status());
-  RETURN_IF_ERROR(check_rope_keys(reader));
+  ASSIGN_OR_RETURN(const std::string type, read_type(reader));
+  RETURN_IF_ERROR(check_rope_keys(reader, type));
   found = {{.theta = reader.number("rope_theta", 1e-3, 1e15, found.rope.theta)}, max_positions_};
   check_rotary_factor(reader);
-  ASSIGN_OR_RETURN(const std::string type, read_type(reader));
   RETURN_IF_ERROR(read_scaling(reader, type, found));
   return reader.status();
 }

@@ -207,7 +207,6 @@ TEST(RopeConfig, OtherTypesAndContradictionsAreRefused) {
     EXPECT_THAT(message_of(status), HasSubstr(format_text("\"{}\"", type)));
   }
   for (const char* fields : {"\"type\": \"yarn\", \"rope_type\": \"linear\", \"factor\": 2",
-                             "\"factor\": 2",
                              "\"type\": 3",
                              "\"type\": \"dynamic\"",
                              "\"type\": \"linear\", \"factor\": Infinity",
@@ -224,6 +223,33 @@ TEST(RopeConfig, OtherTypesAndContradictionsAreRefused) {
                              "\"rope_parameters\": {\"factor\": 2, \"full_attention\": "
                              "{\"rope_theta\": 1e6}}")),
             "TRI-CONF-006");
+}
+
+TEST(RopeConfig, KeysOfAScalingNeedItsType) {
+  for (const char* fields : {"\"factor\": 2",
+                             "\"low_freq_factor\": 1.0",
+                             "\"high_freq_factor\": 4.0",
+                             "\"rope_type\": \"default\", \"factor\": 2"}) {
+    const Status status = refusal("llama", format_text("\"rope_scaling\": {{{}}}", fields));
+    EXPECT_EQ(error_id(status), "TRI-CONF-006") << fields;
+    EXPECT_THAT(message_of(status), AllOf(HasSubstr("factor"), HasSubstr("llama3")));
+  }
+  read("llama", "\"rope_scaling\": {\"rope_type\": \"default\", \"factor\": 1.0}");
+  read("llama", "\"rope_scaling\": {\"low_freq_factor\": null}");
+}
+
+// Some engines multiply it into the attention factor, transformers ignores it.
+TEST(RopeConfig, AnAttnFactorOfYarnIsRefusedWithBothOfItsMeanings) {
+  const Status status =
+      refusal("llama",
+              "\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0, \"attn_factor\": "
+              "0.8782488562869419}");
+  EXPECT_EQ(error_id(status), "TRI-CONF-006");
+  EXPECT_THAT(message_of(status),
+              AllOf(HasSubstr("\"attn_factor\" 0.8782488562869419"),
+                    HasSubstr("\"attention_factor\""),
+                    HasSubstr("1.000000"),
+                    HasSubstr("1.138629")));
 }
 
 TEST(RopeConfig, DynamicIsTheDefaultUpToTheStatedLength) {
