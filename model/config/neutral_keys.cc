@@ -1,9 +1,10 @@
+#include "model/config/neutral_keys.h"
+
 #include <algorithm>
 #include <cmath>
 #include <string>
 
 #include "model/config/neutral_key_table.h"
-#include "model/config/neutral_keys.h"
 #include "model/json_reader.h"
 
 namespace trireme {
@@ -36,10 +37,11 @@ bool is_theta_of_all(JsonValue value, const ModelConfig& config) {
                              [&](const RopeConfig& rope) { return is_number(value, rope.theta); });
 }
 
-// A family without windows computes the same as a window that reaches over every position.
+// A family without windows computes the same as a window that reaches over every position; -1 is
+// none.
 bool covers_context(JsonValue value, const ModelConfig& config) {
   return value.is(JsonValue::Kind::kNumber) &&
-         value.number() >= static_cast<double>(config.max_positions);
+         (value.number() < 0 || value.number() >= static_cast<double>(config.max_positions));
 }
 
 bool is_neutral(Neutral neutral, JsonValue value, const ModelConfig& config) {
@@ -70,6 +72,12 @@ bool is_neutral(Neutral neutral, JsonValue value, const ModelConfig& config) {
       return is_number(value, head_dim);
     case Neutral::kHiddenSize:
       return is_number(value, static_cast<double>(config.hidden_size));
+    case Neutral::kNumHeads:
+      return is_number(value, static_cast<double>(config.num_heads));
+    case Neutral::kNumKvHeads:
+      return is_number(value, static_cast<double>(config.num_kv_heads));
+    case Neutral::kNormEpsilon:
+      return is_number(value, config.norm_epsilon);
     case Neutral::kAttentionScale:
       return is_number(value, config.attention_scale);
     case Neutral::kTheta:
@@ -104,6 +112,12 @@ std::string neutral_words(Neutral neutral, const ModelConfig& config) {
       return format_text("null and {}", config.head_dim);
     case Neutral::kHiddenSize:
       return format_text("null and {}", config.hidden_size);
+    case Neutral::kNumHeads:
+      return format_text("null and {}", config.num_heads);
+    case Neutral::kNumKvHeads:
+      return format_text("null and {}", config.num_kv_heads);
+    case Neutral::kNormEpsilon:
+      return format_text("null and {:g}", config.norm_epsilon);
     case Neutral::kAttentionScale:
       return format_text("null and {:g}", config.attention_scale);
     case Neutral::kTheta:
@@ -135,6 +149,14 @@ bool family_reads(const Family& family, std::string_view key) {
   return false;
 }
 
+// A key that another one of the file makes void.
+bool is_void(Neutral neutral, const JsonReader& reader) {
+  if (neutral == Neutral::kNormEpsilon) return reader.has("rms_norm_eps");
+  if (neutral != Neutral::kWholeContext) return false;
+  const auto uses = reader.field("use_sliding_window");
+  return uses && is_off(*uses);
+}
+
 Status check(std::string_view key,
              JsonValue value,
              const JsonReader& reader,
@@ -143,6 +165,7 @@ Status check(std::string_view key,
   const NeutralKey* found = find_neutral_key(key);
   if (found == nullptr || value.is(JsonValue::Kind::kNull)) return ok_status();
   if (family_reads(family, key) || is_neutral(found->neutral, value, config)) return ok_status();
+  if (is_void(found->neutral, reader)) return ok_status();
   return invalid(
       "TRI-CONF-010",
       "{}: \"{}\" is {} ({}), which the family {} does not have; supported are {}; "
@@ -170,7 +193,11 @@ Status check_neutral_keys_of_wrapper(const JsonReader& reader,
                                      const Family& family,
                                      const ModelConfig& config) {
   return reader.object().each_last_member([&](std::string_view key, JsonValue value) {
-    return key == "text_config" ? ok_status() : check(key, value, reader, family, config);
+    // The epsilon of the text model stands inside.
+    const NeutralKey* found = find_neutral_key(key);
+    const bool is_epsilon = found != nullptr && found->neutral == Neutral::kNormEpsilon;
+    if (is_epsilon || key == "text_config") return ok_status();
+    return check(key, value, reader, family, config);
   });
 }
 

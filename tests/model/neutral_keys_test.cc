@@ -84,6 +84,29 @@ constexpr Case kCases[] = {
     {"is_encoder_decoder", "true", "false"},
     {"norm_type", "\"layernorm\"", "\"rmsnorm\""},
     {"embedding_size", "32", "64"},
+    {"window_size", "256", "0"},
+    {"local_attention_window_len", "256", "512"},
+    {"keep_window_size", "64", "0"},
+    {"mlp_gate_softcap", "7.0", "0"},
+    {"mlp_up_softcap", "7.0", "0"},
+    {"residual_weight", "0.5", "1"},
+    {"alibi_bias_max", "8", "0"},
+    {"use_absolute_position_embeddings", "true", "false"},
+    {"use_learned_position_embeddings", "true", "false"},
+    {"swa_num_attention_heads", "4", "8"},
+    {"swa_num_key_value_heads", "4", "2"},
+    {"learnable_sink_init", "0.5", "0"},
+    {"moe_layers", "[1, 2]", "[]"},
+    {"floor_scale", "8192", "0"},
+    {"logit_softcap", "30", "0"},
+    {"attention_softcap", "30", "0"},
+    {"attn_config", "{\"alibi\": true}", "{}"},
+    {"use_rms_norm", "false", "true"},
+    {"use_causal_mask", "false", "true"},
+    {"nope_layers", "[3]", "[]"},
+    {"norm_eps", "1e-05", "1e-06"},
+    {"layer_norm_eps", "1e-12", "1e-6"},
+    {"layer_norm_epsilon", "1e-05", "1e-6"},
     {"text_config", "{\"model_type\": \"llama\"}", "{}"},
 };
 
@@ -117,16 +140,16 @@ TEST(NeutralKeys, ANeutralValueIsTheConfigWithoutTheKey) {
 TEST(NeutralKeys, KeysThatTheFamilyReadsAreNotInTheWay) {
   EXPECT_TRUE(parse("llama", "\"attention_bias\": true, \"mlp_bias\": true")->mlp_bias);
   EXPECT_TRUE(parse("qwen3", "\"attention_bias\": true")->output_bias);
-  for (const char* family : {"mistral", "qwen2"}) {
-    EXPECT_EQ(error_id(parse(family, "\"attention_bias\": true").status()), "TRI-CONF-010");
-  }
+  EXPECT_EQ(error_id(parse("mistral", "\"attention_bias\": true").status()), "TRI-CONF-010");
   for (const char* family : {"mistral", "qwen2", "qwen3"}) {
     EXPECT_EQ(error_id(parse(family, "\"mlp_bias\": true").status()), "TRI-CONF-010");
   }
 }
 
 TEST(NeutralKeys, WhatTheFamilyAlwaysDoesIsNeutral) {
-  EXPECT_TRUE(parse("qwen2", "\"qkv_bias\": true").ok());
+  for (const char* key : {"qkv_bias", "attention_bias", "use_attention_bias"}) {
+    EXPECT_EQ(parse("qwen2", format_text("\"{}\": true", key)).value(), parse("qwen2").value());
+  }
   EXPECT_EQ(error_id(parse("mistral", "\"qkv_bias\": true").status()), "TRI-CONF-010");
   EXPECT_TRUE(parse("qwen3", "\"use_qk_norm\": true").ok());
   EXPECT_EQ(error_id(parse("llama", "\"use_qk_norm\": true").status()), "TRI-CONF-010");
@@ -139,6 +162,24 @@ TEST(NeutralKeys, AWindowInAFamilyWithoutWindowsMustCoverEveryPosition) {
   EXPECT_EQ(error_id(parse("llama", "\"sliding_window\": 511").status()), "TRI-CONF-010");
   EXPECT_TRUE(parse("llama", "\"sliding_window\": 512").ok());
   EXPECT_TRUE(parse("llama", "\"sliding_window\": null").ok());
+  EXPECT_TRUE(parse("llama", "\"sliding_window\": -1").ok());
+}
+
+TEST(NeutralKeys, AWindowThatIsSwitchedOffIsNone) {
+  const std::string window = "\"sliding_window\": 64, \"use_sliding_window\": ";
+  EXPECT_TRUE(parse("llama", window + "false").ok());
+  EXPECT_TRUE(parse("llama", "\"use_sliding_window\": false, \"window_size\": 64").ok());
+  EXPECT_EQ(error_id(parse("llama", window + "true").status()), "TRI-CONF-010");
+  EXPECT_EQ(error_id(parse("llama", window + "null").status()), "TRI-CONF-010");
+}
+
+TEST(NeutralKeys, OtherNamesOfTheEpsilonAreNotReadBesideTheKey) {
+  for (const char* key : {"norm_eps", "layer_norm_eps", "layer_norm_epsilon"}) {
+    const std::string more = format_text("\"rms_norm_eps\": 1e-6, \"{}\": 1e-5", key);
+    EXPECT_EQ(parse("llama", more).value(), parse("llama").value()) << key;
+    EXPECT_THAT(message_of(parse("llama", format_text("\"{}\": 1e-5", key)).status()),
+                HasSubstr("rms_norm_eps"));
+  }
 }
 
 }  // namespace
