@@ -79,6 +79,7 @@ struct ModelConfig {
   TokenId bos_id = -1;
   // Of config.json, else of the family; ModelSource adds those of generation_config.json.
   std::vector<TokenId> eos_ids;
+  bool tie_is_implied = false;  // tied_embeddings is the default of the wrapper, no key states it
   bool eos_is_implied = false;  // config.json says nothing: generation_config.json alone decides
 
   bool operator==(const ModelConfig&) const = default;

@@ -131,7 +131,7 @@ Status resolve_stored_names(Checkpoint& checkpoint,
   }
   ASSIGN_OR_RETURN(config.tied_embeddings,
                    are_equal(checkpoint, *embedding, *head, config, progress));
-  if (config.tied_embeddings) return ok_status();
+  if (config.tied_embeddings || config.tie_is_implied) return ok_status();
   notes.push_back(format_text(
       "{} and {} are stored with different {} although \"tie_word_embeddings\" is "
       "true in config.json; the stored head is used; set \"tie_word_embeddings\" to false",

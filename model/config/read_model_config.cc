@@ -25,7 +25,12 @@ struct ConfigFields {
   JsonReader& whole;  // the same reader, if the text model is the whole file
   const Family& family;
   bool wrapped;
+  const Wrapper* wrapper;
 
+  bool wrapper_ties() const { return wrapper != nullptr && wrapper->ties; }
+  bool may_lack_keys() const {
+    return wrapped && (wrapper == nullptr || !wrapper->has_own_defaults);
+  }
   JsonReader& having(const char* key) const { return text.has(key) ? text : whole; }
   bool absent(const char* key) const {  // neither a value nor null
     return !having(key).has(key) && !text.is_null(key) && !whole.is_null(key);
@@ -60,8 +65,8 @@ void read_head_dim(JsonReader& reader, const Family& family, ModelConfig& config
 void read_sizes(const ConfigFields& fields, ModelConfig& config) {
   JsonReader& reader = fields.text;
   const auto size = [&](const char* key, int64_t low, int64_t high, int64_t of_family) {
-    return fields.wrapped ? reader.integer(key, low, high, of_family)
-                          : reader.integer(key, low, high);
+    return fields.may_lack_keys() ? reader.integer(key, low, high, of_family)
+                                  : reader.integer(key, low, high);
   };
   const FamilySizes& sizes = fields.family.sizes;
   config.vocabulary_size = size("vocab_size", 1, 1 << 24, sizes.vocabulary);
@@ -83,6 +88,19 @@ void read_sizes(const ConfigFields& fields, ModelConfig& config) {
   }
 }
 
+// Keys that the reference implementation fills with values of the wrapper, not of the family.
+void expect_own_defaults(const ConfigFields& fields) {
+  if (!fields.wrapped || fields.may_lack_keys()) return;
+  JsonReader& reader = fields.text;
+  for (const char* key : {"num_key_value_heads", "max_position_embeddings", "rms_norm_eps"}) {
+    if (!reader.has(key)) reader.fail("the field \"{}\" is missing", key);
+  }
+  const auto rope = reader.field("rope_parameters");
+  const bool has_theta =
+      rope && rope->is(JsonValue::Kind::kObject) && rope->find("rope_theta").has_value();
+  if (!has_theta && !reader.has("rope_theta")) reader.fail("the field \"rope_theta\" is missing");
+}
+
 // Dual chunk attention is plain attention within its first chunk, so the model ends there.
 Status limit_to_first_chunk(const JsonReader& reader, ModelConfig& config) {
   const auto fields = reader.field("dual_chunk_attention_config");
@@ -100,6 +118,16 @@ Status limit_to_first_chunk(const JsonReader& reader, ModelConfig& config) {
   return dual.status();
 }
 
+// The reference implementation ties by the key of the whole file, and the text model inside by its
+// own.
+void read_tie(const ConfigFields& fields, ModelConfig& config) {
+  constexpr char kKey[] = "tie_word_embeddings";
+  const bool inner = fields.text.boolean(kKey, false);
+  const bool outer = fields.whole.boolean(kKey, false);
+  config.tie_is_implied = !inner && !fields.whole.has(kKey) && fields.wrapper_ties();
+  config.tied_embeddings = inner || outer || config.tie_is_implied;
+}
+
 void read_flags(const ConfigFields& fields, ModelConfig& config) {
   JsonReader& reader = fields.text;
   const Family& family = fields.family;
@@ -110,8 +138,7 @@ void read_flags(const ConfigFields& fields, ModelConfig& config) {
     config.output_bias = reader.boolean("attention_bias", false);
   }
   if (family.mlp_bias_key) config.mlp_bias = reader.boolean("mlp_bias", false);
-  config.tied_embeddings =
-      reader.boolean("tie_word_embeddings", fields.whole.boolean("tie_word_embeddings", false));
+  read_tie(fields, config);
   config.attention_scale = 1 / std::sqrt(static_cast<double>(config.head_dim));
   const std::string activation = reader.string("hidden_act", "silu");
   if (activation != "silu" && activation != "swish") {
@@ -183,9 +210,10 @@ StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std
   RETURN_IF_ERROR(text.status());
   RETURN_IF_ERROR(check_not_quantised(whole));
   RETURN_IF_ERROR(check_not_quantised(text));
-  const ConfigFields fields = {text, whole, *model.family, model.wrapped};
+  const ConfigFields fields = {text, whole, *model.family, model.wrapped, model.wrapper};
   ModelConfig config;
   config.model_type = model.family->model_type;
+  expect_own_defaults(fields);
   read_sizes(fields, config);
   RETURN_IF_ERROR(text.status());
   read_flags(fields, config);

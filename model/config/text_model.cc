@@ -1,5 +1,7 @@
 #include "model/config/text_model.h"
 
+#include <algorithm>
+#include <string_view>
 #include <vector>
 
 #include "model/json_reader.h"
@@ -8,42 +10,56 @@ namespace trireme {
 
 namespace {
 
-// The model_type of a text_config that does not state it, by the wrapper's model_type.
-constexpr struct {
-  const char* wrapper;
-  const char* inner;
-} kInnerTypes[] = {{"audioflamingo3", "qwen2"},
-                   {"deepseek_vl", "llama"},
-                   {"got_ocr2", "qwen2"},
-                   {"idefics2", "mistral"},
-                   {"idefics3", "llama"},
-                   {"internvl", "qwen2"},
-                   {"janus", "llama"},
-                   {"lighton_ocr", "qwen3"},
-                   {"llava", "llama"},
-                   {"llava_next", "llama"},
-                   {"llava_next_video", "llama"},
-                   {"llava_onevision", "qwen2"},
-                   {"mistral3", "mistral"},
-                   {"ovis2", "qwen2"},
-                   {"perception_lm", "llama"},
-                   {"qwen2_audio", "qwen2"},
-                   {"smolvlm", "llama"},
-                   {"video_llava", "llama"},
-                   {"vipllava", "llama"},
-                   {"voxtral", "llama"}};
+// The wrappers whose text_config can be of a supported family without a model_type, as the
+// reference implementation's configuration classes have it.
+constexpr Wrapper kWrappers[] = {
+    {.model_type = "audioflamingo3", .inner_type = "qwen2"},
+    {.model_type = "deepseek_vl", .inner_type = "llama", .ties = true},
+    {.model_type = "deepseek_vl_hybrid", .inner_type = "llama", .ties = true},
+    {.model_type = "fast_vlm", .inner_type = "qwen2"},
+    {.model_type = "fun_asr_nano", .inner_type = "qwen3", .ties = true},
+    {.model_type = "glmasr", .inner_type = "llama", .ties = true, .has_own_defaults = true},
+    {.model_type = "got_ocr2", .inner_type = "qwen2", .ties = true},
+    {.model_type = "idefics2", .inner_type = "mistral"},
+    {.model_type = "idefics3", .inner_type = "llama"},
+    {.model_type = "internvl", .inner_type = "qwen2", .ties = true},
+    {.model_type = "janus", .inner_type = "llama", .ties = true},
+    {.model_type = "lighton_ocr", .inner_type = "qwen3", .ties = true},
+    {.model_type = "llava", .inner_type = "llama"},
+    {.model_type = "llava_next", .inner_type = "llama"},
+    {.model_type = "llava_next_video", .inner_type = "llama"},
+    {.model_type = "llava_onevision", .inner_type = "qwen2"},
+    {.model_type = "mistral3", .inner_type = "mistral", .ties = true},
+    {.model_type = "moss_transcribe_diarize", .inner_type = "qwen3", .ties = true},
+    {.model_type = "musicflamingo", .inner_type = "qwen2"},
+    {.model_type = "omniasr", .inner_type = "llama"},
+    {.model_type = "ovis2", .inner_type = "qwen2", .ties = true},
+    {.model_type = "perception_lm", .inner_type = "llama"},
+    {.model_type = "pp_chart2table", .inner_type = "qwen2", .ties = true},
+    {.model_type = "qianfan_ocr", .inner_type = "qwen3"},
+    {.model_type = "qwen2_audio", .inner_type = "qwen2"},
+    {.model_type = "qwen3_asr", .inner_type = "qwen3", .ties = true},
+    {.model_type = "smolvlm", .inner_type = "llama"},
+    {.model_type = "vibevoice", .inner_type = "qwen2"},
+    {.model_type = "vibevoice_asr", .inner_type = "qwen2"},
+    {.model_type = "video_llama_3", .inner_type = "qwen2"},
+    {.model_type = "video_llava", .inner_type = "llama"},
+    {.model_type = "vipllava", .inner_type = "llama"},
+    {.model_type = "voxtral", .inner_type = "llama", .has_own_defaults = true}};
+
+const Wrapper* find_wrapper(const std::string& model_type) {
+  const auto* found = std::ranges::find(kWrappers, model_type, &Wrapper::model_type);
+  return found == std::end(kWrappers) ? nullptr : found;
+}
 
 std::string string_of(std::optional<JsonValue> value) {
   return value && value->is(JsonValue::Kind::kString) ? value->string() : "";
 }
 
-std::string inner_type(JsonValue text_config, const std::string& wrapper) {
+std::string inner_type(JsonValue text_config, const Wrapper* wrapper) {
   const auto stated = text_config.find("model_type");
   if (stated && !stated->is(JsonValue::Kind::kNull)) return string_of(stated);
-  for (const auto& row : kInnerTypes) {
-    if (wrapper == row.wrapper) return row.inner;
-  }
-  return "";
+  return wrapper == nullptr ? "" : wrapper->inner_type;
 }
 
 Status unsupported_family(JsonValue fields, const std::string& source) {
@@ -90,7 +106,7 @@ StatusOr<TextModel> find_text_model(const JsonReader& outer) {
   const std::string type = string_of(outer.field("model_type"));
   if (const Family* family = find_family(type)) {
     RETURN_IF_ERROR(check_task(outer, false));
-    return TextModel{outer.object(), outer.source(), family, false};
+    return TextModel{outer.object(), outer.source(), family, false, nullptr};
   }
   const auto inner = outer.field("text_config");
   if (!inner) return unsupported_family(outer.object(), outer.source());
@@ -98,7 +114,8 @@ StatusOr<TextModel> find_text_model(const JsonReader& outer) {
   if (!inner->is(JsonValue::Kind::kObject)) {
     return invalid("TRI-CONF-003", "{} is {}, allowed is an object", source, shown(*inner));
   }
-  const Family* family = find_family(inner_type(*inner, type));
+  const Wrapper* wrapper = find_wrapper(type);
+  const Family* family = find_family(inner_type(*inner, wrapper));
   if (family == nullptr) {
     return invalid("TRI-CONF-004",
                    "{}: \"model_type\" is {} inside \"model_type\" {}, supported are {}",
@@ -108,7 +125,7 @@ StatusOr<TextModel> find_text_model(const JsonReader& outer) {
                    supported_families());
   }
   RETURN_IF_ERROR(check_task(outer, true));
-  return TextModel{*inner, source, family, true};
+  return TextModel{*inner, source, family, true, wrapper};
 }
 
 }  // namespace trireme

@@ -12,11 +12,20 @@ namespace trireme {
 
 class JsonReader;
 
+// Particulars of the wrappers of one model_type.
+struct Wrapper {
+  std::string_view model_type;
+  const char* inner_type;         // of a text_config that does not state it
+  bool ties = false;              // the default of "tie_word_embeddings"
+  bool has_own_defaults = false;  // for keys that its text_config lacks: they have to be stated
+};
+
 struct TextModel {
   JsonValue fields;
   std::string source;  // for messages
   const Family* family;
-  bool wrapped;  // `fields` is a "text_config"
+  bool wrapped;            // `fields` is a "text_config"
+  const Wrapper* wrapper;  // null: not wrapped, or without particulars
 };
 
 // TRI-CONF-004: a model_type that is not supported, outside or inside; TRI-CONF-011:

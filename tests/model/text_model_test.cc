@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -86,9 +87,82 @@ TEST(TextModel, WhatTheInnerConfigLacksComesFromTheOuterThenFromTheFamily) {
   outer["text_config"].update(
       {{"tie_word_embeddings", false}, {"eos_token_id", 3}, {"dtype", "float32"}});
   const ModelConfig from_inner = parse(outer).value();
-  EXPECT_FALSE(from_inner.tied_embeddings);
+  EXPECT_TRUE(from_inner.tied_embeddings);  // by the outer key, as in the reference implementation
   EXPECT_THAT(from_inner.eos_ids, ElementsAre(3));
   EXPECT_EQ(from_inner.stored_dtype, DType::kFloat32);
+}
+
+TEST(TextModel, AWrapperTiesByEitherKeyOrByItsDefault) {
+  const struct {
+    const char* wrapper;
+    json outer;
+    json inner;
+    bool tied;
+    bool implied;
+  } cases[] = {{"mistral3", nullptr, nullptr, true, true},
+               {"mistral3", nullptr, false, true, true},
+               {"mistral3", nullptr, true, true, false},
+               {"mistral3", false, nullptr, false, false},
+               {"mistral3", false, true, true, false},
+               {"internvl", nullptr, nullptr, true, true},
+               {"llava", nullptr, nullptr, false, false},
+               {"llava", nullptr, true, true, false},
+               {"llava", true, false, true, false}};
+  for (const auto& one : cases) {
+    json inner = small("llama");
+    inner["tie_word_embeddings"] = one.inner;
+    json outer = wrapped(inner);
+    outer.update({{"model_type", one.wrapper}, {"tie_word_embeddings", one.outer}});
+    const ModelConfig config = parse(outer).value();
+    EXPECT_EQ(config.tied_embeddings, one.tied) << outer;
+    EXPECT_EQ(config.tie_is_implied, one.implied) << outer;
+  }
+}
+
+TEST(TextModel, TheInnerTypeMayBeThatOfTheWrapper) {
+  const std::map<std::string, std::string> types = {{"fast_vlm", "qwen2"},
+                                                    {"musicflamingo", "qwen2"},
+                                                    {"qianfan_ocr", "qwen3"},
+                                                    {"qwen3_asr", "qwen3"},
+                                                    {"fun_asr_nano", "qwen3"},
+                                                    {"vibevoice", "qwen2"},
+                                                    {"vibevoice_asr", "qwen2"},
+                                                    {"video_llama_3", "qwen2"},
+                                                    {"omniasr", "llama"},
+                                                    {"pp_chart2table", "qwen2"},
+                                                    {"moss_transcribe_diarize", "qwen3"},
+                                                    {"deepseek_vl_hybrid", "llama"}};
+  for (const auto& [wrapper, inner] : types) {
+    json text = small("");
+    text.erase("model_type");
+    json outer = wrapped(text);
+    outer["model_type"] = wrapper;
+    const auto config = parse(outer);
+    ASSERT_TRUE(config.ok()) << wrapper << message_of(config.status());
+    EXPECT_EQ(config->model_type, inner);
+  }
+}
+
+// The reference implementation fills what their text_config lacks with values of their own.
+TEST(TextModel, WrappersWithOtherDefaultsMustStateTheKeys) {
+  for (const char* wrapper : {"glmasr", "voxtral"}) {
+    json inner = small("llama");
+    inner.update({{"num_key_value_heads", 8},
+                  {"head_dim", 8},
+                  {"rms_norm_eps", 1e-5},
+                  {"max_position_embeddings", 64},
+                  {"rope_theta", 1e4}});
+    json outer = wrapped(inner);
+    outer["model_type"] = wrapper;
+    EXPECT_TRUE(parse(outer).ok());
+    for (const char* key : {"hidden_size", "rms_norm_eps", "rope_theta", "num_key_value_heads"}) {
+      json lacking = outer;
+      lacking["text_config"].erase(key);
+      const Status status = parse(lacking).status();
+      EXPECT_EQ(error_id(status), "TRI-CONF-003") << key;
+      EXPECT_THAT(message_of(status), HasSubstr(key));
+    }
+  }
 }
 
 // Files of wrappers state of the text model only what differs from its family.
