@@ -82,6 +82,8 @@ struct ModelConfig {
   bool tie_is_implied = false;  // tied_embeddings is the default of the wrapper, no key states it
   bool eos_is_implied = false;  // config.json says nothing: generation_config.json alone decides
 
+  std::vector<std::string> notes;  // TRI-CONF-007: a line per value that is not used
+
   bool operator==(const ModelConfig&) const = default;
 };
 

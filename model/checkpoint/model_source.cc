@@ -76,6 +76,7 @@ StatusOr<ModelSource> open_model(const std::string& model,
     RETURN_IF_ERROR(check_weight_format(model));
   }
   ASSIGN_OR_RETURN(source.config, load_model_config(model));
+  source.notes = source.config.notes;
   ASSIGN_OR_RETURN(source.checkpoint, open_checkpoint(model, source.notes));
   RETURN_IF_ERROR(resolve_stored_names(*source.checkpoint, source.config, source.notes, progress));
   apply_generation_config(model, source);

@@ -17,6 +17,7 @@ namespace trireme {
 namespace {
 
 constexpr char kFieldId[] = "TRI-CONF-003";
+constexpr char kUnusedId[] = "TRI-CONF-007";
 constexpr int64_t kMaxConfigBytes = 4 << 20;
 
 // The fields of the text model, and those of the whole file for what the text model leaves out.
@@ -114,8 +115,17 @@ Status limit_to_first_chunk(const JsonReader& reader, ModelConfig& config) {
   JsonReader dual(*fields, kFieldId, reader.source() + ", dual_chunk_attention_config");
   const int64_t chunk = dual.integer("chunk_size", 1, 1 << 24);
   const int64_t local = dual.integer("local_size", 0, chunk - 1);
-  config.max_positions = std::min(config.max_positions, chunk - local);
-  return dual.status();
+  RETURN_IF_ERROR(dual.status());
+  if (chunk - local >= config.max_positions) return ok_status();
+  config.notes.push_back(format_text(
+      "{}: {}: \"dual_chunk_attention_config\" is supported within its first chunk only; the "
+      "maximum length is {}, not {}",
+      kUnusedId,
+      reader.source(),
+      chunk - local,
+      config.max_positions));
+  config.max_positions = chunk - local;
+  return ok_status();
 }
 
 // The reference implementation ties by the key of the whole file, and the text model inside by its
@@ -150,7 +160,14 @@ void read_tokens(const ConfigFields& fields, ModelConfig& config) {
   const TokenId implied_bos = fields.absent("bos_token_id") ? fields.family.bos_id : -1;
   config.bos_id = static_cast<TokenId>(
       fields.having("bos_token_id").integer("bos_token_id", -1, 1 << 24, implied_bos));
-  config.eos_ids = fields.having("eos_token_id").token_ids("eos_token_id");
+  // As in generation_config.json, an id that cannot be used does not stop a load: -1 is a common
+  // word for none.
+  const JsonReader& stated = fields.having("eos_token_id");
+  JsonReader reader(stated.object(), kUnusedId, stated.source());
+  config.eos_ids = reader.token_ids("eos_token_id");
+  if (!reader.status().ok()) {
+    config.notes.push_back(message_of(reader.status()) + "; the value is ignored");
+  }
   config.eos_is_implied = fields.absent("eos_token_id");
   if (config.eos_is_implied && fields.family.eos_id >= 0) config.eos_ids = {fields.family.eos_id};
 }
@@ -184,11 +201,31 @@ void read_dtype(const ConfigFields& fields, ModelConfig& config) {
   if (name == "float16") config.stored_dtype = DType::kFloat16;
 }
 
+bool is_word(std::optional<JsonValue> value, std::string_view word) {
+  return value && value->is(JsonValue::Kind::kString) && value->string() == word;
+}
+
+// Tools write "none", or groups of which there are none beside dense weights, for what they left as
+// it was.
+bool is_quantised(JsonValue value) {
+  if (is_off(value) || is_word(value, "none")) return false;
+  if (!value.is(JsonValue::Kind::kObject)) return true;
+  const auto groups = value.find("config_groups");
+  const auto cache = value.find("kv_cache_scheme");
+  const auto sparsity = value.find("sparsity_config");
+  const bool is_sparse =
+      sparsity && !is_off(*sparsity) &&
+      !(sparsity->is(JsonValue::Kind::kObject) && is_word(sparsity->find("format"), "dense"));
+  const bool is_plain = groups && is_off(*groups) && (!cache || is_off(*cache)) && !is_sparse &&
+                        is_word(value.find("format"), "dense");
+  return !is_plain;
+}
+
 // The three names under which tools store how a checkpoint is quantised.
 Status check_not_quantised(const JsonReader& reader) {
   for (const char* key : {"quantization_config", "compression_config", "quantization"}) {
     const auto value = reader.field(key);
-    if (!value || is_off(*value)) continue;
+    if (!value || !is_quantised(*value)) continue;
     return invalid("TRI-CONF-005",
                    "{}: \"{}\" is set; quantised checkpoints are not supported, use the bf16, fp16 "
                    "or fp32 one",

@@ -1,10 +1,11 @@
 // config.json of every family and of both styles of keys: values read, defaults of the family, and
 // errors.
+#include "model/config/read_model_config.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/text.h"
-#include "model/config/read_model_config.h"
 
 namespace trireme {
 namespace {
@@ -101,8 +102,14 @@ TEST(ModelConfig, DualChunkAttentionEndsTheModelAtItsFirstChunk) {
   const auto with = [&](const std::string& fields) {
     return length + "\"dual_chunk_attention_config\": " + fields;
   };
-  EXPECT_EQ(read("qwen2", with("{\"chunk_size\": 256, \"local_size\": 32}")).max_positions, 224);
-  EXPECT_EQ(read("qwen2", with("{\"chunk_size\": 4096, \"local_size\": 32}")).max_positions, 512);
+  const ModelConfig limited = read("qwen2", with("{\"chunk_size\": 256, \"local_size\": 32}"));
+  EXPECT_EQ(limited.max_positions, 224);
+  EXPECT_THAT(limited.notes,
+              ElementsAre(AllOf(
+                  HasSubstr("dual_chunk_attention_config"), HasSubstr("224"), HasSubstr("512"))));
+  const ModelConfig whole = read("qwen2", with("{\"chunk_size\": 4096, \"local_size\": 32}"));
+  EXPECT_EQ(whole.max_positions, 512);
+  EXPECT_TRUE(whole.notes.empty());
   EXPECT_EQ(read("qwen2", with("null")).max_positions, 512);
   for (const char* fields : {"true", "{\"chunk_size\": 0}", "{\"chunk_size\": 256}"}) {
     const Status status = parse_model_config(config_of("qwen2", with(fields)), "c").status();
@@ -127,6 +134,23 @@ TEST(ModelConfig, OfADoubledKeyTheLastCounts) {
       error_id(parse_model_config(config_of("llama", "\"num_experts\": 0, \"num_experts\": 8"), "c")
                    .status()),
       "TRI-CONF-010");
+}
+
+TEST(ModelConfig, EndIdsThatCannotBeUsedAreNotedAndTheOthersApply) {
+  const struct {
+    const char* value;
+    std::vector<TokenId> ids;
+  } cases[] = {{"-1", {}}, {"[1, null]", {1}}, {"[7, -1, 16777217, 9]", {7, 9}}, {"\"</s>\"", {}}};
+  for (const auto& [value, ids] : cases) {
+    const ModelConfig config = read("llama", format_text("\"eos_token_id\": {}", value));
+    EXPECT_EQ(config.eos_ids, ids) << value;
+    EXPECT_FALSE(config.eos_is_implied);
+    EXPECT_THAT(config.notes,
+                ElementsAre(AllOf(HasSubstr("TRI-CONF-007: config.json"),
+                                  HasSubstr("eos_token_id"),
+                                  HasSubstr("0 to 16777216"))))
+        << value;
+  }
 }
 
 TEST(ModelConfig, HalfOfASurrogatePairIsTakenInFieldsThatNobodyReads) {
@@ -190,6 +214,18 @@ TEST(ModelConfig, AQuantisedCheckpointIsRefusedUnderEveryNameOfTheKey) {
     EXPECT_EQ(error_id(parse_model_config(text, "c").status()), "TRI-CONF-005") << key;
     read("llama", format_text("\"{}\": {{}}", key));
     read("llama", format_text("\"{}\": null", key));
+    read("llama", format_text("\"{}\": \"none\"", key));
+    read("llama",
+         format_text("\"{}\": {{\"config_groups\": {{}}, \"format\": \"dense\", "
+                     "\"quant_method\": \"compressed-tensors\"}}",
+                     key));
+    for (const char* value : {"\"int4\"",
+                              "{\"config_groups\": {}, \"format\": \"pack-quantized\"}",
+                              "{\"config_groups\": {\"a\": 1}, \"format\": \"dense\"}",
+                              "{\"format\": \"dense\"}"}) {
+      const std::string set = config_of("llama", format_text("\"{}\": {}", key, value));
+      EXPECT_EQ(error_id(parse_model_config(set, "c").status()), "TRI-CONF-005") << value;
+    }
   }
 }
 
@@ -255,7 +291,6 @@ TEST(ModelConfig, ErrorsNameTheFieldTheValueAndTheAllowedValues) {
       {"\"dtype\": 16", "TRI-CONF-003", {"dtype", "16"}},
       {"\"tie_word_embeddings\": 1", "TRI-CONF-003", {"tie_word_embeddings", "true and false"}},
       {"\"hidden_act\": \"gelu\"", "TRI-CONF-003", {"hidden_act", "gelu", "silu"}},
-      {"\"eos_token_id\": [2, -1]", "TRI-CONF-003", {"eos_token_id", "-1", "token ids"}},
       {"\"rope_scaling\": 3", "TRI-CONF-003", {"rope_scaling", "object"}},
       {"\"rope_scaling\": {\"type\": \"longrope\"}", "TRI-CONF-006", {"longrope", "yarn"}},
       {"\"rope_scaling\": {\"type\": \"linear\"}", "TRI-CONF-003", {"factor", "missing"}},

@@ -8,7 +8,7 @@ constexpr ErrorPage kPages[] = {
     {"TRI-CONF-001",
      "A file of the model could not be read.",
      "The path of --model is wrong, the file is missing (a folder without config.json is not a "
-     "model), or its permissions forbid reading.",
+     "model), is a link that leads nowhere, a folder or a pipe, or its permissions forbid reading.",
      "Check the path with ls; a model is a folder with config.json, *.safetensors and, for text, "
      "tokenizer.json."},
     {"TRI-CONF-002",
@@ -33,14 +33,17 @@ constexpr ErrorPage kPages[] = {
      "Use the bf16, fp16 or fp32 checkpoint of the same model."},
     {"TRI-CONF-006",
      "The scaling of rotary positions of this model is not supported.",
-     "rope_scaling or rope_parameters names a type that is not built, or holds a key of another "
-     "model family (mrope_section, llama_4_scaling_beta, short_factor, ...).",
+     "rope_scaling or rope_parameters names a type that is not built, holds a key of another "
+     "model family (mrope_section, llama_4_scaling_beta, short_factor, ...), or a factor without "
+     "the type that it belongs to.",
      "Supported are default, linear, dynamic (up to max_position_embeddings), llama3 and yarn; "
      "another checkpoint of the model may use one of them."},
     {"TRI-CONF-007",
      "A default of generation_config.json, or an end-of-sequence id, cannot be used: it is of the "
-     "wrong type or out of range. The model is served without it.",
-     "The file was edited, or uses a convention of another server, such as top_k -1.",
+     "wrong type, out of range or not supported. The model is served without it. Or the maximum "
+     "length ends with the first chunk of dual chunk attention.",
+     "The file was edited, or uses a convention of another server, such as top_k -1, or the "
+     "publisher recommends a way to sample that Trireme does not have.",
      "Nothing has to be done. To apply a default, correct the field that the message names, or "
      "send the value with each request. Without a default the temperature is 1 and there is no "
      "top-k, top-p or min-p."},
