@@ -137,7 +137,7 @@ void ClientOutbox::park(std::string frame) {
 }
 
 void ClientOutbox::flush(TimeUs now_us) {
-  const bool was_parked = !parked_.empty();
+  if (!parked_at_flush_) parked_since_us_ = now_us;
   send_pieces();
   while (state_ == State::kOpen && !parked_.empty()) {
     const SendOutcome outcome = sender_->send(peer_, parked_.front());
@@ -147,7 +147,7 @@ void ClientOutbox::flush(TimeUs now_us) {
     parked_.pop_front();
     parked_since_us_ = now_us;
   }
-  if (!was_parked) parked_since_us_ = now_us;
+  parked_at_flush_ = !parked_.empty();
 }
 
 }  // namespace trireme

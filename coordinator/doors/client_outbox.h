@@ -80,8 +80,10 @@ class ClientOutbox {
   door::Tokens pieces_;  // of this turn
   int64_t pieces_bytes_ = 0;
   std::deque<std::string> parked_;
-  TimeUs parked_since_us_ = 0;  // when the transport last took a frame of `parked_`
-  int64_t waiting_bytes_ = 0;   // held and parked
+  bool parked_at_flush_ = false;  // the last flush() left frames
+  // When the transport last took a frame of `parked_`, or the first flush() that they waited for.
+  TimeUs parked_since_us_ = 0;
+  int64_t waiting_bytes_ = 0;  // held and parked
   std::string frame_;
 };
 

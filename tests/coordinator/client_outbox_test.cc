@@ -150,6 +150,23 @@ TEST_F(ClientOutboxTest, ParkedFramesLeaveInOrderAndTheTimeOfTheLastSuccessIsKep
   for (uint64_t i = 0; i < 3; ++i) EXPECT_EQ(std::get<door::Pong>(messages[i]).nonce, i + 1);
 }
 
+TEST_F(ClientOutboxTest, FramesThatTheFirstFlushParksWaitSinceThatFlush) {
+  constexpr TimeUs kNowUs = 3'600'000'000;
+  sender_.room[kPeer] = 0;
+  for (uint64_t nonce = 1; nonce <= 300; ++nonce) outbox_.send(door::Pong{nonce});
+  outbox_.flush(kNowUs);
+  EXPECT_TRUE(outbox_.is_parked());
+  EXPECT_EQ(outbox_.parked_since_us(), kNowUs);
+  outbox_.flush(kNowUs + 5);
+  EXPECT_EQ(outbox_.parked_since_us(), kNowUs);
+  sender_.room.erase(kPeer);
+  outbox_.flush(kNowUs + 10);
+  sender_.room[kPeer] = 0;
+  outbox_.send(door::Pong{301});
+  outbox_.flush(kNowUs + 20);
+  EXPECT_EQ(outbox_.parked_since_us(), kNowUs + 20);
+}
+
 TEST_F(ClientOutboxTest, MoreThanItsBytesMakeItOverfull) {
   outbox_.open(1, 0);
   add(1, 0, std::string(5'000, 'x'));
