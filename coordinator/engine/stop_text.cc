@@ -8,9 +8,9 @@ namespace trireme {
 namespace {
 
 // Length of the longest proper prefix of `stop` that is a suffix of `text`.
-size_t overlap(const std::string& text, const std::string& stop) {
+size_t overlap(std::string_view text, std::string_view stop) {
   for (size_t length = std::min(text.size(), stop.size() - 1); length > 0; --length) {
-    if (text.compare(text.size() - length, length, stop, 0, length) == 0) return length;
+    if (text.ends_with(stop.substr(0, length))) return length;
   }
   return 0;
 }
@@ -38,24 +38,68 @@ std::string StopText::add_hidden(std::string_view text,
 
 std::string StopText::search(std::span<const std::string> stops, bool include, Found& found) {
   size_t first = std::string::npos;
+  if (!find_first(stops, first, found)) return release(stops);
+  std::string released = take_visible(first);
+  if (include) released += found.stop;
+  held_.clear();
+  hidden_.clear();
+  searched_ = 0;
+  return released;
+}
+
+// The first complete stop string of either text, the longest of equals: `first` is its offset in
+// held_.
+bool StopText::find_first(std::span<const std::string> stops, size_t& first, Found& found) const {
+  const std::string without_hidden = visible();
   for (const std::string& stop : stops) {
-    const size_t at = held_.find(stop);
-    if (at == std::string::npos) continue;
-    if (at < first || (at == first && stop.size() > found.stop.size())) {
-      first = at;
+    const size_t at = held_.find(stop, searched_);
+    const size_t visible_at = without_hidden.find(stop);
+    const bool is_visible = visible_at != std::string::npos;
+    const size_t begin = std::min(at, is_visible ? place_of(visible_at) : std::string::npos);
+    if (begin == std::string::npos) continue;
+    if (begin < first || (begin == first && stop.size() > found.stop.size())) {
+      first = begin;
       found.stop = stop;
     }
   }
-  if (first != std::string::npos) {
-    std::string released = take_visible(first);
-    if (include) released += found.stop;
-    held_.clear();
-    hidden_.clear();
-    return released;
-  }
+  return first != std::string::npos;
+}
+
+// Holds back the end of either text that may begin a stop string, and releases the text before it.
+std::string StopText::release(std::span<const std::string> stops) {
+  const std::string without_hidden = visible();
+  const std::string_view with_hidden = std::string_view(held_).substr(searched_);
   size_t keep = 0;
-  for (const std::string& stop : stops) keep = std::max(keep, overlap(held_, stop));
-  return take_visible(held_.size() - keep);
+  size_t visible_keep = 0;
+  for (const std::string& stop : stops) {
+    keep = std::max(keep, overlap(with_hidden, stop));
+    visible_keep = std::max(visible_keep, overlap(without_hidden, stop));
+  }
+  searched_ = held_.size() - keep;
+  const size_t end = std::min(searched_, place_of(without_hidden.size() - visible_keep));
+  std::string released = take_visible(end);
+  drop_hidden(searched_ - end);
+  return released;
+}
+
+// held_ without the hidden ranges.
+std::string StopText::visible() const {
+  std::string text;
+  size_t from = 0;
+  for (const auto& [begin, end] : hidden_) {
+    text.append(held_, from, begin - from);
+    from = end;
+  }
+  return text.append(held_, from);
+}
+
+// The offset in held_ of a byte of visible().
+size_t StopText::place_of(size_t visible_offset) const {
+  size_t place = visible_offset;
+  for (const auto& [begin, end] : hidden_) {
+    if (begin <= place) place += end - begin;
+  }
+  return place;
 }
 
 // Removes the first `end` bytes of the held text and returns those that are not hidden.
@@ -76,6 +120,21 @@ std::string StopText::take_visible(size_t end) {
   return visible;
 }
 
-std::string StopText::take_rest() { return take_visible(held_.size()); }
+// Removes the hidden bytes among the first `end` of held_, so that hidden text without an end holds
+// no memory; the rest is where a stop string with hidden text may begin.
+void StopText::drop_hidden(size_t end) {
+  const std::string kept = take_visible(end);
+  held_.insert(0, kept);
+  for (auto& [begin, stop] : hidden_) {
+    begin += kept.size();
+    stop += kept.size();
+  }
+  searched_ = kept.size();
+}
+
+std::string StopText::take_rest() {
+  searched_ = 0;
+  return take_visible(held_.size());
+}
 
 }  // namespace trireme

@@ -91,5 +91,66 @@ TEST(StopText, HiddenTextThatIsHeldStaysHidden) {
   EXPECT_EQ(found.stop, "");
 }
 
+struct Part {
+  const char* text;
+  bool hidden = false;
+};
+
+// The released text and, after a "|", the stop string that ended the answer.
+std::string streamed(const std::vector<Part>& parts,
+                     const std::vector<std::string>& stops,
+                     bool include = false) {
+  StopText text;
+  StopText::Found found;
+  std::string released;
+  for (const Part& part : parts) {
+    if (!found.stop.empty()) break;
+    released += part.hidden ? text.add_hidden(part.text, stops, include, found)
+                            : text.add(part.text, stops, include, found);
+  }
+  return released + text.take_rest() + "|" + found.stop;
+}
+
+TEST(StopText, FindsAStopInTheTextThatIsSeenOverHiddenText) {
+  const Part hidden{"<x>", true};
+  for (const bool include : {false, true}) {
+    const std::string tail = include ? "b b|b b" : "|b b";
+    const auto answer = [&](const std::vector<Part>& parts) {
+      return streamed(parts, {"b b"}, include);
+    };
+    EXPECT_EQ(answer({{"b"}, {" "}, hidden, {"b"}}), tail);
+    EXPECT_EQ(answer({hidden, {"ab"}, hidden, hidden, {" bc"}}), "a" + tail);
+    EXPECT_EQ(answer({{"ab "}, hidden, {"ab"}, hidden, {" "}, {"b"}, hidden}), "ab a" + tail);
+    EXPECT_EQ(answer({hidden, {"b b"}}), tail);
+  }
+}
+
+TEST(StopText, AStopThatHiddenTextBreaksIsReleasedInOrder) {
+  const Part hidden{"<x>", true};
+  EXPECT_EQ(streamed({{"b "}, hidden, {"c"}}, {"b b"}), "b c|");
+  EXPECT_EQ(streamed({{"b "}, hidden}, {"b b"}), "b |");
+  EXPECT_EQ(streamed({hidden, {"b"}, hidden, {" "}}, {"b b"}), "b |");
+}
+
+TEST(StopText, OfStopsWithAndWithoutHiddenTextTheEarlierThenTheLongerWins) {
+  const Part hidden{"<x>", true};
+  EXPECT_EQ(streamed({{"ab"}, hidden, {"cd"}}, {"<x>c", "bc"}), "a|bc");
+  EXPECT_EQ(streamed({{"ab"}, hidden, {"cd"}}, {"b<x>c", "bc"}), "a|b<x>c");
+  EXPECT_EQ(streamed({{"a"}, hidden, {"bcdef"}}, {"<x>b", "bcdef"}, true), "a<x>b|<x>b");
+  // Dropped hidden text joins nothing: the stop string is not in either text.
+  EXPECT_EQ(streamed({{"b"}, hidden, {" "}, {"<y>", true}}, {"b <y>", "b  "}), "b |");
+}
+
+TEST(StopText, HoldsNoMoreThanItsStopsHoweverMuchTextIsHidden) {
+  const std::vector<std::string> stops = {"b b"};
+  StopText text;
+  StopText::Found found;
+  EXPECT_EQ(text.add("b ", stops, false, found), "");
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(text.add_hidden("<x>", stops, false, found), "");
+  EXPECT_LE(text.held_bytes(), 6u);
+  EXPECT_EQ(text.add("b", stops, false, found), "");
+  EXPECT_EQ(found.stop, "b b");
+}
+
 }  // namespace
 }  // namespace trireme
