@@ -144,7 +144,7 @@ class Checker {
       if (peek() == '+' || peek() == '-') ++at_;
       if (!digits()) return stop("expected a digit in the exponent");
     }
-    if (numbers_ == JsonNumbers::kPython) return ok_status();
+    if (numbers_ != JsonNumbers::kStandard) return ok_status();
     double parsed = 0;
     const auto result = std::from_chars(text_.data() + from, text_.data() + at_, parsed);
     if (result.ec != std::errc()) return stop("a number out of range");

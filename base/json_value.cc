@@ -109,8 +109,9 @@ const char* append_escape(const char* at, std::string& out) {
 StatusOr<JsonValue> JsonValue::parse(std::string_view text,
                                      const char* id,
                                      std::string_view subject,
-                                     JsonNumbers numbers) {
-  RETURN_IF_ERROR(check_json(text, id, subject, numbers));
+                                     JsonNumbers numbers,
+                                     std::string_view remedy) {
+  RETURN_IF_ERROR(check_json(text, id, subject, numbers, remedy));
   return JsonValue(skip_space(text.data()), text.data() + text.size());
 }
 

@@ -24,7 +24,8 @@ class JsonValue {
   static StatusOr<JsonValue> parse(std::string_view text,
                                    const char* id,
                                    std::string_view subject,
-                                   JsonNumbers numbers = JsonNumbers::kStandard);
+                                   JsonNumbers numbers = JsonNumbers::kStandard,
+                                   std::string_view remedy = kFetchAgain);
 
   Kind kind() const;
   bool is(Kind kind) const { return this->kind() == kind; }
@@ -34,7 +35,7 @@ class JsonValue {
   // Half of a surrogate pair (JsonNumbers::kPython) becomes U+FFFD.
   std::string string() const;
   void append_string(std::string& out) const;
-  // Infinite or NaN only in a text that was parsed with JsonNumbers::kPython.
+  // Infinite in a text that was parsed with kAnySize, infinite or NaN with kPython.
   double number() const;
   // False if the number is not a 64-bit integer.
   bool integer(int64_t& out) const;

@@ -4,8 +4,12 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "base/json_value.h"
 #include "base/text.h"
+#include "base/utf8.h"
+#include "clients/cli/request_numbers.h"
 
 namespace trireme {
 
@@ -20,7 +24,47 @@ struct CloseFile {
   }
 };
 
+using Json = nlohmann::ordered_json;
+
+// Json::parse() refuses a text with a number beyond a double. The depth is that of check_json(). Of
+// two members of one name the last one counts.
+Json json_of(const JsonValue& value) {
+  switch (value.kind()) {
+    case JsonValue::Kind::kNull:
+      return nullptr;
+    case JsonValue::Kind::kBoolean:
+      return value.boolean();
+    case JsonValue::Kind::kNumber:
+      return number_of(std::string(value.text())).value();
+    case JsonValue::Kind::kString:
+      return value.string();
+    case JsonValue::Kind::kArray:
+      break;
+    case JsonValue::Kind::kObject: {
+      Json object = Json::object();
+      (void)value.each_member([&](std::string_view name, JsonValue member) {
+        object[std::string(name)] = json_of(member);
+        return ok_status();
+      });
+      return object;
+    }
+  }
+  Json array = Json::array();
+  (void)value.each([&](JsonValue item) {
+    array.push_back(json_of(item));
+    return ok_status();
+  });
+  return array;
+}
+
 }  // namespace
+
+StatusOr<Json> parse_json_line(const std::string& line, const char* id, std::string_view remedy) {
+  RETURN_IF_ERROR(check_utf8(line, "the line"));
+  ASSIGN_OR_RETURN(const JsonValue value,
+                   JsonValue::parse(line, id, "the line", JsonNumbers::kAnySize, remedy));
+  return json_of(value);
+}
 
 StatusOr<std::string> read_all(const std::string& path) {
   const std::unique_ptr<std::FILE, CloseFile> file(path == "-" ? stdin

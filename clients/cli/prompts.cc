@@ -2,7 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/json_check.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "clients/cli/json_lines.h"
@@ -74,10 +73,8 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
                                                    "echo",
                                                    "output_len",
                                                    "skip_special_tokens"};
-  RETURN_IF_ERROR(check_utf8(line.text, "the line"));
   const std::string shape = "write one JSON object per line: {\"prompt\": ...}";
-  RETURN_IF_ERROR(check_json(line.text, "TRI-RUN-021", "the line", JsonNumbers::kStandard, shape));
-  Json json = Json::parse(line.text, nullptr, /*allow_exceptions=*/false);
+  ASSIGN_OR_RETURN(Json json, parse_json_line(line.text, "TRI-RUN-021", shape));
   if (!json.is_object()) {
     return invalid(
         "TRI-RUN-021", "\"{}\" is not a JSON object; {}", utf8_head(line.text, 60), shape);

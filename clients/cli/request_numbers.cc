@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -21,6 +22,17 @@ std::optional<Number> whole_text_as(const std::string& text) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// A number beyond a double is infinite or 0, as in Python: strtod() gives that, from_chars()
+// nothing.
+std::optional<double> double_of(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end != text.data() + text.size()) return std::nullopt;
+  if (error == std::errc::result_out_of_range) return std::strtod(text.c_str(), nullptr);
+  if (error != std::errc()) return std::nullopt;
   return value;
 }
 
@@ -92,6 +104,8 @@ Status read_number(std::string_view field,
                    std::optional<float>& target) {
   ASSIGN_OR_RETURN(const double number, number_in_range(field, value, type_id));
   target = static_cast<float>(number);
+  const NumberRange& range = sampling_range(field);  // 1e-60 is above 0, as a float it is 0
+  if (!range.holds(*target)) return out_of_range(field, shown(value), range.allowed);
   return ok_status();
 }
 
@@ -111,7 +125,7 @@ StatusOr<TokenId> read_token_id(std::string_view field, const Json& value, const
 StatusOr<Json> number_of(const std::string& text) {
   if (const auto number = whole_text_as<uint64_t>(text)) return Json(*number);
   if (const auto number = whole_text_as<int64_t>(text)) return Json(*number);
-  if (const auto number = whole_text_as<double>(text)) return Json(*number);
+  if (const auto number = double_of(text)) return Json(*number);
   const bool has_comma = text.find(',') != std::string::npos;
   return invalid("TRI-ARGS-003",
                  "\"{}\" is not a number{}",

@@ -102,6 +102,16 @@ TEST(JsonCheck, TakesWhatPythonWritesWhereTheCallerSaysSo) {
   }
 }
 
+TEST(JsonCheck, TakesNumbersBeyondADoubleWhereTheCallerChecksRanges) {
+  const auto takes = [](const std::string& text) {
+    return check_json(text, "TRI-RUN-021", "the line", JsonNumbers::kAnySize).ok();
+  };
+  for (const std::string text : {"1e999", "-1e999", "1e-999"}) EXPECT_TRUE(takes(text)) << text;
+  for (const std::string text : {"NaN", "Infinity", "-Infinity", "1e", "01"}) {
+    EXPECT_FALSE(takes(text)) << text;
+  }
+}
+
 TEST(JsonCheck, RefusesStringsThatAreNotUtf8OrNotEscaped) {
   for (const std::string text : {"\"",
                                  "\"\\",
