@@ -11,12 +11,24 @@ static size_t id_length(std::string_view message) {
   return colon == std::string_view::npos || colon > 20 ? 0 : colon;
 }
 
-// Bytes that are not UTF-8 are escaped: a message goes to terminals, logs, JSON and protobuf
-// strings, and may quote a path of any bytes.
+// Bytes that are not UTF-8 and control characters are escaped: a message goes to terminals, logs,
+// JSON and protobuf strings, and may quote a path of any bytes. A line break before an indented
+// line stays: messages that quote the output of mpirun list its lines so.
+static std::string escape_message(std::string_view text) {
+  constexpr std::string_view kNextLine = "\n  ";
+  std::string out;
+  for (size_t at = text.find(kNextLine); at != std::string_view::npos; at = text.find(kNextLine)) {
+    out += escape_controls(text.substr(0, at));
+    out += kNextLine;
+    text.remove_prefix(at + kNextLine.size());
+  }
+  return out + escape_controls(text);
+}
+
 std::string detail::with_id(std::string_view id, fmt::string_view format, fmt::format_args args) {
   std::string text(id);
   text += ": ";
-  text += escape_not_utf8(fmt::vformat(format, args));
+  text += escape_message(fmt::vformat(format, args));
   return text;
 }
 

@@ -98,6 +98,15 @@ std::string escape_not_utf8(std::string_view text) {
   return out;
 }
 
+std::string escape_controls(std::string_view text) {
+  std::string out;
+  for (const char byte : escape_not_utf8(text)) {
+    const bool is_control = static_cast<uint8_t>(byte) < 0x20 || byte == 0x7F;
+    out += is_control ? fmt::format("\\x{:02x}", static_cast<uint8_t>(byte)) : std::string(1, byte);
+  }
+  return out;
+}
+
 std::string_view utf8_head(std::string_view text, size_t max_bytes) {
   size_t end = std::min(max_bytes, text.size());
   while (end > 0 && end < text.size() && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;

@@ -36,6 +36,8 @@ std::string to_utf8_lossy(std::string_view text);
 // `text` with every byte that is not part of a character written as \xff: for messages, JSON and
 // logs that quote a name of any bytes. Unlike U+FFFD it keeps different names different.
 std::string escape_not_utf8(std::string_view text);
+// The same for control characters, too (a line break is \x0a): for a name in a line of a terminal.
+std::string escape_controls(std::string_view text);
 // The longest beginning of `text` of at most `max_bytes` that does not end within a character.
 std::string_view utf8_head(std::string_view text, size_t max_bytes);
 

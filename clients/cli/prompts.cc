@@ -157,7 +157,7 @@ Status at_line(const std::string& path, int64_t number, const Status& status) {
   const std::string id = error_id(status);
   const std::string message = message_of(status);
   const std::string words = message.substr(id.empty() ? 0 : id.size() + 2);
-  const std::string file = path == "-" ? std::string("standard input") : escape_not_utf8(path);
+  const std::string file = path == "-" ? std::string("standard input") : escape_controls(path);
   return absl::Status(status.code(), format_text("{}: {} line {}: {}", id, file, number, words));
 }
 

@@ -190,7 +190,7 @@ int list(Terminal& terminal, Arguments roots, bool json) {
       const Json broken = {{"model", folder}, {"error", message_of(source.status())}};
       terminal.answer_line(json ? json_text(broken)
                                 : format_text("{}  {}",
-                                              padded(escape_not_utf8(folder), 32),
+                                              padded(escape_controls(folder), 32),
                                               message_of(source.status())));
       continue;
     }
@@ -198,7 +198,7 @@ int list(Terminal& terminal, Arguments roots, bool json) {
     terminal.answer_line(
         json ? json_text(row)
              : format_text("{}  {}{}{}{} layers",
-                           padded(escape_not_utf8(folder), 32),
+                           padded(escape_controls(folder), 32),
                            padded(row["model_type"].get<std::string>(), 8),
                            padded(short_count(row["parameters"]), 9),
                            padded(format_bytes(row["weight_bytes"].get<double>()), 10),

@@ -12,6 +12,13 @@ TEST(Status, CarriesItsIdInTheMessage) {
   EXPECT_EQ(error_id(absl::InternalError("no id: here")), "");
 }
 
+TEST(Status, EscapesControlCharactersOfNamesAndKeepsIndentedLines) {
+  EXPECT_EQ(message_of(invalid("TRI-RUN-011", "{} is not a folder", "no\nsuch\x1B[31m\xFF")),
+            "TRI-RUN-011: no\\x0asuch\\x1b[31m\\xff is not a folder");
+  EXPECT_EQ(message_of(invalid("TRI-RUN-011", "its last lines are:\n  {}", "a\n  b\r")),
+            "TRI-RUN-011: its last lines are:\n  a\n  b\\x0d");
+}
+
 TEST(Status, FromTheWireHasTheIdOnce) {
   EXPECT_EQ(message_of(status_from_wire("TRI-REQ-001", "TRI-REQ-001: no")), "TRI-REQ-001: no");
   EXPECT_EQ(message_of(status_from_wire("TRI-REQ-001", "no")), "TRI-REQ-001: no");

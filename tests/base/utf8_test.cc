@@ -21,6 +21,8 @@ TEST(Utf8, OtherBytesAreEscapedAndKeepNamesApart) {
   EXPECT_EQ(escape_not_utf8("m\xFF/x\xE9y"), "m\\xff/x\\xe9y");
   EXPECT_EQ(escape_not_utf8("\xE2\x82"), "\\xe2\\x82");
   EXPECT_NE(escape_not_utf8("\xFE"), escape_not_utf8("\xFF"));
+  EXPECT_EQ(escape_controls("no\nsuch\x1B[31m\x7F\xFF caf\xC3\xA9"),
+            "no\\x0asuch\\x1b[31m\\x7f\\xff caf\xC3\xA9");
 }
 
 TEST(Utf8, AHeadNeverEndsWithinACharacter) {
