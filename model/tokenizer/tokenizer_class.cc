@@ -9,66 +9,36 @@ namespace {
 
 constexpr std::string_view kMark = "\xE2\x96\x81";  // U+2581, a space in SentencePiece
 
-// Classes that set add_prefix_space of ByteLevel; Fast at the end of a name means nothing.
-constexpr std::string_view kByteLevelClasses[] = {"Qwen2Tokenizer",
-                                                  "Qwen3_5Tokenizer",
-                                                  "GPT2Tokenizer",
-                                                  "GPTNeoXTokenizer",
-                                                  "CohereTokenizer",
-                                                  "CodeGenTokenizer",
-                                                  "RobertaTokenizer",
-                                                  "BartTokenizer",
-                                                  "WhisperTokenizer"};
-// Two of them replace normalizer and pre-tokenizer by their own; published files have the same.
-constexpr std::string_view kQwen2 = "Qwen2Tokenizer";
-constexpr std::string_view kQwen2Pattern =
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
-    "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-constexpr std::string_view kGpt2 = "GPT2Tokenizer";
-constexpr std::string_view kLlama = "LlamaTokenizer";
-constexpr std::string_view kFileAlone = "";  // the class that takes tokenizer.json as it is
-
-// The class of a model type. tokenizer_class of tokenizer_config.json replaces it, unless it stands
-// for a model type whose published files name a wrong one, or the type takes the file alone.
-struct ModelType {
-  std::string_view type;
+// Classes that set add_prefix_space of ByteLevel and have their own normalizer and pre-tokenizer:
+// their steps as steps_of() writes them. Published files mostly have the same.
+struct ByteLevelClass {
   std::string_view name;
-  bool is_forced = false;
+  std::string_view steps;
 };
-constexpr ModelType kModelTypes[] = {{"cohere", "CohereTokenizer"},
-                                     {"cohere2", "CohereTokenizer"},
-                                     {"gemma", "GemmaTokenizer"},
-                                     {"gemma2", "GemmaTokenizer"},
-                                     {"gemma3", "GemmaTokenizer"},
-                                     {"gemma3_text", "GemmaTokenizer"},
-                                     {"glm4", kFileAlone},
-                                     {"gpt2", "GPT2Tokenizer"},
-                                     {"gpt_neox", "GPTNeoXTokenizer"},
-                                     {"granite", kFileAlone},
-                                     {"ministral", kFileAlone},
-                                     {"ministral3", kFileAlone},
-                                     {"mistral", kFileAlone},
-                                     {"mistral3", kFileAlone},
-                                     {"mixtral", kFileAlone},
-                                     {"olmo2", kFileAlone},
-                                     {"opt", "GPT2Tokenizer"},
-                                     {"phi3", kFileAlone},
-                                     {"qwen2", "Qwen2Tokenizer", true},
-                                     {"qwen2_moe", "Qwen2Tokenizer"},
-                                     {"qwen3", "Qwen2Tokenizer"},
-                                     {"qwen3_5", "Qwen3_5Tokenizer", true},
-                                     {"qwen3_5_text", "Qwen3_5Tokenizer", true},
-                                     {"qwen3_moe", "Qwen2Tokenizer"}};
+constexpr ByteLevelClass kByteLevelClasses[] = {
+    {"CodeGenTokenizer", "ByteLevel\n"},
+    {"CohereTokenizer", "NFC\nDigits\nByteLevel\n"},
+    {"GPT2Tokenizer", "ByteLevel\n"},
+    {"GPTNeoXTokenizer", "NFC\nByteLevel\n"},
+    {"Qwen2Tokenizer",
+     "NFC\n(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
+     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+\nByteLevel without regex\n"},
+    {"Qwen3_5Tokenizer",
+     "NFC\n(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| "
+     "?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+\n"
+     "ByteLevel without regex\n"},
+    {"RobertaTokenizer", "ByteLevel\n"},
+    {"WhisperTokenizer", "ByteLevel\n"}};
+constexpr std::string_view kLlama = "LlamaTokenizer";
+constexpr std::string_view kCodeLlama = "CodeLlamaTokenizer";
+constexpr std::string_view kGemma = "GemmaTokenizer";
 
-std::string_view class_of(const TokenizerSettings& settings) {
-  std::string_view name = settings.tokenizer_class;
-  if (name.ends_with("Fast")) name.remove_suffix(4);
-  const auto* const row =
-      std::find_if(std::begin(kModelTypes), std::end(kModelTypes), [&](const ModelType& each) {
-        return each.type == settings.model_type;
+const ByteLevelClass* byte_level_class(std::string_view name) {
+  const auto* const row = std::find_if(
+      std::begin(kByteLevelClasses), std::end(kByteLevelClasses), [&](const ByteLevelClass& each) {
+        return each.name == name;
       });
-  if (row == std::end(kModelTypes)) return name;
-  return row->is_forced || row->name == kFileAlone || name.empty() ? row->name : name;
+  return row == std::end(kByteLevelClasses) ? nullptr : row;
 }
 
 bool is_text(const JsonFields& fields, std::string_view name, std::string_view wanted) {
@@ -137,45 +107,64 @@ StatusOr<std::string> steps_of(const JsonFields& file) {
   return steps;
 }
 
-StatusOr<std::string> note_on(std::string_view name, const JsonFields& file) {
-  if (name != kQwen2 && name != kGpt2) return std::string();
-  ASSIGN_OR_RETURN(const std::string steps, steps_of(file));
-  const std::string of_class =
-      name == kGpt2 ? "ByteLevel\n"
-                    : format_text("NFC\n{}\nByteLevel without regex\n", kQwen2Pattern);
-  if (steps == of_class) return std::string();
+// The line on a class whose own normalizer and pre-tokenizer are not those of the file.
+std::string note_on(std::string_view name) {
   return format_text(
       "AutoTokenizer uses {}, which splits texts differently; Trireme uses the normalizer and the "
       "pre-tokenizer of the file",
       name);
 }
 
-}  // namespace
+std::string metaspace(const char* prepend_scheme) {
+  return R"({"type":"Metaspace","split":false,"replacement":")" + std::string(kMark) +
+         R"(","prepend_scheme":")" + prepend_scheme + "\"}";
+}
 
-StatusOr<PrefixRule> prefix_rule(const TokenizerSettings& settings,
-                                 const JsonFields& file,
-                                 std::string_view json) {
+std::string llama_decoder(bool strips) {
+  return R"({"type":"Sequence","decoders":[{"type":"Replace","content":" ","pattern":{"String":")" +
+         std::string(kMark) + R"("}},{"type":"ByteFallback"},{"type":"Fuse"})" +
+         (strips ? R"(,{"type":"Strip","content":" ","start":1,"stop":0}]})" : "]}");
+}
+
+// Where the file is not what the class is made for, its steps count.
+StatusOr<PrefixRule> llama_rule(std::string_view name,
+                                const TokenizerSettings& settings,
+                                const JsonFields& file) {
   PrefixRule rule;
-  const std::string_view name = class_of(settings);
-  if (std::find(std::begin(kByteLevelClasses), std::end(kByteLevelClasses), name) !=
-      std::end(kByteLevelClasses)) {
-    rule.byte_level = settings.add_prefix_space.value_or(false);
-    ASSIGN_OR_RETURN(rule.note, note_on(name, file));
+  ASSIGN_OR_RETURN(const bool applies, only_marks_spaces(file));
+  if (!applies) {
+    rule.note = note_on(name);
     return rule;
   }
-  // The name of this class stands in files of byte-level models too, whose file counts alone.
-  if (name != kLlama || json.find("\"ByteLevel\"") != std::string_view::npos) return rule;
-  ASSIGN_OR_RETURN(const bool applies, only_marks_spaces(file));
-  if (!applies) return rule;
   const bool prefix = settings.add_prefix_space.value_or(true);
-  const char* const with_prefix = settings.legacy_prefix ? "always" : "first";
-  rule.metaspace = R"({"type":"Metaspace","split":false,"replacement":")" + std::string(kMark) +
-                   R"(","prepend_scheme":")" + (prefix ? with_prefix : "never") + "\"}";
-  if (prefix && file.find("decoder")) return rule;
-  rule.decoder = R"({"type":"Sequence","decoders":[{"type":"Replace","content":" ",)"
-                 R"("pattern":{"String":")" +
-                 std::string(kMark) + R"("}},{"type":"ByteFallback"},{"type":"Fuse"})" +
-                 (prefix ? R"(,{"type":"Strip","content":" ","start":1,"stop":0}]})" : "]}");
+  const bool each_time = name == kLlama && settings.legacy_prefix;
+  rule.metaspace = metaspace(!prefix ? "never" : each_time ? "always" : "first");
+  if (name == kCodeLlama) {
+    rule.decoder = llama_decoder(true);
+  } else if (!prefix || !file.find("decoder")) {
+    rule.decoder = llama_decoder(prefix);
+  }
+  return rule;
+}
+
+}  // namespace
+
+bool sets_byte_level(std::string_view name) { return byte_level_class(name) != nullptr; }
+
+StatusOr<PrefixRule> prefix_rule(std::string_view name,
+                                 const TokenizerSettings& settings,
+                                 const JsonFields& file) {
+  if (name == kLlama || name == kCodeLlama) return llama_rule(name, settings, file);
+  PrefixRule rule;
+  if (const ByteLevelClass* row = byte_level_class(name)) {
+    rule.byte_level = settings.add_prefix_space.value_or(false);
+    ASSIGN_OR_RETURN(const std::string steps, steps_of(file));
+    if (steps != row->steps) rule.note = note_on(name);
+  } else if (name == kGemma) {
+    // The Split at spaces finds none after the Replace; older files leave it out.
+    ASSIGN_OR_RETURN(const std::string steps, steps_of(file));
+    if (steps != "Replace\n" && steps != "Replace\nSplit\n") rule.note = note_on(name);
+  }
   return rule;
 }
 

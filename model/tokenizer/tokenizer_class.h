@@ -24,9 +24,12 @@ struct PrefixRule {
   std::string note;
 };
 
-// `file` is the outermost object of the tokenizer.json `json`.
-StatusOr<PrefixRule> prefix_rule(const TokenizerSettings& settings,
-                                 const JsonFields& file,
-                                 std::string_view json);
+// `name` is that of tokenizer_class_of(), `file` the outermost object of the tokenizer.json.
+StatusOr<PrefixRule> prefix_rule(std::string_view name,
+                                 const TokenizerSettings& settings,
+                                 const JsonFields& file);
+
+// Whether the class sets add_prefix_space of ByteLevel; the reference then wants true or false.
+bool sets_byte_level(std::string_view name);
 
 }  // namespace trireme

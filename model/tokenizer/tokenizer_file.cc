@@ -5,6 +5,7 @@
 #include "model/tokenizer/bpe_file.h"
 #include "model/tokenizer/json_fields.h"
 #include "model/tokenizer/tokenizer_class.h"
+#include "model/tokenizer/tokenizer_class_table.h"
 #include "model/tokenizer/tokenizer_parts.h"
 #include "model/tokenizer/unicode.h"
 
@@ -62,20 +63,29 @@ Status insert_tokens_of_file(const JsonValue* list, std::vector<NumberedToken>& 
   return ok_status();
 }
 
+bool has(const std::vector<AddedToken>& tokens, std::string_view content) {
+  return std::any_of(tokens.begin(), tokens.end(), [&](const AddedToken& token) {
+    return token.content == content;
+  });
+}
+
+// `named`: tokens that have a name, of the settings or of the class.
 Status read_added_tokens(const JsonValue* list,
                          const TokenizerSettings& settings,
+                         const std::vector<AddedToken>& named,
                          TokenizerParts& parts) {
   const size_t count = list ? list->count() : 0;
-  AddedTokenList tokens(parts, count + settings.num_tokens());
+  AddedTokenList tokens(parts, count + named.size() + settings.num_tokens());
   RETURN_IF_ERROR(add_tokens_of_file(list, parts.path, tokens));
   std::vector<NumberedToken> numbered = settings.added;
   if (!settings.has_decoder && !numbered.empty()) {
     RETURN_IF_ERROR(insert_tokens_of_file(list, numbered));
   }
   for (NumberedToken& next : numbered) {
+    next.token.special = next.token.special || has(named, next.token.content);
     RETURN_IF_ERROR(tokens.add(std::move(next.token), next.number, settings.added_path));
   }
-  for (const AddedToken& token : settings.named) {
+  for (const AddedToken& token : named) {
     if (!tokens.has(token.content)) {
       RETURN_IF_ERROR(tokens.add(token, -1, parts.path));
     } else if (!settings.has_decoder) {
@@ -104,12 +114,13 @@ Status check_model_type(const JsonFields& model) {
 Status read_steps(const JsonFields& file,
                   const PrefixRule& rule,
                   const TokenizerSettings& settings,
+                  const std::vector<AddedToken>& named,
                   TokenizerParts& parts) {
   const JsonValue* normalizer = rule.metaspace.empty() ? file.find("normalizer") : nullptr;
   if (normalizer) {
     ASSIGN_OR_RETURN(parts.normalizer, Normalizer::read(*normalizer));
   }
-  RETURN_IF_ERROR(read_added_tokens(file.find("added_tokens"), settings, parts));
+  RETURN_IF_ERROR(read_added_tokens(file.find("added_tokens"), settings, named, parts));
   if (!rule.metaspace.empty()) {
     ASSIGN_OR_RETURN(const JsonValue value,
                      JsonValue::parse(rule.metaspace, "TRI-TOK-002", "the pre-tokenizer"));
@@ -148,11 +159,14 @@ StatusOr<std::unique_ptr<const TokenizerParts>> read_tokenizer(std::string_view 
   }
   auto parts = std::make_unique<TokenizerParts>();
   parts->path = path;
-  const size_t num_added = (added ? added->count() : 0) + settings.num_tokens();
+  const bool is_byte_level = json.find("\"ByteLevel\"") != std::string_view::npos;
+  const std::string_view name = tokenizer_class_of(settings, is_byte_level);
+  const std::vector<AddedToken> named = named_tokens(settings, name);
+  const size_t num_added = (added ? added->count() : 0) + named.size() + settings.num_tokens();
   ASSIGN_OR_RETURN(parts->vocabulary, read_vocabulary(model, num_added));
   ASSIGN_OR_RETURN(parts->model, read_bpe(model, parts->vocabulary));
-  ASSIGN_OR_RETURN(const PrefixRule rule, prefix_rule(settings, file, json));
-  RETURN_IF_ERROR(read_steps(file, rule, settings, *parts));
+  ASSIGN_OR_RETURN(const PrefixRule rule, prefix_rule(name, settings, file));
+  RETURN_IF_ERROR(read_steps(file, rule, settings, named, *parts));
   if (const JsonValue* value = file.find("post_processor")) {
     ASSIGN_OR_RETURN(parts->post_processor, PostProcessor::read(*value, parts->vocabulary));
   }

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 
 #include "model/file_text.h"
 #include "model/tokenizer/json_fields.h"
+#include "model/tokenizer/tokenizer_class.h"
+#include "model/tokenizer/tokenizer_class_table.h"
 #include "model/tokenizer/tokenizer_text.h"
 
 namespace trireme {
@@ -17,24 +20,54 @@ constexpr size_t kMaxSettingsBytes = size_t{16} << 20;  // published files stay 
 constexpr size_t kMaxConfigBytes = size_t{4} << 20;
 constexpr size_t kMaxTokens = size_t{1} << 15;  // of added_tokens_decoder; published have 7,000
 constexpr size_t kMaxExtra = 4096;              // of a list of extra tokens; published have 1,000
-constexpr const char* kNamedTokens[] = {
-    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
-
-bool is_named(std::string_view name) {
-  return std::any_of(std::begin(kNamedTokens), std::end(kNamedTokens), [&](const char* known) {
-    return name == known;
-  });
-}
-
 Status wrong(std::string_view name, std::string_view wanted) {
   return invalid("TRI-TOK-003", "tokenizer field {} must be {}", name.substr(0, 80), wanted);
 }
 
-AddedToken special_token(std::string content) {
-  AddedToken token;
-  token.content = std::move(content);
-  token.special = true;
-  return token;
+// As Python reads a value where it wants true or false.
+bool truth_of(JsonValue value) {
+  switch (value.kind()) {
+    case Kind::kNull:
+      return false;
+    case Kind::kBoolean:
+      return value.boolean();
+    case Kind::kNumber:
+      return value.number() != 0;
+    case Kind::kString:
+      return !value.string().empty();
+    case Kind::kArray:
+    case Kind::kObject:
+      return value.count() > 0;
+  }
+  return false;
+}
+
+// A key of added_tokens_decoder, as int() of Python reads it; negative if it is no id.
+int64_t id_of_key(std::string_view key) {
+  constexpr std::string_view kSpaces = " \t\n\v\f\r";
+  const size_t first = key.find_first_not_of(kSpaces);
+  if (first == std::string_view::npos) return -1;
+  key = key.substr(first, key.find_last_not_of(kSpaces) + 1 - first);
+  if (key.starts_with('+') && !key.starts_with("+-")) key.remove_prefix(1);
+  std::string digits;
+  for (size_t i = 0; i < key.size(); ++i) {
+    const bool between = i > 0 && i + 1 < key.size() && key[i - 1] != '_';
+    if (key[i] != '_' || !between) digits += key[i];
+  }
+  int64_t number = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return error == std::errc() && end == digits.data() + digits.size() ? number : -1;
+}
+
+// An id of added_tokens.json, which may be written as 1505.0; false if it is none.
+bool read_id(JsonValue value, int64_t& id) {
+  constexpr double kMaxExact = 9007199254740992;  // 2^53
+  if (!value.is(Kind::kNumber)) return false;
+  if (value.integer(id)) return true;
+  const double number = value.number();
+  if (!(std::abs(number) <= kMaxExact) || number != std::floor(number)) return false;
+  id = static_cast<int64_t>(number);
+  return true;
 }
 
 // {"content": TEXT, "lstrip"?: ...}; flags that are absent have the defaults of the reference.
@@ -64,14 +97,17 @@ StatusOr<JsonValue> read_object(const std::string& text) {
   return invalid("TRI-TOK-003", "the file must be an object");
 }
 
+using Named = std::vector<NamedToken>;
+
 class Reader {
  public:
   explicit Reader(TokenizerSettings& out) : out_(out) {}
 
   Status read_config(const std::string& text) {
     ASSIGN_OR_RETURN(const JsonValue root, read_object(text));
-    return root.each_member(
-        [&](std::string_view name, JsonValue value) { return read_config_field(name, value); });
+    RETURN_IF_ERROR(root.each_member(
+        [&](std::string_view name, JsonValue value) { return read_config_field(name, value); }));
+    return gather_objects();
   }
 
   // Its fields replace those of tokenizer_config.json.
@@ -85,11 +121,11 @@ class Reader {
   // {TEXT: ID}. Special are those that have a name or stand among the extra tokens.
   Status read_added_tokens(const std::string& text) {
     ASSIGN_OR_RETURN(const JsonValue root, read_object(text));
-    std::vector<AddedToken> known = gather_named();
-    known.insert(known.end(), extra().begin(), extra().end());
+    std::vector<AddedToken> known = extra();
+    for (const NamedToken& named : named_) known.push_back(named.token);
     return root.each_member([&](std::string_view content, JsonValue value) -> Status {
       int64_t number = -1;
-      if (!value.is(Kind::kNumber) || !value.integer(number)) return wrong(content, "an id");
+      if (!read_id(value, number)) return wrong(content, "an id");
       AddedToken token;
       token.content = std::string(content);
       token.special = has(known, content);
@@ -103,29 +139,33 @@ class Reader {
         out_.added.begin(), out_.added.end(), [](const NumberedToken& a, const NumberedToken& b) {
           return a.number < b.number;
         });
-    out_.named = gather_named();
-    out_.extra = extra();
-    for (NumberedToken& next : out_.added) {
-      next.token.special = next.token.special || has(out_.named, next.token.content);
+    for (const std::string_view name : kNamedTokens) {
+      const auto known = find(named_, name);
+      if (known != named_.end()) out_.named.push_back(*known);
     }
+    out_.named.insert(out_.named.end(), others_.begin(), others_.end());
+    out_.extra = extra();
   }
 
  private:
   Status read_config_field(std::string_view name, JsonValue value) {
     if (name == "added_tokens_decoder") return read_decoder(value);
-    if (value.is(Kind::kNull)) return ok_status();
+    if (value.is(Kind::kNull)) return add_null(name);
     if (name == "tokenizer_class") {
       if (!value.is(Kind::kString)) return wrong(name, "a text");
       out_.tokenizer_class = value.string();
       return ok_status();
     }
     if (name == "add_prefix_space") {
-      bool flag = false;
-      RETURN_IF_ERROR(read_flag(name, value, flag));
-      out_.add_prefix_space = flag;
+      out_.add_prefix_space = truth_of(value);
+      out_.prefix_is_boolean = value.is(Kind::kBoolean);
       return ok_status();
     }
-    if (name == "legacy") return read_flag(name, value, out_.legacy_prefix);
+    if (name == "legacy") {
+      out_.legacy_prefix = truth_of(value);
+      return ok_status();
+    }
+    if (name == "model_specific_special_tokens") return read_names(name, value, specific_);
     if (name == "split_special_tokens") return read_flag(name, value, out_.split_special_tokens);
     return read_special(name, value);
   }
@@ -139,18 +179,53 @@ class Reader {
   Status read_special(std::string_view name, JsonValue value) {
     if (name == "extra_special_tokens") {
       if (!value.is(Kind::kObject)) return read_list(name, value, extra_);
-      return value.each_member([&](std::string_view key, JsonValue item) -> Status {
-        ASSIGN_OR_RETURN(AddedToken token, read_text_or_token(item, std::string(key)));
-        token.special = true;
-        return set(others_, std::string(key), std::move(token));
-      });
+      return read_names(name, value, in_special_map_ ? others_ : extra_names_);
     }
-    if (name == "additional_special_tokens") return read_list(name, value, additional_);
+    if (name == "additional_special_tokens") {
+      if (in_special_map_ || !value.is(Kind::kObject)) return read_list(name, value, additional_);
+      return read_names(name, value, additional_names_);
+    }
+    if (value.is(Kind::kNull)) return add_null(name);
     const bool named = is_named(name);
-    if (value.is(Kind::kNull) || (!named && !is_model_token(name, value))) return ok_status();
+    if (!named && !is_model_token(name, value)) return ok_status();
     ASSIGN_OR_RETURN(AddedToken token, read_text_or_token(value, std::string(name)));
     token.special = true;
+    has_names_ = has_names_ || (!named && value.is(Kind::kString));
     return set(named ? named_ : others_, std::string(name), std::move(token));
+  }
+
+  // A null in special_tokens_map.json also takes back the token of tokenizer_config.json.
+  Status add_null(std::string_view name) {
+    if (!name.ends_with("_token")) return ok_status();
+    const auto known = find(named_, name);
+    if (known != named_.end()) named_.erase(known);
+    if (std::find(out_.nulls.begin(), out_.nulls.end(), name) != out_.nulls.end()) {
+      return ok_status();
+    }
+    if (out_.nulls.size() == kMaxNames) return too_many_names();
+    out_.nulls.emplace_back(name);
+    return ok_status();
+  }
+
+  // {NAME: TOKEN}
+  Status read_names(std::string_view name, JsonValue value, Named& list) {
+    if (!value.is(Kind::kObject)) return wrong(name, "an object");
+    return value.each_member([&](std::string_view key, JsonValue item) -> Status {
+      ASSIGN_OR_RETURN(AddedToken token, read_text_or_token(item, std::string(key)));
+      token.special = true;
+      return set(list, std::string(key), std::move(token));
+    });
+  }
+
+  // The objects of tokens come after tokens that are fields; model_specific_special_tokens counts
+  // where there is no other.
+  Status gather_objects() {
+    if (extra_.empty() && extra_names_.empty()) extra_names_ = additional_names_;
+    const bool has_others = has_names_ || !extra_names_.empty();
+    for (NamedToken& next : has_others ? extra_names_ : specific_) {
+      RETURN_IF_ERROR(set(others_, std::move(next.name), std::move(next.token)));
+    }
+    return ok_status();
   }
 
   // image_token and its like.
@@ -177,9 +252,8 @@ class Reader {
     if (!value.is(Kind::kObject)) return wrong("added_tokens_decoder", "an object");
     out_.added.reserve(std::min(value.count(), kMaxTokens));
     return value.each_member([&](std::string_view key, JsonValue item) -> Status {
-      int64_t number = -1;
-      const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), number);
-      if (error != std::errc() || end != key.data() + key.size() || number < 0) {
+      const int64_t number = id_of_key(key);
+      if (number < 0) {
         return wrong(format_text("added_tokens_decoder[\"{}\"]", key.substr(0, 40)),
                      "named by an id");
       }
@@ -199,32 +273,27 @@ class Reader {
     return ok_status();
   }
 
-  using Named = std::vector<std::pair<std::string, AddedToken>>;
+  static Named::iterator find(Named& list, std::string_view name) {
+    return std::find_if(
+        list.begin(), list.end(), [&](const NamedToken& item) { return item.name == name; });
+  }
+
+  static Status too_many_names() {
+    return invalid("TRI-TOK-013", "more than {} tokens have a name", kMaxNames);
+  }
 
   Status set(Named& list, std::string name, AddedToken token) {
-    const auto known = std::find_if(
-        list.begin(), list.end(), [&](const auto& item) { return item.first == name; });
+    const auto known = find(list, name);
     if (known != list.end()) {
-      known->second = std::move(token);
+      known->token = std::move(token);
     } else if (list.size() == kMaxNames) {
-      return invalid("TRI-TOK-013", "more than {} tokens have a name", kMaxNames);
+      return too_many_names();
     } else {
-      list.emplace_back(std::move(name), std::move(token));
+      list.push_back({std::move(name), std::move(token)});
     }
     return ok_status();
   }
 
-  // In the order in which the reference adds them.
-  std::vector<AddedToken> gather_named() const {
-    std::vector<AddedToken> tokens;
-    for (const char* name : kNamedTokens) {
-      for (const auto& [known, token] : named_) {
-        if (known == name) tokens.push_back(token);
-      }
-    }
-    for (const auto& [name, token] : others_) tokens.push_back(token);
-    return tokens;
-  }
   const std::vector<AddedToken>& extra() const { return extra_.empty() ? additional_ : extra_; }
 
   static bool has(const std::vector<AddedToken>& tokens, std::string_view content) {
@@ -237,20 +306,28 @@ class Reader {
 
   TokenizerSettings& out_;
   bool in_special_map_ = false;
+  bool has_names_ = false;              // others_ has a text
   Named named_;                         // bos_token and its like
   Named others_;                        // image_token and its like, in the order of the file
+  Named specific_;                      // model_specific_special_tokens
+  Named extra_names_;                   // extra_special_tokens that is an object
+  Named additional_names_;              // its older name
   std::vector<AddedToken> extra_;       // extra_special_tokens
   std::vector<AddedToken> additional_;  // its older name, which counts where that is empty
 };
 
-// "" where config.json is absent or damaged: its own reader reports that.
-std::string read_model_type(const std::string& dir) {
+// Fields of config.json; nothing where it is absent or damaged: its own reader reports that.
+void read_model_config(const std::string& dir, TokenizerSettings& settings) {
   const auto text = read_tokenizer_text(dir + "/config.json", kMaxConfigBytes);
-  if (!text.ok()) return "";
+  if (!text.ok()) return;
   const auto root = JsonValue::parse(*text, "TRI-TOK-002", "config.json", JsonNumbers::kPython);
-  if (!root.ok() || !root->is(Kind::kObject)) return "";
-  const auto type = root->find("model_type");
-  return type && type->is(Kind::kString) ? type->string() : "";
+  if (!root.ok() || !root->is(Kind::kObject)) return;
+  const auto string_of = [&](std::string_view name) {
+    const auto value = root->find(name);
+    return value && value->is(Kind::kString) ? value->string() : std::string();
+  };
+  settings.model_type = string_of("model_type");
+  if (settings.tokenizer_class.empty()) settings.tokenizer_class = string_of("tokenizer_class");
 }
 
 // Reads a file that may be absent; a link that leads nowhere is an error.
@@ -264,6 +341,18 @@ StatusOr<std::optional<std::string>> read_optional(const std::string& path) {
 }
 
 }  // namespace
+
+bool is_named(std::string_view name) {
+  return std::find(std::begin(kNamedTokens), std::end(kNamedTokens), name) !=
+         std::end(kNamedTokens);
+}
+
+AddedToken special_token(std::string content) {
+  AddedToken token;
+  token.content = std::move(content);
+  token.special = true;
+  return token;
+}
 
 StatusOr<TokenizerSettings> parse_tokenizer_settings(const SettingsTexts& texts,
                                                      const std::string& dir) {
@@ -296,7 +385,10 @@ StatusOr<TokenizerSettings> read_tokenizer_settings(const std::string& dir) {
   if (special) texts.special_tokens_map = &*special;
   if (added) texts.added_tokens = &*added;
   ASSIGN_OR_RETURN(TokenizerSettings settings, parse_tokenizer_settings(texts, dir));
-  settings.model_type = read_model_type(dir);
+  read_model_config(dir, settings);
+  if (!settings.prefix_is_boolean && sets_byte_level(tokenizer_class_of(settings, false))) {
+    return in_file(dir + "/tokenizer_config.json", wrong("add_prefix_space", "true or false"));
+  }
   return settings;
 }
 

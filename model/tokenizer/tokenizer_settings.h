@@ -20,10 +20,22 @@ struct NumberedToken {
   AddedToken token;
 };
 
+struct NamedToken {
+  std::string name;
+  AddedToken token;
+};
+
+inline constexpr std::string_view kNamedTokens[] = {
+    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+bool is_named(std::string_view name);  // one of these
+
+AddedToken special_token(std::string content);
+
 struct TokenizerSettings {
   std::string model_type;       // of config.json, "" if there is none
-  std::string tokenizer_class;  // "" if there is none
-  std::optional<bool> add_prefix_space;
+  std::string tokenizer_class;  // of tokenizer_config.json, else of config.json, "" if none has it
+  std::optional<bool> add_prefix_space;  // as Python reads any value as true or false
+  bool prefix_is_boolean = true;         // the value is one
   bool legacy_prefix = false;  // `legacy`: LlamaTokenizer prepends a space after each added token
   bool split_special_tokens = false;
 
@@ -34,10 +46,12 @@ struct TokenizerSettings {
   bool has_decoder = false;
   // ... then these, unless they are added tokens by then: bos_token and its like, which have a name
   // and are special in any case, and extra tokens.
-  std::vector<AddedToken> named;
+  std::vector<NamedToken> named;
+  std::vector<std::string> nulls;  // names whose token is null, so that a class adds none
   std::vector<AddedToken> extra;
 
-  size_t num_tokens() const { return added.size() + named.size() + extra.size(); }
+  // Without the named ones.
+  size_t num_tokens() const { return added.size() + extra.size(); }
 };
 
 // The texts of the files; a null one is absent.

@@ -37,7 +37,10 @@ constexpr const char* kTexts[] = {
         "extra_special_tokens":["<a>",{"content":"<b>","lstrip":true,"special":true}],
         "sp_model_kwargs":{},"clean_up_tokenization_spaces":false})",
     R"({"extra_special_tokens":{"audio_token":"<audio>"},"mask_token":"<mask>",
-        "added_tokens_decoder":{},"split_special_tokens":true,"add_prefix_space":true})"};
+        "added_tokens_decoder":{},"split_special_tokens":true,"add_prefix_space":true})",
+    R"({"model_specific_special_tokens":{"image_token":"<image>","b":{"content":"<b>"}},
+        "additional_special_tokens":{"boi_token":"<boi>","eos_token":"<e>"},"legacy":1,
+        "unk_token":null,"bos_token":"<s>","extra_special_tokens":[],"audio_token":null})"};
 
 const std::vector<json>& odd_values() {
   static const std::vector<json> kValues = {nullptr,
@@ -65,6 +68,14 @@ const std::vector<json>& odd_values() {
 
 bool flag(const ordered& token, const char* name, bool fallback) {
   return token.contains(name) && !token[name].is_null() ? token[name].get<bool>() : fallback;
+}
+
+// As bool() of Python.
+bool truth_of(const ordered& value) {
+  if (value.is_boolean()) return value.get<bool>();
+  if (value.is_number()) return value.get<double>() != 0;
+  if (value.is_string()) return !value.get<std::string>().empty();
+  return !value.empty();
 }
 
 void expect_same_token(const ordered& wanted, bool is_named, const AddedToken& token) {
@@ -95,33 +106,41 @@ void expect_same_added(const ordered& config, const TokenizerSettings& settings)
   ASSERT_EQ(settings.added.size(), wanted.size());
   for (size_t i = 0; i < wanted.size(); ++i) {
     EXPECT_EQ(settings.added[i].number, wanted[i].first);
-    const std::string content = settings.added[i].token.content;
-    const bool is_named =
-        std::any_of(settings.named.begin(), settings.named.end(), [&](const AddedToken& token) {
-          return token.content == content;
-        });
-    expect_same_token(wanted[i].second, is_named, settings.added[i].token);
+    expect_same_token(wanted[i].second, false, settings.added[i].token);
   }
 }
 
-// bos_token and its like in their order, then other names in that of the file, then extra tokens.
+// image_token and its like in the order of the file, then those of the objects that count.
+ordered other_tokens(const ordered& config) {
+  ordered tokens = ordered::object();
+  bool has_text = false;
+  for (const auto& [name, value] : config.items()) {
+    const bool typed = value.is_object() && value.contains("__type");
+    if (is_named(name) || !name.ends_with("_token") || !(value.is_string() || typed)) continue;
+    tokens[name] = value;
+    has_text = has_text || value.is_string();
+  }
+  const auto object = [&](const char* name) {
+    return config.contains(name) && config[name].is_object() ? config[name] : ordered::object();
+  };
+  const bool has_extra =
+      config.contains("extra_special_tokens") && !config["extra_special_tokens"].empty();
+  ordered objects = object(has_extra ? "extra_special_tokens" : "additional_special_tokens");
+  if (!has_text && objects.empty()) objects = object("model_specific_special_tokens");
+  for (const auto& [name, token] : objects.items()) tokens[name] = token;
+  return tokens;
+}
+
+// bos_token and its like in their order, then other names, then extra tokens.
 void expect_same_special(const ordered& config, const TokenizerSettings& settings) {
-  const std::vector<std::string> named = {
-      "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
   std::vector<ordered> wanted;
   std::vector<ordered> extra;
-  for (const std::string& name : named) {
+  for (const std::string_view view : kNamedTokens) {
+    const std::string name(view);
     if (config.contains(name) && !config[name].is_null()) wanted.push_back(config[name]);
   }
-  for (const auto& [name, value] : config.items()) {
-    const bool is_named = std::find(named.begin(), named.end(), name) != named.end();
-    const bool typed = value.is_object() && value.contains("__type");
-    if (name == "extra_special_tokens" && value.is_object()) {
-      for (const auto& [key, token] : value.items()) wanted.push_back(token);
-    } else if (!is_named && name.ends_with("_token") && (value.is_string() || typed)) {
-      wanted.push_back(value);
-    }
-  }
+  const ordered others = other_tokens(config);
+  wanted.insert(wanted.end(), others.begin(), others.end());
   for (const char* name : {"extra_special_tokens", "additional_special_tokens"}) {
     if (extra.empty() && config.contains(name) && config[name].is_array()) {
       extra = config[name].get<std::vector<ordered>>();
@@ -129,7 +148,7 @@ void expect_same_special(const ordered& config, const TokenizerSettings& setting
   }
   ASSERT_EQ(settings.named.size(), wanted.size());
   for (size_t i = 0; i < wanted.size(); ++i) {
-    expect_same_token(wanted[i], true, settings.named[i]);
+    expect_same_token(wanted[i], true, settings.named[i].token);
   }
   ASSERT_EQ(settings.extra.size(), extra.size());
   for (size_t i = 0; i < extra.size(); ++i) {
@@ -146,9 +165,10 @@ void expect_same_settings(const ordered& config, const TokenizerSettings& settin
       config.contains("add_prefix_space") && !config["add_prefix_space"].is_null();
   EXPECT_EQ(settings.add_prefix_space.has_value(), has_prefix);
   if (has_prefix) {
-    EXPECT_EQ(settings.add_prefix_space, config["add_prefix_space"].get<bool>());
+    EXPECT_EQ(settings.add_prefix_space, truth_of(config["add_prefix_space"]));
+    EXPECT_EQ(settings.prefix_is_boolean, config["add_prefix_space"].is_boolean());
   }
-  EXPECT_EQ(settings.legacy_prefix, flag(config, "legacy", false));
+  EXPECT_EQ(settings.legacy_prefix, config.contains("legacy") && truth_of(config["legacy"]));
   EXPECT_EQ(settings.split_special_tokens, flag(config, "split_special_tokens", false));
   expect_same_added(config, settings);
   expect_same_special(config, settings);
