@@ -138,7 +138,8 @@ StatusOr<PrefixRule> llama_rule(std::string_view name,
   }
   const bool prefix = settings.add_prefix_space.value_or(true);
   const bool each_time = name == kLlama && settings.legacy_prefix;
-  rule.metaspace = metaspace(!prefix ? "never" : each_time ? "always" : "first");
+  const char* const with_prefix = each_time ? "always" : "first";
+  rule.metaspace = metaspace(prefix ? with_prefix : "never");
   if (name == kCodeLlama) {
     rule.decoder = llama_decoder(true);
   } else if (!prefix || !file.find("decoder")) {
