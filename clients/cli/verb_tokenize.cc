@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "clients/cli/json_lines.h"
 #include "clients/cli/prompts.h"
+#include "clients/cli/request_numbers.h"
 #include "clients/cli/verbs.h"
 #include "model/checkpoint/tokenizer_files.h"
 #include "model/tokenizer/detokenizer.h"
@@ -82,8 +83,8 @@ StatusOr<Ids> parse_ids(const std::string& text) {
 }
 
 StatusOr<Json> parse_line(const std::string& line, const char* field) {
-  RETURN_IF_ERROR(check_utf8(line, "the line"));
-  Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const std::string shape = format_text("write one JSON object per line: {{\"{}\": ...}}", field);
+  ASSIGN_OR_RETURN(Json json, parse_json_line(line, "TRI-RUN-014", shape));
   if (json.is_object() && json.contains(field)) return json;
   return invalid("TRI-RUN-014", "the line is not a JSON object with a field \"{}\"", field);
 }
@@ -167,11 +168,8 @@ Status tokenize_all(Terminal& terminal, const Options& options) {
 StatusOr<Ids> ids_of(const Json& json) {
   Ids ids;
   for (const Json& id : json["ids"]) {
-    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) {
-      return invalid(
-          "TRI-RUN-014", "\"ids\" holds {}, allowed are token ids", dump(id).substr(0, 40));
-    }
-    ids.push_back(id.get<TokenId>());
+    ASSIGN_OR_RETURN(const TokenId token_id, read_token_id("\"ids\"", id, "TRI-RUN-014"));
+    ids.push_back(token_id);
   }
   return ids;
 }

@@ -67,6 +67,22 @@ TEST(TokenizerFolder, TokenizeAndTheClusterApplyTheFilesBesideTokenizerJson) {
   for (size_t i = 1; i < ids.size(); ++i) EXPECT_EQ(scored[i]["token_id"], ids[i]) << i;
 }
 
+TEST(TokenizerFolder, LinesOfTokenizeAndDetokenizeAreReadAsThoseOfRun) {
+  TemporaryFolder folder;
+  const std::string path = folder.path() + "/lines.jsonl";
+  const auto answer = [&](const char* verb, const char* line) {
+    std::ofstream(path) << line << "\n";
+    return run_trireme({verb, "--model", kDemo, "--jsonl", path});
+  };
+  EXPECT_THAT(answer("tokenize", R"({"text": "\ud800"})").err,
+              HasSubstr("line 1: the line is not JSON at byte"));
+  EXPECT_THAT(answer("tokenize", R"({"text": "\ud800"})").err,
+              HasSubstr("half of a surrogate pair; write one JSON object"));
+  EXPECT_EQ(answer("detokenize", R"({"ids": [5.0, 6]})").out,
+            answer("detokenize", R"({"ids": [5, 6]})").out);
+  EXPECT_THAT(answer("detokenize", R"({"ids": [1e400]})").err, HasSubstr("allowed are ids from 0"));
+}
+
 TEST(TokenizerFolder, AStopStringThatIsASpecialTokenEndsTheAnswer) {
   TemporaryFolder folder;
   const std::string path = folder.path() + "/prompts.jsonl";
