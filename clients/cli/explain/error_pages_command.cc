@@ -234,12 +234,8 @@ constexpr ErrorPage kPages[] = {
      "`trireme doctor` lists missing programs; raise the limit of open files with ulimit -n."},
     {"TRI-UP-040",
      "The mpirun in PATH is missing or not supported.",
-     "Another MPI (MPICH, Intel MPI) comes first in PATH, Open MPI is older than 4.1 or newer than "
-     "5, or the machine has only srun.",
-     "The mpirun of PATH is missing or not supported.",
      "OPAL_PREFIX is of another installation, another MPI (MPICH, Intel MPI) comes first in PATH, "
-     "Open MPI is older than 4.1 or newer "
-     "than 5, or the machine has only srun.",
+     "Open MPI is older than 4.1 or newer than 5, or the machine has only srun.",
      "Install Open MPI 4.1 or 5 (apt-get install openmpi-bin) and put the folder of its mpirun "
      "first in PATH; under Slurm start the ranks with srun (docs/operations.md)."},
     {"TRI-UP-041",
