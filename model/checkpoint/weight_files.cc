@@ -46,6 +46,14 @@ std::vector<std::string> only_with(std::string_view beginning, std::vector<std::
   return names;
 }
 
+const char* advice_for(const std::vector<std::string>& others, bool has_shards) {
+  if (has_shards) return "fetch the index as well";
+  const bool other_formats = std::ranges::any_of(
+      others, [](const std::string& name) { return !name.ends_with(".safetensors"); });
+  if (other_formats) return "weights in other formats must be converted by their publisher's tools";
+  return "fetch or rename the weights so that one of these is there";
+}
+
 Status no_weights(const std::string& dir) {
   for (const char* name : {kSingleName, kIndexName}) {
     const std::string path = dir + "/" + name;
@@ -77,10 +85,7 @@ Status no_weights(const std::string& dir) {
                  kSingleName,
                  kIndexName,
                  others.empty() ? "" : format_text(", but {}", shown_names(others)),
-                 has_shards ? "fetch the index as well"
-                            : "rename or fetch the files so that one of these names is there; "
-                              "weights in other formats must be converted by their publisher's "
-                              "tools");
+                 advice_for(others, has_shards));
 }
 
 // The single file. A line, and words for a later error, if an index beside it names other files or
