@@ -115,7 +115,8 @@ TEST_F(ZmqDoorsTest, AMessageOfSeveralPayloadsIsAnEmptyFrameToTheLogic) {
 }
 
 // Returns when the I/O thread of the doors has handled all that was sent to them before.
-void wait_for_io_thread(zmq::context_t& context, const std::string& endpoint) {
+void wait_for_io_thread(const std::string& endpoint) {
+  zmq::context_t context;
   zmq::socket_t socket(context, zmq::socket_type::dealer);
   socket.set(zmq::sockopt::linger, 0);
   ASSERT_EQ(
@@ -140,7 +141,7 @@ TEST_F(ZmqDoorsTest, TheLastFrameOfAConnectionComesBeforeItsEnd) {
       ASSERT_TRUE(until([&] { return seen_.worker_frames.size() == 1; }));
       a.send(zmq::str_buffer("goodbye"));
     }  // waits until all is sent
-    wait_for_io_thread(context_, doors_->endpoints().worker);
+    wait_for_io_thread(doors_->endpoints().worker);
     ASSERT_TRUE(until([&] { return !seen_.workers_gone.empty(); }));
     ASSERT_EQ(seen_.worker_frames.size(), 2u);
     EXPECT_EQ(seen_.worker_frames[1].first, seen_.worker_frames[0].first);
