@@ -1,6 +1,6 @@
 #!/bin/bash
 # The slow checks: sanitizers, the long tests, clang-tidy and the CUDA build. Each part has a limit
-# for two cores; the limits add up to 63 minutes.
+# for two cores; the limits add up to 65 minutes.
 # `test_long.sh asan long` runs only these parts. Ends with `N passed, N failed, N skipped`; exit 1
 # if anything failed or nothing ran.
 set -uo pipefail
@@ -48,7 +48,7 @@ sanitized() {
 part_asan() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
-  sanitized asan address 840 660 single_process_tests \
+  sanitized asan address 960 660 single_process_tests \
     --label-exclude '^(cluster|long)$' --exclude-regex '^tools/'
 }
 
