@@ -112,7 +112,8 @@ TEST_F(TerminalTest, APipeGetsNeitherColourNorABar) {
 }
 
 TEST_F(TerminalTest, EveryLineOfAFailureIsShown) {
-  const Status status = invalid("TRI-ARGS-001", "no flag --a\nTRI-ARGS-002: --b lacks a value");
+  const Status status =
+      absl::InvalidArgumentError("TRI-ARGS-001: no flag --a\nTRI-ARGS-002: --b lacks a value");
   EXPECT_EQ(terminal_.fail(status), kBadInput);
   EXPECT_EQ(content(err_), "TRI-ARGS-001: no flag --a\nTRI-ARGS-002: --b lacks a value\n");
   EXPECT_EQ(content(out_), "");
