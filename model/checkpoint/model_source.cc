@@ -23,8 +23,7 @@ static_assert(kMaxEndIds < kMaxBannedIds);
 void settle_end_ids(ModelSource& source) {
   std::vector<TokenId>& ids = source.eos_ids;
   std::ranges::sort(ids);
-  const auto twice = std::ranges::unique(ids);
-  ids.erase(twice.begin(), twice.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   const int64_t limit = source.config.vocabulary_size;
   const auto beyond = std::ranges::find_if(ids, [&](TokenId id) { return id >= limit; });
   if (beyond != ids.end()) {
