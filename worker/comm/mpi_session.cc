@@ -125,7 +125,7 @@ std::string mpi_library_version() {
   int length = 0;
   MPI_Get_library_version(text, &length);
   // "Open MPI v4.1.4, package: ..."
-  const std::string version = text;
+  std::string version = text;
   const size_t begin = version.find(" v");
   if (begin == std::string::npos) return version;
   return version.substr(begin + 2, version.find_first_of(", ", begin + 2) - begin - 2);
