@@ -31,7 +31,7 @@ StatusOr<Number> parse_number(const std::string& text) {
     }
     // Exact: the limits and 2^63, 2^64 just above them are powers of two.
     const bool fits = as_double.ec == std::errc() && number >= static_cast<double>(Limits::min()) &&
-                      number < 2.0 * static_cast<double>(Limits::max() / 2 + 1);
+                      number < std::ldexp(1.0, Limits::digits);
     if (!fits) {
       return invalid("TRI-ARGS-003",
                      "{} is out of range, allowed are {} to {}",
