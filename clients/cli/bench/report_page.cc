@@ -337,7 +337,8 @@ std::string report_csv(const std::vector<SavedRun>& saved) {
   std::string csv = join(names, ",") + "\n";
   for (auto& row : rows) {
     for (size_t i = 0; i < names.size(); ++i) {
-      csv += (i > 0 ? "," : "") + csv_field(row[names[i]]);
+      if (i > 0) csv += ',';
+      csv += csv_field(row[names[i]]);
     }
     csv += "\n";
   }
