@@ -79,4 +79,11 @@ std::string mutate_bytes(std::string text, Random& random) {
   return text;
 }
 
+std::string mutate_text(const std::string& text, const std::vector<json>& odd, Random& random) {
+  if (random() % 2) return mutate_bytes(text, random);
+  json tree = json::parse(text);
+  mutate_node(tree, odd, random);
+  return tree.dump();
+}
+
 }  // namespace trireme

@@ -19,4 +19,9 @@ void mutate_node(nlohmann::json& top, const std::vector<nlohmann::json>& odd, Ra
 // Flips bits, truncates, removes or repeats bytes, or changes digits.
 std::string mutate_bytes(std::string text, Random& random);
 
+// One of these two, of the text of a JSON file.
+std::string mutate_text(const std::string& text,
+                        const std::vector<nlohmann::json>& odd,
+                        Random& random);
+
 }  // namespace trireme

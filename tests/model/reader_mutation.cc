@@ -135,6 +135,18 @@ void expect_same_rope(const json& object, const RopeConfig& rope) {
   }
 }
 
+// A name, or that of the text model in an object of names.
+json stated_dtype(const json& object, const char* key) {
+  const json value = value_of(object, key);
+  if (!value.is_object()) return value;
+  json name = "";
+  for (const char* part : {"", "text_config"}) {
+    const json found = value_of(value, part);
+    if (found.is_string()) name = found;
+  }
+  return name;
+}
+
 void expect_same_config(const json& object, const ModelConfig& config) {
   EXPECT_EQ(object["model_type"].get<std::string>(), config.model_type);
   expect_same_number(object, "vocab_size", config.vocabulary_size);
@@ -177,8 +189,8 @@ void expect_same_config(const json& object, const ModelConfig& config) {
   if (config.model_type == "mistral" && window.is_number() && !types.is_array()) {
     EXPECT_THAT(config.layer_window, testing::Each(window.get<int32_t>()));
   }
-  json stored = value_of(object, "dtype");
-  if (stored.is_null()) stored = value_of(object, "torch_dtype");
+  json stored = stated_dtype(object, "dtype");
+  if (stored.is_null()) stored = stated_dtype(object, "torch_dtype");
   EXPECT_EQ(config.stored_dtype == DType::kFloat32, stored == "float32");
   EXPECT_EQ(config.stored_dtype == DType::kFloat16, stored == "float16");
   const auto flag = [&](const char* key) { return value_of(object, key) == true; };
@@ -292,14 +304,8 @@ ReaderCounts mutate_configs(int64_t count, uint64_t seed) {
   for (int64_t i = 0; i < count && !testing::Test::HasFailure(); ++i) {
     SCOPED_TRACE(testing::Message() << "seed " << seed << ", mutation " << i);
     Random random(seed * 1'000'003 + static_cast<uint64_t>(i));
-    std::string text = texts[below(random, texts.size())];
-    if (random() % 2) {
-      text = mutate_bytes(text, random);
-    } else {
-      json tree = json::parse(text);
-      mutate_node(tree, odd_values(), random);
-      text = tree.dump();
-    }
+    const std::string& whole = texts[below(random, texts.size())];
+    const std::string text = mutate_text(whole, odd_values(), random);
     ++(check_config(text) ? counts.read : counts.refused);
   }
   return counts;
@@ -314,14 +320,7 @@ ReaderCounts mutate_headers(int64_t count, uint64_t seed) {
   for (int64_t i = 0; i < count && !testing::Test::HasFailure(); ++i) {
     SCOPED_TRACE(testing::Message() << "seed " << seed << ", mutation " << i);
     Random random(seed * 1'000'003 + static_cast<uint64_t>(i));
-    std::string header = original;
-    if (random() % 2) {
-      header = mutate_bytes(header, random);
-    } else {
-      json tree = json::parse(header);
-      mutate_node(tree, odd_values(), random);
-      header = tree.dump();
-    }
+    const std::string header = mutate_text(original, odd_values(), random);
     // Half of the files grow with the header, so that the offsets of the tensors stay valid.
     const int64_t grown =
         static_cast<int64_t>(header.size()) - static_cast<int64_t>(original.size());
@@ -339,14 +338,7 @@ ReaderCounts mutate_indexes(int64_t count, uint64_t seed) {
   for (int64_t i = 0; i < count && !testing::Test::HasFailure(); ++i) {
     SCOPED_TRACE(testing::Message() << "seed " << seed << ", mutation " << i);
     Random random(seed * 1'000'003 + static_cast<uint64_t>(i));
-    std::string text = original;
-    if (random() % 2) {
-      text = mutate_bytes(text, random);
-    } else {
-      json tree = json::parse(text);
-      mutate_node(tree, odd_values(), random);
-      text = tree.dump();
-    }
+    const std::string text = mutate_text(original, odd_values(), random);
     ++(check_index(text) ? counts.read : counts.refused);
   }
   return counts;
