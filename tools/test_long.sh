@@ -72,7 +72,7 @@ part_long() {
 part_lint() {
   configure build-lint -DTRIREME_BUILD_TESTS=ON -DTRIREME_PRECOMPILED_HEADERS=OFF >/dev/null &&
     build build-lint trireme_messages || { lost lint "the build failed"; return; }
-  python3 tools/lint.py --build build-lint --seconds 900 --totals "$totals"
+  python3 tools/lint.py --build build-lint --no-analyzer --seconds 660 --totals "$totals"
 }
 
 # The programs and the op tests with the CUDA backend, for two architectures; the budgets of the
