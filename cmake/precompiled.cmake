@@ -7,7 +7,7 @@ set(common_headers
 
 trireme_precompiled(trireme_precompiled HEADERS ${common_headers} LINK fmt::fmt absl::statusor)
 if(TRIREME_BUILD_TESTS)
-  trireme_precompiled(trireme_precompiled_tests
+  trireme_precompiled(trireme_precompiled_tests TESTS
     HEADERS ${common_headers} <gmock/gmock.h> <gtest/gtest.h>
     LINK fmt::fmt absl::statusor GTest::gtest GTest::gmock)
 endif()
