@@ -93,20 +93,13 @@ void append_value(std::string& text, std::string_view value) {
     text += value;
     return;
   }
-  text += '"';
-  while (!value.empty()) {
-    const Utf8Step step = utf8_step(value);
-    const char first = value.front();
-    if (first == '"' || first == '\\') text += '\\';
-    if (!step.valid || static_cast<unsigned char>(first) < ' ' || first == 127) {
-      for (const unsigned char byte : value.substr(0, step.length)) {
-        text += fmt::format("\\x{:02x}", byte);
-      }
-    } else {
-      text += value.substr(0, step.length);
-    }
-    value.remove_prefix(step.length);
+  std::string quoted;
+  for (const char c : value) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
   }
+  text += '"';
+  text += escape_controls(quoted);
   text += '"';
 }
 

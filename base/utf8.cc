@@ -81,15 +81,17 @@ std::string to_utf8_lossy(std::string_view text) {
   return out;
 }
 
-std::string escape_not_utf8(std::string_view text) {
+static std::string escape(std::string_view text, bool controls) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
     const Utf8Step step = utf8_step(text);
-    for (const char byte : text.substr(0, step.length)) {
-      if (step.valid) {
-        out += byte;
-      } else {
+    const auto first = static_cast<uint8_t>(text.front());
+    const bool is_control = first < 0x20 || first == 0x7F;
+    if (step.valid && !(controls && is_control)) {
+      out += text.substr(0, step.length);
+    } else {
+      for (const char byte : text.substr(0, step.length)) {
         out += fmt::format("\\x{:02x}", static_cast<uint8_t>(byte));
       }
     }
@@ -98,14 +100,9 @@ std::string escape_not_utf8(std::string_view text) {
   return out;
 }
 
-std::string escape_controls(std::string_view text) {
-  std::string out;
-  for (const char byte : escape_not_utf8(text)) {
-    const bool is_control = static_cast<uint8_t>(byte) < 0x20 || byte == 0x7F;
-    out += is_control ? fmt::format("\\x{:02x}", static_cast<uint8_t>(byte)) : std::string(1, byte);
-  }
-  return out;
-}
+std::string escape_not_utf8(std::string_view text) { return escape(text, /*controls=*/false); }
+
+std::string escape_controls(std::string_view text) { return escape(text, /*controls=*/true); }
 
 std::string_view utf8_head(std::string_view text, size_t max_bytes) {
   size_t end = std::min(max_bytes, text.size());
