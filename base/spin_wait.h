@@ -6,6 +6,8 @@
 
 #include <time.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/standstill.h"
 
@@ -13,8 +15,11 @@ namespace trireme {
 
 class SpinWait {
  public:
-  SpinWait(Clock& clock, TimeUs deadline_us)
-      : clock_(clock), deadline_us_(deadline_us), start_us_(clock.now_us()) {
+  // A wait that begins near or after its deadline lasts at least `least_us`.
+  SpinWait(Clock& clock, TimeUs deadline_us, TimeUs least_us = 0)
+      : clock_(clock),
+        start_us_(clock.now_us()),
+        deadline_us_(std::max(deadline_us, start_us_ + least_us)) {
     standstill_.gap_us(start_us_);
   }
 
@@ -34,8 +39,8 @@ class SpinWait {
   static constexpr long kSleepUs = 50;
 
   Clock& clock_;
-  const TimeUs deadline_us_;
   const TimeUs start_us_;
+  const TimeUs deadline_us_;
   Standstill standstill_;
   TimeUs stood_us_ = 0;
 };

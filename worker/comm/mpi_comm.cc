@@ -1,6 +1,5 @@
 #include "worker/comm/mpi_comm.h"
 
-#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -14,6 +13,7 @@ namespace {
 constexpr int kExchangeTag = 1;                  // of collectives, matched by their order
 constexpr int kMessageTag = 16;                  // first tag of send() and receive()
 constexpr TimeUs kFirstDeadlineUs = 20'000'000;  // until the caller sets one
+// Of a wait: a group that stood still as a whole while it computed begins it after the deadline.
 constexpr TimeUs kLeastWaitUs = 1'000'000;
 
 int count_of(size_t bytes) {
@@ -140,7 +140,7 @@ Ticket MpiComm::receive(Queue&, std::span<std::byte> bytes, int from, int tag) {
 
 void MpiComm::complete(Ticket ticket) {
   Message& message = messages_[ticket];
-  SpinWait patience(clock_, wait_until_us());
+  SpinWait patience(clock_, deadline_us_, kLeastWaitUs);
   while (status_.ok() && !is_complete(ticket)) {
     if (!patience.wait()) fail_late(message.operation, message.peer);
   }
@@ -203,12 +203,9 @@ void MpiComm::start_receive(std::span<std::byte> bytes, int from) {
   exchange_peers_.push_back(from);
 }
 
-// A group that stood still as a whole while it computed begins its waits after the deadline.
-TimeUs MpiComm::wait_until_us() { return std::max(deadline_us_, clock_.now_us() + kLeastWaitUs); }
-
 // Waits until every message of the collective is complete.
 void MpiComm::finish_exchange(const char* operation) {
-  SpinWait patience(clock_, wait_until_us());
+  SpinWait patience(clock_, deadline_us_, kLeastWaitUs);
   int done = exchange_.empty();
   while (status_.ok() && !done) {
     check(MPI_Testall(

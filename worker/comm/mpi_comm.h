@@ -54,8 +54,6 @@ class MpiComm final : public Comm {
   void start_send(std::span<const std::byte> bytes, int to);
   void start_receive(std::span<std::byte> bytes, int from);
   void finish_exchange(const char* operation);
-  TimeUs
-  wait_until_us();  // of a wait that begins now: the deadline, or one second where it is near
   Ticket new_ticket(MPI_Request request, int peer, const char* operation);
   void check(int result, const char* operation, int peer);
   void fail_late(const char* operation, int peer);
