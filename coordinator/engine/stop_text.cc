@@ -37,8 +37,9 @@ std::string StopText::add_hidden(std::string_view text,
 }
 
 std::string StopText::search(std::span<const std::string> stops, bool include, Found& found) {
+  const std::string without_hidden = visible();
   size_t first = std::string::npos;
-  if (!find_first(stops, first, found)) return release(stops);
+  if (!find_first(stops, without_hidden, first, found)) return release(stops, without_hidden);
   std::string released = take_visible(first);
   if (include) released += found.stop;
   held_.clear();
@@ -49,8 +50,10 @@ std::string StopText::search(std::span<const std::string> stops, bool include, F
 
 // The first complete stop string of either text, the longest of equals: `first` is its offset in
 // held_.
-bool StopText::find_first(std::span<const std::string> stops, size_t& first, Found& found) const {
-  const std::string without_hidden = visible();
+bool StopText::find_first(std::span<const std::string> stops,
+                          std::string_view without_hidden,
+                          size_t& first,
+                          Found& found) const {
   for (const std::string& stop : stops) {
     const size_t at = held_.find(stop, searched_);
     const size_t visible_at = without_hidden.find(stop);
@@ -66,8 +69,7 @@ bool StopText::find_first(std::span<const std::string> stops, size_t& first, Fou
 }
 
 // Holds back the end of either text that may begin a stop string, and releases the text before it.
-std::string StopText::release(std::span<const std::string> stops) {
-  const std::string without_hidden = visible();
+std::string StopText::release(std::span<const std::string> stops, std::string_view without_hidden) {
   const std::string_view with_hidden = std::string_view(held_).substr(searched_);
   size_t keep = 0;
   size_t visible_keep = 0;

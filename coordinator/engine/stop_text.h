@@ -40,8 +40,11 @@ class StopText {
 
  private:
   std::string search(std::span<const std::string> stops, bool include, Found& found);
-  bool find_first(std::span<const std::string> stops, size_t& first, Found& found) const;
-  std::string release(std::span<const std::string> stops);
+  bool find_first(std::span<const std::string> stops,
+                  std::string_view without_hidden,
+                  size_t& first,
+                  Found& found) const;
+  std::string release(std::span<const std::string> stops, std::string_view without_hidden);
   std::string visible() const;
   size_t place_of(size_t visible_offset) const;
   std::string take_visible(size_t end);
