@@ -12,10 +12,14 @@ constexpr size_t kMaxStops = kMaxStopStrings;
 constexpr size_t kMaxStopBytes = 1024;
 
 template <class Value>
-Status check(std::string_view field, Value value) {
-  const NumberRange& range = sampling_range(field);
+Status check(std::string_view field, Value value, const NumberRange& range) {
   if (range.holds(value)) return ok_status();
   return out_of_range(field, format_exactly(value), range.allowed);
+}
+
+template <class Value>
+Status check(std::string_view field, Value value) {
+  return check(field, value, sampling_range(field));
 }
 
 Status check_numbers(const SamplingParams& sampling) {
@@ -31,11 +35,12 @@ Status check_numbers(const SamplingParams& sampling) {
 
 Status check_ids(const GenerationParams& params, int64_t vocabulary_size) {
   const std::string allowed = format_text("the ids 0 to {}", vocabulary_size - 1);
+  const NumberRange& bias_range = sampling_range("logit_bias");
   for (const auto& [id, bias] : params.sampling.logit_bias) {
     if (id < 0 || id >= vocabulary_size) {
       return out_of_range("logit_bias token id", format_exactly(id), allowed);
     }
-    RETURN_IF_ERROR(check("logit_bias", bias));
+    RETURN_IF_ERROR(check("logit_bias", bias, bias_range));
   }
   for (const TokenId id : params.stop_token_ids) {
     if (id < 0 || id >= vocabulary_size) {
