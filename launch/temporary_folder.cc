@@ -69,12 +69,16 @@ static Status check_inodes(const std::string& folder) {
                  kLeastFreeInodes);
 }
 
+static Status check_usable(const std::string& folder) {
+  RETURN_IF_ERROR(check_folder(folder));
+  return check_inodes(folder);
+}
+
 Status check_temporary_folder() {
-  for (const std::string& folder : {temporary_folder(), mpi_temporary_folder()}) {
-    RETURN_IF_ERROR(check_folder(folder));
-    RETURN_IF_ERROR(check_inodes(folder));
-  }
-  return ok_status();
+  const std::string folder = temporary_folder();
+  const std::string of_mpi = mpi_temporary_folder();
+  RETURN_IF_ERROR(check_usable(folder));
+  return of_mpi == folder ? ok_status() : check_usable(of_mpi);
 }
 
 }  // namespace trireme
