@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <cstdlib>
 #include <regex>
 
 #include "base/environment.h"
@@ -172,10 +172,11 @@ std::vector<std::string> mpirun_options(const MpirunVersion& version, const Mpir
   add(words, options.several_hosts);
   add(words, options.agent);
   words.push_back(place.agent);
-  for (const Words& interface : options.interface) {
-    if (place.interface.empty()) break;
-    add(words, interface);
-    words.push_back(place.interface);
+  if (!place.interface.empty()) {
+    for (const Words& interface : options.interface) {
+      add(words, interface);
+      words.push_back(place.interface);
+    }
   }
   if (place.passes_key) add(words, {"-x", "TRIREME_WORKER_KEY"});
   return words;
