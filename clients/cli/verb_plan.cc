@@ -168,11 +168,12 @@ struct PlanVerb {
   int devices = 0;
   int64_t device_memory_bytes = 0;
   bool json = false;
-  MpirunVersion mpirun;  // of PATH; another machine's may differ
 
-  Status run(Terminal& terminal, bool one_partition);
+  Status run(Terminal& terminal, bool one_partition) const;
   StatusOr<std::string> backend_of_plan() const;
-  std::string mpirun_line(const GroupPlan& plan, const std::vector<HostSlots>& hosts) const;
+  std::string mpirun_line(const GroupPlan& plan,
+                          const std::vector<HostSlots>& hosts,
+                          const MpirunVersion& mpirun) const;
 };
 
 // Plans are computed for any backend; only `auto` looks at this machine.
@@ -185,7 +186,8 @@ StatusOr<std::string> PlanVerb::backend_of_plan() const {
 // The command line that starts group 0 by hand. PORT stands for the worker door's port if
 // --worker-port leaves it to the coordinator, KEY for the content of its file worker.key.
 std::string PlanVerb::mpirun_line(const GroupPlan& plan,
-                                  const std::vector<HostSlots>& hosts) const {
+                                  const std::vector<HostSlots>& hosts,
+                                  const MpirunVersion& mpirun) const {
   ClusterFlags flags = cluster_flags;
   flags.tp = plan.tp;
   flags.pp = plan.pp;
@@ -202,9 +204,8 @@ std::string PlanVerb::mpirun_line(const GroupPlan& plan,
   return shell_line(mpirun_command(flags, launch));
 }
 
-Status PlanVerb::run(Terminal& terminal, bool one_partition) {
+Status PlanVerb::run(Terminal& terminal, bool one_partition) const {
   RETURN_IF_ERROR(check_cluster_flags(cluster_flags));
-  if (const auto found = find_mpirun(); found.ok()) mpirun = *found;
   ASSIGN_OR_RETURN(const ModelSource source,
                    open_model(cluster_flags.model, cluster_flags.weights_seed));
   for (const std::string& note : source.notes) terminal.warn(note);
@@ -225,9 +226,11 @@ Status PlanVerb::run(Terminal& terminal, bool one_partition) {
   } else {
     plans = rank_partitions(source.config, request, devices > 0 ? devices : 8);
   }
+  // Of PATH; another machine's may differ.
+  const MpirunVersion mpirun = find_mpirun().value_or(MpirunVersion());
   if (json) {
     for (const GroupPlan& plan : plans) {
-      terminal.answer_line(json_text(to_json(plan, mpirun_line(plan, hosts))));
+      terminal.answer_line(json_text(to_json(plan, mpirun_line(plan, hosts, mpirun))));
     }
     return ok_status();
   }
@@ -238,7 +241,7 @@ Status PlanVerb::run(Terminal& terminal, bool one_partition) {
     terminal.answer_line(
         terminal.paint_out(Style::kBold, format_text("best: -tp {} -pp {}", best.tp, best.pp)));
   }
-  const std::string line = mpirun_line(best, hosts);
+  const std::string line = mpirun_line(best, hosts, mpirun);
   print_plan(terminal, best, device_memory_bytes, cluster_flags.model, line);
   return ok_status();
 }
