@@ -61,7 +61,8 @@ class FieldTaker {
   void number(const char* key, std::optional<T>& target) {
     take(key, [&](const Json& value) { return read_number(key, value, kFieldId, target); });
   }
-  void boolean(const char* key, bool& target) {
+  template <class Target>  // bool, or an optional one
+  void boolean(const char* key, Target& target) {
     take(key, [&](const Json& value) -> Status {
       if (!value.is_boolean()) return wrong_type(key, value, kFieldId, "true or false");
       target = value.get<bool>();
@@ -191,12 +192,7 @@ Status read_sampling(Json& json, door::Sampling& sampling) {
   taker.boolean("ignore_eos", sampling.ignore_eos);
   taker.boolean("include_stop_str_in_output", sampling.include_stop_str_in_output);
   taker.boolean("echo", sampling.echo);
-  taker.take("skip_special_tokens", [&](const Json& value) -> Status {
-    if (!value.is_boolean())
-      return wrong_type("skip_special_tokens", value, kFieldId, "true or false");
-    sampling.skip_special_tokens = value.get<bool>();
-    return ok_status();
-  });
+  taker.boolean("skip_special_tokens", sampling.skip_special_tokens);
   taker.take("stop", [&](const Json& value) { return read_strings("stop", value, sampling.stop); });
   taker.take("stop_token_ids", [&](const Json& value) {
     return read_ids("stop_token_ids", value, sampling.stop_token_ids);
