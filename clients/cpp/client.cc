@@ -9,8 +9,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr Client::Milliseconds kSendTimeout{5'000};
-
 Client::Milliseconds left(Clock::time_point deadline) {
   const auto rest = std::chrono::ceil<Client::Milliseconds>(deadline - Clock::now());
   return std::max(rest, Client::Milliseconds(0));

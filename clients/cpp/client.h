@@ -74,6 +74,8 @@ class Client {
   Status ping(Milliseconds timeout);
 
  private:
+  static constexpr Milliseconds kSendTimeout{5'000};
+
   struct Stream {
     int64_t credit_bytes = 0;  // bytes per grant
     int64_t used_bytes = 0;    // bytes received since the last grant
@@ -83,7 +85,7 @@ class Client {
   FrameLimits limits() const;
   // Puts the message into `frame_`. TRI-NET-004.
   Status encode(const door::FromClient& message);
-  Status send(const door::FromClient& message, Milliseconds timeout = Milliseconds(5'000));
+  Status send(const door::FromClient& message, Milliseconds timeout = kSendTimeout);
   StatusOr<std::optional<door::ToClient>> receive(Milliseconds timeout);
   template <class Reply>
   StatusOr<Reply> ask(const door::FromClient& question, Milliseconds timeout);
