@@ -210,13 +210,10 @@ void FlagSet::set(Flag& flag, const std::string& text, Origin origin) {
     return;
   }
   if (const Status status = flag.read(text); !status.ok()) {
-    const std::string message = message_of(status);
-    const std::string id = error_id(status);
     const std::string where = origin == Origin::kEnvironment ? environment_name(flag.name)
                               : origin == Origin::kFile      ? flag.name
                                                              : "--" + flag.name;
-    return add_problem(
-        invalid(id, "{}: {}", where, message.substr(std::min(message.size(), id.size() + 2))));
+    return add_problem(invalid(error_id(status), "{}: {}", where, message_without_id(status)));
   }
   flag.origin = origin;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -9,8 +10,6 @@
 
 namespace trireme {
 namespace {
-
-constexpr char32_t kReplacement = 0xFFFD;
 
 const char* skip_space(const char* at) {
   while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') ++at;
@@ -94,8 +93,11 @@ const char* append_escape(const char* at, std::string& out) {
         append_utf8(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00), out);
         return at + 12;
       }
-      const bool half = code >= 0xD800 && code <= 0xDFFF;
-      append_utf8(half ? kReplacement : code, out);
+      if (code >= 0xD800 && code <= 0xDFFF) {
+        out += kReplacementCharacter;
+      } else {
+        append_utf8(code, out);
+      }
       return at + 6;
     }
     default:
@@ -263,6 +265,33 @@ std::optional<std::string> JsonValue::duplicate_name() const {
 
 std::string_view JsonValue::text() const {
   return {at_, static_cast<size_t>(skip_value(at_, end_) - at_)};
+}
+
+bool is_off(JsonValue value) {
+  switch (value.kind()) {
+    case JsonValue::Kind::kNull:
+      return true;
+    case JsonValue::Kind::kBoolean:
+      return !value.boolean();
+    case JsonValue::Kind::kNumber:
+      return value.number() == 0;
+    case JsonValue::Kind::kString:
+      return value.text() == "\"\"";
+    case JsonValue::Kind::kArray:
+    case JsonValue::Kind::kObject:
+      return value.count() == 0;
+  }
+  return false;
+}
+
+std::optional<int64_t> integral(JsonValue value) {
+  constexpr double kMaxExact = 9007199254740992;  // 2^53
+  if (!value.is(JsonValue::Kind::kNumber)) return std::nullopt;
+  int64_t integer = 0;
+  if (value.integer(integer)) return integer;
+  const double number = value.number();
+  if (!(std::abs(number) <= kMaxExact) || number != std::trunc(number)) return std::nullopt;
+  return static_cast<int64_t>(number);
 }
 
 }  // namespace trireme

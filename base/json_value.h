@@ -63,4 +63,10 @@ class JsonValue {
   const char* end_;  // of the whole text
 };
 
+// Null, false, 0, "", [] or {}: what Python takes for false.
+bool is_off(JsonValue value);
+
+// The value of a number without a fraction, at most 2^53 in size; else empty.
+std::optional<int64_t> integral(JsonValue value);
+
 }  // namespace trireme

@@ -41,6 +41,12 @@ std::string error_id(const Status& status) {
   return message.substr(0, id_length(message));
 }
 
+std::string message_without_id(const Status& status) {
+  const std::string message = message_of(status);
+  const size_t length = id_length(message);
+  return length == 0 ? message : message.substr(length + 2);
+}
+
 Status status_from_wire(std::string_view id, std::string_view message) {
   if (id_length(message) > 0) return absl::UnknownError(std::string(message));
   return absl::UnknownError(format_text("{}: {}", id, message));

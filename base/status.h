@@ -66,6 +66,9 @@ std::string error_id(const Status& status);
 // The message as a std::string (the distribution's absl has a string_view of its own).
 std::string message_of(const Status& status);
 
+// The message without its id: for a text that has an id or a place of its own before it.
+std::string message_without_id(const Status& status);
+
 // The status of an id and a message received from a peer; the message may already start with the
 // id.
 Status status_from_wire(std::string_view id, std::string_view message);

@@ -66,7 +66,7 @@ FrontDoorOptions front_door_options(const CoordinatorOptions& options,
   door.rules.max_model_len = static_cast<int32_t>(source.config.max_positions);
   door.rules.num_layers = door.model.num_layers;
   door.rules.has_tokenizer = has_tokenizer;
-  door.rules.no_tokenizer = source.no_tokenizer;
+  door.rules.no_tokenizer = source.tokenizer_files.missing;
   door.rules.allow_probes = options.allow_probes;
   door.rules.sampling_defaults = source.sampling_defaults;
   return door;
@@ -129,7 +129,7 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
   auto source = open_model(options.model, options.weights_seed);
   if (!source.ok()) return fail(lines, source.status(), kExitUsage);
   std::unique_ptr<const Tokenizer> tokenizer;
-  if (source->has_tokenizer) {
+  if (source->tokenizer_files.has_json) {
     auto loaded = Tokenizer::load_folder(source->dir);
     if (!loaded.ok()) return fail(lines, loaded.status(), kExitUsage);
     tokenizer = std::move(*loaded);

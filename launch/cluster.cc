@@ -309,9 +309,7 @@ void Cluster::on_ready(const CoordinatorEvent& event) {
                     event.pages * event.page_tokens,
                     length));
   }
-  const int64_t requested = options_.flags.max_model_len > 0
-                                ? options_.flags.max_model_len
-                                : preflight_.source.config.max_positions;
+  const int64_t requested = preflight_.requested_model_len(options_.flags);
   if (requested > event.max_model_len) {
     listener_.warn(format_text("{}, lowered from {}: more KV does not fit", length, requested));
   }
@@ -361,7 +359,7 @@ void Cluster::stop() {
 // Joins the trace files of the coordinator and of this host's ranks into --trace, and removes them.
 Status Cluster::join_traces() {
   if (options_.flags.trace.empty()) return ok_status();
-  std::vector<std::string> parts = {options_.flags.trace + ".coordinator"};
+  std::vector<std::string> parts = {coordinator_trace(options_.flags)};
   for (int group = 0; group < options_.flags.groups; ++group) {
     for (int rank = 0; rank < options_.flags.num_ranks(); ++rank) {
       parts.push_back(format_text("{}.group{}.rank{}", options_.flags.trace, group, rank));

@@ -224,6 +224,8 @@ std::string shell_line(const ProcessOptions& command) {
   return join(words, " ");
 }
 
+std::string coordinator_trace(const ClusterFlags& flags) { return flags.trace + ".coordinator"; }
+
 ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorLaunch& launch) {
   ProcessOptions options;
   options.pipe_stdin = true;
@@ -245,7 +247,7 @@ ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorL
       {flags.prefix_caching ? "--enable-prefix-caching" : "--no-enable-prefix-caching",
        flags.insecure ? "--insecure" : "--no-insecure",
        launch.allow_probes ? "--allow-probes" : "--no-allow-probes"});
-  if (!flags.trace.empty()) add(arguments, {"--trace", flags.trace + ".coordinator"});
+  if (!flags.trace.empty()) add(arguments, {"--trace", coordinator_trace(flags)});
   add_log_arguments(flags, launch.log_file, arguments);
   options.environment = {kNoConfigFile};
   return options;

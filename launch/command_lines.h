@@ -61,6 +61,8 @@ std::string shell_word(const std::string& word);
 // The command as a person would type it into a shell: variables, then quoted words. For display.
 std::string shell_line(const ProcessOptions& command);
 
+// The coordinator's part of --trace FILE.
+std::string coordinator_trace(const ClusterFlags& flags);
 ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorLaunch& launch);
 
 }  // namespace trireme

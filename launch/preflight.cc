@@ -85,10 +85,10 @@ Status take_hosts(const ClusterFlags& flags, Preflight& found) {
 
 Status load_tokenizer(Preflight& found) {
   const ModelSource& source = found.source;
-  if (!source.has_tokenizer) {
-    if (source.tells_no_tokenizer) {
+  if (!source.tokenizer_files.has_json) {
+    if (source.tokenizer_files.has_others) {
       found.warnings.push_back(
-          format_text("{} takes token ids only: {}", source.name, source.no_tokenizer));
+          format_text("{} takes token ids only: {}", source.name, source.tokenizer_files.missing));
     }
     return ok_status();
   }
@@ -169,7 +169,7 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
     RETURN_IF_ERROR(check_writable(flags.trace, "TRI-RUN-090", "the trace"));
     // Its parts are written beside it.
     RETURN_IF_ERROR(check_writable(
-        flags.trace + ".coordinator", "TRI-RUN-090", "the coordinator's part of the trace"));
+        coordinator_trace(flags), "TRI-RUN-090", "the coordinator's part of the trace"));
   }
   RETURN_IF_ERROR(check_machine(flags));
   Preflight found;
@@ -179,7 +179,10 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
   found.warnings = found.source.notes;
   if (!unused.empty()) found.warnings.push_back(unused_warning(unused));
   ASSIGN_OR_RETURN(found.backend, choose_backend(flags));
-  RETURN_IF_ERROR(check_threads(flags, found.backend.backend));
+  // check_machine() counted the threads of an open choice without those of CPU kernels.
+  if (found.backend.backend != flags.backend) {
+    RETURN_IF_ERROR(check_threads(flags, found.backend.backend));
+  }
   const PlanRequest request = plan_request(flags, found.backend.backend, 0);
   ASSIGN_OR_RETURN(found.plan, plan_group(found.source.config, request));
   RETURN_IF_ERROR(load_tokenizer(found));

@@ -27,6 +27,11 @@ struct Preflight {
 
   // The launch of a group, without the fields that depend on a running coordinator.
   WorkerLaunch launch_of(const ClusterFlags& flags, int group) const;
+  // The maximum length that --max-model-len asks for, by default that of the model; the groups may
+  // have less.
+  int64_t requested_model_len(const ClusterFlags& flags) const {
+    return flags.max_model_len > 0 ? flags.max_model_len : source.config.max_positions;
+  }
   int64_t vocabulary_limit() const { return tokenizer ? tokenizer->vocabulary_size() : 0; }
 };
 

@@ -12,15 +12,21 @@ bool is_broken_link(const std::string& path) {
   return std::filesystem::is_symlink(path, error) && !std::filesystem::exists(path, error);
 }
 
+bool is_there(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+}
+
 StatusOr<std::string> read_text_file(const std::string& path,
                                      int64_t max_bytes,
                                      const std::string& id) {
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::is_directory(status)) {
     return invalid(id, "cannot read {}: it is a folder; name the file", path);
   }
   if (is_broken_link(path)) return broken_link(path, id);
-  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) {
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
     return invalid(id, "cannot read {}: it is not a regular file; name the file", path);
   }
   std::ifstream file(path, std::ios::binary);

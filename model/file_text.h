@@ -12,6 +12,9 @@ namespace trireme {
 // Whether the path is a symbolic link whose target is not there.
 bool is_broken_link(const std::string& path);
 
+// Whether there is anything at the path, be it a link that leads nowhere.
+bool is_there(const std::string& path);
+
 // The text of the file. Errors with the id `id`: it cannot be opened, is a folder, a pipe or
 // another thing that is not a regular file, is a broken link, or is larger than `max_bytes`.
 StatusOr<std::string> read_text_file(const std::string& path,

@@ -25,37 +25,14 @@ std::string shown(JsonValue value) {
   return text;
 }
 
-bool is_off(JsonValue value) {
-  switch (value.kind()) {
-    case JsonValue::Kind::kNull:
-      return true;
-    case JsonValue::Kind::kBoolean:
-      return !value.boolean();
-    case JsonValue::Kind::kNumber:
-      return value.number() == 0;
-    case JsonValue::Kind::kString:
-      return value.text() == "\"\"";
-    case JsonValue::Kind::kArray:
-    case JsonValue::Kind::kObject:
-      return value.count() == 0;
-  }
-  return false;
+std::string string_of(std::optional<JsonValue> value) {
+  return value && value->is(JsonValue::Kind::kString) ? value->string() : "";
 }
 
 bool is_number(JsonValue value, double expected) {
   constexpr double kFloat32Rounding = 6e-8;
   return value.is(JsonValue::Kind::kNumber) &&
          std::abs(value.number() - expected) <= kFloat32Rounding * std::abs(expected);
-}
-
-std::optional<int64_t> integral(JsonValue value) {
-  constexpr double kMaxExact = 9007199254740992;  // 2^53
-  if (!value.is(JsonValue::Kind::kNumber)) return std::nullopt;
-  int64_t integer = 0;
-  if (value.integer(integer)) return integer;
-  const double number = value.number();
-  if (!(std::abs(number) <= kMaxExact) || number != std::trunc(number)) return std::nullopt;
-  return static_cast<int64_t>(number);
 }
 
 JsonReader::JsonReader(JsonValue object, std::string id, std::string source)

@@ -60,13 +60,10 @@ StatusOr<JsonValue> parse_json_object(const std::string& text, const std::string
 // The text of a value for a one-line message: at most 60 characters.
 std::string shown(JsonValue value);
 
-// Null, false, 0, "", [] or {}.
-bool is_off(JsonValue value);
+// The text of a string; "" for anything else.
+std::string string_of(std::optional<JsonValue> value);
 
 // The number `expected`, within the rounding of a float32.
 bool is_number(JsonValue value, double expected);
-
-// The value of a number without a fraction, at most 2^53 in size; else empty.
-std::optional<int64_t> integral(JsonValue value);
 
 }  // namespace trireme

@@ -127,7 +127,7 @@ Status check_prompt(const Prompt& prompt,
           "{} takes no text: {}; token ids work without a tokenizer (--prompts FILE with "
           "{{\"token_ids\": [...]}})",
           source.name,
-          source.no_tokenizer);
+          source.tokenizer_files.missing);
     }
     ASSIGN_OR_RETURN(encoded,
                      tokenizer->encode(*text, {.add_special = prompt.submit.add_special_tokens}));
@@ -154,11 +154,11 @@ Status check_prompt(const Prompt& prompt,
 
 Status at_line(const std::string& path, int64_t number, const Status& status) {
   if (status.ok() || number == 0) return status;
-  const std::string id = error_id(status);
-  const std::string message = message_of(status);
-  const std::string words = message.substr(id.empty() ? 0 : id.size() + 2);
   const std::string file = path == "-" ? std::string("standard input") : escape_controls(path);
-  return absl::Status(status.code(), format_text("{}: {} line {}: {}", id, file, number, words));
+  return absl::Status(
+      status.code(),
+      format_text(
+          "{}: {} line {}: {}", error_id(status), file, number, message_without_id(status)));
 }
 
 StatusOr<std::vector<Prompt>> read_prompts(const std::string& path, const door::Submit& defaults) {

@@ -54,13 +54,6 @@ Answer ask(const std::vector<std::string>& command) {
   return ask(options);
 }
 
-// The text of an error for a table, whose lines have no ids.
-std::string without_id(const Status& status) {
-  const std::string text = message_of(status);
-  const std::string id = error_id(status);
-  return id.empty() ? text : text.substr(id.size() + 2);
-}
-
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 std::string show_bytes(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
@@ -108,7 +101,7 @@ Finding check_temporary_files() {
   if (const Status usable = check_temporary_folder(); !usable.ok()) {
     return {Grade::kBad,
             "temporary files",
-            without_id(usable),
+            message_without_id(usable),
             "`trireme explain TRI-UP-015` has more"};
   }
   if (path.size() > kMaxMpiTemporaryPath) {
@@ -124,7 +117,10 @@ Finding check_temporary_files() {
 Finding check_files() {
   const int64_t least = files_of_cluster(/*num_groups=*/1, /*num_ranks=*/1);
   if (const Status enough = require_open_files(least, "a cluster of one rank"); !enough.ok()) {
-    return {Grade::kBad, "open files", without_id(enough), format_text("ulimit -n {}", kFewFiles)};
+    return {Grade::kBad,
+            "open files",
+            message_without_id(enough),
+            format_text("ulimit -n {}", kFewFiles)};
   }
   const int64_t files = open_file_limit();
   if (files >= kFewFiles) return {Grade::kGood, "open files", format_text("up to {}", files), ""};
@@ -138,7 +134,10 @@ Finding check_files() {
 Finding check_threads_of_cluster() {
   const int needed = threads_of_cluster(ClusterFlags(), "cpu");
   if (const Status enough = check_threads(ClusterFlags(), "cpu"); !enough.ok()) {
-    return {Grade::kBad, "threads", without_id(enough), "`trireme explain TRI-UP-042` has more"};
+    return {Grade::kBad,
+            "threads",
+            message_without_id(enough),
+            "`trireme explain TRI-UP-042` has more"};
   }
   return {Grade::kGood, "threads", format_text("{} for a cluster of one rank", needed), ""};
 }
@@ -174,7 +173,7 @@ Finding check_mpirun() {
   if (!version.ok()) {
     return {Grade::kBad,
             "mpirun",
-            without_id(version.status()),
+            message_without_id(version.status()),
             "`trireme explain TRI-UP-040` has more"};
   }
   const Answer started = ask(trial_of_mpirun(*version));

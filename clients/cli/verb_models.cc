@@ -79,7 +79,7 @@ Json describe(const ModelSource& source) {
                {"max_positions", config.max_positions},
                {"sliding_window", windows == config.layer_window.end() ? 0 : *windows},
                {"tied_embeddings", config.tied_embeddings},
-               {"has_tokenizer", source.has_tokenizer},
+               {"has_tokenizer", source.tokenizer_files.has_json},
                {"eos_token_ids", source.eos_ids},
                {"tensor_parallel_sizes", allowed_tensor_parallel(config, "cpu")},
                {"fingerprint", source.checkpoint->fingerprint()}};

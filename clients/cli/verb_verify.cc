@@ -218,9 +218,8 @@ StatusOr<int> VerifyVerb::run(Terminal& terminal, Interrupts& interrupts) {
   ASSIGN_OR_RETURN(const Preflight preflight, check_before_launch(cluster_flags));
   backend = preflight.backend.backend;
   RETURN_IF_ERROR(check_sequences(sequences, preflight.source.config, expected_path));
-  const int64_t asked = cluster_flags.max_model_len;
-  RETURN_IF_ERROR(check_lengths(
-      sequences, asked > 0 ? asked : preflight.source.config.max_positions, expected_path));
+  RETURN_IF_ERROR(
+      check_lengths(sequences, preflight.requested_model_len(cluster_flags), expected_path));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   ClusterOptions options;
   options.flags = cluster_flags;

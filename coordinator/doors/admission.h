@@ -19,7 +19,7 @@ struct AdmissionRules {
   int32_t max_model_len = 0;
   int32_t num_layers = 0;
   bool has_tokenizer = false;
-  std::string no_tokenizer = "it has no tokenizer.json";  // the reason
+  std::string no_tokenizer;  // the reason
   bool allow_probes = false;
   SamplingParams sampling_defaults;
 };

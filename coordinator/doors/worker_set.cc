@@ -255,10 +255,8 @@ void WorkerSet::lose(
         "rank {} of group {} on {}, {}", rank_index, group.id, notice.host, notice.phase);
   }
   const std::string id = error_id(cause);
-  std::string text = message_of(cause);
-  if (!id.empty()) text = text.substr(id.size() + 2);
-  notice.cause =
-      status_from_wire(id.empty() ? "TRI-GRP-046" : id, format_text("{}: {}", where, text));
+  notice.cause = status_from_wire(id.empty() ? "TRI-GRP-046" : id,
+                                  format_text("{}: {}", where, message_without_id(cause)));
   group.last_cause = message_of(notice.cause);
   for (const auto& [index, rank] : group.ranks) {
     fence(rank.peer, group.epoch, group.last_cause);

@@ -6,7 +6,6 @@
 #include "base/step_memory.h"
 #include "base/text.h"
 #include "model/checkpoint/dummy_checkpoint.h"
-#include "model/checkpoint/tokenizer_files.h"
 #include "model/checkpoint/weight_files.h"
 #include "model/config/generation_config.h"
 #include "model/config/read_model_config.h"
@@ -66,7 +65,6 @@ StatusOr<ModelSource> open_model(const std::string& model,
     ASSIGN_OR_RETURN(const std::string config_text, dummy_config(model.substr(6)));
     ASSIGN_OR_RETURN(source.config, parse_model_config(config_text, model));
     source.checkpoint = make_dummy_checkpoint(source.config, config_text, weights_seed);
-    source.no_tokenizer = "it has no tokenizer.json";
     return source;
   }
   source.dir = model;
@@ -79,10 +77,7 @@ StatusOr<ModelSource> open_model(const std::string& model,
   ASSIGN_OR_RETURN(source.checkpoint, open_checkpoint(model, source.notes));
   RETURN_IF_ERROR(resolve_stored_names(*source.checkpoint, source.config, source.notes, progress));
   apply_generation_config(model, source);
-  const TokenizerFiles files = find_tokenizer_files(model);
-  source.has_tokenizer = files.has_json;
-  source.no_tokenizer = files.missing;
-  source.tells_no_tokenizer = files.has_others;
+  source.tokenizer_files = find_tokenizer_files(model);
   return source;
 }
 

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/checkpoint/stored_names.h"
+#include "model/checkpoint/tokenizer_files.h"
 #include "model/model_config.h"
 #include "model/sampling_params.h"
 
@@ -23,10 +24,7 @@ struct ModelSource {
   SamplingParams sampling_defaults;  // generation_config.json, else temperature 1
   std::vector<TokenId> eos_ids;      // union of config and generation_config
   std::vector<std::string> notes;    // lines for the user about what was chosen or dropped
-  bool has_tokenizer = false;  // the folder has a tokenizer.json: see Tokenizer::load_folder()
-  // The reason why there is none ("MODEL takes no text: ..."), and whether a warning shows it.
-  std::string no_tokenizer;
-  bool tells_no_tokenizer = false;
+  TokenizerFiles tokenizer_files;    // of the folder: see Tokenizer::load_folder()
 };
 
 // `weights_seed` applies to `dummy:` only. `progress` is called while values are read, which a

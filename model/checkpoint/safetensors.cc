@@ -105,7 +105,7 @@ StatusOr<EntryFields> read_fields(JsonValue value,
   return fields;
 }
 
-// An array of at max_count `max_count` integers >= 0; empty for anything else.
+// An array of at most `max_count` integers >= 0; empty for anything else.
 std::optional<std::vector<int64_t>> read_integers(JsonValue array, size_t max_count) {
   std::vector<int64_t> integers;
   const Status status = array.each([&](JsonValue value) -> Status {

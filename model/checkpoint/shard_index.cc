@@ -41,7 +41,7 @@ StatusOr<ShardIndex> ShardIndex::parse(std::string text, const std::string& path
   }
   std::set<std::string> names;
   RETURN_IF_ERROR(map.each_member([&](std::string_view tensor, JsonValue shard) -> Status {
-    const std::string name = shard.is(JsonValue::Kind::kString) ? shard.string() : "";
+    const std::string name = string_of(shard);
     if (!is_plain_file_name(name)) {
       return invalid(kId,
                      "{}: tensor \"{}\" names the shard {}, allowed are file names in the same "

@@ -28,11 +28,6 @@ constexpr std::string_view kOthers[] = {"tokenizer.model",
                                         "tiktoken.model",
                                         "qwen.tiktoken"};
 
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error) || is_broken_link(path);
-}
-
 std::string link_to_nowhere(const fs::path& path) {
   std::error_code error;
   const std::string target = to_utf8_lossy(fs::read_symlink(path, error).string());
@@ -49,7 +44,10 @@ TokenizerFiles find_tokenizer_files(const std::string& dir) {
   const fs::path folder(dir);
   std::error_code error;
   files.has_json = fs::exists(folder / "tokenizer.json", error);
-  if (files.has_json) return files;
+  if (files.has_json) {
+    files.missing.clear();
+    return files;
+  }
   if (is_broken_link(folder / "tokenizer.json")) {
     files.has_others = true;
     files.missing = link_to_nowhere(folder / "tokenizer.json");
@@ -59,14 +57,13 @@ TokenizerFiles find_tokenizer_files(const std::string& dir) {
   for (const std::string_view name : kOthers) {
     if (is_there(folder / name)) found.push_back(name);
   }
-  files.has_others = !found.empty();
-  files.missing = found.empty()
-                      ? "it has no tokenizer.json"
-                      : format_text(
-                            "{} {} not read; make tokenizer.json with transformers' "
-                            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
-                            join(found),
-                            found.size() == 1 ? "is" : "are");
+  if (found.empty()) return files;
+  files.has_others = true;
+  files.missing = format_text(
+      "{} {} not read; make tokenizer.json with transformers' "
+      "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
+      join(found),
+      found.size() == 1 ? "is" : "are");
   return files;
 }
 

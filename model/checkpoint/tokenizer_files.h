@@ -9,8 +9,8 @@ namespace trireme {
 struct TokenizerFiles {
   bool has_json = false;  // a tokenizer.json, readable or not
   // Without one: what was found instead and what to do, for "MODEL takes no text: ...".
-  std::string missing;
-  bool has_others = false;  // something was found
+  std::string missing = "it has no tokenizer.json";
+  bool has_others = false;  // something was found, which is worth a warning
 };
 
 TokenizerFiles find_tokenizer_files(const std::string& dir);

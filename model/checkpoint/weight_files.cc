@@ -130,8 +130,8 @@ StatusOr<WeightFiles> find_weight_files(const std::string& dir, std::vector<std:
   }
   for (const std::string& name : index.shards()) {
     const std::string path = format_text("{}/{}", dir, name);
-    if (is_broken_link(path)) return broken_link(path, "TRI-LOAD-001");
     if (fs::exists(path, error)) continue;
+    if (is_broken_link(path)) return broken_link(path, "TRI-LOAD-001");
     return invalid(
         "TRI-LOAD-002",
         "{} is not there, {} names it; fetch the missing file{}",

@@ -1,7 +1,5 @@
 #include "model/config/generation_config.h"
 
-#include <filesystem>
-
 #include "base/text.h"
 #include "model/file_text.h"
 #include "model/json_reader.h"
@@ -152,8 +150,7 @@ GenerationDefaults parse_generation_config(const std::string& json_text,
 
 GenerationDefaults load_generation_config(const std::string& model_dir) {
   const std::string path = model_dir + "/generation_config.json";
-  std::error_code error;
-  if (!is_broken_link(path) && !std::filesystem::exists(path, error)) return {};
+  if (!is_there(path)) return {};
   const auto text = read_text_file(path, kMaxBytes, kId);
   if (text.ok()) return parse_generation_config(*text, path);
   GenerationDefaults defaults;

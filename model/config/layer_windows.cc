@@ -32,7 +32,7 @@ bool each_layer_type(JsonReader& reader, int64_t num_layers, const Visit& visit)
   }
   int64_t layer = 0;
   (void)types->each([&](JsonValue type) -> Status {
-    const std::string name = type.is(JsonValue::Kind::kString) ? type.string() : "";
+    const std::string name = string_of(type);
     // "attention" is the older name of full_attention.
     if (name != kFull && name != kSliding && name != "attention") {
       reader.fail("\"layer_types\"[{}] is {}, supported are \"{}\" and \"{}\"",

@@ -68,7 +68,7 @@ constexpr NeutralKey kNeutralKeys[] = {
     {"mup_attn_multiplier", Neutral::kOffOrOne, "a multiplier of maximal update parametrisation"},
     {"mup_embedding_multiplier", Neutral::kOffOrOne, "a multiplier of embeddings"},
     // Scale of attention scores
-    {"query_pre_attn_scalar", Neutral::kQueryScalar, "the scale of attention scores"},
+    {"query_pre_attn_scalar", Neutral::kHeadDim, "the scale of attention scores"},
     {"attention_multiplier", Neutral::kAttentionScale, "the scale of attention scores"},
     {"softmax_scale", Neutral::kAttentionScale, "the scale of attention scores"},
     {"attention_scale", Neutral::kAttentionScale, "the scale of attention scores"},

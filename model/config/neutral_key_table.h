@@ -25,7 +25,6 @@ enum class Neutral : uint8_t {
   kNumKvHeads,      // the number of KV heads
   kNormEpsilon,     // the epsilon of the norms, or anything beside "rms_norm_eps"
   kAttentionScale,  // head_dim ^ -0.5
-  kQueryScalar,     // the size of a head: the scale is its ^ -0.5
   kTheta,           // the theta of every layer
   kWholeContext,    // a window over all positions, or off (-1, or "use_sliding_window" false)
   kSilu,            // "silu", "swish" or "swiglu"

@@ -1,7 +1,6 @@
 #include "model/config/neutral_keys.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "model/config/neutral_key_table.h"
@@ -12,9 +11,7 @@ namespace trireme {
 namespace {
 
 bool is_word(JsonValue value, std::initializer_list<std::string_view> words) {
-  if (!value.is(JsonValue::Kind::kString)) return false;
-  const std::string text = value.string();
-  return std::ranges::find(words, text) != words.end();
+  return std::ranges::find(words, string_of(value)) != words.end();
 }
 
 bool is_true(JsonValue value) {
@@ -68,7 +65,6 @@ bool is_neutral(Neutral neutral, JsonValue value, const ModelConfig& config) {
     case Neutral::kOutputBias:
       return is_off(value) || (config.output_bias && is_true(value));
     case Neutral::kHeadDim:
-    case Neutral::kQueryScalar:
       return is_number(value, head_dim);
     case Neutral::kHiddenSize:
       return is_number(value, static_cast<double>(config.hidden_size));
@@ -108,7 +104,6 @@ std::string neutral_words(Neutral neutral, const ModelConfig& config) {
     case Neutral::kAllDense:
       return "null and a list of \"dense\"";
     case Neutral::kHeadDim:
-    case Neutral::kQueryScalar:
       return format_text("null and {}", config.head_dim);
     case Neutral::kHiddenSize:
       return format_text("null and {}", config.hidden_size);

@@ -1,6 +1,5 @@
 #include "model/config/read_model_config.h"
 
-#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -201,23 +200,19 @@ void read_dtype(const ConfigFields& fields, ModelConfig& config) {
   if (name == "float16") config.stored_dtype = DType::kFloat16;
 }
 
-bool is_word(std::optional<JsonValue> value, std::string_view word) {
-  return value && value->is(JsonValue::Kind::kString) && value->string() == word;
-}
-
 // Tools write "none", or groups of which there are none beside dense weights, for what they left as
 // it was.
 bool is_quantised(JsonValue value) {
-  if (is_off(value) || is_word(value, "none")) return false;
+  if (is_off(value) || string_of(value) == "none") return false;
   if (!value.is(JsonValue::Kind::kObject)) return true;
   const auto groups = value.find("config_groups");
   const auto cache = value.find("kv_cache_scheme");
   const auto sparsity = value.find("sparsity_config");
   const bool is_sparse =
       sparsity && !is_off(*sparsity) &&
-      !(sparsity->is(JsonValue::Kind::kObject) && is_word(sparsity->find("format"), "dense"));
+      !(sparsity->is(JsonValue::Kind::kObject) && string_of(sparsity->find("format")) == "dense");
   const bool is_plain = groups && is_off(*groups) && (!cache || is_off(*cache)) && !is_sparse &&
-                        is_word(value.find("format"), "dense");
+                        string_of(value.find("format")) == "dense";
   return !is_plain;
 }
 
@@ -241,12 +236,10 @@ StatusOr<ModelConfig> parse_model_config(const std::string& json_text, const std
   ASSIGN_OR_RETURN(const JsonValue json, parse_json_object(json_text, source));
   JsonReader whole(json, kFieldId, source);
   ASSIGN_OR_RETURN(const TextModel model, find_text_model(whole));
-  RETURN_IF_ERROR(whole.status());
   JsonReader inner(model.fields, kFieldId, model.source);
   JsonReader& text = model.wrapped ? inner : whole;
-  RETURN_IF_ERROR(text.status());
   RETURN_IF_ERROR(check_not_quantised(whole));
-  RETURN_IF_ERROR(check_not_quantised(text));
+  if (model.wrapped) RETURN_IF_ERROR(check_not_quantised(text));
   const ConfigFields fields = {text, whole, *model.family, model.wrapped, model.wrapper};
   ModelConfig config;
   config.model_type = model.family->model_type;

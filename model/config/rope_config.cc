@@ -233,7 +233,6 @@ Status RopeReader::read_scaling(JsonReader& reader, const std::string& type, Kin
 // Replaces what is found so far, except for its theta, by a flat rope object.
 Status RopeReader::apply(JsonValue fields, const std::string& source, KindRope& found) {
   JsonReader reader(fields, "TRI-CONF-003", source);
-  RETURN_IF_ERROR(reader.status());
   ASSIGN_OR_RETURN(const std::string type, read_type(reader));
   RETURN_IF_ERROR(check_rope_keys(reader, type));
   found = {{.theta = reader.number("rope_theta", 1e-3, 1e15, found.rope.theta)}, max_positions_};
@@ -257,11 +256,10 @@ bool is_nested(JsonValue fields) {
 // neutral keys may stand. TRI-CONF-003: the kind is absent or null; TRI-CONF-006: other keys.
 StatusOr<JsonValue> member_of_kind(JsonReader& nested, const std::string& kind, double& theta) {
   std::vector<std::string> kinds;
-  RETURN_IF_ERROR(nested.status());
   RETURN_IF_ERROR(
       nested.object().each_last_member([&](std::string_view name, JsonValue value) -> Status {
-        const bool is_default = (name == "rope_type" || name == "type") &&
-                                value.is(JsonValue::Kind::kString) && value.string() == "default";
+        const bool is_default =
+            (name == "rope_type" || name == "type") && string_of(value) == "default";
         if (value.is(JsonValue::Kind::kObject)) kinds.emplace_back(name.substr(0, 40));
         const bool neutral = value.is(JsonValue::Kind::kObject) || is_off(value) || is_default ||
                              name == "rope_theta" ||

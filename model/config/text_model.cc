@@ -52,10 +52,6 @@ const Wrapper* find_wrapper(const std::string& model_type) {
   return found == std::end(kWrappers) ? nullptr : found;
 }
 
-std::string string_of(std::optional<JsonValue> value) {
-  return value && value->is(JsonValue::Kind::kString) ? value->string() : "";
-}
-
 std::string inner_type(JsonValue text_config, const Wrapper* wrapper) {
   const auto stated = text_config.find("model_type");
   if (stated && !stated->is(JsonValue::Kind::kNull)) return string_of(stated);

@@ -67,11 +67,9 @@ Status AddedTokenList::normalize(AddedToken& token, RegexScratch& scratch) const
 }
 
 Status AddedTokenList::finish() {
-  std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
-    return a.id < b.id;
-  });
-  const auto num_normalized = static_cast<size_t>(std::count_if(
-      tokens_.begin(), tokens_.end(), [](const AddedToken& token) { return token.normalized; }));
+  std::ranges::stable_sort(tokens_, {}, &AddedToken::id);
+  const auto num_normalized =
+      static_cast<size_t>(std::ranges::count(tokens_, true, &AddedToken::normalized));
   RegexScratch scratch;
   std::vector<AddedToken> raw;
   std::vector<AddedToken> normalized;

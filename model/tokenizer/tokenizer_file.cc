@@ -51,22 +51,15 @@ Status insert_tokens_of_file(const JsonValue* list, std::vector<NumberedToken>& 
     of_file.push_back(std::move(next));
     return ok_status();
   }));
-  tokens.insert(tokens.begin(), of_file.begin(), of_file.end());
-  const auto by_number = [](const NumberedToken& a, const NumberedToken& b) {
-    return a.number < b.number;
-  };
-  std::stable_sort(tokens.begin(), tokens.end(), by_number);
+  tokens.insert(tokens.begin(),
+                std::make_move_iterator(of_file.begin()),
+                std::make_move_iterator(of_file.end()));
+  std::ranges::stable_sort(tokens, {}, &NumberedToken::number);
   const auto same = [](const NumberedToken& a, const NumberedToken& b) {
     return a.number == b.number;
   };
   tokens.erase(std::unique(tokens.begin(), tokens.end(), same), tokens.end());
   return ok_status();
-}
-
-bool has(const std::vector<AddedToken>& tokens, std::string_view content) {
-  return std::any_of(tokens.begin(), tokens.end(), [&](const AddedToken& token) {
-    return token.content == content;
-  });
 }
 
 // `named`: tokens that have a name, of the settings or of the class.
@@ -82,7 +75,7 @@ Status read_added_tokens(const JsonValue* list,
     RETURN_IF_ERROR(insert_tokens_of_file(list, numbered));
   }
   for (NumberedToken& next : numbered) {
-    next.token.special = next.token.special || has(named, next.token.content);
+    next.token.special = next.token.special || has_content(named, next.token.content);
     RETURN_IF_ERROR(tokens.add(std::move(next.token), next.number, settings.added_path));
   }
   for (const AddedToken& token : named) {

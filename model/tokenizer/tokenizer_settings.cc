@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <filesystem>
 
 #include "model/file_text.h"
 #include "model/tokenizer/json_fields.h"
@@ -24,24 +22,6 @@ Status wrong(std::string_view name, std::string_view wanted) {
   return invalid("TRI-TOK-003", "tokenizer field {} must be {}", name.substr(0, 80), wanted);
 }
 
-// As Python reads a value where it wants true or false.
-bool truth_of(JsonValue value) {
-  switch (value.kind()) {
-    case Kind::kNull:
-      return false;
-    case Kind::kBoolean:
-      return value.boolean();
-    case Kind::kNumber:
-      return value.number() != 0;
-    case Kind::kString:
-      return !value.string().empty();
-    case Kind::kArray:
-    case Kind::kObject:
-      return value.count() > 0;
-  }
-  return false;
-}
-
 // A key of added_tokens_decoder, as int() of Python reads it; negative if it is no id.
 int64_t id_of_key(std::string_view key) {
   constexpr std::string_view kSpaces = " \t\n\v\f\r";
@@ -57,17 +37,6 @@ int64_t id_of_key(std::string_view key) {
   int64_t number = -1;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   return error == std::errc() && end == digits.data() + digits.size() ? number : -1;
-}
-
-// An id of added_tokens.json, which may be written as 1505.0; false if it is none.
-bool read_id(JsonValue value, int64_t& id) {
-  constexpr double kMaxExact = 9007199254740992;  // 2^53
-  if (!value.is(Kind::kNumber)) return false;
-  if (value.integer(id)) return true;
-  const double number = value.number();
-  if (!(std::abs(number) <= kMaxExact) || number != std::floor(number)) return false;
-  id = static_cast<int64_t>(number);
-  return true;
 }
 
 // {"content": TEXT, "lstrip"?: ...}; flags that are absent have the defaults of the reference.
@@ -124,21 +93,18 @@ class Reader {
     std::vector<AddedToken> known = extra();
     for (const NamedToken& named : named_) known.push_back(named.token);
     return root.each_member([&](std::string_view content, JsonValue value) -> Status {
-      int64_t number = -1;
-      if (!read_id(value, number)) return wrong(content, "an id");
+      const auto number = integral(value);
+      if (!number) return wrong(content, "an id");
       AddedToken token;
       token.content = std::string(content);
-      token.special = has(known, content);
+      token.special = has_content(known, content);
       token.normalized = !token.special;
-      return add(number, std::move(token));
+      return add(*number, std::move(token));
     });
   }
 
   void finish() {
-    std::stable_sort(
-        out_.added.begin(), out_.added.end(), [](const NumberedToken& a, const NumberedToken& b) {
-          return a.number < b.number;
-        });
+    std::ranges::stable_sort(out_.added, {}, &NumberedToken::number);
     for (const std::string_view name : kNamedTokens) {
       const auto known = find(named_, name);
       if (known != named_.end()) out_.named.push_back(*known);
@@ -157,12 +123,12 @@ class Reader {
       return ok_status();
     }
     if (name == "add_prefix_space") {
-      out_.add_prefix_space = truth_of(value);
+      out_.add_prefix_space = !is_off(value);
       out_.prefix_is_boolean = value.is(Kind::kBoolean);
       return ok_status();
     }
     if (name == "legacy") {
-      out_.legacy_prefix = truth_of(value);
+      out_.legacy_prefix = !is_off(value);
       return ok_status();
     }
     if (name == "model_specific_special_tokens") return read_names(name, value, specific_);
@@ -296,12 +262,6 @@ class Reader {
 
   const std::vector<AddedToken>& extra() const { return extra_.empty() ? additional_ : extra_; }
 
-  static bool has(const std::vector<AddedToken>& tokens, std::string_view content) {
-    return std::any_of(tokens.begin(), tokens.end(), [&](const AddedToken& token) {
-      return token.content == content;
-    });
-  }
-
   static constexpr size_t kMaxNames = 256;  // names are searched one by one
 
   TokenizerSettings& out_;
@@ -332,15 +292,16 @@ void read_model_config(const std::string& dir, TokenizerSettings& settings) {
 
 // Reads a file that may be absent; a link that leads nowhere is an error.
 StatusOr<std::optional<std::string>> read_optional(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error) && !is_broken_link(path)) {
-    return std::optional<std::string>();
-  }
+  if (!is_there(path)) return std::optional<std::string>();
   ASSIGN_OR_RETURN(std::string text, read_tokenizer_text(path, kMaxSettingsBytes));
   return std::optional<std::string>(std::move(text));
 }
 
 }  // namespace
+
+bool has_content(const std::vector<AddedToken>& tokens, std::string_view content) {
+  return std::ranges::find(tokens, content, &AddedToken::content) != tokens.end();
+}
 
 bool is_named(std::string_view name) {
   return std::find(std::begin(kNamedTokens), std::end(kNamedTokens), name) !=

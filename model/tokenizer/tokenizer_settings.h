@@ -30,6 +30,7 @@ inline constexpr std::string_view kNamedTokens[] = {
 bool is_named(std::string_view name);  // one of these
 
 AddedToken special_token(std::string content);
+bool has_content(const std::vector<AddedToken>& tokens, std::string_view content);
 
 struct TokenizerSettings {
   std::string model_type;       // of config.json, "" if there is none

@@ -55,9 +55,7 @@ StatusOr<std::string> read_tokenizer_text(const std::string& path, size_t max_by
 
 Status in_file(const std::string& path, const Status& status) {
   if (status.ok()) return status;
-  const std::string id = error_id(status);
-  const std::string message = message_of(status);
-  return invalid(id, "{}: {}", path, id.empty() ? message : message.substr(id.size() + 2));
+  return invalid(error_id(status), "{}: {}", path, message_without_id(status));
 }
 
 }  // namespace trireme

@@ -23,11 +23,6 @@ using testing::StartsWith;
 
 const std::string kDemo = TRIREME_SOURCE_DIR "/models/demo";
 
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 void write_file(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }

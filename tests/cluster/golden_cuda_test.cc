@@ -82,8 +82,9 @@ TEST(RopePerKindOfLayer, IsTheReference) {
     ReferenceSequence wanted;
     wanted.logits.assign(reference[position].begin(), reference[position].end());
     ASSERT_EQ(logits.size(), wanted.logits.size());
+    const float tolerance = wanted.tolerance(run.options.dtype);
     for (size_t id = 0; id < logits.size(); ++id) {
-      EXPECT_NEAR(logits[id], wanted.logits[id], wanted.tolerance(run.options.dtype));
+      EXPECT_NEAR(logits[id], wanted.logits[id], tolerance);
     }
   }
   std::filesystem::remove_all(dir);

@@ -24,12 +24,6 @@ using Milliseconds = Client::Milliseconds;
 
 constexpr TimeUs kDeadlineUs = 20'000'000;
 
-std::string contents(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
-
 // Runs the program within a shell's line, in which "$@" is its command.
 CommandResult run_in_shell(const std::string& line, const std::vector<std::string>& arguments) {
   RunningTrireme running(arguments, {"bash", "-c", line, "_"});
@@ -260,7 +254,7 @@ TEST(FolderOfAnyBytes, EveryVerbWorksAndShowsTheNameEscaped) {
   const CommandResult status = run_trireme({"status", "--endpoint", served.endpoint(), "--json"});
   ASSERT_EQ(status.status, 0) << status.err;
   EXPECT_EQ(json_lines(status.out).at(0)["models"][0]["name"], "m\\xff");
-  EXPECT_THAT(contents(log), AllOf(HasSubstr("m\\xff"), testing::Not(HasSubstr("\xFF"))));
+  EXPECT_THAT(read_file(log), AllOf(HasSubstr("m\\xff"), testing::Not(HasSubstr("\xFF"))));
 
   const CommandResult show = run_trireme({"models", "show", model, "--json"});
   ASSERT_EQ(show.status, 0) << show.err;

@@ -54,6 +54,11 @@ std::map<pid_t, ProcessEntry> all_processes() {
 
 }  // namespace
 
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 bool is_running(pid_t pid) {
   const auto processes = all_processes();
   const auto found = processes.find(pid);

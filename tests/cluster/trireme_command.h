@@ -20,6 +20,9 @@ struct CommandResult {
 // Runs `trireme arguments...` to its end.
 CommandResult run_trireme(const std::vector<std::string>& arguments, int timeout_ms = 60'000);
 
+// The bytes of a file; "" if it cannot be read.
+std::string read_file(const std::string& path);
+
 // False for a zombie, too.
 bool is_running(pid_t pid);
 

@@ -23,4 +23,17 @@ inline ModelConfig model_shape(int64_t layers,
   return config;
 }
 
+// Small sizes; heads x head_dim is not the hidden size.
+inline ModelConfig uneven_shape() {
+  ModelConfig config;
+  config.vocabulary_size = 11;
+  config.hidden_size = 8;
+  config.intermediate_size = 6;
+  config.num_layers = 3;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_dim = 6;
+  return config;
+}
+
 }  // namespace trireme

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "model/checkpoint/tensor_names.h"
+#include "tests/model/model_shape.h"
 
 namespace trireme {
 namespace {
@@ -17,18 +18,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-ModelConfig small() {
-  ModelConfig config;
-  config.vocabulary_size = 11;
-  config.hidden_size = 8;
-  config.intermediate_size = 6;
-  config.num_layers = 3;
-  config.num_heads = 4;
-  config.num_kv_heads = 2;
-  config.head_dim = 6;
-  return config;
-}
 
 class InMemory final : public Checkpoint {
  public:
@@ -62,7 +51,7 @@ class InMemory final : public Checkpoint {
 constexpr char kUp[] = "model.layers.1.mlp.up_proj.weight";
 
 TEST(CheckTensors, MissingTensorsAreNamed) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   InMemory checkpoint(table);
   ASSERT_TRUE(check_tensors(table, checkpoint).ok());
   checkpoint.tensors.erase(kUp);
@@ -74,7 +63,7 @@ TEST(CheckTensors, MissingTensorsAreNamed) {
 }
 
 TEST(CheckTensors, AWrongShapeIsNamedWithBothShapes) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   InMemory checkpoint(table);
   checkpoint.tensors[kUp].shape = {8, 6};
   const Status status = check_tensors(table, checkpoint).status();
@@ -84,7 +73,7 @@ TEST(CheckTensors, AWrongShapeIsNamedWithBothShapes) {
 }
 
 TEST(CheckTensors, OnlyFloatTensorsAreAcceptedAsWeights) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
     InMemory checkpoint(table);
     checkpoint.tensors[kUp].dtype = dtype;
@@ -106,7 +95,7 @@ TEST(CheckTensors, OnlyFloatTensorsAreAcceptedAsWeights) {
 
 // Packed weights have another shape, too; the type is the cause.
 TEST(CheckTensors, QuantisedWeightsAreRefusedByTheNameOfTheirType) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   for (const DType dtype : {DType::kInt8,
                             DType::kUint8,
                             DType::kInt16,
@@ -212,7 +201,7 @@ const ExtraCase kExtras[] = {
 class Extra : public testing::TestWithParam<ExtraCase> {};
 
 TEST_P(Extra, IsRefusedWhereItBelongsToTheDecoder) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   InMemory checkpoint(table);
   StoredTensor& tensor = checkpoint.tensors[GetParam().name];
   tensor.name = GetParam().name;
@@ -237,7 +226,7 @@ INSTANTIATE_TEST_SUITE_P(Names, Extra, testing::ValuesIn(kExtras), [](const auto
 
 // Beside the decoder of a wrapper stand norms and scales of its other parts.
 TEST(CheckTensors, OutsideAWrappersDecoderOnlyAHeadBelongsToIt) {
-  ModelConfig config = small();
+  ModelConfig config = uneven_shape();
   config.names.decoder_prefix = "language_model.model.";
   config.names.embedding = "language_model.model.embed_tokens.weight";
   config.names.head = "language_model.lm_head.weight";
@@ -262,7 +251,7 @@ TEST(CheckTensors, OutsideAWrappersDecoderOnlyAHeadBelongsToIt) {
 }
 
 TEST(CheckTensors, FiveUnexpectedTensorsAreNamed) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   InMemory checkpoint(table);
   for (int i = 0; i < 7; ++i) {
     const std::string name = format_text("model.layers.0.extra{}", i);
@@ -275,7 +264,7 @@ TEST(CheckTensors, FiveUnexpectedTensorsAreNamed) {
 }
 
 TEST(CheckTensors, ATiedHeadsCopyIsExpected) {
-  ModelConfig config = small();
+  ModelConfig config = uneven_shape();
   config.tied_embeddings = true;
   const TensorTable table(config);
   InMemory checkpoint(table);
@@ -286,7 +275,7 @@ TEST(CheckTensors, ATiedHeadsCopyIsExpected) {
 }
 
 TEST(CheckTensors, MissingTensorsAreShownWithWhatIsStoredInstead) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   InMemory packed(table);
   packed.tensors.erase(kUp);
   packed.tensors["model.layers.1.mlp.up_proj.qweight"].name = "model.layers.1.mlp.up_proj.qweight";
@@ -302,7 +291,7 @@ TEST(CheckTensors, MissingTensorsAreShownWithWhatIsStoredInstead) {
 }
 
 TEST(CheckTensors, WithoutAnyLayerTheOtherTensorsAreShown) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   for (const char* prefix : {"transformer.", "backbone.", "model.decoder."}) {
     InMemory checkpoint(table);
     std::map<std::string, StoredTensor> renamed;
@@ -319,7 +308,7 @@ TEST(CheckTensors, WithoutAnyLayerTheOtherTensorsAreShown) {
 }
 
 TEST(CheckTensors, AHostileNameStaysOnOneShortLine) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   InMemory checkpoint(table);
   const std::string name = "model.layers.0.\n\x1b[31m" + std::string(5000, 'x');
   checkpoint.tensors[name].name = name;

@@ -5,26 +5,15 @@
 #include <gtest/gtest.h>
 
 #include "base/text.h"
+#include "tests/model/model_shape.h"
 
 namespace trireme {
 namespace {
 
 using testing::ElementsAre;
 
-ModelConfig small() {
-  ModelConfig config;
-  config.vocabulary_size = 11;
-  config.hidden_size = 8;
-  config.intermediate_size = 6;
-  config.num_layers = 3;
-  config.num_heads = 4;
-  config.num_kv_heads = 2;
-  config.head_dim = 6;
-  return config;
-}
-
 TEST(TensorTable, FlagsDetermineWhichTensorsExist) {
-  ModelConfig config = small();
+  ModelConfig config = uneven_shape();
   EXPECT_EQ(TensorTable(config).entries().size(), 3u * 9 + 3);
   config.qkv_bias = true;
   EXPECT_EQ(TensorTable(config).entries().size(), 3u * 12 + 3);
@@ -39,7 +28,7 @@ TEST(TensorTable, FlagsDetermineWhichTensorsExist) {
 }
 
 TEST(TensorTable, FindsTheTensorOfALayer) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   for (int64_t layer = 0; layer < 3; ++layer) {
     const TensorEntry* down = table.find(TensorRole::kDown, layer);
     ASSERT_NE(down, nullptr);
@@ -53,7 +42,7 @@ TEST(TensorTable, FindsTheTensorOfALayer) {
 }
 
 TEST(TensorTable, NamesAreThoseThatTheCheckpointHas) {
-  ModelConfig config = small();
+  ModelConfig config = uneven_shape();
   config.names = {"a.b.", "a.b.embed_tokens.weight", "a.head", {}};
   const TensorTable table(config);
   EXPECT_THAT(table.find(TensorRole::kEmbedding)->names, ElementsAre("a.b.embed_tokens.weight"));
@@ -64,7 +53,7 @@ TEST(TensorTable, NamesAreThoseThatTheCheckpointHas) {
 }
 
 TEST(TensorTable, ShapesFollowHeadsAndHeadDim) {
-  const TensorTable table(small());
+  const TensorTable table(uneven_shape());
   const auto shape = [&](TensorRole role) {
     const TensorEntry* entry = table.find(role, 1);
     return std::pair(entry->rows, entry->columns);

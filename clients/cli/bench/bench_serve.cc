@@ -212,15 +212,11 @@ StatusOr<std::unique_ptr<ClientSession>> open_session(const ServeBenchOptions& o
                                                       Preflight& preflight,
                                                       Terminal& terminal,
                                                       Interrupts& interrupts) {
-  RETURN_IF_ERROR(check_one_cluster(options.cluster_flags, options.endpoint));
   if (!options.endpoint.empty()) {
     return ClientSession::connect(options.endpoint, terminal, interrupts);
   }
   ASSIGN_OR_RETURN(preflight, check_before_launch(options.cluster_flags));
-  RETURN_IF_ERROR(check_lengths(options,
-                                options.cluster_flags.max_model_len > 0
-                                    ? options.cluster_flags.max_model_len
-                                    : preflight.source.config.max_positions));
+  RETURN_IF_ERROR(check_lengths(options, preflight.requested_model_len(options.cluster_flags)));
   for (const std::string& warning : preflight.warnings) terminal.warn(warning);
   ClusterOptions cluster;
   cluster.flags = options.cluster_flags;
@@ -229,6 +225,7 @@ StatusOr<std::unique_ptr<ClientSession>> open_session(const ServeBenchOptions& o
 
 StatusOr<int> sweep(const ServeBenchOptions& options, Terminal& terminal, Interrupts& interrupts) {
   ASSIGN_OR_RETURN(const std::vector<LoadPoint> points, points_of(options));
+  RETURN_IF_ERROR(check_one_cluster(options.cluster_flags, options.endpoint));
   std::vector<Prompt> dataset;
   if (!options.dataset.empty()) {
     ASSIGN_OR_RETURN(dataset, read_prompts(options.dataset, door::Submit()));
