@@ -1,5 +1,6 @@
 // out = epilogue(sum over chunks c of partials[c]), chunks in ascending order, starting from zero.
-// One thread per unit of eight outputs.
+// One thread per unit of eight outputs; the grid's x, which alone has room for any number of rows,
+// counts tokens.
 //
 // Layout: linear_output.h. Bound: bytes of the partial sums, which lie in L2. Share of peak: not
 // yet measured.
@@ -16,8 +17,8 @@ constexpr int kThreads = 128;
 
 template <class E>
 __global__ void __launch_bounds__(kThreads) linear_finish(LinearTask task, int32_t units) {
-  const int32_t unit = blockIdx.x * kThreads + threadIdx.x;
-  const int32_t token = blockIdx.y;
+  const int32_t unit = blockIdx.y * kThreads + threadIdx.x;
+  const int32_t token = blockIdx.x;
   const int32_t row = unit * unit_rows(task);
   dependency_wait();
   if (unit >= units) return;
@@ -40,8 +41,8 @@ __global__ void __launch_bounds__(kThreads) linear_finish(LinearTask task, int32
 void launch_linear_finish(CudaQueue& queue, const LinearTask& task, bool is_bf16) {
   const int32_t units = (task.columns + kOutputUnit - 1) / kOutputUnit;
   LaunchConfig config;
-  config.grid = {static_cast<unsigned>((units + kThreads - 1) / kThreads),
-                 static_cast<unsigned>(task.rows),
+  config.grid = {static_cast<unsigned>(task.rows),
+                 static_cast<unsigned>((units + kThreads - 1) / kThreads),
                  1};
   config.block = {kThreads, 1, 1};
   launch(queue,
