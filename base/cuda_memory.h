@@ -12,8 +12,15 @@ constexpr int32_t kCudaRowAlignment = 8;  // elements of an activation row: 16 b
 constexpr int64_t kCudaColumnPad = 64;    // columns of a packed weight, in elements
 constexpr int64_t kCudaRowPad = 128;      // rows of a packed weight
 constexpr int64_t kCudaScratchBytes = 32
-                                      << 20;   // per lane; partial sums of chunks should stay in L2
-constexpr int64_t kCudaReduceBytes = 1 << 20;  // largest piece of an all-reduce over ranks
+                                      << 20;  // per lane; partial sums of chunks should stay in L2
+// A matmul that cuBLASLt computes and an epilogue follows is done in pieces of rows, whose product
+// is staged in the workspace in the activation type (docs/decisions/0012-staged-products.md).
+// Behind it the library has memory of its own.
+constexpr int64_t kCudaPieceRows = 2048;  // maximum; more would not occupy the device better
+constexpr int64_t kCudaPieceUnit = 128;   // keeps the alignment of every piece of x and out
+constexpr int64_t kCudaStagingBytes = int64_t{112} << 20;  // 2048 rows of 28672 columns
+constexpr int64_t kCudaLibraryBytes = int64_t{16} << 20;
+constexpr int64_t kCudaReduceBytes = 1 << 20;    // largest piece of an all-reduce over ranks
 constexpr int64_t kCudaExchangeBytes = 1 << 18;  // piece of an all_to_all between two ranks
 constexpr int64_t kCudaPeerWordBytes = 5 << 10;  // per communicator: flags, turns, messages
 // Estimate of the device memory used by context, modules, graphs and libraries, for plans made
@@ -33,6 +40,39 @@ constexpr int64_t cuda_attention_plan_bytes(int64_t max_segments) {
   constexpr int64_t kNumKernels = 2;  // decode and prefill
   return kCudaPlanHeaderBytes + int64_t{kCudaSplitTiles} * 4 +
          max_segments * (kCudaSegmentShareBytes + kNumKernels * 4);
+}
+
+// Largest piece of a product of `padded_n` columns: 2048 rows up to 28,672 columns, 1024 up to
+// 57,344.
+constexpr int64_t cuda_max_piece_rows(int64_t padded_n) {
+  const int64_t fits = kCudaStagingBytes / (2 * padded_n) / kCudaPieceUnit * kCudaPieceUnit;
+  return fits < kCudaPieceUnit ? kCudaPieceUnit : fits < kCudaPieceRows ? fits : kCudaPieceRows;
+}
+
+// Rows of every piece but the last, which has the others: as few pieces as possible, of about equal
+// size, so that none is much smaller than half of the largest.
+constexpr int64_t cuda_piece_rows(int64_t rows, int64_t padded_n) {
+  const int64_t most = cuda_max_piece_rows(padded_n);
+  if (rows <= most) return rows;
+  const int64_t pieces = (rows + most - 1) / most;
+  const int64_t even = (rows + pieces - 1) / pieces;
+  return (even + kCudaPieceUnit - 1) / kCudaPieceUnit * kCudaPieceUnit;
+}
+
+// Bytes of a staged piece, rounded up to 256, the alignment of the library's memory behind it.
+constexpr int64_t cuda_staged_bytes(int64_t piece_rows, int64_t padded_n) {
+  return (piece_rows * padded_n * 2 + 255) / 256 * 256;
+}
+
+// Bytes of a lane's workspace: `staged_n` is the largest number of packed rows of a weight whose
+// matmul has an epilogue; 0: none is staged (--invariant).
+constexpr int64_t cuda_workspace_bytes(int64_t max_rows, int64_t staged_n) {
+  if (staged_n <= 0 || max_rows <= 0) return kCudaScratchBytes;
+  const int64_t padded_n = (staged_n + kCudaRowPad - 1) / kCudaRowPad * kCudaRowPad;
+  const int64_t most = cuda_max_piece_rows(padded_n);
+  const int64_t staged = cuda_staged_bytes(max_rows < most ? max_rows : most, padded_n);
+  return staged + kCudaLibraryBytes < kCudaScratchBytes ? kCudaScratchBytes
+                                                        : staged + kCudaLibraryBytes;
 }
 
 // Elements per stored row of K or V: head_dim rounded up to the next instance of the attention

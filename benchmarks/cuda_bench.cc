@@ -53,8 +53,9 @@ StatusOr<std::unique_ptr<CudaBench>> CudaBench::make(const CudaBenchOptions& opt
   cudaDeviceGetAttribute(&cache_bytes, cudaDevAttrL2CacheSize, options.device);
   bench->cache_bytes_ = cache_bytes;
   bench->noise_ = make_noise();
-  const int64_t scratch = options.tiny ? bench->backend_->workspace_bytes(64, 512, 512)
-                                       : bench->backend_->workspace_bytes(8192, 14336, 128256);
+  const OpLimits limits =
+      options.tiny ? OpLimits{64, 512, 512, 512} : OpLimits{8192, 14336, 128256, 28672};
+  const int64_t scratch = bench->backend_->workspace_bytes(limits);
   bench->workspace_ = {bench->zeros(scratch), scratch};
   return bench;
 }

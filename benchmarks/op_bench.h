@@ -24,7 +24,7 @@ struct BenchBackend {
 
   explicit BenchBackend(const CpuBackendOptions& options)
       : backend(make_cpu_backend(options).value()), queue(backend->make_queue()) {
-    const int64_t bytes = backend->workspace_bytes(512, 16384, 131072);
+    const int64_t bytes = backend->workspace_bytes({512, 16384, 131072, 131072});
     scratch = backend->allocate(bytes, "scratch").value();
     workspace = {scratch.data(), bytes};
   }

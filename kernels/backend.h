@@ -19,6 +19,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -55,6 +56,32 @@ struct DeviceMemory {
   int64_t total = 0;  // bytes, like those below
   int64_t free = 0;   // used by no process
   int64_t taken = 0;  // by allocate() and pack() of this backend
+};
+
+// Limits of the ops that share a Workspace.
+struct OpLimits {
+  int64_t rows = 0;
+  int64_t k = 0;           // inner dimension of a matmul
+  int64_t n = 0;           // output columns, those of logits included
+  int64_t epilogue_n = 0;  // rows of W where a matmul has a bias or an activation
+};
+
+// The arguments of linear(), or of linear_add_norm() or linear_qkv() with heads of `head_dim`.
+struct LinearCall {
+  enum class Next : uint8_t { kNothing, kNorm, kHeads };
+
+  Tensor x;
+  const Weight* weight = nullptr;
+  Epilogue epilogue;
+  Tensor out;
+  Next next = Next::kNothing;
+  int32_t head_dim = 0;
+};
+
+// Calls that our own kernels did although a library's algorithm had been found faster.
+struct RefusedMatmuls {
+  std::string cause;
+  int64_t calls = 0;
 };
 
 class Backend {
@@ -100,9 +127,8 @@ class Backend {
   // Device bytes that pack() of a weight [n, k] takes, padding included.
   virtual int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const = 0;
 
-  // Size of a Workspace that suffices for every op with up to max_rows rows, inner dimension max_k
-  // and max_n output columns.
-  virtual int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const = 0;
+  // Size of a Workspace that suffices for every op within these limits.
+  virtual int64_t workspace_bytes(const OpLimits& limits) const = 0;
 
   // --- order of work ----------------------------------------------------------------------------
   virtual std::unique_ptr<Queue> make_queue() = 0;
@@ -195,6 +221,14 @@ class Backend {
   virtual bool load_tuning(std::string_view bytes) = 0;
   // File name for these bytes, unique to the device model and library version; "": never tuned.
   virtual std::string tuning_name() = 0;
+
+  // How the call is computed on this queue: our kernel, or the library and its algorithm, and why
+  // not by the other. For people.
+  virtual std::string describe_linear(const Queue& queue,
+                                      const Workspace& workspace,
+                                      const LinearCall& call) const = 0;
+  // By cause, of all calls so far, replays of graphs not counted; empty: none.
+  virtual std::vector<RefusedMatmuls> refused_matmuls() const = 0;
 
   // For each row t and head h of q and k: x = rmsnorm(x) if a norm weight is given, then the
   // rotation by positions[t]. Stores k and v in the row's page, at position positions[t] mod

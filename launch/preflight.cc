@@ -141,6 +141,7 @@ PlanRequest plan_request(const ClusterFlags& flags,
   request.pp = flags.pp;
   request.backend = backend;
   request.dtype = flags.compute_dtype();
+  request.invariant = flags.invariant;
   request.max_model_len = flags.max_model_len;
   request.max_slots = flags.max_slots;
   request.max_batched_tokens =

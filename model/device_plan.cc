@@ -99,6 +99,17 @@ int64_t communicator_bytes(const StepShape& step, const RankPlan& rank) {
   return bytes;
 }
 
+// Of the one lane: matmuls with a bias or an activation are staged, except under --invariant.
+int64_t workspace_bytes(const ModelConfig& config,
+                        const ShardSpec& shard,
+                        const PlanRequest& request,
+                        const StepShape& step) {
+  const int64_t qkv = (shard.num_heads() + 2 * shard.num_kv_heads()) * config.head_dim;
+  const int64_t widest = std::max(qkv, 2 * shard.mlp_columns().size());
+  const int64_t rows = std::max<int64_t>(step.tokens, kHeadRows);
+  return cuda_workspace_bytes(rows, request.invariant ? 0 : widest);
+}
+
 }  // namespace
 
 void plan_device(const ModelConfig& config,
@@ -109,7 +120,7 @@ void plan_device(const ModelConfig& config,
   rank.communicator_bytes = communicator_bytes(step, rank);
   rank.activation_bytes = matrix_bytes(config, shard, step) + record_bytes(config, step) +
                           sampling_bytes(config, shard, step) + rope_bytes(config, step);
-  rank.workspace_bytes = kCudaScratchBytes;
+  rank.workspace_bytes = workspace_bytes(config, shard, request, step);
   rank.module_bytes = kCudaModuleBytes;
   rank.reserve_bytes = kCudaReserveBytes;
 }

@@ -28,6 +28,7 @@ struct PlanRequest {
   int pp = 1;
   std::string backend = "cpu";
   DType dtype = DType::kBFloat16;
+  bool invariant = false;     // cuda: --invariant
   int64_t max_model_len = 0;  // 0: that of the model, or what fits
   int64_t max_slots = kDefaultMaxSlots;
   int64_t max_batched_tokens = default_max_batched_tokens("cpu");

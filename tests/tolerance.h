@@ -25,6 +25,13 @@ inline double sum_tolerance(int64_t length, double magnitude, DType out) {
   return magnitude * steps * 0x1p-24 + rounding_error(magnitude, out, 0x1p-24);
 }
 
+// Maximum error of a sum of `length` products that is stored in type `stored` before an epilogue:
+// that of the sum in fp32, and the rounding of the result, |value| with that error.
+inline double staged_tolerance(int64_t length, double value, double magnitude, DType stored) {
+  const double sum_error = sum_tolerance(length, magnitude, DType::kFloat32);
+  return sum_error + rounding_error(std::abs(value) + sum_error, stored, 0x1p-24);
+}
+
 // Maximum error of an element-wise op of a few steps and one polynomial.
 inline double elementwise_tolerance(double magnitude, DType out) {
   return rounding_error(magnitude, out, 0x1p-21);

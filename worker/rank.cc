@@ -175,6 +175,7 @@ Status Rank::load() {
              {"bytes", progress_.load_bytes.load()},
              {"seconds", static_cast<double>(clock.now_us() - start_us) * 1e-6}});
   print_memory_use();
+  print_refused_matmuls();
   return ok_status();
 }
 
@@ -186,6 +187,7 @@ void Rank::print_memory_use() const {
   request.pp = flags_.worker.pp;
   request.backend = "cuda";
   request.dtype = flags_.worker.dtype;
+  request.invariant = flags_.worker.invariant;
   request.max_model_len = flags_.worker.max_model_len;
   request.max_slots = flags_.worker.max_slots;
   request.max_batched_tokens = flags_.worker.max_batched_tokens;
@@ -216,6 +218,18 @@ void Rank::print_memory_use() const {
                  line.what,
                  bytes(line.found).c_str(),
                  bytes(line.planned).c_str());
+  }
+}
+
+// Matmuls of warm-up that could not use the faster library.
+void Rank::print_refused_matmuls() const {
+  for (const RefusedMatmuls& refused : worker_->backend().refused_matmuls()) {
+    std::fprintf(stderr,
+                 "rank %d: our own kernels did %lld matmuls of warm-up although cuBLASLt may be "
+                 "faster: %s\n",
+                 place_.rank,
+                 static_cast<long long>(refused.calls),
+                 refused.cause.c_str());
   }
 }
 

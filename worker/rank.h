@@ -43,6 +43,7 @@ class Rank {
   Status first_failure(const Status& own);
   Status load();
   void print_memory_use() const;
+  void print_refused_matmuls() const;
   Status serve();
   Status run_file();
   std::string trace_path() const;  // of this rank

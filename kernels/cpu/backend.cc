@@ -136,14 +136,14 @@ int64_t CpuBackend::packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) c
 
 // linear: a padded copy of x and a bias in panel order. Attention: accumulators per pool member.
 // Sampling: weights over a vocabulary and a histogram per pool member.
-int64_t CpuBackend::workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const {
-  const int64_t linear =
-      align64(max_rows * (max_k + 2 * kMaxLeaves) * 4) + align64((max_n + 2 * kPanelColumns) * 4);
-  // head_dim <= max_n. Two bounds: many narrow heads of one row, or 48 rows of wide heads.
-  const int64_t one_row = attention_scratch_floats(max_n / 8, 8);
-  const int64_t many_rows = attention_scratch_floats(64, std::min<int64_t>(max_n, 512));
+int64_t CpuBackend::workspace_bytes(const OpLimits& limits) const {
+  const int64_t linear = align64(limits.rows * (limits.k + 2 * kMaxLeaves) * 4) +
+                         align64((limits.n + 2 * kPanelColumns) * 4);
+  // head_dim <= n. Two bounds: many narrow heads of one row, or 48 rows of wide heads.
+  const int64_t one_row = attention_scratch_floats(limits.n / 8, 8);
+  const int64_t many_rows = attention_scratch_floats(64, std::min<int64_t>(limits.n, 512));
   const int64_t attention = pool_.size() * align64(std::max(one_row, many_rows) * 4);
-  const int64_t sampling = pool_.size() * filter_scratch_bytes(max_n);
+  const int64_t sampling = pool_.size() * filter_scratch_bytes(limits.n);
   return std::max({linear, attention, sampling});
 }
 

@@ -38,7 +38,7 @@ class CpuBackend final : public Backend {
     return nullptr;  // panels of 32 rows cannot be sliced at any row
   }
   int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const override;
-  int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const override;
+  int64_t workspace_bytes(const OpLimits& limits) const override;
   std::unique_ptr<Queue> make_queue() override;
   Status wait(Queue& queue, TimeUs deadline_us) override;
   Status status(Queue& queue) override;
@@ -73,6 +73,10 @@ class CpuBackend final : public Backend {
   std::string save_tuning() override { return {}; }
   bool load_tuning(std::string_view) override { return true; }
   std::string tuning_name() override { return {}; }
+  std::string describe_linear(const Queue&, const Workspace&, const LinearCall&) const override {
+    return "own kernel";
+  }
+  std::vector<RefusedMatmuls> refused_matmuls() const override { return {}; }
   void qkv_finish(Queue& queue,
                   const BatchView& batch,
                   Tensor qkv,

@@ -126,10 +126,10 @@ KvLayout CudaBackend::kv_layout(int32_t head_dim) const {
   return layout;
 }
 
-int64_t CudaBackend::workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const {
-  return std::max({linear_workspace_bytes(max_rows, max_k, max_n),
-                   attention_workspace_bytes(max_rows, max_k),
-                   sampling_workspace_bytes(max_rows, max_n)});
+int64_t CudaBackend::workspace_bytes(const OpLimits& limits) const {
+  return std::max({linear_workspace_bytes(limits, options_.invariant),
+                   attention_workspace_bytes(limits.rows, limits.k),
+                   sampling_workspace_bytes(limits.rows, limits.n)});
 }
 
 std::unique_ptr<Queue> CudaBackend::make_queue() {

@@ -26,6 +26,7 @@ namespace trireme::cuda {
 
 struct LinearLaunch;
 struct LinearShape;
+struct OwnLinear;
 
 constexpr int32_t kRowAlignment = kCudaRowAlignment;
 
@@ -49,7 +50,7 @@ class CudaBackend final : public Backend {
   void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override;
   void upload_shared(Queue& queue, std::byte* device, std::span<const std::byte> shared) override;
   void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override;
-  int64_t workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n) const override;
+  int64_t workspace_bytes(const OpLimits& limits) const override;
   std::unique_ptr<Queue> make_queue() override;
   Status wait(Queue& queue, TimeUs deadline_us) override;
   Status status(Queue& queue) override;
@@ -86,6 +87,7 @@ class CudaBackend final : public Backend {
                   Vector bias,
                   const QkvTarget& target) override;
 
+  // linear_tuning.cu
   // Times our kernels against cuBLASLt, once for all layers of a shape; linear() then takes the
   // faster for row counts of this bucket (matmul_table.h). `weights`: several of them, so that none
   // stays in L2 between runs. A bucket that is in the table is not timed again. Does nothing under
@@ -99,6 +101,10 @@ class CudaBackend final : public Backend {
   std::string save_tuning() override;
   bool load_tuning(std::string_view bytes) override;
   std::string tuning_name() override;
+  std::string describe_linear(const Queue& queue,
+                              const Workspace& workspace,
+                              const LinearCall& call) const override;
+  std::vector<RefusedMatmuls> refused_matmuls() const override;
 
   // qkv_finish.cu
   void qkv_finish(Queue& queue,
@@ -204,6 +210,9 @@ class CudaBackend final : public Backend {
   // memory of a block, in bytes.
   cudaError_t prepare_kernels(int64_t shared_limit);
   LinearLaunch choose_launch(const CudaQueue& queue, const LinearShape& shape) const;
+  OwnLinear own_linear(const CudaQueue& queue, const LinearCall& call) const;
+  // Whether our kernel also does the op that follows, in the same launch.
+  bool takes_next(const CudaQueue& queue, const LinearCall& call, const OwnLinear& own) const;
   bool start_cublaslt();
 
   const CudaBackendOptions options_;
@@ -242,7 +251,7 @@ cudaError_t prepare_attention(bool is_bf16,
 cudaError_t prepare_sampling();
 
 // Workspace bytes of each op for at most these sizes; every op uses the workspace from its start.
-int64_t linear_workspace_bytes(int64_t max_rows, int64_t max_k, int64_t max_n);
+int64_t linear_workspace_bytes(const OpLimits& limits, bool invariant);
 int64_t attention_workspace_bytes(int64_t max_rows, int64_t max_width);
 int64_t sampling_workspace_bytes(int64_t max_rows, int64_t vocabulary);
 

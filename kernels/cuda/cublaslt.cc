@@ -5,18 +5,19 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "base/check.h"
 #include "base/handle.h"
+#include "base/text.h"
+#include "kernels/cuda/stopwatch.h"
 
 namespace trireme::cuda {
 
 namespace {
 
 constexpr int kCandidates = 8;
-constexpr int kWarmUps = 2;
-constexpr int kRepetitions = 10;
 
 static_assert(sizeof(cublasLtMatmulAlgo_t) == sizeof(MatmulChoice::algorithm));
 
@@ -24,11 +25,11 @@ cublasLtMatmulAlgo_t algorithm_of(const MatmulChoice& choice) {
   return std::bit_cast<cublasLtMatmulAlgo_t>(choice.algorithm);
 }
 
-// The library's description of a call. The library is column-major: it computes out^T [n, rows] as
-// W [k, n]^T times x [k, rows].
+// The library's description of a piece of a call. The library is column-major: it computes
+// out^T [n, rows] as W [k, n]^T times x [k, rows].
 class Description {
  public:
-  Description(const MatmulCall& call, bool is_bf16) {
+  Description(const MatmulCall& call, int32_t rows, bool is_bf16) {
     const cudaDataType_t input = is_bf16 ? CUDA_R_16BF : CUDA_R_16F;
     const MatmulShape& shape = call.shape;
     const cublasOperation_t transposed = CUBLAS_OP_T;
@@ -38,8 +39,9 @@ class Description {
     if (!is_valid_) return;
     matmul_ = DescHandle(matmul);
     weight_ = layout(input, shape.k, shape.n, call.weight_stride);
-    x_ = layout(input, shape.k, shape.rows, call.x_stride);
-    out_ = layout(shape.out_is_fp32 ? CUDA_R_32F : input, shape.n, shape.rows, call.out_stride);
+    x_ = layout(input, shape.k, rows, call.x_stride);
+    const bool is_wide = shape.out == MatmulOut::kFloat32;
+    out_ = layout(is_wide ? CUDA_R_32F : input, shape.n, rows, call.out_stride);
     is_valid_ = weight_ && x_ && out_ &&
                 cublasLtMatmulDescSetAttribute(
                     matmul, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed) ==
@@ -67,6 +69,7 @@ class Description {
   cublasStatus_t enqueue(cublasLtHandle_t handle,
                          const cublasLtMatmulAlgo_t& algorithm,
                          const MatmulCall& call,
+                         int64_t first_row,
                          cudaStream_t stream) const {
     const float one = 1;
     const float zero = 0;
@@ -75,7 +78,7 @@ class Description {
                           &one,
                           call.weight,
                           weight_.get(),
-                          call.x,
+                          call.x + first_row * call.x_stride,
                           x_.get(),
                           &zero,
                           call.out,
@@ -133,48 +136,100 @@ class Description {
   bool is_valid_ = false;
 };
 
-class Stopwatch {
- public:
-  Stopwatch() : start_(make_event()), stop_(make_event()) {}
-
-  // Mean time of `enqueue` over `count` inputs in turn; infinity if the device fails.
-  float time_us(CudaQueue& queue, size_t count, const std::function<bool(size_t)>& enqueue) {
-    constexpr float kFailed = std::numeric_limits<float>::infinity();
-    for (int i = 0; i < kWarmUps; ++i) {
-      if (!enqueue(i % count)) return kFailed;
-    }
-    queue.check(cudaEventRecord(start_.get(), queue.stream()), "timing a matmul");
-    for (int i = 0; i < kRepetitions; ++i) {
-      if (!enqueue((kWarmUps + i) % count)) return kFailed;
-    }
-    queue.check(cudaEventRecord(stop_.get(), queue.stream()), "timing a matmul");
-    queue.check(cudaEventSynchronize(stop_.get()), "timing a matmul");
-    float time_ms = 0;
-    queue.check(cudaEventElapsedTime(&time_ms, start_.get(), stop_.get()), "timing a matmul");
-    return queue.is_usable() ? time_ms * 1000 / kRepetitions : kFailed;
+// Both kinds of pieces of a call.
+struct Pieces {
+  Pieces(const MatmulCall& call, bool is_bf16)
+      : last_rows(call.shape.rows - (call.shape.rows - 1) / call.piece_rows * call.piece_rows),
+        whole(call, call.piece_rows, is_bf16) {
+    if (last_rows != call.piece_rows) last.emplace(call, last_rows, is_bf16);
   }
 
- private:
-  using Event = Handle<cudaEvent_t, cudaEventDestroy>;
+  bool is_valid() const { return whole.is_valid() && (!last || last->is_valid()); }
 
-  static Event make_event() {
-    cudaEvent_t event = nullptr;
-    CHECK(cudaEventCreate(&event) == cudaSuccess);
-    return Event(event);
+  bool accept(cublasLtHandle_t handle,
+              const cublasLtMatmulAlgo_t& algorithm,
+              const MatmulCall& call) const {
+    return is_valid() && whole.accepts(handle, algorithm, call) &&
+           (!last || last->accepts(handle, algorithm, call));
   }
 
-  Event start_;
-  Event stop_;
+  // False: the library has not enqueued a piece; those before it are done.
+  bool enqueue(cublasLtHandle_t handle,
+               const cublasLtMatmulAlgo_t& algorithm,
+               const MatmulCall& call,
+               cudaStream_t stream,
+               const CublasLt::Finish& finish) const {
+    for (int32_t first = 0; first < call.shape.rows; first += call.piece_rows) {
+      const int32_t rows = std::min(call.piece_rows, call.shape.rows - first);
+      const Description& piece = rows == call.piece_rows ? whole : *last;
+      if (piece.enqueue(handle, algorithm, call, first, stream) != CUBLAS_STATUS_SUCCESS ||
+          is_capture_lost(stream)) {
+        return false;
+      }
+      if (finish) finish(first, rows);
+    }
+    return true;
+  }
+
+  // Whether the library has done what a capture does not allow; launches would fail then.
+  static bool is_capture_lost(cudaStream_t stream) {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    return cudaStreamIsCapturing(stream, &status) != cudaSuccess ||
+           status == cudaStreamCaptureStatusInvalidated;
+  }
+
+  int32_t last_rows;
+  Description whole;
+  std::optional<Description> last;  // none: as many rows as the others
 };
 
-bool is_aligned(const MatmulCall& call) {
-  const auto bits = reinterpret_cast<uintptr_t>(call.x) | reinterpret_cast<uintptr_t>(call.weight) |
-                    reinterpret_cast<uintptr_t>(call.out) |
-                    reinterpret_cast<uintptr_t>(call.scratch.data);
-  return bits % 256 == 0;
+bool is_aligned(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 256 == 0; }
+
+// The obstacle to every algorithm of the library.
+MatmulRefusal obstacle(const MatmulCall& call) {
+  if (call.scratch.bytes < 0) return MatmulRefusal::kNoRoom;
+  if (!is_aligned(call.x)) return MatmulRefusal::kUnalignedX;
+  if (!is_aligned(call.weight)) return MatmulRefusal::kUnalignedWeight;
+  if (!is_aligned(call.out)) return MatmulRefusal::kUnalignedOut;
+  if (!is_aligned(call.scratch.data)) return MatmulRefusal::kUnalignedScratch;
+  return MatmulRefusal::kNone;
+}
+
+uint32_t config_of(const cublasLtMatmulAlgo_t& algorithm,
+                   cublasLtMatmulAlgoConfigAttributes_t attribute) {
+  uint32_t value = 0;
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoConfigGetAttribute(&algorithm, attribute, &value, sizeof value, nullptr);
+  return status == CUBLAS_STATUS_SUCCESS ? value : 0;
 }
 
 }  // namespace
+
+const char* text_of(MatmulRefusal refusal) {
+  switch (refusal) {
+    case MatmulRefusal::kNone:
+      return "none";
+    case MatmulRefusal::kNotTimed:
+      return "cuBLASLt was not timed";
+    case MatmulRefusal::kSlower:
+      return "cuBLASLt is slower";
+    case MatmulRefusal::kUnalignedX:
+      return "the input does not lie on 256 bytes";
+    case MatmulRefusal::kUnalignedWeight:
+      return "the weight does not lie on 256 bytes";
+    case MatmulRefusal::kUnalignedOut:
+      return "the output does not lie on 256 bytes";
+    case MatmulRefusal::kUnalignedScratch:
+      return "the workspace does not lie on 256 bytes";
+    case MatmulRefusal::kNoRoom:
+      return "the workspace is too small to stage a piece";
+    case MatmulRefusal::kUnsupported:
+      return "cuBLASLt does not support its algorithm for these rows";
+    case MatmulRefusal::kFailed:
+      return "cuBLASLt returned an error";
+  }
+  return "";
+}
 
 std::unique_ptr<CublasLt> CublasLt::make(bool is_bf16, const std::string& device) {
   cublasLtHandle_t handle = nullptr;
@@ -188,31 +243,28 @@ CublasLt::~CublasLt() { cublasLtDestroy(context_); }
 
 void CublasLt::choose(CudaQueue& queue,
                       std::span<const MatmulCall> calls,
-                      const Enqueue& own,
-                      const Enqueue& finish) {
+                      const EnqueueOwn& own,
+                      const FinishOf& finish) {
   CHECK(!calls.empty());
   const MatmulShape& shape = calls[0].shape;
-  for (const MatmulCall& call : calls) CHECK(call.shape == shape);
+  for (const MatmulCall& call : calls) {
+    CHECK(call.shape == shape);
+    const MatmulRefusal refusal = obstacle(call);
+    if (refusal != MatmulRefusal::kNone) return count(refusal);
+  }
   Stopwatch stopwatch;
-  const auto enqueue_own = [&](size_t i) {
+  MatmulChoice best;
+  best.own_time_us = stopwatch.time_us(queue, calls.size(), [&](size_t i) {
     own(i);
     return true;
-  };
-  const Description description(calls[0], is_bf16_);
-  MatmulChoice best;
-  best.own_time_us = stopwatch.time_us(queue, calls.size(), enqueue_own);
+  });
   best.time_us = std::numeric_limits<float>::infinity();
-  if (description.is_valid() && std::all_of(calls.begin(), calls.end(), is_aligned)) {
-    for (const auto& algorithm : description.candidates(context_, calls[0].scratch.bytes)) {
-      const auto enqueue = [&](size_t i) {
-        if (description.enqueue(context_, algorithm, calls[i], queue.stream()) !=
-            CUBLAS_STATUS_SUCCESS) {
-          return false;
-        }
-        finish(i);
-        return true;
-      };
-      const float time_us = stopwatch.time_us(queue, calls.size(), enqueue);
+  const Pieces pieces(calls[0], is_bf16_);  // calls differ in pointers only
+  if (pieces.is_valid()) {
+    for (const auto& algorithm : pieces.whole.candidates(context_, calls[0].scratch.bytes)) {
+      const float time_us = stopwatch.time_us(queue, calls.size(), [&](size_t i) {
+        return pieces.enqueue(context_, algorithm, calls[i], queue.stream(), finish(i));
+      });
       if (time_us >= best.time_us) continue;
       best.time_us = time_us;
       best.algorithm = std::bit_cast<std::array<uint64_t, 8>>(algorithm);
@@ -221,13 +273,58 @@ void CublasLt::choose(CudaQueue& queue,
   table_.note(shape, best);
 }
 
-bool CublasLt::run(CudaQueue& queue, const MatmulCall& call) const {
-  const MatmulChoice* choice = table_.find(call.shape);
-  if (choice == nullptr || !queue.is_usable() || !is_aligned(call)) return false;
-  const Description description(call, is_bf16_);
-  const cublasLtMatmulAlgo_t algorithm = algorithm_of(*choice);
-  if (!description.is_valid() || !description.accepts(context_, algorithm, call)) return false;
-  return description.enqueue(context_, algorithm, call, queue.stream()) == CUBLAS_STATUS_SUCCESS;
+// obstacle(), and whether the table has the library as the faster way.
+MatmulRefusal CublasLt::objection(const MatmulCall& call) const {
+  const MatmulChoice* choice = table_.entry(call.shape);
+  if (choice == nullptr) return MatmulRefusal::kNotTimed;
+  return choice->time_us == 0 ? MatmulRefusal::kSlower : obstacle(call);
+}
+
+MatmulRefusal CublasLt::check(const MatmulCall& call) const {
+  const MatmulRefusal refusal = objection(call);
+  if (refusal != MatmulRefusal::kNone) return refusal;
+  return Pieces(call, is_bf16_).accept(context_, algorithm_of(*table_.find(call.shape)), call)
+             ? MatmulRefusal::kNone
+             : MatmulRefusal::kUnsupported;
+}
+
+bool CublasLt::accepts(const MatmulCall& call) {
+  const MatmulRefusal refusal = check(call);
+  count(refusal);
+  return refusal == MatmulRefusal::kNone;
+}
+
+bool CublasLt::run(CudaQueue& queue, const MatmulCall& call, const Finish& finish) {
+  if (!queue.is_usable()) return false;
+  MatmulRefusal refusal = objection(call);
+  if (refusal == MatmulRefusal::kNone) {
+    const cublasLtMatmulAlgo_t algorithm = algorithm_of(*table_.find(call.shape));
+    const Pieces pieces(call, is_bf16_);
+    if (!pieces.accept(context_, algorithm, call)) {
+      refusal = MatmulRefusal::kUnsupported;
+    } else if (!pieces.enqueue(context_, algorithm, call, queue.stream(), finish)) {
+      refusal = MatmulRefusal::kFailed;
+    }
+  }
+  count(refusal);
+  return refusal == MatmulRefusal::kNone;
+}
+
+std::vector<RefusedMatmuls> CublasLt::refused() const {
+  std::vector<RefusedMatmuls> refused;
+  for (size_t i = static_cast<size_t>(MatmulRefusal::kUnalignedX); i < refusals_.size(); ++i) {
+    if (refusals_[i] > 0) refused.push_back({text_of(static_cast<MatmulRefusal>(i)), refusals_[i]});
+  }
+  return refused;
+}
+
+std::string CublasLt::describe(const MatmulChoice& choice) {
+  const cublasLtMatmulAlgo_t algorithm = algorithm_of(choice);
+  return format_text("cuBLASLt algorithm {} (tile {}, stages {}, split-k {})",
+                     config_of(algorithm, CUBLASLT_ALGO_CONFIG_ID),
+                     config_of(algorithm, CUBLASLT_ALGO_CONFIG_TILE_ID),
+                     config_of(algorithm, CUBLASLT_ALGO_CONFIG_STAGES_ID),
+                     config_of(algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM));
 }
 
 }  // namespace trireme::cuda

@@ -13,7 +13,7 @@ namespace trireme::cuda {
 
 namespace {
 
-constexpr const char* kTitle = "trireme matmul table 2";
+constexpr const char* kTitle = "trireme matmul table 3";
 constexpr const char* kEnd = "end";
 
 MatmulShape bucketed(MatmulShape shape) {
@@ -29,7 +29,7 @@ std::string line_of(const MatmulShape& shape, const MatmulChoice& choice) {
                            shape.rows,
                            shape.n,
                            shape.k,
-                           shape.out_is_fp32 ? 1 : 0,
+                           static_cast<int>(shape.out),
                            static_cast<double>(choice.time_us),
                            static_cast<double>(choice.own_time_us));
   for (const uint64_t word : choice.algorithm) {
@@ -66,14 +66,14 @@ std::optional<uint64_t> hex_word(const std::string& text) {
 std::optional<Entry> parse_line(const std::string& line) {
   std::istringstream in(line);
   Entry entry;
-  int out_is_fp32 = 0;
+  int out = 0;
   MatmulShape& shape = entry.shape;
   MatmulChoice& choice = entry.choice;
-  in >> shape.rows >> shape.n >> shape.k >> out_is_fp32 >> choice.time_us >> choice.own_time_us;
+  in >> shape.rows >> shape.n >> shape.k >> out >> choice.time_us >> choice.own_time_us;
   if (!in || shape.rows < 1 || shape.n < 1 || shape.k < 1) return std::nullopt;
-  if (out_is_fp32 != 0 && out_is_fp32 != 1) return std::nullopt;
+  if (out < 0 || out > static_cast<int>(MatmulOut::kStaged)) return std::nullopt;
   if (!(choice.time_us >= 0 && choice.time_us < choice.own_time_us)) return std::nullopt;
-  shape.out_is_fp32 = out_is_fp32 == 1;
+  shape.out = static_cast<MatmulOut>(out);
   std::string word;
   for (uint64_t& value : choice.algorithm) {
     if (!(in >> word)) return std::nullopt;
@@ -106,14 +106,19 @@ bool MatmulTable::knows(const MatmulShape& shape) const {
   return choices_.contains(bucketed(shape));
 }
 
-const MatmulChoice* MatmulTable::find(const MatmulShape& shape) const {
+const MatmulChoice* MatmulTable::entry(const MatmulShape& shape) const {
   const auto serves = [&](const auto& entry) {
     const MatmulShape& timed = entry.first;
-    return timed.n == shape.n && timed.k == shape.k && timed.out_is_fp32 == shape.out_is_fp32;
+    return timed.n == shape.n && timed.k == shape.k && timed.out == shape.out;
   };
-  auto found = choices_.lower_bound({bucket_of_rows(shape.rows), 0, 0, false});
+  auto found = choices_.lower_bound({bucket_of_rows(shape.rows), 0, 0, MatmulOut::kActivation});
   found = std::find_if(found, choices_.end(), serves);  // rows ascend
-  return found == choices_.end() || found->second.time_us == 0 ? nullptr : &found->second;
+  return found == choices_.end() ? nullptr : &found->second;
+}
+
+const MatmulChoice* MatmulTable::find(const MatmulShape& shape) const {
+  const MatmulChoice* const found = entry(shape);
+  return found == nullptr || found->time_us == 0 ? nullptr : found;
 }
 
 std::string MatmulTable::save() const {

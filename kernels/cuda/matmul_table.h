@@ -13,11 +13,15 @@
 
 namespace trireme::cuda {
 
+// Destination of the library's product: the op's output, or (before an epilogue) the workspace, in
+// the activation type.
+enum class MatmulOut : uint8_t { kActivation = 0, kFloat32 = 1, kStaged = 2 };
+
 struct MatmulShape {
   int32_t rows = 0;
   int32_t n = 0;
   int32_t k = 0;
-  bool out_is_fp32 = false;
+  MatmulOut out = MatmulOut::kActivation;
 
   // NOLINTNEXTLINE(modernize-use-nullptr): the 0 that clang-tidy 14 sees is of the comparison
   auto operator<=>(const MatmulShape&) const = default;
@@ -41,8 +45,10 @@ class MatmulTable {
   void note(const MatmulShape& shape, const MatmulChoice& choice);
   // Whether the shape's bucket has been timed.
   bool knows(const MatmulShape& shape) const;
-  // The choice of the shape's bucket, or of the next larger bucket that was timed. Null: our own
-  // kernel.
+  // The entry of the shape's bucket, or of the next larger bucket that was timed, whichever was
+  // faster. Null: none was timed.
+  const MatmulChoice* entry(const MatmulShape& shape) const;
+  // The same entry. Null: our own kernel.
   const MatmulChoice* find(const MatmulShape& shape) const;
   size_t size() const { return choices_.size(); }  // shapes that have been timed
 

@@ -3,6 +3,7 @@
 set(trireme_cuda_sources
   add_norm.cu
   backend.cc
+  cublaslt.cc
   cuda_queue.cc
   device_query.cc
   embed.cu
@@ -15,26 +16,22 @@ set(trireme_cuda_sources
   reserved_memory.cc
   staging.cc
   step_ring.cu
+  stopwatch.cc
   weight_stream.cc
   attention/attention.cu
   attention/attention_decode.cu
   attention/attention_plan.cu
   attention/attention_prefill.cu
   linear/linear.cu
+  linear/linear_call.cu
   linear/linear_finish.cu
   linear/linear_launch.cc
   linear/linear_stream.cu
   linear/linear_tile.cu
+  linear/linear_tuning.cu
   peer/peer_gather.cu
   peer/peer_reduce.cu
   sampling/logprobs.cu
   sampling/sample.cu
   sampling/top_k_top_p.cu
-)
-# Only in trireme_cuda, since they need NVIDIA's libraries, and their replacements.
-set(trireme_cuda_only_sources
-  cublaslt.cc
-)
-set(trireme_cuda_emulated_only_sources
-  no_cublaslt.cc
 )

@@ -26,6 +26,9 @@ Settings initial_settings() {
   const std::string device = environment("TRIREME_EMULATION_DEVICE").value_or("sm_90");
   CHECK_THAT(device == "sm_86" || device == "sm_90", "TRIREME_EMULATION_DEVICE is sm_86 or sm_90");
   if (device == "sm_86") settings.limits = kLimitsOfSm86;
+  if (const auto version = environment("TRIREME_EMULATION_CUBLASLT")) {
+    settings.cublaslt.version = std::strtoull(version->c_str(), nullptr, 10);
+  }
   return settings;
 }
 

@@ -1,10 +1,11 @@
 // Control of the emulated devices by tests. Settings are per process: change them only while no
-// work is enqueued. Initial values come from the environment: TRIREME_EMULATION_SEED,
-// TRIREME_EMULATION_ORDER (forward, reverse, random) and TRIREME_EMULATION_DEVICE (sm_86, sm_90).
+// work is enqueued. The environment gives initial values: TRIREME_EMULATION_SEED, _ORDER (forward,
+// reverse, random), _DEVICE (sm_86, sm_90) and _CUBLASLT (the version of the emulated library).
 #pragma once
 
 #include <cuda_runtime.h>
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,6 +28,14 @@ struct Limits {
 // A10, A40, RTX 3090; L4, L40S and RTX 4090 (sm_89) have the same memory.
 constexpr Limits kLimitsOfSm86 = {8, 6, 99 * 1024, 100 * 1024, 1536, 2};
 
+// The emulated cuBLASLt. Without a version it is missing: cublasLtCreate() fails.
+struct CublasLtSettings {
+  size_t version = 0;
+  int num_algorithms = 2;  // the last is the fastest
+  int work = 1;            // products that a call of the fastest computes, to make it slower
+  int64_t max_rows = int64_t{1} << 31;  // larger calls are not supported
+};
+
 struct Settings {
   uint64_t seed = 1;
   Order order = Order::kRandom;
@@ -38,6 +47,7 @@ struct Settings {
   bool overlaps = true;      // run the first part of a programmatic launch early
   int spin_limit_s = 60;     // a kernel that only spins for this long ends the process
   Limits limits;
+  CublasLtSettings cublaslt;
   int linger_us = 100;  // a device starts when the host waits or has enqueued nothing for this long
 };
 
@@ -64,6 +74,9 @@ std::vector<Call> stop_call_trace();
 bool allocates(const Call& call);
 // Whether the call makes the host wait for the device.
 bool synchronizes(const Call& call);
+
+// Algorithm `index` of the emulated cuBLASLt, as the library represents it.
+std::array<uint64_t, 8> cublaslt_algorithm(int index);
 
 // Makes one call of `name` fail with `error`, after `skip` calls that succeed.
 void fail_call(const std::string& name, cudaError_t error, int skip = 0);

@@ -20,7 +20,7 @@ std::atomic<int> version = 1;  // of the fake library
 
 }  // namespace
 
-// Replaces no_cublaslt.cc: claims to be faster for few rows, but is never used, so that tokens stay
+// Replaces cublaslt.cc: claims to be faster for few rows, but is never used, so that tokens stay
 // the same.
 namespace cuda {
 
@@ -32,13 +32,18 @@ std::unique_ptr<CublasLt> CublasLt::make(bool is_bf16, const std::string& device
 CublasLt::~CublasLt() = default;
 void CublasLt::choose(CudaQueue&,
                       std::span<const MatmulCall> calls,
-                      const Enqueue&,
-                      const Enqueue&) {
+                      const EnqueueOwn&,
+                      const FinishOf&) {
   ++num_timed;
   const MatmulShape& shape = calls[0].shape;
   table_.note(shape, {{7}, shape.rows < 16 ? 1.0f : 9.0f, 5.0f});
 }
-bool CublasLt::run(CudaQueue&, const MatmulCall&) const { return false; }
+MatmulRefusal CublasLt::check(const MatmulCall&) const { return MatmulRefusal::kUnsupported; }
+bool CublasLt::accepts(const MatmulCall&) { return false; }
+bool CublasLt::run(CudaQueue&, const MatmulCall&, const Finish&) { return false; }
+std::vector<RefusedMatmuls> CublasLt::refused() const { return {}; }
+std::string CublasLt::describe(const MatmulChoice&) { return {}; }
+const char* text_of(MatmulRefusal) { return ""; }
 
 }  // namespace cuda
 

@@ -149,7 +149,7 @@ class OpTest : public testing::TestWithParam<BackendCase> {
   void use_threads(int threads) {
     backend = make_backend(GetParam(), threads).value();
     queue = backend->make_queue();
-    const int64_t scratch = backend->workspace_bytes(600, 4096, 8192);
+    const int64_t scratch = backend->workspace_bytes({600, 4096, 8192, 8192});
     scratch_ = backend->allocate(scratch, "scratch").value();
     workspace = {scratch_.data(), scratch};
     arena_ = backend->allocate(kArenaBytes, "test data").value();

@@ -97,6 +97,18 @@ TEST(PlannerOnGpus, FixedBytesAreTheSumOfAllButPages) {
                 rank.workspace_bytes + rank.module_bytes + rank.reserve_bytes);
 }
 
+TEST(PlannerOnGpus, TheWorkspaceStagesGateAndUpExceptWhenInvariant) {
+  ModelConfig config = model_shape(4, 8, 4);
+  config.intermediate_size = 14336;
+  PlanRequest request;
+  request.max_batched_tokens = 8192;
+  EXPECT_EQ(gpu_plan(config, request).ranks[0].workspace_bytes, int64_t{128} << 20);
+  request.tp = 4;
+  EXPECT_EQ(gpu_plan(config, request).ranks[0].workspace_bytes, int64_t{44} << 20);
+  request.invariant = true;
+  EXPECT_EQ(gpu_plan(config, request).ranks[0].workspace_bytes, int64_t{32} << 20);
+}
+
 // Per token, 16-bit: normed, delta and two residuals of the hidden size, qkv, q, the attention
 // output and the gated MLP. In each of five records 16 bytes per token, and 8 bytes for one change
 // of the page table per 64 tokens.

@@ -59,11 +59,12 @@ StatusOr<Lane> Lane::make(Backend& backend,
     lane.memory.push_back(std::move(buffer));
   }
 
-  const int64_t rows = std::max(max_batched_tokens, max_head_rows);
-  const int64_t max_k = std::max({config.hidden_size, query_width, mlp_width});
-  const int64_t max_n =
-      std::max({qkv_width, 2 * mlp_width, config.hidden_size, config.vocabulary_size});
-  const int64_t scratch = backend.workspace_bytes(rows, max_k, max_n);
+  OpLimits ops;
+  ops.rows = std::max(max_batched_tokens, max_head_rows);
+  ops.k = std::max({config.hidden_size, query_width, mlp_width});
+  ops.n = std::max({qkv_width, 2 * mlp_width, config.hidden_size, config.vocabulary_size});
+  ops.epilogue_n = std::max(qkv_width, 2 * mlp_width);
+  const int64_t scratch = backend.workspace_bytes(ops);
   ASSIGN_OR_RETURN(Buffer buffer, backend.allocate(std::max<int64_t>(scratch, 64), "workspace"));
   lane.workspace = {buffer.data(), buffer.bytes()};
   lane.memory.push_back(std::move(buffer));

@@ -1,11 +1,14 @@
 // out = epilogue(sum over chunks c of partials[c]), chunks in ascending order, starting from zero.
+// Or out = epilogue(staged), the product of a library in the activation type.
 // One thread per unit of eight outputs; the grid's x, which alone has room for any number of rows,
 // counts tokens.
 //
-// Layout: linear_output.h. Bound: bytes of the partial sums, which lie in L2. Share of peak: not
-// yet measured.
+// Layout: linear_output.h. Bound: bytes of the partial sums, which lie in L2; of a staged piece,
+// which is larger than L2 where many rows are wide, and of the output. Share of peak: not yet
+// measured.
 
 #include "kernels/cuda/arch.h"
+#include "kernels/cuda/chunk.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/linear/linear_kernels.h"
 
@@ -36,6 +39,31 @@ __global__ void __launch_bounds__(kThreads) linear_finish(LinearTask task, int32
   finish_unit<E>(task, token, row, sums);
 }
 
+template <class E>
+__global__ void __launch_bounds__(kThreads) linear_finish_staged(LinearTask task, int32_t units) {
+  const int32_t unit = blockIdx.y * kThreads + threadIdx.x;
+  const int32_t token = blockIdx.x;
+  const int32_t row = unit * unit_rows(task);
+  dependency_wait();
+  if (unit >= units) return;
+  const auto* product = reinterpret_cast<const uint4*>(
+      task.staged + token * static_cast<int64_t>(task.padded_n) + row);
+  alignas(16) float sums[2 * kOutputUnit];
+  const uint4 first = product[0];
+  const uint4 second = task.is_gated ? product[1] : uint4{};
+  float values[kChunk];
+  unpack8<E>(first, values);
+  write_unit(sums, values);
+  unpack8<E>(second, values);
+  write_unit(sums + kOutputUnit, values);
+  finish_unit<E>(task, token, row, sums);
+}
+
+template <class E>
+auto finish_kernel(const LinearTask& task) {
+  return task.staged != nullptr ? linear_finish_staged<E> : linear_finish<E>;
+}
+
 }  // namespace
 
 void launch_linear_finish(CudaQueue& queue, const LinearTask& task, bool is_bf16) {
@@ -47,7 +75,7 @@ void launch_linear_finish(CudaQueue& queue, const LinearTask& task, bool is_bf16
   config.block = {kThreads, 1, 1};
   launch(queue,
          "linear_finish",
-         is_bf16 ? linear_finish<Bf16> : linear_finish<Fp16>,
+         is_bf16 ? finish_kernel<Bf16>(task) : finish_kernel<Fp16>(task),
          config,
          task,
          units);

@@ -58,7 +58,8 @@ void launch_linear_heads(CudaQueue& queue,
                          const HeadWork& work,
                          bool is_bf16);
 
-// linear_finish.cu: adds task.split_k partial sums in order, then applies the epilogue.
+// linear_finish.cu: adds task.split_k partial sums in order, or takes the staged product, then
+// applies the epilogue.
 void launch_linear_finish(CudaQueue& queue, const LinearTask& task, bool is_bf16);
 
 }  // namespace trireme::cuda
