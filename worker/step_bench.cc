@@ -44,11 +44,22 @@ class StepBench {
  private:
   // One prompt in chunks, or `decode` steps of `batch` sequences; then the slots are closed.
   Status run_prefill();
-  Status run_decode(int32_t batch, double* seconds);
+  Status run_decode(int32_t batch, bool is_measured, double* seconds);
   Status open_sequences(int32_t first, int32_t batch, int32_t cohorts);
   // Prompt tokens of a sequence that decodes; a sequence needs at least one.
   int32_t prompt() const { return std::max(spec_.context, 1); }
-  void print(const char* kind, int32_t batch, int64_t tokens, std::vector<double> seconds) const;
+  // Results of one measurement.
+  struct Measured {
+    const char* kind = "";
+    int32_t batch = 1;
+    int64_t tokens = 0;
+    std::vector<double> seconds = {};  // by round
+    std::vector<double> host_us = {};  // by step
+    LastStep largest = {};             // step
+  };
+  void print(Measured measured) const;
+  std::string matmuls(const LastStep& step) const;
+  void note_step();
 
   Status check_fits() const;
   void open(StepPart& part, SlotId slot, int32_t tokens);
@@ -68,32 +79,41 @@ class StepBench {
   SteadyClock clock_;
   int64_t step_ = 0;
   uint32_t ids_made_ = 0;
+  Measured measured_;  // of the present round
+  bool notes_steps_ = false;
 };
+
+double median_of(std::vector<double>& values) {
+  std::ranges::sort(values);
+  return values.empty() ? 0 : values[values.size() / 2];
+}
 
 Status StepBench::run() {
   RETURN_IF_ERROR(check_fits());
   if (spec_.prefill > 0) {
-    std::vector<double> seconds;
+    measured_ = {"prefill", 1, spec_.prefill};
     for (int32_t round = -1; round < spec_.repeats; ++round) {  // round -1 warms up
       RETURN_IF_ERROR(barrier());
+      notes_steps_ = round >= 0;
       const double start_s = now_s();
       RETURN_IF_ERROR(run_prefill());
       RETURN_IF_ERROR(barrier());
-      if (round >= 0) seconds.push_back(now_s() - start_s);
+      if (round >= 0) measured_.seconds.push_back(now_s() - start_s);
+      notes_steps_ = false;
       RETURN_IF_ERROR(close(1));
     }
-    print("prefill", 1, spec_.prefill, seconds);
+    print(measured_);
   }
   for (const int32_t batch : spec_.batch) {
     if (spec_.decode == 0) continue;
-    std::vector<double> seconds;
+    measured_ = {"decode", batch, int64_t{batch} * spec_.decode};
     for (int32_t round = -1; round < spec_.repeats; ++round) {
       double elapsed_s = 0;
-      RETURN_IF_ERROR(run_decode(batch, &elapsed_s));
-      if (round >= 0) seconds.push_back(elapsed_s);
+      RETURN_IF_ERROR(run_decode(batch, round >= 0, &elapsed_s));
+      if (round >= 0) measured_.seconds.push_back(elapsed_s);
       RETURN_IF_ERROR(close(batch));
     }
-    print("decode", batch, int64_t{batch} * spec_.decode, seconds);
+    print(measured_);
   }
   return worker_.executor().finish();
 }
@@ -141,12 +161,13 @@ Status StepBench::open_sequences(int32_t first, int32_t batch, int32_t cohorts) 
 }
 
 // Decodes the batch in one cohort per stage, so that all stages work at once.
-Status StepBench::run_decode(int32_t batch, double* seconds) {
+Status StepBench::run_decode(int32_t batch, bool is_measured, double* seconds) {
   const int32_t cohorts = std::min(batch, static_cast<int32_t>(worker_.partition().pp()));
   for (int32_t cohort = 0; cohort < cohorts; ++cohort) {
     RETURN_IF_ERROR(open_sequences(cohort, batch, cohorts));
   }
   RETURN_IF_ERROR(barrier());
+  notes_steps_ = is_measured;
   const double start_s = now_s();
   for (int32_t i = 0; i < spec_.decode; ++i) {
     for (int32_t cohort = 0; cohort < cohorts; ++cohort) {
@@ -157,37 +178,62 @@ Status StepBench::run_decode(int32_t batch, double* seconds) {
   }
   RETURN_IF_ERROR(barrier());
   *seconds = now_s() - start_s;
+  notes_steps_ = false;
   return ok_status();
 }
 
-void StepBench::print(const char* kind,
-                      int32_t batch,
-                      int64_t tokens,
-                      std::vector<double> seconds) const {
-  if (comms_.rank != 0 || seconds.empty()) return;
-  std::ranges::sort(seconds);
-  const double median = seconds[seconds.size() / 2];
+// The matmuls of a step on this rank, and those that were refused so far, as fields of JSON. None
+// of the texts needs escapes.
+std::string StepBench::matmuls(const LastStep& step) const {
+  std::string list;
+  for (const MatmulUse& use : worker_.executor().matmuls(step)) {
+    list += format_text(
+        "{}{{\"name\": \"{}\", \"rows\": {}, \"n\": {}, \"k\": {}, \"algorithm\": \"{}\"}}",
+        list.empty() ? "" : ", ",
+        use.name,
+        use.rows,
+        use.n,
+        use.k,
+        use.algorithm);
+  }
+  std::string refused;
+  for (const RefusedMatmuls& calls : worker_.backend().refused_matmuls()) {
+    refused += format_text("{}{{\"cause\": \"{}\", \"calls\": {}}}",
+                           refused.empty() ? "" : ", ",
+                           calls.cause,
+                           calls.calls);
+  }
+  return format_text("\"matmuls\": [{}], \"refused_matmuls\": [{}]", list, refused);
+}
+
+void StepBench::print(Measured measured) const {
+  if (comms_.rank != 0 || measured.seconds.empty()) return;
+  const double median = median_of(measured.seconds);
   const BackendInfo info = worker_.backend_info();
-  const int32_t context = std::string(kind) == "decode" ? spec_.context : 0;
+  const int32_t context = std::string(measured.kind) == "decode" ? spec_.context : 0;
   std::printf(
       "{\"kind\": \"%s\", \"batch\": %d, \"tokens\": %lld, \"context\": %d, "
       "\"seconds_median\": %.6f, \"seconds_min\": %.6f, \"tokens_per_second\": %.2f, "
+      "\"host_us_median\": %.0f, \"replayed\": %s, "
       "\"repeats\": %zu, \"tp\": %d, \"pp\": %d, \"threads\": %d, \"dtype\": \"%s\", "
-      "\"quantization\": \"none\", \"backend\": \"%s\", \"device\": \"%s\"}\n",
-      kind,
-      batch,
-      static_cast<long long>(tokens),
+      "\"quantization\": \"none\", \"backend\": \"%s\", \"device\": \"%s\", %s}\n",
+      measured.kind,
+      measured.batch,
+      static_cast<long long>(measured.tokens),
       context,
       median,
-      seconds.front(),
-      static_cast<double>(tokens) / median,
-      seconds.size(),
+      measured.seconds.front(),
+      static_cast<double>(measured.tokens) / median,
+      median_of(measured.host_us),
+      measured.largest.is_replayed ? "true" : "false",
+      measured.seconds.size(),
       worker_.partition().tp(),
       worker_.partition().pp(),
       worker_.num_threads(),
       std::string(name_of(worker_.options().dtype)).c_str(),
       info.name.c_str(),
-      format_text("{} ({})", info.device, info.isa).c_str());
+      format_text("{} ({})", info.device, info.isa).c_str(),
+      matmuls(measured.largest).c_str());
   std::fflush(stdout);
 }
 
@@ -235,7 +281,15 @@ Status StepBench::execute(StepPart part, int64_t wait_ids_through) {
   plan.graph_key = key_of(part);
   plan.wait_ids_through = std::max<int64_t>(wait_ids_through, 0);
   plan.parts.push_back(std::move(part));
-  return worker_.executor().execute(plan);
+  RETURN_IF_ERROR(worker_.executor().execute(plan));
+  if (notes_steps_) note_step();
+  return ok_status();
+}
+
+void StepBench::note_step() {
+  const LastStep& step = worker_.executor().last_step();
+  measured_.host_us.push_back(static_cast<double>(step.host_us));
+  if (step.num_tokens > measured_.largest.num_tokens) measured_.largest = step;
 }
 
 // The same key as the coordinator's for this step.

@@ -42,9 +42,19 @@ TEST(Bench, StepAndServeAreSavedAndReported) {
   EXPECT_EQ(steps[0]["tokens"], 64);
   EXPECT_EQ(steps[2]["batch"], 4);
   EXPECT_EQ(steps[2]["tokens"], 32);
+  EXPECT_EQ(steps[0]["matmuls"][2]["rows"], 64);
+  EXPECT_EQ(steps[2]["matmuls"][2]["rows"], 4);
+  EXPECT_EQ(steps[2]["matmuls"][4]["name"], "head");
   for (const json& line : steps) {
     EXPECT_GT(line["tokens_per_second"], 0);
     EXPECT_LE(line["seconds_min"], line["seconds_median"]);
+    EXPECT_GT(line["host_us_median"], 0);
+    EXPECT_LE(line["host_us_median"].get<double>(), 1e6 * line["seconds_median"].get<double>());
+    EXPECT_EQ(line["replayed"], false);  // a CPU captures nothing
+    EXPECT_EQ(line["refused_matmuls"], json::array());
+    ASSERT_EQ(line["matmuls"].size(), 5u) << line;
+    EXPECT_EQ(line["matmuls"][2]["name"], "gate_up");
+    EXPECT_EQ(line["matmuls"][2]["algorithm"], "own kernel");
     for (const char* field : {"context",
                               "repeats",
                               "tp",

@@ -13,6 +13,8 @@ namespace trireme {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
+using testing::AnyOf;
 using testing::HasSubstr;
 
 const std::string kModel = TRIREME_SOURCE_DIR "/tests/data/golden/models/llama-gqa";
@@ -87,7 +89,8 @@ TEST(EmulatedCluster, UpAnswersAndDrains) {
   EXPECT_THAT(ended.err, HasSubstr("bfloat16 on cuda (sm_90a)"));
 }
 
-TEST(EmulatedCluster, ABenchReportsItsBackendAndDevice) {
+TEST(EmulatedCluster, ABenchReportsItsDeviceHostTimeAndMatmuls) {
+  setenv("TRIREME_EMULATION_CUBLASLT", "130100", 1);
   const CommandResult result = run_on_gpu({"bench",
                                            "step",
                                            "--prefill",
@@ -99,11 +102,30 @@ TEST(EmulatedCluster, ABenchReportsItsBackendAndDevice) {
                                            "--repeats",
                                            "1",
                                            "--json"});
+  unsetenv("TRIREME_EMULATION_CUBLASLT");
   ASSERT_EQ(result.status, 0) << result.out << result.err;
   const auto lines = split(result.out, '\n');
   ASSERT_GE(lines.size(), 2u) << result.out;
-  EXPECT_EQ(json::parse(lines[0])["backend"], "cuda");
-  EXPECT_THAT(json::parse(lines[0])["device"].get<std::string>(), HasSubstr("emulated device 0"));
+  const json prefill = json::parse(lines[0]);
+  const json decode = json::parse(lines[1]);
+  EXPECT_EQ(prefill["backend"], "cuda");
+  EXPECT_THAT(prefill["device"].get<std::string>(), HasSubstr("emulated device 0"));
+  for (const json& line : {prefill, decode}) {
+    EXPECT_GT(line["host_us_median"], 0);
+    EXPECT_EQ(line["replayed"], true);
+    EXPECT_EQ(line["refused_matmuls"], json::array());
+    ASSERT_EQ(line["matmuls"].size(), 5u) << line;
+    for (const json& matmul : line["matmuls"]) {
+      EXPECT_THAT(matmul["algorithm"].get<std::string>(),
+                  AnyOf(HasSubstr("; cuBLASLt "), HasSubstr("cuBLASLt algorithm ")))
+          << matmul;
+    }
+  }
+  EXPECT_EQ(prefill["matmuls"][0]["rows"], 16);
+  const json& gate_up = decode["matmuls"][2];
+  EXPECT_EQ(gate_up["rows"], 2);
+  EXPECT_THAT(gate_up["algorithm"].get<std::string>(),
+              AllOf(HasSubstr("stream kernel, 8 x "), HasSubstr("would add a launch")));
 }
 
 // Unlike on the CPU, where the leaves of a sum allow tp 1, 2, 4 and 8 only.

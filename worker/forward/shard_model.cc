@@ -168,26 +168,57 @@ void ShardModel::head(
   progress.bump();
 }
 
+std::vector<ShardModel::LayerMatmul> ShardModel::layer_matmuls(const Lane& lane) const {
+  using Next = LinearCall::Next;
+  const LayerWeights& first = weights_.layers[0];
+  const Next after_sum = lane.comm->size() == 1 ? Next::kNorm : Next::kNothing;
+  return {
+      {"qkv", &LayerWeights::qkv, lane.normed, {.bias = first.qkv_bias}, lane.qkv, Next::kHeads},
+      {"output", &LayerWeights::output, lane.context, {}, lane.delta, after_sum},
+      {"gate_up",
+       &LayerWeights::gate_up,
+       lane.normed,
+       {.bias = first.gate_up_bias, .activation = Activation::kSiluGate},
+       lane.gated,
+       Next::kNothing},
+      {"down", &LayerWeights::down, lane.gated, {}, lane.delta, after_sum},
+  };
+}
+
+std::vector<MatmulUse> ShardModel::matmuls(const Lane& lane,
+                                           int64_t num_tokens,
+                                           int64_t num_head_rows) const {
+  std::vector<MatmulUse> uses;
+  const auto add = [&](const char* name, const LinearCall& call) {
+    uses.push_back({name,
+                    call.x.rows,
+                    call.weight->n(),
+                    call.weight->k(),
+                    backend_->describe_linear(*lane.queue, lane.workspace, call)});
+  };
+  if (weights_.layers.empty()) return uses;
+  for (const LayerMatmul& matmul : layer_matmuls(lane)) {
+    add(matmul.name,
+        {matmul.x.first_rows(num_tokens),
+         (weights_.layers[0].*matmul.weight).get(),
+         matmul.epilogue,
+         matmul.out.first_rows(num_tokens),
+         matmul.next,
+         heads_.head_dim});
+  }
+  if (!shard_->has_head() || num_head_rows == 0) return uses;
+  const Tensor rows = lane.head_normed.first_rows(std::min(num_head_rows, lane.head_normed.rows));
+  // The sampler's logits, which are dense as well.
+  const Tensor logits(lane.workspace.data, DType::kFloat32, rows.rows, weights_.head().n());
+  add("head", {rows, &weights_.head(), {}, logits});
+  return uses;
+}
+
 void ShardModel::tune(Lane& lane, int64_t max_batched_tokens, Progress& progress) const {
   if (weights_.layers.empty()) return;
   constexpr size_t kMaxLayers = 8;  // weights of several layers in turn, so that none stays cached
   const size_t num_layers = std::min(weights_.layers.size(), kMaxLayers);
-  const LayerWeights& first = weights_.layers[0];
-  const struct {
-    std::unique_ptr<Weight> LayerWeights::*weight;
-    Tensor x;
-    Epilogue epilogue;
-    Tensor out;
-  } matmuls[] = {
-      {&LayerWeights::qkv, lane.normed, {.bias = first.qkv_bias}, lane.qkv},
-      {&LayerWeights::output, lane.context, {}, lane.delta},
-      {&LayerWeights::gate_up,
-       lane.normed,
-       {.bias = first.gate_up_bias, .activation = Activation::kSiluGate},
-       lane.gated},
-      {&LayerWeights::down, lane.gated, {}, lane.delta},
-  };
-  for (const auto& matmul : matmuls) {
+  for (const LayerMatmul& matmul : layer_matmuls(lane)) {
     std::vector<const Weight*> weights;
     for (size_t i = 0; i < num_layers; ++i) {
       weights.push_back((weights_.layers[i].*matmul.weight).get());

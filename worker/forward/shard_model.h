@@ -4,6 +4,8 @@
 // stage.
 #pragma once
 
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -24,6 +26,15 @@ class LayerTap {
   virtual ~LayerTap() = default;
   virtual bool wants(int64_t layer) const = 0;
   virtual void take(int64_t layer, Tensor hidden) = 0;  // [tokens, hidden] residual type
+};
+
+// A matmul of a step and how it is computed, for people.
+struct MatmulUse {
+  std::string name;  // qkv, output, gate_up, down, head
+  int64_t rows = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+  std::string algorithm;  // Backend::describe_linear()
 };
 
 class ShardModel {
@@ -55,6 +66,10 @@ class ShardModel {
   // rows, and keeps the fastest in the backend.
   void tune(Lane& lane, int64_t max_batched_tokens, Progress& progress) const;
 
+  // The matmuls of a layer in a step of `num_tokens` rows and, on the last stage, of the head with
+  // `num_head_rows` rows of logits.
+  std::vector<MatmulUse> matmuls(const Lane& lane, int64_t num_tokens, int64_t num_head_rows) const;
+
   // Layers with equal attention windows form a class, which shares one attention plan.
   size_t num_attention_classes() const { return class_layer_.size(); }
   const ShardSpec& shard() const { return *shard_; }
@@ -67,6 +82,16 @@ class ShardModel {
              ModelWeights weights);
   void add_to_residual(
       Lane& lane, Tensor x, const Weight& weight, const NormedSum& sum, Progress& progress) const;
+  // A matmul that every layer has.
+  struct LayerMatmul {
+    const char* name;
+    std::unique_ptr<Weight> LayerWeights::*weight;
+    Tensor x;
+    Epilogue epilogue;
+    Tensor out;
+    LinearCall::Next next;
+  };
+  std::vector<LayerMatmul> layer_matmuls(const Lane& lane) const;
   Norm norm(Vector weight) const;
   QkvSpec qkv_spec(int64_t layer) const;
   AttentionSpec attention_spec(int64_t layer) const;

@@ -154,7 +154,11 @@ Status StepExecutor::execute(const StepPlan& plan) {
   PendingStep& pending = answers_->begin(plan, start_us, deadline_.deadline_us());
   if (inputs_->batch().num_tokens > 0) {
     note_draws(pending);
-    RETURN_IF_ERROR(run_tokens(plan, pending, step_key(plan, pending)));
+    const StepKey key = step_key(plan, pending);
+    RETURN_IF_ERROR(run_tokens(plan, pending, key));
+    last_.num_tokens = inputs_->batch().num_tokens;
+    last_.is_replayed = key.num_tokens > 0;
+    last_.num_rows = last_.is_replayed ? key.num_rows : static_cast<int32_t>(pending.rows.size());
   }
   RETURN_IF_ERROR(deadline_.status());
   pending.waited_us = waited_us_;
@@ -162,6 +166,7 @@ Status StepExecutor::execute(const StepPlan& plan) {
   slots_.clear_failures();
   last_step_ = plan.step;
   RETURN_IF_ERROR(poll());
+  last_.host_us = clock_.now_us() - start_us - waited_us_;
   progress_.enter(Phase::kIdle);
   return ok_status();
 }

@@ -29,6 +29,14 @@
 
 namespace trireme {
 
+// The last step that had tokens.
+struct LastStep {
+  int32_t num_tokens = 0;  // rows of its matmuls, padding included
+  int32_t num_rows = 0;    // rows of logits, padding included
+  bool is_replayed = false;
+  TimeUs host_us = 0;  // of execute(), less its waits
+};
+
 class StepExecutor {
  public:
   // Allocates everything it needs; the cache's pages may get their memory later. All references
@@ -61,6 +69,11 @@ class StepExecutor {
   Status finish();
 
   Queue& queue() { return *lane_->queue; }
+  const LastStep& last_step() const { return last_; }
+  // How the matmuls of a step of that size are computed on this rank.
+  std::vector<MatmulUse> matmuls(const LastStep& step) const {
+    return model_.matmuls(*lane_, step.num_tokens, step.num_rows);
+  }
 
  private:
   StepExecutor(Backend& backend,
@@ -121,6 +134,7 @@ class StepExecutor {
   Buffer small_;              // device memory for a short list of ids
 
   int64_t last_step_ = 0;
+  LastStep last_;
   TimeUs waited_us_ = 0;
   std::vector<ScoreRow> score_rows_;
   std::vector<int32_t> copy_list_;

@@ -36,9 +36,27 @@ struct StepBenchOptions {
 };
 
 void print_head(Terminal& terminal) {
-  terminal.answer_line(terminal.paint_out(
-      Style::kBold,
-      "kind     batch   tokens   seconds (median)   tokens/s   tokens/s per sequence"));
+  terminal.answer_line(terminal.paint_out(Style::kBold,
+                                          "kind     batch   tokens   seconds (median)   tokens/s   "
+                                          "tokens/s per sequence   host us/step"));
+}
+
+// How the matmuls of the largest step were computed by rank 0; a CPU has one algorithm.
+void print_matmuls(Terminal& terminal, const Json& result) {
+  if (result["backend"] == "cpu") return;
+  for (const Json& matmul : result["matmuls"]) {
+    terminal.answer_line(format_text("  {:<8} {} x {} x {}: {}",
+                                     matmul["name"].get<std::string>(),
+                                     matmul["rows"].get<int64_t>(),
+                                     matmul["n"].get<int64_t>(),
+                                     matmul["k"].get<int64_t>(),
+                                     matmul["algorithm"].get<std::string>()));
+  }
+  for (const Json& refused : result["refused_matmuls"]) {
+    terminal.warn(format_text("rank 0 has not used cuBLASLt for {} matmuls so far: {}",
+                              refused["calls"].get<int64_t>(),
+                              refused["cause"].get<std::string>()));
+  }
 }
 
 void print_result(Terminal& terminal, const Json& result) {
@@ -47,14 +65,16 @@ void print_result(Terminal& terminal, const Json& result) {
   const int batch = result["batch"].get<int>();
   std::snprintf(line,
                 sizeof line,
-                "%-8s %5d   %6lld   %16.4f   %8.1f   %19.1f",
+                "%-8s %5d   %6lld   %16.4f   %8.1f   %21.1f   %12.0f",
                 result["kind"].get<std::string>().c_str(),
                 batch,
                 static_cast<long long>(result["tokens"].get<int64_t>()),
                 result["seconds_median"].get<double>(),
                 rate,
-                rate / batch);
+                rate / batch,
+                result["host_us_median"].get<double>());
   terminal.answer_line(line);
+  print_matmuls(terminal, result);
 }
 
 // Runs the ranks and reads their output: results (JSON lines), progress, and errors.
