@@ -159,17 +159,18 @@ void CudaBench::print(size_t index) const {
   const double median_us = times[times.size() / 2];
   const double floor_us =
       1e6 * std::max(measured.bytes / options_.bytes_per_s, measured.flops / options_.flops_per_s);
-  const nlohmann::ordered_json line = {{"op", measured.op},
-                                       {"shape", measured.shape},
-                                       {"us_median", median_us},
-                                       {"us_least", times.front()},
-                                       {"bytes", measured.bytes},
-                                       {"flops", measured.flops},
-                                       {"floor_us", floor_us},
-                                       {"share", median_us > 0 ? floor_us / median_us : 0},
-                                       {"rounds", options_.rounds},
-                                       {"turns", turns_of(measured)},
-                                       {"sets", measured.num_sets}};
+  nlohmann::ordered_json line = {{"op", measured.op},
+                                 {"shape", measured.shape},
+                                 {"us_median", median_us},
+                                 {"us_least", times.front()},
+                                 {"bytes", measured.bytes},
+                                 {"flops", measured.flops},
+                                 {"floor_us", floor_us},
+                                 {"share", median_us > 0 ? floor_us / median_us : 0},
+                                 {"rounds", options_.rounds},
+                                 {"turns", turns_of(measured)},
+                                 {"sets", measured.num_sets}};
+  if (!measured.algorithm.empty()) line["algorithm"] = measured.algorithm;
   std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
 }

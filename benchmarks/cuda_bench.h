@@ -30,6 +30,7 @@ class CudaBench {
     std::string shape;
     double bytes = 0;  // minimum moved by one call
     double flops = 0;
+    std::string algorithm;             // of a matmul
     int num_sets = 1;                  // of inputs
     std::function<void(int)> enqueue;  // the op on that set
   };

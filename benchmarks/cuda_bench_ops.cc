@@ -114,7 +114,8 @@ void add_attention(CudaBench& bench, const HeadShape& heads, const Load& load) {
   bench.add(std::move(attention));
 }
 
-// Our kernels for the shape and, if cuBLASLt is linked, the choice after tuning.
+// Our kernels for the shape and the choice after tuning, which `algorithm` names: the same kernels
+// again, if cuBLASLt is missing or slower.
 void add_linear(CudaBench& bench, const Matmul& matmul) {
   const int num_sets = bench.sets_past_cache(2.0 * static_cast<double>(matmul.n * matmul.k), 4);
   const bool is_gated = matmul.activation == Activation::kSiluGate;
@@ -138,6 +139,8 @@ void add_linear(CudaBench& bench, const Matmul& matmul) {
     for (const bool is_tuned : {false, true}) {
       cuda::CudaBackend* backend = is_tuned ? &bench.tuned_backend() : &bench.backend();
       linear.op = is_tuned ? "linear_tuned" : "linear";
+      linear.algorithm = backend->describe_linear(
+          bench.queue(), bench.workspace(), {x, weights[0], epilogue, out});
       linear.enqueue = [&bench, backend, weights, x, epilogue, out](int set) {
         backend->linear(bench.queue(), bench.workspace(), x, *weights[set], epilogue, out);
       };
