@@ -64,8 +64,8 @@ constexpr int64_t cuda_staged_bytes(int64_t piece_rows, int64_t padded_n) {
   return (piece_rows * padded_n * 2 + 255) / 256 * 256;
 }
 
-// Bytes of a lane's workspace: `staged_n` is the largest number of packed rows of a weight whose
-// matmul has an epilogue; 0: none is staged (--invariant).
+// Bytes of a lane's workspace: `staged_n` is the largest number of 16-bit columns that are staged
+// for a row; 0: none is staged (--invariant).
 constexpr int64_t cuda_workspace_bytes(int64_t max_rows, int64_t staged_n) {
   if (staged_n <= 0 || max_rows <= 0) return kCudaScratchBytes;
   const int64_t padded_n = (staged_n + kCudaRowPad - 1) / kCudaRowPad * kCudaRowPad;

@@ -63,7 +63,7 @@ struct OpLimits {
   int64_t rows = 0;
   int64_t k = 0;           // inner dimension of a matmul
   int64_t n = 0;           // output columns, those of logits included
-  int64_t epilogue_n = 0;  // rows of W where a matmul has a bias or an activation
+  int64_t epilogue_n = 0;  // rows of W with an activation; twice those with a bias alone
 };
 
 // The arguments of linear(), or of linear_add_norm() or linear_qkv() with heads of `head_dim`.

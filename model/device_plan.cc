@@ -99,13 +99,13 @@ int64_t communicator_bytes(const StepShape& step, const RankPlan& rank) {
   return bytes;
 }
 
-// Of the one lane: matmuls with a bias or an activation are staged, except under --invariant.
+// Of the one lane: gate and up are staged, in fp32 q, k and v with a bias; not under --invariant.
 int64_t workspace_bytes(const ModelConfig& config,
                         const ShardSpec& shard,
                         const PlanRequest& request,
                         const StepShape& step) {
   const int64_t qkv = (shard.num_heads() + 2 * shard.num_kv_heads()) * config.head_dim;
-  const int64_t widest = std::max(qkv, 2 * shard.mlp_columns().size());
+  const int64_t widest = std::max(config.qkv_bias ? 2 * qkv : 0, 2 * shard.mlp_columns().size());
   const int64_t rows = std::max<int64_t>(step.tokens, kHeadRows);
   return cuda_workspace_bytes(rows, request.invariant ? 0 : widest);
 }

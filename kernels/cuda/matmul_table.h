@@ -13,8 +13,8 @@
 
 namespace trireme::cuda {
 
-// Destination of the library's product: the op's output, or (before an epilogue) the workspace, in
-// the activation type.
+// The library's product: in the activation type to the op's output, in fp32 to the output or to the
+// workspace before a bias, or in the activation type to the workspace before a gate.
 enum class MatmulOut : uint8_t { kActivation = 0, kFloat32 = 1, kStaged = 2 };
 
 struct MatmulShape {

@@ -1,5 +1,5 @@
 // Matmul algorithms are measured once per device and library and kept in a file. Runs over the
-// emulation, with a fake cuBLASLt whose times are invented.
+// emulation and its cuBLASLt, with invented times.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,42 +8,25 @@
 #include <fstream>
 #include <sstream>
 
-#include "kernels/cuda/cublaslt.h"
+#include "kernels/cuda/stopwatch.h"
+#include "kernels/emulation/control.h"
+#include "tests/cluster/golden_case.h"
 #include "tests/cluster/local_workers.h"
 
 namespace trireme {
 namespace {
 
-std::atomic<int> num_timed = 0;  // shapes, by all ranks
-std::atomic<bool> has_rival = true;
-std::atomic<int> version = 1;  // of the fake library
+std::atomic<int> num_times = 0;  // by all ranks: our kernels' and the library's in turn
 
 }  // namespace
 
-// Replaces cublaslt.cc: claims to be faster for few rows, but is never used, so that tokens stay
-// the same.
+// Replaces stopwatch.cc.
 namespace cuda {
 
-std::unique_ptr<CublasLt> CublasLt::make(bool is_bf16, const std::string& device) {
-  if (!has_rival) return nullptr;
-  return std::unique_ptr<CublasLt>(
-      new CublasLt(nullptr, is_bf16, format_text("{} rival {}", device, version)));
+Stopwatch::Stopwatch() = default;
+float Stopwatch::time_us(CudaQueue&, size_t, const Enqueue&) {
+  return num_times++ % 2 == 0 ? 5.0f : 1.0f;
 }
-CublasLt::~CublasLt() = default;
-void CublasLt::choose(CudaQueue&,
-                      std::span<const MatmulCall> calls,
-                      const EnqueueOwn&,
-                      const FinishOf&) {
-  ++num_timed;
-  const MatmulShape& shape = calls[0].shape;
-  table_.note(shape, {{7}, shape.rows < 16 ? 1.0f : 9.0f, 5.0f});
-}
-MatmulRefusal CublasLt::check(const MatmulCall&) const { return MatmulRefusal::kUnsupported; }
-bool CublasLt::accepts(const MatmulCall&) { return false; }
-bool CublasLt::run(CudaQueue&, const MatmulCall&, const Finish&) { return false; }
-std::vector<RefusedMatmuls> CublasLt::refused() const { return {}; }
-std::string CublasLt::describe(const MatmulChoice&) { return {}; }
-const char* text_of(MatmulRefusal) { return ""; }
 
 }  // namespace cuda
 
@@ -54,11 +37,19 @@ using testing::HasSubstr;
 class KeptAlgorithms : public testing::Test {
  protected:
   void SetUp() override {
-    has_rival = true;
-    version = 1;
+    set_version(1);
     std::filesystem::remove_all(folder_);
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void TearDown() override {
+    set_version(0);
+    std::filesystem::remove_all(folder_);
+  }
+  static void set_version(size_t version) {  // of the library; 0: it is missing
+    emulation::Settings settings = emulation::settings();
+    settings.cublaslt.version = version;
+    settings.cublaslt.num_algorithms = 1;
+    emulation::set_settings(settings);
+  }
 
   // Starts a group and returns the number of shapes that it timed. Errors fail the test.
   int timed_by_start(int32_t max_batched_tokens = 32,
@@ -72,11 +63,11 @@ class KeptAlgorithms : public testing::Test {
     run.options.max_slots = 4;
     run.options.max_batched_tokens = max_batched_tokens;
     run.options.cache_folder = folder.empty() ? folder_ : folder;
-    num_timed = 0;
+    num_times = 0;
     testing::internal::CaptureStderr();
     run_local_group(run, {});
     said_ = testing::internal::GetCapturedStderr();
-    return num_timed;
+    return num_times / 2;
   }
 
   std::vector<std::string> files() const {
@@ -135,7 +126,7 @@ TEST_F(KeptAlgorithms, ThatAreDamagedTruncatedOrForeignAreNamedAndReplaced) {
   std::string damaged = bytes;
   damaged[bytes.size() / 2] = static_cast<char>(damaged[bytes.size() / 2] ^ 1);
   std::string foreign = bytes;
-  foreign.replace(foreign.find("rival 1"), 7, "rival 2");
+  foreign.replace(foreign.find("cublaslt 1"), 10, "cublaslt 2");
   for (const std::string& wrong :
        {damaged, bytes.substr(0, bytes.size() / 2), foreign, std::string("not a table")}) {
     replace(path, wrong);
@@ -148,10 +139,10 @@ TEST_F(KeptAlgorithms, ThatAreDamagedTruncatedOrForeignAreNamedAndReplaced) {
 
 TEST_F(KeptAlgorithms, OfAnotherLibraryAreInAnotherFile) {
   const int all = timed_by_start();
-  version = 2;
+  set_version(2);
   EXPECT_EQ(timed_by_start(), all);
   EXPECT_EQ(files().size(), 2u);
-  version = 1;
+  set_version(1);
   EXPECT_EQ(timed_by_start(), 0);
 }
 
@@ -167,10 +158,31 @@ TEST_F(KeptAlgorithms, ThatCannotBeWrittenAreMeasuredAtEachStart) {
 }
 
 TEST_F(KeptAlgorithms, AreAbsentWithoutTheLibrary) {
-  has_rival = false;
+  set_version(0);
   EXPECT_EQ(timed_by_start(), 0);
   EXPECT_EQ(said_, "");
   EXPECT_FALSE(std::filesystem::exists(folder_));
+}
+
+// Every matmul that may, by the library: gate and up, and those with biases, are staged.
+TEST_F(KeptAlgorithms, ComputeTheReferencesLogitsAndTokens) {
+  for (const char* model : {"llama-gqa", "qwen2-tied"}) {
+    for (const Partition partition : {Partition{1, 1}, {2, 1}, {1, 2}, {2, 2}}) {
+      SCOPED_TRACE(format_text("{} {}x{}", model, partition.tp, partition.pp));
+      LocalRun run;
+      run.model = format_text("{}/tests/data/golden/models/{}", TRIREME_SOURCE_DIR, model);
+      run.partition = partition;
+      run.options.backend = "cuda";
+      run.shares_device = true;
+      run.options.max_slots = 8;
+      run.options.max_batched_tokens = 64;
+      const GoldenCase golden(run.model, run.options.dtype);
+      emulation::start_call_trace();
+      golden.check(run_local_group(run, golden.requests()));
+      const auto calls = emulation::stop_call_trace();
+      EXPECT_GT(std::ranges::count(calls, "cublasLtMatmul", &emulation::Call::name), 100);
+    }
+  }
 }
 
 }  // namespace

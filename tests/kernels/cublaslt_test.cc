@@ -42,9 +42,10 @@ class CublasLtOps : public OpTest {
     const auto lines = split(bytes, '\n');
     MatmulTable table(lines[1]);
     for (const MatmulOut out : {MatmulOut::kActivation, MatmulOut::kFloat32, MatmulOut::kStaged}) {
-      const int64_t columns = out == MatmulOut::kStaged ? padded(n) : n;
-      table.note({8192, static_cast<int32_t>(columns), kK, out},
-                 {emulation::cublaslt_algorithm(1), 1.5f, 2.5f});
+      for (const int64_t columns : {n, padded(n)}) {
+        table.note({8192, static_cast<int32_t>(columns), kK, out},
+                   {emulation::cublaslt_algorithm(1), 1.5f, 2.5f});
+      }
     }
     ASSERT_TRUE(backend->load_tuning(table.save()));
   }
@@ -118,7 +119,7 @@ Sum product(const Matrix& x, int64_t row, const Matrix& w, int64_t column) {
   return sum;
 }
 
-// A bias added to a product in the activation type: two roundings to that type.
+// A product in fp32 before a bias: one rounding to the activation type.
 TEST_P(CublasLtOps, AddTheBiasToEveryPiece) {
   const Matrix w = random_matrix(input(), 40, kK, 1);
   const auto weight = pack(w);
@@ -130,14 +131,14 @@ TEST_P(CublasLtOps, AddTheBiasToEveryPiece) {
   const Matrix x = random_matrix(input(), kManyRows, kK, 2);
   const Matrix out = run(x, *weight, epilogue, 40, input());
   EXPECT_EQ(num_products(), 3);
-  EXPECT_EQ(num_launches("linear_finish_staged"), 3);
+  EXPECT_EQ(num_launches("linear_finish"), 3);
   for (int64_t t = 0; t < x.rows(); ++t) {
     for (int64_t j = 0; j < 40; ++j) {
       const Sum sum = product(x, t, w, j);
-      const double expected = sum.value + bias[j];
-      const double allowed = staged_tolerance(kK, sum.value, sum.magnitude, input()) +
-                             elementwise_tolerance(std::abs(expected), input());
-      ASSERT_NEAR(out.at(t, j), expected, allowed) << "row " << t << " column " << j;
+      const double magnitude = sum.magnitude + std::abs(bias[j]);
+      const double allowed = sum_tolerance(kK, magnitude, DType::kFloat32) +
+                             elementwise_tolerance(std::abs(sum.value + bias[j]), input());
+      ASSERT_NEAR(out.at(t, j), sum.value + bias[j], allowed) << "row " << t << " column " << j;
     }
   }
 }
@@ -153,6 +154,7 @@ TEST_P(CublasLtOps, GateEveryPiece) {
   const Matrix x = random_matrix(input(), kManyRows, kK, 5);
   const Matrix out = run(x, *weight, epilogue, kColumns, input());
   EXPECT_EQ(num_products(), 3);
+  EXPECT_EQ(num_launches("linear_finish_staged"), 3);
   for (int64_t t = 0; t < x.rows(); ++t) {
     for (int64_t j = 0; j < kColumns; ++j) {
       const Sum g = product(x, t, gate, j);
@@ -210,15 +212,27 @@ TEST_P(CublasLtOps, WriteTheOutputItselfWithoutAnEpilogue) {
   }
 }
 
-// fp32 outputs keep fp32 accuracy, and one or two rows keep their number of launches.
+// An fp32 output of gate and up keeps its accuracy, and one or two rows keep their number of
+// launches.
 TEST_P(CublasLtOps, AreNotStagedForFloat32OrForOneRow) {
+  const Matrix half = random_matrix(input(), kColumns, kK, 13);
+  const Tensor parts[] = {half.view(), half.view()};
+  const auto gate_up = backend->pack(parts, {WeightLayout::kGateUp, {}}).value();
+  prefer_library(2 * kColumns);
+  const Matrix rows = random_matrix(input(), 40, kK, 11);
+  Epilogue gated;
+  gated.activation = Activation::kSiluGate;
+  run(rows, *gate_up, gated, kColumns, DType::kFloat32);
+  EXPECT_EQ(num_products(), 0);
+  run(rows, *gate_up, gated, kColumns, input());
+  EXPECT_EQ(num_products(), 1);
   const auto weight = pack(random_matrix(input(), 40, kK, 10));
   const std::vector<float> bias(40, 0.5f);
   Epilogue epilogue;
   epilogue.bias = {bias.data(), 40};
   prefer_library(40);
-  run(random_matrix(input(), 40, kK, 11), *weight, epilogue, 40, DType::kFloat32);
-  EXPECT_EQ(num_products(), 0);
+  run(rows, *weight, epilogue, 40, DType::kFloat32);
+  EXPECT_EQ(num_products(), 1);
   run(random_matrix(input(), cuda::kMaxNormRows, kK, 12), *weight, epilogue, 40, input());
   EXPECT_EQ(num_products(), 0);
   run(random_matrix(input(), cuda::kMaxNormRows + 1, kK, 12), *weight, epilogue, 40, input());
@@ -258,7 +272,7 @@ class CublasLtCall : public CublasLtOps {
       for (int64_t j = 0; j < 40; ++j) {
         const Sum sum = product(x, t, w_, j);
         const double expected = sum.value + bias_[j];
-        const double allowed = staged_tolerance(k_, sum.value, sum.magnitude, input()) +
+        const double allowed = sum_tolerance(k_, sum.magnitude + 0.25, DType::kFloat32) +
                                elementwise_tolerance(std::abs(expected), input());
         ASSERT_NEAR(out.at(t, j), expected, allowed) << "row " << t << " column " << j;
       }
@@ -279,7 +293,7 @@ class CublasLtChoice : public CublasLtCall {
 };
 
 TEST_P(CublasLtChoice, TakesTheFastestAlgorithmWhereItBeatsOurKernels) {
-  EXPECT_THAT(done_by(40), HasSubstr("cuBLASLt was not found"));
+  EXPECT_THAT(done_by(40), HasSubstr("; cuBLASLt is not loaded"));
   tune(40);
   const std::string fast = done_by(40);
   EXPECT_THAT(fast, HasSubstr("cuBLASLt algorithm 1 (tile 1, stages 1, split-k 1), staged; "));

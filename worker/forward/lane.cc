@@ -63,7 +63,7 @@ StatusOr<Lane> Lane::make(Backend& backend,
   ops.rows = std::max(max_batched_tokens, max_head_rows);
   ops.k = std::max({config.hidden_size, query_width, mlp_width});
   ops.n = std::max({qkv_width, 2 * mlp_width, config.hidden_size, config.vocabulary_size});
-  ops.epilogue_n = std::max(qkv_width, 2 * mlp_width);
+  ops.epilogue_n = std::max(config.qkv_bias ? 2 * qkv_width : 0, 2 * mlp_width);
   const int64_t scratch = backend.workspace_bytes(ops);
   ASSIGN_OR_RETURN(Buffer buffer, backend.allocate(std::max<int64_t>(scratch, 64), "workspace"));
   lane.workspace = {buffer.data(), buffer.bytes()};

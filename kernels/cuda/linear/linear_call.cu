@@ -89,7 +89,8 @@ void enqueue_own(CudaQueue& queue, const Workspace& workspace, const OwnLinear& 
 }
 
 bool may_use_cublaslt(const LinearTask& task) {
-  return !needs_finish(task) || (task.rows > kMaxNormRows && !task.out_is_fp32);
+  if (!needs_finish(task)) return true;
+  return task.rows > kMaxNormRows && (!task.is_gated || !task.out_is_fp32);
 }
 
 MatmulCall cublaslt_call(const LinearTask& task, const Workspace& workspace) {
@@ -108,11 +109,12 @@ MatmulCall cublaslt_call(const LinearTask& task, const Workspace& workspace) {
   call.scratch = {workspace.data, std::min(workspace.bytes, kCudaScratchBytes)};
   if (!needs_finish(task)) return call;
   call.shape.n = task.padded_n;
-  call.shape.out = MatmulOut::kStaged;
+  call.shape.out = task.is_gated ? MatmulOut::kStaged : MatmulOut::kFloat32;
   call.out = workspace.data;
   call.out_stride = task.padded_n;
-  call.piece_rows = narrow_count(cuda_piece_rows(task.rows, task.padded_n));
-  const int64_t staged_bytes = cuda_staged_bytes(call.piece_rows, task.padded_n);
+  const int64_t staged_n = task.is_gated ? task.padded_n : 2 * int64_t{task.padded_n};
+  call.piece_rows = narrow_count(cuda_piece_rows(task.rows, staged_n));
+  const int64_t staged_bytes = cuda_staged_bytes(call.piece_rows, staged_n);
   const bool fits = workspace.bytes >= staged_bytes + kCudaLibraryBytes;
   call.scratch = {workspace.data + staged_bytes, fits ? kCudaLibraryBytes : -1};
   return call;
@@ -125,9 +127,15 @@ CublasLt::Finish finish_of(CudaQueue& queue,
   if (!needs_finish(task)) return {};
   return [&queue, &task, &workspace, is_bf16](int32_t first, int32_t rows) {
     LinearTask piece = task;
-    piece.staged = reinterpret_cast<const uint16_t*>(workspace.data);
-    piece.out = static_cast<uint16_t*>(task.out) + first * task.out_stride;
+    const int64_t first_bytes = first * task.out_stride * (task.out_is_fp32 ? 4 : 2);
+    piece.out = static_cast<std::byte*>(task.out) + first_bytes;
     piece.rows = rows;
+    if (task.is_gated) {
+      const auto* product = reinterpret_cast<const uint16_t*>(workspace.data);
+      return launch_linear_finish_staged(queue, piece, product, is_bf16);
+    }
+    piece.partials = reinterpret_cast<float*>(workspace.data);
+    piece.split_k = 1;
     launch_linear_finish(queue, piece, is_bf16);
   };
 }

@@ -26,12 +26,12 @@ void set_launch(LinearTask& task, const LinearLaunch& launch);
 void enqueue_own(CudaQueue& queue, const Workspace& workspace, const OwnLinear& own, bool is_bf16);
 
 // Whether cuBLASLt may be used at all. Launches dominate a step of few rows, so a timing of one
-// matmul may not add a node to its graph. A product of which an fp32 output is made cannot be
+// matmul may not add a node to its graph. Gate and up of which an fp32 output is made cannot be
 // staged in 16 bits.
 bool may_use_cublaslt(const LinearTask& task);
 
 // The call of cuBLASLt: directly to the output or, if an epilogue has to follow, in pieces to the
-// workspace in the activation type.
+// workspace: gate and up in the activation type, a product before a bias in fp32.
 MatmulCall cublaslt_call(const LinearTask& task, const Workspace& workspace);
 
 // Enqueues the epilogue of a staged piece; empty where none has to follow. The arguments outlive

@@ -1,5 +1,5 @@
 // out = epilogue(sum over chunks c of partials[c]), chunks in ascending order, starting from zero.
-// Or out = epilogue(staged), the product of a library in the activation type.
+// Or out = epilogue(product), a library's product in the activation type.
 // One thread per unit of eight outputs; the grid's x, which alone has room for any number of rows,
 // counts tokens.
 //
@@ -40,17 +40,18 @@ __global__ void __launch_bounds__(kThreads) linear_finish(LinearTask task, int32
 }
 
 template <class E>
-__global__ void __launch_bounds__(kThreads) linear_finish_staged(LinearTask task, int32_t units) {
+__global__ void __launch_bounds__(kThreads)
+    linear_finish_staged(LinearTask task, const uint16_t* product, int32_t units) {
   const int32_t unit = blockIdx.y * kThreads + threadIdx.x;
   const int32_t token = blockIdx.x;
   const int32_t row = unit * unit_rows(task);
   dependency_wait();
   if (unit >= units) return;
-  const auto* product = reinterpret_cast<const uint4*>(
-      task.staged + token * static_cast<int64_t>(task.padded_n) + row);
+  const auto* from =
+      reinterpret_cast<const uint4*>(product + token * static_cast<int64_t>(task.padded_n) + row);
   alignas(16) float sums[2 * kOutputUnit];
-  const uint4 first = product[0];
-  const uint4 second = task.is_gated ? product[1] : uint4{};
+  const uint4 first = from[0];
+  const uint4 second = task.is_gated ? from[1] : uint4{};
   float values[kChunk];
   unpack8<E>(first, values);
   write_unit(sums, values);
@@ -59,26 +60,39 @@ __global__ void __launch_bounds__(kThreads) linear_finish_staged(LinearTask task
   finish_unit<E>(task, token, row, sums);
 }
 
-template <class E>
-auto finish_kernel(const LinearTask& task) {
-  return task.staged != nullptr ? linear_finish_staged<E> : linear_finish<E>;
+int32_t num_units(const LinearTask& task) { return (task.columns + kOutputUnit - 1) / kOutputUnit; }
+
+LaunchConfig config_of(const LinearTask& task) {
+  LaunchConfig config;
+  config.grid = {static_cast<unsigned>(task.rows),
+                 static_cast<unsigned>((num_units(task) + kThreads - 1) / kThreads),
+                 1};
+  config.block = {kThreads, 1, 1};
+  return config;
 }
 
 }  // namespace
 
 void launch_linear_finish(CudaQueue& queue, const LinearTask& task, bool is_bf16) {
-  const int32_t units = (task.columns + kOutputUnit - 1) / kOutputUnit;
-  LaunchConfig config;
-  config.grid = {static_cast<unsigned>(task.rows),
-                 static_cast<unsigned>((units + kThreads - 1) / kThreads),
-                 1};
-  config.block = {kThreads, 1, 1};
   launch(queue,
          "linear_finish",
-         is_bf16 ? finish_kernel<Bf16>(task) : finish_kernel<Fp16>(task),
-         config,
+         is_bf16 ? linear_finish<Bf16> : linear_finish<Fp16>,
+         config_of(task),
          task,
-         units);
+         num_units(task));
+}
+
+void launch_linear_finish_staged(CudaQueue& queue,
+                                 const LinearTask& task,
+                                 const uint16_t* product,
+                                 bool is_bf16) {
+  launch(queue,
+         "linear_finish_staged",
+         is_bf16 ? linear_finish_staged<Bf16> : linear_finish_staged<Fp16>,
+         config_of(task),
+         task,
+         product,
+         num_units(task));
 }
 
 }  // namespace trireme::cuda

@@ -18,6 +18,7 @@
 //   stream, 8 x 32, norm      256    96 / 103         9216  2
 //     with heads              256   101 / 105         9216  2
 //   finish                    128    48 /  48            0  -
+//   finish, staged            128    32 /  32            0  -
 //
 // 98304 bytes fit every GPU from sm_80 on (kMinSharedBytes), and twice on an SM of sm_90. The
 // number of blocks that an SM holds is queried at start.
@@ -58,8 +59,13 @@ void launch_linear_heads(CudaQueue& queue,
                          const HeadWork& work,
                          bool is_bf16);
 
-// linear_finish.cu: adds task.split_k partial sums in order, or takes the staged product, then
-// applies the epilogue.
+// linear_finish.cu: adds task.split_k partial sums in order, then applies the epilogue.
 void launch_linear_finish(CudaQueue& queue, const LinearTask& task, bool is_bf16);
+
+// Applies the epilogue to a library's product, [task.rows, task.padded_n] in the activation type.
+void launch_linear_finish_staged(CudaQueue& queue,
+                                 const LinearTask& task,
+                                 const uint16_t* product,
+                                 bool is_bf16);
 
 }  // namespace trireme::cuda

@@ -17,7 +17,6 @@ struct LinearTask {
   const uint16_t* weight = nullptr;  // [padded_n, padded_k]
   const float* bias = nullptr;       // [n] in logical order, or null
   float* partials = nullptr;         // [split_k, rows, padded_n]
-  const uint16_t* staged = nullptr;  // [rows, padded_n], a library's product; null: partials
   void* out = nullptr;               // [rows, columns], rows out_stride apart; E or fp32
   int64_t x_stride = 0;
   int64_t out_stride = 0;

@@ -19,9 +19,9 @@ std::string name_of_kernel(const LinearLaunch& launch, bool takes_next) {
   return takes_next ? name + ", next op in the same launch" : name;
 }
 
-std::string name_of_call(const MatmulCall& call, const MatmulChoice& choice) {
+std::string name_of_call(const MatmulCall& call, const MatmulChoice& choice, bool is_staged) {
   std::string name = CublasLt::describe(choice);
-  if (call.shape.out == MatmulOut::kStaged) {
+  if (is_staged) {
     const int32_t pieces = (call.shape.rows + call.piece_rows - 1) / call.piece_rows;
     name += pieces == 1 ? std::string(", staged")
                         : format_text(", staged in {} pieces of {} rows", pieces, call.piece_rows);
@@ -84,14 +84,16 @@ std::string CudaBackend::describe_linear(const Queue& queue,
   const bool fuses = takes_next(stream, call, own);
   const std::string kernel = name_of_kernel(own.launch, fuses);
   if (options_.invariant) return kernel + "; cuBLASLt is off (--invariant)";
-  if (cublaslt_ == nullptr) return kernel + "; cuBLASLt was not found";
+  if (cublaslt_ == nullptr) return kernel + "; cuBLASLt is not loaded";
   if (!may_use_cublaslt(own.task) || (fuses && own.task.rows <= kMaxNormRows)) {
     return kernel + "; cuBLASLt would add a launch";
   }
   const MatmulCall library_call = cublaslt_call(own.task, workspace);
   const MatmulChoice* choice = cublaslt_->table().entry(library_call.shape);
   const MatmulRefusal refusal = cublaslt_->check(library_call);
-  if (refusal == MatmulRefusal::kNone) return name_of_call(library_call, *choice);
+  if (refusal == MatmulRefusal::kNone) {
+    return name_of_call(library_call, *choice, library_call.out == workspace.data);
+  }
   return kernel + "; " + text_of(refusal);
 }
 
