@@ -9,8 +9,9 @@
 //
 // cuBLASLt (cublaslt.h): fast mode, for shapes at which it was timed and found faster; for up to
 // kMaxNormRows rows only where it needs no more launches than our kernels. Where an epilogue
-// follows its product is staged in the activation type, in pieces of rows (cuda_piece_rows()), and
-// linear_finish.cu makes the output of each piece.
+// follows, its product is staged in pieces of rows (cuda_piece_rows()): gate and up in the
+// activation type, a product before a bias in fp32. linear_finish.cu makes the output of each
+// piece.
 //
 // Layout: cuda_weight.h. Bounds: the kernels' files. Inputs that a row's bits depend on:
 // linear_launch.h.
