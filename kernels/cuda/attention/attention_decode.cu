@@ -123,22 +123,24 @@ struct StageLoader {
   }
 
  private:
+  // Copies one stage. Per lane there is one source and one target address; the chunks lie at
+  // constant offsets from them.
   __device__ __forceinline__ void copy() {
     constexpr int32_t kUnit = swizzle_unit(kDim);
     constexpr int32_t kUnitChunks = kStageTokens * kUnit / 16;  // of the tokens of a stage
+    static_assert(kUnitChunks % 32 == 0 && Ring::kStageBytes % (16 * 32) == 0);
+    const int32_t lane = threadIdx.x % 32;
     const int32_t first_token = part % (kStagesOfPage / 2) * kStageTokens;
-    const unsigned char* from = block + first_token * kUnit;
+    const unsigned char* from = block + first_token * kUnit + lane * 16;
     if (part >= kStagesOfPage / 2) from += work.v_offset;
-    unsigned char* to = ring + slot * Ring::kStageBytes;
-    const int32_t tokens = unit.context - page * kPageTokens - first_token;
-#pragma unroll 4
+    unsigned char* to = ring + slot * Ring::kStageBytes + lane * 16;
+    const int32_t tokens = unit.context - page * kPageTokens - first_token - lane * 16 / kUnit;
+#pragma unroll
     for (int j = 0; j < Ring::kStageBytes / 16 / 32; ++j) {
-      const int32_t chunk = threadIdx.x % 32 + j * 32;
-      const int32_t in_unit = chunk % kUnitChunks;
-      const int32_t token = in_unit * 16 / kUnit;
-      copy_async_16(to + chunk * 16,
-                    from + chunk / kUnitChunks * (kPageTokens * kUnit) + in_unit * 16,
-                    token < tokens ? 16 : 0);
+      const int32_t in_unit = j * 32 % kUnitChunks;
+      copy_async_16(to + j * 512,
+                    from + j * 32 / kUnitChunks * (kPageTokens * kUnit) + in_unit * 16,
+                    in_unit * 16 / kUnit < tokens ? 16 : 0);
     }
   }
 };

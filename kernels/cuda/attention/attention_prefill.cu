@@ -72,17 +72,20 @@ __device__ __forceinline__ void load_block(const AttentionWork& work,
                                            int32_t index) {
   using Layout = PrefillLayout<kDim>;
   constexpr int32_t kRowChunks = swizzle_unit(kDim) / 16;
+  constexpr int32_t kPassTokens = kAttentionThreads / kRowChunks;  // of one copy per thread
   const int32_t page = unit.first_page + index / 2;
   if (page < unit.end_page) {
     const unsigned char* from =
         unit.kv + int64_t{unit.pages[page]} * work.page_stride + index % 2 * work.v_offset;
-    unsigned char* to = shared.ring[index % Layout::kBlocks];
-    const int32_t tokens = unit.context - page * kPageTokens;
-#pragma unroll 2  // more unrolling: addresses displace accumulators from registers
+    from += threadIdx.x * 16;
+    unsigned char* to = shared.ring[index % Layout::kBlocks] + threadIdx.x * 16;
+    const int32_t tokens =
+        unit.context - page * kPageTokens - static_cast<int32_t>(threadIdx.x / kRowChunks);
+#pragma unroll
     for (int j = 0; j < Layout::kBlockBytes / 16 / kAttentionThreads; ++j) {
-      const int32_t chunk = threadIdx.x + j * kAttentionThreads;
-      const int32_t token = chunk / kRowChunks % kPageTokens;
-      copy_async_16(to + chunk * 16, from + chunk * 16, token < tokens ? 16 : 0);
+      copy_async_16(to + j * kAttentionThreads * 16,
+                    from + j * kAttentionThreads * 16,
+                    j * kPassTokens % kPageTokens < tokens ? 16 : 0);
     }
   }
   copy_async_commit();
