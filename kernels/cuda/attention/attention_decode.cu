@@ -264,8 +264,8 @@ template <int kDim>
 __device__ __forceinline__ Partial<kDim>& slot_of_cut(const AttentionWork& work,
                                                       const Unit& unit,
                                                       int32_t begin) {
-  const int32_t cut = begin / kCutPages - unit.share.first_page / kCutPages;
-  return slots_of<kDim>(work, unit)[1 + cut - work.plan.header->cut];
+  const int32_t cut = begin / kCutPages - unit.first_page / kCutPages;
+  return slots_of<kDim>(work, unit)[unit.partial + cut];
 }
 
 // All rounds of a unit. A block that folds ends with rows of the output or with the unit's partial;
@@ -304,7 +304,7 @@ __device__ __forceinline__ void attend_unit(const AttentionWork& work,
   FoldState<kDim> fold;
   fold.clear();
   fold.fold(shared.run);
-  if (unit.share.splits == 1) {
+  if (unit.splits == 1) {
     fold.template write<E>(work, unit, 0);
   } else {
     fold.store(slots_of<kDim>(work, unit)[unit.split]);
@@ -316,18 +316,16 @@ __global__ void __launch_bounds__(kAttentionThreads, 1)
     decode_kernel(const __grid_constant__ AttentionWork work) {
   DecodeLayout<kDim>& shared = shared_memory<DecodeLayout<kDim>>();
   dependency_wait();
-  const int32_t units = work.plan.header->units[kDecodeKernel];
-  int32_t index = static_cast<int32_t>(blockIdx.x);
-  while (index < units) {
-    const Unit& unit = shared.unit;
-    take_unit(work, kDecodeKernel, kTileRows, index, shared.unit);
+  const Unit& unit = shared.unit;
+  bool has_unit = take_first(work, kDecodeKernel, shared.unit);
+  while (has_unit) {
     load_queries<kDim, kTileRows>(work, unit, shared.queries, shared.positions);
     __syncthreads();
     attend_unit<E>(work, unit, shared);
-    if (unit.share.splits > 1 && arrives_last(work, unit, shared.word)) {
+    if (unit.splits > 1 && arrives_last(work, unit, shared.word)) {
       write_folded<E, kDim, kTileRows>(work, unit);
     }
-    index = next_unit(work, kDecodeKernel, shared.word);
+    has_unit = take_next(work, kDecodeKernel, shared.word, shared.unit);
   }
 }
 

@@ -270,7 +270,7 @@ __device__ __forceinline__ void finish_unit(const AttentionWork& work,
       state.l[t][1] = quad_sum(state.l[t][1]);
     }
   }
-  if (unit.share.splits == 1) {
+  if (unit.splits == 1) {
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
       write_rows<E>(work, unit, state, t, (warp * kTiles + t) * kTileRows);
@@ -293,11 +293,9 @@ __global__ void __launch_bounds__(kAttentionThreads, promised_blocks(kDim))
   using Layout = PrefillLayout<kDim>;
   Layout& shared = shared_memory<Layout>();
   dependency_wait();
-  const int32_t units = work.plan.header->units[kPrefillKernel];
-  int32_t index = static_cast<int32_t>(blockIdx.x);
-  while (index < units) {
-    const Unit& unit = shared.unit;
-    take_unit(work, kPrefillKernel, Layout::kRows, index, shared.unit);
+  const Unit& unit = shared.unit;
+  bool has_unit = take_first(work, kPrefillKernel, shared.unit);
+  while (has_unit) {
     for (int32_t i = 0; i < Layout::kBlocks - 1; ++i) load_block(work, unit, shared, i);
     load_queries<kDim, Layout::kRows>(work, unit, shared.queries, shared.positions);
     if (work.is_invariant) clear_run(work, shared_memory<PrefillRunLayout<kDim>>());
@@ -305,7 +303,7 @@ __global__ void __launch_bounds__(kAttentionThreads, promised_blocks(kDim))
     state.clear();
     attend_unit<E>(work, unit, shared, state);
     finish_unit<E>(work, unit, shared, state);
-    index = next_unit(work, kPrefillKernel, shared.word);
+    has_unit = take_next(work, kPrefillKernel, shared.word, shared.unit);
   }
 }
 

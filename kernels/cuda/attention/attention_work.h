@@ -13,9 +13,6 @@ namespace trireme::cuda {
 
 struct AttentionWork {
   PlanView plan;
-  const int32_t* positions;
-  const int32_t* slots;
-  const int32_t* segment_starts;
   const int32_t* page_table;
   int32_t page_table_stride;
   int32_t group;
@@ -36,122 +33,61 @@ struct AttentionWork {
   int32_t is_invariant;
 };
 
-// One unit: rows [first_row, first_row + num_rows) of the packed rows of a segment and KV head, and
-// pages [first_page, end_page).
-struct Unit {
-  SegmentShare share;
-  int32_t head;
-  int32_t split;
-  int32_t tile;
-  int32_t first_token;    // of the segment, as a row of the batch
-  int32_t first_row;      // packed
-  int32_t num_rows;       // packed, at most those of a tile
-  int32_t base_position;  // of packed row 0
-  int32_t context;        // tokens with K and V: up to the segment's last row
-  int32_t first_page;
-  int32_t end_page;
+// The unit of a block, in shared memory.
+struct Unit : PlannedUnit {
   const int32_t* pages;     // the slot's row of the page table
   const unsigned char* kv;  // page 0 of this head
 };
 
-// The first segment with ends[segment] > unit, by a 32-ary search: in each round the lanes of a
-// warp look at 32 of the ends.
-__device__ __forceinline__ int32_t find_segment(const int32_t* ends, int32_t count, int32_t unit) {
-  const int32_t lane = threadIdx.x % 32;
-  int32_t low = 0;
-  while (count > 1) {
-    const int32_t step = (count + 31) / 32;
-    const int32_t last = (lane + 1) * step < count ? (lane + 1) * step - 1 : count - 1;
-    const uint32_t behind = __ballot_sync(0xffffffffu, ends[low + last] > unit);
-    const int32_t part = behind == 0 ? 31 : __ffs(static_cast<int>(behind)) - 1;
-    low += part * step;
-    count = count - part * step < step ? count - part * step : step;
-  }
-  return low;
-}
-
-// The pages [x, y) of a split of a tile that sees pages [first, end).
-__device__ __forceinline__ int2 split_pages(const AttentionWork& work,
-                                            const SegmentShare& share,
-                                            int32_t split,
-                                            int32_t first,
-                                            int32_t end) {
-  if (work.is_invariant && share.kernel == kDecodeKernel) {
-    const int32_t length = work.plan.header->cut * kCutPages;
-    const int32_t base = first / kCutPages * kCutPages + split * length;
-    return {base > first ? base : first, base + length < end ? base + length : end};
-  }
-  const int64_t count = end - first;
-  return {first + static_cast<int32_t>(count * split / share.splits),
-          first + static_cast<int32_t>(count * (split + 1) / share.splits)};
-}
-
-// Called by one warp, all lanes of which get the result. Tiles of one head and split are neighbours
-// in the order of units, beginning with the last tile, which sees the most pages.
-__device__ inline Unit find_unit(const AttentionWork& work,
-                                 AttentionKernel kernel,
-                                 int32_t tile_rows,
-                                 int32_t index) {
-  const int32_t segment = find_segment(work.plan.ends[kernel], work.plan.num_segments, index);
-  Unit unit;
-  unit.share = work.plan.shares[segment];
-  const SegmentShare& share = unit.share;
-  const int32_t local = index - share.first_unit;
-  unit.tile = share.tiles - 1 - local % share.tiles;
-  unit.split = local / share.tiles % share.splits;
-  unit.head = local / (share.tiles * share.splits);
-  unit.first_token = work.segment_starts[segment];
-  const int32_t end_token = work.segment_starts[segment + 1];
-  const int32_t rows = (end_token - unit.first_token) * work.group;
-  unit.first_row = unit.tile * tile_rows;
-  unit.num_rows = rows - unit.first_row < tile_rows ? rows - unit.first_row : tile_rows;
-  unit.base_position = work.positions[unit.first_token];
-  unit.context = work.positions[end_token - 1] + 1;
-  int32_t first = share.first_page, end = share.end_page;
-  if (kernel == kPrefillKernel) {
-    const int32_t seen = unit.base_position + unit.first_row / work.group - work.rule.window + 1;
-    const int32_t last = (unit.first_row + unit.num_rows - 1) / work.group;
-    first = (seen > 0 ? seen : 0) / kPageTokens;
-    end = (unit.base_position + last) / kPageTokens + 1;
-  }
-  const int2 pages = split_pages(work, share, unit.split, first, end);
-  unit.first_page = pages.x;
-  unit.end_page = pages.y;
-  unit.pages =
-      work.page_table + static_cast<int64_t>(work.slots[unit.first_token]) * work.page_table_stride;
-  unit.kv = work.kv + unit.head * work.head_stride;
-  return unit;
-}
-
-// Finds unit `index` and stores it in shared memory, where it takes no registers. Called by the
-// whole block, once no thread reads the previous unit any more.
-__device__ __forceinline__ void take_unit(
-    const AttentionWork& work, AttentionKernel kernel, int32_t tile_rows, int32_t index, Unit& to) {
-  if (threadIdx.x < 32) {
-    const Unit unit = find_unit(work, kernel, tile_rows, index);
-    if (threadIdx.x == 0) to = unit;
+// Reads unit `index` into shared memory, where it takes no registers. Called by the whole block,
+// once no thread reads the previous unit any more.
+__device__ __forceinline__ void take_unit(const AttentionWork& work,
+                                          AttentionKernel kernel,
+                                          int32_t index,
+                                          Unit& to) {
+  constexpr int32_t kParts = sizeof(PlannedUnit) / sizeof(uint4);
+  if (threadIdx.x < kParts) {
+    const PlannedUnit* from = work.plan.unit(kernel, index);
+    const uint4 part = reinterpret_cast<const uint4*>(from)[threadIdx.x];
+    reinterpret_cast<uint4*>(static_cast<PlannedUnit*>(&to))[threadIdx.x] = part;
+    if (threadIdx.x == 0) {
+      const auto head = static_cast<int32_t>(part.x), slot = static_cast<int32_t>(part.y);
+      to.kv = work.kv + head * work.head_stride;
+      to.pages = work.page_table + int64_t{slot} * work.page_table_stride;
+    }
   }
   __syncthreads();
 }
 
-// The next unit of this block after its first, whose index is the block's own. `word` is in shared
-// memory. Called by the whole block; shared memory may be overwritten afterwards.
-__device__ __forceinline__ int32_t next_unit(const AttentionWork& work,
-                                             AttentionKernel kernel,
-                                             int32_t* word) {
-  PlanHeader* header = work.plan.header;
-  if (header->units[kernel] <= static_cast<int32_t>(gridDim.x)) return header->units[kernel];
+// Reads the first unit of this block; false if there is none.
+__device__ __forceinline__ bool take_first(const AttentionWork& work,
+                                           AttentionKernel kernel,
+                                           Unit& to) {
+  take_unit(work, kernel, static_cast<int32_t>(blockIdx.x), to);
+  return to.num_rows > 0;
+}
+
+// Reads the next unit of this block; false if there is none. `word` is in shared memory. Called by
+// the whole block; shared memory may be overwritten afterwards.
+__device__ __forceinline__ bool take_next(const AttentionWork& work,
+                                          AttentionKernel kernel,
+                                          int32_t* word,
+                                          Unit& unit) {
+  const int32_t units = unit.units;
+  if (units <= static_cast<int32_t>(gridDim.x)) return false;
   __syncthreads();
   if (threadIdx.x == 0) {
+    PlanHeader* header = work.plan.header;
     *word = static_cast<int32_t>(gridDim.x + atomicAdd(&header->tickets[kernel], 1u));
-    if (*word >= header->units[kernel] &&
-        atomicAdd(&header->finished[kernel], 1u) == gridDim.x - 1) {
+    if (*word >= units && atomicAdd(&header->finished[kernel], 1u) == gridDim.x - 1) {
       header->tickets[kernel] = 0;
       header->finished[kernel] = 0;
     }
   }
   __syncthreads();
-  return *word;
+  if (*word >= units) return false;
+  take_unit(work, kernel, *word, unit);
+  return true;
 }
 
 // Eight elements of a row of q, zero from head_dim on. A head whose width is not a multiple of
@@ -318,18 +254,14 @@ struct FoldState {
 // rows and split, row-major within a split.
 template <int kDim>
 __device__ __forceinline__ Partial<kDim>* slots_of(const AttentionWork& work, const Unit& unit) {
-  const int32_t tile = unit.head * unit.share.tiles + unit.tile;
-  const int64_t slot = unit.share.first_slot + static_cast<int64_t>(tile) * unit.share.partials;
-  return reinterpret_cast<Partial<kDim>*>(work.partials) + slot;
+  return reinterpret_cast<Partial<kDim>*>(work.partials) + unit.first_partial;
 }
 
 // Whether this block is the last of the tile's splits to arrive (last_block.h).
 __device__ __forceinline__ bool arrives_last(const AttentionWork& work,
                                              const Unit& unit,
                                              int32_t* word) {
-  const int32_t tile = unit.head * unit.share.tiles + unit.tile;
-  return arrives_last(
-      work.plan.counters + unit.share.first_counter + tile, unit.share.splits, word);
+  return arrives_last(work.plan.counters + unit.counter, unit.splits, word);
 }
 
 // Folds the tile's partials in slot order and writes its rows. Called by the block that arrived
@@ -342,7 +274,7 @@ __device__ inline void write_folded(const AttentionWork& work, const Unit& unit)
     FoldState<kDim> state;
     state.clear();
 #pragma unroll 2
-    for (int32_t i = part; i < unit.share.partials; i += kParts) state.fold(slots[i]);
+    for (int32_t i = part; i < unit.partials; i += kParts) state.fold(slots[i]);
     state.template write<E>(work, unit, part * kTileRows);
   }
 }
