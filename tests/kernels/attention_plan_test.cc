@@ -180,22 +180,24 @@ void expect_every_page_once(const PlanCase& plan_case, const Planned& planned) {
   EXPECT_EQ(seen.size(), rows) << "units of rows that do not exist";
 }
 
-// Split tiles: their partials and counters are not shared and lie inside the memory.
+// Split tiles: their counters and the rows of their partials, which are real ones only, are not
+// shared and lie inside the memory.
 void expect_own_partials(const PlanCase& plan_case, const Planned& planned) {
   std::map<std::tuple<int, int32_t, int32_t, int32_t>, int32_t> arrivals;
-  std::set<int32_t> partials, counters;
+  std::set<int32_t> rows, counters;
   const auto tile_of = [](int kernel, const PlannedUnit& unit) {
     return std::tuple(kernel, unit.first_token, unit.head, unit.first_row);
   };
   for (int kernel = 0; kernel < 2; ++kernel) {
     for (const PlannedUnit& unit : planned.units[kernel]) {
+      ASSERT_TRUE(unit.splits == 1 || unit.partial < unit.partials);
       if (arrivals[tile_of(kernel, unit)]++ > 0) continue;
       if (unit.splits == 1) {
         EXPECT_EQ(unit.partials, 0);
         continue;
       }
-      for (int32_t i = 0; i < unit.partials; ++i) {
-        ASSERT_TRUE(partials.insert(unit.first_partial + i).second);
+      for (int32_t i = 0; i < unit.partials * unit.num_rows; ++i) {
+        ASSERT_TRUE(rows.insert(unit.first_partial_row + i).second);
       }
       ASSERT_TRUE(counters.insert(unit.counter).second);
     }
@@ -203,11 +205,12 @@ void expect_own_partials(const PlanCase& plan_case, const Planned& planned) {
       ASSERT_EQ(arrivals[tile_of(kernel, unit)], unit.splits);
     }
   }
-  if (partials.empty()) return;
+  if (rows.empty()) return;
   const AttentionFit& prefill = plan_case.fits[kPrefillKernel];
   const int64_t runs = int64_t{launch_blocks(prefill, plan_case.num_blocks)} * prefill.run_bytes;
   const int32_t width = stored_dim(plan_case.spec.shape.head_dim);
-  EXPECT_LE((*partials.rbegin() + 1) * partial_bytes(width), kPartialBytes - runs);
+  EXPECT_LT(*rows.rbegin(), max_partial_rows(width, runs));
+  EXPECT_EQ(*rows.rbegin() + 1, static_cast<int32_t>(rows.size())) << "rows that nobody writes";
   EXPECT_LT(*counters.rbegin(), kMaxSplitTiles);
 }
 
@@ -291,13 +294,13 @@ TEST(AttentionPlan, AChunkTooSmallForTheDeviceIsSplit) {
 
 TEST(AttentionPlan, PlansAndPartialsFitTheirMemory) {
   for (const int32_t width : {64, 80, 96, 128, 256}) {
-    EXPECT_LE(max_partials(width, 0) * partial_bytes(width), kPartialBytes);
+    EXPECT_LE(max_partial_rows(width, 0) * partial_row_bytes(width), kPartialBytes);
     for (const int32_t num_blocks : {1, 142, 5000}) {
       const AttentionFit fit = {.run_bytes = run_bytes(width), .blocks_per_sm = 2};
       const int64_t runs = int64_t{launch_blocks(fit, num_blocks)} * fit.run_bytes;
       EXPECT_GE(runs, fit.run_bytes);
-      EXPECT_LE(runs + max_partials(width, runs) * partial_bytes(width), kPartialBytes);
-      EXPECT_GE(max_partials(width, runs), max_partials(width, 0) / 2);
+      EXPECT_LE(runs + max_partial_rows(width, runs) * partial_row_bytes(width), kPartialBytes);
+      EXPECT_GE(max_partial_rows(width, runs), max_partial_rows(width, 0) / 2);
     }
     EXPECT_EQ(prefill_rows(width) % (kTileRows * kAttentionWarps), 0);
   }

@@ -108,17 +108,17 @@ void CudaBackend::attention(Queue& queue,
   work.page_stride = pages.page_stride;
   work.head_stride = pages.head_stride;
   work.v_offset = pages.head_stride / 2;
-  work.partials = reinterpret_cast<unsigned char*>(workspace.data);
   work.rule = score_rule(spec);
   work.is_invariant = options_.invariant;
 
   const int32_t width = stored_dim(shape.head_dim);
   const auto& fits = attention_fits_.of(width);
   const AttentionFit& prefill = fits[kPrefillKernel];
-  if (prefill.run_bytes > 0) {
-    const int64_t bytes = int64_t{launch_blocks(prefill, stream.num_blocks())} * prefill.run_bytes;
-    work.runs = reinterpret_cast<float4*>(workspace.data + kPartialBytes - bytes);
-  }
+  const int64_t runs = int64_t{launch_blocks(prefill, stream.num_blocks())} * prefill.run_bytes;
+  if (runs > 0) work.runs = reinterpret_cast<float4*>(workspace.data + kPartialBytes - runs);
+  const int64_t partial_rows = max_partial_rows(width, runs);
+  work.partials = reinterpret_cast<float4*>(workspace.data);
+  work.partial_sums = reinterpret_cast<float2*>(workspace.data + partial_rows * width * 4);
   work.has_short_ring = fits[kDecodeKernel].is_lean;
   if (has_prefill(batch)) launch_prefill(stream, work, width, is_bf16(), prefill);
   launch_decode(stream, work, width, is_bf16(), fits[kDecodeKernel]);

@@ -1,5 +1,6 @@
 // The planner of attention: one block per step and attention class. Reads the first and last
-// position of each segment; decides its share of the work, then writes every unit.
+// position of each segment; decides its share of the work, then writes every unit and, for blocks
+// without a unit, empty ones.
 //
 // Length of a decode unit: 32 candidates, one warp each, in a geometric series from "no tile is
 // split" down to 1/181 of the longest context. The estimated time of a candidate is (waves of
@@ -27,7 +28,8 @@ struct PlannerLayout {
   int32_t prefill_tiles;  // per KV head
   int32_t cost[kCandidates];
   int32_t length[kCandidates];
-  int32_t chosen;  // maximum length of a decode unit: in pages, or in cuts of kCutPages pages
+  int32_t chosen;  // maximum length of a decode unit: in pages, or in cuts of
+                   // kCutPages pages
   int32_t prefill_splits;
 };
 
@@ -58,6 +60,7 @@ __device__ SegmentShare classify(const PlanArguments& a, int32_t segment) {
   share.kernel = is_decode ? kDecodeKernel : kPrefillKernel;
   share.tiles = ceil_div(rows, is_decode ? kTileRows : a.prefill_rows);
   share.splits = 1;
+  share.rows = rows;
   share.first_page = (seen > 0 ? seen : 0) / kPageTokens;
   share.end_page = a.positions[end - 1] / kPageTokens + 1;
   return share;
@@ -82,7 +85,7 @@ __device__ __forceinline__ void split_decode(const PlanArguments& a,
 // Room for split tiles, besides those of the prefill kernel.
 struct SplitRoom {
   int32_t units;
-  int32_t partials;
+  int32_t partial_rows;
   int32_t counters;
 };
 
@@ -93,25 +96,27 @@ __device__ int32_t cost_of(const PlanArguments& a,
                            int32_t length,
                            const SplitRoom& room) {
   const int32_t lane = threadIdx.x % 32;
-  int32_t units = 0, split_units = 0, partials = 0, counters = 0;
+  int32_t units = 0, split_units = 0, counters = 0;
+  int64_t partial_rows = 0;
   for (int32_t segment = lane; segment < plan.num_segments; segment += 32) {
     SegmentShare share = plan.shares[segment];
     if (share.tiles == 0 || share.kernel != kDecodeKernel) continue;
     split_decode(a, length, share);
     units += share.tiles * share.splits;
-    partials += share.tiles * share.partials;
+    partial_rows += int64_t{share.rows} * share.partials;
     if (share.splits > 1) {
       split_units += share.tiles * share.splits;
       counters += share.tiles;
     }
   }
+  const bool is_too_much = partial_rows > room.partial_rows;
+  const int32_t rows = warp_sum(is_too_much ? 0 : static_cast<int32_t>(partial_rows));
+  if (__ballot_sync(0xffffffffu, is_too_much) != 0) return INT32_MAX;
   units = warp_sum(units) * a.num_kv_heads;
   split_units = warp_sum(split_units) * a.num_kv_heads;
-  partials = warp_sum(partials) * a.num_kv_heads;
   counters = warp_sum(counters) * a.num_kv_heads;
-  if (split_units > room.units || partials > room.partials || counters > room.counters) {
-    return INT32_MAX;
-  }
+  if (int64_t{rows} * a.num_kv_heads > room.partial_rows) return INT32_MAX;
+  if (split_units > room.units || counters > room.counters) return INT32_MAX;
   const int32_t pages = a.is_invariant ? length * kCutPages : length;
   return ceil_div(units, a.blocks[kDecodeKernel]) * (pages + kUnitCost);
 }
@@ -120,28 +125,28 @@ __device__ int32_t cost_of(const PlanArguments& a,
 __device__ int32_t prefill_splits(const PlanArguments& a, int32_t tiles) {
   const int32_t units = tiles * a.num_kv_heads;
   if (a.is_invariant || units == 0 || 2 * units > a.blocks[kPrefillKernel]) return 1;
-  const int32_t slots = units * (a.prefill_rows / kTileRows);
+  const int32_t rows = units * a.prefill_rows;
   const int32_t by_blocks = a.blocks[kPrefillKernel] / units;
-  const int32_t by_slots = a.max_partials / 2 / slots;  // the other half is for decode
-  const int32_t splits = by_blocks < by_slots ? by_blocks : by_slots;
+  const int32_t by_rows = a.max_partial_rows / 2 / rows;  // the other half is for decode
+  const int32_t splits = by_blocks < by_rows ? by_blocks : by_rows;
   const bool has_room = units <= kMaxSplitTiles / 2 && units * splits <= kMaxSplitUnits / 2;
   return splits > 1 && has_room ? splits : 1;
 }
 
-__device__ void split_prefill(const PlanArguments& a, int32_t splits, SegmentShare& share) {
+__device__ void split_prefill(int32_t splits, SegmentShare& share) {
   const int32_t by_pages = (share.end_page - share.first_page) / kMinSplitPages;
   share.splits = splits < by_pages ? splits : by_pages;
   if (share.splits < 1) share.splits = 1;
-  share.partials = share.splits > 1 ? share.splits * (a.prefill_rows / kTileRows) : 0;
+  share.partials = share.splits > 1 ? share.splits : 0;
 }
 
-// The prefix sums: units of either kernel, slots, counters.
+// The prefix sums: units of either kernel, rows of partials, counters.
 constexpr int32_t kSums = 4;
 __device__ __forceinline__ int32_t addend(const PlanArguments& a,
                                           const SegmentShare& share,
                                           int32_t sum) {
   const int32_t tiles = share.tiles * a.num_kv_heads;
-  if (sum == 2) return tiles * share.partials;
+  if (sum == 2) return share.rows * a.num_kv_heads * share.partials;
   if (sum == 3) return share.splits > 1 ? tiles : 0;
   return share.kernel == sum ? tiles * share.splits : 0;
 }
@@ -162,7 +167,7 @@ __device__ void add_up(const PlanArguments& a, const PlanView& plan, int32_t sum
     if (is_real) {
       SegmentShare& share = plan.shares[segment];
       const int32_t start = before + up_to - own;
-      if (sum == 2) share.first_partial = start;
+      if (sum == 2) share.first_partial_row = start;
       if (sum == 3) share.first_counter = start;
       if (sum == kPrefillKernel) plan.ends[kPrefillKernel][segment] = start + own;
       if (sum == kDecodeKernel) plan.ends[kDecodeKernel][segment] = start + own;
@@ -195,10 +200,10 @@ __device__ void choose(const PlanArguments& a, const PlanView& plan, PlannerLayo
   const int32_t candidate = threadIdx.x / 32;
   const int32_t splits = prefill_splits(a, shared.prefill_tiles);
   const int32_t units = shared.prefill_tiles * a.num_kv_heads;
-  SplitRoom room = {kMaxSplitUnits, a.max_partials, kMaxSplitTiles};
+  SplitRoom room = {kMaxSplitUnits, a.max_partial_rows, kMaxSplitTiles};
   if (splits > 1) {
     room.units -= units * splits;
-    room.partials -= units * splits * (a.prefill_rows / kTileRows);
+    room.partial_rows -= units * splits * a.prefill_rows;
     room.counters -= units;
   }
   const int32_t min_length = a.is_invariant ? 1 : kAttentionWarps;
@@ -276,9 +281,9 @@ __device__ PlannedUnit unit_of(
   unit.first_token = a.segment_starts[segment];
   unit.slot = a.slots[unit.first_token];
   const int32_t end_token = a.segment_starts[segment + 1];
-  const int32_t rows = (end_token - unit.first_token) * a.group;
   unit.first_row = tile * tile_rows;
-  unit.num_rows = rows - unit.first_row < tile_rows ? rows - unit.first_row : tile_rows;
+  const int32_t rows = share.rows - unit.first_row;
+  unit.num_rows = rows < tile_rows ? rows : tile_rows;
   unit.base_position = a.positions[unit.first_token];
   unit.context = a.positions[end_token - 1] + 1;
   int32_t first = share.first_page, end = share.end_page;
@@ -292,7 +297,8 @@ __device__ PlannedUnit unit_of(
   set_pages(a, share, cuts, first, end, unit);
   const int32_t head_tile = unit.head * share.tiles + tile;
   unit.partials = share.partials;
-  unit.first_partial = share.first_partial + head_tile * share.partials;
+  unit.first_partial_row =
+      share.first_partial_row + (unit.head * share.rows + unit.first_row) * share.partials;
   unit.counter = share.first_counter + head_tile;
   return unit;
 }
@@ -338,7 +344,7 @@ __global__ void __launch_bounds__(kPlannerThreads) plan_kernel(PlanArguments a, 
     if (share.kernel == kDecodeKernel) {
       split_decode(a, shared.chosen, share);
     } else {
-      split_prefill(a, shared.prefill_splits, share);
+      split_prefill(shared.prefill_splits, share);
     }
   }
   __syncthreads();
@@ -367,7 +373,7 @@ PlanArguments plan_arguments(const BatchView& batch,
   a.blocks[kPrefillKernel] = launch_blocks(fits[kPrefillKernel], num_blocks);
   a.blocks[kDecodeKernel] = launch_blocks(fits[kDecodeKernel], num_blocks);
   const int64_t run_bytes = int64_t{a.blocks[kPrefillKernel]} * fits[kPrefillKernel].run_bytes;
-  a.max_partials = max_partials(width, run_bytes);
+  a.max_partial_rows = max_partial_rows(width, run_bytes);
   a.has_prefill = has_prefill(batch);
   a.is_invariant = is_invariant;
   return a;

@@ -43,16 +43,14 @@ constexpr int32_t kMaxDecodeRows = 32;
 
 constexpr int32_t prefill_rows(int32_t stored_dim) { return cuda_prefill_rows(stored_dim); }
 
-// Bytes of one partial of 16 rows: O, m and l.
-constexpr int64_t partial_bytes(int32_t stored_dim) {
-  return int64_t{kTileRows} * (stored_dim + 2) * 4;
-}
+// Bytes of a row of a partial: O, m and l.
+constexpr int64_t partial_row_bytes(int32_t stored_dim) { return (stored_dim + 2) * 4; }
 // Bytes of the accumulated O of a prefill block.
 constexpr int32_t run_bytes(int32_t stored_dim) {
   return prefill_rows(stored_dim) * stored_dim * 4;
 }
-// Bytes of all partials of a launch. At width 128 these are 4,032 tiles, 30 per block of a large
-// GPU.
+// Bytes of all partials of a launch. At width 128 these are 64,527 rows, or 4,032 full tiles of the
+// decode kernel: 30 per block of a large GPU.
 constexpr int64_t kPartialBytes = int64_t{32} << 20;
 
 // Blocks of a launch. If they keep O in the workspace, half of it is left to the partials.
@@ -64,9 +62,9 @@ constexpr int32_t launch_blocks(const AttentionFit& fit, int32_t num_blocks) {
   }
   return static_cast<int32_t>(blocks < max_blocks ? blocks : max_blocks);
 }
-// Maximum number of partials beside `runs` bytes of O of prefill blocks.
-constexpr int32_t max_partials(int32_t stored_dim, int64_t runs) {
-  return static_cast<int32_t>((kPartialBytes - runs) / partial_bytes(stored_dim));
+// Maximum rows of all partials beside `runs` bytes of O of prefill blocks.
+constexpr int32_t max_partial_rows(int32_t stored_dim, int64_t runs) {
+  return static_cast<int32_t>((kPartialBytes - runs) / partial_row_bytes(stored_dim));
 }
 // Maximum split tiles of a step over all KV heads and both kernels, and their units; each tile has
 // an arrival counter.
@@ -86,12 +84,12 @@ struct alignas(16) PlannedUnit {
   int32_t first_page;
   int32_t end_page;
   int32_t split;
-  int32_t splits;    // of the tile
-  int32_t partials;  // of the tile; 0 if it has one split
-  int32_t partial;   // the first of this unit, counted from the tile's first
-  int32_t first_partial;
-  int32_t counter;  // of the tile's arrivals
-  int32_t units;    // of the kernel; those beyond the grid are taken by ticket
+  int32_t splits;             // of the tile
+  int32_t partials;           // of the tile, each of num_rows rows; 0 if it has one split
+  int32_t partial;            // the first of this unit, counted from the tile's first
+  int32_t first_partial_row;  // of the tile's partials, one after another
+  int32_t counter;            // of the tile's arrivals
+  int32_t units;              // of the kernel; those beyond the grid are taken by ticket
 };
 static_assert(sizeof(PlannedUnit) == kCudaPlannedUnitBytes);
 
@@ -100,13 +98,15 @@ struct SegmentShare {
   int32_t kernel;
   int32_t tiles;       // per KV head; 0: nothing to do
   int32_t splits;      // per tile
-  int32_t first_page;  // [first_page, end_page): the pages that any row of the segment sees
+  int32_t first_page;  // [first_page, end_page): the pages that any row of the
+                       // segment sees
   int32_t end_page;
   int32_t partials;  // per tile; 0 if it has one split
   int32_t first_unit;
-  int32_t first_partial;
+  int32_t rows;  // packed, per KV head
+  int32_t first_partial_row;
   int32_t first_counter;
-  int32_t unused[3];
+  int32_t unused[2];
 };
 static_assert(sizeof(SegmentShare) == kCudaSegmentShareBytes);
 
@@ -165,7 +165,7 @@ struct PlanArguments {
   int32_t num_kv_heads = 1;
   int32_t window = 0;
   int32_t prefill_rows = 128;
-  int32_t max_partials = 0;
+  int32_t max_partial_rows = 0;
   int32_t blocks[2] = {1, 1};  // per launch, by kernel
   int32_t has_prefill = 1;     // 0: the decode kernel takes every segment
   int32_t is_invariant = 0;
