@@ -93,12 +93,17 @@ struct FoldedChunk {
                                           const float2& right_sums) {
     FoldedChunk next = *this;
     next.fold(right, right_sums);
-    sums.x = is_real ? next.sums.x : sums.x;
-    sums.y = is_real ? next.sums.y : sums.y;
-    o.x = is_real ? next.o.x : o.x;
-    o.y = is_real ? next.o.y : o.y;
-    o.z = is_real ? next.o.z : o.z;
-    o.w = is_real ? next.o.w : o.w;
+    select(is_real, next.o, next.sums);
+  }
+  __device__ __forceinline__ void select(bool is_other,
+                                         const float4& other,
+                                         const float2& other_sums) {
+    sums.x = is_other ? other_sums.x : sums.x;
+    sums.y = is_other ? other_sums.y : sums.y;
+    o.x = is_other ? other.x : o.x;
+    o.y = is_other ? other.y : o.y;
+    o.z = is_other ? other.z : o.z;
+    o.w = is_other ? other.w : o.w;
   }
 };
 
@@ -172,13 +177,15 @@ __device__ __forceinline__ void fold_chunks(const AttentionWork& work,
       }
     }
     // The compiler moves no load past this barrier, nor behind a branch: sums are selected, not
-    // skipped.
+    // skipped. The first partial is taken as it is, so that a chain of cuts that was divided has
+    // the bits of a whole one.
     __syncwarp();
 #pragma unroll
     for (int a = 0; a < kAhead; ++a) {
 #pragma unroll
       for (int i = 0; i < kChunks; ++i) {
         folded[i].fold_if(begin + a < unit.partials, o[a][i], sums[a][i]);
+        if (a == 0) folded[i].select(begin == 0, o[a][i], sums[a][i]);
       }
     }
   }
