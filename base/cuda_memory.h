@@ -31,17 +31,6 @@ constexpr int64_t kCudaModuleBytes = int64_t{448} << 20;
 // allocates when a connection first sends.
 constexpr int64_t kCudaReserveBytes = int64_t{64} << 20;
 
-// A plan of attention (kernels/cuda/attention/attention_plan.h): a header, counters of arrivals of
-// split tiles, and per segment its share of the work and its end in the units of each kernel.
-constexpr int32_t kCudaSplitTiles = 4096;
-constexpr int64_t kCudaPlanHeaderBytes = 32;
-constexpr int64_t kCudaSegmentShareBytes = 48;
-constexpr int64_t cuda_attention_plan_bytes(int64_t max_segments) {
-  constexpr int64_t kNumKernels = 2;  // decode and prefill
-  return kCudaPlanHeaderBytes + int64_t{kCudaSplitTiles} * 4 +
-         max_segments * (kCudaSegmentShareBytes + kNumKernels * 4);
-}
-
 // Largest piece of a product of `padded_n` columns: 2048 rows up to 28,672 columns, 1024 up to
 // 57,344.
 constexpr int64_t cuda_max_piece_rows(int64_t padded_n) {
@@ -84,6 +73,42 @@ constexpr int32_t cuda_stored_dim(int32_t head_dim) {
          : head_dim <= 128 ? 128
          : head_dim <= 256 ? 256
                            : 0;
+}
+
+// Packed rows of a tile of the prefill attention kernel. With 128 rows a warp uses each loaded
+// fragment of K and V for two tiles; at width 256 the accumulators leave registers for one tile
+// only.
+constexpr int32_t cuda_prefill_rows(int32_t stored_dim) { return stored_dim <= 128 ? 128 : 64; }
+
+// A plan of attention (kernels/cuda/attention/attention_plan.h): a header, counters of arrivals of
+// split tiles, the units of both kernels, and per segment its share of the work and its end in the
+// units of each kernel.
+constexpr int32_t kCudaSplitTiles = 4096;
+constexpr int32_t kCudaSplitUnits = 8192;       // maximum units of split tiles
+constexpr int32_t kCudaAttentionBlocks = 1024;  // maximum blocks of a launch
+constexpr int32_t kCudaTileRows = 16;           // packed rows of a tile of the decode kernel
+constexpr int64_t kCudaPlanHeaderBytes = 64;
+constexpr int64_t kCudaPlannedUnitBytes = 64;
+constexpr int64_t kCudaSegmentShareBytes = 48;
+
+// Maximum units of a step. Unsplit tiles per KV head: a decode segment has one row, in ceil(group /
+// 16) tiles, or at most two tiles; prefill tiles are full but for the last of a segment. Blocks
+// without a unit of their own have an empty one.
+constexpr int64_t cuda_attention_units(
+    int64_t tokens, int64_t segments, int64_t num_heads, int64_t num_kv_heads, int32_t stored_dim) {
+  const int64_t group = num_heads / num_kv_heads;
+  const int64_t group_tiles = (group + kCudaTileRows - 1) / kCudaTileRows;
+  const int64_t decode_tiles = segments * (group_tiles < 2 ? 2 : group_tiles);
+  const int64_t prefill_tiles = tokens * group / cuda_prefill_rows(stored_dim);
+  return num_kv_heads * (decode_tiles + prefill_tiles) + kCudaSplitUnits + 2 * kCudaAttentionBlocks;
+}
+
+constexpr int64_t cuda_attention_plan_bytes(
+    int64_t tokens, int64_t segments, int64_t num_heads, int64_t num_kv_heads, int32_t stored_dim) {
+  constexpr int64_t kNumKernels = 2;  // decode and prefill
+  const int64_t units = cuda_attention_units(tokens, segments, num_heads, num_kv_heads, stored_dim);
+  return kCudaPlanHeaderBytes + int64_t{kCudaSplitTiles} * 4 + units * kCudaPlannedUnitBytes +
+         segments * (kCudaSegmentShareBytes + kNumKernels * 4);
 }
 
 }  // namespace trireme

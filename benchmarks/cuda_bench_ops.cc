@@ -97,7 +97,7 @@ void add_attention(CudaBench& bench, const HeadShape& heads, const Load& load) {
   const int64_t width = int64_t{heads.num_heads} * heads.head_dim;
   const AttentionSpec spec = {heads, 0.088f, 0, 0};
   const AttentionPlan plan = {
-      bench.zeros(bench.backend().attention_plan_bytes(tokens, load.requests))};
+      bench.zeros(bench.backend().attention_plan_bytes(tokens, load.requests, heads))};
   const Tensor q = bench.random(bench.dtype(), tokens, width);
   const Tensor out(bench.zeros(q.bytes()), bench.dtype(), tokens, width);
   bench.backend().plan_attention(bench.queue(), paged.batch, spec, paged.pages, plan);

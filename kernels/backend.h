@@ -244,7 +244,9 @@ class Backend {
                           Tensor q) = 0;
 
   // Size of an AttentionPlan for steps of up to these many rows and segments; 0: none is needed.
-  virtual int64_t attention_plan_bytes(int32_t max_batched_tokens, int32_t max_segments) const = 0;
+  virtual int64_t attention_plan_bytes(int32_t max_batched_tokens,
+                                       int32_t max_segments,
+                                       const HeadShape& shape) const = 0;
   // Partitions the step's attention work of one class into `plan`; called once per step and class,
   // before the first attention() of the class.
   virtual void plan_attention(Queue& queue,

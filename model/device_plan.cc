@@ -51,14 +51,18 @@ int64_t matrix_bytes(const ModelConfig& config, const ShardSpec& shard, const St
 
 // Records of the steps in flight, the page table, and one attention plan per class of layers (equal
 // window).
-int64_t record_bytes(const ModelConfig& config, const StepShape& step) {
+int64_t record_bytes(const ModelConfig& config, const ShardSpec& shard, const StepShape& step) {
   const int64_t changes =
       max_table_changes(step.slots, step.tokens, kCudaPageTokens, step.pages_per_slot);
   const int64_t record = step_record_bytes(step.tokens, step.slots, changes);
   const int64_t entries = max_steps_in_flight(step.pp) + 1;  // 1: the copy that the ops read
   const int64_t table = 4 * step.slots * step.pages_per_slot;
   const std::set<int32_t> windows(config.layer_window.begin(), config.layer_window.end());
-  const int64_t plan = cuda_attention_plan_bytes(step.slots);
+  const int64_t plan = cuda_attention_plan_bytes(step.tokens,
+                                                 step.slots,
+                                                 shard.num_heads(),
+                                                 shard.num_kv_heads(),
+                                                 cuda_stored_dim(config.head_dim));
   return entries * record + table + static_cast<int64_t>(windows.size()) * plan;
 }
 
@@ -118,7 +122,7 @@ void plan_device(const ModelConfig& config,
                  RankPlan& rank) {
   const StepShape step(config, shard, request);
   rank.communicator_bytes = communicator_bytes(step, rank);
-  rank.activation_bytes = matrix_bytes(config, shard, step) + record_bytes(config, step) +
+  rank.activation_bytes = matrix_bytes(config, shard, step) + record_bytes(config, shard, step) +
                           sampling_bytes(config, shard, step) + rope_bytes(config, step);
   rank.workspace_bytes = workspace_bytes(config, shard, request, step);
   rank.module_bytes = kCudaModuleBytes;

@@ -27,7 +27,7 @@ int64_t CpuBackend::attention_bytes(const HeadShape& shape) const {
 }
 
 // No plan is needed: each call distributes its own rows.
-int64_t CpuBackend::attention_plan_bytes(int32_t, int32_t) const { return 0; }
+int64_t CpuBackend::attention_plan_bytes(int32_t, int32_t, const HeadShape&) const { return 0; }
 
 void CpuBackend::plan_attention(
     Queue&, const BatchView&, const AttentionSpec&, const KvPages&, const AttentionPlan&) {}

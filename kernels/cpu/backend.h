@@ -84,7 +84,9 @@ class CpuBackend final : public Backend {
                   const KvPages& pages,
                   int32_t layer,
                   Tensor q) override;
-  int64_t attention_plan_bytes(int32_t max_batched_tokens, int32_t max_segments) const override;
+  int64_t attention_plan_bytes(int32_t max_batched_tokens,
+                               int32_t max_segments,
+                               const HeadShape& shape) const override;
   void plan_attention(Queue& queue,
                       const BatchView& batch,
                       const AttentionSpec& spec,

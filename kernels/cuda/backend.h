@@ -116,7 +116,9 @@ class CudaBackend final : public Backend {
                   Tensor q) override;
 
   // attention.cu
-  int64_t attention_plan_bytes(int32_t max_batched_tokens, int32_t max_segments) const override;
+  int64_t attention_plan_bytes(int32_t max_batched_tokens,
+                               int32_t max_segments,
+                               const HeadShape& shape) const override;
   void plan_attention(Queue& queue,
                       const BatchView& batch,
                       const AttentionSpec& spec,

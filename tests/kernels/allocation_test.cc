@@ -80,7 +80,7 @@ TEST_P(Allocation, NoOpAllocatesAfterTheFirstStep) {
   const int32_t* page_from = put(std::vector<int32_t>{20});
   const int32_t* page_to = put(std::vector<int32_t>{21});
   const AttentionPlan plan = {
-      put(std::vector<std::byte>(backend->attention_plan_bytes(kRows, kRows)))};
+      put(std::vector<std::byte>(backend->attention_plan_bytes(kRows, kRows, shape)))};
   SlotIds kept;
   kept.last = put(std::vector<int32_t>(kRows));
   StepRing ring;

@@ -9,22 +9,10 @@
 #include <set>
 #include <vector>
 
-#include "kernels/cuda/arch.h"
 #include "kernels/cuda/attention/attention_launch.h"
-#include "kernels/cuda/attention/attention_work.h"
-#include "kernels/cuda/launch.h"
 
 namespace trireme::cuda {
 namespace {
-
-__global__ void list_units(const AttentionWork work,
-                           AttentionKernel kernel,
-                           int32_t tile_rows,
-                           Unit* units) {
-  dependency_wait();
-  const Unit unit = find_unit(work, kernel, tile_rows, static_cast<int32_t>(blockIdx.x));
-  if (threadIdx.x == 0) units[blockIdx.x] = unit;
-}
 
 // Device memory holding a copy of `values`.
 template <class T>
@@ -64,7 +52,9 @@ struct PlanCase {
 
 struct Planned {
   PlanHeader header;
-  std::vector<Unit> units[2];
+  std::vector<PlannedUnit> units[2];  // by kernel
+  std::vector<PlannedUnit> idle[2];   // of the blocks without a unit
+  int32_t max_units;
 };
 
 std::unique_ptr<CudaQueue> make_queue(int32_t num_blocks) {
@@ -75,17 +65,24 @@ std::unique_ptr<CudaQueue> make_queue(int32_t num_blocks) {
   return std::make_unique<CudaQueue>(stream, event, num_blocks);
 }
 
-std::vector<Unit> units_of(CudaQueue& queue,
-                           const AttentionWork& work,
-                           AttentionKernel kernel,
-                           int32_t tile_rows,
-                           int32_t count) {
-  const DeviceCopy<Unit> units(std::vector<Unit>(static_cast<size_t>(count)));
-  LaunchConfig config;
-  config.grid = dim3(static_cast<unsigned>(count));
-  config.block = dim3(32);
-  launch(queue, "list_units", list_units, config, work, kernel, tile_rows, units.data());
-  return units.read();
+std::vector<PlannedUnit> units_of(const PlanView& plan,
+                                  int32_t kernel,
+                                  int32_t first,
+                                  int32_t end) {
+  std::vector<PlannedUnit> units;
+  for (int32_t i = first; i < end; ++i) {
+    cudaMemcpy(
+        &units.emplace_back(), plan.unit(kernel, i), sizeof(PlannedUnit), cudaMemcpyDeviceToHost);
+  }
+  return units;
+}
+
+size_t plan_bytes(const BatchView& batch, const HeadShape& shape) {
+  return static_cast<size_t>(cuda_attention_plan_bytes(batch.num_tokens,
+                                                       batch.num_segments,
+                                                       shape.num_heads,
+                                                       shape.num_kv_heads,
+                                                       stored_dim(shape.head_dim)));
 }
 
 Planned plan_of(const PlanCase& plan_case) {
@@ -98,34 +95,29 @@ Planned plan_of(const PlanCase& plan_case) {
   const DeviceCopy<int32_t> on_device[] = {
       DeviceCopy(positions), DeviceCopy(slots), DeviceCopy(starts)};
   const auto num_segments = static_cast<int32_t>(plan_case.segments.size());
-  const DeviceCopy<std::byte> memory(std::vector<std::byte>(
-      static_cast<size_t>(cuda_attention_plan_bytes(num_segments)), std::byte{0xff}));
+  const HeadShape& shape = plan_case.spec.shape;
   BatchView batch;
   batch.num_tokens = static_cast<int32_t>(positions.size());
   batch.num_segments = num_segments;
   batch.positions = on_device[0].data();
   batch.slots = on_device[1].data();
   batch.segment_starts = on_device[2].data();
+  const DeviceCopy<std::byte> memory(
+      std::vector<std::byte>(plan_bytes(batch, shape), std::byte{0xff}));
   const auto queue = make_queue(plan_case.num_blocks);
-  AttentionWork work = {};
-  work.plan = plan_view({memory.data()}, num_segments);
-  work.positions = batch.positions;
-  work.slots = batch.slots;
-  work.segment_starts = batch.segment_starts;
-  const HeadShape& shape = plan_case.spec.shape;
-  work.group = shape.num_heads / shape.num_kv_heads;
-  work.rule.window = plan_case.spec.window > 0 ? plan_case.spec.window : 0x7fffffff;
-  work.is_invariant = plan_case.is_invariant;
+  const PlanView plan = plan_view({memory.data()}, batch, shape);
   const PlanArguments arguments = plan_arguments(
       batch, plan_case.spec, plan_case.fits, plan_case.num_blocks, plan_case.is_invariant);
-  launch_planner(*queue, work.plan, arguments);
+  launch_planner(*queue, plan, arguments);
   Planned planned;
+  planned.max_units = plan.max_units;
   cudaDeviceSynchronize();
-  cudaMemcpy(&planned.header, work.plan.header, sizeof(planned.header), cudaMemcpyDeviceToHost);
-  const int32_t rows[] = {prefill_rows(stored_dim(shape.head_dim)), kTileRows};
+  cudaMemcpy(&planned.header, plan.header, sizeof(planned.header), cudaMemcpyDeviceToHost);
   for (const AttentionKernel kernel : {kPrefillKernel, kDecodeKernel}) {
-    planned.units[kernel] =
-        units_of(*queue, work, kernel, rows[kernel], planned.header.units[kernel]);
+    const int32_t count = planned.header.units[kernel];
+    planned.units[kernel] = units_of(plan, kernel, 0, count);
+    if (kernel == kPrefillKernel && !has_prefill(batch)) continue;
+    planned.idle[kernel] = units_of(plan, kernel, count, arguments.blocks[kernel]);
   }
   return planned;
 }
@@ -161,7 +153,7 @@ void expect_every_page_once(const PlanCase& plan_case, const Planned& planned) {
   const int32_t group = shape.num_heads / shape.num_kv_heads;
   std::map<std::tuple<int32_t, int32_t, int32_t>, std::map<int32_t, int>> seen;  // first token,
   for (const auto& units : planned.units) {                                      // head, row
-    for (const Unit& unit : units) {
+    for (const PlannedUnit& unit : units) {
       for (int32_t row = unit.first_row; row < unit.first_row + unit.num_rows; ++row) {
         auto& pages = seen[{unit.first_token, unit.head, row}];
         for (int32_t page = unit.first_page; page < unit.end_page; ++page) ++pages[page];
@@ -188,35 +180,52 @@ void expect_every_page_once(const PlanCase& plan_case, const Planned& planned) {
   EXPECT_EQ(seen.size(), rows) << "units of rows that do not exist";
 }
 
-// Split tiles: their slots and counters are not shared and lie inside the memory.
-void expect_own_slots(const PlanCase& plan_case, const Planned& planned) {
+// Split tiles: their counters and the rows of their partials, which are real ones only, are not
+// shared and lie inside the memory.
+void expect_own_partials(const PlanCase& plan_case, const Planned& planned) {
   std::map<std::tuple<int, int32_t, int32_t, int32_t>, int32_t> arrivals;
-  std::set<int32_t> slots, counters;
+  std::set<int32_t> rows, counters;
+  const auto tile_of = [](int kernel, const PlannedUnit& unit) {
+    return std::tuple(kernel, unit.first_token, unit.head, unit.first_row);
+  };
   for (int kernel = 0; kernel < 2; ++kernel) {
-    for (const Unit& unit : planned.units[kernel]) {
-      const SegmentShare& share = unit.share;
-      if (arrivals[{kernel, unit.first_token, unit.head, unit.tile}]++ > 0) continue;
-      if (share.splits == 1) {
-        EXPECT_EQ(share.partials, 0);
+    for (const PlannedUnit& unit : planned.units[kernel]) {
+      ASSERT_TRUE(unit.splits == 1 || unit.partial < unit.partials);
+      if (arrivals[tile_of(kernel, unit)]++ > 0) continue;
+      if (unit.splits == 1) {
+        EXPECT_EQ(unit.partials, 0);
         continue;
       }
-      const int32_t tile = unit.head * share.tiles + unit.tile;
-      for (int32_t i = 0; i < share.partials; ++i) {
-        ASSERT_TRUE(slots.insert(share.first_slot + tile * share.partials + i).second);
+      for (int32_t i = 0; i < unit.partials * unit.num_rows; ++i) {
+        ASSERT_TRUE(rows.insert(unit.first_partial_row + i).second);
       }
-      ASSERT_TRUE(counters.insert(share.first_counter + tile).second);
+      ASSERT_TRUE(counters.insert(unit.counter).second);
     }
-    for (const Unit& unit : planned.units[kernel]) {
-      const int32_t arrived = arrivals[{kernel, unit.first_token, unit.head, unit.tile}];
-      ASSERT_EQ(arrived, unit.share.splits);
+    for (const PlannedUnit& unit : planned.units[kernel]) {
+      ASSERT_EQ(arrivals[tile_of(kernel, unit)], unit.splits);
     }
   }
-  if (slots.empty()) return;
+  if (rows.empty()) return;
   const AttentionFit& prefill = plan_case.fits[kPrefillKernel];
   const int64_t runs = int64_t{launch_blocks(prefill, plan_case.num_blocks)} * prefill.run_bytes;
   const int32_t width = stored_dim(plan_case.spec.shape.head_dim);
-  EXPECT_LE((*slots.rbegin() + 1) * partial_bytes(width), kPartialBytes - runs);
+  EXPECT_LT(*rows.rbegin(), max_partial_rows(width, runs));
+  EXPECT_EQ(*rows.rbegin() + 1, static_cast<int32_t>(rows.size())) << "rows that nobody writes";
   EXPECT_LT(*counters.rbegin(), kMaxSplitTiles);
+}
+
+// A block finds a unit or an empty one in its place, and the two kernels' places do not meet.
+void expect_units_of_all_blocks(const Planned& planned) {
+  int64_t places = 0;
+  for (int kernel = 0; kernel < 2; ++kernel) {
+    for (const PlannedUnit& unit : planned.units[kernel]) {
+      ASSERT_GT(unit.num_rows, 0);
+      ASSERT_EQ(unit.units, planned.header.units[kernel]);
+    }
+    for (const PlannedUnit& unit : planned.idle[kernel]) ASSERT_EQ(unit.num_rows, 0);
+    places += planned.units[kernel].size() + planned.idle[kernel].size();
+  }
+  EXPECT_LE(places, planned.max_units);
 }
 
 TEST(AttentionPlan, EveryRowSeesEachOfItsPagesOnce) {
@@ -225,7 +234,8 @@ TEST(AttentionPlan, EveryRowSeesEachOfItsPagesOnce) {
     const PlanCase plan_case = random_case(seed);
     const Planned planned = plan_of(plan_case);
     expect_every_page_once(plan_case, planned);
-    expect_own_slots(plan_case, planned);
+    expect_own_partials(plan_case, planned);
+    expect_units_of_all_blocks(planned);
     if (testing::Test::HasFailure()) return;
   }
 }
@@ -234,11 +244,11 @@ TEST(AttentionPlan, InvariantUnitsEndAtCutsOfAbsolutePositions) {
   for (uint32_t seed = 1; seed <= 40; ++seed) {
     PlanCase plan_case = random_case(seed);
     plan_case.is_invariant = true;
-    for (const Unit& unit : plan_of(plan_case).units[kDecodeKernel]) {
-      const bool is_first = unit.first_page == unit.share.first_page;
-      const bool is_last = unit.end_page == unit.share.end_page;
-      ASSERT_TRUE(is_first || unit.first_page % kCutPages == 0);
+    for (const PlannedUnit& unit : plan_of(plan_case).units[kDecodeKernel]) {
+      const bool is_last = unit.end_page == (unit.context - 1) / kPageTokens + 1;
+      ASSERT_TRUE(unit.split == 0 || unit.first_page % kCutPages == 0);
       ASSERT_TRUE(is_last || unit.end_page % kCutPages == 0);
+      ASSERT_EQ(is_last, unit.split == unit.splits - 1);
     }
   }
 }
@@ -264,8 +274,8 @@ TEST(AttentionPlan, ManyRequestsAreNotSplit) {
   plan_case.segments.assign(132, {2047, 1});
   plan_case.spec.shape = {32, 8, 128};
   plan_case.num_blocks = 132;
-  for (const Unit& unit : plan_of(plan_case).units[kDecodeKernel]) {
-    ASSERT_EQ(unit.share.splits, 1);
+  for (const PlannedUnit& unit : plan_of(plan_case).units[kDecodeKernel]) {
+    ASSERT_EQ(unit.splits, 1);
   }
 }
 
@@ -284,21 +294,24 @@ TEST(AttentionPlan, AChunkTooSmallForTheDeviceIsSplit) {
 
 TEST(AttentionPlan, PlansAndPartialsFitTheirMemory) {
   for (const int32_t width : {64, 80, 96, 128, 256}) {
-    EXPECT_LE(max_partials(width, 0) * partial_bytes(width), kPartialBytes);
+    EXPECT_LE(max_partial_rows(width, 0) * partial_row_bytes(width), kPartialBytes);
     for (const int32_t num_blocks : {1, 142, 5000}) {
       const AttentionFit fit = {.run_bytes = run_bytes(width), .blocks_per_sm = 2};
       const int64_t runs = int64_t{launch_blocks(fit, num_blocks)} * fit.run_bytes;
       EXPECT_GE(runs, fit.run_bytes);
-      EXPECT_LE(runs + max_partials(width, runs) * partial_bytes(width), kPartialBytes);
-      EXPECT_GE(max_partials(width, runs), max_partials(width, 0) / 2);
+      EXPECT_LE(runs + max_partial_rows(width, runs) * partial_row_bytes(width), kPartialBytes);
+      EXPECT_GE(max_partial_rows(width, runs), max_partial_rows(width, 0) / 2);
     }
     EXPECT_EQ(prefill_rows(width) % (kTileRows * kAttentionWarps), 0);
   }
-  std::vector<std::byte> memory(static_cast<size_t>(cuda_attention_plan_bytes(5)));
-  const PlanView view = plan_view({memory.data()}, 5);
-  const auto* end = reinterpret_cast<const std::byte*>(view.ends[kDecodeKernel] + 5);
-  EXPECT_LE(end - memory.data(), cuda_attention_plan_bytes(5));
   BatchView batch{.num_tokens = 9, .num_segments = 8};
+  const HeadShape shape = {32, 8, 128};
+  std::vector<std::byte> memory(plan_bytes(batch, shape));
+  const PlanView view = plan_view({memory.data()}, batch, shape);
+  const auto* end = reinterpret_cast<const std::byte*>(view.ends[kDecodeKernel] + 8);
+  EXPECT_EQ(end - memory.data(), static_cast<int64_t>(memory.size()));
+  EXPECT_EQ((reinterpret_cast<const std::byte*>(view.units) - memory.data()) % 64, 0)
+      << "a unit is read in one piece";
   EXPECT_TRUE(has_prefill(batch));
   batch.num_tokens = 8;
   EXPECT_FALSE(has_prefill(batch)) << "a decode-only step has no prefill launch";

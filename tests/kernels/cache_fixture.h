@@ -109,8 +109,8 @@ class CacheTest : public OpTest {
   }
 
   AttentionPlan make_plan(const BatchView& batch, const AttentionSpec& spec) {
-    const int64_t plan_bytes =
-        backend->attention_plan_bytes(batch.num_tokens, std::max(1, batch.num_segments));
+    const int64_t plan_bytes = backend->attention_plan_bytes(
+        batch.num_tokens, std::max(1, batch.num_segments), spec.shape);
     const AttentionPlan plan = {put(std::vector<std::byte>(plan_bytes, std::byte{0xff}))};
     backend->plan_attention(*queue, batch, spec, pages_, plan);
     return plan;

@@ -121,7 +121,9 @@ TEST(PlannerOnGpus, ActivationBytesGrowWithTheTokensAsComputedByHand) {
   request.max_batched_tokens = 2000;
   const int64_t twice = gpu_plan(config, request).ranks[0].activation_bytes;
   const int64_t columns = 4 * 128 + (8 + 2 * 4) * 16 + 128 + 128 + 4 * 128;
-  EXPECT_EQ(twice - once, 1000 * (2 * columns + 5 * 16) + 5 * 8 * (2000 / 64 - 1000 / 64));
+  const int64_t tiles = 2 * 2000 / 128 - 2 * 1000 / 128;  // of prefill attention, per KV head
+  EXPECT_EQ(twice - once,
+            1000 * (2 * columns + 5 * 16) + 5 * 8 * (2000 / 64 - 1000 / 64) + 4 * tiles * 64);
 }
 
 TEST(PlannerOnGpus, AllReducesSendTheComputeDtypeAndSkipTheEmbedding) {

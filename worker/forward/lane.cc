@@ -47,8 +47,11 @@ StatusOr<Lane> Lane::make(Backend& backend,
   for (const auto& part : wanted) {
     ASSIGN_OR_RETURN(part.view, lane.add_matrix(backend, part.dtype, part.rows, part.columns));
   }
+  const HeadShape shape = {static_cast<int32_t>(shard.num_heads()),
+                           static_cast<int32_t>(shard.num_kv_heads()),
+                           static_cast<int32_t>(config.head_dim)};
   const int64_t plan_bytes = backend.attention_plan_bytes(
-      static_cast<int32_t>(max_batched_tokens), static_cast<int32_t>(limits.max_segments));
+      static_cast<int32_t>(max_batched_tokens), static_cast<int32_t>(limits.max_segments), shape);
   for (size_t i = 0; i < limits.num_attention_plans; ++i) {
     if (plan_bytes == 0) {
       lane.attention_plans.push_back({});

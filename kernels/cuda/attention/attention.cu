@@ -52,8 +52,14 @@ cudaError_t prepare_attention(bool is_bf16,
 
 int64_t attention_workspace_bytes(int64_t, int64_t) { return kPartialBytes; }
 
-int64_t CudaBackend::attention_plan_bytes(int32_t, int32_t max_segments) const {
-  return cuda_attention_plan_bytes(max_segments);
+int64_t CudaBackend::attention_plan_bytes(int32_t max_batched_tokens,
+                                          int32_t max_segments,
+                                          const HeadShape& shape) const {
+  return cuda_attention_plan_bytes(max_batched_tokens,
+                                   max_segments,
+                                   shape.num_heads,
+                                   shape.num_kv_heads,
+                                   stored_dim(shape.head_dim));
 }
 
 void CudaBackend::plan_attention(Queue& queue,
@@ -65,7 +71,7 @@ void CudaBackend::plan_attention(Queue& queue,
   CudaQueue& stream = cuda_queue(queue);
   const auto& fits = attention_fits_.of(stored_dim(spec.shape.head_dim));
   launch_planner(stream,
-                 plan_view(plan, batch.num_segments),
+                 plan_view(plan, batch, spec.shape),
                  plan_arguments(batch, spec, fits, stream.num_blocks(), options_.invariant));
 }
 
@@ -88,10 +94,7 @@ void CudaBackend::attention(Queue& queue,
   CudaQueue& stream = cuda_queue(queue);
 
   AttentionWork work = {};
-  work.plan = plan_view(plan, batch.num_segments);
-  work.positions = batch.positions;
-  work.slots = batch.slots;
-  work.segment_starts = batch.segment_starts;
+  work.plan = plan_view(plan, batch, shape);
   work.page_table = batch.page_table;
   work.page_table_stride = batch.page_table_stride;
   work.group = shape.num_heads / shape.num_kv_heads;
@@ -105,17 +108,17 @@ void CudaBackend::attention(Queue& queue,
   work.page_stride = pages.page_stride;
   work.head_stride = pages.head_stride;
   work.v_offset = pages.head_stride / 2;
-  work.partials = reinterpret_cast<unsigned char*>(workspace.data);
   work.rule = score_rule(spec);
   work.is_invariant = options_.invariant;
 
   const int32_t width = stored_dim(shape.head_dim);
   const auto& fits = attention_fits_.of(width);
   const AttentionFit& prefill = fits[kPrefillKernel];
-  if (prefill.run_bytes > 0) {
-    const int64_t bytes = int64_t{launch_blocks(prefill, stream.num_blocks())} * prefill.run_bytes;
-    work.runs = reinterpret_cast<float4*>(workspace.data + kPartialBytes - bytes);
-  }
+  const int64_t runs = int64_t{launch_blocks(prefill, stream.num_blocks())} * prefill.run_bytes;
+  if (runs > 0) work.runs = reinterpret_cast<float4*>(workspace.data + kPartialBytes - runs);
+  const int64_t partial_rows = max_partial_rows(width, runs);
+  work.partials = reinterpret_cast<float4*>(workspace.data);
+  work.partial_sums = reinterpret_cast<float2*>(workspace.data + partial_rows * width * 4);
   work.has_short_ring = fits[kDecodeKernel].is_lean;
   if (has_prefill(batch)) launch_prefill(stream, work, width, is_bf16(), prefill);
   launch_decode(stream, work, width, is_bf16(), fits[kDecodeKernel]);

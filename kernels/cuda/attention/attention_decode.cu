@@ -6,11 +6,16 @@
 // ring, with 16 tokens of K or V per stage; the warps meet only to fold. Fast mode: warp w takes
 // every fourth page; the four results are folded in warp order. Invariant mode: warp w takes every
 // fourth cut of 256 tokens; the block with the first cut of a tile folds cut after cut, the other
-// blocks write one partial per cut.
+// blocks write one partial per cut. Partials, in shared memory and in the workspace, have the
+// tile's real rows only: with four query heads per KV head, a quarter of its 16.
 //
-// Bound: bytes, 4 dim per token and KV head. At least three quarters of a 128 KiB ring are in
-// flight; where a block has only 99 KiB, at least half of 64 KiB. Share of peak: not yet measured.
+// Bound: bytes, 4 dim per token and KV head. One warp per scheduler hides no latency of another, so
+// instructions count: a page of width 128 takes about 1,000 per warp, 128 of them products, and its
+// loop waits for no load that the same page issued. At least three quarters of a 128 KiB ring are
+// in flight; where a block has only 99 KiB, at least half of 64 KiB. Share of peak: not yet
+// measured.
 #include "kernels/cuda/attention/attention_launch.h"
+#include "kernels/cuda/attention/attention_partial.h"
 #include "kernels/cuda/launch.h"
 
 namespace trireme::cuda {
@@ -18,14 +23,17 @@ namespace trireme::cuda {
 namespace {
 
 constexpr int32_t kStageTokens = 16;
-constexpr int32_t kRingBytes = 32768;                              // per warp
-constexpr int32_t kStagesOfPage = 2 * kPageTokens / kStageTokens;  // K, then V
+constexpr int32_t kRingBytes = 32768;                         // per warp
+constexpr int32_t kRoundPages = kAttentionWarps * kCutPages;  // a cut per warp (invariant mode)
+constexpr uint32_t kStagesOfPage = 2 * kPageTokens / kStageTokens;  // K, then V
 
 // Shared memory of a block; the rings of its warps follow.
 template <int kDim>
 struct DecodeLayout {
   alignas(128) unsigned char queries[kTileRows * row_bytes<kDim>()];
-  Partial<kDim> run;  // result of the previous rounds
+  float4 run[kTileRows * row_chunks<kDim>()];  // result of the previous rounds: O,
+  float2 run_sums[2][kTileRows];               // m and l, after an even or odd number of rounds
+  RowPlace places[kTileRows];
   int32_t positions[kTileRows];
   Unit unit;
   int32_t word[4];
@@ -43,7 +51,7 @@ struct DecodeRing {
 
   // Bytes from one warp's ring to the next.
   static constexpr int32_t pitch(int32_t stages) {
-    constexpr int32_t kPartBytes = (sizeof(Partial<kDim>) + 127) / 128 * 128;
+    constexpr int32_t kPartBytes = (sizeof(SharedPartial<kDim>) + 127) / 128 * 128;
     return stages * kStageBytes > kPartBytes ? stages * kStageBytes : kPartBytes;
   }
   static constexpr int32_t block_bytes(int32_t stages) {
@@ -59,10 +67,10 @@ struct DecodeRing {
     const int32_t bytes = work.has_short_ring ? pitch(kShortStages) : pitch(kStages);
     return reinterpret_cast<unsigned char*>(&shared + 1) + warp * bytes;
   }
-  static __device__ __forceinline__ Partial<kDim>& part(const AttentionWork& work,
-                                                        DecodeLayout<kDim>& shared,
-                                                        int32_t warp) {
-    return *reinterpret_cast<Partial<kDim>*>(of_warp(work, shared, warp));
+  static __device__ __forceinline__ SharedPartial<kDim>& part(const AttentionWork& work,
+                                                              DecodeLayout<kDim>& shared,
+                                                              int32_t warp) {
+    return *reinterpret_cast<SharedPartial<kDim>*>(of_warp(work, shared, warp));
   }
   // Waits until the oldest pending stage has arrived.
   static __device__ __forceinline__ void wait(const AttentionWork& work) {
@@ -70,6 +78,14 @@ struct DecodeRing {
       copy_async_wait<kShortStages - 2>();
     } else {
       copy_async_wait<kStages - 2>();
+    }
+  }
+  // Waits until the group of copies before a full ring of stages but one has arrived.
+  static __device__ __forceinline__ void wait_before(const AttentionWork& work) {
+    if (work.has_short_ring) {
+      copy_async_wait<kShortStages - 1>();
+    } else {
+      copy_async_wait<kStages - 1>();
     }
   }
 };
@@ -90,16 +106,22 @@ struct StageLoader {
   unsigned char* ring;
   PageList list;
   int32_t page;
-  int32_t part;  // of the page: kStagesOfPage
+  uint32_t part;  // of the page: kStagesOfPage
   int32_t slot;
   int32_t next_id;  // id of the next page, read one page ahead
   const unsigned char* block;
 
   __device__ __forceinline__ StageLoader(const AttentionWork& work,
                                          const Unit& unit,
-                                         unsigned char* ring,
-                                         const PageList& list)
-      : work(work), unit(unit), ring(ring), list(list), page(list.begin), part(0), slot(0) {
+                                         unsigned char* ring)
+      : work(work), unit(unit), ring(ring) {}
+
+  // Begins a list of pages. The id of the first is then on its way.
+  __device__ __forceinline__ void begin(const PageList& pages) {
+    list = pages;
+    page = list.begin;
+    part = 0;
+    slot = 0;
     next_id = list.begin < list.end ? unit.pages[list.begin] : 0;
     block = unit.kv;
   }
@@ -117,28 +139,35 @@ struct StageLoader {
     copy_async_commit();
     slot = slot + 1 == Ring::stages(work) ? 0 : slot + 1;
   }
+  // Fills all stages of the ring but one.
+  __device__ __forceinline__ void fill() {
+#pragma unroll 1
+    for (int i = 0; i < Ring::stages(work) - 1; ++i) load();
+  }
   // The loader runs a whole ring ahead of the reader, so the slot to fill next is the oldest one.
   __device__ __forceinline__ const unsigned char* oldest() const {
     return ring + slot * Ring::kStageBytes;
   }
 
  private:
+  // Copies one stage. Per lane there is one source and one target address; the chunks lie at
+  // constant offsets from them.
   __device__ __forceinline__ void copy() {
     constexpr int32_t kUnit = swizzle_unit(kDim);
     constexpr int32_t kUnitChunks = kStageTokens * kUnit / 16;  // of the tokens of a stage
-    const int32_t first_token = part % (kStagesOfPage / 2) * kStageTokens;
-    const unsigned char* from = block + first_token * kUnit;
+    static_assert(kUnitChunks % 32 == 0 && Ring::kStageBytes % (16 * 32) == 0);
+    const int32_t lane = threadIdx.x % 32;
+    const auto first_token = static_cast<int32_t>(part % (kStagesOfPage / 2) * kStageTokens);
+    const unsigned char* from = block + first_token * kUnit + lane * 16;
     if (part >= kStagesOfPage / 2) from += work.v_offset;
-    unsigned char* to = ring + slot * Ring::kStageBytes;
-    const int32_t tokens = unit.context - page * kPageTokens - first_token;
-#pragma unroll 4
+    unsigned char* to = ring + slot * Ring::kStageBytes + lane * 16;
+    const int32_t tokens = unit.context - page * kPageTokens - first_token - lane * 16 / kUnit;
+#pragma unroll
     for (int j = 0; j < Ring::kStageBytes / 16 / 32; ++j) {
-      const int32_t chunk = threadIdx.x % 32 + j * 32;
-      const int32_t in_unit = chunk % kUnitChunks;
-      const int32_t token = in_unit * 16 / kUnit;
-      copy_async_16(to + chunk * 16,
-                    from + chunk / kUnitChunks * (kPageTokens * kUnit) + in_unit * 16,
-                    token < tokens ? 16 : 0);
+      const int32_t in_unit = j * 32 % kUnitChunks;
+      copy_async_16(to + j * 512,
+                    from + j * 32 / kUnitChunks * (kPageTokens * kUnit) + in_unit * 16,
+                    in_unit * 16 / kUnit < tokens ? 16 : 0);
     }
   }
 };
@@ -182,21 +211,18 @@ struct QueryOperands {
   }
 };
 
-// Adds a list of pages to the state of the unit's rows; afterwards l is complete. Called by one
-// warp.
+// Adds the loader's pages, whose first stages are under way, to the state of the unit's rows;
+// afterwards l is complete. Called by one warp.
 template <class E, int kDim>
 __device__ __forceinline__ void attend_pages(const AttentionWork& work,
-                                             const Unit& unit,
-                                             const PageList& list,
-                                             DecodeLayout<kDim>& shared,
+                                             StageLoader<kDim>& loader,
+                                             const int32_t* positions,
                                              const QueryOperands<kDim>& queries,
                                              RowState<kDim, 1>& state) {
   using Ring = DecodeRing<kDim>;
+  const PageList list = loader.list;
   const int32_t window = work.rule.window;
-  const int32_t first = position_of(work, unit, 0), last = position_of(work, unit, kTileRows - 1);
-  unsigned char* ring = Ring::of_warp(work, shared, static_cast<int32_t>(threadIdx.x / 32));
-  StageLoader<kDim> loader(work, unit, ring, list);
-  for (int i = 0; i < Ring::stages(work) - 1; ++i) loader.load();
+  const int32_t first = positions[0], last = positions[kTileRows - 1];
   const auto next_stage = [&] {
     Ring::wait(work);
     __syncwarp();
@@ -214,7 +240,7 @@ __device__ __forceinline__ void attend_pages(const AttentionWork& work,
     }
     if (work.rule.cap_factor > 0) cap_scores(scores, work.rule.cap_factor);
     if (token + kPageTokens - 1 > first || last - token >= window) {
-      mask_scores(scores, shared.positions, token, window);
+      mask_scores(scores, positions, token, window);
     }
     soften(scores, state, work.rule.factor);
     PageWeights<1> weights;
@@ -230,6 +256,11 @@ __device__ __forceinline__ void attend_pages(const AttentionWork& work,
   state.l[0][1] = quad_sum(state.l[0][1]);
 }
 
+// Page at which the unit's first round starts.
+__device__ __forceinline__ int32_t first_round(const AttentionWork& work, const Unit& unit) {
+  return work.is_invariant ? unit.first_page / kCutPages * kCutPages : unit.first_page;
+}
+
 // The pages of this warp in the round that starts at page `begin`.
 __device__ __forceinline__ PageList pages_of_warp(const AttentionWork& work,
                                                   const Unit& unit,
@@ -242,28 +273,48 @@ __device__ __forceinline__ PageList pages_of_warp(const AttentionWork& work,
       cut > unit.first_page ? cut : unit.first_page, end < unit.end_page ? end : unit.end_page, 1};
 }
 
-// Folds the partials of the four warps into the result of the previous rounds.
-template <int kDim>
-__device__ __forceinline__ void fold_round(const AttentionWork& work, DecodeLayout<kDim>& shared) {
-  __syncthreads();
-  FoldState<kDim> state;
-  state.clear();
-  state.fold(shared.run);
+// Folds the partials of the four warps, of the round that starts at page `begin`, into the result
+// of the previous rounds, and writes it: after the last round to the output or as the unit's
+// partial.
+template <class E, int kDim>
+__device__ __forceinline__ void fold_round(const AttentionWork& work,
+                                           const Unit& unit,
+                                           DecodeLayout<kDim>& shared,
+                                           int32_t begin) {
+  constexpr int32_t kRowChunks = row_chunks<kDim>();
+  const int32_t round = (begin - first_round(work, unit)) / kRoundPages;
+  const bool is_last = !work.is_invariant || begin + kRoundPages >= unit.end_page;
+  const PartialView own = partial_of<kDim>(work, unit, unit.partial);
+  float2* sums = shared.run_sums[round % 2];
+  __syncthreads();  // the warps have written their partials
 #pragma unroll 1
-  for (int32_t warp = 0; warp < kAttentionWarps; ++warp) {
-    state.fold(DecodeRing<kDim>::part(work, shared, warp));
+  for (int32_t chunk = threadIdx.x; chunk < unit.num_rows * kRowChunks;
+       chunk += kAttentionThreads) {
+    const int32_t row = chunk / kRowChunks, column = chunk % kRowChunks;
+    FoldedChunk folded;
+    folded.clear();
+    if (round > 0) folded = {shared.run[chunk], sums[row]};
+    float4 o[kAttentionWarps];
+    float2 warp_sums[kAttentionWarps];
+#pragma unroll
+    for (int32_t warp = 0; warp < kAttentionWarps; ++warp) {
+      const SharedPartial<kDim>& part = DecodeRing<kDim>::part(work, shared, warp);
+      o[warp] = part.o[row * shared_row_chunks<kDim>() + column];
+      warp_sums[warp] = part.sums[row];
+    }
+#pragma unroll
+    for (int32_t warp = 0; warp < kAttentionWarps; ++warp) folded.fold(o[warp], warp_sums[warp]);
+    if (!is_last) {
+      shared.run[chunk] = folded.o;
+      if (column == 0) shared.run_sums[(round + 1) % 2][row] = folded.sums;
+    } else if (unit.splits == 1) {
+      write_chunk<E>(work, shared.places[row], column * 4, folded);
+    } else {
+      own.o[chunk] = folded.o;
+      if (column == 0) own.sums[row] = folded.sums;
+    }
   }
-  __syncthreads();
-  state.store(shared.run);
-}
-
-// Address of the unit's partial, or of the partial of the cut that starts at page `begin`.
-template <int kDim>
-__device__ __forceinline__ Partial<kDim>& slot_of_cut(const AttentionWork& work,
-                                                      const Unit& unit,
-                                                      int32_t begin) {
-  const int32_t cut = begin / kCutPages - unit.share.first_page / kCutPages;
-  return slots_of<kDim>(work, unit)[1 + cut - work.plan.header->cut];
+  if (!is_last) __syncthreads();  // the partials have been read
 }
 
 // All rounds of a unit. A block that folds ends with rows of the output or with the unit's partial;
@@ -273,39 +324,37 @@ __device__ __forceinline__ void attend_unit(const AttentionWork& work,
                                             const Unit& unit,
                                             DecodeLayout<kDim>& shared) {
   const bool folds = !work.is_invariant || unit.split == 0;
-  const int32_t round = work.is_invariant ? kAttentionWarps * kCutPages : unit.end_page;
-  const int32_t start =
-      work.is_invariant ? unit.first_page / kCutPages * kCutPages : unit.first_page;
-  {
-    FoldState<kDim> nothing;
-    nothing.clear();
-    nothing.store(shared.run);
-  }
+  const auto warp = static_cast<int32_t>(threadIdx.x / 32);
+  // The id of the first page is on its way while the rows are placed, K and V while q is.
+  int32_t begin = first_round(work, unit);
+  StageLoader<kDim> loader(work, unit, DecodeRing<kDim>::of_warp(work, shared, warp));
+  loader.begin(pages_of_warp(work, unit, begin));
+  place_rows<kTileRows>(work, unit, shared.places, shared.positions);
+  __syncthreads();
+  load_queries<kDim, kTileRows>(work, unit, shared.places, shared.queries);
+  copy_async_commit();
+  loader.fill();
+  DecodeRing<kDim>::wait_before(work);
+  __syncthreads();
 #pragma unroll 1
-  for (int32_t begin = start; begin < unit.end_page; begin += round) {
-    const PageList list = pages_of_warp(work, unit, begin);
+  while (true) {
     RowState<kDim, 1> state;
     state.clear();
-    attend_pages<E>(work, unit, list, shared, QueryOperands<kDim>(shared.queries), state);
-    if (!folds) {
-      if (list.begin < list.end) {
-        write_partial(slot_of_cut<kDim>(work, unit, list.begin), state, 0, unit.num_rows);
-      }
-      continue;
+    attend_pages<E>(work, loader, shared.positions, QueryOperands<kDim>(shared.queries), state);
+    if (folds) {
+      SharedPartial<kDim>& part = DecodeRing<kDim>::part(work, shared, warp);
+      write_partial<kDim, shared_row_chunks<kDim>()>(
+          {part.o, part.sums}, state, 0, 0, unit.num_rows);
+      fold_round<E>(work, unit, shared, begin);
+    } else if (begin + warp * kCutPages < unit.end_page) {
+      const int32_t cut = (begin - unit.first_page) / kCutPages + warp;
+      const PartialView partial = partial_of<kDim>(work, unit, unit.partial + cut);
+      write_partial<kDim, row_chunks<kDim>()>(partial, state, 0, 0, unit.num_rows);
     }
-    const auto warp = static_cast<int32_t>(threadIdx.x / 32);
-    write_partial(DecodeRing<kDim>::part(work, shared, warp), state, 0, kTileRows);
-    fold_round(work, shared);
-  }
-  if (!folds) return;
-  __syncthreads();
-  FoldState<kDim> fold;
-  fold.clear();
-  fold.fold(shared.run);
-  if (unit.share.splits == 1) {
-    fold.template write<E>(work, unit, 0);
-  } else {
-    fold.store(slots_of<kDim>(work, unit)[unit.split]);
+    begin += kRoundPages;
+    if (!work.is_invariant || begin >= unit.end_page) return;
+    loader.begin(pages_of_warp(work, unit, begin));
+    loader.fill();
   }
 }
 
@@ -314,18 +363,14 @@ __global__ void __launch_bounds__(kAttentionThreads, 1)
     decode_kernel(const __grid_constant__ AttentionWork work) {
   DecodeLayout<kDim>& shared = shared_memory<DecodeLayout<kDim>>();
   dependency_wait();
-  const int32_t units = work.plan.header->units[kDecodeKernel];
-  int32_t index = static_cast<int32_t>(blockIdx.x);
-  while (index < units) {
-    const Unit& unit = shared.unit;
-    take_unit(work, kDecodeKernel, kTileRows, index, shared.unit);
-    load_queries<kDim, kTileRows>(work, unit, shared.queries, shared.positions);
-    __syncthreads();
+  const Unit& unit = shared.unit;
+  bool has_unit = take_first(work, kDecodeKernel, shared.unit);
+  while (has_unit) {
     attend_unit<E>(work, unit, shared);
-    if (unit.share.splits > 1 && arrives_last(work, unit, shared.word)) {
-      write_folded<E, kDim, kTileRows>(work, unit);
+    if (unit.splits > 1 && arrives_last(work, unit, shared.word)) {
+      write_folded<E, kDim>(work, unit, shared.places);
     }
-    index = next_unit(work, kDecodeKernel, shared.word);
+    has_unit = take_next(work, kDecodeKernel, shared.word, shared.unit);
   }
 }
 

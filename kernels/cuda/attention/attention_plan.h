@@ -5,10 +5,11 @@
 //
 // The planner is one block on the device. It assigns each segment to the decode kernel (one row, or
 // few packed rows: 16 per tile, the warps of a block on different pages) or to the prefill kernel
-// (64 or 128 per tile, all warps on the same page), and chooses the splits that fill the budget of
-// blocks. A tile with several splits leaves partials (m, l, O in fp32) in fixed slots of the
-// workspace; the block that arrives last folds them in slot order. So no bit depends on which block
-// computes what, or when.
+// (64 or 128 per tile, all warps on the same page), chooses the splits that fill the budget of
+// blocks, and writes every unit complete (PlannedUnit): in each layer a block reads these 64 bytes
+// and computes nothing before its first copies. A tile with several splits leaves partials (m, l, O
+// in fp32, of its real rows only) in fixed places of the workspace; the block that arrives last
+// folds them in the order of their pages. So no bit depends on which block computes what, or when.
 //
 // Invariant mode: tokens are divided into *cuts* at absolute multiples of kCutTokens. The result of
 // a row for one cut, (m, l, O), is a chain over the cut's pages that no other row takes part in;
@@ -30,7 +31,7 @@
 
 namespace trireme::cuda {
 
-constexpr int32_t kTileRows = 16;  // rows of an mma tile, of a decode unit and of a partial
+constexpr int32_t kTileRows = kCudaTileRows;  // rows of an mma tile and of a decode unit
 constexpr int32_t kAttentionWarps = 4;
 constexpr int32_t kAttentionThreads = 32 * kAttentionWarps;
 constexpr int32_t kCutTokens = 256;
@@ -40,47 +41,72 @@ constexpr int32_t kCutPages = kCutTokens / kPageTokens;
 // and V twice, the second time from L2. Segments with more go to the prefill kernel.
 constexpr int32_t kMaxDecodeRows = 32;
 
-// With 128 rows a warp uses each loaded fragment of K and V for two tiles; at width 256 the
-// accumulators leave registers for one tile only.
-constexpr int32_t prefill_rows(int32_t stored_dim) { return stored_dim <= 128 ? 128 : 64; }
+constexpr int32_t prefill_rows(int32_t stored_dim) { return cuda_prefill_rows(stored_dim); }
 
-// Bytes of one partial of 16 rows: O, m and l.
-constexpr int64_t partial_bytes(int32_t stored_dim) {
-  return int64_t{kTileRows} * (stored_dim + 2) * 4;
-}
+// Bytes of a row of a partial: O, m and l.
+constexpr int64_t partial_row_bytes(int32_t stored_dim) { return (stored_dim + 2) * 4; }
 // Bytes of the accumulated O of a prefill block.
 constexpr int32_t run_bytes(int32_t stored_dim) {
   return prefill_rows(stored_dim) * stored_dim * 4;
 }
-// Bytes of all partials of a launch. At width 128 these are 4,032 tiles, 30 per block of a large
-// GPU.
+// Bytes of all partials of a launch. At width 128 these are 64,527 rows, or 4,032 full tiles of the
+// decode kernel: 30 per block of a large GPU.
 constexpr int64_t kPartialBytes = int64_t{32} << 20;
 
 // Blocks of a launch. If they keep O in the workspace, half of it is left to the partials.
 constexpr int32_t launch_blocks(const AttentionFit& fit, int32_t num_blocks) {
   const int64_t blocks = int64_t{num_blocks} * fit.blocks_per_sm;
-  const int64_t max_blocks = fit.run_bytes > 0 ? kPartialBytes / 2 / fit.run_bytes : blocks;
+  int64_t max_blocks = kCudaAttentionBlocks;
+  if (fit.run_bytes > 0 && kPartialBytes / 2 / fit.run_bytes < max_blocks) {
+    max_blocks = kPartialBytes / 2 / fit.run_bytes;
+  }
   return static_cast<int32_t>(blocks < max_blocks ? blocks : max_blocks);
 }
-// Maximum number of partials beside `runs` bytes of O of prefill blocks.
-constexpr int32_t max_partials(int32_t stored_dim, int64_t runs) {
-  return static_cast<int32_t>((kPartialBytes - runs) / partial_bytes(stored_dim));
+// Maximum rows of all partials beside `runs` bytes of O of prefill blocks.
+constexpr int32_t max_partial_rows(int32_t stored_dim, int64_t runs) {
+  return static_cast<int32_t>((kPartialBytes - runs) / partial_row_bytes(stored_dim));
 }
-// Maximum split tiles of a step over all KV heads and both kernels; each has an arrival counter.
+// Maximum split tiles of a step over all KV heads and both kernels, and their units; each tile has
+// an arrival counter.
 constexpr int32_t kMaxSplitTiles = kCudaSplitTiles;
+constexpr int32_t kMaxSplitUnits = kCudaSplitUnits;
 
-// The planner's decision for one segment.
+// A unit as the planner writes it: rows [first_row, first_row + num_rows) of the packed rows of a
+// segment and KV head, and pages [first_page, end_page).
+struct alignas(16) PlannedUnit {
+  int32_t head;
+  int32_t slot;           // row of the page table
+  int32_t first_token;    // of the segment, as a row of the batch
+  int32_t first_row;      // packed
+  int32_t num_rows;       // packed, at most those of a tile; 0: a block without a unit
+  int32_t base_position;  // of packed row 0
+  int32_t context;        // tokens with K and V: up to the segment's last row
+  int32_t first_page;
+  int32_t end_page;
+  int32_t split;
+  int32_t splits;             // of the tile
+  int32_t partials;           // of the tile, each of num_rows rows; 0 if it has one split
+  int32_t partial;            // the first of this unit, counted from the tile's first
+  int32_t first_partial_row;  // of the tile's partials, one after another
+  int32_t counter;            // of the tile's arrivals
+  int32_t units;              // of the kernel; those beyond the grid are taken by ticket
+};
+static_assert(sizeof(PlannedUnit) == kCudaPlannedUnitBytes);
+
+// The planner's decision for one segment; only the planner reads it.
 struct SegmentShare {
   int32_t kernel;
   int32_t tiles;       // per KV head; 0: nothing to do
   int32_t splits;      // per tile
-  int32_t first_page;  // [first_page, end_page): the pages that any row of the segment sees
+  int32_t first_page;  // [first_page, end_page): the pages that any row of the
+                       // segment sees
   int32_t end_page;
-  int32_t partials;  // slots per tile; 0 if it has one split
+  int32_t partials;  // per tile; 0 if it has one split
   int32_t first_unit;
-  int32_t first_slot;
+  int32_t rows;  // packed, per KV head
+  int32_t first_partial_row;
   int32_t first_counter;
-  int32_t unused[3];
+  int32_t unused[2];
 };
 static_assert(sizeof(SegmentShare) == kCudaSegmentShareBytes);
 
@@ -90,29 +116,43 @@ struct PlanHeader {
   // zero.
   uint32_t tickets[2];
   uint32_t finished[2];
-  // Maximum length of a decode unit: in pages (fast), or in cuts of kCutPages pages (invariant).
-  int32_t cut;
-  int32_t unused;
+  int32_t unused[10];
 };
 static_assert(sizeof(PlanHeader) == kCudaPlanHeaderBytes);
 
 // The arrays in the memory of an AttentionPlan.
 struct PlanView {
   PlanHeader* header;
-  uint32_t* counters;    // [kMaxSplitTiles] arrivals, zero between launches
+  uint32_t* counters;  // [kMaxSplitTiles] arrivals, zero between launches
+  // [max_units]: those of the prefill kernel from the front, those of the decode kernel from the
+  // back; then the empty units of blocks without one.
+  PlannedUnit* units;
   SegmentShare* shares;  // [num_segments]
   int32_t* ends[2];      // by kernel [num_segments]: inclusive prefix sum of units
   int32_t num_segments;
+  int32_t max_units;
+
+  constexpr PlannedUnit* unit(int32_t kernel, int32_t index) const {
+    return units + (kernel == kPrefillKernel ? index : max_units - 1 - index);
+  }
 };
 
-inline PlanView plan_view(const AttentionPlan& plan, int32_t num_segments) {
+inline PlanView plan_view(const AttentionPlan& plan,
+                          const BatchView& batch,
+                          const HeadShape& shape) {
   PlanView view;
+  view.num_segments = batch.num_segments;
+  view.max_units = static_cast<int32_t>(cuda_attention_units(batch.num_tokens,
+                                                             batch.num_segments,
+                                                             shape.num_heads,
+                                                             shape.num_kv_heads,
+                                                             stored_dim(shape.head_dim)));
   view.header = reinterpret_cast<PlanHeader*>(plan.data);
   view.counters = reinterpret_cast<uint32_t*>(view.header + 1);
-  view.shares = reinterpret_cast<SegmentShare*>(view.counters + kMaxSplitTiles);
-  view.ends[kPrefillKernel] = reinterpret_cast<int32_t*>(view.shares + num_segments);
-  view.ends[kDecodeKernel] = view.ends[kPrefillKernel] + num_segments;
-  view.num_segments = num_segments;
+  view.units = reinterpret_cast<PlannedUnit*>(view.counters + kMaxSplitTiles);
+  view.shares = reinterpret_cast<SegmentShare*>(view.units + view.max_units);
+  view.ends[kPrefillKernel] = reinterpret_cast<int32_t*>(view.shares + batch.num_segments);
+  view.ends[kDecodeKernel] = view.ends[kPrefillKernel] + batch.num_segments;
   return view;
 }
 
@@ -125,7 +165,7 @@ struct PlanArguments {
   int32_t num_kv_heads = 1;
   int32_t window = 0;
   int32_t prefill_rows = 128;
-  int32_t max_partials = 0;
+  int32_t max_partial_rows = 0;
   int32_t blocks[2] = {1, 1};  // per launch, by kernel
   int32_t has_prefill = 1;     // 0: the decode kernel takes every segment
   int32_t is_invariant = 0;

@@ -12,8 +12,10 @@
 // K and V.
 //
 // Bound: flops, 4 dim per (row, token) pair; each fragment of K or V loaded from shared memory
-// serves two products. Share of peak: not yet measured.
+// serves two products. A page of width 128 takes about 1,060 instructions per warp, 256 of them
+// products. Share of peak: not yet measured.
 #include "kernels/cuda/attention/attention_launch.h"
+#include "kernels/cuda/attention/attention_partial.h"
 #include "kernels/cuda/launch.h"
 
 namespace trireme::cuda {
@@ -33,6 +35,7 @@ struct PrefillLayout {
   alignas(128) unsigned char ring[kBlocks][kBlockBytes];
   unsigned char queries[kRows * row_bytes<kDim>()];
   int32_t positions[kRows];
+  RowPlace places[kRows];
   Unit unit;
   int32_t word[4];
 };
@@ -63,30 +66,59 @@ __device__ __forceinline__ float4* run_of_thread(const AttentionWork& work) {
   return o + threadIdx.x;
 }
 
-// Loads block `index` of the unit's sequence K, V, K, V, ... into the ring, as one group of copies,
-// which is empty past the end.
+// Loads the blocks of the unit's sequence K, V, K, V, ... into the ring, each as one group of
+// copies, which is empty past the end. K and V are asked for in turn.
 template <int kDim>
-__device__ __forceinline__ void load_block(const AttentionWork& work,
-                                           const Unit& unit,
-                                           PrefillLayout<kDim>& shared,
-                                           int32_t index) {
+struct BlockLoader {
   using Layout = PrefillLayout<kDim>;
-  constexpr int32_t kRowChunks = swizzle_unit(kDim) / 16;
-  const int32_t page = unit.first_page + index / 2;
-  if (page < unit.end_page) {
+  int32_t page;     // the next to load
+  int32_t id;       // of the page before it
+  int32_t next_id;  // of `page`, read one page ahead
+
+  __device__ __forceinline__ explicit BlockLoader(const Unit& unit)
+      : page(unit.first_page), id(0), next_id(unit.pages[unit.first_page]) {}
+
+  __device__ __forceinline__ void load_keys(const AttentionWork& work,
+                                            PrefillLayout<kDim>& shared) {
+    const Unit& unit = shared.unit;
+    id = next_id;
+    if (page < unit.end_page) {
+      copy(work, shared, page, 0);
+      if (page + 1 < unit.end_page) next_id = unit.pages[page + 1];
+    }
+    ++page;
+    copy_async_commit();
+  }
+  __device__ __forceinline__ void load_values(const AttentionWork& work,
+                                              PrefillLayout<kDim>& shared) {
+    if (page <= shared.unit.end_page) copy(work, shared, page - 1, 1);
+    copy_async_commit();
+  }
+
+ private:
+  // Copies K (part 0) or V of a page. Per thread there is one source and one target address; the
+  // chunks lie at constant offsets from them.
+  __device__ __forceinline__ void copy(const AttentionWork& work,
+                                       PrefillLayout<kDim>& shared,
+                                       int32_t of_page,
+                                       int32_t part) {
+    constexpr int32_t kRowChunks = swizzle_unit(kDim) / 16;
+    constexpr int32_t kPassTokens = kAttentionThreads / kRowChunks;  // of one copy per thread
+    const Unit& unit = shared.unit;
+    const int32_t block = (of_page - unit.first_page) % (Layout::kBlocks / 2) * 2 + part;
     const unsigned char* from =
-        unit.kv + int64_t{unit.pages[page]} * work.page_stride + index % 2 * work.v_offset;
-    unsigned char* to = shared.ring[index % Layout::kBlocks];
-    const int32_t tokens = unit.context - page * kPageTokens;
-#pragma unroll 2  // more unrolling: addresses displace accumulators from registers
+        unit.kv + int64_t{id} * work.page_stride + part * work.v_offset + threadIdx.x * 16;
+    unsigned char* to = shared.ring[block] + threadIdx.x * 16;
+    const int32_t tokens =
+        unit.context - of_page * kPageTokens - static_cast<int32_t>(threadIdx.x / kRowChunks);
+#pragma unroll
     for (int j = 0; j < Layout::kBlockBytes / 16 / kAttentionThreads; ++j) {
-      const int32_t chunk = threadIdx.x + j * kAttentionThreads;
-      const int32_t token = chunk / kRowChunks % kPageTokens;
-      copy_async_16(to + chunk * 16, from + chunk * 16, token < tokens ? 16 : 0);
+      copy_async_16(to + j * kAttentionThreads * 16,
+                    from + j * kAttentionThreads * 16,
+                    j * kPassTokens % kPageTokens < tokens ? 16 : 0);
     }
   }
-  copy_async_commit();
-}
+};
 
 template <class E, int kDim, int kTiles, int kRows>
 __device__ __forceinline__ void score_page(PageScores<kTiles>& scores,
@@ -208,13 +240,12 @@ template <class E, int kDim, int kTiles>
 __device__ __forceinline__ void attend_unit(const AttentionWork& work,
                                             const Unit& unit,
                                             PrefillLayout<kDim>& shared,
+                                            BlockLoader<kDim>& loader,
                                             RowState<kDim, kTiles>& state) {
   using Layout = PrefillLayout<kDim>;
   const int32_t warp_row = threadIdx.x / 32 * kTiles * kTileRows;
   const int32_t* positions = shared.positions + warp_row;
-  const WarpView view = {position_of(work, unit, warp_row),
-                         position_of(work, unit, warp_row + kTiles * kTileRows - 1),
-                         warp_row < unit.num_rows};
+  const WarpView view = {positions[0], positions[kTiles * kTileRows - 1], warp_row < unit.num_rows};
 #pragma unroll 1
   for (int32_t page = unit.first_page; page < unit.end_page; ++page) {
     const int32_t index = 2 * (page - unit.first_page), token = page * kPageTokens;
@@ -222,7 +253,7 @@ __device__ __forceinline__ void attend_unit(const AttentionWork& work,
     PageWeights<kTiles> weights;
     copy_async_wait<Layout::kBlocks - 2>();
     __syncthreads();
-    load_block(work, unit, shared, index + Layout::kBlocks - 1);
+    loader.load_values(work, shared);
     if (sees) {
       PageScores<kTiles> scores;
       const unsigned char* keys = shared.ring[index % Layout::kBlocks];
@@ -236,7 +267,7 @@ __device__ __forceinline__ void attend_unit(const AttentionWork& work,
     }
     copy_async_wait<Layout::kBlocks - 2>();
     __syncthreads();
-    load_block(work, unit, shared, index + Layout::kBlocks);
+    loader.load_keys(work, shared);
     if (sees) {
       const unsigned char* values = shared.ring[(index + 1) % Layout::kBlocks];
 #pragma unroll
@@ -256,7 +287,6 @@ __device__ __forceinline__ void finish_unit(const AttentionWork& work,
                                             const Unit& unit,
                                             PrefillLayout<kDim>& shared,
                                             RowState<kDim, kTiles>& state) {
-  constexpr int32_t kParts = PrefillLayout<kDim>::kRows / kTileRows;
   const int32_t warp = threadIdx.x / 32;
   if (work.is_invariant) {
     take_run(work, shared_memory<PrefillRunLayout<kDim>>(), state);
@@ -267,21 +297,21 @@ __device__ __forceinline__ void finish_unit(const AttentionWork& work,
       state.l[t][1] = quad_sum(state.l[t][1]);
     }
   }
-  if (unit.share.splits == 1) {
+  const int32_t first_row = warp * kTiles * kTileRows;
+  if (unit.splits == 1) {
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
-      write_rows<E>(work, unit, state, t, (warp * kTiles + t) * kTileRows);
+      write_rows<E>(work, unit, shared.places, state, t, first_row + t * kTileRows);
     }
     return;
   }
-  Partial<kDim>* slots = slots_of<kDim>(work, unit) + unit.split * kParts + warp * kTiles;
+  const PartialView partial = partial_of<kDim>(work, unit, unit.partial);
 #pragma unroll
   for (int t = 0; t < kTiles; ++t) {
-    write_partial(slots[t], state, t, unit.num_rows - (warp * kTiles + t) * kTileRows);
+    write_partial<kDim, row_chunks<kDim>()>(
+        partial, state, t, first_row + t * kTileRows, unit.num_rows);
   }
-  if (arrives_last(work, unit, shared.word)) {
-    write_folded<E, kDim, PrefillLayout<kDim>::kRows>(work, unit);
-  }
+  if (arrives_last(work, unit, shared.word)) write_folded<E, kDim>(work, unit, shared.places);
 }
 
 template <class E, int kDim>
@@ -290,19 +320,26 @@ __global__ void __launch_bounds__(kAttentionThreads, promised_blocks(kDim))
   using Layout = PrefillLayout<kDim>;
   Layout& shared = shared_memory<Layout>();
   dependency_wait();
-  const int32_t units = work.plan.header->units[kPrefillKernel];
-  int32_t index = static_cast<int32_t>(blockIdx.x);
-  while (index < units) {
-    const Unit& unit = shared.unit;
-    take_unit(work, kPrefillKernel, Layout::kRows, index, shared.unit);
-    for (int32_t i = 0; i < Layout::kBlocks - 1; ++i) load_block(work, unit, shared, i);
-    load_queries<kDim, Layout::kRows>(work, unit, shared.queries, shared.positions);
+  const Unit& unit = shared.unit;
+  bool has_unit = take_first(work, kPrefillKernel, shared.unit);
+  while (has_unit) {
+    // The id of the first page is on its way while the rows are placed. The copies of q belong to
+    // the group of the first K.
+    BlockLoader<kDim> loader(unit);
+    place_rows<Layout::kRows>(work, unit, shared.places, shared.positions);
+    __syncthreads();
+    load_queries<kDim, Layout::kRows>(work, unit, shared.places, shared.queries);
+    loader.load_keys(work, shared);
+    for (int32_t i = 1; i < Layout::kBlocks / 2; ++i) {
+      loader.load_values(work, shared);
+      loader.load_keys(work, shared);
+    }
     if (work.is_invariant) clear_run(work, shared_memory<PrefillRunLayout<kDim>>());
     RowState<kDim, Layout::kTiles> state;
     state.clear();
-    attend_unit<E>(work, unit, shared, state);
+    attend_unit<E>(work, unit, shared, loader, state);
     finish_unit<E>(work, unit, shared, state);
-    index = next_unit(work, kPrefillKernel, shared.word);
+    has_unit = take_next(work, kPrefillKernel, shared.word, shared.unit);
   }
 }
 

@@ -256,35 +256,4 @@ __device__ __forceinline__ float folded(float left, float right, float2 factors)
   return fmaf(right, factors.y, left * factors.x);
 }
 
-// The partial result of 16 rows for some tokens, in shared memory or the workspace. O as the lanes
-// of a warp hold it: [n][lane] = row lane / 4, columns 8 n + 2 (lane % 4) and the next, then row
-// lane / 4 + 8.
-template <int kDim>
-struct Partial {
-  float4 o[kDim / 8 * 32];
-  float m[kTileRows];
-  float l[kTileRows];
-};
-
-// Writes tile `t` of a warp's state; l must be complete. Lanes whose two rows are both at or past
-// `valid_rows` write nothing.
-template <int kDim, int kTiles>
-__device__ __forceinline__ void write_partial(Partial<kDim>& partial,
-                                              const RowState<kDim, kTiles>& state,
-                                              int t,
-                                              int32_t valid_rows) {
-  const int32_t lane = threadIdx.x % 32;
-  if (lane / 4 >= valid_rows) return;
-#pragma unroll
-  for (int n = 0; n < kDim / 8; ++n) {
-    partial.o[n * 32 + lane] = {
-        state.o[t][n][0], state.o[t][n][1], state.o[t][n][2], state.o[t][n][3]};
-  }
-  if (lane % 4 != 0) return;
-  partial.m[lane / 4] = state.m[t][0];
-  partial.m[lane / 4 + 8] = state.m[t][1];
-  partial.l[lane / 4] = state.l[t][0];
-  partial.l[lane / 4 + 8] = state.l[t][1];
-}
-
 }  // namespace trireme::cuda
