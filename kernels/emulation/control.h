@@ -1,6 +1,7 @@
 // Control of the emulated devices by tests. Settings are per process: change them only while no
 // work is enqueued. Initial values come from the environment: TRIREME_EMULATION_SEED,
-// TRIREME_EMULATION_ORDER (forward, reverse, random) and TRIREME_EMULATION_DEVICE (sm_86, sm_90).
+// TRIREME_EMULATION_ORDER (forward, reverse, random), TRIREME_EMULATION_DEVICE (sm_86, sm_90) and
+// TRIREME_EMULATION_QUEUES.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -37,6 +38,12 @@ struct Settings {
   int blocks_in_flight = 1;  // blocks of a launch that run interleaved from the start
   bool overlaps = true;      // run the first part of a programmatic launch early
   int spin_limit_s = 60;     // a kernel that only spins for this long ends the process
+  // Hardware queues of each device, dealt to its streams in the order in which they are made; 0:
+  // CUDA_DEVICE_MAX_CONNECTIONS when a stream is made, or 8 as on a device.
+  int num_queues = 0;
+  // Nothing has run or been enqueued for this long while work is held back by a hardware queue, or
+  // a host thread by a call that waits for the device: the process ends and names both.
+  int standstill_limit_s = 10;
   Limits limits;
   int linger_us = 100;  // a device starts when the host waits or has enqueued nothing for this long
 };

@@ -7,6 +7,7 @@
 using trireme::emulation::enter;
 using trireme::emulation::Graph;
 using trireme::emulation::GraphNode;
+using trireme::emulation::QueuePlace;
 using trireme::emulation::result;
 using trireme::emulation::Runtime;
 using trireme::emulation::Task;
@@ -106,11 +107,13 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t stream) {
 
 namespace {
 
-// Enqueues all nodes after `before`; returns the work that ends the graph.
+// Enqueues all nodes after `before`; returns the work that ends the graph. The nodes take one place
+// in the stream's hardware queue: among one another only the graph orders them.
 WorkPtr enqueue_graph(Runtime& runtime,
                       const Graph& graph,
-                      int device,
+                      const CUstream_st& stream,
                       const std::vector<WorkPtr>& before) {
+  const QueuePlace place = runtime.next_place(stream);
   std::vector<WorkPtr> works;
   std::vector<bool> has_dependents(graph.nodes.size());
   for (const GraphNode& node : graph.nodes) {
@@ -120,7 +123,9 @@ WorkPtr enqueue_graph(Runtime& runtime,
       has_dependents[earlier] = true;
     }
     if (dependencies.empty()) dependencies = before;
-    works.push_back(runtime.device(node.device).enqueue(node.task, dependencies));
+    const bool is_elsewhere = node.device != stream.device;
+    works.push_back(runtime.device(node.device)
+                        .enqueue(node.task, dependencies, is_elsewhere ? QueuePlace() : place));
   }
   std::vector<WorkPtr> ends = before;
   for (size_t i = 0; i < works.size(); ++i) {
@@ -128,7 +133,7 @@ WorkPtr enqueue_graph(Runtime& runtime,
   }
   Task task;
   task.name = "end of a graph";
-  return runtime.device(device).enqueue(std::move(task), ends);
+  return runtime.device(stream.device).enqueue(std::move(task), ends, place);
 }
 
 }  // namespace
@@ -139,7 +144,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   Runtime& runtime = Runtime::instance();
   const std::lock_guard lock(runtime.mutex);
   if (stream->capture != nullptr) return result(cudaErrorNotSupported);
-  exec->last = enqueue_graph(runtime, *exec->graph, stream->device, {stream->last, exec->last});
+  exec->last = enqueue_graph(runtime, *exec->graph, *stream, {stream->last, exec->last});
   stream->last = exec->last;
   return cudaSuccess;
 }

@@ -31,9 +31,9 @@ Runtime& Runtime::instance() {
   return *runtime;
 }
 
-Runtime::Runtime() : allocated(kMaxDevices) {
+Runtime::Runtime() : num_streams_made(kMaxDevices), allocated(kMaxDevices) {
   for (int i = 0; i < kMaxDevices; ++i) {
-    devices.push_back(std::make_unique<Device>(i, mutex, done));
+    devices.push_back(std::make_unique<Device>(i, mutex, done, activity));
     default_streams.push_back(std::make_unique<CUstream_st>());
     default_streams.back()->device = i;
   }
@@ -51,6 +51,10 @@ void Runtime::wait(std::unique_lock<std::mutex>& lock, const WorkPtr& work) {
     begin_all();
     done.wait(lock);
   }
+}
+
+QueuePlace Runtime::next_place(const CUstream_st& stream) {
+  return {stream.queue, stream.index, ++num_launches};
 }
 
 cudaError_t result(cudaError_t error) {
@@ -106,7 +110,8 @@ cudaError_t submit(cudaStream_t stream, Task task) {
     return result(cudaErrorStreamCaptureImplicit);
   }
   const std::vector<WorkPtr> before = dependencies_of(runtime, *stream);
-  stream->last = runtime.device(stream->device).enqueue(std::move(task), before);
+  Device& device = runtime.device(stream->device);
+  stream->last = device.enqueue(std::move(task), before, runtime.next_place(*stream));
   return cudaSuccess;
 }
 

@@ -33,6 +33,8 @@ struct Graph {
 
 struct CUstream_st {
   int device = 0;
+  int index = -1;           // in order of creation on its device; -1: the default stream
+  int queue = -1;           // the hardware queue
   bool is_blocking = true;  // ordered with the default stream
   trireme::emulation::WorkPtr last;
   std::shared_ptr<trireme::emulation::Graph> capture;
@@ -86,6 +88,9 @@ struct Runtime {
   std::vector<std::unique_ptr<Device>> devices;
   std::vector<std::unique_ptr<CUstream_st>> default_streams;  // by device
   std::vector<CUstream_st*> streams;
+  std::vector<int> num_streams_made;  // by device, also of streams that were destroyed
+  uint64_t num_launches = 0;          // QueuePlace::launch of the last one
+  Activity activity;
   std::map<const std::byte*, Allocation> allocations;
   std::vector<int64_t> allocated;                   // bytes, by device
   std::map<const std::byte*, size_t> reserved;      // addresses without memory
@@ -98,6 +103,8 @@ struct Runtime {
   void begin_all();
   // Waits for `work`; called with the mutex held by `lock`.
   void wait(std::unique_lock<std::mutex>& lock, const WorkPtr& work);
+  // The place of a new launch on the stream. Called with the mutex held.
+  QueuePlace next_place(const CUstream_st& stream);
 
  private:
   Runtime();

@@ -18,7 +18,10 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, i
   Runtime& runtime = Runtime::instance();
   const std::lock_guard lock(runtime.mutex);
   *stream = new CUstream_st;
-  (*stream)->device = trireme::emulation::current_device();
+  const int device = trireme::emulation::current_device();
+  (*stream)->device = device;
+  (*stream)->index = runtime.num_streams_made[static_cast<size_t>(device)]++;
+  (*stream)->queue = (*stream)->index % trireme::emulation::num_hardware_queues();
   (*stream)->is_blocking = (flags & cudaStreamNonBlocking) == 0;
   runtime.streams.push_back(*stream);
   return cudaSuccess;
@@ -97,7 +100,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   Task task;
   task.name = "wait for an event";
   stream->last =
-      runtime.device(stream->device).enqueue(std::move(task), {stream->last, event->work});
+      runtime.device(stream->device)
+          .enqueue(std::move(task), {stream->last, event->work}, runtime.next_place(*stream));
   return cudaSuccess;
 }
 
