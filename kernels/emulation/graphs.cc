@@ -89,20 +89,39 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsig
   if (const cudaError_t error = enter("cudaGraphInstantiate")) return error;
   *exec = nullptr;
   Runtime& runtime = Runtime::instance();
-  const std::lock_guard lock(runtime.mutex);
+  std::unique_lock lock(runtime.mutex);
   const int device = trireme::emulation::current_device();
+  runtime.wait_for_device(lock, device, "cudaGraphInstantiate");
   const int64_t bytes = trireme::emulation::settings().graph_bytes;
   int64_t& allocated = runtime.allocated[static_cast<size_t>(device)];
   if (bytes > trireme::emulation::settings().device_bytes - allocated) {
     return result(cudaErrorMemoryAllocation);
   }
   allocated += bytes;
-  *exec = new CUgraphExec_st{graph->graph, device, bytes, nullptr};
+  *exec = new CUgraphExec_st{graph->graph, device, bytes, false, nullptr};
   return cudaSuccess;
 }
 
-cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t stream) {
-  return enter("cudaGraphUpload", stream);
+namespace {
+
+// Device memory for a graph's nodes may be taken now.
+void upload(Runtime& runtime, CUgraphExec_st& exec, std::unique_lock<std::mutex>& lock) {
+  if (exec.is_uploaded) return;
+  runtime.wait_for_device(lock, exec.device, "the upload of a graph");
+  exec.is_uploaded = true;
+}
+
+}  // namespace
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream) {
+  if (const cudaError_t error = enter("cudaGraphUpload", stream)) return error;
+  Runtime& runtime = Runtime::instance();
+  std::unique_lock lock(runtime.mutex);
+  if (trireme::emulation::resolve(stream)->capture != nullptr) {
+    return result(cudaErrorStreamCaptureUnsupported);
+  }
+  upload(runtime, *exec, lock);
+  return cudaSuccess;
 }
 
 namespace {
@@ -142,8 +161,9 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   if (const cudaError_t error = enter("cudaGraphLaunch", stream)) return error;
   stream = trireme::emulation::resolve(stream);
   Runtime& runtime = Runtime::instance();
-  const std::lock_guard lock(runtime.mutex);
+  std::unique_lock lock(runtime.mutex);
   if (stream->capture != nullptr) return result(cudaErrorNotSupported);
+  upload(runtime, *exec, lock);  // a launch uploads what was not uploaded before
   exec->last = enqueue_graph(runtime, *exec->graph, *stream, {stream->last, exec->last});
   stream->last = exec->last;
   return cudaSuccess;

@@ -53,6 +53,30 @@ void Runtime::wait(std::unique_lock<std::mutex>& lock, const WorkPtr& work) {
   }
 }
 
+void Runtime::wait_for_device(std::unique_lock<std::mutex>& lock, int device, const char* call) {
+  std::vector<WorkPtr> works = {default_streams[static_cast<size_t>(device)]->last};
+  for (const CUstream_st* stream : streams) {
+    if (stream->device == device) works.push_back(stream->last);
+  }
+  for (const WorkPtr& work : works) {
+    while (work != nullptr && !work->is_done && !work->device->is_idle()) {
+      begin_all();
+      done.wait_for(lock, std::chrono::milliseconds(100));
+      if (!activity.is_over()) continue;
+      std::fprintf(
+          stderr,
+          "emulated CUDA: %s waits for all work of device %d, and nothing has run for %d s: "
+          "work in progress may wait for the caller\n%s",
+          call,
+          device,
+          settings().standstill_limit_s,
+          this->device(device).running().c_str());
+      std::fflush(stderr);
+      std::abort();
+    }
+  }
+}
+
 QueuePlace Runtime::next_place(const CUstream_st& stream) {
   return {stream.queue, stream.index, ++num_launches};
 }

@@ -58,6 +58,7 @@ struct CUgraphExec_st {
   std::shared_ptr<const trireme::emulation::Graph> graph;
   int device = 0;  // whose memory the graph takes
   int64_t bytes = 0;
+  bool is_uploaded = false;
   trireme::emulation::WorkPtr last;  // launches of one graph do not overlap
 };
 
@@ -103,6 +104,10 @@ struct Runtime {
   void begin_all();
   // Waits for `work`; called with the mutex held by `lock`.
   void wait(std::unique_lock<std::mutex>& lock, const WorkPtr& work);
+  // Waits for all work enqueued on the device, as calls do that may take or free its memory. Ends
+  // the process, and names `call` and the work in progress, if that never ends: a rank that shares
+  // the device may wait for the caller. Called with the mutex held by `lock`.
+  void wait_for_device(std::unique_lock<std::mutex>& lock, int device, const char* call);
   // The place of a new launch on the stream. Called with the mutex held.
   QueuePlace next_place(const CUstream_st& stream);
 
