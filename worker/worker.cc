@@ -15,7 +15,6 @@
 #include "base/text.h"
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
-#include "worker/comm/device_comms.h"
 #include "worker/comm/host_collectives.h"
 #include "worker/peer_agreement.h"
 #include "worker/tuning_cache.h"
@@ -71,6 +70,7 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
   comms.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   RETURN_IF_ERROR(worker->make_backend());
   if (worker->backend_->captures_steps()) RETURN_IF_ERROR(worker->agree());
+  if (worker->is_cuda()) RETURN_IF_ERROR(worker->find_sharers());
   RETURN_IF_ERROR(worker->load(source, load_progress));
   RETURN_IF_ERROR(worker->reserve_cache());
   if (worker->backend_->captures_steps()) RETURN_IF_ERROR(worker->warm_up());
@@ -82,6 +82,15 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
 Status Worker::agree() {
   progress_.enter(Phase::kWaitStage);
   RETURN_IF_ERROR(agree_with_peers(*comms_.group, hello()));
+  progress_.enter(Phase::kLoading);
+  return ok_status();
+}
+
+// All ranks have made their lanes: the first streams of a device get hardware queues of their own.
+Status Worker::find_sharers() {
+  progress_.enter(Phase::kWaitStage);
+  comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
+  ASSIGN_OR_RETURN(devices_, find_device_share(comms_));
   progress_.enter(Phase::kLoading);
   return ok_status();
 }
@@ -226,6 +235,7 @@ StepLimits Worker::step_limits(int64_t max_model_len) const {
   limits.step_timeout_us = options_.step_timeout_us;
   limits.trace = options_.trace;
   limits.captured = CapturedSteps(token_buckets(), row_buckets());
+  limits.shares_device = shares_device();
   return limits;
 }
 
@@ -258,8 +268,7 @@ Status Worker::make_comms() {
   options.token_bytes = int64_t{options_.max_slots} * 4;
   options.in_rank_order = options_.invariant;
   progress_.enter(Phase::kWaitStage);  // the others may load longer
-  ASSIGN_OR_RETURN(DeviceShare share, use_device_comms(comms_, *backend_, options));
-  ranks_on_device_ = std::move(share.ranks_here);
+  RETURN_IF_ERROR(use_device_comms(comms_, *backend_, devices_, options));
   progress_.enter(Phase::kLoading);
   return ok_status();
 }
@@ -317,8 +326,8 @@ Status Worker::count_memory() {
   ASSIGN_OR_RETURN(const std::vector<int64_t> taken, gather_values(*comms_.group, memory.taken));
   progress_.enter(Phase::kWarming);
   int64_t lost = memory.total - memory.free;
-  for (const int32_t rank : ranks_on_device_) lost -= taken[rank];
-  memory_.sharers = static_cast<int>(ranks_on_device_.size());
+  for (const int32_t rank : devices_.ranks_here) lost -= taken[rank];
+  memory_.sharers = static_cast<int>(devices_.ranks_here.size());
   memory_.modules = lost / memory_.sharers;
   return ok_status();
 }

@@ -16,6 +16,7 @@
 #include "model/shard_spec.h"
 #include "model/step_buckets.h"
 #include "proto/step_messages.h"
+#include "worker/comm/device_comms.h"
 #include "worker/comm/group_comms.h"
 #include "worker/forward/kv_cache.h"
 #include "worker/forward/shard_model.h"
@@ -102,6 +103,7 @@ class Worker {
          const ParallelPlan& partition);
   Status make_backend();
   Status agree();
+  Status find_sharers();
   Status make_cpu_backend_of_group();
   Status make_comms();
   Status load(ModelSource& source, const LoadProgress& load_progress);
@@ -113,6 +115,7 @@ class Worker {
   Status fill_cache();
   Status count_memory();
   Status barrier();  // over the group
+  bool shares_device() const { return devices_.ranks_here.size() > 1; }
   int64_t taken_since(int64_t before) const { return backend_->device_memory().taken - before; }
   StepLimits step_limits(int64_t max_model_len) const;
   bool is_cuda() const { return options_.backend == "cuda"; }
@@ -136,8 +139,8 @@ class Worker {
   std::unique_ptr<ShardModel> model_;
   std::unique_ptr<KvCache> cache_;
   std::unique_ptr<StepExecutor> executor_;
-  MemoryUse memory_;                      // of CUDA
-  std::vector<int32_t> ranks_on_device_;  // of CUDA: the group's on this device
+  MemoryUse memory_;     // of CUDA
+  DeviceShare devices_;  // of CUDA: the ranks that share them
   int num_threads_ = 1;
   int64_t num_pages_ = 0;
   int32_t max_model_len_ = 0;

@@ -134,25 +134,27 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
 
 }  // namespace
 
+StatusOr<DeviceShare> find_device_share(GroupComms& comms) { return survey_devices(*comms.group); }
+
 // Barrier first: a rank may still be loading. All three communicators are tried even if one fails:
 // ranks of other stages belong to the others and would wait for this rank.
-StatusOr<DeviceShare> use_device_comms(GroupComms& comms,
-                                       Backend& backend,
-                                       const DeviceCommOptions& options) {
+Status use_device_comms(GroupComms& comms,
+                        Backend& backend,
+                        const DeviceShare& share,
+                        const DeviceCommOptions& options) {
   const std::byte mine{};
   std::vector<std::byte> all(comms.group->size());
   comms.group->set_deadline(SteadyClock().now_us() + options.meet_limit_us);
   RETURN_IF_ERROR(share_with_all(*comms.group, std::span(&mine, 1), all));
-  ASSIGN_OR_RETURN(DeviceShare share, survey_devices(*comms.group));
   const int pp = comms.pipeline->size();
   Status first;
   for (Part& part : parts_of(comms, options, pp)) {
     share_device(part, share);
+    part.options.side = &cuda::cuda_queue(backend.side());
     const Status status = replace(part, backend, options, comms.rank);
     if (first.ok()) first = status;
   }
-  RETURN_IF_ERROR(first);
-  return share;
+  return first;
 }
 
 }  // namespace trireme

@@ -94,6 +94,7 @@ StatusOr<std::unique_ptr<PeerComm>> PeerComm::make(const PeerCommOptions& option
   CHECK(options.reduce_bytes % 16 == 0 && (options.reduce_bytes == 0 || size <= kMaxPeers));
   CHECK(arena.bytes() >= arena_bytes(options, control->rank(), size));
   CHECK(shared.bytes() >= shared_bytes(size));
+  CHECK(options.side != nullptr);
   ASSIGN_OR_RETURN(PeerArena opened,
                    PeerArena::open(std::move(arena), *control, options.peers, options.process));
   std::unique_ptr<PeerComm> comm(
@@ -113,6 +114,7 @@ PeerComm::PeerComm(const PeerCommOptions& options,
       control_(std::move(control)),
       rank_(control_->rank()),
       size_(control_->size()),
+      side_(options.side->watch()),
       sent_(size_),
       received_(size_) {
   deadline_us_ = clock_.now_us() + kFirstDeadlineUs;
@@ -151,10 +153,6 @@ Status PeerComm::open_driver() {
   cudaError_t error = find("cuStreamWriteValue32", write_value_);
   if (error == cudaSuccess) error = find("cuStreamWaitValue32", wait_value_);
   if (error != cudaSuccess) return refused("finding stream memory operations", error);
-  cudaStream_t side = nullptr;
-  error = cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking);
-  if (error != cudaSuccess) return refused("creating a stream", error);
-  side_ = Stream(side);
   error = cuda::prepare_peer_reduce();
   if (error == cudaSuccess) error = cuda::prepare_peer_gather();
   if (error != cudaSuccess) return refused("loading kernels", error);
@@ -378,10 +376,8 @@ void PeerComm::give_up() {
 LateMessage PeerComm::late_message() {
   if (options_.messages == PeerMessages::kNone) return {};
   uint32_t* const copies = copies_of(shared_);
-  const size_t bytes = 2 * size_ * sizeof(uint32_t);
-  const cudaError_t error =
-      cudaMemcpyAsync(copies, arrived(rank_, 0), bytes, cudaMemcpyDeviceToHost, side_.get());
-  if (error != cudaSuccess || !finish_side_copies()) return {};
+  const int64_t bytes = 2 * int64_t{size_} * int64_t{sizeof(uint32_t)};
+  if (!copy_on_side(copies, arrived(rank_, 0), bytes, cudaMemcpyDeviceToHost)) return {};
   const auto is_behind = [](uint32_t word, uint32_t turn) {
     return static_cast<int32_t>(word - turn) < 0;
   };
@@ -403,16 +399,18 @@ void PeerComm::release_waits() {
   uint32_t* const copies = copies_of(shared_);
   std::ranges::copy(received_, copies);
   std::ranges::copy(sent_, copies + size_);
-  const size_t bytes = 2 * size_ * sizeof(uint32_t);
-  const cudaError_t error =
-      cudaMemcpyAsync(arrived(rank_, 0), copies, bytes, cudaMemcpyHostToDevice, side_.get());
-  if (error == cudaSuccess) finish_side_copies();
+  const int64_t bytes = 2 * int64_t{size_} * int64_t{sizeof(uint32_t)};
+  copy_on_side(arrived(rank_, 0), copies, bytes, cudaMemcpyHostToDevice);
 }
 
-bool PeerComm::finish_side_copies() {
+// Whether the copy is complete within kSideUs.
+bool PeerComm::copy_on_side(void* to, const void* from, int64_t bytes, cudaMemcpyKind kind) {
+  const auto side = side_.lock();
+  if (side == nullptr) return false;
+  cudaError_t state = cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, side->stream());
+  if (state != cudaSuccess) return false;
   SpinWait patience(clock_, clock_.now_us() + kSideUs);
-  cudaError_t state = cudaErrorNotReady;
-  while ((state = cudaStreamQuery(side_.get())) == cudaErrorNotReady && patience.wait()) {
+  while ((state = cudaStreamQuery(side->stream())) == cudaErrorNotReady && patience.wait()) {
   }
   return state == cudaSuccess;
 }

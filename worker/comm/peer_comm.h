@@ -18,7 +18,6 @@
 #include <string>
 #include <vector>
 
-#include "base/handle.h"
 #include "kernels/cuda/cuda_queue.h"
 #include "worker/comm/comm.h"
 #include "worker/comm/peer_arena.h"
@@ -39,6 +38,9 @@ struct PeerCommOptions {
   int32_t max_blocks = 1;      // per launch; the launches of all ranks of a device must fit it
   TimeUs wait_limit_us = 30'000'000;
   uint64_t process = 0;  // see PeerArena::open()
+  // The rank's side queue: reads and writes the words of messages while the queue waits. The Comm
+  // may outlive it.
+  cuda::CudaQueue* side = nullptr;
 };
 
 // The message that the device waits for past its deadline, and its peer.
@@ -93,7 +95,6 @@ class PeerComm final : public Comm {
 
  private:
   using StreamValue = CUresult (*)(CUstream, CUdeviceptr, cuuint32_t, unsigned);
-  using Stream = Handle<cudaStream_t, cudaStreamDestroy>;
 
   PeerComm(const PeerCommOptions& options,
            PeerArena arena,
@@ -114,7 +115,7 @@ class PeerComm final : public Comm {
   void give_up();
   LateMessage late_message();
   void release_waits();
-  bool finish_side_copies();
+  bool copy_on_side(void* to, const void* from, int64_t bytes, cudaMemcpyKind kind);
   Status named_late(const char* operation, int peer) const;
 
   const PeerCommOptions options_;
@@ -127,7 +128,7 @@ class PeerComm final : public Comm {
   PeerView view_;
   StreamValue write_value_ = nullptr;
   StreamValue wait_value_ = nullptr;
-  Stream side_;  // reads and writes the words while the queue waits
+  const std::weak_ptr<cuda::CudaQueue> side_;
   SteadyClock clock_;
   TimeUs deadline_us_ = 0;
   Status status_;

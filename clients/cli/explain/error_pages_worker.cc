@@ -58,6 +58,11 @@ constexpr ErrorPage kPages[] = {
      "The results of matmul tuning could not be saved. The rank continues.",
      "The folder of --cache-dir is read-only, full, or not a folder.",
      "Name another folder with --cache-dir or TRIREME_CACHE_DIR; `none` saves nothing."},
+    {"TRI-CUDA-021",
+     "Ranks that share a GPU have more streams there than the GPU has hardware queues.",
+     "CUDA_DEVICE_MAX_CONNECTIONS is set to a small number, or too many ranks share one GPU.",
+     "Unset it (32 are used then) or raise it to the number in the message; else give fewer ranks "
+     "one GPU."},
     {"TRI-GRP-001",
      "The launcher started another number of ranks than -tp times -pp.",
      "mpirun -np (or srun -n) is not tp x pp.",
