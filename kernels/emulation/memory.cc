@@ -16,6 +16,7 @@ using trireme::emulation::Allocation;
 using trireme::emulation::current_device;
 using trireme::emulation::enter;
 using trireme::emulation::MemoryKind;
+using trireme::emulation::refuse_beside_a_capture;
 using trireme::emulation::refuse_in_capture;
 using trireme::emulation::resolve;
 using trireme::emulation::result;
@@ -116,7 +117,7 @@ cudaError_t release(void* pointer, MemoryKind kind) {
   if (pointer == nullptr) return cudaSuccess;
   Runtime& runtime = Runtime::instance();
   std::unique_lock lock(runtime.mutex);
-  if (const cudaError_t error = refuse_in_capture(runtime)) return error;
+  if (const cudaError_t error = refuse_beside_a_capture(runtime)) return error;
   const auto found = runtime.allocations.find(static_cast<std::byte*>(pointer));
   if (found == runtime.allocations.end() || found->second.kind != kind ||
       found->second.is_registered) {
@@ -124,10 +125,7 @@ cudaError_t release(void* pointer, MemoryKind kind) {
   }
   check_closed(pointer, found->second);
   const Allocation allocation = found->second;
-  while (!runtime.device(allocation.device).is_idle()) {
-    runtime.begin_all();
-    runtime.done.wait(lock);
-  }
+  runtime.wait_for_device(lock, allocation.device, "a call that frees memory");
   runtime.allocations.erase(static_cast<std::byte*>(pointer));
   if (kind == MemoryKind::kDevice) {
     runtime.allocated[static_cast<size_t>(allocation.device)] -=

@@ -153,6 +153,17 @@ cudaError_t refuse_in_capture(Runtime& runtime) {
   return cudaSuccess;
 }
 
+cudaError_t refuse_beside_a_capture(Runtime& runtime) {
+  bool captures = false;
+  for (const auto& weak : runtime.captures) {
+    const auto graph = weak.lock();
+    if (graph == nullptr) continue;
+    graph->is_invalid = true;
+    captures = true;
+  }
+  return captures ? result(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+}
+
 namespace {
 
 Kernel read_config(const cudaLaunchConfig_t& config, const void* function) {

@@ -133,5 +133,8 @@ cudaError_t submit(cudaStream_t stream, Task task);
 bool is_tracing_calls();
 // The error of a call that is illegal while this thread captures a graph (unless in relaxed mode).
 cudaError_t refuse_in_capture(Runtime& runtime);
+// The error of a call that waits for a whole device: illegal while any thread of the process
+// captures a graph, in every mode, and it spoils the capture.
+cudaError_t refuse_beside_a_capture(Runtime& runtime);
 
 }  // namespace trireme::emulation

@@ -6,6 +6,7 @@
 #include "kernels/emulation/runtime.h"
 
 using trireme::emulation::enter;
+using trireme::emulation::refuse_beside_a_capture;
 using trireme::emulation::refuse_in_capture;
 using trireme::emulation::resolve;
 using trireme::emulation::result;
@@ -69,11 +70,9 @@ cudaError_t cudaDeviceSynchronize() {
   if (const cudaError_t error = enter("cudaDeviceSynchronize")) return error;
   Runtime& runtime = Runtime::instance();
   std::unique_lock lock(runtime.mutex);
-  if (const cudaError_t error = refuse_in_capture(runtime)) return error;
-  while (!runtime.device(trireme::emulation::current_device()).is_idle()) {
-    runtime.begin_all();
-    runtime.done.wait(lock);
-  }
+  if (const cudaError_t error = refuse_beside_a_capture(runtime)) return error;
+  const int device = trireme::emulation::current_device();
+  runtime.wait_for_device(lock, device, "cudaDeviceSynchronize");
   return cudaSuccess;
 }
 

@@ -52,9 +52,10 @@ class HardwareQueues : public testing::Test {
     requests[1].sampling.top_p = 0.5f;
     return requests;
   }
-  static void expect_tokens(int queues, Partition partition, bool shares_device) {
+  void expect_tokens(int queues, Partition partition, bool shares_device) const {
     SCOPED_TRACE(format_text("{} queues, tp {} pp {}", queues, partition.tp, partition.pp));
-    static const Outcome plain = run_local_group(run_of({1, 1}, false, false), requests());
+    emulation::set_settings(before_);
+    const Outcome plain = run_local_group(run_of(partition, false, false), requests());
     set_queues(queues);
     const Outcome found = run_local_group(run_of(partition, shares_device, true), requests());
     EXPECT_EQ(plain.tokens.size(), 3u);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <thread>
 
 #include "tests/emulation/emulated.h"
@@ -156,6 +157,28 @@ TEST(Graph, AllocationAndSynchronisationAreRefusedInACapture) {
   EXPECT_EQ(cudaMalloc(&memory, 16), cudaSuccess);
   EXPECT_EQ(cudaStreamEndCapture(stream.get(), &graph), cudaSuccess);
   EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  EXPECT_EQ(cudaFree(memory), cudaSuccess);
+}
+
+// Such calls wait for streams that other threads capture, which have no work to wait for.
+TEST(Graph, CallsForAWholeDeviceAreRefusedWhileAnyThreadCaptures) {
+  void* memory = nullptr;
+  ASSERT_EQ(cudaMalloc(&memory, 16), cudaSuccess);
+  const Stream stream, other;
+  const auto spoils = [&](const std::function<cudaError_t()>& call) {
+    EXPECT_EQ(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    cudaError_t error = cudaSuccess;
+    std::thread([&] { error = call(); }).join();
+    cudaGraph_t graph = nullptr;
+    const cudaError_t ended = cudaStreamEndCapture(stream.get(), &graph);
+    if (ended == cudaSuccess) cudaGraphDestroy(graph);
+    EXPECT_EQ(error, ended == cudaSuccess ? cudaSuccess : cudaErrorStreamCaptureUnsupported);
+    return ended == cudaErrorStreamCaptureInvalidated;
+  };
+  EXPECT_TRUE(spoils([] { return cudaDeviceSynchronize(); }));
+  EXPECT_TRUE(spoils([&] { return cudaFree(memory); }));
+  EXPECT_FALSE(spoils([&] { return cudaMemsetAsync(memory, 0, 16, other.get()); }));
+  EXPECT_FALSE(spoils([&] { return cudaStreamSynchronize(other.get()); }));
   EXPECT_EQ(cudaFree(memory), cudaSuccess);
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <mutex>
+#include <thread>
 
 #include "base/dtype.h"
 #include "kernels/cuda_backend.h"
@@ -176,6 +177,28 @@ TEST(DeviceComms, AFailureOnOneRankIsReportedByAll) {
 TEST(DeviceComms, WithoutPeerAccessAndNcclTheMessageSaysSo) {
   EXPECT_EQ(failures(2, 1, "cudaDeviceCanAccessPeer"),
             (std::vector<std::string>{"TRI-CUDA-010", "TRI-CUDA-010"}));
+}
+
+// Memory is cleared on a stream of its own: a call that waits for the device would spoil a capture.
+TEST(DeviceMemory, IsAllocatedBesideTheCaptureOfAnotherRank) {
+  const auto first = make_cuda_backend({.device = 0, .max_batched_tokens = 16});
+  ASSERT_TRUE(first.ok());
+  Backend& captures = **first;
+  constexpr int64_t kBytes = 1 << 20;
+  std::unique_ptr<Backend> second;
+  std::unique_ptr<ReservedMemory> pages;
+  Buffer memory;
+  captures.capture(captures.lane(), {1, 1, false}, [&] {
+    std::thread([&] {
+      second = make_cuda_backend({.device = 0, .max_batched_tokens = 16}).value();
+      memory = second->allocate(kBytes, "a test").value();
+      pages = second->reserve(kBytes, "pages").value();
+      EXPECT_TRUE(pages->fill(kBytes).ok());
+    }).join();
+  });
+  EXPECT_TRUE(captures.status(captures.lane()).ok());
+  EXPECT_EQ(std::count(memory.data(), memory.data() + kBytes, std::byte{0}), kBytes);
+  EXPECT_EQ(std::count(pages->data(), pages->data() + kBytes, std::byte{0}), kBytes);
 }
 
 // The ids of the ranks' answers when `num_ranks` threads share a device.
