@@ -334,11 +334,27 @@ cudaError_t count_import(void* memory, int change, void** pointer) {
   return cudaSuccess;
 }
 
+// Smaller allocations of a device share a unit, and a handle hands out the unit.
+void check_whole_units(const void* memory) {
+  constexpr size_t kUnit = 2 << 20;
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  const auto found = runtime.allocations.find(static_cast<const std::byte*>(memory));
+  if (found == runtime.allocations.end() || found->second.bytes % kUnit == 0) return;
+  std::fprintf(stderr,
+               "emulated CUDA: a cudaIpc handle of %zu bytes also hands out what lies beside them: "
+               "shared memory is whole units of 2 MiB\n",
+               found->second.bytes);
+  std::fflush(stderr);
+  std::abort();
+}
+
 }  // namespace
 
 cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* pointer) {
   if (const cudaError_t error = enter("cudaIpcGetMemHandle")) return error;
   if (!fits(pointer, 1, true)) return result(cudaErrorInvalidValue);
+  check_whole_units(pointer);
   const IpcHandle content{getpid(), pointer};
   *handle = {};
   std::memcpy(handle, &content, sizeof(content));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/cuda_memory.h"
 #include "base/spin_wait.h"
 #include "kernels/cuda/peer/peer_gather.h"
 #include "kernels/cuda/peer/peer_reduce.h"
@@ -78,7 +79,9 @@ const char* name_of(PeerOperation operation) {
 
 int64_t PeerComm::arena_bytes(const PeerCommOptions& options, int rank, int size) {
   const int64_t ring = options.depth * align(options.message_bytes);
-  return Layout(options, size).slots + num_senders(options.messages, rank, size) * ring;
+  const int64_t bytes =
+      Layout(options, size).slots + num_senders(options.messages, rank, size) * ring;
+  return (bytes + kCudaArenaUnitBytes - 1) / kCudaArenaUnitBytes * kCudaArenaUnitBytes;
 }
 
 int64_t PeerComm::shared_bytes(int size) {
