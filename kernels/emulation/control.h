@@ -33,6 +33,9 @@ struct Settings {
   Order order = Order::kRandom;
   int num_devices = 8;
   int num_multiprocessors = 6;  // per device; also limits blocks that wait for one another
+  // A stream's wait for a word that another device writes needs CU_STREAM_WAIT_VALUE_FLUSH; without
+  // it the process ends. False: the devices refuse the flag.
+  bool can_flush_remote_writes = true;
   int64_t device_bytes = int64_t{1} << 30;
   int64_t graph_bytes = 0;   // device memory taken by each instantiated graph
   int blocks_in_flight = 1;  // blocks of a launch that run interleaved from the start

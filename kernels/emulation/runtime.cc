@@ -293,6 +293,9 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+    case cudaDevAttrCanFlushRemoteWrites:
+      *value = settings().can_flush_remote_writes ? 1 : 0;
+      return cudaSuccess;
   *least = 0;
   *greatest = -5;
   return cudaSuccess;

@@ -89,8 +89,9 @@ struct Runtime {
   std::vector<std::unique_ptr<Device>> devices;
   std::vector<std::unique_ptr<CUstream_st>> default_streams;  // by device
   std::vector<CUstream_st*> streams;
-  std::vector<int> num_streams_made;  // by device, also of streams that were destroyed
-  uint64_t num_launches = 0;          // QueuePlace::launch of the last one
+  std::vector<int> num_streams_made;            // by device, also of streams that were destroyed
+  uint64_t num_launches = 0;                    // QueuePlace::launch of the last one
+  std::map<const uint32_t*, int> word_writers;  // by word: the device whose stream wrote it last
   Activity activity;
   std::map<const std::byte*, Allocation> allocations;
   std::vector<int64_t> allocated;                   // bytes, by device

@@ -221,6 +221,7 @@ StatusOr<PeerArena> PeerArena::open(Buffer memory,
       status = unreachable(self, peers[rank], peer, cudaGetErrorString(error));
     }
     arena.addresses_.push_back(static_cast<std::byte*>(address));
+    arena.on_own_device_.push_back(is_same_device(own, peer));
   }
   RETURN_IF_ERROR(agree(control, status, peers));
   return arena;

@@ -56,12 +56,14 @@ class PeerArena {
   int64_t bytes() const { return memory_.bytes(); }
   std::byte* own() const { return memory_.data(); }
   std::byte* of(int rank) const { return addresses_[rank]; }
+  bool is_on_own_device(int rank) const { return on_own_device_[rank]; }
 
  private:
   PeerArena() = default;
 
   Buffer memory_;
   std::vector<std::byte*> addresses_;  // by rank
+  std::vector<bool> on_own_device_;    // by rank
   std::vector<void*> opened_;          // of other processes
 };
 

@@ -160,6 +160,14 @@ Status PeerComm::open_driver() {
   if (error == cudaSuccess) error = cuda::prepare_peer_gather();
   if (error != cudaSuccess) return refused("loading kernels", error);
   return ok_status();
+  int device = 0;
+  int can_flush = 0;
+  error = cudaGetDevice(&device);
+  if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&can_flush, cudaDevAttrCanFlushRemoteWrites, device);
+  }
+  if (error != cudaSuccess) return refused("asking for flushes of remote writes", error);
+  can_flush_ = can_flush != 0;
 }
 
 void PeerComm::fill_view() {
@@ -310,7 +318,7 @@ void PeerComm::put(cuda::CudaQueue& queue, std::span<const std::byte> bytes, int
   CHECK_THAT(static_cast<int64_t>(bytes.size()) <= options_.message_bytes, "message over a slot");
   const uint32_t turn = ++sent_[to];
   const auto depth = static_cast<uint32_t>(options_.depth);
-  if (turn > depth) wait_value(queue, taken(rank_, to), turn - depth);
+  if (turn > depth) wait_value(queue, taken(rank_, to), turn - depth, to);
   if (!bytes.empty() && queue.is_usable()) {
     queue.check(
         cudaMemcpyAsync(
@@ -324,7 +332,7 @@ void PeerComm::take(cuda::CudaQueue& queue, std::span<std::byte> bytes, int from
   CHECK(from != rank_ && num_senders(options_.messages, rank_, size_) > 0);
   CHECK_THAT(static_cast<int64_t>(bytes.size()) <= options_.message_bytes, "message over a slot");
   const uint32_t turn = ++received_[from];
-  wait_value(queue, arrived(rank_, from), turn);
+  wait_value(queue, arrived(rank_, from), turn, from);
   if (!bytes.empty() && queue.is_usable()) {
     queue.check(
         cudaMemcpyAsync(
@@ -341,10 +349,15 @@ void PeerComm::write_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t valu
   if (result != CUDA_SUCCESS) queue.check(cudaErrorUnknown, "cuStreamWriteValue32");
 }
 
-void PeerComm::wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value) {
+// Writes of another device may be reordered inside this one: without the flush the word could be
+// seen before the slot that was written first.
+void PeerComm::wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value, int writer) {
   if (!queue.is_usable()) return;
-  const CUresult result = wait_value_(
-      queue.stream(), reinterpret_cast<CUdeviceptr>(word), value, CU_STREAM_WAIT_VALUE_GEQ);
+  const bool flushes = can_flush_ && !arena_.is_on_own_device(writer);
+  unsigned flags = CU_STREAM_WAIT_VALUE_GEQ;
+  if (flushes) flags |= CU_STREAM_WAIT_VALUE_FLUSH;
+  const CUresult result =
+      wait_value_(queue.stream(), reinterpret_cast<CUdeviceptr>(word), value, flags);
   if (result != CUDA_SUCCESS) queue.check(cudaErrorUnknown, "cuStreamWaitValue32");
 }
 

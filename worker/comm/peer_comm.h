@@ -109,7 +109,7 @@ class PeerComm final : public Comm {
   void put(cuda::CudaQueue& queue, std::span<const std::byte> bytes, int to);
   void take(cuda::CudaQueue& queue, std::span<std::byte> bytes, int from);
   void write_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value);
-  void wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value);
+  void wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value, int writer);
 
   bool is_late() const;
   void give_up();
@@ -130,6 +130,8 @@ class PeerComm final : public Comm {
   StreamValue wait_value_ = nullptr;
   const std::weak_ptr<cuda::CudaQueue> side_;
   SteadyClock clock_;
+  bool can_flush_ = false;       // a wait can flush remote writes
+  int32_t resident_blocks_ = 0;  // of the waiting kernels, per multiprocessor
   TimeUs deadline_us_ = 0;
   Status status_;
   std::weak_ptr<cuda::CudaQueue> last_queue_;
