@@ -51,6 +51,9 @@ struct Settings {
   int linger_us = 100;  // a device starts when the host waits or has enqueued nothing for this long
 };
 
+// Blocks of this many threads and bytes of shared memory that a multiprocessor holds at once.
+int resident_blocks(int threads, int64_t shared_bytes);
+
 Settings settings();
 void set_settings(const Settings& settings);
 // Changes with each set_settings(); devices then reseed.

@@ -81,6 +81,14 @@ QueuePlace Runtime::next_place(const CUstream_st& stream) {
   return {stream.queue, stream.index, ++num_launches};
 }
 
+int resident_blocks(int threads, int64_t shared_bytes) {
+  const Limits limits = settings().limits;
+  const int64_t by_shared =
+      limits.shared_bytes_per_multiprocessor / (shared_bytes + kReservedSharedBytes);
+  const int64_t by_threads = limits.threads_per_multiprocessor / threads;
+  return static_cast<int>(std::min({by_shared, by_threads, int64_t{limits.max_blocks}}));
+}
+
 cudaError_t result(cudaError_t error) {
   if (error != cudaSuccess && error != cudaErrorNotReady) thread_state.last_error = error;
   return error;
@@ -285,6 +293,9 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrComputeCapabilityMinor:
       *value = properties.minor;
       return cudaSuccess;
+    case cudaDevAttrCanFlushRemoteWrites:
+      *value = settings().can_flush_remote_writes ? 1 : 0;
+      return cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
       *value = static_cast<int>(properties.sharedMemPerBlockOptin);
       return cudaSuccess;
@@ -293,9 +304,6 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
-    case cudaDevAttrCanFlushRemoteWrites:
-      *value = settings().can_flush_remote_writes ? 1 : 0;
-      return cudaSuccess;
   *least = 0;
   *greatest = -5;
   return cudaSuccess;
@@ -344,14 +352,8 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks,
     return error;
   }
   if (threads <= 0 || threads > 1024) return result(cudaErrorInvalidValue);
-  const trireme::emulation::Limits limits = settings().limits;
-  const int64_t by_shared =
-      limits.shared_bytes_per_multiprocessor / (bytes + trireme::emulation::kReservedSharedBytes);
-  const int64_t by_threads = limits.threads_per_multiprocessor / threads;
   const bool is_allowed = shared_bytes <= trireme::emulation::shared_limit_of(function);
-  *blocks = is_allowed
-                ? static_cast<int>(std::min({by_shared, by_threads, int64_t{limits.max_blocks}}))
-                : 0;
+  *blocks = is_allowed ? trireme::emulation::resident_blocks(threads, bytes) : 0;
   return cudaSuccess;
 }
 

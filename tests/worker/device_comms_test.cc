@@ -96,6 +96,12 @@ TEST(DeviceComms, RanksOfOneDeviceUsePeerMemory) {
       });
 }
 
+// Of the kernels that wait for peers, at once.
+int blocks_of_a_device() {
+  const emulation::Settings settings = emulation::settings();
+  return settings.num_multiprocessors * settings.limits.max_blocks;
+}
+
 // Two stages of two ranks, on one device or two: ranks of a device add in two communicators, whose
 // kernels wait there at the same time.
 TEST(DeviceComms, SumsOfAllRanksOfADeviceFitThereTogether) {
@@ -106,9 +112,7 @@ TEST(DeviceComms, SumsOfAllRanksOfADeviceFitThereTogether) {
         [&](int rank) { return rank % num_devices; },
         [&](Member& member) {
           const PeerView view = member.comms.tensor->peers();
-          EXPECT_TRUE(view.shares_device);  // plain launches: cooperative ones may wait
-          const int ranks_of_a_device = 4 / num_devices;
-          EXPECT_EQ(view.max_blocks, emulation::settings().num_multiprocessors / ranks_of_a_device);
+          EXPECT_EQ(view.max_blocks, blocks_of_a_device() / (4 / num_devices));
           expect_sums(member, 2);
         });
   }
@@ -121,8 +125,7 @@ TEST(DeviceComms, ARankWithItsOwnDeviceMayUseAllOfIt) {
       [](int rank) { return rank; },
       [](Member& member) {
         const PeerView view = member.comms.tensor->peers();
-        EXPECT_FALSE(view.shares_device);
-        EXPECT_EQ(view.max_blocks, emulation::settings().num_multiprocessors);
+        EXPECT_EQ(view.max_blocks, blocks_of_a_device());
       });
 }
 
@@ -199,6 +202,25 @@ TEST(DeviceMemory, IsAllocatedBesideTheCaptureOfAnotherRank) {
   EXPECT_TRUE(captures.status(captures.lane()).ok());
   EXPECT_EQ(std::count(memory.data(), memory.data() + kBytes, std::byte{0}), kBytes);
   EXPECT_EQ(std::count(pages->data(), pages->data() + kBytes, std::byte{0}), kBytes);
+}
+
+// A device of one multiprocessor that holds one block of the kernels of two ranks.
+TEST(DeviceComms, RanksWithoutABlockOfTheirOwnAreRefused) {
+  const emulation::Settings before = emulation::settings();
+  emulation::Settings small = before;
+  small.num_multiprocessors = 1;
+  small.limits.max_blocks = 1;
+  emulation::set_settings(small);
+  auto group = make_local_group(2, 1, "here");
+  std::vector<std::string> ids(2);
+  run_ranks(2, [&](int rank) {
+    const auto backend = make_cuda_backend({.device = 0, .max_batched_tokens = 16});
+    ASSERT_TRUE(backend.ok());
+    const auto share = find_device_share(*group[rank]);
+    ids[rank] = error_id(use_device_comms(*group[rank], **backend, *share, small_options()));
+  });
+  EXPECT_EQ(ids, std::vector<std::string>(2, "TRI-CUDA-022"));
+  emulation::set_settings(before);
 }
 
 // The ids of the ranks' answers when `num_ranks` threads share a device.

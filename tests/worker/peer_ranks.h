@@ -35,7 +35,7 @@ inline PeerCommOptions small_options(int size) {
   options.reduce_bytes = 64 << 10;
   options.messages = PeerMessages::kAll;
   options.message_bytes = 4096;
-  options.max_blocks = 4;
+  options.num_multiprocessors = 2;  // four blocks
   return options;
 }
 

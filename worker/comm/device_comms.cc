@@ -100,8 +100,8 @@ StatusOr<std::unique_ptr<Comm>> connect_nccl(const Part& part,
 // Kernels of all ranks of a device may wait at once, in any of their communicators, so the device
 // must hold all their blocks together.
 void share_device(Part& part, const DeviceShare& share) {
-  part.options.shares_device = share.ranks_per_device > 1;
-  part.options.max_blocks = std::max(share.num_multiprocessors / share.ranks_per_device, 1);
+  part.options.ranks_per_device = share.ranks_per_device;
+  part.options.num_multiprocessors = share.num_multiprocessors;
 }
 
 // Collective over the communicator: every rank gets the same survey and takes the same branch.
@@ -115,7 +115,8 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
   const bool fits = !reduces || control.size() <= kMaxPeers;
   if (reach.is_one_host && reach.is_reachable && fits) {
     std::unique_ptr<Comm> large;  // sums over NCCL: faster, in an unspecified order
-    if (reduces && !options.in_rank_order && !part.options.shares_device && nccl_library().ok()) {
+    const bool is_alone = part.options.ranks_per_device == 1;
+    if (reduces && !options.in_rank_order && is_alone && nccl_library().ok()) {
       ASSIGN_OR_RETURN(large, connect_nccl(part, backend, options));
     }
     return use_peer_memory(part, backend, std::move(large));

@@ -140,7 +140,8 @@ Status NcclComm::connect(const ncclUniqueId& id) {
   cudaEvent_t before = nullptr;
   cudaError_t error = cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking);
   if (error == cudaSuccess) error = cudaEventCreateWithFlags(&before, cudaEventDisableTiming);
-  if (error == cudaSuccess) error = cuda::prepare_peer_reduce();
+  int32_t resident_blocks = 0;  // no kernel of ours waits here
+  if (error == cudaSuccess) error = cuda::prepare_peer_reduce(resident_blocks);
   side_ = Stream(side);
   before_ = Event(before);
   if (error == cudaSuccess) return ok_status();

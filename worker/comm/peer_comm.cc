@@ -103,6 +103,7 @@ StatusOr<std::unique_ptr<PeerComm>> PeerComm::make(const PeerCommOptions& option
   std::unique_ptr<PeerComm> comm(
       new PeerComm(options, std::move(opened), std::move(shared), std::move(control)));
   RETURN_IF_ERROR(agree(*comm->control_, comm->open_driver(), options.peers));
+  RETURN_IF_ERROR(comm->choose_blocks());
   comm->fill_view();
   return comm;
 }
@@ -156,10 +157,9 @@ Status PeerComm::open_driver() {
   cudaError_t error = find("cuStreamWriteValue32", write_value_);
   if (error == cudaSuccess) error = find("cuStreamWaitValue32", wait_value_);
   if (error != cudaSuccess) return refused("finding stream memory operations", error);
-  error = cuda::prepare_peer_reduce();
-  if (error == cudaSuccess) error = cuda::prepare_peer_gather();
+  error = cuda::prepare_peer_reduce(resident_blocks_);
+  if (error == cudaSuccess) error = cuda::prepare_peer_gather(resident_blocks_);
   if (error != cudaSuccess) return refused("loading kernels", error);
-  return ok_status();
   int device = 0;
   int can_flush = 0;
   error = cudaGetDevice(&device);
@@ -168,6 +168,24 @@ Status PeerComm::open_driver() {
   }
   if (error != cudaSuccess) return refused("asking for flushes of remote writes", error);
   can_flush_ = can_flush != 0;
+  return ok_status();
+}
+
+// Blocks of a launch on every rank: those of all ranks of a device are resident together, because
+// they wait for one another.
+Status PeerComm::choose_blocks() {
+  if (options_.reduce_bytes == 0) return ok_status();
+  ASSIGN_OR_RETURN(const std::vector<int32_t> resident, gather_values(*control_, resident_blocks_));
+  const int32_t fewest = *std::ranges::min_element(resident);
+  view_.max_blocks =
+      std::min(fewest * options_.num_multiprocessors / options_.ranks_per_device, kMaxPeerBlocks);
+  if (view_.max_blocks > 0) return ok_status();
+  return invalid("TRI-CUDA-022",
+                 "{}: {} ranks share a device that holds {} blocks of the sums' kernels at once; "
+                 "they wait for one another and need one each: give fewer ranks one device",
+                 options_.name,
+                 options_.ranks_per_device,
+                 fewest * options_.num_multiprocessors);
 }
 
 void PeerComm::fill_view() {
@@ -175,8 +193,6 @@ void PeerComm::fill_view() {
   const Layout layout(options_, size_);
   view_.n = size_;
   view_.self = rank_;
-  view_.shares_device = options_.shares_device;
-  view_.max_blocks = std::clamp(options_.max_blocks, 1, kMaxPeerBlocks);
   view_.half_bytes = align(options_.reduce_bytes);
   for (int rank = 0; rank < size_; ++rank) {
     view_.buffers[rank] = arena_.of(rank) + layout.halves;

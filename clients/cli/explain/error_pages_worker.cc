@@ -63,6 +63,10 @@ constexpr ErrorPage kPages[] = {
      "CUDA_DEVICE_MAX_CONNECTIONS is set to a small number, or too many ranks share one GPU.",
      "Unset it (32 are used then) or raise it to the number in the message; else give fewer ranks "
      "one GPU."},
+    {"TRI-CUDA-022",
+     "A GPU is too small for the kernels of all its ranks at once.",
+     "Many ranks share one GPU, a small MIG slice, or a GPU whose threads MPS limits.",
+     "Give fewer ranks one GPU, or a larger part of it."},
     {"TRI-GRP-001",
      "The launcher started another number of ranks than -tp times -pp.",
      "mpirun -np (or srun -n) is not tp x pp.",
