@@ -90,6 +90,7 @@ StatusOr<std::unique_ptr<Comm>> connect_nccl(const Part& part,
   Comm& control = **part.comm;
   NcclCommOptions nccl = {.name = part.options.name,
                           .peers = part.options.peers,
+                          .is_captured = part.options.reduce_bytes > 0,
                           .setup_limit_us = options.setup_limit_us};
   if (options.in_rank_order) nccl.piece_bytes = part.options.reduce_bytes;
   const int64_t bytes = nccl_scratch_bytes(nccl, control.size());

@@ -67,6 +67,12 @@ constexpr ErrorPage kPages[] = {
      "A GPU is too small for the kernels of all its ranks at once.",
      "Many ranks share one GPU, a small MIG slice, or a GPU whose threads MPS limits.",
      "Give fewer ranks one GPU, or a larger part of it."},
+    {"TRI-CUDA-023",
+     "A sum of NCCL cannot be part of a captured graph.",
+     "A version of NCCL, or a network plugin, that does not support CUDA graphs. The message has "
+     "the "
+     "version and the driver's reason.",
+     "Install another version of NCCL, or place the ranks of a stage on one host."},
     {"TRI-GRP-001",
      "The launcher started another number of ranks than -tp times -pp.",
      "mpirun -np (or srun -n) is not tp x pp.",
