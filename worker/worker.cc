@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <thread>
@@ -67,15 +68,46 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
   ASSIGN_OR_RETURN(const ParallelPlan partition,
                    ParallelPlan::make(source.config, options.tp, options.pp, options.backend));
   std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, partition));
-  comms.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
-  RETURN_IF_ERROR(worker->make_backend());
-  if (worker->backend_->captures_steps()) RETURN_IF_ERROR(worker->agree());
-  if (worker->is_cuda()) RETURN_IF_ERROR(worker->find_sharers());
-  RETURN_IF_ERROR(worker->load(source, load_progress));
-  RETURN_IF_ERROR(worker->reserve_cache());
-  if (worker->backend_->captures_steps()) RETURN_IF_ERROR(worker->warm_up());
-  RETURN_IF_ERROR(worker->fill_cache());
+  RETURN_IF_ERROR(worker->start_up(source, load_progress));
   return worker;
+}
+
+Status Worker::start_up(ModelSource& source, const LoadProgress& load_progress) {
+  SteadyClock clock;
+  TimeUs last_us = clock.now_us();
+  const auto lap = [&](double& seconds) {
+    const TimeUs now_us = clock.now_us();
+    seconds = static_cast<double>(now_us - std::exchange(last_us, now_us)) * 1e-6;
+  };
+  comms_.group->set_deadline(last_us + kAgreementUs);
+  RETURN_IF_ERROR(make_backend());
+  const DeviceMemory memory = backend_->device_memory();
+  start_.module_bytes = memory.total - memory.free - memory.taken;
+  lap(start_.device);
+  if (backend_->captures_steps()) RETURN_IF_ERROR(agree());
+  if (is_cuda()) RETURN_IF_ERROR(find_sharers());
+  RETURN_IF_ERROR(load(source, load_progress));
+  RETURN_IF_ERROR(reserve_cache());
+  lap(start_.load);
+  if (backend_->captures_steps()) RETURN_IF_ERROR(warm_up());
+  lap(start_.warm_up);
+  RETURN_IF_ERROR(fill_cache());
+  lap(start_.pages);
+  return ok_status();
+}
+
+std::string StartTimes::line() const {
+  const auto tenths = [](double seconds) { return std::round(10 * seconds) / 10; };
+  return format_text(
+      "start {:g} s: device {:g}, weights and communicators {:g}, warm-up {:g}, KV pages {:g}; "
+      "context "
+      "and modules {}",
+      tenths(device + load + warm_up + pages),
+      tenths(device),
+      tenths(load),
+      tenths(warm_up),
+      tenths(pages),
+      format_bytes(static_cast<double>(module_bytes)));
 }
 
 // Before warm-up, whose steps run on all ranks together; the coordinator compares later.

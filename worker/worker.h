@@ -59,6 +59,18 @@ struct MemoryUse {
   int sharers = 1;      // number of ranks of the group on this device
 };
 
+// Seconds of the parts of a rank's start.
+struct StartTimes {
+  double device = 0;  // the context, and modules: our kernels, loaded eagerly
+  double load = 0;    // weights and communicators
+  double warm_up = 0;
+  double pages = 0;
+  int64_t module_bytes = 0;  // that the device has lost once the backend is made
+
+  // "start 6.1 s: device 2.3, weights and communicators 1.4, warm-up 2, KV pages 0.4; ..."
+  std::string line() const;
+};
+
 class Worker {
  public:
   // Checks that need only the configuration, before anything is loaded. TRI-PLAN-...: the model
@@ -87,6 +99,7 @@ class Worker {
   int32_t max_model_len() const { return max_model_len_; }
   int num_threads() const { return num_threads_; }
   const MemoryUse& memory_use() const { return memory_; }
+  const StartTimes& start_times() const { return start_; }
   // Sizes of the steps that the backend captures; empty: it captures none.
   std::vector<int32_t> token_buckets() const { return buckets_up_to(max_batched_tokens()); }
   std::vector<int32_t> row_buckets() const { return buckets_up_to(options_.max_slots); }
@@ -101,6 +114,7 @@ class Worker {
          GroupComms& comms,
          Progress& progress,
          const ParallelPlan& partition);
+  Status start_up(ModelSource& source, const LoadProgress& load_progress);
   Status make_backend();
   Status agree();
   Status find_sharers();
@@ -139,6 +153,7 @@ class Worker {
   std::unique_ptr<ShardModel> model_;
   std::unique_ptr<KvCache> cache_;
   std::unique_ptr<StepExecutor> executor_;
+  StartTimes start_;     // of CUDA
   MemoryUse memory_;     // of CUDA
   DeviceShare devices_;  // of CUDA: the ranks that share them
   int num_threads_ = 1;
