@@ -23,6 +23,9 @@ constexpr int64_t kCudaLibraryBytes = int64_t{16} << 20;
 constexpr int64_t kCudaReduceBytes = 1 << 20;    // largest piece of an all-reduce over ranks
 constexpr int64_t kCudaExchangeBytes = 1 << 18;  // piece of an all_to_all between two ranks
 constexpr int64_t kCudaPeerWordBytes = 5 << 10;  // per communicator: flags, turns, messages
+// Memory that other processes open is whole units of this size: smaller allocations share a unit,
+// and cudaIpc hands out all of it.
+constexpr int64_t kCudaArenaUnitBytes = 2 << 20;
 // Estimate of the device memory used by context, modules, graphs and libraries, for plans made
 // before launch. A rank measures it after all of them are loaded and sizes its pages by that. The
 // estimate is not yet measured on a GPU.

@@ -90,7 +90,7 @@ class Backend {
 
   virtual BackendInfo info() const = 0;
   virtual ActivationTypes types() const = 0;
-  virtual bool captures_steps() const = 0;  // run() captures graphs and replays them
+  virtual bool captures_steps() const = 0;  // capture() makes graphs, run() replays them
   virtual KvLayout kv_layout(int32_t head_dim) const = 0;
 
   // --- memory -----------------------------------------------------------------------------------
@@ -131,6 +131,13 @@ class Backend {
   virtual int64_t workspace_bytes(const OpLimits& limits) const = 0;
 
   // --- order of work ----------------------------------------------------------------------------
+  // The rank's two queues, made before all others: a device deals its hardware queues to them in
+  // this order, and ranks that share one could block one another. Steps, and everything temporary,
+  // run on the lane; the side queue carries what must not wait for a step. They live as long as the
+  // backend.
+  virtual Queue& lane() = 0;
+  virtual Queue& side() = 0;
+  // One more queue, for tests and benchmarks.
   virtual std::unique_ptr<Queue> make_queue() = 0;
   // Blocks until everything enqueued on `queue` is done. TRI-CUDA-001: the device failed;
   // TRI-CUDA-004: not done at `deadline_us` (steady clock).
@@ -139,8 +146,11 @@ class Backend {
   virtual Status status(Queue& queue) = 0;
   // Work enqueued on `later` from now on runs after the work already enqueued on `earlier`.
   virtual void order(Queue& later, Queue& earlier) = 0;
-  // Replays the graph captured for an equal key, or calls `enqueue` and captures what it enqueues.
-  // An empty key always calls `enqueue` and captures nothing.
+  // Captures what `enqueue` enqueues as the graph of `key`, and runs nothing. Takes memory, and may
+  // wait for all work of the device, so no rank that shares it may wait for this one meanwhile.
+  // Where memory is missing, or the backend captures no steps, there is no graph.
+  virtual void capture(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) = 0;
+  // Replays the graph captured for an equal key; calls `enqueue` if there is none.
   virtual void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) = 0;
 
   // to[0 .. entry_bytes) = current entry of `inputs`.

@@ -25,7 +25,6 @@ struct PeerTurn {
 struct PeerView {
   int32_t n = 0;
   int32_t self = 0;
-  bool shares_device = false;              // a device has several ranks of the group
   int32_t max_blocks = 0;                  // per launch; the same on every rank
   int64_t half_bytes = 0;                  // size of a buffer's two halves, used alternately
   std::byte* buffers[kMaxPeers] = {};      // by rank

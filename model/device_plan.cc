@@ -86,21 +86,19 @@ int64_t rope_bytes(const ModelConfig& config, const StepShape& step) {
 }
 
 // Peer memory: all-reduces and exchanges within a stage, residuals from the previous stage, ids
-// from the last one. Between hosts NCCL allocates its own buffers instead.
+// from the last one, each in an arena of whole units. Between hosts NCCL allocates its own buffers
+// instead.
 int64_t communicator_bytes(const StepShape& step, const RankPlan& rank) {
   const auto ring = [](int64_t depth, int64_t bytes) { return depth * round_up(bytes, 256); };
+  const auto arena = [](int64_t bytes) {
+    return round_up(kCudaPeerWordBytes + bytes, kCudaArenaUnitBytes);
+  };
   int64_t bytes = 0;
-  if (step.tp > 1) {
-    bytes += kCudaPeerWordBytes + 2 * kCudaReduceBytes + step.tp * ring(2, kCudaExchangeBytes);
-  }
-  if (step.pp > 1) {
-    bytes += 2 * kCudaPeerWordBytes;
-    if (rank.stage > 0) {
-      bytes += ring(num_residual_buffers(step.pp), step.tokens * step.hidden_bytes);
-    }
-    if (rank.stage == 0) bytes += ring(num_token_lists(step.pp), 4 * step.slots);
-  }
-  return bytes;
+  if (step.tp > 1) bytes += arena(2 * kCudaReduceBytes + step.tp * ring(2, kCudaExchangeBytes));
+  if (step.pp == 1) return bytes;
+  const int64_t residuals = ring(num_residual_buffers(step.pp), step.tokens * step.hidden_bytes);
+  const int64_t tokens = ring(num_token_lists(step.pp), 4 * step.slots);
+  return bytes + arena(rank.stage > 0 ? residuals : 0) + arena(rank.stage == 0 ? tokens : 0);
 }
 
 // Of the one lane: gate and up are staged, in fp32 q, k and v with a bias; not under --invariant.

@@ -182,6 +182,7 @@ Status Rank::load() {
 // Prints the use of device memory, in order of allocation, beside the figures of `trireme plan`.
 void Rank::print_memory_use() const {
   if (worker_->options().backend != "cuda") return;
+  std::fprintf(stderr, "rank %d: %s\n", place_.rank, worker_->start_times().line().c_str());
   PlanRequest request;
   request.tp = flags_.worker.tp;
   request.pp = flags_.worker.pp;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <thread>
@@ -15,7 +16,6 @@
 #include "base/text.h"
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
-#include "worker/comm/device_comms.h"
 #include "worker/comm/host_collectives.h"
 #include "worker/peer_agreement.h"
 #include "worker/tuning_cache.h"
@@ -68,20 +68,61 @@ StatusOr<std::unique_ptr<Worker>> Worker::make(const WorkerOptions& options,
   ASSIGN_OR_RETURN(const ParallelPlan partition,
                    ParallelPlan::make(source.config, options.tp, options.pp, options.backend));
   std::unique_ptr<Worker> worker(new Worker(options, source, comms, progress, partition));
-  comms.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
-  RETURN_IF_ERROR(worker->make_backend());
-  if (worker->backend_->captures_steps()) RETURN_IF_ERROR(worker->agree());
-  RETURN_IF_ERROR(worker->load(source, load_progress));
-  RETURN_IF_ERROR(worker->reserve_cache());
-  if (worker->backend_->captures_steps()) RETURN_IF_ERROR(worker->warm_up());
-  RETURN_IF_ERROR(worker->fill_cache());
+  RETURN_IF_ERROR(worker->start_up(source, load_progress));
   return worker;
+}
+
+Status Worker::start_up(ModelSource& source, const LoadProgress& load_progress) {
+  SteadyClock clock;
+  TimeUs last_us = clock.now_us();
+  const auto lap = [&](double& seconds) {
+    const TimeUs now_us = clock.now_us();
+    seconds = static_cast<double>(now_us - std::exchange(last_us, now_us)) * 1e-6;
+  };
+  comms_.group->set_deadline(last_us + kAgreementUs);
+  RETURN_IF_ERROR(make_backend());
+  const DeviceMemory memory = backend_->device_memory();
+  start_.module_bytes = memory.total - memory.free - memory.taken;
+  lap(start_.device);
+  if (backend_->captures_steps()) RETURN_IF_ERROR(agree());
+  if (is_cuda()) RETURN_IF_ERROR(find_sharers());
+  RETURN_IF_ERROR(load(source, load_progress));
+  RETURN_IF_ERROR(reserve_cache());
+  lap(start_.load);
+  if (backend_->captures_steps()) RETURN_IF_ERROR(warm_up());
+  lap(start_.warm_up);
+  RETURN_IF_ERROR(fill_cache());
+  lap(start_.pages);
+  return ok_status();
+}
+
+std::string StartTimes::line() const {
+  const auto tenths = [](double seconds) { return std::round(10 * seconds) / 10; };
+  return format_text(
+      "start {:g} s: device {:g}, weights and communicators {:g}, warm-up {:g}, KV pages {:g}; "
+      "context "
+      "and modules {}",
+      tenths(device + load + warm_up + pages),
+      tenths(device),
+      tenths(load),
+      tenths(warm_up),
+      tenths(pages),
+      format_bytes(static_cast<double>(module_bytes)));
 }
 
 // Before warm-up, whose steps run on all ranks together; the coordinator compares later.
 Status Worker::agree() {
   progress_.enter(Phase::kWaitStage);
   RETURN_IF_ERROR(agree_with_peers(*comms_.group, hello()));
+  progress_.enter(Phase::kLoading);
+  return ok_status();
+}
+
+// All ranks have made their lanes: the first streams of a device get hardware queues of their own.
+Status Worker::find_sharers() {
+  progress_.enter(Phase::kWaitStage);
+  comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
+  ASSIGN_OR_RETURN(devices_, find_device_share(comms_));
   progress_.enter(Phase::kLoading);
   return ok_status();
 }
@@ -226,6 +267,7 @@ StepLimits Worker::step_limits(int64_t max_model_len) const {
   limits.step_timeout_us = options_.step_timeout_us;
   limits.trace = options_.trace;
   limits.captured = CapturedSteps(token_buckets(), row_buckets());
+  limits.shares_device = shares_device();
   return limits;
 }
 
@@ -258,8 +300,7 @@ Status Worker::make_comms() {
   options.token_bytes = int64_t{options_.max_slots} * 4;
   options.in_rank_order = options_.invariant;
   progress_.enter(Phase::kWaitStage);  // the others may load longer
-  ASSIGN_OR_RETURN(DeviceShare share, use_device_comms(comms_, *backend_, options));
-  ranks_on_device_ = std::move(share.ranks_here);
+  RETURN_IF_ERROR(use_device_comms(comms_, *backend_, devices_, options));
   progress_.enter(Phase::kLoading);
   return ok_status();
 }
@@ -317,8 +358,8 @@ Status Worker::count_memory() {
   ASSIGN_OR_RETURN(const std::vector<int64_t> taken, gather_values(*comms_.group, memory.taken));
   progress_.enter(Phase::kWarming);
   int64_t lost = memory.total - memory.free;
-  for (const int32_t rank : ranks_on_device_) lost -= taken[rank];
-  memory_.sharers = static_cast<int>(ranks_on_device_.size());
+  for (const int32_t rank : devices_.ranks_here) lost -= taken[rank];
+  memory_.sharers = static_cast<int>(devices_.ranks_here.size());
   memory_.modules = lost / memory_.sharers;
   return ok_status();
 }

@@ -16,6 +16,7 @@
 #include "model/shard_spec.h"
 #include "model/step_buckets.h"
 #include "proto/step_messages.h"
+#include "worker/comm/device_comms.h"
 #include "worker/comm/group_comms.h"
 #include "worker/forward/kv_cache.h"
 #include "worker/forward/shard_model.h"
@@ -58,6 +59,18 @@ struct MemoryUse {
   int sharers = 1;      // number of ranks of the group on this device
 };
 
+// Seconds of the parts of a rank's start.
+struct StartTimes {
+  double device = 0;  // the context, and modules: our kernels, loaded eagerly
+  double load = 0;    // weights and communicators
+  double warm_up = 0;
+  double pages = 0;
+  int64_t module_bytes = 0;  // that the device has lost once the backend is made
+
+  // "start 6.1 s: device 2.3, weights and communicators 1.4, warm-up 2, KV pages 0.4; ..."
+  std::string line() const;
+};
+
 class Worker {
  public:
   // Checks that need only the configuration, before anything is loaded. TRI-PLAN-...: the model
@@ -86,6 +99,7 @@ class Worker {
   int32_t max_model_len() const { return max_model_len_; }
   int num_threads() const { return num_threads_; }
   const MemoryUse& memory_use() const { return memory_; }
+  const StartTimes& start_times() const { return start_; }
   // Sizes of the steps that the backend captures; empty: it captures none.
   std::vector<int32_t> token_buckets() const { return buckets_up_to(max_batched_tokens()); }
   std::vector<int32_t> row_buckets() const { return buckets_up_to(options_.max_slots); }
@@ -100,8 +114,10 @@ class Worker {
          GroupComms& comms,
          Progress& progress,
          const ParallelPlan& partition);
+  Status start_up(ModelSource& source, const LoadProgress& load_progress);
   Status make_backend();
   Status agree();
+  Status find_sharers();
   Status make_cpu_backend_of_group();
   Status make_comms();
   Status load(ModelSource& source, const LoadProgress& load_progress);
@@ -113,6 +129,7 @@ class Worker {
   Status fill_cache();
   Status count_memory();
   Status barrier();  // over the group
+  bool shares_device() const { return devices_.ranks_here.size() > 1; }
   int64_t taken_since(int64_t before) const { return backend_->device_memory().taken - before; }
   StepLimits step_limits(int64_t max_model_len) const;
   bool is_cuda() const { return options_.backend == "cuda"; }
@@ -136,8 +153,9 @@ class Worker {
   std::unique_ptr<ShardModel> model_;
   std::unique_ptr<KvCache> cache_;
   std::unique_ptr<StepExecutor> executor_;
-  MemoryUse memory_;                      // of CUDA
-  std::vector<int32_t> ranks_on_device_;  // of CUDA: the group's on this device
+  StartTimes start_;     // of CUDA
+  MemoryUse memory_;     // of CUDA
+  DeviceShare devices_;  // of CUDA: the ranks that share them
   int num_threads_ = 1;
   int64_t num_pages_ = 0;
   int32_t max_model_len_ = 0;

@@ -190,7 +190,7 @@ StatusOr<std::string> choose_backend(WorkerFlags& flags, const StatusOr<int>& nu
 
 // Eager loading: a module that is loaded late would wait behind a kernel that waits for a peer, and
 // would take memory that is counted for pages. 32 connections: kernels of ranks that share a device
-// wait for one another, so no two ranks may share a hardware queue.
+// wait for one another, so no two ranks may share a hardware queue (TRI-CUDA-021).
 void set_cuda_environment(const WorkerFlags& flags) {
   setenv("CUDA_MODULE_LOADING", "EAGER", 0);
   if (flags.local_ranks > 1) setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);

@@ -39,10 +39,13 @@ class CpuBackend final : public Backend {
   }
   int64_t packed_bytes(int64_t n, int64_t k, const WeightSpec& spec) const override;
   int64_t workspace_bytes(const OpLimits& limits) const override;
+  Queue& lane() override { return queue_; }
+  Queue& side() override { return queue_; }
   std::unique_ptr<Queue> make_queue() override;
   Status wait(Queue& queue, TimeUs deadline_us) override;
   Status status(Queue& queue) override;
   void order(Queue& later, Queue& earlier) override;
+  void capture(Queue&, const StepKey&, const std::function<void()>&) override {}
   void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) override;
   void take_entry(Queue& queue, const StepRing& inputs, std::byte* to) override;
   void post(Queue& queue, const std::byte* from, int64_t bytes, const StepRing& results) override;
@@ -171,6 +174,7 @@ class CpuBackend final : public Backend {
   DType dtype_;
   const TierOps& tier_;
   ThreadPool pool_;
+  Queue queue_;  // ops run in the call
 };
 
 // Operations below which one thread is faster: a hand-over to the pool takes 1 to 2 us, in which

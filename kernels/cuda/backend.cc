@@ -84,6 +84,8 @@ StatusOr<std::unique_ptr<Backend>> CudaBackend::make(const CudaBackendOptions& o
                                  kMinSharedBytes));
   }
   std::unique_ptr<CudaBackend> backend(new CudaBackend(options, properties));
+  backend->lane_ = backend->open_queue(true);
+  if (!backend->lane_->is_usable()) return backend->lane_->failure();
   error = backend->prepare_kernels(shared_limit);
   if (error == cudaSuccess) error = backend->staging_.open();
   if (error != cudaSuccess) return no_device(options, cudaGetErrorString(error));
@@ -132,15 +134,25 @@ int64_t CudaBackend::workspace_bytes(const OpLimits& limits) const {
                    sampling_workspace_bytes(limits.rows, limits.n)});
 }
 
-std::unique_ptr<Queue> CudaBackend::make_queue() {
+std::unique_ptr<Queue> CudaBackend::make_queue() { return open_queue(true); }
+
+Queue& CudaBackend::side() {
+  if (side_ == nullptr) side_ = open_queue(false);
+  return *side_;
+}
+
+std::unique_ptr<CudaQueue> CudaBackend::open_queue(bool has_counters) {
   cudaStream_t stream = nullptr;
   cudaEvent_t event = nullptr;
   cudaError_t error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   if (error == cudaSuccess) error = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
-  const int64_t counter_bytes = kArrivalCounters * int64_t{sizeof(uint32_t)};
-  auto counters = allocate_device(counter_bytes, "a queue's counters");
-  if (error == cudaSuccess && !counters.ok()) error = cudaErrorMemoryAllocation;
-  Buffer words = counters.ok() ? std::move(counters).value() : Buffer();
+  Buffer words;
+  if (error == cudaSuccess && has_counters) {
+    const int64_t bytes = kArrivalCounters * int64_t{sizeof(uint32_t)};
+    auto counters = allocate_device(stream, bytes, "a queue's counters");
+    if (!counters.ok()) error = cudaErrorMemoryAllocation;
+    if (counters.ok()) words = std::move(counters).value();
+  }
   auto queue = std::make_unique<CudaQueue>(stream, event, num_blocks_, std::move(words));
   queue->check(error, "the creation of a queue");
   return queue;

@@ -40,7 +40,9 @@ class CudaBackend final : public Backend {
   bool captures_steps() const override { return true; }
   KvLayout kv_layout(int32_t head_dim) const override;
 
-  // backend.cc, memory.cc, graphs.cc
+  // backend.cc, memory.cc, graphs.cc. The lane is made first of all. The side queue, which also
+  // clears new memory, is made with the first memory: by then all ranks that share the device have
+  // their lanes (Worker::make()).
   StatusOr<Buffer> allocate(int64_t bytes, const std::string& what) override;
   DeviceMemory device_memory() const override;
   int64_t cache_bytes() const override;
@@ -51,10 +53,13 @@ class CudaBackend final : public Backend {
   void upload_shared(Queue& queue, std::byte* device, std::span<const std::byte> shared) override;
   void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override;
   int64_t workspace_bytes(const OpLimits& limits) const override;
+  Queue& lane() override { return *lane_; }
+  Queue& side() override;
   std::unique_ptr<Queue> make_queue() override;
   Status wait(Queue& queue, TimeUs deadline_us) override;
   Status status(Queue& queue) override;
   void order(Queue& later, Queue& earlier) override;
+  void capture(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) override;
   void run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) override;
 
   // pack.cu
@@ -211,6 +216,7 @@ class CudaBackend final : public Backend {
   // Loads the kernels and chooses their variants (device_fit.h); `shared_limit`: the maximum shared
   // memory of a block, in bytes.
   cudaError_t prepare_kernels(int64_t shared_limit);
+  std::unique_ptr<CudaQueue> open_queue(bool has_counters);
   LinearLaunch choose_launch(const CudaQueue& queue, const LinearShape& shape) const;
   OwnLinear own_linear(const CudaQueue& queue, const LinearCall& call) const;
   // Whether our kernel also does the op that follows, in the same launch.
@@ -233,15 +239,17 @@ class CudaBackend final : public Backend {
   struct CapturedStep {
     StepGraph graph;
     const Queue* queue = nullptr;  // whose counters the graph uses
-    bool is_tried = false;
   };
-  std::map<StepKey, CapturedStep> graphs_;  // of the keys seen so far; destroyed first
+  std::map<StepKey, CapturedStep> graphs_;
+  std::unique_ptr<CudaQueue> side_;
+  std::unique_ptr<CudaQueue> lane_;  // destroyed first: it waits for its work
 };
 
 // TRI-MEM-001: the allocation of `bytes` for `what` failed; `why` is the driver's reason.
 Status no_device_memory(int64_t bytes, const std::string& what, const std::string& why);
-// Zeroed device memory that DeviceMemory::taken does not count.
-StatusOr<Buffer> allocate_device(int64_t bytes, const std::string& what);
+// Zeroed device memory that DeviceMemory::taken does not count. Cleared on `stream`, for which this
+// call waits: a call that waits for the whole device would spoil another rank's capture.
+StatusOr<Buffer> allocate_device(cudaStream_t stream, int64_t bytes, const std::string& what);
 
 // Each in the file of its op: allows the kernels their shared memory, loads their modules, and asks
 // the device how many blocks an SM holds.

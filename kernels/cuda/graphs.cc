@@ -4,8 +4,8 @@
 namespace trireme::cuda {
 namespace {
 
-// Captures the work that `enqueue` puts on the queue's stream into a graph; null if that fails.
-cudaGraphExec_t capture(CudaQueue& queue, const std::function<void()>& enqueue) {
+// A graph of the work that `enqueue` puts on the queue's stream, uploaded; null if that fails.
+cudaGraphExec_t record(CudaQueue& queue, const std::function<void()>& enqueue) {
   // Thread-local mode: other ranks of the process may allocate meanwhile.
   queue.check(cudaStreamBeginCapture(queue.stream(), cudaStreamCaptureModeThreadLocal),
               "the start of a graph capture");
@@ -20,35 +20,36 @@ cudaGraphExec_t capture(CudaQueue& queue, const std::function<void()>& enqueue) 
     ready = nullptr;
   }
   cudaGraphDestroy(graph);
+  if (ready != nullptr) {
+    queue.check(cudaGraphUpload(ready, queue.stream()), "the upload of a graph");
+    queue.check(cudaStreamSynchronize(queue.stream()), "the upload of a graph");
+  }
   return ready;
 }
 
 }  // namespace
 
 // Graph nodes are never updated: everything that changes from step to step is read from device
-// memory. The first step of a key runs without capture, so that modules which libraries load lazily
-// are not loaded during one. A step whose capture fails for want of memory runs uncaptured too,
-// with its padding. The caller bounds the number of keys (worker/step/captured_steps.h).
-void CudaBackend::run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) {
+// memory. A step of the same shape must have run before, so that modules which libraries load
+// lazily are not loaded in a capture. Instantiation and upload may take memory, so both are done
+// here: a launch after that takes none. A step whose capture fails for want of memory runs
+// uncaptured, with its padding. The caller bounds the number of keys
+// (worker/step/captured_steps.h).
+void CudaBackend::capture(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) {
   CudaQueue& stream = cuda_queue(queue);
-  auto found = graphs_.find(key);
-  const bool is_first = found == graphs_.end();
-  if (key.num_tokens == 0 || is_first) {
-    if (key.num_tokens > 0) graphs_[key].queue = &queue;
-    enqueue();
-    return;
-  }
-  CapturedStep& step = found->second;
+  StepGraph graph(record(stream, enqueue));
+  if (!graph || !stream.is_usable()) return;
+  graphs_[key] = {std::move(graph), &queue};
+}
+
+void CudaBackend::run(Queue& queue, const StepKey& key, const std::function<void()>& enqueue) {
+  const auto found = graphs_.find(key);
+  if (found == graphs_.end()) return enqueue();
+  const CapturedStep& step = found->second;
   CHECK_THAT(step.queue == &queue, "a captured step belongs to its queue");
-  if (!step.is_tried) step.graph = StepGraph(capture(stream, enqueue));
-  step.is_tried = true;
-  if (!step.graph) {
-    enqueue();
-    return;
-  }
-  if (stream.is_usable()) {
-    stream.check(cudaGraphLaunch(step.graph.get(), stream.stream()), "the launch of a step");
-  }
+  CudaQueue& stream = cuda_queue(queue);
+  if (!stream.is_usable()) return;
+  stream.check(cudaGraphLaunch(step.graph.get(), stream.stream()), "the launch of a step");
 }
 
 }  // namespace trireme::cuda

@@ -21,8 +21,6 @@ struct LaunchConfig {
   // calls dependency_release(): the gain is not measured.
   bool overlaps = false;
   int32_t priority = 0;  // lower runs first; 0: that of the stream
-  bool cooperative =
-      false;  // all blocks run at once, or the launch fails: they may wait for others
 };
 
 // Launches `kernel` on the queue's stream. `name` is a literal, used in errors. An empty grid
@@ -34,7 +32,7 @@ void launch(CudaQueue& queue,
             const LaunchConfig& config,
             Arguments&&... arguments) {
   if (!queue.is_usable() || config.grid.x == 0 || config.grid.y == 0 || config.grid.z == 0) return;
-  cudaLaunchAttribute attributes[4];
+  cudaLaunchAttribute attributes[3];
   unsigned count = 0;
   if (config.cluster > 1) {
     attributes[count].id = cudaLaunchAttributeClusterDimension;
@@ -47,10 +45,6 @@ void launch(CudaQueue& queue,
   if (config.priority != 0) {
     attributes[count].id = cudaLaunchAttributePriority;
     attributes[count++].val.priority = config.priority;
-  }
-  if (config.cooperative) {
-    attributes[count].id = cudaLaunchAttributeCooperative;
-    attributes[count++].val.cooperative = 1;
   }
   cudaLaunchConfig_t launch_config = {};
   launch_config.gridDim = config.grid;

@@ -39,7 +39,7 @@ Status no_device_memory(int64_t bytes, const std::string& what, const std::strin
   return no_memory(bytes, what, "device memory", why);
 }
 
-StatusOr<Buffer> allocate_device(int64_t bytes, const std::string& what) {
+StatusOr<Buffer> allocate_device(cudaStream_t stream, int64_t bytes, const std::string& what) {
   void* data = nullptr;
   cudaError_t error = cudaMalloc(&data, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
   if (error != cudaSuccess) {
@@ -47,14 +47,16 @@ StatusOr<Buffer> allocate_device(int64_t bytes, const std::string& what) {
     return no_device_memory(bytes, what, cudaGetErrorString(error));
   }
   Buffer buffer(static_cast<std::byte*>(data), bytes, release_device);
-  error = cudaMemset(data, 0, static_cast<size_t>(bytes));
-  if (error == cudaSuccess) error = cudaDeviceSynchronize();  // queues do not wait for a memset
+  error = cudaMemsetAsync(data, 0, static_cast<size_t>(bytes), stream);
+  if (error == cudaSuccess) error = cudaStreamSynchronize(stream);
   if (error != cudaSuccess) return no_device_memory(bytes, what, cudaGetErrorString(error));
   return buffer;
 }
 
 StatusOr<Buffer> CudaBackend::allocate(int64_t bytes, const std::string& what) {
-  StatusOr<Buffer> buffer = allocate_device(bytes, what);
+  const CudaQueue& clears = cuda_queue(side());
+  if (!clears.is_usable()) return clears.failure();
+  StatusOr<Buffer> buffer = allocate_device(clears.stream(), bytes, what);
   if (buffer.ok()) taken_bytes_ += std::max<int64_t>(bytes, 1);
   return buffer;
 }
@@ -84,7 +86,7 @@ int64_t CudaBackend::cache_bytes() const {
 
 StatusOr<std::unique_ptr<ReservedMemory>> CudaBackend::reserve(int64_t bytes,
                                                                const std::string& what) {
-  return CudaReservedMemory::make(options_.device, bytes, what);
+  return CudaReservedMemory::make(options_.device, cuda_queue(side()).stream(), bytes, what);
 }
 
 void CudaBackend::upload(Queue& queue, std::byte* device, std::span<const std::byte> host) {

@@ -103,7 +103,7 @@ StatusOr<std::unique_ptr<Weight>> CudaBackend::pack(std::span<const Tensor> part
   for (const Tensor& part : parts) n += part.rows;
   const int64_t k = parts[0].columns;
   if (weight_stream_ == nullptr) {
-    ASSIGN_OR_RETURN(weight_stream_, WeightStream::make());
+    ASSIGN_OR_RETURN(weight_stream_, WeightStream::make(lane_->stream()));
   }
   ASSIGN_OR_RETURN(Buffer memory, allocate(packed_bytes(n, k, spec), "a weight"));
   auto* const device = reinterpret_cast<uint16_t*>(memory.data());

@@ -37,18 +37,22 @@ Status refused(const std::string& what, const std::string& why) {
 }  // namespace
 
 StatusOr<std::unique_ptr<ReservedMemory>> CudaReservedMemory::make(int device,
+                                                                   cudaStream_t clears,
                                                                    int64_t bytes,
                                                                    const std::string& what) {
   AddressDriver driver;
   if (!find_driver(driver)) return refused(what, "the driver lacks its functions");
-  std::unique_ptr<CudaReservedMemory> memory(new CudaReservedMemory(device, driver, what));
+  std::unique_ptr<CudaReservedMemory> memory(new CudaReservedMemory(device, clears, driver, what));
   const CUresult result = memory->open(bytes);
   if (result != CUDA_SUCCESS) return refused(what, format_text("driver error {}", result));
   return StatusOr<std::unique_ptr<ReservedMemory>>(std::move(memory));
 }
 
-CudaReservedMemory::CudaReservedMemory(int device, const AddressDriver& driver, std::string what)
-    : driver_(driver), what_(std::move(what)) {
+CudaReservedMemory::CudaReservedMemory(int device,
+                                       cudaStream_t clears,
+                                       const AddressDriver& driver,
+                                       std::string what)
+    : clears_(clears), driver_(driver), what_(std::move(what)) {
   properties_.type = CU_MEM_ALLOCATION_TYPE_PINNED;
   properties_.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
   properties_.location.id = device;
@@ -81,8 +85,8 @@ Status CudaReservedMemory::fill(int64_t bytes) {
   const CUresult result = take(whole);
   if (result != CUDA_SUCCESS)
     return no_device_memory(bytes, what_, format_text("driver error {}", result));
-  cudaError_t error = cudaMemset(data(), 0, whole);
-  if (error == cudaSuccess) error = cudaDeviceSynchronize();  // queues do not wait for a memset
+  cudaError_t error = cudaMemsetAsync(data(), 0, whole, clears_);
+  if (error == cudaSuccess) error = cudaStreamSynchronize(clears_);
   if (error != cudaSuccess) return no_device_memory(bytes, what_, cudaGetErrorString(error));
   return ok_status();
 }

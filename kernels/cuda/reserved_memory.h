@@ -27,9 +27,10 @@ struct AddressDriver {
 
 class CudaReservedMemory final : public ReservedMemory {
  public:
-  // Reserves `bytes` addresses of the current device; `what` names them in messages. TRI-CUDA-019:
-  // the driver cannot.
+  // Reserves `bytes` addresses of the current device; `what` names them in messages. `clears`, a
+  // stream that outlives this, clears the memory behind them. TRI-CUDA-019: the driver cannot.
   static StatusOr<std::unique_ptr<ReservedMemory>> make(int device,
+                                                        cudaStream_t clears,
                                                         int64_t bytes,
                                                         const std::string& what);
   ~CudaReservedMemory() override;
@@ -39,11 +40,15 @@ class CudaReservedMemory final : public ReservedMemory {
   Status fill(int64_t bytes) override;
 
  private:
-  CudaReservedMemory(int device, const AddressDriver& driver, std::string what);
+  CudaReservedMemory(int device,
+                     cudaStream_t clears,
+                     const AddressDriver& driver,
+                     std::string what);
   CUresult open(int64_t bytes);
   CUresult take(size_t bytes);
   int64_t whole_units(int64_t bytes) const { return (bytes + unit_ - 1) / unit_ * unit_; }
 
+  const cudaStream_t clears_;
   const AddressDriver driver_;
   const std::string what_;
   CUmemAllocationProp properties_ = {};

@@ -13,8 +13,8 @@ Status failed(cudaError_t error, const char* what) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<WeightStream>> WeightStream::make() {
-  std::unique_ptr<WeightStream> stream(new WeightStream());
+StatusOr<std::unique_ptr<WeightStream>> WeightStream::make(cudaStream_t queue) {
+  std::unique_ptr<WeightStream> stream(new WeightStream(queue));
   RETURN_IF_ERROR(failed(stream->open(), "allocating the staging area of weights"));
   return stream;
 }
@@ -25,10 +25,6 @@ cudaError_t WeightStream::open() {
   cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault);
   if (error != cudaSuccess) return error;
   pinned_ = Handle<void*, cudaFreeHost>(memory);
-  cudaStream_t stream = nullptr;
-  error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-  if (error != cudaSuccess) return error;
-  stream_ = Handle<cudaStream_t, cudaStreamDestroy>(stream);
   for (auto& copied : copied_) {
     cudaEvent_t event = nullptr;
     error = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
@@ -54,11 +50,11 @@ cudaError_t WeightStream::copy(uint16_t* device, int64_t elements, const Fill& f
                             staged,
                             static_cast<size_t>(count) * sizeof(uint16_t),
                             cudaMemcpyHostToDevice,
-                            stream_.get());
-    if (error == cudaSuccess) error = cudaEventRecord(copied_[half].get(), stream_.get());
+                            stream_);
+    if (error == cudaSuccess) error = cudaEventRecord(copied_[half].get(), stream_);
     if (error != cudaSuccess) return error;
   }
-  return cudaStreamSynchronize(stream_.get());
+  return cudaStreamSynchronize(stream_);
 }
 
 }  // namespace trireme::cuda

@@ -18,6 +18,11 @@ Settings initial_settings() {
   if (const auto seed = environment("TRIREME_EMULATION_SEED")) {
     settings.seed = std::strtoull(seed->c_str(), nullptr, 10);
   }
+  if (const auto queues = environment("TRIREME_EMULATION_QUEUES")) {
+    settings.num_queues = std::atoi(queues->c_str());
+    CHECK_THAT(settings.num_queues >= 1 && settings.num_queues <= 32,
+               "TRIREME_EMULATION_QUEUES is 1 to 32");
+  }
   const std::string order = environment("TRIREME_EMULATION_ORDER").value_or("random");
   CHECK_THAT(order == "forward" || order == "reverse" || order == "random",
              "TRIREME_EMULATION_ORDER is forward, reverse or random");

@@ -1,6 +1,7 @@
 // Control of the emulated devices by tests. Settings are per process: change them only while no
 // work is enqueued. The environment gives initial values: TRIREME_EMULATION_SEED, _ORDER (forward,
-// reverse, random), _DEVICE (sm_86, sm_90) and _CUBLASLT (the version of the emulated library).
+// reverse, random), _DEVICE (sm_86, sm_90), _QUEUES and _CUBLASLT (the version of the emulated
+// library).
 #pragma once
 
 #include <cuda_runtime.h>
@@ -41,15 +42,27 @@ struct Settings {
   Order order = Order::kRandom;
   int num_devices = 8;
   int num_multiprocessors = 6;  // per device; also limits blocks that wait for one another
+  // A stream's wait for a word that another device writes needs CU_STREAM_WAIT_VALUE_FLUSH; without
+  // it the process ends. False: the devices refuse the flag.
+  bool can_flush_remote_writes = true;
   int64_t device_bytes = int64_t{1} << 30;
   int64_t graph_bytes = 0;   // device memory taken by each instantiated graph
   int blocks_in_flight = 1;  // blocks of a launch that run interleaved from the start
   bool overlaps = true;      // run the first part of a programmatic launch early
   int spin_limit_s = 60;     // a kernel that only spins for this long ends the process
+  // Hardware queues of each device, dealt to its streams in the order in which they are made; 0:
+  // CUDA_DEVICE_MAX_CONNECTIONS when a stream is made, or 8 as on a device.
+  int num_queues = 0;
+  // Nothing has run or been enqueued for this long while work is held back by a hardware queue, or
+  // a host thread by a call that waits for the device: the process ends and names both.
+  int standstill_limit_s = 10;
   Limits limits;
   CublasLtSettings cublaslt;
   int linger_us = 100;  // a device starts when the host waits or has enqueued nothing for this long
 };
+
+// Blocks of this many threads and bytes of shared memory that a multiprocessor holds at once.
+int resident_blocks(int threads, int64_t shared_bytes);
 
 Settings settings();
 void set_settings(const Settings& settings);

@@ -1,25 +1,47 @@
 #include "kernels/emulation/device.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include "kernels/emulation/control.h"
+#include "kernels/emulation/symbols.h"
 
 namespace trireme::emulation {
 namespace {
 
 constexpr size_t kMaxExecutions = 32;
 
+// "kernel NAME of stream 3"
+std::string name_of(const Work& work) {
+  const Kernel* kernel = work.task.kernel.get();
+  const std::string name =
+      kernel != nullptr ? "kernel " + symbol_name(kernel->function) : std::string(work.task.name);
+  const int stream = work.place.stream;
+  return name + (stream < 0 ? " of the default stream" : " of stream " + std::to_string(stream));
+}
+
 }  // namespace
 
-Device::Device(int index, std::mutex& mutex, std::condition_variable& done)
-    : index_(index), mutex_(mutex), done_(done) {}
+bool Activity::is_over() const {
+  const auto idle = std::chrono::steady_clock::now() - last_.load(std::memory_order_relaxed);
+  return idle > std::chrono::seconds(settings().standstill_limit_s);
+}
+
+Device::Device(int index, std::mutex& mutex, std::condition_variable& done, Activity& activity)
+    : index_(index), mutex_(mutex), done_(done), activity_(activity) {}
 
 Device::~Device() { stop(); }
 
-WorkPtr Device::enqueue(Task task, const std::vector<WorkPtr>& dependencies) {
+WorkPtr Device::enqueue(Task task,
+                        const std::vector<WorkPtr>& dependencies,
+                        const QueuePlace& place) {
   auto work = std::make_shared<Work>();
   work->task = std::move(task);
   work->device = this;
+  work->place = place;
+  queues_.push(*work);
+  activity_.note();
   for (const WorkPtr& before : dependencies) {
     if (before == nullptr || before->is_done) continue;
     before->dependents.push_back(work);
@@ -71,6 +93,7 @@ void Device::loop() {
   while (wait_for_work(lock)) {
     take_seed();
     Execution* execution = choose();
+    if (execution == nullptr && activity_.is_over()) fail_at_a_standstill();
     lock.unlock();
     if (execution != nullptr) {
       Fiber::switch_to(main, *execution->fiber);
@@ -102,12 +125,42 @@ Device::Execution* Device::choose() {
       if (!executions_[at]->is_spinning) return executions_[at].get();
       continue;
     }
-    const Task& task = ready_[at - executions_.size()]->task;
-    if (executions_.size() >= kMaxExecutions || (task.may_run && !task.may_run())) continue;
+    const Work& work = *ready_[at - executions_.size()];
+    if (executions_.size() >= kMaxExecutions || !queues_.may_begin(work)) continue;
+    if (work.task.may_run && !work.task.may_run()) continue;
     return begin_execution(at - executions_.size());
   }
   for (const auto& execution : executions_) execution->is_spinning = false;
   return nullptr;
+}
+
+// Ends the process if work could run and only its place in a hardware queue holds it back: the wait
+// at the head of the queue may be for this very work.
+void Device::fail_at_a_standstill() const {
+  for (const WorkPtr& work : ready_) {
+    const Work* head = queues_.head_of(*work);
+    if (head == nullptr || (work->task.may_run && !work->task.may_run())) continue;
+    std::fprintf(stderr,
+                 "emulated CUDA: device %d, hardware queue %d: %s could run, but stands behind %s, "
+                 "which waits; nothing has run for %d s. Streams take the queues in the order in "
+                 "which they are made\n%s",
+                 index_,
+                 work->place.queue,
+                 name_of(*work).c_str(),
+                 name_of(*head).c_str(),
+                 settings().standstill_limit_s,
+                 running().c_str());
+    std::fflush(stderr);
+    std::abort();
+  }
+}
+
+std::string Device::running() const {
+  std::string text;
+  for (const auto& execution : executions_) {
+    text += "  in progress: " + name_of(*execution->work) + "\n";
+  }
+  return text;
 }
 
 Device::Execution* Device::begin_execution(size_t ready_index) {
@@ -115,6 +168,8 @@ Device::Execution* Device::begin_execution(size_t ready_index) {
   execution->device = this;
   execution->work = std::move(ready_[ready_index]);
   ready_.erase(ready_.begin() + static_cast<ptrdiff_t>(ready_index));
+  queues_.pop(*execution->work);
+  activity_.note();
   execution->fiber = &pool_.fibers.take();
   execution->fiber->start(&Device::execution_main, execution.get());
   executions_.push_back(std::move(execution));
@@ -126,6 +181,7 @@ void Device::execution_main(void* argument) {
   Device& device = *execution.device;
   device.run_task(execution);
   device.idle_turns_ = 0;
+  device.activity_.note();
   execution.is_finished = true;
   Fiber::switch_to(*execution.fiber, *device.main_);
 }
@@ -183,6 +239,7 @@ WorkPtr Device::overlapping_successor(const Work& work) {
 void Device::yield(Execution& execution, bool is_idle) {
   execution.is_spinning = is_idle;
   if (!is_idle) idle_turns_ = 0;
+  if (!is_idle) activity_.note();
   Fiber::switch_to(*execution.fiber, *main_);
 }
 

@@ -1,18 +1,22 @@
 // The work of an emulated device and the OS thread that runs it. Work forms a graph: a piece runs
 // once its dependencies are done; among several runnable pieces a seeded choice is made, and a
-// kernel lets other work run between its blocks.
+// kernel lets other work run between its blocks. Work of streams that share a hardware queue begins
+// in the order in which it was enqueued (hardware_queues.h).
 //
 // Invariant: members marked as guarded are accessed with the runtime's mutex held.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "kernels/emulation/hardware_queues.h"
 #include "kernels/emulation/running_kernel.h"
 
 namespace trireme::emulation {
@@ -27,8 +31,20 @@ struct Task {
 
 class Device;
 
+// When anything was last enqueued or ran on any device: a device that waits for longer than
+// `standstill_limit_s` waits for ever.
+class Activity {
+ public:
+  void note() { last_.store(std::chrono::steady_clock::now(), std::memory_order_relaxed); }
+  bool is_over() const;
+
+ private:
+  std::atomic<std::chrono::steady_clock::time_point> last_{std::chrono::steady_clock::now()};
+};
+
 struct Work {
   Task task;
+  QueuePlace place;
   Device* device = nullptr;
   int num_unmet = 0;  // unfinished dependencies; guarded, like the following members
   bool is_done = false;
@@ -39,14 +55,16 @@ using WorkPtr = std::shared_ptr<Work>;
 
 class Device {
  public:
-  Device(int index, std::mutex& mutex, std::condition_variable& done);
+  Device(int index, std::mutex& mutex, std::condition_variable& done, Activity& activity);
   ~Device();
 
   int index() const { return index_; }
   // Called with the mutex held. Dependencies that are done, or null, count as met.
-  WorkPtr enqueue(Task task, const std::vector<WorkPtr>& dependencies);
+  WorkPtr enqueue(Task task, const std::vector<WorkPtr>& dependencies, const QueuePlace& place);
   // The host waits, so begin now. Called with the mutex held.
   void begin();
+  // "kernel NAME of stream 3" for each piece in progress. Called with the mutex held.
+  std::string running() const;
   void stop();                                        // ends the thread; called without the mutex
   bool is_idle() const { return num_pending_ == 0; }  // called with the mutex held
 
@@ -66,6 +84,7 @@ class Device {
   bool wait_for_work(std::unique_lock<std::mutex>& lock);
   void take_seed();
   Execution* choose();
+  void fail_at_a_standstill() const;
   Execution* begin_execution(size_t ready_index);
   void finish(Execution& execution);
   void run_task(Execution& execution);
@@ -76,11 +95,13 @@ class Device {
   const int index_;
   std::mutex& mutex_;
   std::condition_variable& done_;  // wakes waiting host threads
+  Activity& activity_;
   std::condition_variable wake_;
   std::thread thread_;
 
   std::vector<WorkPtr> ready_;  // guarded, like the following members up to the blank line
-  size_t num_pending_ = 0;      // enqueued, not done
+  HardwareQueues queues_;
+  size_t num_pending_ = 0;  // enqueued, not done
   bool has_begun_ = false;
   bool is_stopping_ = false;
   std::chrono::steady_clock::time_point last_enqueue_;

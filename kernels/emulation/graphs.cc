@@ -7,6 +7,7 @@
 using trireme::emulation::enter;
 using trireme::emulation::Graph;
 using trireme::emulation::GraphNode;
+using trireme::emulation::QueuePlace;
 using trireme::emulation::result;
 using trireme::emulation::Runtime;
 using trireme::emulation::Task;
@@ -88,29 +89,50 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsig
   if (const cudaError_t error = enter("cudaGraphInstantiate")) return error;
   *exec = nullptr;
   Runtime& runtime = Runtime::instance();
-  const std::lock_guard lock(runtime.mutex);
+  std::unique_lock lock(runtime.mutex);
   const int device = trireme::emulation::current_device();
+  runtime.wait_for_device(lock, device, "cudaGraphInstantiate");
   const int64_t bytes = trireme::emulation::settings().graph_bytes;
   int64_t& allocated = runtime.allocated[static_cast<size_t>(device)];
   if (bytes > trireme::emulation::settings().device_bytes - allocated) {
     return result(cudaErrorMemoryAllocation);
   }
   allocated += bytes;
-  *exec = new CUgraphExec_st{graph->graph, device, bytes, nullptr};
+  *exec = new CUgraphExec_st{graph->graph, device, bytes, false, nullptr};
   return cudaSuccess;
-}
-
-cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t stream) {
-  return enter("cudaGraphUpload", stream);
 }
 
 namespace {
 
-// Enqueues all nodes after `before`; returns the work that ends the graph.
+// Device memory for a graph's nodes may be taken now.
+void upload(Runtime& runtime, CUgraphExec_st& exec, std::unique_lock<std::mutex>& lock) {
+  if (exec.is_uploaded) return;
+  runtime.wait_for_device(lock, exec.device, "the upload of a graph");
+  exec.is_uploaded = true;
+}
+
+}  // namespace
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream) {
+  if (const cudaError_t error = enter("cudaGraphUpload", stream)) return error;
+  Runtime& runtime = Runtime::instance();
+  std::unique_lock lock(runtime.mutex);
+  if (trireme::emulation::resolve(stream)->capture != nullptr) {
+    return result(cudaErrorStreamCaptureUnsupported);
+  }
+  upload(runtime, *exec, lock);
+  return cudaSuccess;
+}
+
+namespace {
+
+// Enqueues all nodes after `before`; returns the work that ends the graph. The nodes take one place
+// in the stream's hardware queue: among one another only the graph orders them.
 WorkPtr enqueue_graph(Runtime& runtime,
                       const Graph& graph,
-                      int device,
+                      const CUstream_st& stream,
                       const std::vector<WorkPtr>& before) {
+  const QueuePlace place = runtime.next_place(stream);
   std::vector<WorkPtr> works;
   std::vector<bool> has_dependents(graph.nodes.size());
   for (const GraphNode& node : graph.nodes) {
@@ -120,7 +142,9 @@ WorkPtr enqueue_graph(Runtime& runtime,
       has_dependents[earlier] = true;
     }
     if (dependencies.empty()) dependencies = before;
-    works.push_back(runtime.device(node.device).enqueue(node.task, dependencies));
+    const bool is_elsewhere = node.device != stream.device;
+    works.push_back(runtime.device(node.device)
+                        .enqueue(node.task, dependencies, is_elsewhere ? QueuePlace() : place));
   }
   std::vector<WorkPtr> ends = before;
   for (size_t i = 0; i < works.size(); ++i) {
@@ -128,7 +152,7 @@ WorkPtr enqueue_graph(Runtime& runtime,
   }
   Task task;
   task.name = "end of a graph";
-  return runtime.device(device).enqueue(std::move(task), ends);
+  return runtime.device(stream.device).enqueue(std::move(task), ends, place);
 }
 
 }  // namespace
@@ -137,9 +161,10 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   if (const cudaError_t error = enter("cudaGraphLaunch", stream)) return error;
   stream = trireme::emulation::resolve(stream);
   Runtime& runtime = Runtime::instance();
-  const std::lock_guard lock(runtime.mutex);
+  std::unique_lock lock(runtime.mutex);
   if (stream->capture != nullptr) return result(cudaErrorNotSupported);
-  exec->last = enqueue_graph(runtime, *exec->graph, stream->device, {stream->last, exec->last});
+  upload(runtime, *exec, lock);  // a launch uploads what was not uploaded before
+  exec->last = enqueue_graph(runtime, *exec->graph, *stream, {stream->last, exec->last});
   stream->last = exec->last;
   return cudaSuccess;
 }

@@ -16,6 +16,7 @@ using trireme::emulation::Allocation;
 using trireme::emulation::current_device;
 using trireme::emulation::enter;
 using trireme::emulation::MemoryKind;
+using trireme::emulation::refuse_beside_a_capture;
 using trireme::emulation::refuse_in_capture;
 using trireme::emulation::resolve;
 using trireme::emulation::result;
@@ -116,7 +117,7 @@ cudaError_t release(void* pointer, MemoryKind kind) {
   if (pointer == nullptr) return cudaSuccess;
   Runtime& runtime = Runtime::instance();
   std::unique_lock lock(runtime.mutex);
-  if (const cudaError_t error = refuse_in_capture(runtime)) return error;
+  if (const cudaError_t error = refuse_beside_a_capture(runtime)) return error;
   const auto found = runtime.allocations.find(static_cast<std::byte*>(pointer));
   if (found == runtime.allocations.end() || found->second.kind != kind ||
       found->second.is_registered) {
@@ -124,10 +125,7 @@ cudaError_t release(void* pointer, MemoryKind kind) {
   }
   check_closed(pointer, found->second);
   const Allocation allocation = found->second;
-  while (!runtime.device(allocation.device).is_idle()) {
-    runtime.begin_all();
-    runtime.done.wait(lock);
-  }
+  runtime.wait_for_device(lock, allocation.device, "a call that frees memory");
   runtime.allocations.erase(static_cast<std::byte*>(pointer));
   if (kind == MemoryKind::kDevice) {
     runtime.allocated[static_cast<size_t>(allocation.device)] -=
@@ -336,11 +334,27 @@ cudaError_t count_import(void* memory, int change, void** pointer) {
   return cudaSuccess;
 }
 
+// Smaller allocations of a device share a unit, and a handle hands out the unit.
+void check_whole_units(const void* memory) {
+  constexpr size_t kUnit = 2 << 20;
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  const auto found = runtime.allocations.find(static_cast<const std::byte*>(memory));
+  if (found == runtime.allocations.end() || found->second.bytes % kUnit == 0) return;
+  std::fprintf(stderr,
+               "emulated CUDA: a cudaIpc handle of %zu bytes also hands out what lies beside them: "
+               "shared memory is whole units of 2 MiB\n",
+               found->second.bytes);
+  std::fflush(stderr);
+  std::abort();
+}
+
 }  // namespace
 
 cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* pointer) {
   if (const cudaError_t error = enter("cudaIpcGetMemHandle")) return error;
   if (!fits(pointer, 1, true)) return result(cudaErrorInvalidValue);
+  check_whole_units(pointer);
   const IpcHandle content{getpid(), pointer};
   *handle = {};
   std::memcpy(handle, &content, sizeof(content));

@@ -20,7 +20,10 @@ RunningKernel::RunningKernel(std::shared_ptr<const Kernel> kernel,
   std::iota(order_.begin(), order_.end(), 0);
   if (now.order == Order::kReverse) std::reverse(order_.begin(), order_.end());
   if (now.order == Order::kRandom) random_.shuffle(order_, order_.size());
-  max_at_once_ = static_cast<size_t>(now.num_multiprocessors);
+  const auto threads = static_cast<int>(kernel_->num_threads());
+  const int resident = resident_blocks(threads, static_cast<int64_t>(kernel_->shared_bytes));
+  max_at_once_ =
+      static_cast<size_t>(now.num_multiprocessors) * static_cast<size_t>(std::max(resident, 1));
   num_wanted_ = std::min(static_cast<size_t>(now.blocks_in_flight), max_at_once_);
   if (kernel_->is_cooperative) num_wanted_ = max_at_once_;
 }

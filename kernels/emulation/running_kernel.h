@@ -1,5 +1,5 @@
 // A kernel launch in progress. Blocks run one after another in the seeded order, and several at
-// once only when those in progress spin, up to the number of multiprocessors. Used by the OS thread
+// once only when those in progress spin, as many as the multiprocessors hold. Used by the OS thread
 // of its device.
 #pragma once
 

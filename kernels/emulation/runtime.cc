@@ -31,9 +31,9 @@ Runtime& Runtime::instance() {
   return *runtime;
 }
 
-Runtime::Runtime() : allocated(kMaxDevices) {
+Runtime::Runtime() : num_streams_made(kMaxDevices), allocated(kMaxDevices) {
   for (int i = 0; i < kMaxDevices; ++i) {
-    devices.push_back(std::make_unique<Device>(i, mutex, done));
+    devices.push_back(std::make_unique<Device>(i, mutex, done, activity));
     default_streams.push_back(std::make_unique<CUstream_st>());
     default_streams.back()->device = i;
   }
@@ -51,6 +51,42 @@ void Runtime::wait(std::unique_lock<std::mutex>& lock, const WorkPtr& work) {
     begin_all();
     done.wait(lock);
   }
+}
+
+void Runtime::wait_for_device(std::unique_lock<std::mutex>& lock, int device, const char* call) {
+  std::vector<WorkPtr> works = {default_streams[static_cast<size_t>(device)]->last};
+  for (const CUstream_st* stream : streams) {
+    if (stream->device == device) works.push_back(stream->last);
+  }
+  for (const WorkPtr& work : works) {
+    while (work != nullptr && !work->is_done && !work->device->is_idle()) {
+      begin_all();
+      done.wait_for(lock, std::chrono::milliseconds(100));
+      if (!activity.is_over()) continue;
+      std::fprintf(
+          stderr,
+          "emulated CUDA: %s waits for all work of device %d, and nothing has run for %d s: "
+          "work in progress may wait for the caller\n%s",
+          call,
+          device,
+          settings().standstill_limit_s,
+          this->device(device).running().c_str());
+      std::fflush(stderr);
+      std::abort();
+    }
+  }
+}
+
+QueuePlace Runtime::next_place(const CUstream_st& stream) {
+  return {stream.queue, stream.index, ++num_launches};
+}
+
+int resident_blocks(int threads, int64_t shared_bytes) {
+  const Limits limits = settings().limits;
+  const int64_t by_shared =
+      limits.shared_bytes_per_multiprocessor / (shared_bytes + kReservedSharedBytes);
+  const int64_t by_threads = limits.threads_per_multiprocessor / threads;
+  return static_cast<int>(std::min({by_shared, by_threads, int64_t{limits.max_blocks}}));
 }
 
 cudaError_t result(cudaError_t error) {
@@ -106,7 +142,8 @@ cudaError_t submit(cudaStream_t stream, Task task) {
     return result(cudaErrorStreamCaptureImplicit);
   }
   const std::vector<WorkPtr> before = dependencies_of(runtime, *stream);
-  stream->last = runtime.device(stream->device).enqueue(std::move(task), before);
+  Device& device = runtime.device(stream->device);
+  stream->last = device.enqueue(std::move(task), before, runtime.next_place(*stream));
   return cudaSuccess;
 }
 
@@ -122,6 +159,17 @@ cudaError_t refuse_in_capture(Runtime& runtime) {
     return result(cudaErrorStreamCaptureUnsupported);
   }
   return cudaSuccess;
+}
+
+cudaError_t refuse_beside_a_capture(Runtime& runtime) {
+  bool captures = false;
+  for (const auto& weak : runtime.captures) {
+    const auto graph = weak.lock();
+    if (graph == nullptr) continue;
+    graph->is_invalid = true;
+    captures = true;
+  }
+  return captures ? result(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
 }
 
 namespace {
@@ -245,6 +293,9 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrComputeCapabilityMinor:
       *value = properties.minor;
       return cudaSuccess;
+    case cudaDevAttrCanFlushRemoteWrites:
+      *value = settings().can_flush_remote_writes ? 1 : 0;
+      return cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
       *value = static_cast<int>(properties.sharedMemPerBlockOptin);
       return cudaSuccess;
@@ -301,14 +352,8 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks,
     return error;
   }
   if (threads <= 0 || threads > 1024) return result(cudaErrorInvalidValue);
-  const trireme::emulation::Limits limits = settings().limits;
-  const int64_t by_shared =
-      limits.shared_bytes_per_multiprocessor / (bytes + trireme::emulation::kReservedSharedBytes);
-  const int64_t by_threads = limits.threads_per_multiprocessor / threads;
   const bool is_allowed = shared_bytes <= trireme::emulation::shared_limit_of(function);
-  *blocks = is_allowed
-                ? static_cast<int>(std::min({by_shared, by_threads, int64_t{limits.max_blocks}}))
-                : 0;
+  *blocks = is_allowed ? trireme::emulation::resident_blocks(threads, bytes) : 0;
   return cudaSuccess;
 }
 

@@ -33,6 +33,8 @@ struct Graph {
 
 struct CUstream_st {
   int device = 0;
+  int index = -1;           // in order of creation on its device; -1: the default stream
+  int queue = -1;           // the hardware queue
   bool is_blocking = true;  // ordered with the default stream
   trireme::emulation::WorkPtr last;
   std::shared_ptr<trireme::emulation::Graph> capture;
@@ -56,6 +58,7 @@ struct CUgraphExec_st {
   std::shared_ptr<const trireme::emulation::Graph> graph;
   int device = 0;  // whose memory the graph takes
   int64_t bytes = 0;
+  bool is_uploaded = false;
   trireme::emulation::WorkPtr last;  // launches of one graph do not overlap
 };
 
@@ -86,6 +89,10 @@ struct Runtime {
   std::vector<std::unique_ptr<Device>> devices;
   std::vector<std::unique_ptr<CUstream_st>> default_streams;  // by device
   std::vector<CUstream_st*> streams;
+  std::vector<int> num_streams_made;            // by device, also of streams that were destroyed
+  uint64_t num_launches = 0;                    // QueuePlace::launch of the last one
+  std::map<const uint32_t*, int> word_writers;  // by word: the device whose stream wrote it last
+  Activity activity;
   std::map<const std::byte*, Allocation> allocations;
   std::vector<int64_t> allocated;                   // bytes, by device
   std::map<const std::byte*, size_t> reserved;      // addresses without memory
@@ -98,6 +105,12 @@ struct Runtime {
   void begin_all();
   // Waits for `work`; called with the mutex held by `lock`.
   void wait(std::unique_lock<std::mutex>& lock, const WorkPtr& work);
+  // Waits for all work enqueued on the device, as calls do that may take or free its memory. Ends
+  // the process, and names `call` and the work in progress, if that never ends: a rank that shares
+  // the device may wait for the caller. Called with the mutex held by `lock`.
+  void wait_for_device(std::unique_lock<std::mutex>& lock, int device, const char* call);
+  // The place of a new launch on the stream. Called with the mutex held.
+  QueuePlace next_place(const CUstream_st& stream);
 
  private:
   Runtime();
@@ -121,5 +134,8 @@ cudaError_t submit(cudaStream_t stream, Task task);
 bool is_tracing_calls();
 // The error of a call that is illegal while this thread captures a graph (unless in relaxed mode).
 cudaError_t refuse_in_capture(Runtime& runtime);
+// The error of a call that waits for a whole device: illegal while any thread of the process
+// captures a graph, in every mode, and it spoils the capture.
+cudaError_t refuse_beside_a_capture(Runtime& runtime);
 
 }  // namespace trireme::emulation

@@ -2,10 +2,13 @@
 #include <cuda.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include "kernels/emulation/runtime.h"
 
 using trireme::emulation::enter;
+using trireme::emulation::refuse_beside_a_capture;
 using trireme::emulation::refuse_in_capture;
 using trireme::emulation::resolve;
 using trireme::emulation::result;
@@ -18,7 +21,10 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, i
   Runtime& runtime = Runtime::instance();
   const std::lock_guard lock(runtime.mutex);
   *stream = new CUstream_st;
-  (*stream)->device = trireme::emulation::current_device();
+  const int device = trireme::emulation::current_device();
+  (*stream)->device = device;
+  (*stream)->index = runtime.num_streams_made[static_cast<size_t>(device)]++;
+  (*stream)->queue = (*stream)->index % trireme::emulation::num_hardware_queues();
   (*stream)->is_blocking = (flags & cudaStreamNonBlocking) == 0;
   runtime.streams.push_back(*stream);
   return cudaSuccess;
@@ -66,11 +72,9 @@ cudaError_t cudaDeviceSynchronize() {
   if (const cudaError_t error = enter("cudaDeviceSynchronize")) return error;
   Runtime& runtime = Runtime::instance();
   std::unique_lock lock(runtime.mutex);
-  if (const cudaError_t error = refuse_in_capture(runtime)) return error;
-  while (!runtime.device(trireme::emulation::current_device()).is_idle()) {
-    runtime.begin_all();
-    runtime.done.wait(lock);
-  }
+  if (const cudaError_t error = refuse_beside_a_capture(runtime)) return error;
+  const int device = trireme::emulation::current_device();
+  runtime.wait_for_device(lock, device, "cudaDeviceSynchronize");
   return cudaSuccess;
 }
 
@@ -97,7 +101,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   Task task;
   task.name = "wait for an event";
   stream->last =
-      runtime.device(stream->device).enqueue(std::move(task), {stream->last, event->work});
+      runtime.device(stream->device)
+          .enqueue(std::move(task), {stream->last, event->work}, runtime.next_place(*stream));
   return cudaSuccess;
 }
 
@@ -202,6 +207,22 @@ bool has_come(uint32_t word, uint32_t value, unsigned flags) {
   }
 }
 
+// Without a flush, earlier writes of another device may be missing when its word is seen.
+void check_writer(const uint32_t* word, int device) {
+  Runtime& runtime = Runtime::instance();
+  const std::lock_guard lock(runtime.mutex);
+  const auto writer = runtime.word_writers.find(word);
+  if (writer == runtime.word_writers.end() || writer->second == device) return;
+  std::fprintf(
+      stderr,
+      "emulated CUDA: a stream of device %d waited for a word that device %d writes, without "
+      "CU_STREAM_WAIT_VALUE_FLUSH: what that device wrote before may not have arrived\n",
+      device,
+      writer->second);
+  std::fflush(stderr);
+  std::abort();
+}
+
 }  // namespace
 
 CUresult cuStreamWriteValue32(CUstream stream, CUdeviceptr address, cuuint32_t value, unsigned) {
@@ -209,9 +230,15 @@ CUresult cuStreamWriteValue32(CUstream stream, CUdeviceptr address, cuuint32_t v
   if (address == 0 || address % 4 != 0) return CUDA_ERROR_INVALID_VALUE;
   // NOLINTNEXTLINE(performance-no-int-to-ptr): an address is a number in this interface
   auto* word = reinterpret_cast<uint32_t*>(address);
+  const int device = resolve(stream)->device;
   Task task;
   task.name = "write a value";
-  task.run = [word, value] { __atomic_store_n(word, value, __ATOMIC_RELEASE); };
+  task.run = [word, value, device] {
+    Runtime& runtime = Runtime::instance();
+    const std::lock_guard lock(runtime.mutex);
+    runtime.word_writers[word] = device;
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+  };
   return submit_word(stream, std::move(task));
 }
 
@@ -221,12 +248,17 @@ CUresult cuStreamWaitValue32(CUstream stream,
                              unsigned flags) {
   if (enter("cuStreamWaitValue32", stream, 4) != cudaSuccess) return CUDA_ERROR_UNKNOWN;
   if (address == 0 || address % 4 != 0) return CUDA_ERROR_INVALID_VALUE;
+  const bool can_flush = trireme::emulation::settings().can_flush_remote_writes;
+  const bool flushes = (flags & CU_STREAM_WAIT_VALUE_FLUSH) != 0;
+  if (flushes && !can_flush) return CUDA_ERROR_NOT_SUPPORTED;
   // NOLINTNEXTLINE(performance-no-int-to-ptr): an address is a number in this interface
   const auto* word = reinterpret_cast<const uint32_t*>(address);
+  const int device = resolve(stream)->device;
   Task task;
   task.name = "wait for a value";
   task.may_run = [word, value, flags] {
     return has_come(__atomic_load_n(word, __ATOMIC_ACQUIRE), value, flags);
   };
+  if (can_flush && !flushes) task.run = [word, device] { check_writer(word, device); };
   return submit_word(stream, std::move(task));
 }

@@ -87,6 +87,23 @@ TEST_F(DeviceMemory, OfASmallDeviceIsFilledUpToTheReserve) {
   EXPECT_LT(uses[0].modules % kGraphBytes, 16 << 10) << "and the counters of queues";
 }
 
+TEST_F(DeviceMemory, TheStartNamesItsSecondsAndTheModulesMemory) {
+  LocalRun run = run_of("llama-gqa", {2, 1});
+  run.inspect = [](int, const Worker& worker) {
+    const StartTimes& start = worker.start_times();
+    EXPECT_GT(start.device, 0);
+    EXPECT_GT(start.load, 0);
+    EXPECT_GT(start.warm_up, start.pages);
+    EXPECT_GT(start.module_bytes, 0) << "the counters of the lane, on the emulation";
+  };
+  run_local_group(run, requests());
+  const StartTimes start{
+      .device = 2, .load = 1.25, .warm_up = 3, .pages = 0.5, .module_bytes = 3 << 20};
+  EXPECT_EQ(start.line(),
+            "start 6.8 s: device 2, weights and communicators 1.3, warm-up 3, KV pages 0.5; "
+            "context and modules 3.00 MiB");
+}
+
 // Each rank counts its own requests and its share of the rest.
 TEST_F(DeviceMemory, OfRanksThatShareADeviceIsCountedOnce) {
   set_device_bytes(int64_t{320} << 20);

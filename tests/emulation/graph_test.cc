@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <thread>
 
 #include "tests/emulation/emulated.h"
@@ -157,6 +158,91 @@ TEST(Graph, AllocationAndSynchronisationAreRefusedInACapture) {
   EXPECT_EQ(cudaStreamEndCapture(stream.get(), &graph), cudaSuccess);
   EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
   EXPECT_EQ(cudaFree(memory), cudaSuccess);
+}
+
+// Such calls wait for streams that other threads capture, which have no work to wait for.
+TEST(Graph, CallsForAWholeDeviceAreRefusedWhileAnyThreadCaptures) {
+  void* memory = nullptr;
+  ASSERT_EQ(cudaMalloc(&memory, 16), cudaSuccess);
+  const Stream stream, other;
+  const auto spoils = [&](const std::function<cudaError_t()>& call) {
+    EXPECT_EQ(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    cudaError_t error = cudaSuccess;
+    std::thread([&] { error = call(); }).join();
+    cudaGraph_t graph = nullptr;
+    const cudaError_t ended = cudaStreamEndCapture(stream.get(), &graph);
+    if (ended == cudaSuccess) cudaGraphDestroy(graph);
+    EXPECT_EQ(error, ended == cudaSuccess ? cudaSuccess : cudaErrorStreamCaptureUnsupported);
+    return ended == cudaErrorStreamCaptureInvalidated;
+  };
+  EXPECT_TRUE(spoils([] { return cudaDeviceSynchronize(); }));
+  EXPECT_TRUE(spoils([&] { return cudaFree(memory); }));
+  EXPECT_FALSE(spoils([&] { return cudaMemsetAsync(memory, 0, 16, other.get()); }));
+  EXPECT_FALSE(spoils([&] { return cudaStreamSynchronize(other.get()); }));
+  EXPECT_EQ(cudaFree(memory), cudaSuccess);
+}
+
+// Making a graph may take device memory, and memory is taken once the device is idle.
+class GraphMemory : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    Settings now = settings();
+    now.linger_us = 10'000'000;  // nothing runs before the host waits
+    now.standstill_limit_s = 1;
+    set_settings(now);
+    ASSERT_EQ(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    launch(stream_.get(), {}, add_value, word_.data(), 1u);
+    ASSERT_EQ(cudaStreamEndCapture(stream_.get(), &graph_), cudaSuccess);
+  }
+  void TearDown() override {
+    if (exec_ != nullptr) cudaGraphExecDestroy(exec_);
+    EXPECT_EQ(cudaGraphDestroy(graph_), cudaSuccess);
+  }
+  // Whether `call` waits for the work of another stream.
+  template <class Call>
+  bool waits(const Call& call) {
+    launch(other_.get(), {}, add_value, word_.data(), 1u);
+    EXPECT_EQ(call(), cudaSuccess);
+    const bool is_done = cudaStreamQuery(other_.get()) == cudaSuccess;
+    other_.wait();
+    return is_done;
+  }
+
+  const ScopedSettings before_;
+  const DeviceArray<uint32_t> word_{std::vector<uint32_t>{0}};
+  const Stream stream_, other_;
+  cudaGraph_t graph_ = nullptr;
+  cudaGraphExec_t exec_ = nullptr;
+};
+
+TEST_F(GraphMemory, InstantiationAndUploadWaitForAllWorkOfTheDevice) {
+  EXPECT_TRUE(waits([&] { return cudaGraphInstantiate(&exec_, graph_); }));
+  EXPECT_TRUE(waits([&] { return cudaGraphUpload(exec_, stream_.get()); }));
+  EXPECT_FALSE(waits([&] { return cudaGraphUpload(exec_, stream_.get()); })) << "uploaded already";
+  EXPECT_FALSE(waits([&] { return cudaGraphLaunch(exec_, stream_.get()); }));
+  stream_.wait();
+}
+
+TEST_F(GraphMemory, ALaunchUploadsAGraphThatWasNot) {
+  ASSERT_EQ(cudaGraphInstantiate(&exec_, graph_), cudaSuccess);
+  EXPECT_TRUE(waits([&] { return cudaGraphLaunch(exec_, stream_.get()); }));
+  stream_.wait();
+}
+
+__global__ void wait_for_peer(const uint32_t* flag) {
+  while (threadIdx.x == 0 && cuda::load_acquire_system(flag) != 1) {
+  }
+}
+
+TEST_F(GraphMemory, AGraphThatIsMadeBesideAWaitingKernelIsNamed) {
+  EXPECT_DEATH(
+      {
+        launch(other_.get(), {}, wait_for_peer, word_.data());
+        cudaGraphInstantiate(&exec_, graph_);
+      },
+      ::testing::AllOf(::testing::HasSubstr("cudaGraphInstantiate waits for all work of device 0"),
+                       ::testing::HasSubstr("wait_for_peer of stream 1")));
 }
 
 }  // namespace

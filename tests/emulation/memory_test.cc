@@ -78,13 +78,20 @@ TEST(Memory, ACopyPastAnAllocationIsRefused) {
 }
 
 TEST(Memory, AnIpcHandleOpensInItsOwnProcess) {
-  const DeviceArray<uint32_t> words(4);
+  const DeviceArray<uint32_t> words((2 << 20) / 4);
   cudaIpcMemHandle_t handle;
   ASSERT_EQ(cudaIpcGetMemHandle(&handle, words.data()), cudaSuccess);
   void* opened = nullptr;
   EXPECT_EQ(cudaIpcOpenMemHandle(&opened, handle, cudaIpcMemLazyEnablePeerAccess), cudaSuccess);
   EXPECT_EQ(opened, words.data());
   EXPECT_EQ(cudaIpcCloseMemHandle(opened), cudaSuccess);
+}
+
+TEST(Memory, AnIpcHandleOfLessThanWholeUnitsEndsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const DeviceArray<uint32_t> words(4);
+  cudaIpcMemHandle_t handle;
+  EXPECT_DEATH(cudaIpcGetMemHandle(&handle, words.data()), "16 bytes also hands out");
 }
 
 TEST(Launch, MoreSharedMemoryThanAllowedIsRefused) {

@@ -1,5 +1,4 @@
-// A group's communicators over the memory of emulated devices. Ranks are threads; the backend is
-// the CPU's, whose memory the emulated devices read as their own.
+// A group's communicators over the memory of emulated devices. Ranks are threads.
 #include "worker/comm/device_comms.h"
 
 #include <gtest/gtest.h>
@@ -7,9 +6,10 @@
 #include <algorithm>
 #include <functional>
 #include <mutex>
+#include <thread>
 
 #include "base/dtype.h"
-#include "kernels/cpu_backend.h"
+#include "kernels/cuda_backend.h"
 #include "kernels/emulation/control.h"
 #include "tests/worker/emulated_rank.h"
 #include "tests/worker/rank_threads.h"
@@ -44,17 +44,17 @@ void run_group(int tp,
                const std::function<void(Member&)>& body) {
   auto group = make_local_group(tp, pp, "here");
   run_ranks(tp * pp, [&](int rank) {
-    ASSERT_EQ(cudaSetDevice(device_of(rank)), cudaSuccess);
-    const auto backend = make_cpu_backend({.num_threads = 1});
+    const auto backend = make_cuda_backend({.device = device_of(rank), .max_batched_tokens = 16});
     ASSERT_TRUE(backend.ok());
-    const Status status = use_device_comms(*group[rank], **backend, small_options()).status();
+    const auto share = find_device_share(*group[rank]);
+    ASSERT_TRUE(share.ok()) << message_of(share.status());
+    const Status status = use_device_comms(*group[rank], **backend, *share, small_options());
     ASSERT_TRUE(status.ok()) << message_of(status);
-    const auto queue = device_queue();
     for (Comm* comm :
          {group[rank]->tensor.get(), group[rank]->pipeline.get(), group[rank]->tokens.get()}) {
       comm->set_deadline(SteadyClock().now_us() + kPatienceUs);
     }
-    Member member{*group[rank], **backend, *queue};
+    Member member{*group[rank], **backend, cuda::cuda_queue((*backend)->lane())};
     body(member);
     group[rank].reset();
   });
@@ -96,6 +96,12 @@ TEST(DeviceComms, RanksOfOneDeviceUsePeerMemory) {
       });
 }
 
+// Of the kernels that wait for peers, at once.
+int blocks_of_a_device() {
+  const emulation::Settings settings = emulation::settings();
+  return settings.num_multiprocessors * settings.limits.max_blocks;
+}
+
 // Two stages of two ranks, on one device or two: ranks of a device add in two communicators, whose
 // kernels wait there at the same time.
 TEST(DeviceComms, SumsOfAllRanksOfADeviceFitThereTogether) {
@@ -106,9 +112,7 @@ TEST(DeviceComms, SumsOfAllRanksOfADeviceFitThereTogether) {
         [&](int rank) { return rank % num_devices; },
         [&](Member& member) {
           const PeerView view = member.comms.tensor->peers();
-          EXPECT_TRUE(view.shares_device);  // plain launches: cooperative ones may wait
-          const int ranks_of_a_device = 4 / num_devices;
-          EXPECT_EQ(view.max_blocks, emulation::settings().num_multiprocessors / ranks_of_a_device);
+          EXPECT_EQ(view.max_blocks, blocks_of_a_device() / (4 / num_devices));
           expect_sums(member, 2);
         });
   }
@@ -121,8 +125,7 @@ TEST(DeviceComms, ARankWithItsOwnDeviceMayUseAllOfIt) {
       [](int rank) { return rank; },
       [](Member& member) {
         const PeerView view = member.comms.tensor->peers();
-        EXPECT_FALSE(view.shares_device);
-        EXPECT_EQ(view.max_blocks, emulation::settings().num_multiprocessors);
+        EXPECT_EQ(view.max_blocks, blocks_of_a_device());
       });
 }
 
@@ -153,13 +156,15 @@ TEST(DeviceComms, IdsComeBackFromTheLastStage) {
 // The ranks' errors if a call of the set-up fails on one of them.
 std::vector<std::string> failures(int tp, int pp, const char* call) {
   auto group = make_local_group(tp, pp, "here");
-  emulation::fail_call(call, cudaErrorNotSupported);
   std::mutex mutex;
   std::vector<std::string> ids;
+  emulation::fail_call(call, cudaErrorNotSupported);
   run_ranks(tp * pp, [&](int rank) {
-    ASSERT_EQ(cudaSetDevice(rank), cudaSuccess);
-    const auto backend = make_cpu_backend({.num_threads = 1});
-    const Status status = use_device_comms(*group[rank], **backend, small_options()).status();
+    const auto backend = make_cuda_backend({.device = rank, .max_batched_tokens = 16});
+    ASSERT_TRUE(backend.ok());
+    const auto share = find_device_share(*group[rank]);
+    ASSERT_TRUE(share.ok()) << message_of(share.status());
+    const Status status = use_device_comms(*group[rank], **backend, *share, small_options());
     const std::lock_guard lock(mutex);
     ids.push_back(error_id(status));
   });
@@ -175,6 +180,71 @@ TEST(DeviceComms, AFailureOnOneRankIsReportedByAll) {
 TEST(DeviceComms, WithoutPeerAccessAndNcclTheMessageSaysSo) {
   EXPECT_EQ(failures(2, 1, "cudaDeviceCanAccessPeer"),
             (std::vector<std::string>{"TRI-CUDA-010", "TRI-CUDA-010"}));
+}
+
+// Memory is cleared on a stream of its own: a call that waits for the device would spoil a capture.
+TEST(DeviceMemory, IsAllocatedBesideTheCaptureOfAnotherRank) {
+  const auto first = make_cuda_backend({.device = 0, .max_batched_tokens = 16});
+  ASSERT_TRUE(first.ok());
+  Backend& captures = **first;
+  constexpr int64_t kBytes = 1 << 20;
+  std::unique_ptr<Backend> second;
+  std::unique_ptr<ReservedMemory> pages;
+  Buffer memory;
+  captures.capture(captures.lane(), {1, 1, false}, [&] {
+    std::thread([&] {
+      second = make_cuda_backend({.device = 0, .max_batched_tokens = 16}).value();
+      memory = second->allocate(kBytes, "a test").value();
+      pages = second->reserve(kBytes, "pages").value();
+      EXPECT_TRUE(pages->fill(kBytes).ok());
+    }).join();
+  });
+  EXPECT_TRUE(captures.status(captures.lane()).ok());
+  EXPECT_EQ(std::count(memory.data(), memory.data() + kBytes, std::byte{0}), kBytes);
+  EXPECT_EQ(std::count(pages->data(), pages->data() + kBytes, std::byte{0}), kBytes);
+}
+
+// A device of one multiprocessor that holds one block of the kernels of two ranks.
+TEST(DeviceComms, RanksWithoutABlockOfTheirOwnAreRefused) {
+  const emulation::Settings before = emulation::settings();
+  emulation::Settings small = before;
+  small.num_multiprocessors = 1;
+  small.limits.max_blocks = 1;
+  emulation::set_settings(small);
+  auto group = make_local_group(2, 1, "here");
+  std::vector<std::string> ids(2);
+  run_ranks(2, [&](int rank) {
+    const auto backend = make_cuda_backend({.device = 0, .max_batched_tokens = 16});
+    ASSERT_TRUE(backend.ok());
+    const auto share = find_device_share(*group[rank]);
+    ids[rank] = error_id(use_device_comms(*group[rank], **backend, *share, small_options()));
+  });
+  EXPECT_EQ(ids, std::vector<std::string>(2, "TRI-CUDA-022"));
+  emulation::set_settings(before);
+}
+
+// The ids of the ranks' answers when `num_ranks` threads share a device.
+std::vector<std::string> answers_on_one_device(int num_ranks) {
+  auto group = make_local_group(num_ranks, 1, "here");
+  std::vector<std::string> ids(num_ranks);
+  run_ranks(num_ranks, [&](int rank) {
+    ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+    ids[rank] = error_id(find_device_share(*group[rank]).status());
+  });
+  return ids;
+}
+
+// Two streams per rank, eight hardware queues by default.
+TEST(DeviceComms, MoreStreamsThanHardwareQueuesAreRefusedOnEveryRank) {
+  unsetenv("CUDA_DEVICE_MAX_CONNECTIONS");
+  EXPECT_EQ(answers_on_one_device(4), std::vector<std::string>(4, ""));
+  EXPECT_EQ(answers_on_one_device(5), std::vector<std::string>(5, "TRI-CUDA-021"));
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "3", 1);
+  EXPECT_EQ(answers_on_one_device(1), std::vector<std::string>(1, ""));
+  EXPECT_EQ(answers_on_one_device(2), std::vector<std::string>(2, "TRI-CUDA-021"));
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 1);
+  EXPECT_EQ(answers_on_one_device(8), std::vector<std::string>(8, ""));
+  unsetenv("CUDA_DEVICE_MAX_CONNECTIONS");
 }
 
 }  // namespace

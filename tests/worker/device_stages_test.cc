@@ -53,15 +53,17 @@ void run_stages(const std::function<void(Stage&)>& body) {
     ASSERT_TRUE(made.ok()) << message_of(made.status());
     backends[rank] = std::move(made).value();
     Backend& backend = *backends[rank];
-    const Status status = use_device_comms(*group[rank], backend, options).status();
+    const auto share = find_device_share(*group[rank]);
+    ASSERT_TRUE(share.ok()) << message_of(share.status());
+    const Status status = use_device_comms(*group[rank], backend, *share, options);
     ASSERT_TRUE(status.ok()) << message_of(status);
     group[rank]->pipeline->set_deadline(SteadyClock().now_us() + kPatienceUs);
     group[rank]->tokens->set_deadline(SteadyClock().now_us() + kPatienceUs);
-    const auto queue = backend.make_queue();
     const Buffer last = make_buffer(backend, kMaxSlots * 4);
-    Stage stage{*group[rank], backend, *queue, {.last = reinterpret_cast<int32_t*>(last.data())}};
+    Stage stage{
+        *group[rank], backend, backend.lane(), {.last = reinterpret_cast<int32_t*>(last.data())}};
     body(stage);
-    EXPECT_TRUE(backend.wait(*queue, SteadyClock().now_us() + kPatienceUs).ok());
+    EXPECT_TRUE(backend.wait(backend.lane(), SteadyClock().now_us() + kPatienceUs).ok());
     group[rank].reset();
   });
 }

@@ -117,11 +117,14 @@ TEST(PeerComm, ADestroyedQueueIsNotLate) {
 
 // Nothing has polled past the deadline; rank 1 neither sends nor reaches the barrier.
 TEST(PeerComm, DestructionDoesNotWaitForAMessageOfADeadPeer) {
-  const PeerCommOptions options = small_options(2);
   auto controls = LocalComm::make("the control", rank_names(2));
+  std::vector<std::unique_ptr<cuda::CudaQueue>> sides(2);
   std::vector<std::unique_ptr<PeerComm>> comms(2);
   run_ranks(2, [&](int rank) {
     ASSERT_EQ(cudaSetDevice(rank), cudaSuccess);
+    sides[rank] = device_queue();
+    PeerCommOptions options = small_options(2);
+    options.side = sides[rank].get();
     auto made = PeerComm::make(options,
                                device_buffer(PeerComm::arena_bytes(options, rank, 2)),
                                shared_buffer(PeerComm::shared_bytes(2)),
@@ -138,13 +141,15 @@ TEST(PeerComm, DestructionDoesNotWaitForAMessageOfADeadPeer) {
 }
 
 TEST(PeerComm, MemoryWithoutPeerAccessIsNamedOnEveryRank) {
-  const PeerCommOptions options = small_options(2);
   auto controls = LocalComm::make("the control", rank_names(2));
   emulation::fail_call("cudaDeviceEnablePeerAccess", cudaErrorNotSupported);
   std::mutex mutex;
   std::vector<std::string> messages;
   run_ranks(2, [&](int rank) {
     ASSERT_EQ(cudaSetDevice(rank), cudaSuccess);
+    const auto side = device_queue();
+    PeerCommOptions options = small_options(2);
+    options.side = side.get();
     const auto made = PeerComm::make(options,
                                      device_buffer(PeerComm::arena_bytes(options, rank, 2)),
                                      shared_buffer(PeerComm::shared_bytes(2)),

@@ -189,6 +189,32 @@ TEST(PeerComm, MoreMessagesThanSlotsArriveInOrder) {
   });
 }
 
+// The emulation ends the process if a wait for another device's word lacks the flush where devices
+// have it, and refuses the flush where they do not.
+TEST(PeerComm, MessagesFlushRemoteWritesWhereTheDeviceCan) {
+  const emulation::Settings before = emulation::settings();
+  for (const bool can_flush : {true, false}) {
+    emulation::Settings settings = before;
+    settings.can_flush_remote_writes = can_flush;
+    emulation::set_settings(settings);
+    run_peers(2, small_options(2), [](PeerRank& rank) {
+      const Buffer data = device_buffer(64);
+      const std::span<std::byte> bytes(data.data(), 64);
+      for (int i = 0; i < 5; ++i) {  // more than slots: both words are waited for
+        if (rank.self() == 0) {
+          cudaMemsetAsync(data.data(), i + 1, bytes.size(), rank.queue.stream());
+          rank.comm.send(rank.queue, bytes, 1, 0);
+        } else {
+          rank.comm.receive(rank.queue, bytes, 0, 0);
+        }
+      }
+      rank.wait();
+      EXPECT_EQ(download<uint8_t>(data, 64), std::vector<uint8_t>(64, 5));
+    });
+  }
+  emulation::set_settings(before);
+}
+
 TEST(PeerReduceLaunch, TakesOneShotForFewBytesAndTwoForMany) {
   using cuda::choose_peer_reduce;
   EXPECT_EQ(choose_peer_reduce(1, 8, 36).blocks, 1);

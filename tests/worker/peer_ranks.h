@@ -35,7 +35,7 @@ inline PeerCommOptions small_options(int size) {
   options.reduce_bytes = 64 << 10;
   options.messages = PeerMessages::kAll;
   options.message_bytes = 4096;
-  options.max_blocks = 4;
+  options.num_multiprocessors = 2;  // four blocks
   return options;
 }
 
@@ -44,11 +44,15 @@ inline void run_peers(int size,
                       PeerCommOptions options,
                       const std::function<void(PeerRank&)>& body) {
   auto controls = LocalComm::make("the control", rank_names(size));
+  std::vector<std::unique_ptr<cuda::CudaQueue>> sides(size);
   std::vector<std::unique_ptr<PeerComm>> comms(size);
   const bool are_processes = options.process != 0;
   run_ranks(size, [&, options](int rank) mutable {
     ASSERT_EQ(cudaSetDevice(rank), cudaSuccess);
     if (are_processes) options.process += rank;
+    const auto queue = device_queue();
+    sides[rank] = device_queue();
+    options.side = sides[rank].get();
     auto made = PeerComm::make(options,
                                device_buffer(PeerComm::arena_bytes(options, rank, size)),
                                shared_buffer(PeerComm::shared_bytes(size)),
@@ -56,7 +60,6 @@ inline void run_peers(int size,
     ASSERT_TRUE(made.ok()) << message_of(made.status());
     comms[rank] = std::move(made).value();
     comms[rank]->set_deadline(SteadyClock().now_us() + kPeerPatienceUs);
-    const auto queue = device_queue();
     PeerRank here{*comms[rank], *queue};
     body(here);
   });

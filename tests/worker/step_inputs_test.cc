@@ -19,11 +19,11 @@ class Inputs : public testing::Test {
  protected:
   Inputs()
       : backend_(make_cuda_backend({.max_batched_tokens = 512}).value()),
-        queue_(backend_->make_queue()),
+        queue_(&backend_->lane()),
         slots_(kLimits),
         memory_(
             SlotState::make(*backend_, kLimits.max_slots, kLimits.max_model_len, false).value()),
-        inputs_(StepInputs::make(*backend_, kMaxTokens, slots_, 2).value()) {}
+        inputs_(StepInputs::make(*backend_, kMaxTokens, slots_, 2, backend_->side()).value()) {}
 
   void open_with_pages(SlotId slot, PageId first_page) {
     OpenedSlot opened;
@@ -35,7 +35,7 @@ class Inputs : public testing::Test {
   }
 
   std::unique_ptr<Backend> backend_;
-  std::unique_ptr<Queue> queue_;
+  Queue* queue_;
   SlotTable slots_;
   SlotState memory_;
   StepInputs inputs_;

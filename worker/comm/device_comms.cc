@@ -90,6 +90,7 @@ StatusOr<std::unique_ptr<Comm>> connect_nccl(const Part& part,
   Comm& control = **part.comm;
   NcclCommOptions nccl = {.name = part.options.name,
                           .peers = part.options.peers,
+                          .is_captured = part.options.reduce_bytes > 0,
                           .setup_limit_us = options.setup_limit_us};
   if (options.in_rank_order) nccl.piece_bytes = part.options.reduce_bytes;
   const int64_t bytes = nccl_scratch_bytes(nccl, control.size());
@@ -100,8 +101,8 @@ StatusOr<std::unique_ptr<Comm>> connect_nccl(const Part& part,
 // Kernels of all ranks of a device may wait at once, in any of their communicators, so the device
 // must hold all their blocks together.
 void share_device(Part& part, const DeviceShare& share) {
-  part.options.shares_device = share.ranks_per_device > 1;
-  part.options.max_blocks = std::max(share.num_multiprocessors / share.ranks_per_device, 1);
+  part.options.ranks_per_device = share.ranks_per_device;
+  part.options.num_multiprocessors = share.num_multiprocessors;
 }
 
 // Collective over the communicator: every rank gets the same survey and takes the same branch.
@@ -115,7 +116,8 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
   const bool fits = !reduces || control.size() <= kMaxPeers;
   if (reach.is_one_host && reach.is_reachable && fits) {
     std::unique_ptr<Comm> large;  // sums over NCCL: faster, in an unspecified order
-    if (reduces && !options.in_rank_order && !part.options.shares_device && nccl_library().ok()) {
+    const bool is_alone = part.options.ranks_per_device == 1;
+    if (reduces && !options.in_rank_order && is_alone && nccl_library().ok()) {
       ASSIGN_OR_RETURN(large, connect_nccl(part, backend, options));
     }
     return use_peer_memory(part, backend, std::move(large));
@@ -134,25 +136,27 @@ Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, i
 
 }  // namespace
 
+StatusOr<DeviceShare> find_device_share(GroupComms& comms) { return survey_devices(*comms.group); }
+
 // Barrier first: a rank may still be loading. All three communicators are tried even if one fails:
 // ranks of other stages belong to the others and would wait for this rank.
-StatusOr<DeviceShare> use_device_comms(GroupComms& comms,
-                                       Backend& backend,
-                                       const DeviceCommOptions& options) {
+Status use_device_comms(GroupComms& comms,
+                        Backend& backend,
+                        const DeviceShare& share,
+                        const DeviceCommOptions& options) {
   const std::byte mine{};
   std::vector<std::byte> all(comms.group->size());
   comms.group->set_deadline(SteadyClock().now_us() + options.meet_limit_us);
   RETURN_IF_ERROR(share_with_all(*comms.group, std::span(&mine, 1), all));
-  ASSIGN_OR_RETURN(DeviceShare share, survey_devices(*comms.group));
   const int pp = comms.pipeline->size();
   Status first;
   for (Part& part : parts_of(comms, options, pp)) {
     share_device(part, share);
+    part.options.side = &cuda::cuda_queue(backend.side());
     const Status status = replace(part, backend, options, comms.rank);
     if (first.ok()) first = status;
   }
-  RETURN_IF_ERROR(first);
-  return share;
+  return first;
 }
 
 }  // namespace trireme

@@ -25,16 +25,21 @@ struct DeviceCommOptions {
   TimeUs setup_limit_us = 30'000'000;           // then, per communicator
 };
 
+// Collective over the group, before anything is loaded, on the thread that uses the backend: which
+// ranks share devices. TRI-CUDA-011: built without CUDA. TRI-CUDA-021: see survey_devices().
+StatusOr<DeviceShare> find_device_share(GroupComms& comms);
+
 // Collective over the group; call it once the weights are loaded, on the thread that uses the
 // backend. comms.tensor, comms.pipeline and comms.tokens, where they have more than one rank,
 // become ordered communicators over the backend's memory; comms.group stays a host communicator.
 // Takes all memory now. Where ranks share a device, no rank may use the communicators before all
-// ranks have made their last allocation, because an allocation waits for the device. Returns which
-// ranks share devices. TRI-CUDA-011: built without CUDA. TRI-CUDA-018: ranks share a device, but
+// ranks have made their last allocation, because an allocation waits for the device. `share`: of
+// find_device_share(). TRI-CUDA-011: built without CUDA. TRI-CUDA-018: ranks share a device, but
 // cannot use peer memory. Others: see PeerComm and make_nccl_comm(). After a failure the group is
 // unusable.
-StatusOr<DeviceShare> use_device_comms(GroupComms& comms,
-                                       Backend& backend,
-                                       const DeviceCommOptions& options);
+Status use_device_comms(GroupComms& comms,
+                        Backend& backend,
+                        const DeviceShare& share,
+                        const DeviceCommOptions& options);
 
 }  // namespace trireme

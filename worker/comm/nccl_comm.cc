@@ -8,20 +8,43 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <future>
+#include <memory>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "base/handle.h"
 #include "base/spin_wait.h"
 #include "kernels/cuda/cuda_queue.h"
 #include "kernels/cuda/peer/peer_reduce.h"
+#include "worker/comm/call_guard.h"
+#include "worker/comm/capture_probe.h"
 #include "worker/comm/host_collectives.h"
 
 namespace trireme {
 namespace {
 
-constexpr TimeUs kCallLimitUs = 10'000'000;  // of a call that connects peers
 constexpr TimeUs kEndLimitUs = 2'000'000;
+
+std::chrono::milliseconds milliseconds_of(TimeUs limit_us) {
+  return std::chrono::milliseconds(limit_us / 1000);
+}
+
+// Runs `call` on a thread of its own, for the caller's device. ncclInProgress: it did not return
+// within the limit; the thread then ends with the process.
+ncclResult_t call_within(TimeUs limit_us, std::function<ncclResult_t()> call) {
+  int device = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return ncclUnhandledCudaError;
+  auto task = std::packaged_task<ncclResult_t()>([device, call = std::move(call)] {
+    return cudaSetDevice(device) == cudaSuccess ? call() : ncclUnhandledCudaError;
+  });
+  std::future<ncclResult_t> result = task.get_future();
+  std::thread(std::move(task)).detach();
+  const auto state = result.wait_for(std::chrono::microseconds(limit_us));
+  return state == std::future_status::ready ? result.get() : ncclInProgress;
+}
 
 ncclDataType_t type_of(DType dtype) {
   switch (dtype) {
@@ -39,7 +62,12 @@ ncclDataType_t type_of(DType dtype) {
 class NcclComm final : public Comm {
  public:
   NcclComm(const NcclCommOptions& options, Buffer scratch, int rank, int size)
-      : options_(options), scratch_(std::move(scratch)), rank_(rank), size_(size) {}
+      : options_(options),
+        scratch_(std::move(scratch)),
+        rank_(rank),
+        size_(size),
+        guard_(milliseconds_of(options.call_limit_us),
+               [this](const char* operation) { return late(operation); }) {}
   ~NcclComm() override;
   NcclComm(const NcclComm&) = delete;
   NcclComm& operator=(const NcclComm&) = delete;
@@ -80,12 +108,15 @@ class NcclComm final : public Comm {
 
   Status connect(const ncclUniqueId& id);
   cuda::CudaQueue* begin(Queue& queue, const char* operation);
+  Status probe_capture(Comm& control);
+  template <class Call>
+  void call(const Call& call);
   void check(ncclResult_t result);
-  ncclResult_t settle(TimeUs limit_us);
   void add_gathered(cuda::CudaQueue& queue, Tensor tensor);
   void end_group(ncclResult_t first);
   bool is_late() const;
   Status failed(ncclResult_t result) const;
+  Status late(const char* operation) const;
 
   const NcclCommOptions options_;
   Buffer scratch_;
@@ -100,6 +131,7 @@ class NcclComm final : public Comm {
   std::vector<Sending> sendings_;  // by ticket - 1; ticket 0: a receive
   std::weak_ptr<cuda::CudaQueue> last_queue_;
   const char* operation_ = "set-up";  // the last one enqueued, for errors
+  CallGuard guard_;
 };
 
 Status NcclComm::start(Comm& control) {
@@ -117,15 +149,18 @@ Status NcclComm::start(Comm& control) {
                        options_.name,
                        options_.peers[0]);
   }
-  return connect(id);
+  RETURN_IF_ERROR(connect(id));
+  return options_.is_captured ? probe_capture(control) : ok_status();
 }
 
 Status NcclComm::connect(const ncclUniqueId& id) {
-  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-  config.blocking = 0;
-  const ncclResult_t result = ncclCommInitRankConfig(&comm_, size_, id, rank_, &config);
-  if (result != ncclSuccess && result != ncclInProgress) return failed(result);
-  const ncclResult_t state = settle(options_.setup_limit_us);
+  const auto made = std::make_shared<ncclComm_t>();
+  const auto init = [made, id, size = size_, rank = rank_] {
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 1;
+    return ncclCommInitRankConfig(made.get(), size, id, rank, &config);
+  };
+  const ncclResult_t state = call_within(options_.setup_limit_us, init);
   if (state == ncclInProgress) {
     return timed_out("TRI-CUDA-015",
                      "{}: NCCL did not connect {} ranks within {} s; a rank died, or hosts cannot "
@@ -136,11 +171,13 @@ Status NcclComm::connect(const ncclUniqueId& id) {
                      options_.setup_limit_us / 1'000'000);
   }
   if (state != ncclSuccess) return failed(state);
+  comm_ = *made;
   cudaStream_t side = nullptr;
   cudaEvent_t before = nullptr;
   cudaError_t error = cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking);
   if (error == cudaSuccess) error = cudaEventCreateWithFlags(&before, cudaEventDisableTiming);
-  if (error == cudaSuccess) error = cuda::prepare_peer_reduce();
+  int32_t resident_blocks = 0;  // no kernel of ours waits here
+  if (error == cudaSuccess) error = cuda::prepare_peer_reduce(resident_blocks);
   side_ = Stream(side);
   before_ = Event(before);
   if (error == cudaSuccess) return ok_status();
@@ -153,19 +190,31 @@ Status NcclComm::connect(const ncclUniqueId& id) {
 // Ends in bounded time; what does not end by then ends with the process.
 NcclComm::~NcclComm() {
   if (comm_ == nullptr || !status_.ok()) return;
-  const ncclResult_t result = ncclCommFinalize(comm_);
-  if (result != ncclSuccess && result != ncclInProgress) return;
-  if (settle(kEndLimitUs) == ncclSuccess) ncclCommDestroy(comm_);
+  call_within(kEndLimitUs, [comm = comm_] {
+    const ncclResult_t result = ncclCommFinalize(comm);
+    return result == ncclSuccess ? ncclCommDestroy(comm) : result;
+  });
 }
 
-// The state of the communicator once a call has completed; ncclInProgress: not within the limit.
-ncclResult_t NcclComm::settle(TimeUs limit_us) {
-  SpinWait patience(clock_, clock_.now_us() + limit_us);
-  ncclResult_t state = ncclInProgress;
-  while (ncclCommGetAsyncError(comm_, &state) == ncclSuccess && state == ncclInProgress) {
-    if (!patience.wait()) break;
-  }
-  return state;
+// Its plain run connects the ranks.
+Status NcclComm::probe_capture(Comm& control) {
+  const auto library = nccl_library();
+  CaptureProbe probe;
+  probe.name = options_.name;
+  probe.library = "NCCL " + (library.ok() ? library->version : "of an unknown version");
+  probe.peers = options_.peers;
+  probe.values = reinterpret_cast<float*>(scratch_.data());
+  probe.stream = side_.get();
+  probe.limit_us = options_.setup_limit_us;
+  probe.sum = [&] {
+    const ncclResult_t result = guard_.watch("a captured sum", [&] {
+      float* const values = probe.values;
+      return ncclAllReduce(
+          values, values, size_t{kProbeCount}, ncclFloat32, ncclSum, comm_, side_.get());
+    });
+    return result == ncclSuccess ? cudaSuccess : cudaErrorUnknown;
+  };
+  return probe_captured_sum(control, probe);
 }
 
 // The queue as a CUDA stream; null after an error, when nothing may be enqueued any more.
@@ -176,15 +225,19 @@ cuda::CudaQueue* NcclComm::begin(Queue& queue, const char* operation) {
   return status_.ok() && used.is_usable() ? &used : nullptr;
 }
 
-// NCCL connects two ranks in the background at their first call, so a result can be in progress.
+// The first call between two ranks connects them and waits for the peer.
+template <class Call>
+void NcclComm::call(const Call& call) {
+  check(guard_.watch(operation_, call));
+}
+
 void NcclComm::check(ncclResult_t result) {
-  if (result == ncclInProgress) result = settle(kCallLimitUs);
   if (result != ncclSuccess && status_.ok()) status_ = failed(result);
 }
 
 void NcclComm::end_group(ncclResult_t first) {
-  const ncclResult_t end = ncclGroupEnd();
-  check(first != ncclSuccess && first != ncclInProgress ? first : end);
+  const ncclResult_t end = guard_.watch(operation_, [] { return ncclGroupEnd(); });
+  check(first != ncclSuccess ? first : end);
 }
 
 void NcclComm::all_reduce(Queue& queue, Tensor tensor) {
@@ -193,13 +246,15 @@ void NcclComm::all_reduce(Queue& queue, Tensor tensor) {
   if (stream == nullptr || tensor.bytes() == 0) return;
   const int64_t width = size_of(tensor.dtype);
   if (options_.piece_bytes == 0) {
-    check(ncclAllReduce(tensor.data,
-                        tensor.data,
-                        static_cast<size_t>(tensor.bytes() / width),
-                        type_of(tensor.dtype),
-                        ncclSum,
-                        comm_,
-                        stream->stream()));
+    call([&] {
+      return ncclAllReduce(tensor.data,
+                           tensor.data,
+                           static_cast<size_t>(tensor.bytes() / width),
+                           type_of(tensor.dtype),
+                           ncclSum,
+                           comm_,
+                           stream->stream());
+    });
     return;
   }
   for (int64_t begin = 0; begin < tensor.bytes() && status_.ok(); begin += options_.piece_bytes) {
@@ -218,8 +273,10 @@ void NcclComm::add_gathered(cuda::CudaQueue& queue, Tensor piece) {
                               cudaMemcpyDeviceToDevice,
                               queue.stream()),
               "all_reduce");
-  check(ncclAllGather(
-      own, scratch_.data(), static_cast<size_t>(stride), ncclUint8, comm_, queue.stream()));
+  call([&] {
+    return ncclAllGather(
+        own, scratch_.data(), static_cast<size_t>(stride), ncclUint8, comm_, queue.stream());
+  });
   if (status_.ok()) cuda::add_in_rank_order(queue, scratch_.data(), stride, size_, piece);
 }
 
@@ -229,7 +286,10 @@ void NcclComm::all_gather(Queue& queue,
   CHECK(all.size() == local.size() * size_);
   const cuda::CudaQueue* const stream = begin(queue, "all_gather");
   if (stream == nullptr || local.empty()) return;
-  check(ncclAllGather(local.data(), all.data(), local.size(), ncclUint8, comm_, stream->stream()));
+  call([&] {
+    return ncclAllGather(
+        local.data(), all.data(), local.size(), ncclUint8, comm_, stream->stream());
+  });
 }
 
 void NcclComm::all_to_all(Queue& queue,
@@ -261,8 +321,10 @@ void NcclComm::all_to_all(Queue& queue,
 void NcclComm::broadcast(Queue& queue, std::span<std::byte> bytes, int root) {
   const cuda::CudaQueue* const stream = begin(queue, "broadcast");
   if (stream == nullptr || bytes.empty()) return;
-  check(ncclBroadcast(
-      bytes.data(), bytes.data(), bytes.size(), ncclUint8, root, comm_, stream->stream()));
+  call([&] {
+    return ncclBroadcast(
+        bytes.data(), bytes.data(), bytes.size(), ncclUint8, root, comm_, stream->stream());
+  });
 }
 
 Ticket NcclComm::send(Queue& queue, std::span<const std::byte> bytes, int to, int) {
@@ -279,7 +341,7 @@ Ticket NcclComm::send(Queue& queue, std::span<const std::byte> bytes, int to, in
   free->in_use = true;
   stream.check(cudaEventRecord(before_.get(), stream.stream()), "send");
   stream.check(cudaStreamWaitEvent(side_.get(), before_.get(), 0), "send");
-  check(ncclSend(bytes.data(), bytes.size(), ncclUint8, to, comm_, side_.get()));
+  call([&] { return ncclSend(bytes.data(), bytes.size(), ncclUint8, to, comm_, side_.get()); });
   stream.check(cudaEventRecord(free->event.get(), side_.get()), "send");
   return static_cast<Ticket>(free - sendings_.begin()) + 1;
 }
@@ -287,7 +349,9 @@ Ticket NcclComm::send(Queue& queue, std::span<const std::byte> bytes, int to, in
 Ticket NcclComm::receive(Queue& queue, std::span<std::byte> bytes, int from, int) {
   const cuda::CudaQueue* const stream = begin(queue, "receive");
   if (stream == nullptr || bytes.empty()) return 0;
-  check(ncclRecv(bytes.data(), bytes.size(), ncclUint8, from, comm_, stream->stream()));
+  call([&] {
+    return ncclRecv(bytes.data(), bytes.size(), ncclUint8, from, comm_, stream->stream());
+  });
   return 0;
 }
 
@@ -322,6 +386,17 @@ bool NcclComm::is_late() const {
   const auto queue = last_queue_.lock();
   if (queue != nullptr && queue->has_work()) return true;
   return cudaStreamQuery(side_.get()) == cudaErrorNotReady;
+}
+
+Status NcclComm::late(const char* operation) const {
+  return timed_out(
+      "TRI-CUDA-013",
+      "{}: NCCL did not return from {} with {} within {} s: one of them is dead, stopped "
+      "or unreachable; look at their last lines, then start the group again",
+      options_.name,
+      operation,
+      join(options_.peers),
+      options_.call_limit_us / 1'000'000);
 }
 
 Status NcclComm::failed(ncclResult_t result) const {
@@ -359,7 +434,7 @@ StatusOr<NcclLibrary> nccl_library() {
 }
 
 int64_t nccl_scratch_bytes(const NcclCommOptions& options, int size) {
-  return options.piece_bytes * size;
+  return std::max(options.piece_bytes * size, kProbeBytes);
 }
 
 StatusOr<std::unique_ptr<Comm>> make_nccl_comm(const NcclCommOptions& options,

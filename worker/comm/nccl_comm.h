@@ -2,8 +2,10 @@
 // without NCCL links a stub that returns errors (no_nccl.cc).
 //
 // Ordered (see comm.h). Sends run on the Comm's own stream, so that a peer which receives late
-// delays only work that overwrites the buffer. Every call is bounded: NCCL runs non-blocking and is
-// polled for its state. A communicator is never aborted: ncclCommAbort can hang when a peer is
+// delays only work that overwrites the buffer. Every call is bounded: NCCL's calls block, because a
+// non-blocking communicator starts a thread for each; a guard ends the process when one does not
+// return, and those that make and end a communicator run on a thread of their own. A communicator
+// is never aborted: ncclCommAbort can hang when a peer is
 // dead, and kernels that wait for that peer cannot be stopped. A rank that finds a failure reports
 // it and calls exit_rank(), which ends the process with everything that hangs in it.
 #pragma once
@@ -30,8 +32,10 @@ void set_nccl_environment(const NcclSettings& settings);
 struct NcclCommOptions {
   std::string name = {};                // "the tensor group"
   std::vector<std::string> peers = {};  // by rank: "rank 3 on node1"
-  int64_t piece_bytes = 0;  // > 0: sums gather pieces of this size and add them in rank order
+  int64_t piece_bytes = 0;   // > 0: sums gather pieces of this size and add them in rank order
+  bool is_captured = false;  // its sums become nodes of graphs
   TimeUs setup_limit_us = 30'000'000;
+  TimeUs call_limit_us = 10'000'000;  // of a call; the first one between two ranks connects them
 };
 
 struct NcclLibrary {
@@ -42,11 +46,12 @@ struct NcclLibrary {
 // none and the stub library answers.
 StatusOr<NcclLibrary> nccl_library();
 
-// Bytes of device memory for sums in rank order; 0 without piece_bytes.
+// Bytes of device memory for sums in rank order, and for the probe of a capture.
 int64_t nccl_scratch_bytes(const NcclCommOptions& options, int size);
 // Collective over the host communicator `control`, which is used for set-up only; on the calling
 // thread's current device. TRI-CUDA-010: built without NCCL. TRI-CUDA-014: NCCL reports an error.
-// TRI-CUDA-015: the ranks did not connect within setup_limit_us.
+// TRI-CUDA-015: the ranks did not connect within setup_limit_us. TRI-CUDA-023: options.is_captured,
+// and a captured sum failed or had another result than a plain one.
 StatusOr<std::unique_ptr<Comm>> make_nccl_comm(const NcclCommOptions& options,
                                                Buffer scratch,
                                                Comm& control);

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
 #include <random>
 #include <tuple>
 
+#include "base/environment.h"
 #include "base/host_info.h"
 #include "worker/comm/host_collectives.h"
 
@@ -24,6 +26,7 @@ struct Facts {
   int32_t device = 0;    // index in that process
   int32_t bus[3] = {};   // PCI domain, bus and device
   int32_t num_multiprocessors = 0;
+  int32_t num_queues = 0;  // hardware queues of a device, for this process
   uint64_t address = 0;
   cudaIpcMemHandle_t handle = {};
 };
@@ -42,9 +45,22 @@ std::string host_token() {
   return token.empty() ? host_name() : token;
 }
 
+// Streams of a rank: its lane and its side queue (Backend). Between hosts NCCL may serve the
+// pipeline and the token return, with a stream of ours and two of its own each.
+constexpr int32_t kStreamsOfRank = 2;
+constexpr int32_t kStreamsBetweenHosts = 2 * 3;
+constexpr int32_t kMaxQueues = 32;  // of CUDA
+
+int32_t num_hardware_queues() {
+  constexpr int32_t kDefault = 8;  // of CUDA
+  const auto connections = environment("CUDA_DEVICE_MAX_CONNECTIONS");
+  return connections ? std::clamp(std::atoi(connections->c_str()), 1, kMaxQueues) : kDefault;
+}
+
 cudaError_t find_facts(Facts& facts) {
   host_token().copy(facts.host, sizeof facts.host - 1);
   facts.process = process_token();
+  facts.num_queues = num_hardware_queues();
   cudaDeviceProp properties;
   cudaError_t error = cudaGetDevice(&facts.device);
   if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, facts.device);
@@ -68,6 +84,32 @@ int32_t max_per_device(const std::vector<Facts>& ranks) {
     maximum = std::max(maximum, ++devices[{rank.host, rank.bus[0], rank.bus[1], rank.bus[2]}]);
   }
   return maximum;
+}
+
+// Every rank checks all devices, so that all ranks fail alike.
+Status check_queues(const std::vector<Facts>& ranks) {
+  const bool spans_hosts = std::ranges::any_of(
+      ranks, [&](const Facts& rank) { return !is_same_host(rank, ranks.front()); });
+  const int32_t per_rank = kStreamsOfRank + (spans_hosts ? kStreamsBetweenHosts : 0);
+  for (const Facts& one : ranks) {
+    const auto sharers = std::ranges::count_if(ranks, [&](const Facts& other) {
+      return is_same_device(one, other) && one.process == other.process;
+    });
+    const auto streams = static_cast<int32_t>(sharers) * per_rank;
+    if (sharers == 1 || streams <= one.num_queues) continue;
+    return invalid(
+        "TRI-CUDA-021",
+        "{} ranks of one process share a device and use {} streams there, and the device "
+        "has {} hardware queues for the process: streams of one queue block one another; "
+        "set CUDA_DEVICE_MAX_CONNECTIONS to {} or more (at most {}), or give fewer ranks "
+        "one device",
+        sharers,
+        streams,
+        one.num_queues,
+        streams,
+        kMaxQueues);
+  }
+  return ok_status();
 }
 
 // The index of a peer's device in this process; -1: not visible here (CUDA_VISIBLE_DEVICES).
@@ -138,6 +180,7 @@ StatusOr<DeviceShare> survey_devices(Comm& group) {
   Facts own;
   find_facts(own);  // an error here occurs again, and is reported, in survey_peers()
   ASSIGN_OR_RETURN(const std::vector<Facts> all, gather_values(group, own));
+  RETURN_IF_ERROR(check_queues(all));
   const auto smallest = std::ranges::min_element(all, {}, &Facts::num_multiprocessors);
   DeviceShare share{.ranks_per_device = max_per_device(all),
                     .num_multiprocessors = smallest->num_multiprocessors};
@@ -178,6 +221,7 @@ StatusOr<PeerArena> PeerArena::open(Buffer memory,
       status = unreachable(self, peers[rank], peer, cudaGetErrorString(error));
     }
     arena.addresses_.push_back(static_cast<std::byte*>(address));
+    arena.on_own_device_.push_back(is_same_device(own, peer));
   }
   RETURN_IF_ERROR(agree(control, status, peers));
   return arena;

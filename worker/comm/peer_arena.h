@@ -30,7 +30,10 @@ struct DeviceShare {
   int32_t num_multiprocessors = 1;    // of the smallest device
   std::vector<int32_t> ranks_here{};  // on this rank's device, ascending, with this rank
 };
-// Collective over the group. For the calling thread's current device.
+// Collective over the group. For the calling thread's current device. TRI-CUDA-021, on every rank:
+// ranks of one process share a device, and it has fewer hardware queues
+// (CUDA_DEVICE_MAX_CONNECTIONS) than they have streams there. Then two streams share a queue, and a
+// rank that waits for a peer can stand in front of the peer's work.
 StatusOr<DeviceShare> survey_devices(Comm& group);
 
 class PeerArena {
@@ -53,12 +56,14 @@ class PeerArena {
   int64_t bytes() const { return memory_.bytes(); }
   std::byte* own() const { return memory_.data(); }
   std::byte* of(int rank) const { return addresses_[rank]; }
+  bool is_on_own_device(int rank) const { return on_own_device_[rank]; }
 
  private:
   PeerArena() = default;
 
   Buffer memory_;
   std::vector<std::byte*> addresses_;  // by rank
+  std::vector<bool> on_own_device_;    // by rank
   std::vector<void*> opened_;          // of other processes
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/cuda_memory.h"
 #include "base/spin_wait.h"
 #include "kernels/cuda/peer/peer_gather.h"
 #include "kernels/cuda/peer/peer_reduce.h"
@@ -78,7 +79,9 @@ const char* name_of(PeerOperation operation) {
 
 int64_t PeerComm::arena_bytes(const PeerCommOptions& options, int rank, int size) {
   const int64_t ring = options.depth * align(options.message_bytes);
-  return Layout(options, size).slots + num_senders(options.messages, rank, size) * ring;
+  const int64_t bytes =
+      Layout(options, size).slots + num_senders(options.messages, rank, size) * ring;
+  return (bytes + kCudaArenaUnitBytes - 1) / kCudaArenaUnitBytes * kCudaArenaUnitBytes;
 }
 
 int64_t PeerComm::shared_bytes(int size) {
@@ -94,11 +97,13 @@ StatusOr<std::unique_ptr<PeerComm>> PeerComm::make(const PeerCommOptions& option
   CHECK(options.reduce_bytes % 16 == 0 && (options.reduce_bytes == 0 || size <= kMaxPeers));
   CHECK(arena.bytes() >= arena_bytes(options, control->rank(), size));
   CHECK(shared.bytes() >= shared_bytes(size));
+  CHECK(options.side != nullptr);
   ASSIGN_OR_RETURN(PeerArena opened,
                    PeerArena::open(std::move(arena), *control, options.peers, options.process));
   std::unique_ptr<PeerComm> comm(
       new PeerComm(options, std::move(opened), std::move(shared), std::move(control)));
   RETURN_IF_ERROR(agree(*comm->control_, comm->open_driver(), options.peers));
+  RETURN_IF_ERROR(comm->choose_blocks());
   comm->fill_view();
   return comm;
 }
@@ -113,6 +118,7 @@ PeerComm::PeerComm(const PeerCommOptions& options,
       control_(std::move(control)),
       rank_(control_->rank()),
       size_(control_->size()),
+      side_(options.side->watch()),
       sent_(size_),
       received_(size_) {
   deadline_us_ = clock_.now_us() + kFirstDeadlineUs;
@@ -151,14 +157,35 @@ Status PeerComm::open_driver() {
   cudaError_t error = find("cuStreamWriteValue32", write_value_);
   if (error == cudaSuccess) error = find("cuStreamWaitValue32", wait_value_);
   if (error != cudaSuccess) return refused("finding stream memory operations", error);
-  cudaStream_t side = nullptr;
-  error = cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking);
-  if (error != cudaSuccess) return refused("creating a stream", error);
-  side_ = Stream(side);
-  error = cuda::prepare_peer_reduce();
-  if (error == cudaSuccess) error = cuda::prepare_peer_gather();
+  error = cuda::prepare_peer_reduce(resident_blocks_);
+  if (error == cudaSuccess) error = cuda::prepare_peer_gather(resident_blocks_);
   if (error != cudaSuccess) return refused("loading kernels", error);
+  int device = 0;
+  int can_flush = 0;
+  error = cudaGetDevice(&device);
+  if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&can_flush, cudaDevAttrCanFlushRemoteWrites, device);
+  }
+  if (error != cudaSuccess) return refused("asking for flushes of remote writes", error);
+  can_flush_ = can_flush != 0;
   return ok_status();
+}
+
+// Blocks of a launch on every rank: those of all ranks of a device are resident together, because
+// they wait for one another.
+Status PeerComm::choose_blocks() {
+  if (options_.reduce_bytes == 0) return ok_status();
+  ASSIGN_OR_RETURN(const std::vector<int32_t> resident, gather_values(*control_, resident_blocks_));
+  const int32_t fewest = *std::ranges::min_element(resident);
+  view_.max_blocks =
+      std::min(fewest * options_.num_multiprocessors / options_.ranks_per_device, kMaxPeerBlocks);
+  if (view_.max_blocks > 0) return ok_status();
+  return invalid("TRI-CUDA-022",
+                 "{}: {} ranks share a device that holds {} blocks of the sums' kernels at once; "
+                 "they wait for one another and need one each: give fewer ranks one device",
+                 options_.name,
+                 options_.ranks_per_device,
+                 fewest * options_.num_multiprocessors);
 }
 
 void PeerComm::fill_view() {
@@ -166,8 +193,6 @@ void PeerComm::fill_view() {
   const Layout layout(options_, size_);
   view_.n = size_;
   view_.self = rank_;
-  view_.shares_device = options_.shares_device;
-  view_.max_blocks = std::clamp(options_.max_blocks, 1, kMaxPeerBlocks);
   view_.half_bytes = align(options_.reduce_bytes);
   for (int rank = 0; rank < size_; ++rank) {
     view_.buffers[rank] = arena_.of(rank) + layout.halves;
@@ -309,7 +334,7 @@ void PeerComm::put(cuda::CudaQueue& queue, std::span<const std::byte> bytes, int
   CHECK_THAT(static_cast<int64_t>(bytes.size()) <= options_.message_bytes, "message over a slot");
   const uint32_t turn = ++sent_[to];
   const auto depth = static_cast<uint32_t>(options_.depth);
-  if (turn > depth) wait_value(queue, taken(rank_, to), turn - depth);
+  if (turn > depth) wait_value(queue, taken(rank_, to), turn - depth, to);
   if (!bytes.empty() && queue.is_usable()) {
     queue.check(
         cudaMemcpyAsync(
@@ -323,7 +348,7 @@ void PeerComm::take(cuda::CudaQueue& queue, std::span<std::byte> bytes, int from
   CHECK(from != rank_ && num_senders(options_.messages, rank_, size_) > 0);
   CHECK_THAT(static_cast<int64_t>(bytes.size()) <= options_.message_bytes, "message over a slot");
   const uint32_t turn = ++received_[from];
-  wait_value(queue, arrived(rank_, from), turn);
+  wait_value(queue, arrived(rank_, from), turn, from);
   if (!bytes.empty() && queue.is_usable()) {
     queue.check(
         cudaMemcpyAsync(
@@ -340,10 +365,15 @@ void PeerComm::write_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t valu
   if (result != CUDA_SUCCESS) queue.check(cudaErrorUnknown, "cuStreamWriteValue32");
 }
 
-void PeerComm::wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value) {
+// Writes of another device may be reordered inside this one: without the flush the word could be
+// seen before the slot that was written first.
+void PeerComm::wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value, int writer) {
   if (!queue.is_usable()) return;
-  const CUresult result = wait_value_(
-      queue.stream(), reinterpret_cast<CUdeviceptr>(word), value, CU_STREAM_WAIT_VALUE_GEQ);
+  const bool flushes = can_flush_ && !arena_.is_on_own_device(writer);
+  unsigned flags = CU_STREAM_WAIT_VALUE_GEQ;
+  if (flushes) flags |= CU_STREAM_WAIT_VALUE_FLUSH;
+  const CUresult result =
+      wait_value_(queue.stream(), reinterpret_cast<CUdeviceptr>(word), value, flags);
   if (result != CUDA_SUCCESS) queue.check(cudaErrorUnknown, "cuStreamWaitValue32");
 }
 
@@ -378,10 +408,8 @@ void PeerComm::give_up() {
 LateMessage PeerComm::late_message() {
   if (options_.messages == PeerMessages::kNone) return {};
   uint32_t* const copies = copies_of(shared_);
-  const size_t bytes = 2 * size_ * sizeof(uint32_t);
-  const cudaError_t error =
-      cudaMemcpyAsync(copies, arrived(rank_, 0), bytes, cudaMemcpyDeviceToHost, side_.get());
-  if (error != cudaSuccess || !finish_side_copies()) return {};
+  const int64_t bytes = 2 * int64_t{size_} * int64_t{sizeof(uint32_t)};
+  if (!copy_on_side(copies, arrived(rank_, 0), bytes, cudaMemcpyDeviceToHost)) return {};
   const auto is_behind = [](uint32_t word, uint32_t turn) {
     return static_cast<int32_t>(word - turn) < 0;
   };
@@ -403,16 +431,18 @@ void PeerComm::release_waits() {
   uint32_t* const copies = copies_of(shared_);
   std::ranges::copy(received_, copies);
   std::ranges::copy(sent_, copies + size_);
-  const size_t bytes = 2 * size_ * sizeof(uint32_t);
-  const cudaError_t error =
-      cudaMemcpyAsync(arrived(rank_, 0), copies, bytes, cudaMemcpyHostToDevice, side_.get());
-  if (error == cudaSuccess) finish_side_copies();
+  const int64_t bytes = 2 * int64_t{size_} * int64_t{sizeof(uint32_t)};
+  copy_on_side(arrived(rank_, 0), copies, bytes, cudaMemcpyHostToDevice);
 }
 
-bool PeerComm::finish_side_copies() {
+// Whether the copy is complete within kSideUs.
+bool PeerComm::copy_on_side(void* to, const void* from, int64_t bytes, cudaMemcpyKind kind) {
+  const auto side = side_.lock();
+  if (side == nullptr) return false;
+  cudaError_t state = cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, side->stream());
+  if (state != cudaSuccess) return false;
   SpinWait patience(clock_, clock_.now_us() + kSideUs);
-  cudaError_t state = cudaErrorNotReady;
-  while ((state = cudaStreamQuery(side_.get())) == cudaErrorNotReady && patience.wait()) {
+  while ((state = cudaStreamQuery(side->stream())) == cudaErrorNotReady && patience.wait()) {
   }
   return state == cudaSuccess;
 }

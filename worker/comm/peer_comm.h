@@ -18,7 +18,6 @@
 #include <string>
 #include <vector>
 
-#include "base/handle.h"
 #include "kernels/cuda/cuda_queue.h"
 #include "worker/comm/comm.h"
 #include "worker/comm/peer_arena.h"
@@ -33,12 +32,15 @@ struct PeerCommOptions {
   std::vector<std::string> peers = {};  // by rank: "rank 3 on node1"
   int64_t reduce_bytes = 1 << 20;       // maximum of a collective's piece; 0: no collectives
   PeerMessages messages = PeerMessages::kNone;
-  int64_t message_bytes = 0;   // maximum of a message
-  int32_t depth = 2;           // slots per ring
-  bool shares_device = false;  // some device has several ranks of the group
-  int32_t max_blocks = 1;      // per launch; the launches of all ranks of a device must fit it
+  int64_t message_bytes = 0;        // maximum of a message
+  int32_t depth = 2;                // slots per ring
+  int32_t num_multiprocessors = 1;  // of the group's smallest device
+  int32_t ranks_per_device = 1;     // maximum over the group's devices
   TimeUs wait_limit_us = 30'000'000;
   uint64_t process = 0;  // see PeerArena::open()
+  // The rank's side queue: reads and writes the words of messages while the queue waits. The Comm
+  // may outlive it.
+  cuda::CudaQueue* side = nullptr;
 };
 
 // The message that the device waits for past its deadline, and its peer.
@@ -56,6 +58,7 @@ class PeerComm final : public Comm {
   // Collective over the host communicator `control`, which the Comm owns from now on. `arena` is
   // one whole zeroed allocation on the current device; `shared` is memory shared with the host,
   // from the backend. TRI-CUDA-012, 016: see PeerArena. TRI-CUDA-017: a CUDA call fails.
+  // TRI-CUDA-022: a device cannot hold a block of each of its ranks at once.
   static StatusOr<std::unique_ptr<PeerComm>> make(const PeerCommOptions& options,
                                                   Buffer arena,
                                                   Buffer shared,
@@ -93,13 +96,13 @@ class PeerComm final : public Comm {
 
  private:
   using StreamValue = CUresult (*)(CUstream, CUdeviceptr, cuuint32_t, unsigned);
-  using Stream = Handle<cudaStream_t, cudaStreamDestroy>;
 
   PeerComm(const PeerCommOptions& options,
            PeerArena arena,
            Buffer shared,
            std::unique_ptr<Comm> control);
   Status open_driver();
+  Status choose_blocks();
   void fill_view();
   cuda::CudaQueue& use(Queue& queue);
   uint32_t* arrived(int owner, int from) const;
@@ -108,13 +111,13 @@ class PeerComm final : public Comm {
   void put(cuda::CudaQueue& queue, std::span<const std::byte> bytes, int to);
   void take(cuda::CudaQueue& queue, std::span<std::byte> bytes, int from);
   void write_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value);
-  void wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value);
+  void wait_value(cuda::CudaQueue& queue, uint32_t* word, uint32_t value, int writer);
 
   bool is_late() const;
   void give_up();
   LateMessage late_message();
   void release_waits();
-  bool finish_side_copies();
+  bool copy_on_side(void* to, const void* from, int64_t bytes, cudaMemcpyKind kind);
   Status named_late(const char* operation, int peer) const;
 
   const PeerCommOptions options_;
@@ -127,7 +130,9 @@ class PeerComm final : public Comm {
   PeerView view_;
   StreamValue write_value_ = nullptr;
   StreamValue wait_value_ = nullptr;
-  Stream side_;  // reads and writes the words while the queue waits
+  bool can_flush_ = false;       // a wait can flush remote writes
+  int32_t resident_blocks_ = 0;  // of the waiting kernels, per multiprocessor
+  const std::weak_ptr<cuda::CudaQueue> side_;
   SteadyClock clock_;
   TimeUs deadline_us_ = 0;
   Status status_;

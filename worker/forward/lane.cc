@@ -22,7 +22,7 @@ StatusOr<Lane> Lane::make(Backend& backend,
   const int64_t max_batched_tokens = limits.max_batched_tokens;
   const int64_t max_head_rows = limits.max_head_rows;
   Lane lane;
-  lane.queue = backend.make_queue();
+  lane.queue = &backend.lane();
   lane.comm = &tensor_comm;
   const ActivationTypes types = backend.types();
   const int64_t query_width = shard.num_heads() * config.head_dim;

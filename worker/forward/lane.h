@@ -1,8 +1,7 @@
-// The resources of one forward pass: a queue, scratch memory, activations and the tensor group's
-// Comm. ShardModel is re-entrant per lane; a rank has one lane.
+// The resources of one forward pass: the backend's lane, scratch memory, activations and the tensor
+// group's Comm. ShardModel is re-entrant per lane; a rank has one lane.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "base/status.h"
@@ -27,7 +26,7 @@ struct Lane {
                              Comm& tensor_comm,
                              const LaneLimits& limits);
 
-  std::unique_ptr<Queue> queue;
+  Queue* queue = nullptr;
   Workspace workspace;
   Comm* comm = nullptr;
 

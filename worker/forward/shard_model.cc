@@ -40,18 +40,18 @@ StatusOr<ShardModel> ShardModel::make(const ModelConfig& config,
                                       ModelWeights weights,
                                       int64_t max_positions) {
   ShardModel model(config, shard, backend, std::move(weights));
-  const auto queue = backend.make_queue();
+  Queue& queue = backend.lane();
   for (const RopeConfig& rope : config.ropes) {
     const std::vector<float> table = rope_table(rope, config.head_dim, max_positions);
     const auto bytes = std::as_bytes(std::span(table));
     ASSIGN_OR_RETURN(Buffer buffer, backend.allocate(bytes.size(), "a rotation table"));
-    backend.upload(*queue, buffer.data(), bytes);
+    backend.upload(queue, buffer.data(), bytes);
     model.ropes_.push_back({reinterpret_cast<const float*>(buffer.data()),
                             static_cast<int32_t>(max_positions),
                             model.heads_.head_dim});
     model.rope_tables_.push_back(std::move(buffer));
   }
-  RETURN_IF_ERROR(backend.wait(*queue, 0));
+  RETURN_IF_ERROR(backend.wait(queue, 0));
   return model;
 }
 

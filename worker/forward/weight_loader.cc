@@ -30,7 +30,7 @@ class WeightLoader {
         shard_(shard),
         backend_(backend),
         progress_(progress),
-        queue_(backend.make_queue()) {
+        queue_(backend.lane()) {
     for (const TensorEntry& entry : table_.entries()) {
       if (shard_.holds(entry)) bytes_total_ += bytes_of(entry);
     }
@@ -57,7 +57,7 @@ class WeightLoader {
   const ShardSpec& shard_;
   Backend& backend_;
   const LoadProgress& progress_;
-  const std::unique_ptr<Queue> queue_;
+  Queue& queue_;
   ModelWeights weights_;
   std::set<const TensorEntry*> read_;
   int64_t bytes_done_ = 0;
@@ -81,7 +81,7 @@ StatusOr<ModelWeights> WeightLoader::load() {
     }
   }
   check_complete();
-  RETURN_IF_ERROR(backend_.wait(*queue_, 0));
+  RETURN_IF_ERROR(backend_.wait(queue_, 0));
   return std::move(weights_);
 }
 
@@ -164,7 +164,7 @@ StatusOr<Vector> WeightLoader::vector(std::initializer_list<TensorRole> roles, i
   if (values.empty()) return Vector{};
   const auto bytes = std::as_bytes(std::span(values));
   ASSIGN_OR_RETURN(Buffer buffer, backend_.allocate(bytes.size(), "a norm or bias"));
-  backend_.upload(*queue_, buffer.data(), bytes);
+  backend_.upload(queue_, buffer.data(), bytes);
   const Vector vector{reinterpret_cast<const float*>(buffer.data()),
                       static_cast<int64_t>(values.size())};
   weights_.vectors.push_back(std::move(buffer));

@@ -82,10 +82,10 @@ Status Sampler::allocate(int32_t max_rows) {
   own_logprobs_ = reinterpret_cast<TokenLogprob*>(logprobs);
   requested_ = reinterpret_cast<int32_t*>(asked);
   ids_ = reinterpret_cast<int32_t*>(results);
-  const auto queue = backend_->make_queue();
+  Queue& queue = backend_->lane();
   const std::vector<ShardDraw> nothing(kWholeRows);
-  backend_->upload(*queue, none, std::as_bytes(std::span(nothing)));
-  RETURN_IF_ERROR(backend_->wait(*queue, 0));
+  backend_->upload(queue, none, std::as_bytes(std::span(nothing)));
+  RETURN_IF_ERROR(backend_->wait(queue, 0));
   send_offsets_.resize(tp + 1);
   receive_offsets_.resize(tp + 1);
   return ok_status();

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/spin_wait.h"
+#include "worker/comm/host_collectives.h"
 #include "worker/step/plan_check.h"
 #include "worker/step/step_limits.h"
 
@@ -56,7 +57,11 @@ Status StepExecutor::allocate() {
                    SlotState::make(backend_, limits_.max_slots, limits_.max_model_len, is_last()));
   memory_ = std::make_unique<SlotState>(std::move(memory));
   ASSIGN_OR_RETURN(StepInputs inputs,
-                   StepInputs::make(backend_, limits_.max_batched_tokens, slots_, depth));
+                   StepInputs::make(backend_,
+                                    limits_.max_batched_tokens,
+                                    slots_,
+                                    depth,
+                                    limits_.shares_device ? backend_.lane() : backend_.side()));
   inputs_ = std::make_unique<StepInputs>(std::move(inputs));
   ASSIGN_OR_RETURN(
       Lane lane,
@@ -95,12 +100,10 @@ Status StepExecutor::allocate() {
 
 Status StepExecutor::warm_up() {
   if (limits_.captured.keys().empty()) return ok_status();
-  // The largest step once: libraries allocate now what they need for it.
+  // The largest step, and then each: libraries allocate and load now what they need for it.
   const int32_t max_rows = limits_.captured.keys().back().num_rows;
   RETURN_IF_ERROR(run_padding({limits_.max_batched_tokens, max_rows, true}));
-  for (const StepKey& key : limits_.captured.keys()) {
-    for (int run = 0; run < 2; ++run) RETURN_IF_ERROR(run_padding(key));  // run 1 is captured
-  }
+  for (const StepKey& key : limits_.captured.keys()) RETURN_IF_ERROR(run_padding(key));
   // Padding draws nothing, so these messages have not occurred yet; libraries allocate for them
   // now.
   deadline_.begin_step();
@@ -108,7 +111,39 @@ Status StepExecutor::warm_up() {
   const Workspace& memory = lane_->workspace;
   exchange_first_messages(comms_, *lane_->queue, {memory.data, static_cast<size_t>(memory.bytes)});
   RETURN_IF_ERROR(deadline_.wait(*lane_->queue, deadline_.deadline_us()));
+  RETURN_IF_ERROR(deadline_.status());
+  // Barriers: making a graph may take memory, which waits for all kernels of the device, and a
+  // kernel of a rank that shares it may wait for this rank.
+  RETURN_IF_ERROR(meet());
+  for (const StepKey& key : limits_.captured.keys()) RETURN_IF_ERROR(capture(key));
+  RETURN_IF_ERROR(meet());
+  for (const StepKey& key : limits_.captured.keys()) RETURN_IF_ERROR(run_padding(key));
+  return ok_status();
+}
+
+// Barrier over the group.
+Status StepExecutor::meet() {
+  constexpr TimeUs kMeetUs = 120'000'000;  // another rank may capture for longer
+  progress_.enter(Phase::kWaitStage);
+  comms_.group->set_deadline(clock_.now_us() + kMeetUs);
+  RETURN_IF_ERROR(gather_values(*comms_.group, std::byte{}).status());
   progress_.work();
+  return ok_status();
+}
+
+// Captures the step of `key` with padding only, and runs nothing.
+Status StepExecutor::capture(const StepKey& key) {
+  StepPlan plan;
+  plan.parts.emplace_back();
+  deadline_.begin_step();
+  RETURN_IF_ERROR(inputs_->fill(*lane_->queue, plan.parts[0], 0, slots_, *memory_));
+  inputs_->pad(key.num_tokens, key.num_rows, key.is_mixed);
+  PendingStep pending;
+  StepFrame frame{plan, pending, key, captured_residual_.first_rows(key.num_tokens), {}};
+  backend_.capture(*lane_->queue, key, [this, &frame] { enqueue_step(frame); });
+  progress_.work();
+  RETURN_IF_ERROR(frame.status);
+  RETURN_IF_ERROR(backend_.status(*lane_->queue));
   return deadline_.status();
 }
 

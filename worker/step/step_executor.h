@@ -51,8 +51,9 @@ class StepExecutor {
 
   // Measures the algorithms of this rank's matmuls and keeps the fastest.
   void tune() { model_.tune(*lane_, limits_.max_batched_tokens, progress_); }
-  // Captures the steps of limits.captured by running each with padding only, which touches no page;
-  // also runs the largest step. Collective over the group, before begin().
+  // Runs each step of limits.captured, and the largest, with padding only, which touches no page;
+  // captures them; and replays each once. No rank captures while another runs a step. Collective
+  // over the group, before begin().
   Status warm_up();
   // Before the first plan: sets the group's number of pages and maximum sequence length, at most
   // the cache's and limits.max_model_len. `sink` outlives the executor.
@@ -95,6 +96,8 @@ class StepExecutor {
   Status allocate();
   Status update_slots(const StepPlan& plan);
   Status copy_pages(const StepPart& part);
+  Status meet();
+  Status capture(const StepKey& key);
   Status run_padding(const StepKey& key);
   Status run_tokens(const StepPlan& plan, PendingStep& pending, const StepKey& key);
   StepKey step_key(const StepPlan& plan, const PendingStep& pending) const;

@@ -15,8 +15,11 @@ constexpr TokenId kNoToken = std::numeric_limits<TokenId>::max();
 
 }  // namespace
 
-StepInputs::StepInputs(Backend& backend, int32_t max_batched_tokens, int32_t max_slots)
-    : backend_(&backend), copies_(backend.make_queue()), segments_(max_slots) {
+StepInputs::StepInputs(Backend& backend,
+                       Queue& copies,
+                       int32_t max_batched_tokens,
+                       int32_t max_slots)
+    : backend_(&backend), copies_(&copies), segments_(max_slots) {
   limits_.max_batched_tokens = max_batched_tokens;
   limits_.max_slots = max_slots;
 }
@@ -24,9 +27,10 @@ StepInputs::StepInputs(Backend& backend, int32_t max_batched_tokens, int32_t max
 StatusOr<StepInputs> StepInputs::make(Backend& backend,
                                       int32_t max_batched_tokens,
                                       const SlotTable& slots,
-                                      int32_t depth) {
+                                      int32_t depth,
+                                      Queue& copies) {
   const int32_t max_slots = slots.limits().max_slots;
-  StepInputs inputs(backend, max_batched_tokens, max_slots);
+  StepInputs inputs(backend, copies, max_batched_tokens, max_slots);
   inputs.limits_.max_changes = static_cast<int32_t>(max_table_changes(
       max_slots, max_batched_tokens, slots.limits().page_tokens, slots.page_table_stride()));
   inputs.record_bytes_ = StepArrays::bytes(inputs.limits_);
@@ -76,7 +80,7 @@ void StepInputs::send(Queue& queue) {
   const int64_t offset = entry_ % ring_.depth * record_bytes_;
   const std::span<const std::byte> written(host_ring_.data() + offset, record_bytes_);
   backend_->upload_shared(*copies_, device_.data() + offset, written);
-  backend_->order(queue, *copies_);
+  if (copies_ != &queue) backend_->order(queue, *copies_);
   ++entry_;
 }
 

@@ -1,12 +1,12 @@
 // The inputs of a step as the kernels read them. The host writes each step into a record of a ring
-// in shared memory; a separate queue copies it to the device while earlier steps run; an op copies
-// it to a fixed place when its turn comes, so that captured ops always read the same addresses.
-// Advances the slots while it writes. Rows are ordered decodes, then chunks; sampled rows those
-// drawn by shard, then those drawn from the whole vocabulary. Allocates at construction only. Used
-// by the step loop.
+// in shared memory; the side queue copies it to the device while earlier steps run, or the lane
+// where ranks share the device, whose hardware queues are for their lanes; an op copies it to a
+// fixed place when its turn comes, so that captured ops always read the same addresses. Advances
+// the slots while it writes. Rows are ordered decodes, then chunks; sampled rows those drawn by
+// shard, then those drawn from the whole vocabulary. Allocates at construction only. Used by the
+// step loop.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -27,11 +27,12 @@ struct DrawRow {
 
 class StepInputs {
  public:
-  // `depth`: maximum number of steps in flight.
+  // `depth`: maximum number of steps in flight. `copies`: the queue of the records' copies.
   static StatusOr<StepInputs> make(Backend& backend,
                                    int32_t max_batched_tokens,
                                    const SlotTable& slots,
-                                   int32_t depth);
+                                   int32_t depth,
+                                   Queue& copies);
 
   // Writes `part` into the next record and advances the slots. The caller guarantees that the step
   // that used this record, `depth` steps with tokens earlier, has finished. Changes of the page
@@ -61,7 +62,7 @@ class StepInputs {
   int32_t row_of(SlotId slot, int32_t position) const;
 
  private:
-  StepInputs(Backend& backend, int32_t max_batched_tokens, int32_t max_slots);
+  StepInputs(Backend& backend, Queue& copies, int32_t max_batched_tokens, int32_t max_slots);
 
   Status add_rows(const StepPart& part, SlotTable& slots);
   Status add_segment(SlotId slot, int32_t start, int32_t count);
@@ -80,7 +81,7 @@ class StepInputs {
   Backend* backend_;
   StepArrayLimits limits_;
   int64_t record_bytes_ = 0;
-  std::unique_ptr<Queue> copies_;
+  Queue* copies_;
   Buffer host_ring_;  // shared memory
   Buffer device_;     // the ring, then the current record, then the step counter
   Buffer page_table_;

@@ -18,8 +18,9 @@ struct StepLimits {
   int32_t max_model_len = 0;
   int64_t vocabulary_limit = 0;  // ids at or above it are never drawn
   TimeUs step_timeout_us = 30'000'000;
-  Trace* trace = nullptr;  // spans of each step, if wanted
-  CapturedSteps captured;  // empty where the backend captures no steps
+  Trace* trace = nullptr;      // spans of each step, if wanted
+  CapturedSteps captured;      // empty where the backend captures no steps
+  bool shares_device = false;  // with other ranks of the group: records are copied on the lane
 };
 
 // Maximum number of steps in flight on a rank.

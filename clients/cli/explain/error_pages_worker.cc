@@ -58,6 +58,21 @@ constexpr ErrorPage kPages[] = {
      "The results of matmul tuning could not be saved. The rank continues.",
      "The folder of --cache-dir is read-only, full, or not a folder.",
      "Name another folder with --cache-dir or TRIREME_CACHE_DIR; `none` saves nothing."},
+    {"TRI-CUDA-021",
+     "Ranks that share a GPU have more streams there than the GPU has hardware queues.",
+     "CUDA_DEVICE_MAX_CONNECTIONS is set to a small number, or too many ranks share one GPU.",
+     "Unset it (32 are used then) or raise it to the number in the message; else give fewer ranks "
+     "one GPU."},
+    {"TRI-CUDA-022",
+     "A GPU is too small for the kernels of all its ranks at once.",
+     "Many ranks share one GPU, a small MIG slice, or a GPU whose threads MPS limits.",
+     "Give fewer ranks one GPU, or a larger part of it."},
+    {"TRI-CUDA-023",
+     "A sum of NCCL cannot be part of a captured graph.",
+     "A version of NCCL, or a network plugin, that does not support CUDA graphs. The message has "
+     "the "
+     "version and the driver's reason.",
+     "Install another version of NCCL, or place the ranks of a stage on one host."},
     {"TRI-GRP-001",
      "The launcher started another number of ranks than -tp times -pp.",
      "mpirun -np (or srun -n) is not tp x pp.",

@@ -59,7 +59,7 @@ void share(CudaQueue& queue,
            int64_t stride,
            int32_t root) {
   const auto num_words = bytes / static_cast<int64_t>(sizeof(Word));
-  const LaunchConfig config = peer_launch(view, blocks_for(num_words, view.max_blocks));
+  const LaunchConfig config = peer_launch(blocks_for(num_words, view.max_blocks));
   launch(queue,
          root < 0 ? "all_gather" : "broadcast",
          share_words<Word>,
@@ -113,8 +113,9 @@ void peer_broadcast(
   }
 }
 
-cudaError_t prepare_peer_gather() {
-  return load_peer_kernels(share_words<uint4>, share_words<uint32_t>, share_words<uint8_t>);
+cudaError_t prepare_peer_gather(int32_t& resident_blocks) {
+  return load_peer_kernels(
+      resident_blocks, share_words<uint4>, share_words<uint32_t>, share_words<uint8_t>);
 }
 
 }  // namespace trireme::cuda

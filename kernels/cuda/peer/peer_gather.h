@@ -24,7 +24,8 @@ void peer_broadcast(
     CudaQueue& queue, const PeerView& view, std::byte* data, int64_t bytes, int32_t root);
 
 // Loads the kernels ahead of their first launch: loading a module waits for running kernels, and
-// one of another rank may be waiting for this rank.
-cudaError_t prepare_peer_gather();
+// one of another rank may be waiting for this rank. Lowers `resident_blocks`, unless it is 0, to
+// the blocks of these kernels that an SM holds.
+cudaError_t prepare_peer_gather(int32_t& resident_blocks);
 
 }  // namespace trireme::cuda

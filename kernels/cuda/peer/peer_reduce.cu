@@ -199,7 +199,7 @@ __global__ void __launch_bounds__(kPeerThreads) add_parts(
 template <class E>
 void reduce(CudaQueue& queue, const PeerView& view, std::byte* data, int64_t bytes) {
   const PeerReduceLaunch chosen = choose_peer_reduce(bytes, view.n, view.max_blocks);
-  const LaunchConfig config = peer_launch(view, chosen.blocks);
+  const LaunchConfig config = peer_launch(chosen.blocks);
   if (chosen.is_two_shot) {
     launch(queue, "all_reduce in two shots", reduce_in_two_shots<E>, config, view, data, bytes);
   } else {
@@ -271,8 +271,9 @@ void add_in_rank_order(
   }
 }
 
-cudaError_t prepare_peer_reduce() {
-  return load_peer_kernels(reduce_in_one_shot<Fp32>,
+cudaError_t prepare_peer_reduce(int32_t& resident_blocks) {
+  return load_peer_kernels(resident_blocks,
+                           reduce_in_one_shot<Fp32>,
                            reduce_in_one_shot<Bf16>,
                            reduce_in_one_shot<Fp16>,
                            reduce_in_two_shots<Fp32>,

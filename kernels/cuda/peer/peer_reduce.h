@@ -31,7 +31,8 @@ void add_in_rank_order(
     CudaQueue& queue, const std::byte* parts, int64_t stride, int32_t num_parts, Tensor out);
 
 // Loads the kernels ahead of their first launch: loading a module waits for running kernels, and
-// one of another rank may be waiting for this rank.
-cudaError_t prepare_peer_reduce();
+// one of another rank may be waiting for this rank. Lowers `resident_blocks`, unless it is 0, to
+// the blocks of these kernels that an SM holds.
+cudaError_t prepare_peer_reduce(int32_t& resident_blocks);
 
 }  // namespace trireme::cuda

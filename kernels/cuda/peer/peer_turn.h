@@ -113,24 +113,37 @@ inline int32_t blocks_for(int64_t items, int32_t max_blocks) {
   return static_cast<int32_t>(std::clamp<int64_t>(wanted, 1, max_blocks));
 }
 
-// A block waits for the peers' blocks, so all blocks of a launch must be resident at once: the
-// launch is cooperative. Where ranks of this or another communicator share a device, their launches
-// must also run beside one another, which cooperative launches do not promise; there max_blocks is
-// chosen so that all launches fit on the device together.
-inline LaunchConfig peer_launch(const PeerView& view, int32_t blocks) {
+// A block waits for the peers' blocks, so all blocks of a launch, and of the launches of all ranks
+// that share the device, must be resident at once. max_blocks is chosen so when the communicator is
+// made, by asking the device. The launch is plain: a cooperative one promises no more, and costs
+// time.
+inline LaunchConfig peer_launch(int32_t blocks) {
   LaunchConfig config;
   config.grid = {static_cast<unsigned>(blocks), 1, 1};
   config.block = {kPeerThreads, 1, 1};
   config.shared_bytes = sizeof(BlockState);
-  config.cooperative = !view.shares_device;
   return config;
 }
 
-// Loads the kernels' modules (prepare_peer_reduce()); the first error, if any.
+// Loads a kernel's module, and lowers `resident_blocks`, unless it is 0, to the blocks of this
+// kernel that an SM holds.
+template <class Kernel>
+cudaError_t load_peer_kernel(Kernel kernel, int32_t& resident_blocks) {
+  cudaError_t error = allow_shared_memory(kernel, sizeof(BlockState));
+  int32_t blocks = 0;
+  if (error == cudaSuccess) {
+    error = ask_resident_blocks(kernel, kPeerThreads, sizeof(BlockState), blocks);
+  }
+  if (error != cudaSuccess) return error;
+  resident_blocks = resident_blocks == 0 ? blocks : std::min(resident_blocks, blocks);
+  return cudaSuccess;
+}
+
+// Several kernels (prepare_peer_reduce()); the first error, if any.
 template <class... Kernels>
-cudaError_t load_peer_kernels(Kernels... kernels) {
+cudaError_t load_peer_kernels(int32_t& resident_blocks, Kernels... kernels) {
   cudaError_t error = cudaSuccess;
-  for (const cudaError_t result : {allow_shared_memory(kernels, sizeof(BlockState))...}) {
+  for (const cudaError_t result : {load_peer_kernel(kernels, resident_blocks)...}) {
     if (error == cudaSuccess) error = result;
   }
   return error;
