@@ -24,8 +24,10 @@ int Block::lanes_of(int warp) const {
 void Block::start(const Kernel& kernel,
                   uint64_t linear_index,
                   bool is_dependency_met,
-                  uint64_t seed) {
+                  uint64_t seed,
+                  DelayedStores& released) {
   kernel_ = &kernel;
+  released_stores_ = &released;
   linear_index_ = linear_index;
   index_ = {static_cast<unsigned>(linear_index % kernel.grid.x),
             static_cast<unsigned>(linear_index / kernel.grid.x % kernel.grid.y),

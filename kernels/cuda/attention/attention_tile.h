@@ -277,14 +277,14 @@ __device__ __forceinline__ void write_partial(Partial<kDim>& partial,
   if (lane / 4 >= valid_rows) return;
 #pragma unroll
   for (int n = 0; n < kDim / 8; ++n) {
-    partial.o[n * 32 + lane] = {
-        state.o[t][n][0], state.o[t][n][1], state.o[t][n][2], state.o[t][n][3]};
+    const auto& o = state.o[t][n];
+    store_grid(&partial.o[n * 32 + lane], {o[0], o[1], o[2], o[3]});
   }
   if (lane % 4 != 0) return;
-  partial.m[lane / 4] = state.m[t][0];
-  partial.m[lane / 4 + 8] = state.m[t][1];
-  partial.l[lane / 4] = state.l[t][0];
-  partial.l[lane / 4 + 8] = state.l[t][1];
+  store_grid(&partial.m[lane / 4], state.m[t][0]);
+  store_grid(&partial.m[lane / 4 + 8], state.m[t][1]);
+  store_grid(&partial.l[lane / 4], state.l[t][0]);
+  store_grid(&partial.l[lane / 4 + 8], state.l[t][1]);
 }
 
 }  // namespace trireme::cuda

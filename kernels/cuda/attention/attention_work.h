@@ -287,13 +287,13 @@ struct FoldState {
 #pragma unroll
     for (int i = 0; i < kFragments; ++i) {
       const uint32_t fragment = threadIdx.x + i * kAttentionThreads;
-      if (fragment < kCount) to.o[fragment] = o[i];
+      if (fragment < kCount) store_grid(&to.o[fragment], o[i]);
     }
     if (threadIdx.x >= 32 || lane % 4 != 0) return;
-    to.m[lane / 4] = m[0];
-    to.m[lane / 4 + 8] = m[1];
-    to.l[lane / 4] = l[0];
-    to.l[lane / 4 + 8] = l[1];
+    store_grid(&to.m[lane / 4], m[0]);
+    store_grid(&to.m[lane / 4 + 8], m[1]);
+    store_grid(&to.l[lane / 4], l[0]);
+    store_grid(&to.l[lane / 4 + 8], l[1]);
   }
 
   // Writes O / l as rows [first_row, first_row + 16) of the unit.
