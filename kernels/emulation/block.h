@@ -115,6 +115,7 @@ class Block {
   // Prints the error and the thread that made it, and ends the process.
   [[noreturn]] void fail(const std::string& words) const;
   const Kernel& kernel() const { return *kernel_; }
+  bool truncates_sums() const { return truncates_sums_; }
   Random& random() { return random_; }
 
  private:
@@ -133,7 +134,7 @@ class Block {
   int num_threads() const { return static_cast<int>(num_threads_); }
   int lanes_of(int warp) const;
   void prepare(Thread& thread, unsigned linear);
-  void set_order();
+  void take_settings();
   template <class Visit>
   void in_order(Visit visit);
   void push_back(Thread& thread);
@@ -156,6 +157,7 @@ class Block {
   uint3 index_ = {};
   Random random_{0};
   Order order_ = Order::kForward;
+  bool truncates_sums_ = false;
   size_t num_threads_ = 0;
   std::vector<Thread> threads_;
   std::vector<Warp> warps_;

@@ -26,6 +26,10 @@ Settings initial_settings() {
   const std::string device = environment("TRIREME_EMULATION_DEVICE").value_or("sm_90");
   CHECK_THAT(device == "sm_86" || device == "sm_90", "TRIREME_EMULATION_DEVICE is sm_86 or sm_90");
   if (device == "sm_86") settings.limits = kLimitsOfSm86;
+  const std::string sums = environment("TRIREME_EMULATION_TENSOR_CORES").value_or("round");
+  CHECK_THAT(sums == "round" || sums == "truncate",
+             "TRIREME_EMULATION_TENSOR_CORES is round or truncate");
+  settings.truncates_sums = sums == "truncate";
   return settings;
 }
 

@@ -1,6 +1,7 @@
 // Control of the emulated devices by tests. Settings are per process: change them only while no
 // work is enqueued. Initial values come from the environment: TRIREME_EMULATION_SEED,
-// TRIREME_EMULATION_ORDER (forward, reverse, random) and TRIREME_EMULATION_DEVICE (sm_86, sm_90).
+// TRIREME_EMULATION_ORDER (forward, reverse, random), TRIREME_EMULATION_DEVICE (sm_86, sm_90) and
+// TRIREME_EMULATION_TENSOR_CORES (round, truncate).
 #pragma once
 
 #include <cuda_runtime.h>
@@ -33,10 +34,11 @@ struct Settings {
   int num_devices = 8;
   int num_multiprocessors = 6;  // per device; also limits blocks that wait for one another
   int64_t device_bytes = int64_t{1} << 30;
-  int64_t graph_bytes = 0;   // device memory taken by each instantiated graph
-  int blocks_in_flight = 1;  // blocks of a launch that run interleaved from the start
-  bool overlaps = true;      // run the first part of a programmatic launch early
-  int spin_limit_s = 60;     // a kernel that only spins for this long ends the process
+  int64_t graph_bytes = 0;      // device memory taken by each instantiated graph
+  int blocks_in_flight = 1;     // blocks of a launch that run interleaved from the start
+  bool overlaps = true;         // run the first part of a programmatic launch early
+  bool truncates_sums = false;  // mma cuts its sums, as tensor cores do, instead of rounding each
+  int spin_limit_s = 60;        // a kernel that only spins for this long ends the process
   Limits limits;
   int linger_us = 100;  // a device starts when the host waits or has enqueued nothing for this long
 };
