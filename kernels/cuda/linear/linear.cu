@@ -214,10 +214,13 @@ void CudaBackend::linear_qkv(Queue& queue,
       is_cublaslt_better(cublaslt_.get(), task, workspace)) {
     return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
   }
-  check_shapes(x, packed, {.bias = bias}, target.qkv, options_.dtype);
-  set_launch(task, launch);
   const HeadWork work = head_work(
       target.batch, target.qkv, target.spec, target.pages, target.layer, target.q, options_.dtype);
+  if (!is_in_chunks(work)) {
+    return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
+  }
+  check_shapes(x, packed, {.bias = bias}, target.qkv, options_.dtype);
+  set_launch(task, launch);
   launch_linear_heads(stream, launch, task, work, is_bf16());
 }
 

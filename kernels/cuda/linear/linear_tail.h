@@ -92,22 +92,37 @@ struct HeadTail {
 
   struct Shared {
     int32_t word;
-    float heads[kMaxHeadRows][kMaxHeadDim];
   };
-  struct Ahead {};
+  using Ahead = TokenPlace;  // of this warp's row
 
-  __device__ __forceinline__ Ahead look_ahead(const LinearTask&) const { return {}; }
+  __device__ __forceinline__ Ahead look_ahead(const LinearTask& task) const {
+    const int32_t row = static_cast<int32_t>(threadIdx.x) / 32;
+    return row < task.rows ? token_place(work, row) : TokenPlace{-1, 0};
+  }
 
   template <class E>
-  __device__ __forceinline__ void run(const LinearTask& task,
+  __device__ __forceinline__ void run(const LinearTask&,
                                       int32_t first_row,
                                       int32_t tile_rows,
-                                      const Ahead&,
+                                      const Ahead& place,
                                       Shared& s) const {
     const int32_t head = first_row / work.head_dim;
-    if (!arrives_last(counters + head, work.head_dim / tile_rows, &s.word)) return;
     const int32_t row = static_cast<int32_t>(threadIdx.x) / 32;
-    if (row < task.rows) finish_head<E>(work, row, head, s.heads[row]);
+    HeadLane<32> lane(work, row);
+    HeadWeight weight;
+    if (place.slot >= 0) {
+      lane.load(work, row, place);
+      if (has_norm(work)) weight = load_weight(work, head, lane.chunk);
+    }
+    if (!arrives_last(counters + head, work.head_dim / tile_rows, &s.word)) return;
+    if (place.slot < 0) return;
+    const uint4 raw = lane.load_head(work, head);
+    lane.prepare(work);
+    if (has_norm(work)) {
+      lane.finish<E, true>(work, head, raw, weight);
+    } else {
+      lane.finish<E, false>(work, head, raw, weight);
+    }
   }
 };
 
