@@ -32,6 +32,16 @@ inline double staged_tolerance(int64_t length, double value, double magnitude, D
   return sum_error + rounding_error(std::abs(value) + sum_error, stored, 0x1p-24);
 }
 
+// Maximum bias of a sum of `length` products by tensor cores, which cut where fp32 rounds to
+// nearest. Eight products and the running sum lose on average half of 2^-24 of the running sum
+// each, and the new sum half of 2^-23: 5.5 x 2^-24 of the running sum, which is on average half of
+// `magnitude` if all products have one sign. It adds to sum_tolerance(), which has the part of mean
+// zero. Products of mixed signs have a running sum of about magnitude / sqrt(length), so that
+// sum_tolerance() covers their bias.
+inline double truncation_bias(int64_t length, double magnitude) {
+  return magnitude * static_cast<double>(length) / 8 * 5.5 / 2 * 0x1p-24;
+}
+
 // Maximum error of an element-wise op of a few steps and one polynomial.
 inline double elementwise_tolerance(double magnitude, DType out) {
   return rounding_error(magnitude, out, 0x1p-21);

@@ -175,6 +175,14 @@ template <class T>
 __device__ __forceinline__ T load_peer(const T* from) {
   return *from;
 }
+// A plain store to memory that other blocks of this launch read, by plain loads. A block sees it
+// once the storing thread, or one that has met it at a barrier of its block, has released, and the
+// reading thread, or one that it has met since, has acquired. Other kernels see it once this one
+// has ended. In shared memory it is a store as any other.
+template <class T>
+__device__ __forceinline__ void store_grid(T* to, const T& value) {
+  *to = value;
+}
 // Words that other blocks of this launch read and write.
 __device__ __forceinline__ uint32_t add_acquire_release(uint32_t* word, uint32_t value) {
   uint32_t before;

@@ -39,4 +39,12 @@ constexpr int32_t chunk_offset(int32_t token, int32_t chunk, int32_t unit) {
          ((chunk % per_unit) ^ swizzle) * 16;
 }
 
+// The same for a unit of 2^unit_bits bytes that the compiler does not know: shifts, no division.
+constexpr int32_t chunk_offset_shifted(int32_t token, int32_t chunk, int32_t unit_bits) {
+  const int32_t chunk_bits = unit_bits - 4, in_unit = (1 << chunk_bits) - 1;
+  const int32_t swizzle = (token >> (7 - unit_bits)) & in_unit;
+  return ((chunk >> chunk_bits) * kPageTokens << unit_bits) + (token << unit_bits) +
+         ((chunk & in_unit) ^ swizzle) * 16;
+}
+
 }  // namespace trireme::cuda

@@ -24,8 +24,10 @@ int Block::lanes_of(int warp) const {
 void Block::start(const Kernel& kernel,
                   uint64_t linear_index,
                   bool is_dependency_met,
-                  uint64_t seed) {
+                  uint64_t seed,
+                  DelayedStores& released) {
   kernel_ = &kernel;
+  released_stores_ = &released;
   linear_index_ = linear_index;
   index_ = {static_cast<unsigned>(linear_index % kernel.grid.x),
             static_cast<unsigned>(linear_index / kernel.grid.x % kernel.grid.y),
@@ -44,7 +46,7 @@ void Block::start(const Kernel& kernel,
   ready_.assign(ring, nullptr);
   first_ready_ = num_ready_ = 0;
   prepare_shared();
-  set_order();
+  take_settings();
   for (size_t i = 0; i < num_threads_; ++i) prepare(threads_[i], static_cast<unsigned>(i));
   in_order([&](Thread& thread) { push_back(thread); });
 }
@@ -61,8 +63,10 @@ void Block::prepare(Thread& thread, unsigned linear) {
   thread.fiber->start(&Block::thread_main, &thread);
 }
 
-void Block::set_order() {
-  order_ = settings().order;
+void Block::take_settings() {
+  const Settings now = settings();
+  order_ = now.order;
+  truncates_sums_ = now.truncates_sums;
   warp_order_.resize(warps_.size());
   std::iota(warp_order_.begin(), warp_order_.end(), 0);
   std::iota(lane_order_.begin(), lane_order_.end(), 0);

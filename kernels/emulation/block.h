@@ -81,7 +81,12 @@ class Block {
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
 
-  void start(const Kernel& kernel, uint64_t linear_index, bool is_dependency_met, uint64_t seed);
+  // `released` receives the stores for other blocks of the launch that the block releases.
+  void start(const Kernel& kernel,
+             uint64_t linear_index,
+             bool is_dependency_met,
+             uint64_t seed,
+             DelayedStores& released);
   // Runs until the block ends or yields. `preempts`: also yields at block barriers.
   Result run(Fiber& runner, bool preempts);
   void meet_dependency();
@@ -101,13 +106,16 @@ class Block {
   void start_copy(const AsyncCopy& copy);
   void end_copy_group();
   void finish_copies(int pending_groups);
-  void store_peer(void* to, const void* value, size_t bytes);
+  // A plain store whose readers are those of `scope`.
+  void store_delayed(void* to, const void* value, size_t bytes, Scope scope);
   void load_peer(const void* from, void* value, size_t bytes) const;
-  void release_stores();
+  void release_stores(Scope scope);
+  void acquire_stores();
 
   // Prints the error and the thread that made it, and ends the process.
   [[noreturn]] void fail(const std::string& words) const;
   const Kernel& kernel() const { return *kernel_; }
+  bool truncates_sums() const { return truncates_sums_; }
   Random& random() { return random_; }
 
  private:
@@ -126,7 +134,7 @@ class Block {
   int num_threads() const { return static_cast<int>(num_threads_); }
   int lanes_of(int warp) const;
   void prepare(Thread& thread, unsigned linear);
-  void set_order();
+  void take_settings();
   template <class Visit>
   void in_order(Visit visit);
   void push_back(Thread& thread);
@@ -149,6 +157,7 @@ class Block {
   uint3 index_ = {};
   Random random_{0};
   Order order_ = Order::kForward;
+  bool truncates_sums_ = false;
   size_t num_threads_ = 0;
   std::vector<Thread> threads_;
   std::vector<Warp> warps_;
@@ -172,6 +181,7 @@ class Block {
   std::byte* shared_ = nullptr;
 
   DelayedStores delayed_stores_;
+  DelayedStores* released_stores_ = nullptr;  // of the launch
 };
 
 }  // namespace trireme::emulation

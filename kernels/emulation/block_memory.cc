@@ -1,4 +1,4 @@
-// Shared memory of a block, the pending copies into it, and its stores to peers' memory.
+// Shared memory of a block, the pending copies into it, and its stores that others read.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -115,9 +115,17 @@ void Block::finish_copies(int pending_groups) {
   for (size_t& end : self.copy_groups) end -= count;
 }
 
-void Block::store_peer(void* to, const void* value, size_t bytes) {
-  if (reinterpret_cast<uintptr_t>(to) % bytes != 0) fail("store_peer: the address is not aligned");
-  delayed_stores_.add(to, value, bytes, current_thread->linear, random_);
+void Block::store_delayed(void* to, const void* value, size_t bytes, Scope scope) {
+  if (reinterpret_cast<uintptr_t>(to) % bytes != 0) {
+    fail(std::string(scope == Scope::kSystem ? "store_peer" : "store_grid") +
+         ": the address is not aligned");
+  }
+  if (is_shared(to, bytes)) {  // no other block reads it
+    std::memcpy(to, value, bytes);
+    return;
+  }
+  released_stores_->make_room_for(to, bytes);
+  delayed_stores_.add(to, value, bytes, scope, current_thread->linear, random_);
 }
 
 void Block::load_peer(const void* from, void* value, size_t bytes) const {
@@ -125,6 +133,10 @@ void Block::load_peer(const void* from, void* value, size_t bytes) const {
   delayed_stores_.read(from, value, bytes);
 }
 
-void Block::release_stores() { delayed_stores_.release(current_thread->linear, random_); }
+void Block::release_stores(Scope scope) {
+  delayed_stores_.release(current_thread->linear, scope, random_, *released_stores_);
+}
+
+void Block::acquire_stores() { released_stores_->arrive_all(random_); }
 
 }  // namespace trireme::emulation

@@ -34,6 +34,10 @@ Settings initial_settings() {
   if (const auto version = environment("TRIREME_EMULATION_CUBLASLT")) {
     settings.cublaslt.version = std::strtoull(version->c_str(), nullptr, 10);
   }
+  const std::string sums = environment("TRIREME_EMULATION_TENSOR_CORES").value_or("round");
+  CHECK_THAT(sums == "round" || sums == "truncate",
+             "TRIREME_EMULATION_TENSOR_CORES is round or truncate");
+  settings.truncates_sums = sums == "truncate";
   return settings;
 }
 

@@ -1,7 +1,7 @@
 // Control of the emulated devices by tests. Settings are per process: change them only while no
 // work is enqueued. The environment gives initial values: TRIREME_EMULATION_SEED, _ORDER (forward,
-// reverse, random), _DEVICE (sm_86, sm_90), _QUEUES and _CUBLASLT (the version of the emulated
-// library).
+// reverse, random), _DEVICE (sm_86, sm_90), _QUEUES, _TENSOR_CORES (round, truncate) and _CUBLASLT
+// (the version of the emulated library).
 #pragma once
 
 #include <cuda_runtime.h>
@@ -49,6 +49,7 @@ struct Settings {
   int64_t graph_bytes = 0;   // device memory taken by each instantiated graph
   int blocks_in_flight = 1;  // blocks of a launch that run interleaved from the start
   bool overlaps = true;      // run the first part of a programmatic launch early
+  bool truncates_sums = false;  // mma cuts its sums, as tensor cores do, instead of rounding each
   int spin_limit_s = 60;     // a kernel that only spins for this long ends the process
   // Hardware queues of each device, dealt to its streams in the order in which they are made; 0:
   // CUDA_DEVICE_MAX_CONNECTIONS when a stream is made, or 8 as on a device.

@@ -13,22 +13,27 @@ constexpr uint64_t kOneInSoMany = 4;  // stores arrive at once
 
 void DelayedStores::arrive(size_t index) {
   std::memcpy(stores_[index].to, stores_[index].value.data(), stores_[index].bytes);
+  remove(index);
+}
+
+void DelayedStores::remove(size_t index) {
   stores_[index] = stores_.back();
   stores_.pop_back();
 }
 
-// Stores to one address arrive in order: an older one that overlaps arrives now.
-void DelayedStores::make_room_for(const Store& store) {
+void DelayedStores::make_room_for(const void* to, size_t bytes) {
+  const auto* const begin = static_cast<const std::byte*>(to);
   for (size_t i = stores_.size(); i-- > 0;) {
     const Store& old = stores_[i];
-    if (old.to < store.to + store.bytes && store.to < old.to + old.bytes) arrive(i);
+    if (old.to < begin + bytes && begin < old.to + old.bytes) arrive(i);
   }
 }
 
-void DelayedStores::add(void* to, const void* value, size_t bytes, int thread, Random& random) {
-  Store store{static_cast<std::byte*>(to), bytes, {}, thread, false};
+void DelayedStores::add(
+    void* to, const void* value, size_t bytes, Scope scope, int thread, Random& random) {
+  Store store{static_cast<std::byte*>(to), bytes, {}, scope, thread, false};
   std::memcpy(store.value.data(), value, bytes);
-  make_room_for(store);
+  make_room_for(to, bytes);
   stores_.push_back(store);
   if (random.below(kOneInSoMany) == 0) arrive(stores_.size() - 1);
   if (stores_.size() > kMaxPending) arrive(random.below(stores_.size()));
@@ -52,16 +57,22 @@ void DelayedStores::order() {
   for (Store& store : stores_) store.is_ordered = true;
 }
 
-void DelayedStores::release(int thread, Random& random) {
+void DelayedStores::release(int thread, Scope scope, Random& random, DelayedStores& released) {
   random.shuffle(stores_, stores_.size());
   for (size_t i = stores_.size(); i-- > 0;) {
-    if (stores_[i].is_ordered || stores_[i].thread == thread) arrive(i);
+    if (!stores_[i].is_ordered && stores_[i].thread != thread) continue;
+    if (stores_[i].scope == Scope::kDevice) {
+      released.stores_.push_back(stores_[i]);
+      remove(i);
+    } else if (scope == Scope::kSystem) {
+      arrive(i);
+    }
   }
 }
 
-void DelayedStores::release_all(Random& random) {
-  order();
-  release(0, random);
+void DelayedStores::arrive_all(Random& random) {
+  random.shuffle(stores_, stores_.size());
+  while (!stores_.empty()) arrive(stores_.size() - 1);
 }
 
 void DelayedStores::take(DelayedStores& other) {

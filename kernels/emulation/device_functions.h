@@ -77,11 +77,18 @@ inline void __syncwarp(unsigned mask = 0xffffffffu) {
   ::trireme::emulation::check_mask(mask);
   ::trireme::emulation::running_block().warp_operation("__syncwarp", nullptr, nullptr);
 }
-inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+// A fence orders stores before it with any later word, and any earlier word with loads behind it: a
+// release and an acquire.
+inline void __threadfence() {
+  ::trireme::emulation::running_block().release_stores(::trireme::emulation::Scope::kDevice);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  ::trireme::emulation::running_block().acquire_stores();
+}
 inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 inline void __threadfence_system() {
-  ::trireme::emulation::running_block().release_stores();
+  ::trireme::emulation::running_block().release_stores(::trireme::emulation::Scope::kSystem);
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  ::trireme::emulation::running_block().acquire_stores();
 }
 inline void __nanosleep(unsigned) { ::trireme::emulation::running_block().spin(); }
 inline void __trap() { ::trireme::emulation::running_block().fail("__trap()"); }

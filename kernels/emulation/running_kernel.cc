@@ -34,7 +34,8 @@ void RunningKernel::start_block() {
   if (pool_.idle_blocks.empty()) pool_.idle_blocks.push_back(std::make_unique<Block>(pool_.fibers));
   running_.push_back(std::move(pool_.idle_blocks.back()));
   pool_.idle_blocks.pop_back();
-  running_.back()->start(*kernel_, order_[next_block_++], is_dependency_met_, random_.next());
+  running_.back()->start(
+      *kernel_, order_[next_block_++], is_dependency_met_, random_.next(), released_stores_);
 }
 
 void RunningKernel::retire(std::unique_ptr<Block> block) {
@@ -97,7 +98,8 @@ void RunningKernel::run(Fiber& runner, const Yield& yield) {
       spin(yield);
     }
   }
-  delayed_stores_.release_all(random_);
+  released_stores_.arrive_all(random_);
+  delayed_stores_.arrive_all(random_);
 }
 
 }  // namespace trireme::emulation

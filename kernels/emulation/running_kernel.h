@@ -49,8 +49,9 @@ class RunningKernel {
   size_t max_at_once_ = 1;
   size_t num_ended_ = 0;
   bool is_dependency_met_ = false;
-  DelayedStores delayed_stores_;  // of ended blocks
-  bool has_waited_ = false;       // a thread called dependency_wait()
+  DelayedStores delayed_stores_;   // of ended blocks
+  DelayedStores released_stores_;  // for other blocks, not yet acquired by one
+  bool has_waited_ = false;        // a thread called dependency_wait()
   std::chrono::steady_clock::time_point last_progress_;
   std::vector<std::unique_ptr<Block>> running_;
 };

@@ -1,4 +1,8 @@
 // Matrix products of tensor cores, and ldmatrix, with the register layouts of kernels/cuda/arch.h.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
 #include "kernels/cuda/arch.h"
 
 namespace trireme::emulation {
@@ -41,11 +45,70 @@ struct Fragments {
   const uint32_t (&b)[2];
 };
 
-// Products are exact in fp32; each sum is one chain in ascending k.
+using Left = float[16][16];
+using Right = float[16][8];
+using Result = float[16][8];
+
+// Products are exact in fp32; each sum is one chain in ascending k, rounded to nearest.
+void add_rounded(const Left& a, const Right& b, Result& d) {
+  for (int row = 0; row < 16; ++row) {
+    for (int k = 0; k < 16; ++k) {
+      for (int column = 0; column < 8; ++column) d[row][column] += a[row][k] * b[k][column];
+    }
+  }
+}
+
+// Products that a tensor core adds at once on sm_80, and the bits of a term that it keeps below the
+// leading bit of the largest one (Fasi et al., Numerical behavior of NVIDIA tensor cores, 2021).
+// Later ones add sixteen and keep more, so they err less.
+constexpr int kGroup = 8;
+constexpr int kKeptBits = 24;
+
+// 2^exponent.
+double power_of_two(int exponent) {
+  return std::bit_cast<double>(static_cast<uint64_t>(1023 + exponent) << 52);
+}
+
+float cut_to_float(double value) {
+  const float nearest = static_cast<float>(value);
+  return std::fabs(nearest) > std::fabs(value) ? std::nextafter(nearest, 0.0f) : nearest;
+}
+
+// The sum of the terms, each cut toward zero at bit kKeptBits below the leading bit of the largest;
+// they are added exactly and the sum is cut to fp32.
+float add_truncated(const float (&terms)[kGroup + 1]) {
+  float plain = 0, largest = 0;
+  for (const float term : terms) {
+    plain += term;
+    largest = std::max(largest, std::fabs(term));
+  }
+  if (!std::isfinite(plain)) return plain;
+  const int exponent = std::max(1, static_cast<int>(std::bit_cast<uint32_t>(largest) >> 23)) - 127;
+  const double scale = power_of_two(kKeptBits - exponent);
+  int64_t units = 0;
+  for (const float term : terms) units += static_cast<int64_t>(term * scale);
+  return cut_to_float(static_cast<double>(units) * power_of_two(exponent - kKeptBits));
+}
+
+void add_truncated(const Left& a, const Right& b, Result& d) {
+  for (int row = 0; row < 16; ++row) {
+    for (int column = 0; column < 8; ++column) {
+      for (int first = 0; first < 16; first += kGroup) {
+        float terms[kGroup + 1];
+        for (int k = 0; k < kGroup; ++k) terms[k] = a[row][first + k] * b[first + k][column];
+        terms[kGroup] = d[row][column];
+        d[row][column] = add_truncated(terms);
+      }
+    }
+  }
+}
+
 template <class E>
 void multiply(void* const* deposits, int lanes) {
   if (lanes != kWarpLanes) running_block().fail("mma_16x8x16 of less than a full warp");
-  float a[16][16], b[16][8], d[16][8];
+  Left a;
+  Right b;
+  Result d;
   for (int lane = 0; lane < lanes; ++lane) {
     const auto& own = *static_cast<const Fragments*>(deposits[lane]);
     const int group = lane / 4;
@@ -64,11 +127,7 @@ void multiply(void* const* deposits, int lanes) {
       b[pair + 8 * i + 1][group] = two.y;
     }
   }
-  for (int row = 0; row < 16; ++row) {
-    for (int k = 0; k < 16; ++k) {
-      for (int column = 0; column < 8; ++column) d[row][column] += a[row][k] * b[k][column];
-    }
-  }
+  running_block().truncates_sums() ? add_truncated(a, b, d) : add_rounded(a, b, d);
   for (int lane = 0; lane < lanes; ++lane) {
     const auto& own = *static_cast<const Fragments*>(deposits[lane]);
     for (int i = 0; i < 4; ++i) own.d[i] = d[lane / 4 + 8 * (i / 2)][2 * (lane % 4) + i % 2];

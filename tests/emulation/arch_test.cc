@@ -21,9 +21,9 @@ struct Tile {
   alignas(16) uint16_t b[16][8];
 };
 
-// d = a b with the fragments of load_matrices.
+// d = a b + c with the fragments of load_matrices; every element of c is the same.
 template <class E>
-__global__ void multiply_tile(const uint16_t* a, const uint16_t* b, float* d) {
+__global__ void multiply_tile(const uint16_t* a, const uint16_t* b, float c, float* d) {
   auto& tile = cuda::shared_memory<Tile>();
   for (uint32_t i = threadIdx.x; i < 256; i += 32) tile.a[i / 16][i % 16] = a[i];
   for (uint32_t i = threadIdx.x; i < 128; i += 32) tile.b[i / 8][i % 8] = b[i];
@@ -33,7 +33,7 @@ __global__ void multiply_tile(const uint16_t* a, const uint16_t* b, float* d) {
   cuda::load_matrices(left, &tile.a[lane % 16][lane / 16 * 8]);
   cuda::load_matrices_transposed(right, &tile.b[lane % 16][0]);
   const uint32_t of_b[2] = {right[0], right[1]};
-  float sums[4] = {};
+  float sums[4] = {c, c, c, c};
   cuda::mma_16x8x16<E>(sums, left, of_b);
   for (uint32_t i = 0; i < 4; ++i) {
     d[(lane / 4 + 8 * (i / 2)) * 8 + 2 * (lane % 4) + i % 2] = sums[i];
@@ -51,6 +51,7 @@ void expect_product(uint16_t (*narrowed)(float)) {
       multiply_tile<E>,
       device_a.data(),
       device_b.data(),
+      0.0f,
       device_d.data());
   const std::vector<float> d = device_d.read();
   for (size_t row = 0; row < 16; ++row) {
@@ -70,6 +71,46 @@ TEST(Arch, FragmentsMultiplyAsMatrices) {
     expect_product<Bf16>([](float value) { return uint16_t{float_to_bf16(value)}; });
     expect_product<Fp16>([](float value) { return uint16_t{float_to_fp16(value)}; });
   }
+}
+
+// c + the products of `first` with 1, in k = 0, and of `others` with 1, in each of 1 to 15.
+float sum_of(float c, float first, float others, bool truncates) {
+  const ScopedSettings scoped;
+  Settings now = settings();
+  now.truncates_sums = truncates;
+  set_settings(now);
+  std::vector<uint16_t> a(256), b(128, float_to_bf16(1));
+  for (size_t i = 0; i < a.size(); ++i) a[i] = float_to_bf16(i % 16 == 0 ? first : others);
+  const DeviceArray<uint16_t> device_a(a), device_b(b);
+  const DeviceArray<float> device_d(128);
+  run({.shared_bytes = sizeof(Tile)},
+      multiply_tile<Bf16>,
+      device_a.data(),
+      device_b.data(),
+      c,
+      device_d.data());
+  const std::vector<float> d = device_d.read();
+  for (const float each : d) EXPECT_EQ(__float_as_uint(each), __float_as_uint(d[0]));
+  return d[0];
+}
+
+TEST(Arch, TruncatedProductsAreCutTowardZeroBelowTheLargestTerm) {
+  EXPECT_EQ(sum_of(1, 0x1.8p-24f, 0, false), 1 + 0x1p-23f);  // to nearest
+  EXPECT_EQ(sum_of(1, 0x1.8p-24f, 0, true), 1);
+  EXPECT_EQ(sum_of(-1, -0x1.8p-24f, 0, true), -1);
+  EXPECT_EQ(sum_of(1, -0x1.8p-24f, 0, true), 1 - 0x1p-24f);  // the term is cut to 2^-24
+  EXPECT_EQ(sum_of(1, 0, 0x1p-24f, true), 1 + 0x1.cp-21f);   // seven, odd, are cut; then eight
+  EXPECT_EQ(sum_of(1, 0, 0x1.fp-25f, true), 1);
+  EXPECT_EQ(sum_of(0, 0x1p-24f, 1, true), 15);
+  EXPECT_EQ(sum_of(0, 0, 0, true), 0);
+  EXPECT_EQ(sum_of(3, -3, 0x1p-140f, true), 0);
+  EXPECT_EQ(sum_of(0, 0, 0x1p-130f, true), 15 * 0x1p-130f);
+}
+
+TEST(Arch, TruncatedProductsKeepInfinitiesAndNan) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(sum_of(1, infinity, 1, true), infinity);
+  EXPECT_TRUE(std::isnan(sum_of(infinity, -infinity, 1, true)));
 }
 
 struct Staged {

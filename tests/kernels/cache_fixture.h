@@ -95,15 +95,16 @@ class CacheTest : public OpTest {
     return rows;
   }
 
-  // Runs qkv_finish alone; returns q.
+  // Runs qkv_finish alone; returns q. `more`: of put(), for both matrices.
   Matrix finish(const std::vector<Segment>& segments,
                 const std::vector<Matrix>& slots,
-                const QkvSpec& spec) {
+                const QkvSpec& spec,
+                int64_t more = 0) {
     reset();
     const Matrix qkv = rows_of(segments, slots);
     Matrix q(wide(), qkv.rows(), spec.shape.num_heads * spec.shape.head_dim);
-    const Tensor placed = put(q);
-    backend->qkv_finish(*queue, batch_of(segments), put(qkv), spec, pages_, 1, placed);
+    const Tensor placed = put(q, more);
+    backend->qkv_finish(*queue, batch_of(segments), put(qkv, more), spec, pages_, 1, placed);
     get(placed, q);
     return q;
   }

@@ -145,6 +145,24 @@ TEST_P(LinearAddNorm, QueuesHaveTheirOwnArrivalCounters) {
   }
 }
 
+#ifdef TRIREME_EMULATED_CUDA
+// All blocks run side by side, so that the last one has seen few arrivals when it decides what to
+// load before its own.
+TEST_P(LinearAddNorm, HasTheBitsOfTheTwoOpsWhenAllBlocksArriveTogether) {
+  const emulation::Settings before = emulation::settings();
+  const NormCase some = {2, 70 * 32, 64, NormKind::kRms, false, false};
+  const auto weight = pack(random_matrix(input(), some.width, some.k, 2, 0.5f));
+  const Result plain = run(some, *weight, false, true);
+  emulation::Settings settings = before;
+  settings.num_multiprocessors = settings.blocks_in_flight = 70;
+  emulation::set_settings(settings);
+  const Result fused = run(some, *weight, true, true);
+  emulation::set_settings(before);
+  EXPECT_TRUE(fused.residual.same_bytes(plain.residual));
+  EXPECT_TRUE(fused.out.same_bytes(plain.out));
+}
+#endif
+
 INSTANTIATE_TEST_SUITE_P(Backends, LinearAddNorm, all_backends(), case_name);
 
 struct QkvCase {

@@ -1,4 +1,7 @@
 #include "tests/kernels/op_fixture.h"
+#ifdef TRIREME_EMULATED_CUDA
+#include "kernels/emulation/control.h"
+#endif
 
 namespace trireme {
 namespace {
@@ -29,7 +32,12 @@ class Linear : public OpTest {
     const Tensor part = weights.view();
     return backend->pack(std::span(&part, 1), {WeightLayout::kRows, std::move(leaf_ends)}).value();
   }
-  void expect_product(const Matrix& x, const Matrix& w, const float* bias, const Matrix& out) {
+  // `truncation`: the bias of truncated sums, as a share of the sum of absolute values.
+  void expect_product(const Matrix& x,
+                      const Matrix& w,
+                      const float* bias,
+                      const Matrix& out,
+                      double truncation = 0) {
     for (int64_t t = 0; t < x.view().rows; ++t) {
       for (int64_t j = 0; j < w.view().rows; ++j) {
         double sum = bias == nullptr ? 0 : bias[j];
@@ -38,12 +46,24 @@ class Linear : public OpTest {
           sum += x.at(t, k) * w.at(j, k);
           magnitude += std::abs(x.at(t, k) * w.at(j, k));
         }
-        const double allowed = sum_tolerance(x.view().columns, magnitude, out.view().dtype);
+        const double allowed =
+            sum_tolerance(x.view().columns, magnitude, out.view().dtype) + truncation * magnitude;
         ASSERT_NEAR(out.at(t, j), sum, allowed) << "row " << t << " column " << j;
       }
     }
   }
 };
+
+// Values in [0.5, 1.5).
+Matrix uniform_matrix(DType dtype, int64_t rows, int64_t columns, uint32_t seed) {
+  Matrix matrix(dtype, rows, columns);
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(0.5f, 1.5f);
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t column = 0; column < columns; ++column) matrix.set(row, column, uniform(random));
+  }
+  return matrix;
+}
 
 // The last rows of a weight, and rows that do not begin at a tile: rows behind them belong to
 // others.
@@ -95,6 +115,60 @@ TEST_P(Linear, EqualsTheProductInDouble) {
     expect_product(x, w, bias.data(), run(x, *weight, with_bias, input(), shape.n));
   }
 }
+
+// Products of one sign in fp32: here tensor cores, which cut their sums, err more than rounding to
+// nearest does. One shape for each of the kernels; K is split where they split it.
+TEST_P(Linear, AddsProductsOfOneSignWithinTheirBias) {
+  for (const Shape& shape : {Shape{2, 17, 4096}, Shape{20, 17, 2500}, Shape{130, 40, 2500}}) {
+    const Matrix x = uniform_matrix(input(), shape.rows, shape.k, 1);
+    const Matrix w = uniform_matrix(input(), shape.n, shape.k, 2);
+    const Matrix out = run(x, *pack(w), {}, DType::kFloat32, shape.n);
+    const double bias = GetParam().is_cuda() ? truncation_bias(shape.k, 1) : 0;
+    expect_product(x, w, nullptr, out, bias);
+  }
+}
+
+#ifdef TRIREME_EMULATED_CUDA
+// The bias of a chain over 4,096 columns exceeds what rounding to nearest allows, so that the mode
+// shows it; and it is toward zero. The tiles of this shape fill one multiprocessor: K is not split.
+using TensorCores = Linear;
+
+TEST_P(TensorCores, TruncatedSumsAreBiasedAsTheToleranceSays) {
+  const emulation::Settings before = emulation::settings();
+  const Shape shape = {20, 200, 4096};
+  const Matrix x = uniform_matrix(input(), shape.rows, shape.k, 1);
+  const Matrix w = uniform_matrix(input(), shape.n, shape.k, 2);
+  for (const bool truncates : {false, true}) {
+    emulation::Settings settings = before;
+    settings.num_multiprocessors = 1;
+    settings.truncates_sums = truncates;
+    emulation::set_settings(settings);
+    use_threads(2);  // another backend
+    const Matrix out = run(x, *pack(w), {}, DType::kFloat32, shape.n);
+    expect_product(x, w, nullptr, out, truncates ? truncation_bias(shape.k, 1) : 0);
+    double error = 0;  // mean, in tolerances
+    for (int64_t t = 0; t < shape.rows; ++t) {
+      for (int64_t j = 0; j < shape.n; ++j) {
+        double sum = 0;
+        for (int64_t k = 0; k < shape.k; ++k) sum += x.at(t, k) * w.at(j, k);
+        error += (sum - out.at(t, j)) / sum_tolerance(shape.k, sum, DType::kFloat32);
+      }
+    }
+    error /= static_cast<double>(shape.rows * shape.n);
+    EXPECT_EQ(error > 1, truncates) << error;
+  }
+  emulation::set_settings(before);
+}
+
+// With batch invariance K is always split.
+std::vector<BackendCase> tensor_core_cases() {
+  std::vector<BackendCase> cases = backend_cases();
+  std::erase_if(cases, [](const BackendCase& some) { return some.isa != "cuda"; });
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, TensorCores, testing::ValuesIn(tensor_core_cases()), case_name);
+#endif
 
 TEST_P(Linear, NoRowsIsNoWork) {
   const Matrix x(input(), 0, 64);

@@ -171,10 +171,11 @@ class OpTest : public testing::TestWithParam<BackendCase> {
   Vector put_vector(const std::vector<float>& values) {
     return {put(values), static_cast<int64_t>(values.size())};
   }
-  // Rows start at the backend's alignment; the gaps between them are NaN.
-  Tensor put(const Matrix& matrix) {
+  // Rows start at the backend's alignment, or `more` columns behind it; the gaps between them are
+  // NaN.
+  Tensor put(const Matrix& matrix, int64_t more = 0) {
     const int64_t unit = backend->types().row_alignment;
-    const Matrix spread = matrix.widened((matrix.columns() + unit - 1) / unit * unit);
+    const Matrix spread = matrix.widened((matrix.columns() + unit - 1) / unit * unit + more);
     Tensor placed = matrix.view();
     placed.row_stride = spread.columns();
     placed.data = put(spread.guarded_bytes());

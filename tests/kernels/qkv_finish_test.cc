@@ -184,6 +184,37 @@ TEST_P(QkvFinish, ARowHasTheSameBitsInAnyBatch) {
   }
 }
 
+// On CUDA heads of aligned chunks stay in registers, others pass through shared memory. Heads of
+// each number of lanes, whole and partial; more of them than a warp takes; rotations of a part.
+TEST_P(QkvFinish, ARowHasTheSameBitsAtAnyAlignment) {
+  for (const QkvCase& qkv_case : {QkvCase{{40, 3, 16}, 16, true},
+                                  {{5, 2, 64}, 32, true, 1},
+                                  {{3, 1, 80}, 80, true},
+                                  {{9, 2, 128}, 128, true},
+                                  {{9, 2, 128}, 128, false},
+                                  {{2, 1, 96}, 64, false},
+                                  {{3, 2, 200}, 48, true},
+                                  {{5, 1, 256}, 256, true}}) {
+    q_weight_.clear();
+    k_weight_.clear();
+    const HeadShape& shape = qkv_case.shape;
+    QkvSpec spec = spec_of(shape, qkv_case.rotary_dim, qkv_case.has_norm);
+    spec.norm_weight_offset = qkv_case.weight_offset;
+    const int64_t columns = (shape.num_heads + 2 * shape.num_kv_heads) * shape.head_dim;
+    const std::vector<Matrix> slots = {random_matrix(wide(), 70, columns, 5)};
+    const std::vector<Segment> segments = {{0, 3, 66}, {-1, 0, 2}};
+    make_cache(shape);
+    const Matrix aligned = finish(segments, slots, spec);
+    const std::vector<std::byte> pages = get(pages_.base, pages_.num_pages * pages_.page_stride);
+    make_cache(shape);
+    const Matrix shifted = finish(segments, slots, spec, 2);
+    for (int32_t row = 0; row < 66; ++row) {
+      ASSERT_TRUE(shifted.same_row(row, aligned, row)) << shape.head_dim << " row " << row;
+    }
+    ASSERT_EQ(get(pages_.base, pages_.num_pages * pages_.page_stride), pages) << shape.head_dim;
+  }
+}
+
 TEST_P(QkvFinish, CopiedPagesHoldAllLayersAndHeads) {
   make_cache({1, 2, 8});
   std::vector<std::byte> image(pages_.page_stride);

@@ -310,8 +310,8 @@ __device__ __forceinline__ void fold_round(const AttentionWork& work,
     } else if (unit.splits == 1) {
       write_chunk<E>(work, shared.places[row], column * 4, folded);
     } else {
-      own.o[chunk] = folded.o;
-      if (column == 0) own.sums[row] = folded.sums;
+      store_grid(&own.o[chunk], folded.o);
+      if (column == 0) store_grid(&own.sums[row], folded.sums);
     }
   }
   if (!is_last) __syncthreads();  // the partials have been read

@@ -63,9 +63,10 @@ __device__ __forceinline__ void write_partial(const PartialView& partial,
     auto* to = reinterpret_cast<float2*>(partial.o + row * kPitch) + lane % 4;
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
-      to[4 * n] = {state.o[t][n][2 * half], state.o[t][n][2 * half + 1]};
+      const float* o = state.o[t][n] + 2 * half;
+      store_grid(&to[4 * n], {o[0], o[1]});
     }
-    if (lane % 4 == 0) partial.sums[row] = {state.m[t][half], state.l[t][half]};
+    if (lane % 4 == 0) store_grid(&partial.sums[row], {state.m[t][half], state.l[t][half]});
   }
 }
 

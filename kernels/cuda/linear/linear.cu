@@ -101,10 +101,13 @@ void CudaBackend::linear_qkv(Queue& queue,
   if (prefers_library || !takes_next(stream, call, own)) {
     return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
   }
-  check_linear(call, options_.dtype);
-  set_launch(own.task, own.launch);
   const HeadWork work = head_work(
       target.batch, target.qkv, target.spec, target.pages, target.layer, target.q, options_.dtype);
+  if (!is_in_chunks(work)) {
+    return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
+  }
+  check_linear(call, options_.dtype);
+  set_launch(own.task, own.launch);
   launch_linear_heads(stream, own.launch, own.task, work, is_bf16());
 }
 

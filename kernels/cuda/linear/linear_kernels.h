@@ -13,9 +13,9 @@
 //   stream, 8 x 32            256    96 / 103         9216  2
 //   stream, 16 x 16           256   114 / 115        10240  2
 //   stream, 16 x 32           256   116 / 118        18432  2
-//     with a norm             256    96 /  96         5120  2
-//     with heads              256    97 /  98         8196  2
-//   stream, 8 x 32, norm      256    96 / 103         9216  2
+//     with a norm             256   126 / 125         5120  2
+//     with heads              256    97 /  98         5120  2
+//   stream, 8 x 32, norm      256   126 / 125         9216  2
 //     with heads              256   101 / 105         9216  2
 //   finish                    128    48 /  48            0  -
 //   finish, staged            128    32 /  32            0  -

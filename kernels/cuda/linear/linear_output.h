@@ -48,8 +48,8 @@ __device__ __forceinline__ void read_unit(const float* from, float (&values)[kOu
 }
 
 __device__ __forceinline__ void write_unit(float* to, const float (&values)[kOutputUnit]) {
-  *reinterpret_cast<float4*>(to) = {values[0], values[1], values[2], values[3]};
-  *reinterpret_cast<float4*>(to + 4) = {values[4], values[5], values[6], values[7]};
+  store_grid(reinterpret_cast<float4*>(to), {values[0], values[1], values[2], values[3]});
+  store_grid(reinterpret_cast<float4*>(to + 4), {values[4], values[5], values[6], values[7]});
 }
 
 // Stores outputs [column, column + 8) of `token` that exist.
@@ -65,21 +65,22 @@ __device__ __forceinline__ void store_unit(const LinearTask& task,
     if (is_whole) return write_unit(to, values);
 #pragma unroll
     for (int i = 0; i < kOutputUnit; ++i) {
-      if (column + i < task.columns) to[i] = values[i];
+      if (column + i < task.columns) store_grid(to + i, values[i]);
     }
     return;
   }
   uint16_t* to = static_cast<uint16_t*>(task.out) + at;
   if (is_whole) {
-    *reinterpret_cast<uint4*>(to) = {pack2<E>(values[0], values[1]),
-                                     pack2<E>(values[2], values[3]),
-                                     pack2<E>(values[4], values[5]),
-                                     pack2<E>(values[6], values[7])};
+    store_grid(reinterpret_cast<uint4*>(to),
+               {pack2<E>(values[0], values[1]),
+                pack2<E>(values[2], values[3]),
+                pack2<E>(values[4], values[5]),
+                pack2<E>(values[6], values[7])});
     return;
   }
 #pragma unroll
   for (int i = 0; i < kOutputUnit; ++i) {
-    if (column + i < task.columns) to[i] = narrow<E>(values[i]);
+    if (column + i < task.columns) store_grid(to + i, narrow<E>(values[i]));
   }
 }
 

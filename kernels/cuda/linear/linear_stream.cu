@@ -205,6 +205,8 @@ __global__ void __launch_bounds__(kThreads, 2)
     multiply<E, T>(task, strip, now, sums);
     copy<T>(next, now);
   }
+  typename Tail::Ahead ahead = {};
+  if constexpr (!std::is_same_v<Tail, NoTail>) ahead = tail.look_ahead(task);
 #pragma unroll
   for (int i = 0; i < T::kRowMmas; ++i) {
 #pragma unroll
@@ -219,7 +221,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   __syncthreads();
   finish_block<E, T>(task, first_row, shared.sums);
   if constexpr (!std::is_same_v<Tail, NoTail>) {
-    tail.template run<E>(task, first_row, T::kRows, shared.tail);
+    tail.template run<E>(task, first_row, T::kRows, ahead, shared.tail);
   }
 }
 

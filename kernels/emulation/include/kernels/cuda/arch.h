@@ -103,20 +103,22 @@ inline void named_barrier(int32_t id, int32_t threads) {
 // threads run.
 inline uint32_t load_acquire_system(const uint32_t* word) {
   emulation::running_block().spin();
-  return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+  const uint32_t value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+  emulation::running_block().acquire_stores();
+  return value;
 }
 inline void store_release_system(uint32_t* word, uint32_t value) {
-  emulation::running_block().release_stores();
+  emulation::running_block().release_stores(emulation::Scope::kSystem);
   __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 inline void store_release_system(uint64_t* word, uint64_t value) {
-  emulation::running_block().release_stores();
+  emulation::running_block().release_stores(emulation::Scope::kSystem);
   __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 template <class T>
 void store_peer(T* to, const T& value) {
   static_assert(sizeof(T) <= emulation::DelayedStores::kMaxBytes);
-  emulation::running_block().store_peer(to, &value, sizeof(T));
+  emulation::running_block().store_delayed(to, &value, sizeof(T), emulation::Scope::kSystem);
 }
 template <class T>
 T load_peer(const T* from) {
@@ -124,8 +126,16 @@ T load_peer(const T* from) {
   emulation::running_block().load_peer(from, &value, sizeof(T));
   return value;
 }
+template <class T>
+void store_grid(T* to, const T& value) {
+  static_assert(sizeof(T) <= emulation::DelayedStores::kMaxBytes);
+  emulation::running_block().store_delayed(to, &value, sizeof(T), emulation::Scope::kDevice);
+}
 inline uint32_t add_acquire_release(uint32_t* word, uint32_t value) {
-  return __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);
+  emulation::running_block().release_stores(emulation::Scope::kDevice);
+  const uint32_t before = __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);
+  emulation::running_block().acquire_stores();
+  return before;
 }
 
 inline uint64_t clock_ns() {
