@@ -45,6 +45,9 @@ TEST(Bench, StepAndServeAreSavedAndReported) {
   for (const json& line : steps) {
     EXPECT_GT(line["tokens_per_second"], 0);
     EXPECT_LE(line["seconds_min"], line["seconds_median"]);
+    const int64_t window_us =
+        line["window_us"][1].get<int64_t>() - line["window_us"][0].get<int64_t>();
+    EXPECT_GT(static_cast<double>(window_us), 0.9e6 * line["seconds_min"].get<double>());
     for (const char* field : {"context",
                               "repeats",
                               "tp",
