@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The CUDA op benchmarks run every op once on an emulated device and print a full line for each.
+"""The CUDA op benchmarks run every op once on an emulated device and print a full line for each;
+with --only they build the inputs of these ops alone.
 
 cuda_bench_test.py PROGRAM
 """
@@ -8,28 +9,32 @@ import json
 import subprocess
 import sys
 
-OPS = {
-    "read",
-    "linear",
-    "linear_tuned",
-    "linear_add_norm",
-    "linear_then_add_norm",
-    "attention_decode",
-    "attention_prefill",
-    "add_norm",
-    "qkv_finish",
-    "draw_shard",
-}
+# Ops of one set of inputs.
+GROUPS = (
+    {"read"},
+    {"linear", "linear_tuned"},
+    {"linear_add_norm", "linear_then_add_norm"},
+    {"attention_decode"},
+    {"attention_prefill"},
+    {"add_norm"},
+    {"qkv_finish"},
+    {"draw_shard"},
+)
+OPS = set().union(*GROUPS)
 POSITIVE = ("us_median", "us_least", "bytes", "floor_us", "share", "rounds", "turns", "sets")
 
 
-def main(program):
-    command = [program, "--tiny", "--rounds", "2"]
+def run(program, *flags):
+    """The lines of a run, and the bytes of data that it has built."""
+    command = [program, "--tiny", "--rounds", "2", *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     if done.returncode != 0:
-        print(f"FAILED: status {done.returncode}: {done.stderr}")
-        return 1
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+        raise RuntimeError(f"{flags}: status {done.returncode}: {done.stderr}")
+    words = done.stderr.split("\n")[0].split(" ")  # "3 cases, 4096 bytes of data"
+    return [json.loads(line) for line in done.stdout.splitlines()], int(words[2])
+
+
+def faults_of_lines(lines):
     faults = [
         f"{line['op']} {line['shape']}: {field} is {line[field]}"
         for line in lines
@@ -38,6 +43,30 @@ def main(program):
     ]
     faults += [f"no line for {op}" for op in sorted(OPS - {line["op"] for line in lines})]
     faults += [f"a line for {op}, unknown here" for op in {line["op"] for line in lines} - OPS]
+    return faults
+
+
+def faults_of_choice(program, lines, all_bytes):
+    """Ops by themselves print their lines only, and together build what all build."""
+    faults, sum_bytes = [], 0
+    for group in GROUPS:
+        for op in group:
+            own, built = run(program, "--only", op, "--exact")
+            if {line["op"] for line in own} != {op}:
+                faults.append(f"--only {op} --exact measures {[line['op'] for line in own]}")
+        sum_bytes += built
+    if sum_bytes != all_bytes:
+        faults.append(f"ops by themselves build {sum_bytes} bytes, together {all_bytes}")
+    shape = next(line["shape"] for line in lines if line["op"] == "linear")
+    own, _ = run(program, "--only", "linear", "--exact", "--shape", shape)
+    if [line["shape"] for line in own] != [shape]:
+        faults.append(f"--shape {shape} measures {[line['shape'] for line in own]}")
+    return faults
+
+
+def main(program):
+    lines, all_bytes = run(program)
+    faults = faults_of_lines(lines) + faults_of_choice(program, lines, all_bytes)
     print("\n".join(f"FAILED: {fault}" for fault in faults) or f"{len(lines)} lines")
     return 1 if faults else 0
 
