@@ -5,9 +5,17 @@ with --only they build the inputs of these ops alone.
 cuda_bench_test.py PROGRAM
 """
 
+import csv
 import json
+import os
+import re
 import subprocess
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from counter_part import KERNELS  # noqa: E402
+
+BUDGETS = "tests/data/cuda_budgets.csv"
 
 # Ops of one set of inputs.
 GROUPS = (
@@ -64,9 +72,26 @@ def faults_of_choice(program, lines, all_bytes):
     return faults
 
 
+def faults_of_counters(program):
+    """Each kernel whose counters are read is in one case of the benchmarks, and exists."""
+    done = subprocess.run([program, "--list"], capture_output=True, text=True, timeout=100)
+    cases = done.stdout.splitlines()
+    with open(BUDGETS, encoding="utf-8") as file:
+        names = [row[5] for row in csv.reader(file) if len(row) > 5]
+    faults = []
+    for op, shape, kernel in KERNELS:
+        found = sum(line.startswith(f"{op}: {shape}") for line in cases)
+        if found != 1:
+            faults.append(f"{op} {shape} is {found} cases of the benchmarks")
+        if not any(re.match(rf"({kernel})(<|$)", name) for name in names):
+            faults.append(f"no kernel is called {kernel}")
+    return faults
+
+
 def main(program):
     lines, all_bytes = run(program)
     faults = faults_of_lines(lines) + faults_of_choice(program, lines, all_bytes)
+    faults += faults_of_counters(program)
     print("\n".join(f"FAILED: {fault}" for fault in faults) or f"{len(lines)} lines")
     return 1 if faults else 0
 
