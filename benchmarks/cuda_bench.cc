@@ -53,10 +53,12 @@ StatusOr<std::unique_ptr<CudaBench>> CudaBench::make(const CudaBenchOptions& opt
   cudaDeviceGetAttribute(&cache_bytes, cudaDevAttrL2CacheSize, options.device);
   bench->cache_bytes_ = cache_bytes;
   bench->noise_ = make_noise();
+  if (options.list) return bench;
   const OpLimits limits =
       options.tiny ? OpLimits{64, 512, 512, 512} : OpLimits{8192, 14336, 128256, 28672};
   const int64_t scratch = bench->backend_->workspace_bytes(limits);
   bench->workspace_ = {bench->zeros(scratch), scratch};
+  bench->built_bytes_ = 0;
   return bench;
 }
 
@@ -66,6 +68,7 @@ int CudaBench::sets_past_cache(double bytes, int most) const {
 }
 
 std::byte* CudaBench::zeros(int64_t bytes) {
+  built_bytes_ += bytes;
   memory_.push_back(backend_->allocate(bytes, "a benchmark's data").value());
   return memory_.back().data();
 }
@@ -98,15 +101,20 @@ const Weight* CudaBench::random_weight(int64_t n, int64_t k, WeightLayout layout
   const std::vector<Tensor> parts(num_parts, part);
   WeightSpec spec;
   spec.layout = layout;
+  built_bytes_ += n * k * size_of(DType::kBFloat16);
   weights_.push_back(backend_->pack(parts, spec).value());
   return weights_.back().get();
 }
 
-void CudaBench::add(Case bench_case) {
-  if (bench_case.op.find(options_.only) != std::string::npos) {
-    cases_.push_back(std::move(bench_case));
-  }
+bool CudaBench::wants(const std::string& op, const std::string& shape) const {
+  const bool is_named =
+      options_.exact ? op == options_.only : op.find(options_.only) != std::string::npos;
+  const bool is_wanted = is_named && shape.starts_with(options_.shape);
+  if (is_wanted && options_.list) std::printf("%s: %s\n", op.c_str(), shape.c_str());
+  return is_wanted && !options_.list;
 }
+
+void CudaBench::add(Case bench_case) { cases_.push_back(std::move(bench_case)); }
 
 int CudaBench::turns_of(const Case& bench_case) const {
   if (options_.tiny) return bench_case.num_sets;
@@ -178,7 +186,15 @@ void CudaBench::print(size_t index) const {
 }
 
 Status CudaBench::run() {
-  if (cases_.empty()) return absl::NotFoundError(format_text("no op has \"{}\"", options_.only));
+  if (options_.list) return ok_status();
+  if (cases_.empty()) {
+    return absl::NotFoundError(
+        format_text("no case has \"{}\" and \"{}\"", options_.only, options_.shape));
+  }
+  std::fprintf(stderr,
+               "%zu cases, %lld bytes of data\n",
+               cases_.size(),
+               static_cast<long long>(built_bytes_));
   RETURN_IF_ERROR(record_all());
   RETURN_IF_ERROR(time_rounds());
   for (size_t i = 0; i < cases_.size(); ++i) print(i);

@@ -18,6 +18,9 @@ struct CudaBenchOptions {
   int device = 0;
   int rounds = 20;
   std::string only;             // cases whose op name contains this; empty: all
+  bool exact = false;           // `only` is the whole name
+  std::string shape;            // cases whose shape begins with this
+  bool list = false;            // print op and shape of the cases, measure none
   bool tiny = false;            // shapes small enough for an emulated device
   double bytes_per_s = 4.3e12;  // rate of a copy on an H200, for the lower bound by bytes
   double flops_per_s = 790e12;  // rate of a bf16 matmul of 8192^3 there, for the bound by flops
@@ -59,6 +62,9 @@ class CudaBench {
     return reinterpret_cast<T*>(place);
   }
 
+  // Whether a case is to be measured. Ask before building its inputs, which can take seconds.
+  bool wants(const std::string& op, const std::string& shape) const;
+  // Of a case that is wanted.
   void add(Case bench_case);
   // Measures all cases and prints their lines; fails if the device does.
   Status run();
@@ -79,6 +85,7 @@ class CudaBench {
   cuda::CudaQueue* queue_ = nullptr;
   int64_t cache_bytes_ = 0;
   Workspace workspace_;
+  int64_t built_bytes_ = 0;  // of the cases' data, as reported
   std::vector<Buffer> memory_;
   std::vector<std::unique_ptr<Weight>> weights_;
   std::vector<uint16_t> noise_;  // bf16 of [-1, 1)

@@ -21,6 +21,9 @@ int run(const std::vector<std::string>& arguments) {
   flags.add("device", &options.device, "number of the GPU");
   flags.add("rounds", &options.rounds, "over all cases; the median of them is told");
   flags.add("only", &options.only, "cases whose op has this in its name");
+  flags.add("exact", &options.exact, "--only is the whole name of an op");
+  flags.add("shape", &options.shape, "cases whose shape begins with this");
+  flags.add("list", &options.list, "print op and shape of these cases, measure none");
   flags.add("tiny", &options.tiny, "shapes that an emulated device can carry");
   flags.add("bytes-per-second", &options.bytes_per_s, "of the floor");
   flags.add("flops-per-second", &options.flops_per_s, "of the floor");

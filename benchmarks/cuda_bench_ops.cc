@@ -92,6 +92,10 @@ std::string shape_of(const HeadShape& heads, const Load& load) {
 }
 
 void add_attention(CudaBench& bench, const HeadShape& heads, const Load& load) {
+  CudaBench::Case attention;
+  attention.op = load.count == 1 ? "attention_decode" : "attention_prefill";
+  attention.shape = shape_of(heads, load);
+  if (!bench.wants(attention.op, attention.shape)) return;
   const Paged paged = make_paged(bench, heads, load);
   const int32_t tokens = paged.batch.num_tokens;
   const int64_t width = int64_t{heads.num_heads} * heads.head_dim;
@@ -101,9 +105,6 @@ void add_attention(CudaBench& bench, const HeadShape& heads, const Load& load) {
   const Tensor q = bench.random(bench.dtype(), tokens, width);
   const Tensor out(bench.zeros(q.bytes()), bench.dtype(), tokens, width);
   bench.backend().plan_attention(bench.queue(), paged.batch, spec, paged.pages, plan);
-  CudaBench::Case attention;
-  attention.op = load.count == 1 ? "attention_decode" : "attention_prefill";
-  attention.shape = shape_of(heads, load);
   attention.bytes = paged.kv_bytes + 2.0 * static_cast<double>(q.bytes());
   attention.flops = 4.0 * paged.visible * static_cast<double>(width);
   attention.num_sets = paged.pages.num_layers;
@@ -114,9 +115,19 @@ void add_attention(CudaBench& bench, const HeadShape& heads, const Load& load) {
   bench.add(std::move(attention));
 }
 
+std::string shape_of(const Matmul& matmul, int64_t rows) {
+  return format_text("{} {}x{}x{}", matmul.name, rows, matmul.n, matmul.k);
+}
+
 // Our kernels for the shape and the choice after tuning, which `algorithm` names: the same kernels
 // again, if cuBLASLt is missing or slower.
-void add_linear(CudaBench& bench, const Matmul& matmul) {
+void add_linear(CudaBench& bench, Matmul matmul) {
+  constexpr const char* kOps[] = {"linear", "linear_tuned"};
+  std::erase_if(matmul.rows, [&](int64_t rows) {
+    const std::string shape = shape_of(matmul, rows);
+    return !bench.wants(kOps[0], shape) && !bench.wants(kOps[1], shape);
+  });
+  if (matmul.rows.empty()) return;
   const int num_sets = bench.sets_past_cache(2.0 * static_cast<double>(matmul.n * matmul.k), 4);
   const bool is_gated = matmul.activation == Activation::kSiluGate;
   std::vector<const Weight*> weights;
@@ -130,15 +141,18 @@ void add_linear(CudaBench& bench, const Matmul& matmul) {
     const Tensor x = bench.random(bench.dtype(), rows, matmul.k);
     const int64_t columns = is_gated ? matmul.n / 2 : matmul.n;
     const Tensor out(bench.zeros(rows * columns * 2), bench.dtype(), rows, columns);
-    bench.tuned_backend().tune_linear(bench.queue(), bench.workspace(), x, weights, epilogue, out);
     CudaBench::Case linear;
-    linear.shape = format_text("{} {}x{}x{}", matmul.name, rows, matmul.n, matmul.k);
+    linear.shape = shape_of(matmul, rows);
     linear.bytes = 2.0 * static_cast<double>(matmul.n * matmul.k + rows * (matmul.k + columns));
     linear.flops = 2.0 * static_cast<double>(rows * matmul.n * matmul.k);
     linear.num_sets = num_sets;
     for (const bool is_tuned : {false, true}) {
       cuda::CudaBackend* backend = is_tuned ? &bench.tuned_backend() : &bench.backend();
-      linear.op = is_tuned ? "linear_tuned" : "linear";
+      linear.op = kOps[is_tuned];
+      if (!bench.wants(linear.op, linear.shape)) continue;
+      if (is_tuned) {
+        backend->tune_linear(bench.queue(), bench.workspace(), x, weights, epilogue, out);
+      }
       linear.algorithm = backend->describe_linear(
           bench.queue(), bench.workspace(), {x, weights[0], epilogue, out});
       linear.enqueue = [&bench, backend, weights, x, epilogue, out](int set) {
@@ -153,6 +167,10 @@ void add_linear(CudaBench& bench, const Matmul& matmul) {
 void add_linear_norm(CudaBench& bench, int64_t rows, int64_t n, int64_t k) {
   CudaBench::Case both;
   both.shape = format_text("{}x{}x{}", rows, n, k);
+  const std::array<std::string, 2> ops = {"linear_add_norm", "linear_then_add_norm"};
+  const std::array<bool, 2> wanted = {bench.wants(ops[0], both.shape),
+                                      bench.wants(ops[1], both.shape)};
+  if (!wanted[0] && !wanted[1]) return;
   both.bytes = 2.0 * static_cast<double>(n * k + rows * (k + 3 * n));
   both.flops = 2.0 * static_cast<double>(rows * n * k);
   both.num_sets = bench.sets_past_cache(2.0 * static_cast<double>(n * k), 4);
@@ -166,20 +184,24 @@ void add_linear_norm(CudaBench& bench, int64_t rows, int64_t n, int64_t k) {
   sum.residual = bench.random(bench.dtype(), rows, n);
   sum.norm.weight = {bench.put(std::vector<float>(n, 0.5f)), n};
   sum.out = bench.random(bench.dtype(), rows, n);
-  both.op = "linear_add_norm";
+  both.op = ops[0];
   both.enqueue = [&bench, weights, x, sum](int set) {
     bench.backend().linear_add_norm(bench.queue(), bench.workspace(), x, *weights[set], sum);
   };
-  bench.add(both);
-  both.op = "linear_then_add_norm";
+  if (wanted[0]) bench.add(both);
+  both.op = ops[1];
   both.enqueue = [&bench, weights, x, sum](int set) {
     bench.backend().Backend::linear_add_norm(
         bench.queue(), bench.workspace(), x, *weights[set], sum);
   };
-  bench.add(both);
+  if (wanted[1]) bench.add(both);
 }
 
 void add_norm_case(CudaBench& bench, int64_t rows, int64_t width) {
+  CudaBench::Case add_norm;
+  add_norm.op = "add_norm";
+  add_norm.shape = format_text("{}x{}", rows, width);
+  if (!bench.wants(add_norm.op, add_norm.shape)) return;
   const double row_bytes = 4.0 * static_cast<double>(rows * width * size_of(bench.dtype()));
   const int num_sets = bench.sets_past_cache(row_bytes, 8);
   std::vector<std::array<Tensor, 3>> sets;
@@ -190,9 +212,6 @@ void add_norm_case(CudaBench& bench, int64_t rows, int64_t width) {
   }
   Norm norm;
   norm.weight = {bench.put(std::vector<float>(width, 0.5f)), width};
-  CudaBench::Case add_norm;
-  add_norm.op = "add_norm";
-  add_norm.shape = format_text("{}x{}", rows, width);
   add_norm.bytes = row_bytes;
   add_norm.num_sets = num_sets;
   add_norm.enqueue = [&bench, sets, norm](int set) {
@@ -204,6 +223,10 @@ void add_norm_case(CudaBench& bench, int64_t rows, int64_t width) {
 
 // q and k rotated, k and v written to the pages, q to its matrix.
 void add_qkv_finish(CudaBench& bench, const HeadShape& heads, const Load& load) {
+  CudaBench::Case finish;
+  finish.op = "qkv_finish";
+  finish.shape = shape_of(heads, load);
+  if (!bench.wants(finish.op, finish.shape)) return;
   const Paged paged = make_paged(bench, heads, load);
   const int32_t tokens = paged.batch.num_tokens;
   const int64_t q_width = int64_t{heads.num_heads} * heads.head_dim;
@@ -215,9 +238,6 @@ void add_qkv_finish(CudaBench& bench, const HeadShape& heads, const Load& load) 
   QkvSpec spec;
   spec.shape = heads;
   spec.rope = {table.row<float>(0), positions, heads.head_dim};
-  CudaBench::Case finish;
-  finish.op = "qkv_finish";
-  finish.shape = shape_of(heads, load);
   finish.bytes = 2.0 * static_cast<double>(qkv.bytes());
   finish.num_sets = paged.pages.num_layers;
   finish.enqueue = [&bench, paged, qkv, spec, q](int set) {
@@ -227,14 +247,15 @@ void add_qkv_finish(CudaBench& bench, const HeadShape& heads, const Load& load) 
 }
 
 void add_draw(CudaBench& bench, int64_t rows, int64_t width) {
+  CudaBench::Case draw;
+  draw.op = "draw_shard";
+  draw.shape = format_text("{}x{}", rows, width);
+  if (!bench.wants(draw.op, draw.shape)) return;
   const Tensor logits = bench.random(DType::kFloat32, rows, width, 10);
   std::vector<SamplingRow> wanted(rows);
   for (int64_t i = 0; i < rows; ++i) wanted[i].seed = static_cast<uint64_t>(i) + 1;
   const SamplingRow* rows_there = bench.put(wanted);
   auto* draws = bench.put(std::vector<ShardDraw>(rows));
-  CudaBench::Case draw;
-  draw.op = "draw_shard";
-  draw.shape = format_text("{}x{}", rows, width);
   draw.bytes = static_cast<double>(logits.bytes());
   draw.enqueue = [&bench, logits, rows_there, draws](int) {
     bench.backend().draw_shard(bench.queue(), bench.workspace(), logits, 0, rows_there, draws);
@@ -249,15 +270,16 @@ void add_read_cases(CudaBench& bench) {
                                          ? std::vector<int64_t>{1 << 14}
                                          : std::vector<int64_t>{int64_t{1} << 26, int64_t{1} << 31};
   for (const int64_t bytes : sizes) {
+    CudaBench::Case read;
+    read.op = "read";
+    read.shape = format_text("{} bytes", bytes);
+    if (!bench.wants(read.op, read.shape)) continue;
     const int num_sets = bench.sets_past_cache(static_cast<double>(bytes));
     std::vector<const std::byte*> sets;
     for (int i = 0; i < num_sets; ++i) {
       sets.push_back(bench.random(DType::kBFloat16, bytes / 2, 1).data);
     }
     uint32_t* sink = bench.put(std::vector<uint32_t>(1));
-    CudaBench::Case read;
-    read.op = "read";
-    read.shape = format_text("{} bytes", bytes);
     read.bytes = static_cast<double>(bytes);
     read.num_sets = num_sets;
     read.enqueue = [&bench, sets, bytes, sink](int set) {

@@ -26,6 +26,9 @@ endif()
 if(TRIREME_BUILD_BENCHMARKS)
   find_package(benchmark REQUIRED)
 endif()
+# Headers only, for the timeline of kernels (tests/gpu); without them there is none.
+find_path(CUPTI_INCLUDE_DIR cupti.h HINTS ${CUDAToolkit_ROOT} $ENV{CUDAToolkit_ROOT}
+  PATHS /usr/local/cuda PATH_SUFFIXES include extras/CUPTI/include)
 if(TRIREME_CUDA)
   set(CMAKE_CUDA_ARCHITECTURES OFF)  # named in cmake/targets.cmake
   enable_language(CUDA)

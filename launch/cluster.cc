@@ -23,11 +23,12 @@ using Kind = CoordinatorEvent::Kind;
 
 constexpr TimeUs kSecond = 1'000'000;
 constexpr TimeUs kDoorsUs = 10 * kSecond;
-constexpr TimeUs kFirstRankUs = 24 * kSecond;  // from mpirun's start to a rank's first message
-constexpr TimeUs kExplainUs = kSecond;  // after mpirun's end, for the coordinator to name the cause
+constexpr TimeUs kFirstRankUs = 24 * kSecond;  // from the launch to a rank's first message
+constexpr TimeUs kExplainUs = kSecond;  // after the end, for the coordinator to name the cause
 constexpr int kStopMs = 3'000;
 constexpr int kLeaveMs = 300;    // ranks whose coordinator is gone leave by themselves
 constexpr int kCauseMs = 1'500;  // for mpirun to print the cause of a rank's end
+constexpr int kSignalled = 128;  // an exit status above it: ended by a signal
 constexpr size_t kTailLines = 200;
 constexpr int kMaxPollMs = 200;
 
@@ -39,8 +40,13 @@ std::string describe(const CoordinatorEvent& lost) {
   return format_text("{}: {}", who, lost.text);
 }
 
+// The process of a group is mpirun, or the worker itself (is_one_process()).
 std::string describe_end(GroupProcess& group) {
-  return format_text("mpirun ended with status {}", group.process.exit_status().value_or(-1));
+  const int status = group.process.exit_status().value_or(-1);
+  if (status > kSignalled) {
+    return format_text("its process was ended by signal {}", status - kSignalled);
+  }
+  return format_text("its process ended with status {}", status);
 }
 
 }  // namespace
@@ -208,7 +214,7 @@ void Cluster::read_coordinator() {
 }
 
 // Restarts (before the first ready: fails) groups that the coordinator cannot know to be lost:
-// mpirun has ended, or no rank has connected in time.
+// their process has ended, or no rank has connected in time.
 void Cluster::check_silent_groups() {
   const TimeUs now_us = clock_.now_us();
   for (int i = 0; i < groups_.num_groups(); ++i) {
@@ -238,10 +244,10 @@ Status Cluster::start_failure(int index, const CoordinatorEvent* event) {
   if (event == nullptr && !group.ended_us) {
     return timed_out(
         "TRI-UP-012",
-        "no rank of group {} connected within {} s of the start of mpirun: {}",
+        "no rank of group {} connected within {} s of its launch: {}",
         index,
         kFirstRankUs / kSecond,
-        describe_output(group.tail, "mpirun printed no cause", "; `trireme doctor` shows more"));
+        describe_output(group.tail, "it printed no cause", "; `trireme doctor` shows more"));
   }
   constexpr char kAdvice[] = "; --verbose shows all output";
   if (event == nullptr) {
@@ -254,6 +260,8 @@ Status Cluster::start_failure(int index, const CoordinatorEvent* event) {
   const std::string words = cause_in_output(group.tail);
   if (words.find("exited on signal") != std::string::npos) {
     cause += format_text(" (mpirun: {})", words);
+  } else if (group.process.exit_status().value_or(0) > kSignalled) {
+    cause += format_text(" ({})", describe_end(group));
   }
   return unavailable(
       "TRI-UP-011", "group {} could not start: {}{}", index, cause, event->memory ? "" : kAdvice);

@@ -39,8 +39,6 @@ void add_gpu_arguments(const ClusterFlags& flags,
                        std::vector<std::string>& arguments) {
   add(arguments, {flags.invariant ? "--invariant" : "--no-invariant"});
   if (launch.first_gpu > 0) add(arguments, {"--first-device", format_text("{}", launch.first_gpu)});
-  if (launch.local_ranks > 1)
-    add(arguments, {"--local-ranks", format_text("{}", launch.local_ranks)});
   if (!flags.nccl_interface.empty()) add(arguments, {"--nccl-interface", flags.nccl_interface});
   if (!flags.nccl_adapters.empty()) add(arguments, {"--nccl-adapters", flags.nccl_adapters});
   if (!flags.nccl_infiniband) add(arguments, {"--no-nccl-infiniband"});
@@ -153,12 +151,17 @@ std::vector<std::string> agent_command(const std::string& agent, const std::stri
   return command;
 }
 
+bool is_one_process(const ClusterFlags& flags, const WorkerLaunch& launch) {
+  return launch.local_ranks > 1 || (launch.hosts.empty() && flags.num_ranks() == 1);
+}
+
 ProcessOptions ranks_command(const ClusterFlags& flags, const WorkerLaunch& launch) {
-  if (launch.local_ranks <= 1) return mpirun_command(flags, launch);
+  if (!is_one_process(flags, launch)) return mpirun_command(flags, launch);
   ProcessOptions options;
   options.death_signal = SIGTERM;
   options.removed = inherited_launch_variables();
   add_worker_arguments(flags, launch, options.arguments);
+  add(options.arguments, {"--local-ranks", format_text("{}", launch.local_ranks)});
   options.environment.push_back(kNoConfigFile);
   if (!launch.worker_key.empty()) {
     options.environment.emplace_back("TRIREME_WORKER_KEY", launch.worker_key);

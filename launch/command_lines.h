@@ -50,8 +50,11 @@ std::vector<std::string> agent_command(const std::string& agent, const std::stri
 // groups are on this machine.
 int slots_before_group(const std::vector<HostSlots>& hosts, int index, int ranks);
 
-// Command of a group: mpirun, or one process with all ranks if launch.local_ranks is above 1. The
-// worker key is passed in the environment, never in an argument.
+// Whether a group starts without mpirun: its ranks are threads of one process because they share
+// GPUs, or it is one rank on this machine.
+bool is_one_process(const ClusterFlags& flags, const WorkerLaunch& launch);
+// Command of a group: one process, or mpirun. The worker key is passed in the environment, never in
+// an argument.
 ProcessOptions ranks_command(const ClusterFlags& flags, const WorkerLaunch& launch);
 // On one machine without the variables that place the processes of another launch
 // (inherited_environment.h).

@@ -198,7 +198,7 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
   RETURN_IF_ERROR(check_kv_memory(flags, found.plan));
   RETURN_IF_ERROR(found.backend.backend == "cuda" ? check_gpu_memory(flags, found)
                                                   : check_local_memory(flags, found));
-  if (found.backend.local_ranks <= 1) {
+  if (!is_one_process(flags, found.launch_of(flags, 0))) {
     ASSIGN_OR_RETURN(found.mpirun, find_mpirun());
   }
   return found;

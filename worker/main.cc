@@ -1,6 +1,6 @@
 // trireme-worker: one rank of a group, started by mpirun, or all ranks of a group as threads
-// (--local-ranks). Loads its shard, then runs step plans from the coordinator, a file or a
-// benchmark.
+// without mpirun (--local-ranks). Loads its shard, then runs step plans from the coordinator, a
+// file or a benchmark.
 #include <sys/prctl.h>
 
 #include <csignal>
@@ -151,7 +151,7 @@ int run(int argc, char** argv) {
   if (!chosen.ok()) return refuse(chosen.status(), rank);
   if (rank == 0) print_line(*chosen);
   if (options.backend == "cuda") set_nccl_environment(flags->nccl);
-  if (flags->local_ranks > 1) return run_local_ranks(*flags, num_devices.value_or(0));
+  if (flags->local_ranks > 0) return run_local_ranks(*flags, num_devices.value_or(0));
   return run_launched_rank(*flags, num_devices.value_or(0), &argc, &argv);
 }
 

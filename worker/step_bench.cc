@@ -1,6 +1,7 @@
 #include "worker/step_bench.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdio>
 
@@ -77,6 +78,7 @@ class StepBench {
   const std::vector<int32_t> token_buckets_;
   const std::vector<int32_t> row_buckets_;
   SteadyClock clock_;
+  std::array<TimeUs, 2> last_barriers_us_ = {};
   int64_t step_ = 0;
   uint32_t ids_made_ = 0;
   Measured measured_;  // of the present round
@@ -216,7 +218,8 @@ void StepBench::print(Measured measured) const {
       "\"seconds_median\": %.6f, \"seconds_min\": %.6f, \"tokens_per_second\": %.2f, "
       "\"host_us_median\": %.0f, \"replayed\": %s, "
       "\"repeats\": %zu, \"tp\": %d, \"pp\": %d, \"threads\": %d, \"dtype\": \"%s\", "
-      "\"quantization\": \"none\", \"backend\": \"%s\", \"device\": \"%s\", %s}\n",
+      "\"quantization\": \"none\", \"backend\": \"%s\", \"device\": \"%s\", "
+      "\"window_us\": [%lld, %lld], %s}\n",
       measured.kind,
       measured.batch,
       static_cast<long long>(measured.tokens),
@@ -233,6 +236,8 @@ void StepBench::print(Measured measured) const {
       std::string(name_of(worker_.options().dtype)).c_str(),
       info.name.c_str(),
       format_text("{} ({})", info.device, info.isa).c_str(),
+      static_cast<long long>(last_barriers_us_[0]),
+      static_cast<long long>(last_barriers_us_[1]),
       matmuls(measured.largest).c_str());
   std::fflush(stdout);
 }
@@ -311,6 +316,7 @@ Status StepBench::barrier() {
   const std::byte mine{1};
   std::vector<std::byte> all(comms_.group->size());
   comms_.group->all_gather(worker_.executor().queue(), std::span(&mine, 1), all);
+  last_barriers_us_ = {last_barriers_us_[1], clock_.now_us()};
   return comms_.group->status();
 }
 

@@ -1,6 +1,6 @@
 // `bench step`: speed of the forward pass without a scheduler. Every rank makes the same plans from
 // a spec; time is measured between two barriers of the group; rank 0 prints one JSON line per
-// measurement.
+// measurement. `window_us` is the last round in microseconds of CLOCK_MONOTONIC, for tracers.
 #pragma once
 
 #include <string>

@@ -46,9 +46,9 @@ Status check_built(const WorkerFlags& flags,
   const WorkerOptions& worker = flags.worker;
   if (worker.tp < 1 || worker.pp < 1 || worker.max_slots < 1 || worker.max_batched_tokens < 0 ||
       worker.max_model_len < 0 || worker.kv_memory_bytes < 0 || worker.threads < 0 ||
-      flags.local_ranks < 1 || flags.device < -1 || flags.first_device < 0) {
+      flags.local_ranks < 0 || flags.device < -1 || flags.first_device < 0) {
     return invalid("TRI-GRP-026",
-                   "-tp, -pp, --max-num-seqs and --local-ranks are at least 1; "
+                   "-tp, -pp and --max-num-seqs are at least 1; --local-ranks, "
                    "--max-num-batched-tokens, --max-model-len, --kv-memory and --threads at least "
                    "0 (0: chosen); --device at least -1 and --first-device at least 0");
   }
@@ -65,7 +65,10 @@ void add_device_flags(FlagSet& set, WorkerFlags& flags) {
           &flags.first_device,
           "first GPU of this group on the host of rank 0",
           devices);
-  set.add("local-ranks", &flags.local_ranks, "ranks that are threads of this process", devices);
+  set.add("local-ranks",
+          &flags.local_ranks,
+          "ranks that are threads of this process; 0: it is one rank of an mpirun",
+          devices);
   set.add("nccl-interface", &flags.nccl.interface, "network of NCCL between hosts: eth0", devices);
   set.add("nccl-adapters", &flags.nccl.adapters, "InfiniBand adapters of NCCL: mlx5_0", devices);
   set.add("nccl-infiniband", &flags.nccl.infiniband, "let NCCL use InfiniBand", devices);

@@ -25,7 +25,7 @@ struct WorkerFlags {
   bool probes = false;
   std::string bench_step;
 
-  int local_ranks = 1;   // ranks that are threads of this process
+  int local_ranks = 0;   // ranks that are threads of this process; 0: one rank of an mpirun
   int device = -1;       // -1: by the rank's index on its host
   int first_device = 0;  // on the host of rank 0; lower ones belong to groups before this one
   NcclSettings nccl;

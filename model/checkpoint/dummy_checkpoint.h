@@ -16,8 +16,11 @@ namespace trireme {
 // TRI-CONF-008: an unknown name (names the nearest).
 StatusOr<std::string> dummy_config(const std::string& shape);
 
+// Each read() fills its slice with up to `threads` threads (0: all cores of this process); no value
+// depends on their number.
 std::unique_ptr<Checkpoint> make_dummy_checkpoint(const ModelConfig& config,
                                                   const std::string& config_text,
-                                                  uint64_t seed);
+                                                  uint64_t seed,
+                                                  int threads = 0);
 
 }  // namespace trireme

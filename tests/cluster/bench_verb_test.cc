@@ -55,6 +55,9 @@ TEST(Bench, StepAndServeAreSavedAndReported) {
     ASSERT_EQ(line["matmuls"].size(), 5u) << line;
     EXPECT_EQ(line["matmuls"][2]["name"], "gate_up");
     EXPECT_EQ(line["matmuls"][2]["algorithm"], "own kernel");
+    const int64_t window_us =
+        line["window_us"][1].get<int64_t>() - line["window_us"][0].get<int64_t>();
+    EXPECT_GT(static_cast<double>(window_us), 0.9e6 * line["seconds_min"].get<double>());
     for (const char* field : {"context",
                               "repeats",
                               "tp",

@@ -155,6 +155,16 @@ TEST(Mpirun, ALaterOneThanTheLibraryOfTheRanksIsNamed) {
   EXPECT_THAT(refusal_of(kRankByHand), StartsWith("TRI-UP-043: mpirun is Open MPI 99.0.1, "));
 }
 
+TEST(Mpirun, AGroupOfOneRankNeedsNone) {
+  const std::vector<std::string> without = {"env", "PATH=/nonexistent", "PMIX_RANK=3"};
+  EXPECT_THAT(run_two(without).err, HasSubstr("TRI-UP-040: there is no mpirun in PATH"));
+  RunningTrireme running(
+      {"run", "--model", kDemo, "--backend", "cpu", "--prompt", "hi", "--max-tokens", "3"},
+      without);
+  const CommandResult result = running.finish(40'000);
+  EXPECT_EQ(result.status, 0) << result.err;
+}
+
 TEST(Mpirun, ATransportThatIsMissingIsNamed) {
   const Variable transport("OMPI_MCA_pml", "ucx");
   const CommandResult result = run_two();

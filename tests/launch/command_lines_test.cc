@@ -195,11 +195,24 @@ TEST_F(LaunchCommand, RanksThatShareGpusStartAsOneProcessWithoutMpirun) {
   launch_.worker_key = "5ec2e7";
   const ProcessOptions options = ranks_command(flags_, launch_);
   EXPECT_THAT(options.arguments.front(), testing::EndsWith("/trireme-worker"));
-  EXPECT_THAT(words(options), HasSubstr("--no-invariant --local-ranks 6 "));
+  EXPECT_THAT(words(options), HasSubstr("--no-invariant --dtype "));
+  EXPECT_THAT(words(options), testing::EndsWith("--local-ranks 6 "));
   EXPECT_THAT(words(options), HasSubstr("--coordinator tcp://10.0.0.1:4000 --group 1 "));
   EXPECT_THAT(options.environment, Contains(Pair("TRIREME_CONFIG", "")));
   EXPECT_THAT(options.environment, Contains(Pair("TRIREME_WORKER_KEY", "5ec2e7")));
   EXPECT_THAT(words(options), Not(HasSubstr("5ec2e7")));
+}
+
+TEST_F(LaunchCommand, OneRankOnThisMachineStartsWithoutMpirun) {
+  flags_.tp = flags_.pp = 1;
+  for (const char* backend : {"cpu", "cuda"}) {
+    launch_.backend = backend;
+    const ProcessOptions options = ranks_command(flags_, launch_);
+    EXPECT_THAT(options.arguments.front(), testing::EndsWith("/trireme-worker"));
+    EXPECT_THAT(words(options), testing::EndsWith("--local-ranks 1 "));
+  }
+  launch_.hosts = {{"n1", 1}};
+  EXPECT_THAT(ranks_command(flags_, launch_).arguments.front(), "mpirun") << "another machine";
 }
 
 TEST_F(LaunchCommand, ChildrenDoNotReadTheConfigFileOfTheVerb) {

@@ -78,9 +78,11 @@ TEST(LocalGroup, RanksAreConnectedByStageAndByTensorIndex) {
 
 TEST(LocalGroup, IsNotCombinedWithRanksOfTheLauncher) {
   EXPECT_TRUE(check_local_ranks(2, 2, 4, 1).ok());
-  EXPECT_TRUE(check_local_ranks(2, 2, 1, 4).ok());
+  EXPECT_TRUE(check_local_ranks(2, 2, 0, 4).ok());
+  EXPECT_TRUE(check_local_ranks(1, 1, 1, 1).ok());
   EXPECT_EQ(error_id(check_local_ranks(2, 2, 2, 2)), "TRI-GRP-029");
   EXPECT_EQ(error_id(check_local_ranks(2, 2, 2, 1)), "TRI-GRP-029");
+  EXPECT_EQ(error_id(check_local_ranks(1, 2, 1, 2)), "TRI-GRP-029");
 }
 
 }  // namespace

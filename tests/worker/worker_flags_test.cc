@@ -78,7 +78,7 @@ TEST(WorkerFlags, AnUnknownBackendOrDtypeIsRefusedWithTheKnownOnes) {
 }
 
 TEST(WorkerFlags, CountsOutOfRangeAreRefused) {
-  for (const auto& [flag, value] : {std::pair("--local-ranks", "0"),
+  for (const auto& [flag, value] : {std::pair("--local-ranks", "-1"),
                                     {"--device", "-2"},
                                     {"--first-device", "-1"},
                                     {"--max-num-batched-tokens", "-1"}}) {

@@ -9,7 +9,8 @@
 trireme_library_folders() {
   for root in "${CUDAToolkit_ROOT:-}" "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda \
     /usr/local/cuda-13*; do
-    [ -z "$root" ] || printf '%s\n' "$root/lib64" "$root/targets/x86_64-linux/lib" "$root/lib"
+    [ -z "$root" ] || printf '%s\n' "$root/lib64" "$root/targets/x86_64-linux/lib" "$root/lib" \
+      "$root/extras/CUPTI/lib64"
   done
   printf '%s\n' "${LD_LIBRARY_PATH:-}" | tr ':' '\n'
   ldconfig=$(command -v ldconfig || echo /sbin/ldconfig)
@@ -48,16 +49,19 @@ trireme_set_environment() {
   bundle=$1
   cublas=$(trireme_folder_of libcublasLt.so.13)
   nccl=$(trireme_folder_of libnccl.so.2)
+  cupti=$(trireme_folder_of libcupti.so.13)
+  TRIREME_CUPTI=${cupti:+$cupti/libcupti.so.13}  # opened by lib/libkernel_trace.so alone
   TRIREME_FOUND="$(trireme_say_library libcublasLt.so.13 "$cublas" \
     "matrix products are our own kernels' alone")
 $(trireme_say_library libnccl.so.2 "$nccl" "several GPUs reach each other on one host only")
+$(trireme_say_library libcupti.so.13 "$cupti" "no timeline of kernels")
 $(trireme_say_library libcuda.so.1 "$(trireme_folder_of libcuda.so.1)" \
     "no driver, no GPU: --backend cpu")"
   # Only for programs of the bundle: its C++ library may be older than the machine's.
   TRIREME_LIBRARIES=$bundle/lib${cublas:+:$cublas}${nccl:+:$nccl}
   [ -n "$cublas" ] || TRIREME_LIBRARIES=$TRIREME_LIBRARIES:$bundle/lib/absent/cublasLt
   [ -n "$nccl" ] || TRIREME_LIBRARIES=$TRIREME_LIBRARIES:$bundle/lib/absent/nccl
-  export TRIREME_FOUND TRIREME_LIBRARIES
+  export TRIREME_FOUND TRIREME_LIBRARIES TRIREME_CUPTI
 }
 
 trireme_run() {

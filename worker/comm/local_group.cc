@@ -20,7 +20,7 @@ void connect(const std::vector<std::unique_ptr<GroupComms>>& group,
 }  // namespace
 
 Status check_local_ranks(int tp, int pp, int local_ranks, int launched_ranks) {
-  if (local_ranks == 1) return ok_status();
+  if (local_ranks == 0) return ok_status();
   if (launched_ranks > 1) {
     return invalid("TRI-GRP-029",
                    "--local-ranks {} in each of {} ranks of the launcher is not built; use one of "
@@ -39,6 +39,10 @@ Status check_local_ranks(int tp, int pp, int local_ranks, int launched_ranks) {
 
 std::vector<std::unique_ptr<GroupComms>> make_local_group(int tp, int pp, const std::string& host) {
   std::vector<std::unique_ptr<GroupComms>> group;
+  if (tp * pp == 1) {
+    group.push_back(std::make_unique<GroupComms>(solo_group()));
+    return group;
+  }
   std::vector<std::vector<int>> stages(pp);
   std::vector<std::vector<int>> columns(tp);
   std::vector<int> all;

@@ -157,7 +157,7 @@ StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& comma
   return unavailable(
       "TRI-BENCH-002",
       "the ranks ended before they had finished: {}",
-      describe_output(tail_, format_text("mpirun ended with status {}", *process.exit_status())));
+      describe_output(tail_, format_text("they ended with status {}", *process.exit_status())));
 }
 
 // Checks before the launch the lengths that the ranks would reject after theirs.
