@@ -10,7 +10,7 @@ LDGSTS, and has per architecture
     awaited       loads that the trip which issued them waits for (cuda_sass.py: Graph.awaited)
 
 Loops inside a page run as often as a page has products and copies, which its shape tells. None of
-the values may rise. Aims of instructions are kept when the table is written again.
+the values may rise.
 
 cuda_loops.py
     Exits with 0 where cuobjdump and nvdisasm are found, with 1 elsewhere.
@@ -28,21 +28,21 @@ import cuda_sass
 
 TABLE = "tests/data/cuda_loops.csv"
 FIELDS = ("instructions", "per hmma", "per ldgsts", "calls", "awaited")
-AIMS = ("aim", "later aim")
+AIM_COLUMNS = ("aim", "later aim")
 PRODUCT, COPY = "HMMA", "LDGSTS"
 
 
 class NamedLoop:
-    """A loop of the kernels of a source whose names match `kernel`."""
+    """A loop of the kernels of a source whose names match `kernel`, which may capture a number."""
 
-    def __init__(self, name, source, kernel, find, trip=None, ways=(), heads=1):
+    def __init__(self, name, source, kernel, find, trip=None, ways=(), heads=lambda _: 1):
         self.name = name
         self.source = source
         self.kernel = re.compile(kernel)
         self.find = find  # Graph to Loop; None measures the whole kernel
         self.trip = trip  # number of the kernel's name to (products, copies) of a trip
-        self.ways = ways  # operations that the way must have as many of as it can
-        self.heads = heads  # the instructions are divided by this
+        self.ways = ways  # operations of which the way has as many, or with "-" as few, as it can
+        self.heads = heads  # number of the kernel's name to what the instructions are divided by
 
 
 def has(graph, loop, *kinds):
@@ -82,6 +82,7 @@ def prefill_page(dim):
 DECODE, PREFILL = "attention_decode.cu", "attention_prefill.cu"
 DECODE_KERNEL, PREFILL_KERNEL = r"decode_kernel<Bf16, (\d+)>", r"prefill_kernel<Bf16, (\d+)>"
 BOTH = (PRODUCT, COPY)
+QKV, HEAD = "qkv_finish.cu", ("-MUFU", "STG", "SHFL", "STS")
 # One of the two types stands for both: they differ in the type of HMMA and of conversions only.
 LOOPS = (
     NamedLoop("page", DECODE, DECODE_KERNEL, innermost_with(*BOTH), decode_page, BOTH),
@@ -91,10 +92,19 @@ LOOPS = (
     NamedLoop("stage", "linear_tile.cu", "linear_tile<Bf16, ", innermost_with(*BOTH), None, BOTH),
     NamedLoop("strip", "linear_stream.cu", "linear_stream<Bf16, ", innermost_with(PRODUCT, "LDG"),
               None, (PRODUCT, "LDG")),
-    # The whole kernel: a head with norm and rotation, every loop once.
-    NamedLoop("head", "qkv_finish.cu", "qkv_finish_kernel<Bf16>", None, None,
-              ("SHFL", "STG", "LDG")),
+    # The whole kernel: a head without norm (which has the MUFUs), every loop once.
+    NamedLoop("head", QKV, r"qkv_finish_(?:kernel|pairs)<Bf16>", None, None, HEAD),
+    # 16 bytes a lane, four heads a lane; the number is that of the lanes of a head.
+    NamedLoop("head", QKV, r"qkv_finish_chunks<Bf16, (\d+)>", None, None, HEAD,
+              lambda lanes: 32 // lanes * 4),
 )
+# Instructions wanted on sm_90a: now, later.
+AIMS = {
+    (DECODE, "page", "decode_kernel<Bf16, 128>"): (1010, 900),
+    (PREFILL, "page", "prefill_kernel<Bf16, 128>"): (1070, 1000),
+    (QKV, "head", "qkv_finish_kernel<Bf16>"): (90,),
+    (QKV, "head", "qkv_finish_chunks<Bf16, 16>"): (90,),
+}
 
 
 class Fault(Exception):
@@ -143,7 +153,7 @@ def measure(named, kernel, instructions):
     trips, units = trips_inside(named, graph, loop, number)
     operations = graph.path(loop, named.ways, lambda part: trips.get(part.head, 1))
     total = sum(operations.values())
-    values["instructions"] = -(-total // (units * named.heads))
+    values["instructions"] = -(-total // (units * named.heads(number)))
     for field, kind in (("per hmma", PRODUCT), ("per ldgsts", COPY)):
         if operations[kind]:
             values[field] = round(total / operations[kind], 2)
@@ -240,8 +250,8 @@ def number_of(text):
 
 
 def read_table(path, architectures):
-    """(nvcc's release, {key: {architecture: values}}, {key: {aim: value}})"""
-    table, aims = {}, {}
+    """(nvcc's release, {key: {architecture: values}})"""
+    table = {}
     with open(path, encoding="utf-8", newline="") as file:
         release = file.readline().removeprefix("# nvcc").strip()
         for row in csv.DictReader(file):
@@ -250,13 +260,11 @@ def read_table(path, architectures):
                 architecture: {f: number_of(row[f"{architecture} {f}"]) for f in FIELDS}
                 for architecture in architectures
             }
-            aims[key] = {aim: number_of(row[aim]) for aim in AIMS}
-    return release, table, aims
+    return release, table
 
 
 def write_table(path, release, loops, architectures):
     """Raises SystemExit where a loop could not be measured."""
-    aims = read_table(path, architectures)[2] if os.path.exists(path) else {}
     for key, values in loops.items():
         for architecture in architectures:
             if not isinstance(values.get(architecture), dict):
@@ -265,11 +273,11 @@ def write_table(path, release, loops, architectures):
     with open(path, "w", encoding="utf-8", newline="") as file:
         file.write(f"# nvcc {release}\n")
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["source", "loop", *columns_of(architectures), *AIMS, "kernel"])
+        writer.writerow(["source", "loop", *columns_of(architectures), *AIM_COLUMNS, "kernel"])
         for key, values in sorted(loops.items()):
             numbers = [values[arch][field] for arch in architectures for field in FIELDS]
-            kept = [aims.get(key, {}).get(aim, "") for aim in AIMS]
-            writer.writerow([*key[:2], *numbers, *kept, key[2]])
+            aims = (*AIMS.get(key, ()), "", "")[: len(AIM_COLUMNS)]
+            writer.writerow([*key[:2], *numbers, *aims, key[2]])
 
 
 def faults_of(values, budget):
@@ -301,19 +309,16 @@ def check(loops, table, architectures):
     ]
 
 
-def above_aims(loops, aims, architecture):
-    """Lines on the loops that have not reached their aim."""
+def above_aims(loops, architecture):
+    """Lines on the loops that have not reached all their aims."""
     lines = []
-    for key, values in sorted(loops.items()):
-        wanted = [aims.get(key, {}).get(aim, "") for aim in AIMS]
-        reached = values.get(architecture)
-        if isinstance(reached, dict) and wanted[0] != "" and reached["instructions"] > min(
-            aim for aim in wanted if aim != ""
-        ):
-            words = ", later ".join(str(aim) for aim in wanted if aim != "")
+    for key, aims in AIMS.items():
+        reached = loops.get(key, {}).get(architecture)
+        if isinstance(reached, dict) and reached["instructions"] > min(aims):
+            words = ", later ".join(str(aim) for aim in aims)
+            count = reached["instructions"]
             lines.append(
-                f"{architecture} {key[1]} of {key[2]}: {reached['instructions']} instructions,"
-                f" the aim is {words}"
+                f"{architecture} {key[1]} of {key[2]}: {count} instructions, the aim is {words}"
             )
     return lines
 

@@ -248,7 +248,8 @@ class Graph:
 
     @staticmethod
     def _scored(counts, wanted):
-        return (-counts["CALL"], *(counts[kind] for kind in wanted), -sum(counts.values())), counts
+        having = (counts[kind] if kind[0] != "-" else -counts[kind[1:]] for kind in wanted)
+        return (-counts["CALL"], *having, -sum(counts.values())), counts
 
     def awaited(self, loop):
         """Loads that the trip of the loop which issues them may wait for, and groups of

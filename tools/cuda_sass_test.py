@@ -150,6 +150,10 @@ class Ways(unittest.TestCase):
         way = self.graph.path(self.outer, ("HMMA", "LDGSTS"), lambda _: 1)
         self.assertEqual((way["LDGSTS"], way["FADD"], sum(way.values())), (1, 0, 7))
 
+    def test_the_way_has_no_copy_where_it_shall_have_few(self):
+        way = self.graph.path(self.outer, ("-LDGSTS",), lambda _: 1)
+        self.assertEqual((way["LDGSTS"], sum(way.values())), (0, 5))
+
     def test_an_inner_loop_counts_as_often_as_it_runs(self):
         way = self.graph.path(self.outer, ("HMMA", "LDGSTS"), lambda _: 4)
         self.assertEqual((way["LDGSTS"], sum(way.values())), (4, 13))
