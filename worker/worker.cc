@@ -226,6 +226,7 @@ StepLimits Worker::step_limits(int64_t max_model_len) const {
   limits.step_timeout_us = options_.step_timeout_us;
   limits.trace = options_.trace;
   limits.captured = CapturedSteps(token_buckets(), row_buckets());
+  limits.captures_whole_rows = gathers_rows_;
   return limits;
 }
 
@@ -260,6 +261,10 @@ Status Worker::make_comms() {
   progress_.enter(Phase::kWaitStage);  // the others may load longer
   ASSIGN_OR_RETURN(DeviceShare share, use_device_comms(comms_, *backend_, options));
   ranks_on_device_ = std::move(share.ranks_here);
+  const bool has_whole_rows = comms_.tensor->size() == 1 || comms_.tensor->gathers_rows();
+  ASSIGN_OR_RETURN(const int64_t gathers,
+                   agree_on_smallest(*comms_.group, progress_, has_whole_rows ? 1 : 0));
+  gathers_rows_ = gathers != 0;
   progress_.enter(Phase::kLoading);
   return ok_status();
 }

@@ -138,6 +138,7 @@ class Worker {
   std::unique_ptr<StepExecutor> executor_;
   MemoryUse memory_;                      // of CUDA
   std::vector<int32_t> ranks_on_device_;  // of CUDA: the group's on this device
+  bool gathers_rows_ = false;             // of CUDA: on every rank, or its rows are whole
   int num_threads_ = 1;
   int64_t num_pages_ = 0;
   int32_t max_model_len_ = 0;

@@ -27,6 +27,7 @@ set(trireme_cuda_sources
   linear/linear_tile.cu
   peer/peer_gather.cu
   peer/peer_reduce.cu
+  peer/peer_rows.cu
   sampling/logprobs.cu
   sampling/sample.cu
   sampling/top_k_top_p.cu

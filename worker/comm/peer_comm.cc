@@ -8,6 +8,7 @@
 #include "base/spin_wait.h"
 #include "kernels/cuda/peer/peer_gather.h"
 #include "kernels/cuda/peer/peer_reduce.h"
+#include "kernels/cuda/peer/peer_rows.h"
 #include "worker/comm/host_collectives.h"
 
 namespace trireme {
@@ -69,6 +70,8 @@ const char* name_of(PeerOperation operation) {
       return "all_gather";
     case PeerOperation::kBroadcast:
       return "broadcast";
+    case PeerOperation::kGatherRows:
+      return "gather_rows";
     default:
       return "all_reduce";
   }
@@ -157,6 +160,7 @@ Status PeerComm::open_driver() {
   side_ = Stream(side);
   error = cuda::prepare_peer_reduce();
   if (error == cudaSuccess) error = cuda::prepare_peer_gather();
+  if (error == cudaSuccess) error = cuda::prepare_peer_rows();
   if (error != cudaSuccess) return refused("loading kernels", error);
   return ok_status();
 }
@@ -233,6 +237,16 @@ void PeerComm::broadcast(Queue& queue, std::span<std::byte> bytes, int root) {
     const int64_t piece = std::min(view_.half_bytes, total - begin);
     cuda::peer_broadcast(use(queue), view_, bytes.data() + begin, piece, root);
   }
+}
+
+void PeerComm::gather_rows(Queue& queue,
+                           Tensor local,
+                           const SamplingRow* rows,
+                           int32_t first,
+                           Tensor whole,
+                           std::span<const int64_t> columns) {
+  if (!status().ok()) return;
+  cuda::peer_gather_rows(use(queue), view_, local, rows, first, whole, columns);
 }
 
 // The size of a transfer is known to its two ranks only, so there is no common kernel launch:

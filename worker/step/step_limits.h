@@ -20,6 +20,9 @@ struct StepLimits {
   TimeUs step_timeout_us = 30'000'000;
   Trace* trace = nullptr;  // spans of each step, if wanted
   CapturedSteps captured;  // empty where the backend captures no steps
+  // Rows with top-k, top-p or min-p run in captured steps: the tensor communicators of all stages
+  // gather rows.
+  bool captures_whole_rows = false;
 };
 
 // Maximum number of steps in flight on a rank.
