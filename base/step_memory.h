@@ -3,12 +3,21 @@
 // static_assert at its definition. Constants and pure functions.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace trireme {
 
-constexpr int32_t kHeadRows = 64;   // residual rows per pass of the head matmul
+constexpr int32_t kHeadRows = 256;  // maximum of residual rows per pass of the head matmul
 constexpr int32_t kWholeRows = 16;  // rows of logits per pass that gathers the whole vocabulary
+// Rows of a pass of a rank with max_slots slots.
+constexpr int32_t head_rows(int64_t max_slots) {
+  return static_cast<int32_t>(std::clamp<int64_t>(max_slots, kWholeRows, kHeadRows));
+}
+// Rows that a rank draws whole out of a pass of captured steps (Comm::gathers_rows()).
+constexpr int64_t dealt_rows(int64_t pass_rows, int64_t tp) {
+  return tp > 1 ? std::max<int64_t>(kWholeRows, (pass_rows + tp - 1) / tp) : kWholeRows;
+}
 
 // Per slot, on ranks that sample.
 constexpr int32_t kMaxLogitBias = 4096;  // logit_bias entries of a request

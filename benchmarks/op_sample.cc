@@ -36,7 +36,8 @@ void sample(benchmark::State& state,
           *bench.queue, bench.workspace, logits, 0, kVocabulary, rows.data());
     } else if (kind.row.needs_whole_row()) {  // overwrites the rows: copied first, as in a step
       bench.backend->gather_rows(*bench.queue, raw, identity.data(), logits);
-      bench.backend->draw_whole(*bench.queue, bench.workspace, logits, rows.data(), draws.data());
+      bench.backend->draw_whole(
+          *bench.queue, bench.workspace, logits, WholeRows::kAll, rows.data(), draws.data());
     } else {
       bench.backend->draw_shard(*bench.queue, bench.workspace, raw, 0, rows.data(), draws.data());
     }

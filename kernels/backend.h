@@ -326,7 +326,7 @@ class Backend {
 
   // Steps 4 and 8 over one shard: draws[i] = id with the maximum of l / temperature + Gumbel noise
   // (temperature 0: of l), the lowest id among equals; id -1 if all are -inf or NaN.
-  // rows, draws: [m]. Rows for which needs_whole_row() holds go to draw_whole().
+  // rows, draws: [m]. Rows for which needs_whole_row() holds get id -1: draw_whole() draws them.
   virtual void draw_shard(Queue& queue,
                           Workspace& workspace,
                           Tensor logits,
@@ -334,11 +334,13 @@ class Backend {
                           const SamplingRow* rows,
                           ShardDraw* draws) = 0;
 
-  // Steps 4 to 8 over whole adjusted rows: temperature, top-k, top-p, min-p, Gumbel draw.
-  // logits: [m, vocabulary], overwritten; rows, draws: [m].
+  // Steps 4 to 8 over whole adjusted rows: temperature, top-k, top-p, min-p, Gumbel draw. With
+  // WholeRows::kNeeded only rows for which needs_whole_row() holds are read and drawn; the draws of
+  // the others stay. logits: [m, vocabulary], overwritten; rows, draws: [m].
   virtual void draw_whole(Queue& queue,
                           Workspace& workspace,
                           Tensor logits,
+                          WholeRows which,
                           const SamplingRow* rows,
                           ShardDraw* draws) = 0;
 

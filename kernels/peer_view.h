@@ -35,7 +35,7 @@ struct PeerView {
   uint64_t wait_limit_ns = 1'000'000'000;  // per wait
 };
 
-enum class PeerOperation : uint32_t { kNone, kAllReduce, kAllGather, kBroadcast };
+enum class PeerOperation : uint32_t { kNone, kAllReduce, kAllGather, kBroadcast, kGatherRows };
 
 // Operation and peer for which a kernel's wait timed out, packed into one word.
 struct PeerReport {

@@ -40,6 +40,9 @@ struct SamplingRow {
 };
 static_assert(sizeof(SamplingRow) == kSamplingRowBytes);
 
+// The rows that draw_whole() draws: all, or those for which needs_whole_row() holds.
+enum class WholeRows : uint8_t { kAll, kNeeded };
+
 // Best candidate of a shard: its score (logit, or logit / temperature + noise) and global id. The
 // maximum score wins, the lowest id among equals. id -1: every logit is -inf or NaN.
 struct ShardDraw {

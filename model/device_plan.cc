@@ -46,7 +46,8 @@ int64_t matrix_bytes(const ModelConfig& config, const ShardSpec& shard, const St
     row += round_up(width, kCudaRowAlignment) * step.element;
   }
   const int64_t residuals = num_residual_buffers(step.pp) + 1;  // 1: of the captured steps
-  return step.tokens * (row + residuals * step.hidden_bytes) + 2 * kHeadRows * step.hidden_bytes;
+  return step.tokens * (row + residuals * step.hidden_bytes) +
+         2 * head_rows(step.slots) * step.hidden_bytes;
 }
 
 // Records of the steps in flight, the page table, and one attention plan per class of layers (equal
@@ -74,8 +75,10 @@ int64_t sampling_bytes(const ModelConfig& config, const ShardSpec& shard, const 
   }
   if (!step.draws) return bytes;
   bytes += 4 * step.slots * (step.length + 1 + 2 * kMaxLogitBias + kMaxBannedIds);
-  bytes += 4 * (kHeadRows * shard.vocabulary().size() + 3 * kWholeRows * config.vocabulary_size);
-  const int64_t rows = std::max<int64_t>(step.slots, kHeadRows);
+  const int64_t pass = head_rows(step.slots);
+  const int64_t whole = dealt_rows(pass, step.tp) + 2 * kWholeRows;
+  bytes += 4 * (pass * shard.vocabulary().size() + whole * config.vocabulary_size);
+  const int64_t rows = std::max(step.slots, pass);
   const int64_t passes = (rows + kWholeRows - 1) / kWholeRows;
   bytes += rows * (kShardDrawBytes * (1 + step.tp) + 4);
   return bytes + passes * (kWholeRows + step.tp) * (1 + kMaxLogprobs) * kTokenLogprobBytes;

@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
-"""Checks every CUDA kernel against its budget of registers and shared memory, per architecture.
+"""Checks every CUDA kernel against its budget of registers and shared memory, and the hot loops
+against the budget of their machine code, per architecture.
 
-cuda_budget.py BUILD [--table FILE] [--write] [--totals FILE]
+cuda_budget.py BUILD [--table FILE] [--loops FILE] [--write] [--totals FILE]
     BUILD is a folder built with TRIREME_CUDA=ON, with the `ptxas -v` report beside each object
     (cmake/compile_cuda.sh). Failures: a kernel that spills, has a stack frame, takes more registers
     or static shared memory than its line of the table, or has no line; a line without a kernel;
-    more than 24 instances of the attention kernels. --write replaces the table.
-    Each kernel and architecture counts as one test.
+    more than 24 instances of the attention kernels; a loop with a value above its line
+    (cuda_loops.py). --write replaces both tables.
+    Each kernel, each loop and architecture counts as one test.
 
-Register counts depend on the nvcc release: with another release than the table's they are not
-compared, and the last lines report that.
+The loops are read by cuobjdump and nvdisasm, which are looked for in PATH, the toolkit and Python
+environments (packages nvidia-cuda-cuobjdump and nvidia-cuda-nvdisasm; VIRTUAL_ENV and
+TRIREME_PYTHON name an environment). Without them the loops count as skipped.
+
+Registers and machine code depend on the nvcc release: with another release than the table's they
+are not compared, and the last lines report that.
 """
 
 import argparse
@@ -18,6 +24,8 @@ import os
 import re
 import subprocess
 import sys
+
+import cuda_loops
 
 ARCHITECTURES = ("sm_80", "sm_90a")
 FIELDS = ("registers", "shared_bytes")
@@ -70,7 +78,8 @@ def readable(mangled):
 
 
 def read_build(folder):
-    """{(source, kernel): {architecture: counts}}"""
+    """{(source, kernel): {architecture: counts}}; counts also have the mangled name and the object
+    file."""
     built = {}
     for place, _, files in sorted(os.walk(folder)):
         for file in sorted(files):
@@ -80,16 +89,18 @@ def read_build(folder):
                 kernels = parse_log(log.read())
             source = file[: -len(".o.ptxas")]
             names = readable([mangled for _, mangled in kernels])
-            for name, ((architecture, _), counts) in zip(names, kernels.items()):
+            of_object = os.path.join(place, file[: -len(".ptxas")])
+            for name, ((architecture, mangled), counts) in zip(names, kernels.items()):
                 per_kernel = built.setdefault((source, name), {})
                 if architecture in per_kernel:
                     raise SystemExit(f"{source}: two kernels are called {name}")
-                per_kernel[architecture] = counts
+                per_kernel[architecture] = {**counts, "mangled": mangled, "object": of_object}
     return built
 
 
 def nvcc_release():
-    said = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, check=True).stdout
+    command = [os.environ.get("TRIREME_NVCC", "nvcc"), "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return re.search(r"release ([\d.]+)", said).group(1)
 
 
@@ -157,9 +168,54 @@ def check(built, table, compares_registers=True):
     return lines
 
 
+def check_kernels(options, built, release):
+    """Number of kernels that passed and failed; prints each failure."""
+    if options.write:
+        write_table(options.table, release, built)
+    table_release, table = read_table(options.table)
+    same_release = table_release == release
+    lines = check(built, table, same_release)
+    failed = print_failures(lines)
+    if not same_release:
+        print(f"registers are not compared: the table is of nvcc {table_release}, not {release}")
+    return len(lines) - failed, failed, 0
+
+
+def check_loops(options, built, release):
+    """Number of loops that passed, failed and were skipped; prints each failure."""
+    tools = cuda_loops.find_tools(os.environ)
+    if not options.write or tools is None:
+        table_release, table = cuda_loops.read_table(options.loops, ARCHITECTURES)
+        why = ""
+        if tools is None:
+            why = "cuobjdump and nvdisasm are not in PATH, the toolkit or a Python environment"
+        elif table_release != release:
+            why = f"the table is of nvcc {table_release}, not {release}"
+        if why:
+            print(f"skipped the loops: {why}")
+            return 0, 0, len(table) * len(ARCHITECTURES)
+    loops = cuda_loops.read_build(tools, built, ARCHITECTURES)
+    if options.write:
+        cuda_loops.write_table(options.loops, release, loops, ARCHITECTURES)
+        _, table = cuda_loops.read_table(options.loops, ARCHITECTURES)
+    lines = cuda_loops.check(loops, table, ARCHITECTURES)
+    failed = print_failures(lines)
+    for line in cuda_loops.above_aims(loops, ARCHITECTURES[-1]):
+        print(line)
+    return len(lines) - failed, failed, 0
+
+
+def print_failures(lines):
+    failed = [line for line in lines if line[3]]
+    for architecture, source, kernel, faults in failed:
+        print(f"FAILED {architecture} {source} {kernel}: {'; '.join(faults)}")
+    return len(failed)
+
+
 def main(arguments):
     parser = argparse.ArgumentParser()
     parser.add_argument("--table", default=TABLE)
+    parser.add_argument("--loops", default=cuda_loops.TABLE)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--totals")
     parser.add_argument("build")
@@ -169,21 +225,16 @@ def main(arguments):
         print(f"FAILED {options.build} holds no kernel: was it built with TRIREME_CUDA=ON?")
         return 1
     release = nvcc_release()
-    if options.write:
-        write_table(options.table, release, built)
-    table_release, table = read_table(options.table)
-    same_release = table_release == release
-    lines = check(built, table, same_release)
-    failed = [line for line in lines if line[3]]
-    for architecture, source, kernel, faults in failed:
-        print(f"FAILED {architecture} {source} {kernel}: {'; '.join(faults)}")
-    if not same_release:
-        print(f"registers are not compared: the table is of nvcc {table_release}, not {release}")
-    if options.totals:
-        with open(options.totals, "a", encoding="utf-8") as file:
-            file.write(f"{len(lines) - len(failed)} {len(failed)} 0 cuda budgets\n")
-    print(f"cuda budgets: {len(lines) - len(failed)} passed, {len(failed)} failed")
-    return 1 if failed else 0
+    results = {
+        "cuda budgets": check_kernels(options, built, release),
+        "cuda loops": check_loops(options, built, release),
+    }
+    for name, (passed, failed, skipped) in results.items():
+        if options.totals:
+            with open(options.totals, "a", encoding="utf-8") as file:
+                file.write(f"{passed} {failed} {skipped} {name}\n")
+        print(f"{name}: {passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if any(failed for _, failed, _ in results.values()) else 0
 
 
 if __name__ == "__main__":

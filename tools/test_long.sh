@@ -75,9 +75,23 @@ part_lint() {
   python3 tools/lint.py --build build-lint --no-analyzer --seconds 660 --totals "$totals"
 }
 
+# Prints a Python environment with cuobjdump and nvdisasm, which a toolkit may lack; nothing where
+# the machine has them or they cannot be installed.
+disassembler_environment() {
+  local place=$PWD/build-cuda/disassembler
+  python3 tools/cuda_loops.py && return
+  if ! VIRTUAL_ENV=$place python3 tools/cuda_loops.py; then
+    rm -rf "$place"
+    python3 -m venv "$place" >&2 &&
+      timeout 90 "$place/bin/pip" install -q --disable-pip-version-check \
+        nvidia-cuda-cuobjdump~=13.0 nvidia-cuda-nvdisasm~=13.0 >&2 || return
+  fi
+  echo "$place"
+}
+
 # The programs and the op tests with the CUDA backend, for two architectures; the budgets of the
-# kernels; a check that the programs start on a machine without a driver. TRIREME_NVCC names a
-# compiler that is not in PATH.
+# kernels and of their hot loops; a check that the programs start on a machine without a driver.
+# TRIREME_NVCC names a compiler that is not in PATH.
 part_cuda() {
   local nvcc=${TRIREME_NVCC:-$(command -v nvcc)}
   if [ -z "$nvcc" ]; then
@@ -91,7 +105,8 @@ part_cuda() {
   export -f build build_jobs
   timeout --kill-after=30 420 bash -c 'build "$@"' _ build-cuda gpu_programs ||
     { lost cuda "the build failed or took more than 420 s"; return; }
-  python3 tools/cuda_budget.py build-cuda --totals "$totals"
+  TRIREME_NVCC=$nvcc VIRTUAL_ENV=$(disassembler_environment) \
+    python3 tools/cuda_budget.py build-cuda --totals "$totals"
   run_tests cuda build-cuda 120 --tests-regex '^cuda/'
 }
 

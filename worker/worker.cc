@@ -268,6 +268,7 @@ StepLimits Worker::step_limits(int64_t max_model_len) const {
   limits.trace = options_.trace;
   limits.captured = CapturedSteps(token_buckets(), row_buckets());
   limits.shares_device = shares_device();
+  limits.captures_whole_rows = gathers_rows_;
   return limits;
 }
 
@@ -301,6 +302,10 @@ Status Worker::make_comms() {
   options.in_rank_order = options_.invariant;
   progress_.enter(Phase::kWaitStage);  // the others may load longer
   RETURN_IF_ERROR(use_device_comms(comms_, *backend_, devices_, options));
+  const bool has_whole_rows = comms_.tensor->size() == 1 || comms_.tensor->gathers_rows();
+  ASSIGN_OR_RETURN(const int64_t gathers,
+                   agree_on_smallest(*comms_.group, progress_, has_whole_rows ? 1 : 0));
+  gathers_rows_ = gathers != 0;
   progress_.enter(Phase::kLoading);
   return ok_status();
 }

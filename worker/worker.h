@@ -156,6 +156,7 @@ class Worker {
   StartTimes start_;     // of CUDA
   MemoryUse memory_;     // of CUDA
   DeviceShare devices_;  // of CUDA: the ranks that share them
+  bool gathers_rows_ = false;  // of CUDA: on every rank, or its rows are whole
   int num_threads_ = 1;
   int64_t num_pages_ = 0;
   int32_t max_model_len_ = 0;

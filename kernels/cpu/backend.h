@@ -141,6 +141,7 @@ class CpuBackend final : public Backend {
   void draw_whole(Queue& queue,
                   Workspace& workspace,
                   Tensor logits,
+                  WholeRows which,
                   const SamplingRow* rows,
                   ShardDraw* draws) override;
   void logprobs(Queue& queue,

@@ -91,7 +91,9 @@ void CpuBackend::draw_shard(Queue&,
                             const SamplingRow* rows,
                             ShardDraw* draws) {
   for_rows(logits.rows, kDrawCost * logits.columns, [&](int64_t row, int) {
-    draws[row] = draw_row(rows[row], logits.row<float>(row), first_id, logits.columns);
+    draws[row] = rows[row].needs_whole_row()
+                     ? ShardDraw()
+                     : draw_row(rows[row], logits.row<float>(row), first_id, logits.columns);
   });
 }
 

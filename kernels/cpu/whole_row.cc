@@ -29,11 +29,16 @@ void take_top(const float* logits, int64_t width, int32_t count, TokenLogprob* t
 
 }  // namespace
 
-void CpuBackend::draw_whole(
-    Queue&, Workspace& workspace, Tensor logits, const SamplingRow* rows, ShardDraw* draws) {
+void CpuBackend::draw_whole(Queue&,
+                            Workspace& workspace,
+                            Tensor logits,
+                            WholeRows which,
+                            const SamplingRow* rows,
+                            ShardDraw* draws) {
   const int64_t scratch_bytes = filter_scratch_bytes(logits.columns);
   CHECK(workspace.bytes >= pool_.size() * scratch_bytes);
   for_rows(logits.rows, kFilterCost * logits.columns, [&](int64_t i, int member) {
+    if (which == WholeRows::kNeeded && !rows[i].needs_whole_row()) return;
     SamplingRow row = rows[i];
     if (row.temperature > 0) {
       filter_row(logits.row<float>(i),

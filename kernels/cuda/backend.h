@@ -195,6 +195,7 @@ class CudaBackend final : public Backend {
   void draw_whole(Queue& queue,
                   Workspace& workspace,
                   Tensor logits,
+                  WholeRows which,
                   const SamplingRow* rows,
                   ShardDraw* draws) override;
   void logprobs(Queue& queue,

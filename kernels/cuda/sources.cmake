@@ -31,6 +31,7 @@ set(trireme_cuda_sources
   linear/linear_tuning.cu
   peer/peer_gather.cu
   peer/peer_reduce.cu
+  peer/peer_rows.cu
   sampling/logprobs.cu
   sampling/sample.cu
   sampling/top_k_top_p.cu

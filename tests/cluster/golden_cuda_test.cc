@@ -118,6 +118,34 @@ TEST(CapturedSteps, DrawTheSameTokensAsPlainSteps) {
   }
 }
 
+// Rows with top-k, top-p and min-p beside others are part of captured steps. The third run asks for
+// logprobs too, so its rows are gathered and drawn on their own.
+TEST(CapturedSteps, DrawFilteredRowsAsPlainStepsDo) {
+  constexpr Partition kPartitions[] = {{1, 1}, {2, 1}, {1, 2}, {2, 2}};
+  for (const Partition partition : kPartitions) {
+    std::vector<ScriptedRequest> requests = plain_requests(64);
+    requests.push_back(requests[1]);
+    requests.push_back(requests[1]);
+    for (ScriptedRequest& request : requests) request.sampling.temperature = 1.5f;
+    requests[0].sampling.top_p = 0.8f;
+    requests[1].sampling.top_k = 40;
+    requests[2].sampling.temperature = 0;
+    requests[3].sampling.min_p = 0.02f;
+    requests[3].seed = 7;
+    requests[4].seed = 8;
+    LocalRun run = run_of({"tests/data/golden/models/llama-gqa", partition});
+    run.options.invariant = true;  // padding changes the shape of the batch
+    const Outcome plain = run_local_group(run, requests);
+    run.captures = true;
+    const Outcome captured = run_local_group(run, requests);
+    EXPECT_EQ(plain.tokens.size(), 5u);
+    EXPECT_EQ(captured.tokens, plain.tokens) << "tp " << partition.tp << " pp " << partition.pp;
+    for (ScriptedRequest& request : requests) request.sampling.num_logprobs = 0;
+    const Outcome alone = run_local_group(run, requests);
+    EXPECT_EQ(alone.tokens, plain.tokens) << "tp " << partition.tp << " pp " << partition.pp;
+  }
+}
+
 // A step that keeps a prompt for penalties never runs captured, whatever its key.
 TEST(CapturedSteps, DoNotServeStepsWithPenalties) {
   std::vector<ScriptedRequest> requests = plain_requests(64);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -69,6 +70,10 @@ TEST_F(StepCalls, ADecodeStepIsOneLaunchWithoutMemoryOrWaits) {
     request.prompt.assign(5, 7);
     request.new_tokens = 30;
   }
+  for (ScriptedRequest& request : requests) request.sampling.temperature = 0.7f;
+  requests[1].sampling.top_k = 20;
+  requests[1].sampling.top_p = 0.8f;
+  requests[2].sampling.min_p = 0.1f;
   ScriptLimits limits;
   limits.page_tokens = worker_->kv_layout().page_tokens;
   std::vector<StepPlan> plans = plan_requests(requests, limits, 1);
@@ -116,7 +121,7 @@ TEST_F(StepCalls, ADecodeStepOfThirtyTwoLayersHasAtMostTwoHundredNodes) {
   EXPECT_LE(total, 200u);
 }
 
-// Prompts in chunks beside decodes, steps beyond every bucket, draws from the whole vocabulary.
+// Prompts in chunks beside decodes, filtered draws; logprobs, which captured steps lack.
 TEST_F(StepCalls, FromTheFirstStepOnNothingIsAllocatedOrCaptured) {
   make(TRIREME_SOURCE_DIR "/tests/data/golden/models/llama-gqa", 4);
   start();
@@ -127,17 +132,27 @@ TEST_F(StepCalls, FromTheFirstStepOnNothingIsAllocatedOrCaptured) {
     requests[i].chunk = 9;
     requests[i].start_step = static_cast<int32_t>(3 * i);
   }
-  requests[2].sampling.top_p = 0.5f;
+  requests[1].sampling.temperature = 1;
+  requests[1].sampling.top_p = 0.5f;
+  requests[2].sampling.num_logprobs = 2;
   ScriptLimits limits;
   limits.page_tokens = worker_->kv_layout().page_tokens;
   limits.max_batched_tokens = 32;
   std::vector<StepPlan> plans = plan_requests(requests, limits, 1);
   size_t mixed = 0;
+  size_t with_tokens = 0;
+  size_t with_logprobs = 0;
   emulation::start_call_trace();
   for (StepPlan& plan : plans) {
     name_key(plan);
     const StepPart& part = plan.parts[0];
     mixed += !part.chunks.empty() && !part.decodes.empty() ? 1 : 0;
+    const bool draws_third = std::ranges::find(part.decodes, 2) != part.decodes.end() ||
+                             std::ranges::any_of(part.chunks, [](const Chunk& chunk) {
+                               return chunk.slot == 2 && chunk.sample;
+                             });
+    with_logprobs += draws_third ? 1 : 0;
+    with_tokens += part.decodes.empty() && part.chunks.empty() ? 0 : 1;
     ASSERT_TRUE(executor().execute(plan).ok());
   }
   ASSERT_TRUE(executor().drain().ok());
@@ -148,8 +163,8 @@ TEST_F(StepCalls, FromTheFirstStepOnNothingIsAllocatedOrCaptured) {
     launches += call.name == "cudaGraphLaunch" ? 1 : 0;
   }
   EXPECT_GT(mixed, 2u);
-  EXPECT_GT(launches, plans.size() / 2);
-  EXPECT_LT(launches, plans.size());  // steps with draws from the whole vocabulary are not captured
+  EXPECT_EQ(with_logprobs, 8u);
+  EXPECT_EQ(launches, with_tokens - with_logprobs);
 }
 
 }  // namespace

@@ -115,7 +115,7 @@ TEST_P(Allocation, NoOpAllocatesAfterTheFirstStep) {
     backend->gather_rows(*queue, logits, identity, copy);
     backend->adjust_logits(*queue, workspace, logits, 0, kVocabulary, rows);
     backend->draw_shard(*queue, workspace, logits, 0, rows, draws);
-    backend->draw_whole(*queue, workspace, logits, rows, draws);
+    backend->draw_whole(*queue, workspace, logits, WholeRows::kAll, rows, draws);
     backend->logprobs(*queue, workspace, copy, identity, 5, logprobs);
     backend->copy_pages(*queue, pages_, page_from, page_to, 1);
     backend->best_of_shards(*queue, draws, 1, kRows, ids);

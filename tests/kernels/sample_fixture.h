@@ -50,10 +50,12 @@ class SampleTest : public OpTest {
     backend->logprobs(*queue, workspace, put(logits), put(chosen), count, out);
     return get(out, entries);
   }
-  std::vector<ShardDraw> draw_whole(const Matrix& logits, const std::vector<SamplingRow>& rows) {
+  std::vector<ShardDraw> draw_whole(const Matrix& logits,
+                                    const std::vector<SamplingRow>& rows,
+                                    WholeRows which = WholeRows::kAll) {
     reset();
     ShardDraw* draws = put(std::vector<ShardDraw>(rows.size(), kUndrawn));
-    backend->draw_whole(*queue, workspace, put(logits), put_rows(rows), draws);
+    backend->draw_whole(*queue, workspace, put(logits), which, put_rows(rows), draws);
     return get(draws, static_cast<int64_t>(rows.size()));
   }
 };

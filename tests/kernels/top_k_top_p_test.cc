@@ -146,6 +146,36 @@ TEST_P(FilteredDraw, AFilteredDrawDependsOnItsRowAlone) {
   }
 }
 
+// As in captured steps: rows of every kind in one batch, NaN where whole rows were not gathered.
+TEST_P(FilteredDraw, OnlyTheRowsThatNeedItAreDrawnWhole) {
+  Matrix logits = random_matrix(DType::kFloat32, 10, 5000, 8, 2);
+  std::vector<SamplingRow> rows(10);
+  for (uint32_t i = 0; i < 10; ++i) {
+    rows[i].seed = i;
+    rows[i].temperature = i % 5 == 4 ? 0.0f : 1.5f;
+    rows[i].top_k = i % 5 == 0 || i % 5 == 4 ? 100 : 0;
+    rows[i].top_p = i % 5 == 1 ? 0.8f : 1.0f;
+    rows[i].min_p = i % 5 == 2 ? 0.3f : 0.0f;
+  }
+  const auto by_shard = draw_shard(logits, rows);
+  const auto all = draw_whole(logits, rows);
+  for (int64_t i = 0; i < 10; ++i) {
+    const bool needs = rows[i].needs_whole_row();
+    EXPECT_EQ(needs, i % 5 < 3);
+    EXPECT_EQ(by_shard[i].id, needs ? -1 : all[i].id) << i;
+    if (!needs) {
+      EXPECT_EQ(by_shard[i].value, all[i].value) << i;
+      for (int64_t id = 0; id < 5000; ++id) logits.set(i, id, NAN);
+    }
+  }
+  const auto needed = draw_whole(logits, rows, WholeRows::kNeeded);
+  for (int64_t i = 0; i < 10; ++i) {
+    const ShardDraw& expected = rows[i].needs_whole_row() ? all[i] : kUndrawn;
+    EXPECT_EQ(needed[i].id, expected.id) << i;
+    EXPECT_EQ(needed[i].value, expected.value) << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, FilteredDraw, all_backends(), case_name);
 
 }  // namespace

@@ -64,6 +64,55 @@ TEST_P(PeerCommOf, AllGatherAndBroadcastKeepBytesAsTheyAre) {
   });
 }
 
+// Rows of unequal parts, in pieces smaller than a row and larger; the rest stays as it was.
+TEST_P(PeerCommOf, GatherRowsBringsTheRowsThatAskToTheirOwners) {
+  const int size = GetParam();
+  PeerCommOptions options = small_options(size);
+  options.reduce_bytes = 4096;
+  run_peers(size, options, [&](PeerRank& rank) {
+    constexpr int64_t kRows = 41;
+    const auto value_of = [](int64_t row, int64_t id) {
+      return static_cast<float>(100'000 * row + id);
+    };
+    std::vector<int64_t> columns = {0};
+    for (int peer = 0; peer < size; ++peer) columns.push_back(columns.back() + 301 + 17 * peer);
+    const int64_t width = columns.back();
+    const int64_t begin = columns[rank.self()];
+    const int64_t own_width = columns[rank.self() + 1] - begin;
+    std::vector<float> mine;
+    for (int64_t i = 0; i < kRows * own_width; ++i) {
+      mine.push_back(value_of(i / own_width, begin + i % own_width));
+    }
+    const auto first = static_cast<int32_t>(kRows * rank.self() / size);
+    const int64_t num_own = kRows * (rank.self() + 1) / size - first;
+    const Buffer local = device_buffer(kRows * own_width * 4);
+    const Buffer asks = device_buffer(kRows * static_cast<int64_t>(sizeof(SamplingRow)));
+    const Buffer whole = device_buffer((num_own * width + 1) * 4);
+    upload(local, mine);
+    // Which rows ask: none, one, every third, all.
+    for (const int64_t period : {int64_t{1000}, kRows, int64_t{3}, int64_t{1}, int64_t{1000}}) {
+      std::vector<SamplingRow> rows(kRows);
+      for (int64_t i = 0; i < kRows; ++i) rows[i].top_p = (i + 1) % period == 0 ? 0.5f : 1.0f;
+      upload(asks, rows);
+      upload(whole, std::vector<float>(num_own * width + 1, -1));
+      rank.comm.gather_rows(rank.queue,
+                            local.as(DType::kFloat32, kRows, own_width),
+                            reinterpret_cast<const SamplingRow*>(asks.data()),
+                            first,
+                            whole.as(DType::kFloat32, num_own, width),
+                            columns);
+      expect_sum<Fp32>(rank, 2000);  // the turns after it find their places
+      rank.wait();
+      const auto got = download<float>(whole, num_own * width + 1);
+      for (int64_t i = 0; i < num_own * width; ++i) {
+        const bool is_asked = rows[first + i / width].needs_whole_row();
+        ASSERT_EQ(got[i], is_asked ? value_of(first + i / width, i % width) : -1) << period << i;
+      }
+      EXPECT_EQ(got.back(), -1);
+    }
+  });
+}
+
 // Rank r sends 1000 r + 3000 to bytes of value 16 r + to to rank `to`: some in several pieces.
 TEST_P(PeerCommOf, AllToAllDeliversUnequalPieces) {
   const int size = GetParam();

@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "kernels/backend.h"
@@ -61,6 +62,17 @@ class Comm {
                           std::span<std::byte> receive,
                           std::span<const int64_t> receive_offsets) = 0;
   virtual void broadcast(Queue& queue, std::span<std::byte> bytes, int root) = 0;
+  // Whether gather_rows() can be called; the same on every rank.
+  virtual bool gathers_rows() const { return false; }
+  // gather_rows(queue, local, rows, first, whole, columns):
+  // whole[i - first, columns[r] .. columns[r + 1]) = rank r's local[i, :] for every rank r and the
+  // rows i of [first, first + whole.rows) that rows[i].needs_whole_row(). Which ones do is read on
+  // the device, so it can be captured. local: [m, columns of this rank] fp32; m, columns and the
+  // rows' parameters are the same on every rank.
+  virtual void gather_rows(
+      Queue&, Tensor, const SamplingRow*, int32_t, Tensor, std::span<const int64_t>) {
+    CHECK_THAT(false, "this communicator gathers no rows");
+  }
 
   // Point to point: starts now, progresses in poll() and in every wait.
   virtual Ticket send(Queue& queue, std::span<const std::byte> bytes, int to, int tag) = 0;

@@ -9,6 +9,7 @@
 #include "base/spin_wait.h"
 #include "kernels/cuda/peer/peer_gather.h"
 #include "kernels/cuda/peer/peer_reduce.h"
+#include "kernels/cuda/peer/peer_rows.h"
 #include "worker/comm/host_collectives.h"
 
 namespace trireme {
@@ -70,6 +71,8 @@ const char* name_of(PeerOperation operation) {
       return "all_gather";
     case PeerOperation::kBroadcast:
       return "broadcast";
+    case PeerOperation::kGatherRows:
+      return "gather_rows";
     default:
       return "all_reduce";
   }
@@ -159,6 +162,7 @@ Status PeerComm::open_driver() {
   if (error != cudaSuccess) return refused("finding stream memory operations", error);
   error = cuda::prepare_peer_reduce(resident_blocks_);
   if (error == cudaSuccess) error = cuda::prepare_peer_gather(resident_blocks_);
+  if (error == cudaSuccess) error = cuda::prepare_peer_rows(resident_blocks_);
   if (error != cudaSuccess) return refused("loading kernels", error);
   int device = 0;
   int can_flush = 0;
@@ -258,6 +262,16 @@ void PeerComm::broadcast(Queue& queue, std::span<std::byte> bytes, int root) {
     const int64_t piece = std::min(view_.half_bytes, total - begin);
     cuda::peer_broadcast(use(queue), view_, bytes.data() + begin, piece, root);
   }
+}
+
+void PeerComm::gather_rows(Queue& queue,
+                           Tensor local,
+                           const SamplingRow* rows,
+                           int32_t first,
+                           Tensor whole,
+                           std::span<const int64_t> columns) {
+  if (!status().ok()) return;
+  cuda::peer_gather_rows(use(queue), view_, local, rows, first, whole, columns);
 }
 
 // The size of a transfer is known to its two ranks only, so there is no common kernel launch:

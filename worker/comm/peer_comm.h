@@ -87,6 +87,13 @@ class PeerComm final : public Comm {
                   std::span<std::byte> receive,
                   std::span<const int64_t> receive_offsets) override;
   void broadcast(Queue& queue, std::span<std::byte> bytes, int root) override;
+  bool gathers_rows() const override { return options_.reduce_bytes > 0; }
+  void gather_rows(Queue& queue,
+                   Tensor local,
+                   const SamplingRow* rows,
+                   int32_t first,
+                   Tensor whole,
+                   std::span<const int64_t> columns) override;
   Ticket send(Queue& queue, std::span<const std::byte> bytes, int to, int tag) override;
   Ticket receive(Queue& queue, std::span<std::byte> bytes, int from, int tag) override;
   void complete(Ticket) override {}  // queue order suffices

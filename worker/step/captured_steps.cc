@@ -5,12 +5,12 @@
 namespace trireme {
 namespace {
 
-// Rows of the head's passes (kHeadRows is 64); more than one pass costs as much again.
+// Sampled rows of mixed steps. The head of up to 64 takes the time of reading its weights; above,
+// its time grows with the rows, from 256 (kHeadRows) on by passes.
 constexpr int32_t kPasses[] = {64, 128, 256, 512};
 
-// The numbers of sampled rows of captured mixed steps of `num_tokens` tokens. Up to one pass of the
-// head, the largest bucket that such a step can have; above, every whole pass and the largest
-// bucket.
+// The numbers of sampled rows of captured mixed steps of `num_tokens` tokens. Up to 64, the largest
+// bucket that such a step can have; above, every one of kPasses and the largest bucket.
 std::vector<int32_t> rows_of_mixed(int32_t num_tokens, std::span<const int32_t> row_buckets) {
   std::vector<int32_t> rows;
   for (size_t i = 0; i < row_buckets.size() && row_buckets[i] <= num_tokens; ++i) {

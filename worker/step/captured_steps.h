@@ -4,8 +4,8 @@
 //
 // A plan names the smallest buckets of tokens and sampled rows that hold it (model/step_buckets.h).
 // Decodes sample every row: one graph per size. In mixed steps the two differ, and one graph per
-// pair would be hundreds: there the sampled rows are padded to a whole pass of the head, whose time
-// is that of reading its weights. Steps that no graph serves run uncaptured.
+// pair would be hundreds: there the sampled rows are padded to 64, whose head takes the time of
+// reading its weights, or to 128, 256 or 512. Steps that no graph serves run uncaptured.
 #pragma once
 
 #include <cstdint>

@@ -39,11 +39,13 @@ StatusOr<Sampler> Sampler::make(Backend& backend,
                                 int32_t max_slots,
                                 int64_t vocabulary_limit) {
   Sampler sampler(backend, model, tensor_comm, vocabulary_limit);
-  RETURN_IF_ERROR(sampler.allocate(std::max({max_slots, kHeadRows, kWholeRows})));
+  RETURN_IF_ERROR(sampler.allocate(max_slots));
   return sampler;
 }
 
-Status Sampler::allocate(int32_t max_rows) {
+Status Sampler::allocate(int32_t max_slots) {
+  pass_rows_ = head_rows(max_slots);
+  const int32_t max_rows = std::max(max_slots, pass_rows_);
   const auto take = [&](int64_t bytes, const char* what) -> StatusOr<std::byte*> {
     ASSIGN_OR_RETURN(Buffer buffer, backend_->allocate(bytes, what));
     std::byte* const data = buffer.data();
@@ -55,13 +57,14 @@ Status Sampler::allocate(int32_t max_rows) {
     return Tensor(data, DType::kFloat32, rows, columns);
   };
   const int64_t vocabulary = model_->config().vocabulary_size;
-  ASSIGN_OR_RETURN(logits_, floats(kHeadRows, model_->shard().vocabulary().size()));
-  ASSIGN_OR_RETURN(whole_raw_, floats(kWholeRows, vocabulary));
+  const int tp = comm_->size();
+  ASSIGN_OR_RETURN(logits_, floats(pass_rows_, model_->shard().vocabulary().size()));
+  const int64_t dealt = draws_together() ? dealt_rows(pass_rows_, tp) : kWholeRows;
+  ASSIGN_OR_RETURN(whole_raw_, floats(dealt, vocabulary));
   ASSIGN_OR_RETURN(whole_adjusted_, floats(kWholeRows, vocabulary));
   ASSIGN_OR_RETURN(const Tensor pieces, floats(kWholeRows, vocabulary));
   pieces_ = pieces.data;
 
-  const int tp = comm_->size();
   constexpr int64_t kWidth = 1 + kMaxLogprobs;
   static_assert(kMaxLogprobs <= kMaxTopIds);
   const int64_t num_passes = (max_rows + kWholeRows - 1) / kWholeRows;
@@ -86,6 +89,10 @@ Status Sampler::allocate(int32_t max_rows) {
   const std::vector<ShardDraw> nothing(kWholeRows);
   backend_->upload(queue, none, std::as_bytes(std::span(nothing)));
   RETURN_IF_ERROR(backend_->wait(queue, 0));
+  for (int rank = 0; rank < tp; ++rank) {
+    columns_.push_back(model_->shard().vocabulary_of(rank).begin);
+  }
+  columns_.push_back(vocabulary);
   send_offsets_.resize(tp + 1);
   receive_offsets_.resize(tp + 1);
   return ok_status();
@@ -110,14 +117,64 @@ void Sampler::draw_by_shard(
     Lane& lane, Tensor residual, const StepArrays& step, int32_t count, Progress& progress) {
   if (count == 0) return;
   const int64_t first_id = model_->shard().vocabulary().begin;
-  for (int32_t begin = 0; begin < count; begin += kHeadRows) {
+  for (int32_t begin = 0; begin < count; begin += pass_rows_) {
+    const IndexRange pass{begin, std::min(begin + pass_rows_, count)};
+    const Tensor logits = adjusted_logits(lane, residual, step, pass, progress);
     const SamplingRow* const rows = step.sampling.data() + begin;
-    const Tensor logits = logits_.first_rows(std::min(kHeadRows, count - begin));
-    model_->head(lane, residual, step.sampled_rows.data() + begin, logits, progress);
-    backend_->adjust_logits(*lane.queue, lane.workspace, logits, first_id, vocabulary_limit_, rows);
     backend_->draw_shard(*lane.queue, lane.workspace, logits, first_id, rows, own_ + begin);
     progress.bump();
   }
+  elect(lane, count, progress);
+}
+
+// A rank alone has whole rows. Else each draws its shard of the rows that need no more, and its
+// share of the rows that do: draws of the others are empty, so that the best over the ranks is the
+// owner's.
+void Sampler::draw_together(
+    Lane& lane, Tensor residual, const StepArrays& step, int32_t count, Progress& progress) {
+  if (count == 0) return;
+  Queue& queue = *lane.queue;
+  const int tp = comm_->size();
+  const int64_t first_id = model_->shard().vocabulary().begin;
+  for (int32_t begin = 0; begin < count; begin += pass_rows_) {
+    const IndexRange pass{begin, std::min(begin + pass_rows_, count)};
+    const auto n = static_cast<int32_t>(pass.size());
+    const Tensor logits = adjusted_logits(lane, residual, step, pass, progress);
+    const SamplingRow* const rows = step.sampling.data() + begin;
+    ShardDraw* const draws = own_ + begin;
+    if (tp == 1) {
+      backend_->draw_whole(queue, lane.workspace, logits, WholeRows::kAll, rows, draws);
+      continue;
+    }
+    backend_->draw_shard(queue, lane.workspace, logits, first_id, rows, draws);
+    const int32_t first = first_held(n, Deal::kEvenly, comm_->rank());
+    const Tensor whole = whole_raw_.first_rows(num_held(n, Deal::kEvenly, comm_->rank()));
+    comm_->gather_rows(queue, logits, rows, first, whole, columns_);
+    if (whole.rows > 0) {
+      const auto which = WholeRows::kNeeded;
+      backend_->draw_whole(queue, lane.workspace, whole, which, rows + first, draws + first);
+    }
+    progress.bump();
+  }
+  elect(lane, count, progress);
+}
+
+Tensor Sampler::adjusted_logits(
+    Lane& lane, Tensor residual, const StepArrays& step, IndexRange rows, Progress& progress) {
+  const Tensor logits = logits_.first_rows(rows.size());
+  const int64_t first_id = model_->shard().vocabulary().begin;
+  model_->head(lane, residual, step.sampled_rows.data() + rows.begin, logits, progress);
+  backend_->adjust_logits(*lane.queue,
+                          lane.workspace,
+                          logits,
+                          first_id,
+                          vocabulary_limit_,
+                          step.sampling.data() + rows.begin);
+  return logits;
+}
+
+// ids_[i] = the best of the ranks' draws of row i.
+void Sampler::elect(Lane& lane, int32_t count, Progress& progress) {
   const int tp = comm_->size();
   const ShardDraw* draws = own_;
   if (tp > 1) {
@@ -152,7 +209,7 @@ void Sampler::draw_whole(Lane& lane,
     const Tensor adjusted = whole_adjusted_.first_rows(raw.rows);
     backend_->gather_rows(queue, raw, nullptr, adjusted);
     backend_->adjust_logits(queue, lane.workspace, adjusted, 0, vocabulary_limit_, rows);
-    backend_->draw_whole(queue, lane.workspace, adjusted, rows, own_ + first);
+    backend_->draw_whole(queue, lane.workspace, adjusted, WholeRows::kAll, rows, own_ + first);
   }
   progress.bump();
   const ShardDraw* draws = own_;

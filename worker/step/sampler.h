@@ -3,9 +3,10 @@
 //
 // A row without top-k, top-p, min-p and logprobs needs only the best (value, id) of each rank.
 // Other rows are gathered whole and distributed over the ranks of the stage, which draw and share
-// the ids. All ranks of the stage make the same calls. Draws stay on the device; the host reads one
-// block of bytes per step (results(), read_logprobs()). Used by the step executor. Allocates at
-// construction, and where scores or probes are requested.
+// the ids: those without logprobs also in captured steps, whose ops read on the device which rows
+// these are (draw_together()). All ranks of the stage make the same calls. Draws stay on the
+// device; the host reads one block of bytes per step (results(), read_logprobs()). Used by the step
+// executor. Allocates at construction, and where scores or probes are requested.
 // A request's parameters become rows of the batch in slot_table.cc (sampling_row_of).
 #pragma once
 
@@ -54,6 +55,12 @@ class Sampler {
             int32_t num_by_shard,
             std::span<const DrawnRow> whole,
             Progress& progress);
+  // The same for `count` rows (padding included) without logprobs, each drawn as it asks. Which
+  // ones need whole rows is known to the device only, so this can be captured. Requires
+  // draws_together().
+  void draw_together(
+      Lane& lane, Tensor residual, const StepArrays& step, int32_t count, Progress& progress);
+  bool draws_together() const { return comm_->size() == 1 || comm_->gathers_rows(); }
   // [rows] on the device: the drawn ids on every rank of the stage, -1 where nothing can be drawn.
   int32_t* ids() const { return ids_; }
   // The part of a draw that the host reads: ids at the start, then log-probabilities.
@@ -102,6 +109,10 @@ class Sampler {
   Status allocate(int32_t max_slots);
   void draw_by_shard(
       Lane& lane, Tensor residual, const StepArrays& step, int32_t count, Progress& progress);
+  // The head and adjustment of sampled rows [begin, begin + rows of the result).
+  Tensor adjusted_logits(
+      Lane& lane, Tensor residual, const StepArrays& step, IndexRange rows, Progress& progress);
+  void elect(Lane& lane, int32_t count, Progress& progress);
   void draw_whole(Lane& lane,
                   Tensor residual,
                   const StepArrays& step,
@@ -131,8 +142,9 @@ class Sampler {
   int64_t vocabulary_limit_;
 
   std::vector<Buffer> memory_;
-  Tensor logits_;                // [kHeadRows, local vocabulary]
-  Tensor whole_raw_;             // [kWholeRows, vocabulary]
+  int32_t pass_rows_ = 0;        // head_rows()
+  Tensor logits_;                // [pass_rows_, local vocabulary]
+  Tensor whole_raw_;             // [dealt_rows() or kWholeRows, vocabulary]
   Tensor whole_adjusted_;        // the same after penalties, bias, bans
   std::byte* pieces_ = nullptr;  // received columns of whole rows, by rank
   ShardDraw* own_ = nullptr;     // [max_slots] best of this rank's shard
@@ -144,6 +156,7 @@ class Sampler {
   int64_t logprobs_offset_ = 0;
   int64_t result_bytes_ = 0;
 
+  std::vector<int64_t> columns_;  // [tp + 1] where each rank's part of the vocabulary begins
   std::vector<int64_t> send_offsets_;
   std::vector<int64_t> receive_offsets_;
 };

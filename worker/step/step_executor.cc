@@ -309,9 +309,14 @@ StepKey StepExecutor::step_key(const StepPlan& plan, const PendingStep& pending)
                     named.token_bucket <= limits_.max_batched_tokens &&
                     named.row_bucket >= static_cast<int32_t>(pending.rows.size()) &&
                     named.row_bucket <= limits_.max_slots;
-  const bool is_plain = part.scores.empty() && part.probes.empty() && pending.whole().empty() &&
-                        !inputs_->keeps_history();
+  const bool is_plain = part.scores.empty() && part.probes.empty() &&
+                        (pending.whole().empty() || draws_together()) && !inputs_->keeps_history();
   return fits && is_plain ? limits_.captured.key_for(named) : StepKey();
+}
+
+// Whether rows that are drawn whole are drawn with the others. A function of the plan alone.
+bool StepExecutor::draws_together() const {
+  return limits_.captures_whole_rows && !inputs_->has_logprobs();
 }
 
 // Enqueues the ops of a step between receiving and sending the residual; this part is captured.
@@ -365,8 +370,12 @@ Status StepExecutor::draw(const StepFrame& frame) {
                       inputs_->batch().num_tokens,
                       memory_->ids());
   }
-  const int32_t num_by_shard = is_captured ? num_rows : pending.num_by_shard;
-  sampler_->draw(*lane_, frame.residual, step, num_by_shard, pending.whole(), progress_);
+  if (draws_together() && (is_captured || !pending.whole().empty())) {
+    sampler_->draw_together(*lane_, frame.residual, step, num_rows, progress_);
+  } else {
+    const int32_t num_by_shard = is_captured ? num_rows : pending.num_by_shard;
+    sampler_->draw(*lane_, frame.residual, step, num_by_shard, pending.whole(), progress_);
+  }
   RETURN_IF_ERROR(deadline_.status());
   if (num_rows > 0) {
     backend_.keep_ids(queue,

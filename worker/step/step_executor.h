@@ -101,6 +101,7 @@ class StepExecutor {
   Status run_padding(const StepKey& key);
   Status run_tokens(const StepPlan& plan, PendingStep& pending, const StepKey& key);
   StepKey step_key(const StepPlan& plan, const PendingStep& pending) const;
+  bool draws_together() const;
   void enqueue_step(StepFrame& frame);
   void note_draws(PendingStep& pending) const;
   Status draw(const StepFrame& frame);

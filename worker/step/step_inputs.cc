@@ -143,6 +143,7 @@ Status StepInputs::add_segment(SlotId slot, int32_t start, int32_t count) {
 }
 
 void StepInputs::add_draw(SlotId slot, const SlotTable& slots) {
+  has_logprobs_ = has_logprobs_ || slots[slot].sampling.num_logprobs >= 0;
   auto& list = slots.draws_whole(slot) ? whole_draws_ : draws_;
   list.push_back({slot, slots[slot].generation, batch_.num_tokens - 1});
 }
@@ -210,6 +211,7 @@ void StepInputs::clear() {
   batch_.is_mixed = false;
   num_segments_ = 0;
   num_by_shard_ = 0;
+  has_logprobs_ = false;
   is_mixed_ = false;
   keeps_history_ = false;
   draws_.clear();

@@ -56,6 +56,7 @@ class StepInputs {
   // Rows to draw, without padding; the first num_by_shard() are drawn by shard.
   std::span<const DrawRow> draws() const { return draws_; }
   int32_t num_by_shard() const { return num_by_shard_; }
+  bool has_logprobs() const { return has_logprobs_; }  // of some row to draw
   bool is_mixed() const { return is_mixed_; }
   bool keeps_history() const { return keeps_history_; }  // of some prompt
   // The row that computes `position` of `slot` in this step, or -1.
@@ -94,6 +95,7 @@ class StepInputs {
   int64_t entry_ = 0;  // number of records sent so far
   int32_t num_segments_ = 0;
   int32_t num_by_shard_ = 0;
+  bool has_logprobs_ = false;
   bool is_mixed_ = false;
   bool keeps_history_ = false;
   std::vector<DrawRow> draws_;

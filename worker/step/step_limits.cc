@@ -11,7 +11,7 @@ int32_t steps_under_way(const ParallelPlan& partition) {
 LaneLimits lane_limits(const ShardModel& model, const StepLimits& limits) {
   return {.max_batched_tokens = limits.max_batched_tokens,
           .max_segments = limits.max_slots,
-          .max_head_rows = kHeadRows,
+          .max_head_rows = head_rows(limits.max_slots),
           .num_attention_plans = model.num_attention_classes()};
 }
 

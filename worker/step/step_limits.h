@@ -21,6 +21,9 @@ struct StepLimits {
   Trace* trace = nullptr;      // spans of each step, if wanted
   CapturedSteps captured;      // empty where the backend captures no steps
   bool shares_device = false;  // with other ranks of the group: records are copied on the lane
+  // Rows with top-k, top-p or min-p run in captured steps: the tensor communicators of all stages
+  // gather rows.
+  bool captures_whole_rows = false;
 };
 
 // Maximum number of steps in flight on a rank.

@@ -126,14 +126,14 @@ inline LaunchConfig peer_launch(int32_t blocks) {
 }
 
 // Loads a kernel's module, and lowers `resident_blocks`, unless it is 0, to the blocks of this
-// kernel that an SM holds.
+// kernel, of `shared_bytes` of shared memory each, that an SM holds.
 template <class Kernel>
-cudaError_t load_peer_kernel(Kernel kernel, int32_t& resident_blocks) {
-  cudaError_t error = allow_shared_memory(kernel, sizeof(BlockState));
+cudaError_t load_peer_kernel(Kernel kernel,
+                             int32_t& resident_blocks,
+                             size_t shared_bytes = sizeof(BlockState)) {
+  cudaError_t error = allow_shared_memory(kernel, shared_bytes);
   int32_t blocks = 0;
-  if (error == cudaSuccess) {
-    error = ask_resident_blocks(kernel, kPeerThreads, sizeof(BlockState), blocks);
-  }
+  if (error == cudaSuccess) error = ask_resident_blocks(kernel, kPeerThreads, shared_bytes, blocks);
   if (error != cudaSuccess) return error;
   resident_blocks = resident_blocks == 0 ? blocks : std::min(resident_blocks, blocks);
   return cudaSuccess;

@@ -14,7 +14,9 @@ struct DrawTask {
   int64_t first_id = 0;
   const SamplingRow* rows = nullptr;
   const RowFilter* filters = nullptr;  // of rows that need_whole_row(), whose logits are divided by
-                                       // the temperature already; or null
+                                       // the temperature already; or null: then those rows
+                                       // draw nothing
+  bool only_needed = false;            // the draws of rows that need no whole row stay
   uint64_t* parts = nullptr;           // [num_rows, num_draw_parts()] scratch
   ShardDraw* draws = nullptr;
 };

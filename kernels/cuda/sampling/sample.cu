@@ -185,7 +185,13 @@ __global__ void __launch_bounds__(kSampleThreads) draw_part(DrawTask task) {
   const int64_t row_index = blockIdx.y;
   const SamplingRow& row = task.rows[row_index];
   const float* logits = task.logits + row_index * task.row_stride;
-  const bool is_filtered = task.filters != nullptr && row.needs_whole_row();
+  const bool needs_whole = row.needs_whole_row();
+  const bool is_left_out = task.filters == nullptr ? needs_whole : task.only_needed && !needs_whole;
+  if (is_left_out) {
+    if (threadIdx.x == 0) task.parts[row_index * gridDim.x + blockIdx.x] = 0;
+    return;
+  }
+  const bool is_filtered = task.filters != nullptr && needs_whole;
   const RowFilter* filter = is_filtered ? task.filters + row_index : nullptr;
   const float lowest = row.temperature > kLowestTemperature ? row.temperature : kLowestTemperature;
   const float temperature = is_filtered ? 1.0f : lowest;
@@ -211,6 +217,7 @@ __global__ void __launch_bounds__(kSampleThreads) elect_part(DrawTask task, int3
   dependency_wait();
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kSampleWarps + threadIdx.x / 32;
   if (row >= task.num_rows) return;
+  if (task.only_needed && !task.rows[row].needs_whole_row()) return;
   uint64_t best = 0;
   for (int32_t part = static_cast<int32_t>(threadIdx.x % 32); part < num_parts; part += 32) {
     const uint64_t rank = task.parts[row * num_parts + part];

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/step_memory.h"
 #include "kernels/sampling_row.h"
 
 namespace trireme::cuda {
@@ -17,8 +18,9 @@ constexpr int32_t kCountIds = 2048;    // as many masses of 21 bits fit a sum of
 constexpr int32_t kLogprobIds = 4096;  // 256 threads, sixteen ids in registers
 constexpr int32_t kBuckets = 1 << 11;
 
-// Rows processed together: enough to fill a GPU, 25 KB of scratch each. More rows follow in turns.
-constexpr int64_t kTurnRows = 128;
+// Rows processed together: those of a pass of the head, 25 KB of scratch each. More rows follow in
+// turns.
+constexpr int64_t kTurnRows = kHeadRows;
 
 constexpr int32_t parts_of(int64_t ids, int64_t part) {
   return static_cast<int32_t>((ids + part - 1) / part);

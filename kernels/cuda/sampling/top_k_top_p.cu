@@ -216,6 +216,7 @@ LaunchConfig parts_of_rows(int32_t parts, int64_t rows, int64_t shared_bytes) {
 void draw_turn(CudaQueue& queue,
                const Workspace& workspace,
                const Tensor& logits,
+               WholeRows which,
                const SamplingRow* rows,
                ShardDraw* draws) {
   const DrawLayout layout = draw_layout(logits.rows, logits.columns);
@@ -253,6 +254,7 @@ void draw_turn(CudaQueue& queue,
   draw.num_rows = static_cast<int32_t>(logits.rows);
   draw.rows = rows;
   draw.filters = filter.filters;
+  draw.only_needed = which == WholeRows::kNeeded;
   draw.parts = reinterpret_cast<uint64_t*>(workspace.data + layout.parts);
   draw.draws = draws;
   draw_rows(queue, draw);
@@ -260,14 +262,18 @@ void draw_turn(CudaQueue& queue,
 
 }  // namespace
 
-void CudaBackend::draw_whole(
-    Queue& queue, Workspace& workspace, Tensor logits, const SamplingRow* rows, ShardDraw* draws) {
+void CudaBackend::draw_whole(Queue& queue,
+                             Workspace& workspace,
+                             Tensor logits,
+                             WholeRows which,
+                             const SamplingRow* rows,
+                             ShardDraw* draws) {
   CHECK(logits.dtype == DType::kFloat32 && logits.columns <= int64_t{1} << kIdBits);
   for (int64_t first = 0; first < logits.rows; first += kTurnRows) {
     Tensor turn = logits;
     turn.data = reinterpret_cast<std::byte*>(logits.row<float>(first));
     turn.rows = std::min(kTurnRows, logits.rows - first);
-    draw_turn(cuda_queue(queue), workspace, turn, rows + first, draws + first);
+    draw_turn(cuda_queue(queue), workspace, turn, which, rows + first, draws + first);
   }
 }
 
