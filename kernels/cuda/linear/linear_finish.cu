@@ -49,15 +49,12 @@ __global__ void __launch_bounds__(kThreads)
   if (unit >= units) return;
   const auto* from =
       reinterpret_cast<const uint4*>(product + token * static_cast<int64_t>(task.padded_n) + row);
-  alignas(16) float sums[2 * kOutputUnit];
+  alignas(16) float sums[2][kOutputUnit];
   const uint4 first = from[0];
   const uint4 second = task.is_gated ? from[1] : uint4{};
-  float values[kChunk];
-  unpack8<E>(first, values);
-  write_unit(sums, values);
-  unpack8<E>(second, values);
-  write_unit(sums + kOutputUnit, values);
-  finish_unit<E>(task, token, row, sums);
+  unpack8<E>(first, sums[0]);
+  unpack8<E>(second, sums[1]);
+  finish_unit<E>(task, token, row, sums[0]);
 }
 
 int32_t num_units(const LinearTask& task) { return (task.columns + kOutputUnit - 1) / kOutputUnit; }
