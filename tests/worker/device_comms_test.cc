@@ -96,15 +96,9 @@ TEST(DeviceComms, RanksOfOneDeviceUsePeerMemory) {
       });
 }
 
-// Of the kernels that wait for peers, at once.
-int blocks_of_a_device() {
-  const emulation::Settings settings = emulation::settings();
-  return settings.num_multiprocessors * settings.limits.max_blocks;
-}
-
 // Two stages of two ranks, on one device or two: ranks of a device add in two communicators, whose
-// kernels wait there at the same time.
-TEST(DeviceComms, SumsOfAllRanksOfADeviceFitThereTogether) {
+// kernels wait there at the same time and leave a multiprocessor to the rank that comes last.
+TEST(DeviceComms, SumsOfWaitingRanksLeaveRoomOnTheirDevice) {
   for (const int num_devices : {1, 2}) {
     run_group(
         2,
@@ -112,7 +106,10 @@ TEST(DeviceComms, SumsOfAllRanksOfADeviceFitThereTogether) {
         [&](int rank) { return rank % num_devices; },
         [&](Member& member) {
           const PeerView view = member.comms.tensor->peers();
-          EXPECT_EQ(view.max_blocks, blocks_of_a_device() / (4 / num_devices));
+          const int ranks_here = 4 / num_devices;
+          const int num_multiprocessors = emulation::settings().num_multiprocessors;
+          EXPECT_EQ(view.max_blocks, num_multiprocessors / ranks_here);
+          EXPECT_LT((ranks_here - 1) * view.max_blocks, num_multiprocessors);
           expect_sums(member, 2);
         });
   }
@@ -125,7 +122,7 @@ TEST(DeviceComms, ARankWithItsOwnDeviceMayUseAllOfIt) {
       [](int rank) { return rank; },
       [](Member& member) {
         const PeerView view = member.comms.tensor->peers();
-        EXPECT_EQ(view.max_blocks, blocks_of_a_device());
+        EXPECT_EQ(view.max_blocks, emulation::settings().num_multiprocessors);
       });
 }
 
@@ -204,12 +201,10 @@ TEST(DeviceMemory, IsAllocatedBesideTheCaptureOfAnotherRank) {
   EXPECT_EQ(std::count(pages->data(), pages->data() + kBytes, std::byte{0}), kBytes);
 }
 
-// A device of one multiprocessor that holds one block of the kernels of two ranks.
-TEST(DeviceComms, RanksWithoutABlockOfTheirOwnAreRefused) {
+TEST(DeviceComms, RanksWithoutAMultiprocessorOfTheirOwnAreRefused) {
   const emulation::Settings before = emulation::settings();
   emulation::Settings small = before;
   small.num_multiprocessors = 1;
-  small.limits.max_blocks = 1;
   emulation::set_settings(small);
   auto group = make_local_group(2, 1, "here");
   std::vector<std::string> ids(2);

@@ -175,21 +175,25 @@ Status PeerComm::open_driver() {
   return ok_status();
 }
 
-// Blocks of a launch on every rank: those of all ranks of a device are resident together, because
-// they wait for one another.
+// Blocks of a launch on every rank: each rank's share of the device's multiprocessors. Blocks that
+// wait may keep a multiprocessor from the kernels of the rank that they wait for, whose blocks can
+// be larger; so the waiting ranks never have a block on all of them.
 Status PeerComm::choose_blocks() {
   if (options_.reduce_bytes == 0) return ok_status();
   ASSIGN_OR_RETURN(const std::vector<int32_t> resident, gather_values(*control_, resident_blocks_));
   const int32_t fewest = *std::ranges::min_element(resident);
-  view_.max_blocks =
-      std::min(fewest * options_.num_multiprocessors / options_.ranks_per_device, kMaxPeerBlocks);
+  view_.max_blocks = fewest == 0 ? 0 : options_.num_multiprocessors / options_.ranks_per_device;
+  view_.max_blocks = std::min(view_.max_blocks, kMaxPeerBlocks);
   if (view_.max_blocks > 0) return ok_status();
-  return invalid("TRI-CUDA-022",
-                 "{}: {} ranks share a device that holds {} blocks of the sums' kernels at once; "
-                 "they wait for one another and need one each: give fewer ranks one device",
-                 options_.name,
-                 options_.ranks_per_device,
-                 fewest * options_.num_multiprocessors);
+  return invalid(
+      "TRI-CUDA-022",
+      "{}: {} ranks share a device of {} multiprocessors, each of which holds {} blocks of "
+      "the sums' kernels; ranks wait for one another and need a multiprocessor each: give "
+      "fewer ranks one device",
+      options_.name,
+      options_.ranks_per_device,
+      options_.num_multiprocessors,
+      fewest);
 }
 
 void PeerComm::fill_view() {

@@ -114,9 +114,10 @@ inline int32_t blocks_for(int64_t items, int32_t max_blocks) {
 }
 
 // A block waits for the peers' blocks, so all blocks of a launch, and of the launches of all ranks
-// that share the device, must be resident at once. max_blocks is chosen so when the communicator is
-// made, by asking the device. The launch is plain: a cooperative one promises no more, and costs
-// time.
+// that share the device, must be resident at once, and must leave room to the kernels that the
+// waiting ranks wait for: max_blocks is at most a rank's share of the multiprocessors, each of
+// which holds a block (asked when the communicator is made). The launch is plain: a cooperative one
+// promises no more, and costs time.
 inline LaunchConfig peer_launch(int32_t blocks) {
   LaunchConfig config;
   config.grid = {static_cast<unsigned>(blocks), 1, 1};
