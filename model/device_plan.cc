@@ -111,7 +111,7 @@ int64_t workspace_bytes(const ModelConfig& config,
                         const StepShape& step) {
   const int64_t qkv = (shard.num_heads() + 2 * shard.num_kv_heads()) * config.head_dim;
   const int64_t widest = std::max(config.qkv_bias ? 2 * qkv : 0, 2 * shard.mlp_columns().size());
-  const int64_t rows = std::max<int64_t>(step.tokens, kHeadRows);
+  const int64_t rows = std::max<int64_t>(step.tokens, head_rows(step.slots));
   return cuda_workspace_bytes(rows, request.invariant ? 0 : widest);
 }
 
