@@ -75,7 +75,8 @@ struct LinearCall {
   Epilogue epilogue;
   Tensor out;
   Next next = Next::kNothing;
-  int32_t head_dim = 0;
+  int32_t head_dim = 0;    // of kHeads
+  int32_t rotary_dim = 0;  // of kHeads
 };
 
 // Calls that our own kernels did although a library's algorithm had been found faster.

@@ -204,7 +204,8 @@ std::vector<MatmulUse> ShardModel::matmuls(const Lane& lane,
          matmul.epilogue,
          matmul.out.first_rows(num_tokens),
          matmul.next,
-         heads_.head_dim});
+         heads_.head_dim,
+         ropes_[config_->layer_rope[0]].rotary_dim});
   }
   if (!shard_->has_head() || num_head_rows == 0) return uses;
   const Tensor rows = lane.head_normed.first_rows(std::min(num_head_rows, lane.head_normed.rows));

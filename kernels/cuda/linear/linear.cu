@@ -42,7 +42,8 @@ bool CudaBackend::takes_next(const CudaQueue& queue,
     case LinearCall::Next::kNorm:
       return takes_norm(own.shape, own.launch);
     case LinearCall::Next::kHeads:
-      return takes_heads(own.shape, own.launch, call.head_dim);
+      return call.head_dim % kChunk == 0 && call.rotary_dim % (2 * kChunk) == 0 &&
+             takes_heads(own.shape, own.launch, call.head_dim);
     default:
       return false;
   }
@@ -90,20 +91,19 @@ void CudaBackend::linear_qkv(Queue& queue,
                              Vector bias,
                              const QkvTarget& target) {
   const int32_t head_dim = target.spec.shape.head_dim;
+  const int32_t rotary_dim = target.spec.rope.rotary_dim;
   const LinearCall call = {
-      x, &weight, {.bias = bias}, target.qkv, LinearCall::Next::kHeads, head_dim};
+      x, &weight, {.bias = bias}, target.qkv, LinearCall::Next::kHeads, head_dim, rotary_dim};
   CudaQueue& stream = cuda_queue(queue);
   OwnLinear own = own_linear(stream, call);
-  // With a few rows more than kMaxNormRows the library can save more than a launch costs.
-  const bool prefers_library = cublaslt_ != nullptr && own.task.rows > kMaxNormRows &&
-                               may_use_cublaslt(own.task) &&
-                               cublaslt_->accepts(cublaslt_call(own.task, workspace));
-  if (prefers_library || !takes_next(stream, call, own)) {
-    return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
-  }
   const HeadWork work = head_work(
       target.batch, target.qkv, target.spec, target.pages, target.layer, target.q, options_.dtype);
-  if (!is_in_chunks(work)) {
+  const bool fuses = takes_next(stream, call, own) && is_in_chunks(work);
+  // With a few rows more than kMaxNormRows the library can save more than a launch costs.
+  const bool prefers_library = fuses && cublaslt_ != nullptr && own.task.rows > kMaxNormRows &&
+                               may_use_cublaslt(own.task) &&
+                               cublaslt_->accepts(cublaslt_call(own.task, workspace));
+  if (!fuses || prefers_library) {
     return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
   }
   check_linear(call, options_.dtype);
