@@ -14,7 +14,8 @@ constexpr int64_t kCudaRowPad = 128;      // rows of a packed weight
 constexpr int64_t kCudaScratchBytes = 32
                                       << 20;  // per lane; partial sums of chunks should stay in L2
 // A matmul that cuBLASLt computes and an epilogue follows is done in pieces of rows, whose product
-// is staged in the workspace in the activation type (docs/decisions/0012-staged-products.md).
+// is staged in the workspace, in the activation type or, before a bias alone, in fp32
+// (docs/decisions/0012-staged-products.md).
 // Behind it the library has memory of its own.
 constexpr int64_t kCudaPieceRows = 2048;  // maximum; more would not occupy the device better
 constexpr int64_t kCudaPieceUnit = 128;   // keeps the alignment of every piece of x and out
