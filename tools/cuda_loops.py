@@ -93,7 +93,7 @@ LOOPS = (
     NamedLoop("strip", "linear_stream.cu", "linear_stream<Bf16, ", innermost_with(PRODUCT, "LDG"),
               None, (PRODUCT, "LDG")),
     # The whole kernel: a head without norm (which has the MUFUs), every loop once.
-    NamedLoop("head", QKV, r"qkv_finish_(?:kernel|pairs)<Bf16>", None, None, HEAD),
+    NamedLoop("head", QKV, r"qkv_finish_pairs<Bf16>", None, None, HEAD),
     # 16 bytes a lane, four heads a lane; the number is that of the lanes of a head.
     NamedLoop("head", QKV, r"qkv_finish_chunks<Bf16, (\d+)>", None, None, HEAD,
               lambda lanes: 32 // lanes * 4),
@@ -102,7 +102,6 @@ LOOPS = (
 AIMS = {
     (DECODE, "page", "decode_kernel<Bf16, 128>"): (1010, 900),
     (PREFILL, "page", "prefill_kernel<Bf16, 128>"): (1070, 1000),
-    (QKV, "head", "qkv_finish_kernel<Bf16>"): (90,),
     (QKV, "head", "qkv_finish_chunks<Bf16, 16>"): (90,),
 }
 
