@@ -225,16 +225,15 @@ def main(arguments):
         print(f"FAILED {options.build} holds no kernel: was it built with TRIREME_CUDA=ON?")
         return 1
     release = nvcc_release()
-    results = {
-        "cuda budgets": check_kernels(options, built, release),
-        "cuda loops": check_loops(options, built, release),
-    }
-    for name, (passed, failed, skipped) in results.items():
+    status = 0
+    for name, check in (("cuda budgets", check_kernels), ("cuda loops", check_loops)):
+        passed, failed, skipped = check(options, built, release)
+        status = 1 if failed else status
         if options.totals:
             with open(options.totals, "a", encoding="utf-8") as file:
                 file.write(f"{passed} {failed} {skipped} {name}\n")
         print(f"{name}: {passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if any(failed for _, failed, _ in results.values()) else 0
+    return status
 
 
 if __name__ == "__main__":

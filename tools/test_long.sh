@@ -48,7 +48,7 @@ sanitized() {
 part_asan() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
-  sanitized asan address 960 660 single_process_tests \
+  sanitized asan address 840 780 single_process_tests \
     --label-exclude '^(cluster|long)$' --exclude-regex '^tools/'
 }
 
@@ -79,7 +79,7 @@ part_lint() {
 # the machine has them or they cannot be installed.
 disassembler_environment() {
   local place=$PWD/build-cuda/disassembler
-  python3 tools/cuda_loops.py && return
+  python3 tools/cuda_loops.py && { echo "${VIRTUAL_ENV:-}"; return; }
   if ! VIRTUAL_ENV=$place python3 tools/cuda_loops.py; then
     rm -rf "$place"
     python3 -m venv "$place" >&2 &&
@@ -106,8 +106,9 @@ part_cuda() {
   timeout --kill-after=30 420 bash -c 'build "$@"' _ build-cuda gpu_programs ||
     { lost cuda "the build failed or took more than 420 s"; return; }
   TRIREME_NVCC=$nvcc VIRTUAL_ENV=$(disassembler_environment) \
-    python3 tools/cuda_budget.py build-cuda --totals "$totals"
-  run_tests cuda build-cuda 120 --tests-regex '^cuda/'
+    timeout 240 python3 tools/cuda_budget.py build-cuda --totals "$totals"
+  grep -q ' cuda loops$' "$totals" || lost cuda "the budgets were not all checked"
+  run_tests cuda build-cuda 180 --tests-regex '^cuda/'
 }
 
 install_missing long || lost packages "not all are there"
