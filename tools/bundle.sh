@@ -2,7 +2,7 @@
 # bundle.sh [BUILD [ARCHIVE]]: makes a relocatable archive from a build with TRIREME_CUDA=ON
 # (default build-cuda, target gpu_programs): programs, tests of the ops, benchmarks, Open MPI and
 # every library except glibc and NVIDIA's, golden data, the demo model and scripts. With the files
-# of the repository it stays under 64 MiB, which is what a lent machine accepts. It runs from any
+# of the repository it stays under 64 MiB, which remote GPU machines accept. It runs from any
 # folder of an x86-64 machine with glibc 2.36 or later:
 #   tar xJf trireme-bundle.tar.xz    (without xz: python3 -m tarfile -e trireme-bundle.tar.xz)
 #   trireme-bundle/trireme doctor && trireme-bundle/run_all.sh --profile
@@ -95,7 +95,11 @@ cp tests/gpu/run_all.sh "$root/"
 for module in tests/gpu/*.py; do
   case $module in *_test.py) ;; *) cp "$module" "$root/" ;; esac
 done
-[ ! -e "$build/lib/libkernel_trace.so" ] || cp "$build/lib/libkernel_trace.so" "$root/lib/"
+if [ -e "$build/lib/libkernel_trace.so" ]; then
+  cp "$build/lib/libkernel_trace.so" "$root/lib/"
+else
+  echo "bundle.sh: without the timeline of kernels: the build found no headers of CUPTI" >&2
+fi
 mkdir "$root/tests/data/golden"
 cp -r tests/data/golden/{models,sampling} "$root/tests/data/golden/"
 cp -r models/demo "$root/models/"

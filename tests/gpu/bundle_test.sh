@@ -1,7 +1,8 @@
 #!/bin/bash
-# bundle_test.sh BUILD: a bundle fits on a lent machine and runs from another folder, with an empty
-# environment and, where mount namespaces can be created, without this machine's Open MPI and CUDA:
-# a cluster of four CPU ranks answers, doctor runs, op tests and run_all.sh report that they skip.
+# bundle_test.sh BUILD: a bundle fits into 64 MiB with the repository and runs from another
+# folder, with an empty environment and, where mount namespaces can be created, without this
+# machine's Open MPI and CUDA: a cluster of four CPU ranks answers, doctor runs, op tests and
+# run_all.sh report that they skip.
 set -euo pipefail
 build=$(realpath "${1:?usage: bundle_test.sh BUILD}")
 [ -x "$build/bin/trireme-cuda-bench" ] || { echo "skipped: gpu_programs is not built"; exit 77; }

@@ -9,7 +9,7 @@ import dry_model
 import gpu_machine
 from shell import FAILED, PASSED, SKIPPED, STUB, Check
 
-CUTS = ((1, 1), (2, 1), (1, 2), (2, 2))
+PARTITIONS = ((1, 1), (2, 1), (1, 2), (2, 2))
 # The tests that a wrong kernel fails first, in bf16 of the fast and the invariant mode.
 SHORT_OPS = ("norm", "linear", "attention", "qkv_finish", "sample")
 # In a dry run the emulated device is slow: a case of some.
@@ -79,36 +79,36 @@ def served_model(run):
     return dry_model.write(run.scratch) if run.is_dry else os.path.join(run.bundle, "models/demo")
 
 
-def verify_one(run, model, cut, one_gpu):
-    command = trireme(*cut, "verify", "--model", model, one_gpu=one_gpu) + small_memory(run)
+def verify_one(run, model, partition, one_gpu):
+    command = trireme(*partition, "verify", "--model", model, one_gpu=one_gpu) + small_memory(run)
     # Modules are loaded late only where no rank can wait for another in a kernel.
-    environment = {"CUDA_MODULE_LOADING": "LAZY"} if cut == (1, 1) else {}
-    name = f"{os.path.basename(model)} {cut[0]}x{cut[1]}"
-    return run.shell.check(name, command, 60, environment=environment)
+    environment = {"CUDA_MODULE_LOADING": "LAZY"} if partition == (1, 1) else {}
+    name = f"{os.path.basename(model)} {partition[0]}x{partition[1]}"
+    return run.shell.check(name, command, 25, environment=environment)
 
 
-def verify(run, cuts, one_gpu):
+def verify(run, partitions, one_gpu):
     """One golden at every tp x pp before the others: what can hang shows first."""
     models = golden_models(run)
-    order = [(model, cut) for model in models[:1] for cut in cuts]
-    order += [(model, cut) for cut in cuts for model in models[1:]]
-    return [verify_one(run, model, cut, one_gpu) for model, cut in order]
+    order = [(model, partition) for model in models[:1] for partition in partitions]
+    order += [(model, partition) for partition in partitions for model in models[1:]]
+    return [verify_one(run, model, partition, one_gpu) for model, partition in order]
 
 
 def part_verify(run):
     """Logits and greedy tokens of every golden, at every tp x pp, on one GPU over peer memory."""
     if not run.is_dry:
-        return verify(run, CUTS, one_gpu=True)
+        return verify(run, PARTITIONS, one_gpu=True)
     model = golden_models(run)[0]
-    return [verify_one(run, model, cut, one_gpu=True) for cut in ((1, 1), (2, 2))]
+    return [verify_one(run, model, partition, one_gpu=True) for partition in ((1, 1), (2, 2))]
 
 
 def part_nccl(run):
     """The same over NCCL, with one GPU per rank."""
     if run.num_gpus < 2:
         return [Check("nccl", SKIPPED, "this machine has one GPU; NCCL needs two")]
-    cuts = [cut for cut in CUTS[1:] if cut[0] * cut[1] <= run.num_gpus]
-    return verify(run, cuts, one_gpu=False)
+    allowed = [p for p in PARTITIONS[1:] if p[0] * p[1] <= run.num_gpus]
+    return verify(run, allowed, one_gpu=False)
 
 
 def json_lines(text):
@@ -127,13 +127,13 @@ def answer_bits(answer):
     return {key: answer.get(key) for key in ("token_ids", "text", "finish_reason", "logprobs")}
 
 
-def first_answer(run, cut, prompts):
+def first_answer(run, partition, prompts):
     """Of the first of the prompts, or the outcome of a failed command."""
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
         for ids in prompts:
             file.write(json.dumps({"token_ids": ids}) + "\n")
         file.flush()
-        command = trireme(*cut, "run", "--model", served_model(run), "--invariant")
+        command = trireme(*partition, "run", "--model", served_model(run), "--invariant")
         command += small_memory(run)
         command += ["--prompts", file.name, "--max-tokens", "4" if run.is_dry else "48"]
         command += ["--temperature", "0", "--ignore-eos", "--logprobs", "3", "--json"]
@@ -144,13 +144,13 @@ def first_answer(run, cut, prompts):
     return (answer_bits(of_first[0]) if of_first else None), outcome
 
 
-def invariant_at(run, cut, prompts):
+def invariant_at(run, partition, prompts):
     """Checks of the answer to the first prompt, by itself and beside the others."""
-    alone, outcome = first_answer(run, cut, prompts[:1])
-    name = f"{cut[0]}x{cut[1]}"
+    alone, outcome = first_answer(run, partition, prompts[:1])
+    name = f"{partition[0]}x{partition[1]}"
     if outcome.status != 0 or alone is None:
         return [outcome.as_check(name) if outcome.status != 0 else Check(name, FAILED, "no answer")]
-    beside, outcome = first_answer(run, cut, prompts)
+    beside, outcome = first_answer(run, partition, prompts)
     if outcome.status != 0:
         return [outcome.as_check(name)]
     if beside == alone:
@@ -162,7 +162,10 @@ def part_invariant(run):
     """--invariant: the answer to a request does not depend on its batch, at 1x1 and at 2x2."""
     count = 2 if run.is_dry else 8
     prompts = [[(7 * t + 13 * i + 1) % 300 for t in range(9 + 40 * i)] for i in range(count)]
-    return [check for cut in ((1, 1), (2, 2)) for check in invariant_at(run, cut, prompts)]
+    checks = []
+    for partition in ((1, 1), (2, 2)):
+        checks += invariant_at(run, partition, prompts)
+    return checks
 
 
 def part_serve(run):
@@ -173,7 +176,8 @@ def part_serve(run):
         command += ["--requests", "2"]
     else:
         command += ["--input-len", "128", "--output-len", "64", "--concurrency", "1,8,32,128"]
-    outcome = run.shell.run([*command, *small_memory(run), "--json"], 50)
+    limit = max(14, run.part_seconds - 5)
+    outcome = run.shell.run([*command, *small_memory(run), "--json"], limit)
     run.figures["serve"] = json_lines(outcome.text)
     return [outcome.as_check("bench serve")]
 
@@ -189,5 +193,5 @@ def part_sanitizer(run):
     for tool, op, case in SANITIZED:
         command = [found, "--tool", tool, "--error-exitcode", "9"]
         command += test_command(run, op, f"*{case}*/cuda_bfloat16*")
-        checks.append(run.shell.check(f"{tool} {op}", command, 60))
+        checks.append(run.shell.check(f"{tool} {op}", command, 18))
     return checks

@@ -4,7 +4,7 @@ import csv
 import os
 
 import gpu_machine
-from figure_parts import MAX_FILE_BYTES
+from figure_parts import MAX_PACKED_BYTES
 from shell import FAILED, NOT_REACHED, PASSED, SKIPPED, STUB, Check
 
 SECTIONS = (
@@ -27,7 +27,7 @@ KERNELS = (
     ("attention_decode", "128x1+2047 ", "decode_kernel"),
     ("linear", "qkv 1x", "linear_stream"),
     ("linear", "down 32x", "linear_(stream|tile)"),
-    ("qkv_finish", "1x8192+0 ", "qkv_finish_kernel"),
+    ("qkv_finish", "1x8192+0 ", "qkv_finish_chunks"),
     ("add_norm", "8192x", "norm_rows"),
     ("draw_shard", "128x", "draw_part"),
 )
@@ -103,7 +103,7 @@ def part_counters(run):
                 writer.writerow(["case", *head])
             for row in rows[1:]:
                 size += sum(len(cell) + 3 for cell in row)
-                if size < MAX_FILE_BYTES:
+                if size < MAX_PACKED_BYTES:
                     writer.writerow([check.name, *row])
             file.flush()
             if check.state == SKIPPED:

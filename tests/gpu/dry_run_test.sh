@@ -1,6 +1,6 @@
 #!/bin/bash
 # dry_run_test.sh BUILD: run_all.sh --profile --dry-run over the emulated programs of a build
-# reaches all of its parts, and writes the files that a lent machine would give back.
+# reaches all of its parts, and writes its files, which are few and small.
 set -euo pipefail
 build=$(realpath "${1:?usage: dry_run_test.sh BUILD}")
 folder=$(mktemp -d)
@@ -9,15 +9,15 @@ fail() { echo "FAILED: $*" >&2; cat "$folder/words" >&2; exit 1; }
 
 begin=$SECONDS
 status=0
-tests/gpu/run_all.sh --dry-run "$build" --profile "$folder/results" >"$folder/words" 2>&1 ||
-  status=$?
+timeout 280 tests/gpu/run_all.sh --dry-run "$build" --profile "$folder/results" \
+  >"$folder/words" 2>&1 || status=$?
 [ "$status" != 77 ] || { cat "$folder/words"; exit 77; }
 [ "$status" = 0 ] || fail "status $status"
 
 grep -qE '^budget: .* = [0-9]+ of 530 s$' "$folder/words" || fail "no budget is printed"
 for part in probe read ops_short benches step timeline counters torch verify invariant sanitizer \
   serve; do
-  grep -qE "^$part: (passed|stub|skipped), " "$folder/words" || fail "$part was not reached"
+  grep -qE "^$part: (passed|stub), " "$folder/words" || fail "$part did not pass"
 done
 for part in timeline counters torch; do
   grep -qE "^$part: stub, " "$folder/words" || fail "$part does not say that it is a stub"

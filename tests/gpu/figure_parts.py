@@ -16,7 +16,7 @@ FLOPS_PER_SECOND = 790e12  # rate of a bf16 matmul of 8192^3 there
 WEIGHT_BYTES = 15.0e9
 KV_BYTES = 32 * 2 * 8 * 128 * 2
 PREFILL_8K_FLOPS = 114.3e12 + 17.6e12
-MAX_FILE_BYTES = 15 << 20
+MAX_PACKED_BYTES = 15 << 20  # of one file: below run_all.MAX_FILE_BYTES
 
 
 def bench_flags(run, rounds):
@@ -27,20 +27,22 @@ def part_probe(run):
     """The first use of the GPU, and what trireme says of the machine."""
     checks = []
     command = ["trireme-cuda-bench", "--only", "read", "--tiny", "--rounds", "2"]
-    outcome = run.shell.run(command, 30)
+    outcome = run.shell.run(command, 14)
     run.has_device = outcome.status != NO_DEVICE
     checks.append(outcome.as_check("first use"))
     if run.has_device:
         run.look_at_machine()
-        doctor = run.shell.run(["trireme", "doctor"], 20)
+        doctor = run.shell.run(["trireme", "doctor"], 6)
         run.machine["doctor"] = (doctor.text + doctor.errors).split("\n")
+        if doctor.status is None:
+            checks.append(doctor.as_check("trireme doctor"))
     return checks
 
 
 def part_read(run):
     """The maximum rate at which kernels of ours read memory."""
     outcome = run.shell.run(
-        ["trireme-cuda-bench", "--only", "read", *bench_flags(run, 20)], 30
+        ["trireme-cuda-bench", "--only", "read", *bench_flags(run, 20)], 9
     )
     lines = json_lines(outcome.text)
     rate = max((line["bytes"] / line["us_median"] for line in lines), default=0)  # bytes per us
@@ -51,7 +53,7 @@ def part_read(run):
 
 def part_benches(run):
     """The single ops, with their floors."""
-    outcome = run.shell.run(["trireme-cuda-bench", *bench_flags(run, 20)], 75)
+    outcome = run.shell.run(["trireme-cuda-bench", *bench_flags(run, 20)], 55)
     lines = json_lines(outcome.text)
     reads = [line["bytes"] / line["us_median"] for line in lines if line["op"] == "read"]
     rate = max(reads, default=run.figures.get("read_bytes_per_second", 0) / 1e6)
@@ -73,7 +75,7 @@ def part_torch(run):
     if run.is_dry:
         run.write_json("torch.json", [{"stub": "a dry run does not ask PyTorch"}])
         return [Check("torch", STUB, "a dry run does not ask PyTorch")]
-    outcome = run.shell.run([python, script], 60, bundled=False)
+    outcome = run.shell.run([python, script], 37, bundled=False)
     run.figures["torch"] = json_lines(outcome.text)
     run.write_json("torch.json", run.figures["torch"])
     return [outcome.as_check("torch")]
@@ -116,7 +118,7 @@ def note_lines(run, name, outcome):
 
 def part_step(run):
     """bench step: prefill of 8k, and batch 1, 32 and 128 at a context of 2k; without a tracer."""
-    outcome = run.shell.run(step_command(run, 1), 110)
+    outcome = run.shell.run(step_command(run, 1), 55)
     note_lines(run, "step", outcome)
     return [outcome.as_check("bench step")]
 
@@ -136,7 +138,7 @@ def traced_step(run, tp, name):
         "KERNEL_TRACE_CUPTI": cupti,
     }
     outcome = run.shell.run(
-        step_command(run, tp), 90, environment={} if run.is_dry else environment
+        step_command(run, tp), 36, environment={} if run.is_dry else environment
     )
     lines = json_lines(outcome.text)
     if run.is_dry:
@@ -146,7 +148,7 @@ def traced_step(run, tp, name):
         check = outcome.as_check(name)
         return check if check.state != PASSED else Check(name, FAILED, "no kernel was recorded")
     packed = os.path.join(run.out, f"{name}.csv.gz")
-    whole = kernel_timeline.pack(files, packed, MAX_FILE_BYTES)
+    whole = kernel_timeline.pack(files, packed, MAX_PACKED_BYTES)
     kernels, dropped = kernel_timeline.read(files)
     run.figures[name] = {
         "windows": [traced_window(kernels, line) for line in lines],

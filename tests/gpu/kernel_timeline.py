@@ -43,7 +43,7 @@ def read(files):
                 if fields[0] == "name" and len(fields) == 3:
                     names[fields[1]] = short_name(fields[2])
                 elif fields[0] == "dropped":
-                    dropped = max(dropped, int(fields[1]))
+                    dropped += int(fields[1])  # since the line before
                 elif fields[0] == "kernel":
                     row = line.rstrip("\n").split(",")
                     if len(row) != 12:

@@ -95,9 +95,10 @@ class Timeline(unittest.TestCase):
         self.assertEqual(kernel_timeline.summarize(kernels, 0, 100)["ranks"], 1)
 
     def test_lines_that_were_cut_are_left_out_and_lost_records_told(self):
-        path = self.put([kernel(0, 30), "dropped,7", "copy,1,2,0,13,0,0,64,1", "kernel,5000,60"])
+        copy = "copy,1,2,0,13,0,0,64,1"
+        path = self.put([kernel(0, 30), "dropped,7", "dropped,2", copy, "kernel,5000,60"])
         kernels, dropped = self.read(path)
-        self.assertEqual((len(kernels), dropped), (1, 7))
+        self.assertEqual((len(kernels), dropped), (1, 9))
 
     def test_the_packed_file_has_all_lines_up_to_its_limit(self):
         files = [self.put([kernel(i, i + 1, name=i % 2) for i in range(20000)])]

@@ -44,7 +44,7 @@ from shell import (
 )
 
 TOTAL_SECONDS = 530  # under 9 minutes
-MAX_FILES = 8  # what a lent machine gives back
+MAX_FILES = 8  # of a call; a remote GPU machine may give back no more
 MAX_FILE_BYTES = 16 << 20
 
 PARTS = {
@@ -140,6 +140,7 @@ class Run:
 
     def run_part(self, name, limit, slot_end):
         begin, begin_time = time.monotonic(), time.time()
+        self.part_seconds = limit
         self.shell.begin_part(limit, slot_end)
         try:
             checks = PARTS[name](self)
@@ -214,7 +215,7 @@ def print_budget(budget):
 
 
 def faults_of_files(out):
-    """What a lent machine would not give back."""
+    """What a remote GPU machine may not give back."""
     names = sorted(os.listdir(out))
     faults = [f"{name} is not one of the files of a run" for name in names if name not in FILES]
     if len(names) > MAX_FILES:

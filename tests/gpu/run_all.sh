@@ -6,7 +6,7 @@
 # clocks or other settings of the GPU. Exit 0: no part failed (parts can be skipped or not
 # reached); 1: a part failed (the others still ran); 77: no GPU, nothing has run.
 #
-# run_all.sh --dry-run BUILD [--profile] [FOLDER]: the same on the emulated device of a build
+# run_all.sh --dry-run BUILD --profile [FOLDER]: the same on the emulated device of a build
 # without CUDA, with stubs for what only a GPU has; checks the files that come back.
 set -uo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
@@ -25,6 +25,14 @@ while [ $# -gt 0 ]; do
   shift
 done
 out=${1:-results}
+if [ $# -gt 1 ]; then
+  echo "run_all.sh: one folder, after the flags: $*" >&2
+  exit 2
+fi
+if [ -n "$build" ] && [[ " ${flags[*]} " != *" --profile "* ]]; then
+  echo "run_all.sh: --dry-run needs --profile: the emulation is too slow for all ops" >&2
+  exit 2
+fi
 
 if [ -n "$build" ]; then
   TRIREME_BUNDLE=$(mktemp -d)

@@ -149,13 +149,13 @@ class Parts(RunAllTest):
         self.put("bin/trireme", f"#!/bin/sh\nprintf '{line}' $$ $$\n")
         self.assertEqual(self.run_parts("invariant"), 1)
 
-    def test_one_golden_goes_through_every_cut_before_the_others(self):
+    def test_one_golden_goes_through_every_partition_before_the_others(self):
         for model in ("a", "llama-gqa"):
             self.put(f"tests/data/golden/models/{model}/expected.safetensors", "")
         self.assertEqual(self.run_parts("verify"), 0)
         names = [check["name"] for check in self.checks("verify")]
-        cuts = ("1x1", "2x1", "1x2", "2x2")
-        self.assertEqual(names, [f"{m} {cut}" for m in ("llama-gqa", "a") for cut in cuts])
+        partitions = ("1x1", "2x1", "1x2", "2x2")
+        self.assertEqual(names, [f"{m} {p}" for m in ("llama-gqa", "a") for p in partitions])
 
 
 class Limits(RunAllTest):
@@ -174,6 +174,11 @@ class Limits(RunAllTest):
             own = shell.Shell(self.bundle, log, 100)
             check = own.check("hang", ["sleep", "1000"], 0.5)
         self.assertEqual((check.state, check.words), ("failed", "not done within 0.5 s"))
+
+    def test_a_hang_at_the_first_use_of_the_gpu_has_failed(self):
+        self.put("bin/trireme-cuda-bench", "#!/bin/sh\nexec sleep 1000\n")
+        self.assertEqual(self.run_parts("probe"), 1)
+        self.assertEqual(self.states()["probe"], "failed")
 
     def test_nothing_of_a_command_survives_it_even_in_another_session(self):
         path = os.path.join(self.bundle, "pid")
