@@ -153,9 +153,9 @@ class Worker {
   std::unique_ptr<ShardModel> model_;
   std::unique_ptr<KvCache> cache_;
   std::unique_ptr<StepExecutor> executor_;
-  StartTimes start_;     // of CUDA
-  MemoryUse memory_;     // of CUDA
-  DeviceShare devices_;  // of CUDA: the ranks that share them
+  StartTimes start_;           // of CUDA
+  MemoryUse memory_;           // of CUDA
+  DeviceShare devices_;        // of CUDA: the ranks that share them
   bool gathers_rows_ = false;  // of CUDA: on every rank, or its rows are whole
   int num_threads_ = 1;
   int64_t num_pages_ = 0;

@@ -46,11 +46,11 @@ struct Settings {
   // it the process ends. False: the devices refuse the flag.
   bool can_flush_remote_writes = true;
   int64_t device_bytes = int64_t{1} << 30;
-  int64_t graph_bytes = 0;   // device memory taken by each instantiated graph
-  int blocks_in_flight = 1;  // blocks of a launch that run interleaved from the start
-  bool overlaps = true;      // run the first part of a programmatic launch early
+  int64_t graph_bytes = 0;      // device memory taken by each instantiated graph
+  int blocks_in_flight = 1;     // blocks of a launch that run interleaved from the start
+  bool overlaps = true;         // run the first part of a programmatic launch early
   bool truncates_sums = false;  // mma cuts its sums, as tensor cores do, instead of rounding each
-  int spin_limit_s = 60;     // a kernel that only spins for this long ends the process
+  int spin_limit_s = 60;        // a kernel that only spins for this long ends the process
   // Hardware queues of each device, dealt to its streams in the order in which they are made; 0:
   // CUDA_DEVICE_MAX_CONNECTIONS when a stream is made, or 8 as on a device.
   int num_queues = 0;
