@@ -3,11 +3,11 @@
 A loop is found by its kernel and its contents, for instance the innermost loop with HMMA and
 LDGSTS, and has per architecture
 
-    instructions  of a warp in one trip, along the cheapest way with all products and copies
+    instructions  of a warp in one iteration, along the cheapest path with all products and copies
     per hmma      instructions per product of the tensor cores
     per ldgsts    instructions per asynchronous copy
     calls         CALLs anywhere in the loop
-    awaited       loads that the trip which issued them waits for (cuda_sass.py: Graph.awaited)
+    awaited       loads that the iteration which issued them waits for (cuda_sass.py: Graph.awaited)
 
 Loops inside a page run as often as a page has products and copies, which its shape tells. None of
 the values may rise.
@@ -35,13 +35,13 @@ PRODUCT, COPY = "HMMA", "LDGSTS"
 class NamedLoop:
     """A loop of the kernels of a source whose names match `kernel`, which may capture a number."""
 
-    def __init__(self, name, source, kernel, find, trip=None, ways=(), heads=lambda _: 1):
+    def __init__(self, name, source, kernel, find, iteration=None, wanted=(), heads=lambda _: 1):
         self.name = name
         self.source = source
         self.kernel = re.compile(kernel)
         self.find = find  # Graph to Loop; None measures the whole kernel
-        self.trip = trip  # number of the kernel's name to (products, copies) of a trip
-        self.ways = ways  # operations of which the way has as many, or with "-" as few, as it can
+        self.iteration = iteration  # number of the kernel's name to its (products, copies)
+        self.wanted = wanted  # operations of which the path has max, or with "-" min
         self.heads = heads  # number of the kernel's name to what the instructions are divided by
 
 
@@ -110,30 +110,31 @@ class Fault(Exception):
     """A named loop cannot be measured."""
 
 
-def trips_inside(named, graph, loop, number):
-    """{head of a loop inside: its trips}, and how many units of the kernel's shape a trip does."""
-    operations = graph.path(loop, named.ways, lambda _: 1)
+def iterations_inside(named, graph, loop, number):
+    """{head of a loop inside: its iterations}, and the units of the kernel's shape of an
+    iteration."""
+    operations = graph.path(loop, named.wanted, lambda _: 1)
     if operations is None:
-        raise Fault("no way leads through the loop")
-    if named.trip is None or number is None:
+        raise Fault("no path leads through the loop")
+    if named.iteration is None or number is None:
         return {}, 1
-    trips, units = {}, set()
-    for kind, wanted in zip((PRODUCT, COPY), named.trip(number)):
+    iterations, units = {}, set()
+    for kind, wanted in zip((PRODUCT, COPY), named.iteration(number)):
         inner = [part for part in loop.inner if has(graph, part, kind)]
-        ways = [graph.path(part, named.ways, lambda _: 1) or {} for part in inner]
-        inside = sum(way.get(kind, 0) for way in ways)
+        paths = [graph.path(part, named.wanted, lambda _: 1) or {} for part in inner]
+        inside = sum(each.get(kind, 0) for each in paths)
         outside = operations[kind] - inside
         if inside:
             times, rest = divmod(wanted - outside, inside)
-            trips.update({part.head: times for part in inner})
+            iterations.update({part.head: times for part in inner})
         else:
             times, rest = divmod(outside, wanted)
             units.add(times)
         if rest or times < 1:
             raise Fault(f"{outside} {kind} and {inside} in inner loops do not make {wanted}")
-    if len(units) > 1 or (trips and units - {1}):
+    if len(units) > 1 or (iterations and units - {1}):
         raise Fault(f"products and copies are of different numbers of pages: {operations}")
-    return trips, units.pop() if units else 1
+    return iterations, units.pop() if units else 1
 
 
 def measure(named, kernel, instructions):
@@ -145,12 +146,12 @@ def measure(named, kernel, instructions):
     inside = graph.instructions(loop) if loop else instructions
     values = dict.fromkeys(FIELDS, "")
     values["calls"] = sum(instruction.is_call for instruction in inside)
-    if not named.ways:
+    if not named.wanted:
         return values
     found = named.kernel.search(kernel)
     number = int(found.group(1)) if named.kernel.groups else None
-    trips, units = trips_inside(named, graph, loop, number)
-    operations = graph.path(loop, named.ways, lambda part: trips.get(part.head, 1))
+    iterations, units = iterations_inside(named, graph, loop, number)
+    operations = graph.path(loop, named.wanted, lambda part: iterations.get(part.head, 1))
     total = sum(operations.values())
     values["instructions"] = -(-total // (units * named.heads(number)))
     for field, kind in (("per hmma", PRODUCT), ("per ldgsts", COPY)):

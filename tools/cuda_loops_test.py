@@ -15,14 +15,14 @@ KEY = ("attention_decode.cu", "stage", KERNEL)
 ARCHITECTURES = ("sm_80", "sm_90a")
 
 
-def stage(trip=None, kernel=r"decode_kernel<Bf16, (\d+)>"):
+def stage(iteration=None, kernel=r"decode_kernel<Bf16, (\d+)>"):
     find = cuda_loops.innermost_with("HMMA", "LDGSTS")
-    return cuda_loops.NamedLoop("stage", KEY[0], kernel, find, trip, ("HMMA", "LDGSTS"))
+    return cuda_loops.NamedLoop("stage", KEY[0], kernel, find, iteration, ("HMMA", "LDGSTS"))
 
 
-def measured(listing, trip=None):
+def measured(listing, iteration=None):
     (instructions,) = cuda_sass.parse(listing).values()
-    return cuda_loops.values_of(stage(trip), KERNEL, instructions)
+    return cuda_loops.values_of(stage(iteration), KERNEL, instructions)
 
 
 class Values(unittest.TestCase):

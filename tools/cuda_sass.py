@@ -85,9 +85,9 @@ def parse(text):
 
 
 def tell_calls(instructions):
-    """A CALL is none where nothing before it has kept the address behind it: ptxas uses it as a
-    far branch then, which has a target. Nor does one count that goes to a WARPSYNC helper: for
-    sm_80 a warp which is not converged takes that way around a shuffle."""
+    """A CALL counts only if the return address was saved before it: otherwise ptxas uses it as a
+    far branch, which has a target. One to a WARPSYNC routine does not count either: on sm_80 a
+    warp that is not converged takes that path around a shuffle."""
     at = {instruction.address: place for place, instruction in enumerate(instructions)}
     for place, call in enumerate(instructions):
         if call.kind != "CALL" or not TARGET.search(call.operands):
@@ -210,16 +210,16 @@ class Graph:
     def instructions(self, loop):
         return [instruction for block in sorted(loop.blocks) for instruction in self.blocks[block]]
 
-    def path(self, loop, wanted, trips):
-        """Counter of the operations on one way through a loop, or through the kernel if `loop` is
-        None: of all ways the ones with the most operations wanted[0], of these the ones with the
+    def path(self, loop, wanted, iterations):
+        """Counter of the operations on one path through a loop, or through the kernel if `loop` is
+        None: of all paths the ones with the most operations wanted[0], of these the ones with the
         most of wanted[1] and so on, and of these the one with the fewest instructions. A loop
-        inside counts trips(loop) times. None if no way leads through."""
+        inside counts iterations(loop) times. None if no path leads through."""
         inner = loop.inner if loop else [l for l in self.loops if self._is_outermost(l)]
         around = {block: part for part in inner for block in part.blocks}
         inside = loop.blocks if loop else set(self.order)
         start = loop.head if loop else 0
-        best = {}  # block that is entered: (score, counts) of the best way from the start to it
+        best = {}  # block that is entered: (score, counts) of the best path from the start to it
         ends = []
         best[start] = self._scored(Counter(), wanted)
         for block in self.order:
@@ -228,8 +228,8 @@ class Graph:
             counts = best[block][1]
             part = around.get(block)
             if part:
-                once = self.path(part, wanted, trips) or Counter()
-                times = trips(part)
+                once = self.path(part, wanted, iterations) or Counter()
+                times = iterations(part)
                 counts = counts + Counter({kind: n * times for kind, n in once.items()})
                 exits = [to for b in part.blocks for to in self.next[b] if to not in part.blocks]
             else:
@@ -252,7 +252,7 @@ class Graph:
         return (-counts["CALL"], *having, -sum(counts.values())), counts
 
     def awaited(self, loop):
-        """Loads that the trip of the loop which issues them may wait for, and groups of
+        """Loads that the iteration of the loop which issues them may wait for, and groups of
         asynchronous copies of which the very next wait leaves none pending."""
         found = []
         for block in sorted(loop.blocks):
@@ -268,8 +268,8 @@ class Graph:
         return found
 
     def _meets(self, loop, block, place, verdict):
-        """Whether some way from an instruction to the end of the trip meets one for which
-        verdict(instruction of the start, this one, later users of the scoreboard) is True; a way
+        """Whether some path from an instruction to the end of the iteration meets one for which
+        verdict(instruction of the start, this one, later users of the scoreboard) is True; a path
         ends where it is False."""
         start = self.blocks[block][place]
         seen, stack = set(), [(block, place + 1, 0)]

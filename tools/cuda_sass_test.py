@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""tools/cuda_sass.py reads control words, loops and ways through them.
+"""tools/cuda_sass.py reads control words, loops and paths through them.
 
 The records under tests/data/sass are of nvcc 13.0 for sm_90a, without the padding behind the code:
 a loop that waits for a stage of a ring, asks for another by cp.async and multiplies; the same with
-a call of a function; the same with a load of the stage's number in the trip that needs it.
+a call of a function; the same with a load of the stage's number in the iteration that needs it.
 """
 
 import os
@@ -147,16 +147,16 @@ class Ways(unittest.TestCase):
         self.assertEqual(kinds(self.graph, self.inner), ["LDGSTS", "BRA"])
 
     def test_the_way_has_all_copies_in_the_fewest_instructions(self):
-        way = self.graph.path(self.outer, ("HMMA", "LDGSTS"), lambda _: 1)
-        self.assertEqual((way["LDGSTS"], way["FADD"], sum(way.values())), (1, 0, 7))
+        path = self.graph.path(self.outer, ("HMMA", "LDGSTS"), lambda _: 1)
+        self.assertEqual((path["LDGSTS"], path["FADD"], sum(path.values())), (1, 0, 7))
 
     def test_the_way_has_no_copy_where_it_shall_have_few(self):
-        way = self.graph.path(self.outer, ("-LDGSTS",), lambda _: 1)
-        self.assertEqual((way["LDGSTS"], sum(way.values())), (0, 5))
+        path = self.graph.path(self.outer, ("-LDGSTS",), lambda _: 1)
+        self.assertEqual((path["LDGSTS"], sum(path.values())), (0, 5))
 
     def test_an_inner_loop_counts_as_often_as_it_runs(self):
-        way = self.graph.path(self.outer, ("HMMA", "LDGSTS"), lambda _: 4)
-        self.assertEqual((way["LDGSTS"], sum(way.values())), (4, 13))
+        path = self.graph.path(self.outer, ("HMMA", "LDGSTS"), lambda _: 4)
+        self.assertEqual((path["LDGSTS"], sum(path.values())), (4, 13))
 
     def test_the_way_goes_round_calls(self):
         code = ("@P0 BRA 0x40", "MOV R2, 0x30", "CALL.REL.NOINC 0x60", "BRA 0x50", "FADD R0, R0")
