@@ -36,6 +36,7 @@ if(TRIREME_CUDA)
   set(CMAKE_CUDA_STANDARD 17)
   set(CMAKE_CUDA17_STANDARD_COMPILE_OPTION -std=c++20)
   find_package(CUDAToolkit 13 REQUIRED)
+  find_path(CUPTI_INCLUDE_DIR cupti.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
   # Without NCCL the build supports one host, by peer memory.
   find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
   find_library(NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR})
