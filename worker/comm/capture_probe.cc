@@ -42,7 +42,8 @@ cudaError_t run(Comm& control, const CaptureProbe& probe, const std::function<cu
   if (error != cudaSuccess) return error;
   error = cudaMemcpyAsync(host.data(), probe.values, bytes, cudaMemcpyDeviceToHost, probe.stream);
   if (error == cudaSuccess) error = cudaStreamSynchronize(probe.stream);
-  const auto wanted = static_cast<float>(control.size() * (control.size() + 1) / 2);
+  const int sum_of_ranks = control.size() * (control.size() + 1) / 2;
+  const auto wanted = static_cast<float>(sum_of_ranks);
   const bool is_sum = std::ranges::all_of(host, [&](float value) { return value == wanted; });
   return error != cudaSuccess || is_sum ? error : cudaErrorUnknown;
 }
