@@ -48,14 +48,14 @@ sanitized() {
 part_asan() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
-  sanitized asan address 840 780 single_process_tests \
+  sanitized asan address 720 900 single_process_tests \
     --label-exclude '^(cluster|long)$' --exclude-regex '^tools/'
 }
 
 # Only code without libmpi and libzmq, which are not instrumented and give false reports.
 part_tsan() {
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  sanitized tsan thread 360 180 "base_tests coordinator_tests simulation_tests" \
+  sanitized tsan thread 240 60 "base_tests coordinator_tests simulation_tests" \
     --label-exclude '^(cluster|long)$' --tests-regex '^(base|coordinator|simulation)/' \
     --exclude-regex zmq
 }
