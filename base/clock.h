@@ -9,6 +9,9 @@ namespace trireme {
 
 using TimeUs = int64_t;  // microseconds of a monotonic clock with an arbitrary origin
 
+// Any coarser unit converts to the parameter.
+constexpr TimeUs in_us(std::chrono::microseconds time) { return time.count(); }
+
 class Clock {
  public:
   virtual ~Clock() = default;

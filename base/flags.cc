@@ -204,15 +204,15 @@ std::vector<std::string> FlagSet::names() const {
 
 void FlagSet::add_problem(const Status& status) { problems_.push_back(message_of(status)); }
 
-void FlagSet::set(Flag& flag, const std::string& text, Origin origin) {
-  if (flag.origin > origin || (flag.origin == origin && !flag.repeats && origin != Origin::kFlag &&
-                               origin != Origin::kDefault)) {
+void FlagSet::set(Flag& flag, const std::string& text, FlagOrigin origin) {
+  if (flag.origin > origin || (flag.origin == origin && !flag.repeats &&
+                               origin != FlagOrigin::kFlag && origin != FlagOrigin::kDefault)) {
     return;
   }
   if (const Status status = flag.read(text); !status.ok()) {
-    const std::string where = origin == Origin::kEnvironment ? environment_name(flag.name)
-                              : origin == Origin::kFile      ? flag.name
-                                                             : "--" + flag.name;
+    const std::string where = origin == FlagOrigin::kEnvironment ? environment_name(flag.name)
+                              : origin == FlagOrigin::kFile      ? flag.name
+                                                                 : "--" + flag.name;
     return add_problem(invalid(error_id(status), "{}: {}", where, message_without_id(status)));
   }
   flag.origin = origin;
@@ -244,7 +244,7 @@ size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
   if (flag == nullptr && name.starts_with("no-")) {
     flag = find(name.substr(3));
     if (flag != nullptr && flag->is_switch && !value) {
-      set(*flag, "false", Origin::kFlag);
+      set(*flag, "false", FlagOrigin::kFlag);
       return at + 1;
     }
     flag = nullptr;
@@ -262,21 +262,21 @@ size_t FlagSet::read_argument(const std::vector<std::string>& arguments,
   if (flag->is_switch && !value) {
     const std::string next = at + 1 < arguments.size() ? arguments[at + 1] : "";
     const bool has_word = flag->takes_word && (next == "true" || next == "false");
-    set(*flag, has_word ? next : "true", Origin::kFlag);
+    set(*flag, has_word ? next : "true", FlagOrigin::kFlag);
     return at + (has_word ? 2 : 1);
   }
   if (!value && at + 1 >= arguments.size()) {
     add_problem(invalid("TRI-ARGS-002", "--{} needs a value", name));
     return at + 1;
   }
-  set(*flag, value ? *value : arguments[at + 1], Origin::kFlag);
+  set(*flag, value ? *value : arguments[at + 1], FlagOrigin::kFlag);
   return at + (value ? 1 : 2);
 }
 
 void FlagSet::read_environment() {
   for (Flag& flag : flags_) {
     if (const auto value = environment(environment_name(flag.name))) {
-      set(flag, *value, Origin::kEnvironment);
+      set(flag, *value, FlagOrigin::kEnvironment);
     }
   }
 }
@@ -289,10 +289,10 @@ void FlagSet::read_file(const std::string& path) {
     std::replace(name.begin(), name.end(), '_', '-');
     if (Flag* flag = find(name)) {
       if (!flag->repeats) {
-        set(*flag, join(entry.values, ","), Origin::kFile);
+        set(*flag, join(entry.values, ","), FlagOrigin::kFile);
         continue;
       }
-      for (const std::string& value : entry.values) set(*flag, value, Origin::kFile);
+      for (const std::string& value : entry.values) set(*flag, value, FlagOrigin::kFile);
       continue;
     }
     const std::string near = nearest(name, names());
@@ -359,9 +359,9 @@ std::string FlagSet::help(bool all) const {
   return text;
 }
 
-Origin FlagSet::origin(const std::string& name) const {
+FlagOrigin FlagSet::origin(const std::string& name) const {
   const Flag* flag = find(name);
-  return flag == nullptr ? Origin::kDefault : flag->origin;
+  return flag == nullptr ? FlagOrigin::kDefault : flag->origin;
 }
 
 }  // namespace trireme

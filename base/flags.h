@@ -17,7 +17,7 @@
 
 namespace trireme {
 
-enum class Origin : uint8_t { kDefault, kFile, kEnvironment, kFlag };
+enum class FlagOrigin : uint8_t { kDefault, kFile, kEnvironment, kFlag };
 
 class FlagSet {
  public:
@@ -92,7 +92,7 @@ class FlagSet {
   std::string help(bool all = false) const;
   bool help_all_wanted() const { return help_all_wanted_; }
 
-  Origin origin(const std::string& name) const;
+  FlagOrigin origin(const std::string& name) const;
 
  private:
   struct Flag {
@@ -104,13 +104,13 @@ class FlagSet {
     bool repeats = false;
     std::function<Status(const std::string&)> read;
     std::string default_text;
-    Origin origin = Origin::kDefault;
+    FlagOrigin origin = FlagOrigin::kDefault;
   };
 
   Flag& insert(const std::string& name, const std::string& help, const std::string& group);
   Flag* find(const std::string& name);
   const Flag* find(const std::string& name) const;
-  void set(Flag& flag, const std::string& text, Origin origin);
+  void set(Flag& flag, const std::string& text, FlagOrigin origin);
   size_t read_argument(const std::vector<std::string>& arguments,
                        size_t at,
                        std::vector<std::string>& rest);

@@ -16,12 +16,17 @@ const char* skip_space(const char* at) {
   return at;
 }
 
-// The byte after the closing quote of the string that opens at `at`.
-const char* skip_string(const char* at) {
-  for (++at; *at != '"'; ++at) {
-    if (*at == '\\') ++at;
+// The byte after the closing quote of the string that opens at `at`. A quote after an odd number of
+// backslashes is part of the string.
+const char* skip_string(const char* at, const char* end) {
+  const char* const opening = at;
+  while (true) {
+    ++at;
+    at = static_cast<const char*>(std::memchr(at, '"', static_cast<size_t>(end - at)));
+    const char* before = at;
+    while (before - 1 != opening && before[-1] == '\\') --before;
+    if ((at - before) % 2 == 0) return at + 1;
   }
-  return at + 1;
 }
 
 const char* skip_value(const char* at, const char* end) {
@@ -29,7 +34,7 @@ const char* skip_value(const char* at, const char* end) {
   do {
     switch (*at) {
       case '"':
-        at = skip_string(at);
+        at = skip_string(at, end);
         break;
       case '{':
       case '[':
@@ -187,7 +192,7 @@ Status JsonValue::each_member(
   while (*at != '}') {
     key.clear();
     JsonValue(at, end_).append_string(key);
-    at = skip_space(skip_string(at));
+    at = skip_space(skip_string(at, end_));
     at = skip_space(at + 1);
     RETURN_IF_ERROR(visit(key, JsonValue(at, end_)));
     at = skip_space(skip_value(at, end_));
@@ -212,10 +217,16 @@ Status JsonValue::each_last_member(
   names.resize(kept);
   std::ranges::sort(names);
   for (const char* at : names) {
-    const char* value = skip_space(skip_space(skip_string(at)) + 1);
+    const char* value = skip_space(skip_space(skip_string(at, end_)) + 1);
     RETURN_IF_ERROR(visit(string_at(at), JsonValue(value, end_)));
   }
   return ok_status();
+}
+
+std::optional<JsonValue> JsonValue::first() const {
+  const char* at = skip_space(at_ + 1);
+  if (*at == ']') return std::nullopt;
+  return JsonValue(at, end_);
 }
 
 size_t JsonValue::count() const {
@@ -224,7 +235,7 @@ size_t JsonValue::count() const {
   const char* at = skip_space(at_ + 1);
   while (*at != ']' && *at != '}') {
     ++count;
-    if (is_object) at = skip_space(skip_space(skip_string(at)) + 1);
+    if (is_object) at = skip_space(skip_space(skip_string(at, end_)) + 1);
     at = skip_space(skip_value(at, end_));
     if (*at == ',') at = skip_space(at + 1);
   }
@@ -247,7 +258,7 @@ std::vector<const char*> JsonValue::name_positions() const {
   const char* at = skip_space(at_ + 1);
   while (*at != '}') {
     names.push_back(at);
-    at = skip_space(skip_space(skip_string(at)) + 1);
+    at = skip_space(skip_space(skip_string(at, end_)) + 1);
     at = skip_space(skip_value(at, end_));
     if (*at == ',') at = skip_space(at + 1);
   }

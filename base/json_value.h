@@ -46,6 +46,8 @@ class JsonValue {
   // The same without the members that a later one of the same name replaces.
   Status each_last_member(const std::function<Status(std::string_view, JsonValue)>& visit) const;
   size_t count() const;
+  // The first element of an array.
+  std::optional<JsonValue> first() const;
   // The last member of that name: it counts in Python's json module.
   std::optional<JsonValue> find(std::string_view name) const;
   // A name that two members of this object share, if there is one.

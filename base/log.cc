@@ -22,8 +22,7 @@ namespace trireme {
 namespace {
 
 constexpr size_t kMaxLineBytes = 4096;  // PIPE_BUF: a write to a pipe up to this size is atomic
-constexpr off_t kMaxFileBytes = off_t{16}
-                                << 20;  // a larger file is renamed to FILE.1 at the next start
+constexpr off_t kMaxFileBytes = off_t{16} << 20;  // prepare_log_file() renames a larger file
 constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {

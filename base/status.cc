@@ -1,8 +1,11 @@
 #include "base/status.h"
 
+#include "absl/strings/cord.h"
 #include "base/utf8.h"
 
 namespace trireme {
+
+constexpr char kFieldPayload[] = "trireme/field";
 
 // The length of the id: the text before the first ": ", if it has the form TRI-AREA-NNN.
 static size_t id_length(std::string_view message) {
@@ -45,6 +48,16 @@ std::string message_without_id(const Status& status) {
   const std::string message = message_of(status);
   const size_t length = id_length(message);
   return length == 0 ? message : message.substr(length + 2);
+}
+
+Status with_field(Status status, std::string_view field) {
+  if (!status.ok()) status.SetPayload(kFieldPayload, absl::Cord(std::string(field)));
+  return status;
+}
+
+std::string field_of(const Status& status) {
+  const auto field = status.GetPayload(kFieldPayload);
+  return field ? std::string(*field) : std::string();
 }
 
 Status status_from_wire(std::string_view id, std::string_view message) {

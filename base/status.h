@@ -60,6 +60,35 @@ Status exhausted(std::string_view id,
       detail::with_id(id, format.checked, fmt::make_format_args(args...)));
 }
 
+// A named thing does not exist.
+template <class... Args>
+Status not_found(std::string_view id,
+                 FormatString<std::type_identity_t<Args>...> format,
+                 const Args&... args) {
+  return absl::NotFoundError(detail::with_id(id, format.checked, fmt::make_format_args(args...)));
+}
+
+// A message or list is above its limit, whenever it is sent.
+template <class... Args>
+Status too_large(std::string_view id,
+                 FormatString<std::type_identity_t<Args>...> format,
+                 const Args&... args) {
+  return absl::OutOfRangeError(detail::with_id(id, format.checked, fmt::make_format_args(args...)));
+}
+
+// A name (an idempotency key) belongs to something else.
+template <class... Args>
+Status conflict(std::string_view id,
+                FormatString<std::type_identity_t<Args>...> format,
+                const Args&... args) {
+  return absl::AlreadyExistsError(
+      detail::with_id(id, format.checked, fmt::make_format_args(args...)));
+}
+
+// The same status, blamed on a field of the request by its name there ("max_tokens").
+Status with_field(Status status, std::string_view field);
+std::string field_of(const Status& status);  // "": none
+
 // "TRI-LOAD-007" of a status made above, "" if it has none.
 std::string error_id(const Status& status);
 

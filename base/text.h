@@ -82,6 +82,12 @@ std::string join_choices(const Range& values) {
 
 std::vector<std::string> split(std::string_view text, char separator);
 
+// The text without the characters of `spaces` at both ends; a part of `text`.
+std::string_view trimmed(std::string_view text, std::string_view spaces = " \t\r");
+
+// A-Z as a-z; other bytes stay.
+std::string ascii_lower(std::string_view text);
+
 // "17.1 MiB": three digits and the binary unit.
 std::string format_bytes(double bytes);
 

@@ -35,27 +35,20 @@ void Trace::span(const char* name, int track, TimeUs begin_us, TimeUs end_us, in
 
 std::vector<std::string> Trace::events() const {
   std::vector<std::string> events;
-  events.push_back(format_text("{}{}{}{}{}{}}}}}",
-                               R"({"ph":"M","name":"process_name","pid":)",
-                               process_id_,
-                               R"(,"args":{"name":")",
-                               process_,
-                               R"(","dropped":)",
-                               dropped_));
+  events.push_back(format_text(
+      R"({{"ph":"M","name":"process_name","pid":{},"args":{{"name":"{}","dropped":{}}}}})",
+      process_id_,
+      process_,
+      dropped_));
   for (const Span& span : spans_) {
-    events.push_back(format_text("{}{}{}{}{}{}{}{}{}{}{}{}}}}}",
-                                 R"({"ph":"X","name":")",
-                                 span.name,
-                                 R"(","pid":)",
-                                 process_id_,
-                                 R"(,"tid":)",
-                                 span.track,
-                                 R"(,"ts":)",
-                                 span.begin_us,
-                                 R"(,"dur":)",
-                                 span.end_us - span.begin_us,
-                                 R"(,"args":{"step":)",
-                                 span.step));
+    events.push_back(format_text(
+        R"({{"ph":"X","name":"{}","pid":{},"tid":{},"ts":{},"dur":{},"args":{{"step":{}}}}})",
+        span.name,
+        process_id_,
+        span.track,
+        span.begin_us,
+        span.end_us - span.begin_us,
+        span.step));
   }
   return events;
 }

@@ -4,6 +4,8 @@ find_package(absl REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
+find_package(Boost REQUIRED)  # headers only
+find_package(OpenSSL REQUIRED)
 find_package(Protobuf REQUIRED)
 # The C interface alone: Open MPI 5 has no library of C++ bindings, and a worker that was built with
 # 4.1 runs under its mpirun.

@@ -97,6 +97,10 @@ void CoordinatorLog::refusal(const Refusal& refusal, TimeUs now_us) {
              {"suppressed_before", refusals_.take_suppressed()}});
 }
 
+void CoordinatorLog::journal_failure(const Status& failure) {
+  log_event(LogLevel::kError, "journal_failure", {{"cause", failure}});
+}
+
 void CoordinatorLog::draining(const EngineStatus& status) {
   log_event(
       LogLevel::kInfo, "draining", {{"waiting", status.waiting}, {"running", status.running}});

@@ -22,6 +22,7 @@ class CoordinatorLog {
   void doors_open(const DoorEndpoints& endpoints);
   void notice(const Notice& notice);
   void refusal(const Refusal& refusal, TimeUs now_us);
+  void journal_failure(const Status& failure);
   void draining(const EngineStatus& status);
   // `stopped`: by a signal or its parent; else drained.
   void ended(bool stopped, const EngineStatus& status);

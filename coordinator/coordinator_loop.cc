@@ -10,7 +10,7 @@ namespace {
 
 constexpr TimeUs kParkedRetryUs = 5'000;
 constexpr TimeUs kDrainCheckUs = 20'000;
-constexpr TimeUs kDrainWithoutGroupUs = 10'000'000;  // requests that no group runs are given up
+constexpr TimeUs kDrainWithoutGroupUs = 10'000'000;  // then no group is expected any more
 constexpr int kExitDrained = 0;
 constexpr int kExitStopped = 130;
 
@@ -19,7 +19,12 @@ constexpr int kExitStopped = 130;
 CoordinatorLoop::CoordinatorLoop(const CoordinatorParts& parts)
     : parts_(parts), started_us_(parts.clock->now_us()), now_us_(started_us_) {}
 
+void CoordinatorLoop::restore(std::vector<RestoredRequest> requests) {
+  events_.push_back(event::Restored{std::move(requests)});
+}
+
 int CoordinatorLoop::run() {
+  pump();
   while (!stopped_ && !(draining_ && is_drained())) one_turn();
   parts_.worker_set->fence_all(stopped_ ? "TRI-GRP-053: the coordinator was stopped"
                                         : "TRI-GRP-054: the cluster has drained",
@@ -36,27 +41,47 @@ void CoordinatorLoop::one_turn() {
   if (next_engine_tick_us_ != 0 && now_us_ >= next_engine_tick_us_) {
     events_.push_back(event::Tick{});
   }
+  parts_.front_door->tick(now_us_, door_output_);
   if (now_us_ >= next_check_us_) {
     parts_.worker_set->tick(now_us_, worker_output_);
+    check_journal();
+    parts_.lines->tick(now_us_);
     next_check_us_ = now_us_ + WorkerSet::check_interval_us();
   }
   pump();
   parts_.front_door->flush(now_us_, door_output_);
+  send_more();
   pump();
   for (const Refusal& refusal : parts_.front_door->take_refusals()) {
     parts_.log->refusal(refusal, now_us_);
   }
 }
 
+// Streams that have more to send get their next share, now that the last one was flushed. Those of
+// a connection whose frames are parked wait until these have left.
+void CoordinatorLoop::send_more() {
+  const std::vector<ConnectionId> behind = parts_.engine->take_behind();
+  has_more_ = !behind.empty();
+  for (const ConnectionId connection : behind) {
+    if (!parts_.front_door->is_parked(connection)) {
+      events_.push_back(event::Writable{connection});
+    }
+  }
+}
+
 int64_t CoordinatorLoop::wait_us() const {
+  if (has_more_) return 0;
   TimeUs until = next_check_us_;
   if (next_engine_tick_us_ != 0) until = std::min(until, next_engine_tick_us_);
+  if (const TimeUs due = parts_.front_door->next_tick_us(); due != 0) until = std::min(until, due);
   if (parts_.front_door->has_parked()) until = std::min(until, now_us_ + kParkedRetryUs);
   if (draining_) until = std::min(until, now_us_ + kDrainCheckUs);
   return std::max<TimeUs>(until - now_us_, 0);
 }
 
+// The time of arrival: all times of the answer count from it.
 void CoordinatorLoop::on_client_frame(PeerId peer, std::string_view frame) {
+  now_us_ = parts_.clock->now_us();
   parts_.front_door->on_frame(peer, frame, now_us_, door_output_);
 }
 
@@ -112,8 +137,10 @@ void CoordinatorLoop::begin_drain() {
 
 bool CoordinatorLoop::is_drained() const {
   const EngineStatus status = parts_.engine->status();
-  if (parts_.worker_set->num_ready() == 0 && status.waiting + status.running > 0 &&
-      now_us_ - draining_since_us_ > kDrainWithoutGroupUs) {
+  const TimeUs waited_us = now_us_ - draining_since_us_;
+  const bool has_group = parts_.worker_set->num_ready() > 0;
+  if (parts_.drain_timeout_us && waited_us > *parts_.drain_timeout_us) return true;
+  if (!has_group && status.waiting + status.running > 0 && waited_us > kDrainWithoutGroupUs) {
     return true;
   }
   return status.waiting == 0 && status.running == 0 && !parts_.front_door->has_streams();
@@ -121,8 +148,8 @@ bool CoordinatorLoop::is_drained() const {
 
 void CoordinatorLoop::take_tokenized() {
   if (parts_.tokenizers == nullptr) return;
-  for (TokenizerPool::Result& result : parts_.tokenizers->take()) {
-    parts_.front_door->on_tokenized(result.job, std::move(result.ids), door_output_);
+  for (TokenizerResult& result : parts_.tokenizers->take()) {
+    parts_.front_door->on_tokenized(std::move(result), door_output_);
   }
 }
 
@@ -146,15 +173,35 @@ void CoordinatorLoop::collect() {
   }
   for (Event& event : door_output_.events) events_.push_back(std::move(event));
   door_output_.events.clear();
-  for (TokenizeJob& job : door_output_.jobs) {
+  for (TokenizerJob& job : door_output_.jobs) {
     const uint64_t number = job.number;
     if (!parts_.tokenizers->submit(std::move(job))) parts_.front_door->on_tokenizer_full(number);
   }
   door_output_.jobs.clear();
-  answer_status();
+  for (const uint64_t number : door_output_.dropped_jobs) parts_.tokenizers->drop(number);
+  door_output_.dropped_jobs.clear();
+  answer_questions();
+}
+
+void CoordinatorLoop::take_durable() {
+  if (const auto sequence = parts_.journal->take_durable()) {
+    events_.push_back(event::Durable{*sequence});
+  }
+}
+
+// A disk that fails is tried again by the journal; one that has failed for long ends all requests.
+void CoordinatorLoop::check_journal() {
+  for (const Status& failure : parts_.journal->take_failures()) {
+    parts_.log->journal_failure(failure);
+    journal_failure_ = failure;
+  }
+  if (journal_failed_ || !parts_.journal->has_failed()) return;
+  journal_failed_ = true;
+  events_.push_back(event::JournalFailed{journal_failure_});
 }
 
 void CoordinatorLoop::pump() {
+  take_durable();
   collect();
   while (!events_.empty()) {
     Event event = std::move(events_.front());
@@ -164,9 +211,7 @@ void CoordinatorLoop::pump() {
     for (Effect& effect : effects_) {
       std::visit([this](auto& value) { apply(value); }, effect);
     }
-    if (const auto sequence = parts_.journal->take_durable()) {
-      events_.push_back(event::Durable{*sequence});
-    }
+    take_durable();
     collect();
   }
   next_engine_tick_us_ = parts_.engine->next_tick_us();
@@ -191,6 +236,8 @@ void CoordinatorLoop::apply(effect::Tokens& effect) {
   parts_.front_door->on_effect(std::move(effect));
 }
 
+void CoordinatorLoop::apply(effect::Progress& effect) { parts_.front_door->on_effect(effect); }
+
 void CoordinatorLoop::apply(effect::PromptLogprobs& effect) {
   parts_.front_door->on_effect(std::move(effect));
 }
@@ -203,13 +250,27 @@ void CoordinatorLoop::apply(effect::Finish& effect) {
   parts_.front_door->on_effect(std::move(effect));
 }
 
-void CoordinatorLoop::answer_status() {
-  if (door_output_.status_questions.empty()) return;
-  const door::StatusReply reply = status();
-  for (const PeerId peer : door_output_.status_questions) {
-    parts_.front_door->answer_status(peer, reply);
+void CoordinatorLoop::answer_questions() {
+  if (!door_output_.status_questions.empty()) {
+    const door::StatusReply reply = status();
+    for (const PeerId peer : door_output_.status_questions) {
+      parts_.front_door->answer_status(peer, reply);
+    }
+    door_output_.status_questions.clear();
   }
-  door_output_.status_questions.clear();
+  if (door_output_.pings.empty()) return;
+  const EngineHealth now = parts_.engine->health(now_us_, parts_.worker_set->progress_us());
+  door::Pong pong;
+  pong.healthy = now.reason.empty();
+  pong.reason = now.reason;
+  pong.draining = draining_;
+  pong.waiting = now.waiting;
+  pong.token_age_ms = now.token_age_ms;
+  for (const PingQuestion& ping : door_output_.pings) {
+    pong.nonce = ping.nonce;
+    parts_.front_door->answer_ping(ping.peer, pong);
+  }
+  door_output_.pings.clear();
 }
 
 door::StatusReply CoordinatorLoop::status() const {
@@ -228,6 +289,10 @@ door::StatusReply CoordinatorLoop::status() const {
   reply.draining = draining_;
   reply.groups = parts_.worker_set->status(now_us_);
   reply.models = {parts_.front_door->model()};
+  const EngineHealth health = parts_.engine->health(now_us_, parts_.worker_set->progress_us());
+  reply.healthy = health.reason.empty();
+  reply.reason = health.reason;
+  reply.token_age_ms = health.token_age_ms;
   for (const EngineStatus::Group& group : engine.groups) {
     const auto found = std::find_if(reply.groups.begin(),
                                     reply.groups.end(),

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,13 +35,19 @@ struct CoordinatorParts {
   EventLines* lines = nullptr;
   CoordinatorLog* log = nullptr;
   StepTrace* trace = nullptr;  // null: no --trace
-  int signal_fd = -1;          // a signalfd of SIGINT and SIGTERM
-  int control_fd = -1;         // lines "drain" and "stop"; end of file: the parent died, stop
+  // How long a drain waits for what runs before it leaves the rest to the journal; nothing: for
+  // ever, because there is no journal.
+  std::optional<TimeUs> drain_timeout_us;
+  int signal_fd = -1;   // a signalfd of SIGINT and SIGTERM
+  int control_fd = -1;  // lines "drain" and "stop"; end of file: the parent died, stop
 };
 
 class CoordinatorLoop final : private Transport::Handler {
  public:
   explicit CoordinatorLoop(const CoordinatorParts& parts);
+
+  // Requests of an earlier coordinator; before run().
+  void restore(std::vector<RestoredRequest> requests);
 
   // Runs until drained (returns 0) or stopped (130).
   int run();
@@ -57,6 +64,9 @@ class CoordinatorLoop final : private Transport::Handler {
   void take_tokenized();
   // Hands events to the Engine and applies its effects until no event is left.
   void pump();
+  void take_durable();
+  void check_journal();
+  void send_more();
   void collect();
   // One per kind of effect: a new kind does not compile without its own.
   void apply(effect::SendPlan& effect);
@@ -64,10 +74,11 @@ class CoordinatorLoop final : private Transport::Handler {
   void apply(effect::Accept& effect);
   void apply(effect::Refuse& effect);
   void apply(effect::Tokens& effect);
+  void apply(effect::Progress& effect);
   void apply(effect::PromptLogprobs& effect);
   void apply(effect::ProbeValues& effect);
   void apply(effect::Finish& effect);
-  void answer_status();
+  void answer_questions();
   door::StatusReply status() const;
   void begin_drain();
   bool is_drained() const;
@@ -82,6 +93,9 @@ class CoordinatorLoop final : private Transport::Handler {
   std::deque<Event> events_;
   std::vector<Effect> effects_;
   std::string control_line_;
+  bool has_more_ = false;   // to send: the next turn does not wait
+  Status journal_failure_;  // the last one
+  bool journal_failed_ = false;
   bool draining_ = false;
   TimeUs draining_since_us_ = 0;
   bool stopped_ = false;

@@ -7,6 +7,10 @@ namespace trireme {
 void add_flags(FlagSet& flags, CoordinatorOptions& options) {
   flags.add("model", &options.model, "folder of the model, or dummy:SHAPE", "Model");
   flags.add("served-model-name", &options.served_model_name, "its name for clients", "Model");
+  flags.add("chat-template",
+            &options.chat_template,
+            "file of a chat template, in place of the model's own",
+            "Model");
   flags.add("weights-seed", &options.weights_seed, "of dummy: weights", "Model");
   flags.add("host", &options.clients.host, "address of the client door", "Doors");
   flags.add("port", &options.clients.port, "its port; 0: any free one", "Doors");
@@ -18,7 +22,8 @@ void add_flags(FlagSet& flags, CoordinatorOptions& options) {
             "encrypt the worker door on loopback, too (off loopback it always is)",
             "Doors");
   flags.add("groups", &options.groups, "replicas that may come", "Cluster");
-  flags.add("state", &options.state_dir, "folder for worker.key", "Cluster");
+  flags.add("state", &options.state_dir, "folder for worker.key and the journal", "Cluster");
+  add_journal_flags(flags, options.journal, "Cluster");
   flags.add("max-num-seqs", &options.max_slots, "requests that run at once", "Scheduling");
   flags.add_length("max-num-batched-tokens",
                    &options.max_batched_tokens,
@@ -48,6 +53,7 @@ Status check(const CoordinatorOptions& options) {
     return invalid("TRI-ARGS-010", "--model is missing; give a model folder or dummy:SHAPE");
   }
   RETURN_IF_ERROR(check_utf8(options.served_model_name, "--served-model-name"));
+  RETURN_IF_ERROR(check_journal_flags(options.journal));
   const auto bounds = {
       std::tuple<const char*, int64_t, int64_t, int64_t>("port", options.clients.port, 0, 65535),
       {"worker-port", options.workers.port, 0, 65535},

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/flags.h"
+#include "base/journal_flags.h"
 #include "base/log_flags.h"
 #include "coordinator/doors/zmq_doors.h"
 #include "model/planner.h"
@@ -14,6 +15,7 @@ namespace trireme {
 struct CoordinatorOptions {
   std::string model;
   std::string served_model_name;  // "": the last component of --model
+  std::string chat_template;      // a file; "": the model's own
   DoorAddress clients{"127.0.0.1", 8900};
   DoorAddress workers{"127.0.0.1", 0};
   bool insecure = false;
@@ -30,6 +32,7 @@ struct CoordinatorOptions {
   bool worker_curve = false;
   bool control_on_stdin = false;
   std::string trace_file;
+  JournalFlags journal;
   LogFlags log;
 };
 

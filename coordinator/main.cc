@@ -4,10 +4,12 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 
@@ -18,6 +20,9 @@
 #include "coordinator/coordinator_loop.h"
 #include "coordinator/coordinator_options.h"
 #include "coordinator/doors/zmq_doors.h"
+#include "coordinator/journal_opening.h"
+#include "coordinator/tokenizer_work.h"
+#include "model/chat/chat_format.h"
 #include "model/checkpoint/model_source.h"
 #include "model/tokenizer/tokenizer.h"
 
@@ -49,14 +54,49 @@ int open_signal_fd() {
   return ::signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
+// Seconds since 1970: of the configuration file, or of now for weights that have no file.
+int64_t created_s_of(const ModelSource& source) {
+  struct stat file {};
+  const std::string path = source.dir + "/config.json";
+  if (!source.dir.empty() && ::stat(path.c_str(), &file) == 0) return file.st_mtime;
+  return ::time(nullptr);
+}
+
+// The parts that serve text, absent for a model without a tokenizer, or without a template that
+// works.
+struct TextParts {
+  std::unique_ptr<const Tokenizer> tokenizer;
+  std::unique_ptr<const ChatFormat> chat;
+  Status no_chat;
+};
+
+void describe_chat(const TextParts& text, FrontDoorOptions& door) {
+  door.rules.has_tokenizer = door.model.has_tokenizer = text.tokenizer != nullptr;
+  door.rules.chat = text.no_chat;
+  door::ChatInfo& chat = door.model.chat;
+  chat.available = text.chat != nullptr;
+  chat.reason = message_of(text.no_chat);
+  if (text.chat == nullptr) return;
+  const ChatAbilities& abilities = text.chat->abilities();
+  chat.tools = abilities.tools;
+  chat.reasoning = abilities.reasoning;
+  chat.parts = abilities.parts;
+}
+
 FrontDoorOptions front_door_options(const CoordinatorOptions& options,
                                     const ModelSource& source,
-                                    bool has_tokenizer) {
+                                    const TextParts& text,
+                                    const OpenedJournal& opened) {
   FrontDoorOptions door;
   door.server = kServer;
+  door.public_id_key = opened.public_id_key;
+  door.model.version = "1";
+  door.model.fingerprint = source.checkpoint->fingerprint();
+  door.model.created_s = created_s_of(source);
+  door.model.state = "LOADING";
+  describe_chat(text, door);
   door.model.name = served_name(options);
   door.model.vocabulary_size = static_cast<int32_t>(source.config.vocabulary_size);
-  door.model.has_tokenizer = has_tokenizer;
   door.model.eos_token_ids = source.eos_ids;
   door.model.allows_probes = options.allow_probes;
   door.model.num_layers = static_cast<int32_t>(source.config.num_layers);
@@ -65,29 +105,49 @@ FrontDoorOptions front_door_options(const CoordinatorOptions& options,
   door.rules.vocabulary_size = source.config.vocabulary_size;
   door.rules.max_model_len = static_cast<int32_t>(source.config.max_positions);
   door.rules.num_layers = door.model.num_layers;
-  door.rules.has_tokenizer = has_tokenizer;
   door.rules.no_tokenizer = source.tokenizer_files.missing;
   door.rules.allow_probes = options.allow_probes;
   door.rules.sampling_defaults = source.sampling_defaults;
   return door;
 }
 
+// `file` null: without a journal.
 EngineOptions engine_options(const CoordinatorOptions& options,
                              const ModelSource& source,
-                             const Tokenizer* tokenizer) {
+                             const TextParts& text,
+                             journal::FileJournal* file) {
   EngineOptions engine;
   engine.coordinator_epoch = random_word();
-  engine.random_seed = random_word();
+  if (file != nullptr) {
+    engine.coordinator_epoch = file->epoch();
+    engine.journals = true;
+    engine.reserve = [file](const RequestId& id, const SubmitRequest& submit) {
+      return file->reserve(id, submit);
+    };
+  }
+  CHECK(::getrandom(engine.random_key.data(), engine.random_key.size(), 0) ==
+        static_cast<ssize_t>(engine.random_key.size()));
   engine.vocabulary_size = source.config.vocabulary_size;
   engine.eos_ids = source.eos_ids;
-  engine.tokenizer = tokenizer;
+  engine.tokenizer = text.tokenizer.get();
   engine.prefix_caching = options.prefix_caching;
   engine.max_slots = options.max_slots;
   engine.max_batched_tokens = static_cast<int32_t>(options.max_batched_tokens);
   engine.max_waiting_requests = options.max_waiting_requests;
   engine.max_waiting_bytes = options.max_waiting_bytes;
   engine.cache_salt = source.checkpoint->fingerprint();
+  engine.answer_ttl_us = *seconds_of(options.journal.answer_ttl) * 1'000'000;
   return engine;
+}
+
+WorkerSetOptions worker_options(const CoordinatorOptions& options,
+                                const ModelSource& source,
+                                uint64_t coordinator_epoch) {
+  WorkerSetOptions workers;
+  workers.coordinator_epoch = coordinator_epoch;
+  workers.num_groups = options.groups;
+  workers.fingerprint = source.checkpoint->fingerprint();
+  return workers;
 }
 
 StatusOr<std::unique_ptr<ZmqDoors>> open_doors(const CoordinatorOptions& options, int signal_fd) {
@@ -120,6 +180,25 @@ Status check_system(const CoordinatorOptions& options) {
   return check_writable(options.trace_file, "TRI-RUN-090", "the trace");
 }
 
+StatusOr<TextParts> load_text(const CoordinatorOptions& options, const ModelSource& source) {
+  TextParts text;
+  if (!source.tokenizer_files.has_json) {
+    text.no_chat = invalid("TRI-REQ-086",
+                           "model '{}' takes no text: {}",
+                           served_name(options),
+                           source.tokenizer_files.missing);
+    return text;
+  }
+  ASSIGN_OR_RETURN(text.tokenizer, Tokenizer::load_folder(source.dir));
+  auto chat = ChatFormat::load(source.dir, options.chat_template, *text.tokenizer);
+  if (chat.ok()) {
+    text.chat = std::move(*chat);
+  } else {
+    text.no_chat = chat.status();
+  }
+  return text;
+}
+
 int serve(const CoordinatorOptions& options, EventLines& lines) {
   if (options.control_on_stdin) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (const Status system = check_system(options); !system.ok()) {
@@ -128,41 +207,40 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
   const int signal_fd = open_signal_fd();
   auto source = open_model(options.model, options.weights_seed);
   if (!source.ok()) return fail(lines, source.status(), kExitUsage);
-  std::unique_ptr<const Tokenizer> tokenizer;
-  if (source->tokenizer_files.has_json) {
-    auto loaded = Tokenizer::load_folder(source->dir);
-    if (!loaded.ok()) return fail(lines, loaded.status(), kExitUsage);
-    tokenizer = std::move(*loaded);
-  }
+  StatusOr<TextParts> text = load_text(options, *source);
+  if (!text.ok()) return fail(lines, text.status(), kExitUsage);
   CoordinatorLog log;
   log.started(options, source->checkpoint->fingerprint());
   for (const std::string& note : source->notes) {
     log_event(LogLevel::kWarning, "model_note", {{"text", note}});
+  }
+  if (!text->no_chat.ok()) {
+    lines.no_chat(text->no_chat);
+    log_event(LogLevel::kWarning, "no_chat", {{"cause", text->no_chat}});
   }
   auto doors = open_doors(options, signal_fd);
   if (!doors.ok()) {
     const bool usage = error_id(doors.status()) == "TRI-NET-012";
     return fail(lines, doors.status(), usage ? kExitUsage : kExitUnreachable);
   }
+  auto opened = open_journal(options, *source, text->chat.get(), [&doors] { (*doors)->wake(); });
+  if (!opened.ok()) return fail(lines, opened.status(), kExitUsage);
   SteadyClock clock;
-  NullJournal journal;
+  NullJournal no_journal;
+  journal::FileJournal* const file = opened->file.get();
   StepTrace trace;
-  const EngineOptions engine_settings = engine_options(options, *source, tokenizer.get());
+  const EngineOptions engine_settings = engine_options(options, *source, *text, file);
   Engine engine(engine_settings);
-  FrontDoor front_door(front_door_options(options, *source, tokenizer != nullptr),
-                       &(*doors)->clients());
-  WorkerSetOptions worker_settings;
-  worker_settings.coordinator_epoch = engine_settings.coordinator_epoch;
-  worker_settings.num_groups = options.groups;
-  worker_settings.fingerprint = source->checkpoint->fingerprint();
-  WorkerSet worker_set(worker_settings, &(*doors)->workers());
+  FrontDoor front_door(front_door_options(options, *source, *text, *opened), &(*doors)->clients());
+  WorkerSet worker_set(worker_options(options, *source, engine_settings.coordinator_epoch),
+                       &(*doors)->workers());
   std::unique_ptr<TokenizerPool> tokenizers;
-  if (tokenizer != nullptr) {
+  if (text->tokenizer != nullptr) {
     tokenizers = std::make_unique<TokenizerPool>(
         options.tokenizer_threads,
         TokenizerPool::Bounds{},
-        [&tokenizer](const TokenizeJob& job) {
-          return tokenizer->encode(job.text, EncodeOptions{job.add_special, true});
+        [&text](const TokenizerJob& job) {
+          return run_job(job, *text->tokenizer, text->chat.get(), ::time(nullptr));
         },
         [&doors] { (*doors)->wake(); });
   }
@@ -173,16 +251,21 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
   parts.front_door = &front_door;
   parts.worker_set = &worker_set;
   parts.tokenizers = tokenizers.get();
-  parts.journal = &journal;
+  parts.journal = file != nullptr ? static_cast<Journal*>(file) : &no_journal;
   parts.lines = &lines;
   parts.log = &log;
   parts.trace = options.trace_file.empty() ? nullptr : &trace;
   parts.signal_fd = signal_fd;
   parts.control_fd = options.control_on_stdin ? STDIN_FILENO : -1;
+  if (file != nullptr) {
+    parts.drain_timeout_us = *seconds_of(options.journal.drain_timeout) * TimeUs{1'000'000};
+  }
   lines.doors((*doors)->endpoints());
   log.doors_open((*doors)->endpoints());
   CoordinatorLoop loop(parts);
+  if (!opened->restored.empty()) loop.restore(std::move(opened->restored));
   const int result = loop.run();
+  if (result == 0 && opened->lock) opened->lock->note_drained();
   if (parts.trace != nullptr) {
     if (const Status written = trace.write(options.trace_file); !written.ok()) {
       return fail(lines, written, kExitUnreachable);
@@ -192,7 +275,7 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
 }
 
 int run(const std::vector<std::string>& arguments) {
-  EventLines lines(stdout);
+  EventLines lines(STDOUT_FILENO);
   CoordinatorOptions options;
   FlagSet flags("trireme-coordinator", "holds the requests of a cluster and plans its steps");
   add_flags(flags, options);

@@ -4,10 +4,13 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 
 #include "base/philox.h"
 
 namespace trireme {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();  // value of an id not drawn
 
 // ln x for finite x > 0, after Cephes' logf: x = 2^e m with m in [sqrt(1/2), sqrt(2)), a polynomial
 // in m - 1. Relative error below 2e-7. Plain multiplies and adds only.

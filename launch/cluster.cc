@@ -3,15 +3,13 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
-#include <fstream>
 
 #include "base/environment.h"
-#include "base/exit_status.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/trace.h"
+#include "launch/group_failure.h"
 #include "launch/mpirun_output.h"
 
 namespace trireme {
@@ -23,30 +21,20 @@ using Kind = CoordinatorEvent::Kind;
 
 constexpr TimeUs kSecond = 1'000'000;
 constexpr TimeUs kDoorsUs = 10 * kSecond;
-constexpr TimeUs kFirstRankUs = 24 * kSecond;  // from the launch to a rank's first message
 constexpr TimeUs kExplainUs = kSecond;  // after the end, for the coordinator to name the cause
 constexpr int kStopMs = 3'000;
-constexpr int kLeaveMs = 300;    // ranks whose coordinator is gone leave by themselves
-constexpr int kCauseMs = 1'500;  // for mpirun to print the cause of a rank's end
-constexpr int kSignalled = 128;  // an exit status above it: ended by a signal
-constexpr size_t kTailLines = 200;
+constexpr int kLeaveMs = 300;  // ranks whose coordinator is gone leave by themselves
 constexpr int kMaxPollMs = 200;
+constexpr TimeUs kGatewayReadyUs = 15'000'000;  // after the groups
 
-std::string describe(const CoordinatorEvent& lost) {
-  std::string who =
-      lost.rank >= 0 ? format_text("rank {}", lost.rank) : std::string("no single rank");
-  if (!lost.host.empty()) who += " on " + lost.host;
-  if (!lost.phase.empty()) who += format_text(" ({})", lost.phase);
-  return format_text("{}: {}", who, lost.text);
-}
-
-// The process of a group is mpirun, or the worker itself (is_one_process()).
-std::string describe_end(GroupProcess& group) {
-  const int status = group.process.exit_status().value_or(-1);
-  if (status > kSignalled) {
-    return format_text("its process was ended by signal {}", status - kSignalled);
-  }
-  return format_text("its process ended with status {}", status);
+// The name of the default state folder: of one model and port. "": a temporary one.
+std::string default_state(const ClusterOptions& options) {
+  if (options.is_private || options.flags.port == 0) return "";
+  std::string name = options.flags.model;
+  while (name.size() > 1 && name.back() == '/') name.pop_back();
+  name = name.substr(name.rfind('/') + 1);
+  std::ranges::replace(name, ':', '-');
+  return format_text("{}-{}", name, options.flags.port);
 }
 
 }  // namespace
@@ -59,6 +47,7 @@ Cluster::Cluster(const ClusterOptions& options,
       preflight_(preflight),
       listener_(listener),
       interrupts_(interrupts),
+      coordinator_(options_.flags, listener),
       supervisor_(options.flags.groups),
       groups_(options.flags.groups, options.flags.verbose, listener) {}
 
@@ -71,7 +60,7 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
   }
   if (!preflight.backend.note.empty()) listener.note(preflight.backend.note);
   std::unique_ptr<Cluster> cluster(new Cluster(options, preflight, listener, interrupts));
-  ASSIGN_OR_RETURN(cluster->state_, StateFolder::make(options.flags.state, options.is_private));
+  ASSIGN_OR_RETURN(cluster->state_, StateFolder::make(options.flags.state, default_state(options)));
   if (!cluster->state_.note().empty()) listener.note(cluster->state_.note());
   cluster->log_file_ = options.flags.log.file;
   if (!cluster->log_file_.empty()) {
@@ -81,6 +70,7 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
   }
   RETURN_IF_ERROR(cluster->start_coordinator());
   RETURN_IF_ERROR(cluster->wait_for_doors());
+  RETURN_IF_ERROR(cluster->start_gateway());
   return cluster;
 }
 
@@ -100,17 +90,19 @@ void Cluster::use_default_log_file() {
 Status Cluster::start_coordinator() {
   CoordinatorLaunch launch;
   launch.state = state_.path();
+  launch.journal =
+      options_.flags.journal.mode == "on" && !options_.is_private && !state_.is_temporary();
   launch.host = options_.flags.host;
   launch.port = options_.flags.port;
+  launch.worker_port = options_.flags.worker_port;
   launch.allow_probes = options_.allow_probes;
   launch.log_file = log_file_;
-  ASSIGN_OR_RETURN(coordinator_, Process::start(coordinator_command(options_.flags, launch)));
-  return ok_status();
+  return coordinator_.start(launch);
 }
 
 Status Cluster::wait_for_doors() {
   TimeUs deadline_us = clock_.now_us() + kDoorsUs;
-  while (!doors_open_) {
+  while (!coordinator_.doors_open()) {
     deadline_us += standstill_.gap_us(clock_.now_us());
     if (clock_.now_us() > deadline_us) {
       return timed_out("TRI-UP-010",
@@ -120,42 +112,35 @@ Status Cluster::wait_for_doors() {
     if (interrupts_.count() > 0) return unavailable("TRI-UP-013", "interrupted while starting");
     poll_children(kMaxPollMs);
     read_coordinator();
-    if (coordinator_.exit_status()) return coordinator_gone();
+    if (coordinator_.has_ended()) return coordinator_.end_error();
   }
-  if (doors_.worker_key_file.empty()) return ok_status();
-  std::ifstream file(doors_.worker_key_file);
-  if (file >> worker_key_) return ok_status();
-  return unavailable(
-      "TRI-UP-010", "cannot read the key of this launch, {}", doors_.worker_key_file);
+  return coordinator_.worker_key().status();
 }
 
-Status Cluster::coordinator_gone() {
-  read_coordinator();
-  const int status = coordinator_.exit_status().value_or(1);
-  std::string words = failure_ ? message_of(*failure_) : "";
-  if (words.empty() && !coordinator_tail_.empty()) words = coordinator_tail_.back();
-  if (words.empty()) words = format_text("exit status {}", status);
-  if (!doors_open_ && status == kBadInput) {
-    return words.starts_with("TRI-")
-               ? absl::InvalidArgumentError(words)
-               : invalid("TRI-UP-010", "the coordinator rejected its flags: {}", words);
-  }
-  if (!doors_open_ && words.starts_with("TRI-")) return absl::UnavailableError(words);
-  return unavailable(doors_open_ ? "TRI-UP-014" : "TRI-UP-010",
-                     "the coordinator has ended{}{}; run with --verbose to see all its output",
-                     doors_open_ ? ", and with it the cluster: " : " before it opened its doors: ",
-                     words);
+// It listens while the groups load, so that its /ready tells their progress.
+Status Cluster::start_gateway() {
+  if (!options_.gateway) return ok_status();
+  gateway_.emplace(options_.flags, *options_.gateway, listener_);
+  return gateway_->start(endpoint(), log_file_);
+}
+
+// Ranks of an earlier coordinator hold memory and devices, and one that had not connected yet could
+// take a seat of the present one: they are gone before the next are launched.
+bool Cluster::may_launch() {
+  old_groups_end_ = old_groups_end_ && groups_.has_retired();
+  return coordinator_.doors_open() && !old_groups_end_;
 }
 
 Status Cluster::launch_due() {
+  if (!may_launch()) return ok_status();
   for (const int index : supervisor_.take_due(clock_.now_us())) RETURN_IF_ERROR(launch(index));
   return ok_status();
 }
 
 Status Cluster::launch(int index) {
   WorkerLaunch launch = preflight_.launch_of(options_.flags, index);
-  launch.worker_endpoint = doors_.worker_endpoint;
-  launch.worker_key = worker_key_;
+  launch.worker_endpoint = coordinator_.doors().worker_endpoint;
+  ASSIGN_OR_RETURN(launch.worker_key, coordinator_.worker_key());
   // The state folder need not exist on other hosts: there only a file that was named is used.
   launch.log_file = preflight_.hosts.empty() ? log_file_ : options_.flags.log.file;
   launch.vocabulary_limit = options_.limit_vocabulary ? preflight_.vocabulary_limit() : 0;
@@ -164,9 +149,17 @@ Status Cluster::launch(int index) {
 
 Status Cluster::wait_until_ready() {
   Status status = ok_status();
-  while (status.ok() && !was_ready_) {
+  TimeUs groups_ready_us = 0;
+  while (status.ok() && (!was_ready_ || (gateway_ && !gateway_->was_ready()))) {
     status = pump(kMaxPollMs);
     if (status.ok() && failure_) status = *failure_;
+    if (was_ready_ && groups_ready_us == 0) groups_ready_us = clock_.now_us();
+    if (status.ok() && was_ready_ && clock_.now_us() - groups_ready_us > kGatewayReadyUs) {
+      status = timed_out("TRI-UP-022",
+                         "the groups are ready, but the gateway has not reached the coordinator "
+                         "for {} s; --no-http starts none",
+                         kGatewayReadyUs / 1'000'000);
+    }
     if (status.ok() && interrupts_.count() > 0) {
       status = unavailable("TRI-UP-013", "interrupted while the groups were starting");
     }
@@ -175,42 +168,54 @@ Status Cluster::wait_until_ready() {
   return status;
 }
 
+// A group that waits for the end of old ones is woken by it.
+int Cluster::until_next_start(int timeout_ms) {
+  const auto next_us = may_launch() ? supervisor_.next_start_us() : coordinator_.next_start_us();
+  if (!next_us) return timeout_ms;
+  const TimeUs left_us = std::max<TimeUs>(0, *next_us - clock_.now_us());
+  return static_cast<int>(std::min<TimeUs>(timeout_ms, left_us / 1000 + 1));
+}
+
 Status Cluster::pump(int timeout_ms) {
-  groups_.forgive(standstill_.gap_us(clock_.now_us()));
   RETURN_IF_ERROR(launch_due());
-  if (const auto next_us = supervisor_.next_start_us()) {
-    const TimeUs left_us = std::max<TimeUs>(0, *next_us - clock_.now_us());
-    timeout_ms = static_cast<int>(std::min<TimeUs>(timeout_ms, left_us / 1000 + 1));
-  }
-  poll_children(timeout_ms);
+  poll_children(until_next_start(timeout_ms));
+  // Behind the wait, in which this process spends its time, and before silence is judged.
+  const TimeUs gap_us = standstill_.gap_us(clock_.now_us());
+  groups_.forgive(gap_us);
+  coordinator_.forgive(gap_us);
   read_coordinator();
   groups_.read();
   if (!ending_) check_silent_groups();
   groups_.reap_retired();
-  if (coordinator_.exit_status() && !drained_ && !ending_) return coordinator_gone();
-  return ok_status();
+  RETURN_IF_ERROR(check_coordinator());
+  return gateway_ ? gateway_->pump() : ok_status();
 }
 
 void Cluster::poll_children(int timeout_ms) {
   std::vector<pollfd> waits = {{interrupts_.fd(), POLLIN, 0}};
   for (const int fd : coordinator_.descriptors()) waits.push_back({fd, POLLIN, 0});
+  if (gateway_) {
+    for (const int fd : gateway_->descriptors()) waits.push_back({fd, POLLIN, 0});
+  }
   groups_.add_descriptors(waits);
   ::poll(waits.data(), waits.size(), std::clamp(timeout_ms, 0, kMaxPollMs));
 }
 
 void Cluster::read_coordinator() {
-  std::vector<std::string> out;
-  std::vector<std::string> err;
-  coordinator_.read_lines(out, err);
-  for (const std::string& line : err) {
-    if (options_.flags.verbose) listener_.note("coordinator | " + line);
-    if (is_log_line(line)) continue;  // the tail is searched for the cause of an end
-    coordinator_tail_.push_back(line);
-    if (coordinator_tail_.size() > kTailLines) coordinator_tail_.pop_front();
+  for (const CoordinatorEvent& event : coordinator_.read()) on_event(event);
+}
+
+Status Cluster::check_coordinator() {
+  if (ending_ || coordinator_.has_drained()) return ok_status();
+  if (options_.is_private || !was_ready_) {
+    return coordinator_.has_ended() ? coordinator_.end_error() : ok_status();
   }
-  for (const std::string& line : out) {
-    if (const auto event = parse_coordinator_event(line)) on_event(*event);
-  }
+  ASSIGN_OR_RETURN(const bool lost, coordinator_.supervise());
+  if (!lost) return ok_status();
+  supervisor_.restart_all(clock_.now_us());
+  groups_.retire_all();
+  old_groups_end_ = true;
+  return ok_status();
 }
 
 // Restarts (before the first ready: fails) groups that the coordinator cannot know to be lost:
@@ -224,7 +229,7 @@ void Cluster::check_silent_groups() {
     const bool silent = !group.rank_seen && now_us - group.launched_us > kFirstRankUs;
     if (!ended && !silent) continue;
     if (!was_ready_) {
-      failure_ = start_failure(i, nullptr);
+      failure_ = start_failure(groups_, i, nullptr);
       return;
     }
     const TimeUs delay_us = supervisor_.on_lost(i, now_us);
@@ -237,44 +242,10 @@ void Cluster::check_silent_groups() {
   }
 }
 
-Status Cluster::start_failure(int index, const CoordinatorEvent* event) {
-  GroupProcess& group = groups_[index];
-  // mpirun prints what ended a process; the coordinator only knows that it is gone.
-  if (group.process.wait_exit(event != nullptr ? kCauseMs : 0)) groups_.read();
-  if (event == nullptr && !group.ended_us) {
-    return timed_out(
-        "TRI-UP-012",
-        "no rank of group {} connected within {} s of its launch: {}",
-        index,
-        kFirstRankUs / kSecond,
-        describe_output(group.tail, "it printed no cause", "; `trireme doctor` shows more"));
-  }
-  constexpr char kAdvice[] = "; --verbose shows all output";
-  if (event == nullptr) {
-    return unavailable("TRI-UP-011",
-                       "group {} could not start: {}",
-                       index,
-                       describe_output(group.tail, describe_end(group), kAdvice));
-  }
-  std::string cause = describe(*event);
-  const std::string words = cause_in_output(group.tail);
-  if (words.find("exited on signal") != std::string::npos) {
-    cause += format_text(" (mpirun: {})", words);
-  } else if (group.process.exit_status().value_or(0) > kSignalled) {
-    cause += format_text(" ({})", describe_end(group));
-  }
-  return unavailable(
-      "TRI-UP-011", "group {} could not start: {}{}", index, cause, event->memory ? "" : kAdvice);
-}
-
 void Cluster::on_event(const CoordinatorEvent& event) {
   const bool has_group = event.group >= 0 && event.group < groups_.num_groups();
   if (!has_group) return;
   switch (event.kind) {
-    case Kind::kDoors:
-      doors_ = event;
-      doors_open_ = true;
-      break;
     case Kind::kRank:
       groups_[event.group].rank_seen = true;
       break;
@@ -287,11 +258,8 @@ void Cluster::on_event(const CoordinatorEvent& event) {
     case Kind::kGroupLost:
       on_lost(event);
       break;
-    case Kind::kDrained:
-      drained_ = true;
-      break;
-    case Kind::kError:
-      failure_ = absl::UnavailableError(event.text);
+    case Kind::kNoChat:
+      if (!options_.is_private) listener_.warn("chats are refused: " + event.text);
       break;
     default:
       break;
@@ -325,42 +293,51 @@ void Cluster::on_ready(const CoordinatorEvent& event) {
 }
 
 void Cluster::on_lost(const CoordinatorEvent& event) {
-  if (ending_) return;
+  const bool is_launched =
+      supervisor_.is_starting(event.group) || supervisor_.is_ready(event.group);
+  if (ending_ || !is_launched) return;  // else a rank that came from elsewhere
   if (!was_ready_) {
-    if (!failure_) failure_ = start_failure(event.group, &event);
+    if (!failure_) failure_ = start_failure(groups_, event.group, &event);
     return;
   }
   const TimeUs delay_us = supervisor_.on_lost(event.group, clock_.now_us());
   listener_.warn(format_text("group {} is lost, {}; it starts again in {} s",
                              event.group,
-                             describe(event),
+                             describe_loss(event),
                              delay_us / kSecond));
   groups_.retire(event.group);
 }
 
 Status Cluster::drain() {
   ending_ = true;
-  if (!coordinator_.write_line("drain")) return coordinator_gone();
-  while (!coordinator_.exit_status()) {
+  if (gateway_) gateway_->drain();
+  if (!coordinator_.has_drained() && !coordinator_.write_line("drain")) {
+    read_coordinator();
+    return coordinator_.end_error();
+  }
+  while (!coordinator_.has_ended()) {
     RETURN_IF_ERROR(pump(kMaxPollMs));
     if (interrupts_.count() > 1) return unavailable("TRI-UP-013", "stopped while draining");
   }
+  if (!coordinator_.has_drained()) return coordinator_.end_error();
+  if (gateway_) gateway_->end(kStopMs);
   groups_.end_all(kStopMs);
   return join_traces();
 }
 
 void Cluster::stop() {
   ending_ = true;
-  if (coordinator_.started() && !coordinator_.exit_status()) {
+  if (coordinator_.is_running()) {
     coordinator_.write_line("stop");
     const TimeUs deadline_us = clock_.now_us() + kStopMs * TimeUs{1000};
-    while (!coordinator_.exit_status() && clock_.now_us() < deadline_us) {
+    while (coordinator_.is_running() && clock_.now_us() < deadline_us) {
       poll_children(kMaxPollMs);
       read_coordinator();
       groups_.read();
     }
-    coordinator_.signal_group(SIGKILL);
+    coordinator_.kill();
   }
+  if (gateway_) gateway_->end(kLeaveMs);
   groups_.end_all(kLeaveMs);
 }
 

@@ -1,10 +1,11 @@
-// A cluster started by this process: its children are the coordinator and one mpirun per group.
-// Restarts groups that are lost. `up` serves through one; `run`, `verify` and `bench` start a
-// private one for their job. Main thread only; all work happens inside calls.
-// Invariant: after the destructor no child is left and a temporary state folder is removed.
+// A cluster started by this process: its children are the coordinator, one mpirun per group and at
+// most one gateway. Restarts a lost group or gateway and, once it was ready, a coordinator that has
+// ended, with which its groups end. `up` serves through one; `run`, `verify` and `bench` start a
+// private one for their job, which ends with its coordinator. Main thread only; all work happens
+// inside calls. Invariant: after the destructor no child is left and a temporary state folder is
+// removed.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,8 @@
 #include "base/standstill.h"
 #include "base/status.h"
 #include "launch/coordinator_events.h"
+#include "launch/coordinator_process.h"
+#include "launch/gateway_process.h"
 #include "launch/group_processes.h"
 #include "launch/group_supervisor.h"
 #include "launch/launch_listener.h"
@@ -25,6 +28,7 @@ namespace trireme {
 
 struct ClusterOptions {
   ClusterFlags flags;
+  std::optional<GatewayFlags> gateway;  // nothing: no HTTP
   bool is_private = false;       // started for one job; the default state folder is temporary
   bool allow_probes = false;     // clients may read logits and hidden states
   bool limit_vocabulary = true;  // never draw ids that the tokenizer does not have
@@ -41,15 +45,20 @@ class Cluster {
                                                   Interrupts& interrupts);
   ~Cluster();
 
-  const std::string& endpoint() const { return doors_.client_endpoint; }
+  const std::string& endpoint() const { return coordinator_.doors().client_endpoint; }
+  std::string http_url() const { return gateway_ ? gateway_->url() : ""; }  // "": no gateway
 
   // Launches the groups and waits until all are ready. TRI-UP-011: a group could not start (names
-  // rank, host and cause); TRI-UP-012: no rank connected in time; TRI-UP-013: interrupted.
+  // rank, host and cause); TRI-UP-012: no rank connected in time; TRI-UP-013: interrupted;
+  // TRI-UP-021, TRI-UP-022, or the gateway's own error: it cannot listen.
   Status wait_until_ready();
 
   // Handles output and ends of children and starts groups that are due; waits up to `timeout_ms`
-  // for the first of these. TRI-UP-014: the coordinator has ended.
+  // for the first of these. TRI-UP-014, or the coordinator's own error: it has ended and does not
+  // start again.
   Status pump(int timeout_ms);
+  // The coordinator was told by others to drain, and has: nothing is left but drain().
+  bool has_drained() const { return coordinator_.has_drained(); }
 
   // Both end the cluster and wait for the children. drain() lets running requests finish first; a
   // second interrupt ends it with TRI-UP-013. stop() cuts them off.
@@ -64,19 +73,18 @@ class Cluster {
   void use_default_log_file();
   Status start_coordinator();
   Status wait_for_doors();
+  Status start_gateway();
+  bool may_launch();
   Status launch_due();
   Status launch(int index);
+  int until_next_start(int timeout_ms);
   void poll_children(int timeout_ms);
   void read_coordinator();
   void on_event(const CoordinatorEvent& event);
   void on_ready(const CoordinatorEvent& event);
   void on_lost(const CoordinatorEvent& event);
   void check_silent_groups();
-  // Error for the end of the coordinator: TRI-UP-010 or TRI-UP-014, with its last error line.
-  Status coordinator_gone();
-  // Error for a group that did not start: TRI-UP-011 or TRI-UP-012, with the cause from mpirun's
-  // output. `event`: the coordinator's group_lost event; null: there was none.
-  Status start_failure(int index, const CoordinatorEvent* event);
+  Status check_coordinator();
   Status join_traces();
 
   const ClusterOptions options_;
@@ -87,16 +95,13 @@ class Cluster {
   Standstill standstill_;
   StateFolder state_;
   std::string log_file_;  // shared by coordinator and ranks; "": stderr
-  std::string worker_key_;
-  Process coordinator_;
-  std::deque<std::string> coordinator_tail_;  // last lines of its stderr, log lines excepted
-  CoordinatorEvent doors_;
-  bool doors_open_ = false;
-  bool drained_ = false;
+  CoordinatorProcess coordinator_;
+  bool old_groups_end_ = false;  // processes of the last coordinator's groups may be left
   bool ending_ = false;
   bool was_ready_ = false;  // all groups have been ready at once
   GroupSupervisor supervisor_;
   GroupProcesses groups_;
+  std::optional<GatewayProcess> gateway_;
   std::optional<Status> failure_;  // first error before was_ready_
 };
 

@@ -64,11 +64,13 @@ void add_cluster_flags(FlagSet& set, ClusterFlags& flags, bool is_private) {
   set.add("worker-port", &flags.worker_port, "port of the worker door; 0: any free one", more);
   set.add("insecure", &flags.insecure, "allow a client door that is not on loopback", more);
   set.add("served-model-name", &flags.served_model_name, "the model's name for clients", more);
-  set.add(
-      "state",
-      &flags.state,
-      is_private ? "folder for keys (a temporary one)" : "folder for keys (~/.local/state/trireme)",
-      more);
+  set.add("chat-template", &flags.chat_template, "Jinja file in place of the model's", more);
+  set.add("state",
+          &flags.state,
+          is_private ? "folder for keys (a temporary one)"
+                     : "folder for keys, log and journal (~/.local/state/trireme/MODEL-PORT)",
+          more);
+  if (!is_private) add_journal_flags(set, flags.journal, more);
   set.add("weights-seed", &flags.weights_seed, "seed of dummy: weights", more);
   set.add("trace", &flags.trace, "write a timeline (Chrome trace JSON)", more);
   add_log_flags(set, flags.log, more);
@@ -81,6 +83,7 @@ Status check_cluster_flags(const ClusterFlags& flags) {
   }
   RETURN_IF_ERROR(check_utf8(flags.served_model_name, "--served-model-name"));
   RETURN_IF_ERROR(parse_log_level(flags.log.level).status());
+  RETURN_IF_ERROR(check_journal_flags(flags.journal));
   const struct {
     const char* flag;
     const std::string& value;

@@ -8,6 +8,7 @@
 
 #include "base/dtype.h"
 #include "base/flags.h"
+#include "base/journal_flags.h"
 #include "base/log_flags.h"
 #include "model/planner.h"
 
@@ -37,12 +38,14 @@ struct ClusterFlags {
   int64_t kv_memory_bytes = 0;     // per rank; 0: chosen at load
   bool prefix_caching = true;
   std::string served_model_name;
+  std::string chat_template;  // file; "": the model's own
   std::string host = "127.0.0.1";
   int port = 8900;
   std::string worker_host = "127.0.0.1";
   int worker_port = 0;
   bool insecure = false;
   std::string state;  // "": the default of StateFolder
+  JournalFlags journal;
   uint64_t weights_seed = 0;
   std::string trace;
   bool verbose = false;

@@ -237,14 +237,20 @@ ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorL
   add(arguments, {program_folder() + "/trireme-coordinator", "--control-on-stdin"});
   add(arguments, {"--model", flags.model, "--weights-seed", format_text("{}", flags.weights_seed)});
   add(arguments, {"--groups", format_text("{}", flags.groups), "--state", launch.state});
+  add(arguments, {"--journal", launch.journal ? "on" : "off"});
+  add(arguments, {flags.journal.fsync ? "--fsync" : "--no-fsync"});
+  add(arguments, {"--journal-size", format_text("{}", flags.journal.bytes)});
+  add(arguments, {"--answer-ttl", flags.journal.answer_ttl});
+  add(arguments, {"--drain-timeout", flags.journal.drain_timeout});
   add(arguments, {"--host", launch.host, "--port", format_text("{}", launch.port)});
   add(arguments, {"--worker-host", flags.worker_host});
-  add(arguments, {"--worker-port", format_text("{}", flags.worker_port)});
+  add(arguments, {"--worker-port", format_text("{}", launch.worker_port)});
   add(arguments, {"--max-num-seqs", format_text("{}", flags.max_slots)});
   add(arguments, {"--max-num-batched-tokens", format_text("{}", flags.max_batched_tokens)});
   if (!flags.served_model_name.empty()) {
     add(arguments, {"--served-model-name", flags.served_model_name});
   }
+  if (!flags.chat_template.empty()) add(arguments, {"--chat-template", flags.chat_template});
   // Passed on or off: a flag overrides its variable, which the environment may hold.
   add(arguments,
       {flags.prefix_caching ? "--enable-prefix-caching" : "--no-enable-prefix-caching",

@@ -38,8 +38,10 @@ struct WorkerLaunch {
 struct CoordinatorLaunch {
   std::string log_file;  // empty: stderr
   std::string state;
+  bool journal = false;  // keep requests in the state folder
   std::string host;
   int port = 0;
+  int worker_port = 0;
   bool allow_probes = false;
 };
 

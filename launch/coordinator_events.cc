@@ -11,11 +11,13 @@ using Json = nlohmann::json;
 using Kind = CoordinatorEvent::Kind;
 
 constexpr std::pair<const char*, Kind> kKinds[] = {{"doors", Kind::kDoors},
+                                                   {"alive", Kind::kAlive},
                                                    {"rank", Kind::kRank},
                                                    {"loading", Kind::kLoading},
                                                    {"hello", Kind::kHello},
                                                    {"group_ready", Kind::kGroupReady},
                                                    {"group_lost", Kind::kGroupLost},
+                                                   {"no_chat", Kind::kNoChat},
                                                    {"draining", Kind::kDraining},
                                                    {"drained", Kind::kDrained},
                                                    {"stopped", Kind::kStopped},

@@ -11,11 +11,13 @@ namespace trireme {
 struct CoordinatorEvent {
   enum class Kind : uint8_t {
     kDoors,
+    kAlive,
     kRank,
     kLoading,
     kHello,
     kGroupReady,
     kGroupLost,
+    kNoChat,
     kDraining,
     kDrained,
     kStopped,

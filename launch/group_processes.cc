@@ -15,7 +15,6 @@ constexpr TimeUs kFencedUs = 2'000'000;      // fenced ranks leave by themselves
 constexpr TimeUs kTerminatedUs = 5'000'000;  // since retirement: SIGTERM did not end it
 constexpr int kTerminateMs = 3'000;
 constexpr int kPollMs = 200;
-constexpr size_t kTailLines = 200;
 
 }  // namespace
 
@@ -31,6 +30,9 @@ void GroupProcesses::add_descriptors(std::vector<pollfd>& waits) const {
   for (const GroupProcess& group : groups_) {
     if (!group.is_running()) continue;
     for (const int fd : group.process.descriptors()) waits.push_back({fd, POLLIN, 0});
+  }
+  for (const Retired& retired : retired_) {
+    for (const int fd : retired.process.descriptors()) waits.push_back({fd, POLLIN, 0});
   }
 }
 
@@ -67,6 +69,14 @@ void GroupProcesses::retire(int group) {
   if (old.is_running()) retired_.push_back({std::move(old.process), clock_.now_us(), false});
 }
 
+void GroupProcesses::retire_all() {
+  for (int i = 0; i < num_groups(); ++i) retire(i);
+  for (Retired& retired : retired_) {
+    retired.process.signal_group(SIGTERM);
+    retired.terminated = true;
+  }
+}
+
 void GroupProcesses::reap_retired() {
   const TimeUs now_us = clock_.now_us();
   for (Retired& retired : retired_) {
@@ -91,6 +101,7 @@ void GroupProcesses::wait_for_ends(int timeout_ms) {
     add_descriptors(waits);
     ::poll(waits.data(), waits.size(), kPollMs);
     read();
+    reap_retired();
   }
 }
 

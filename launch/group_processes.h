@@ -39,7 +39,7 @@ class GroupProcesses {
   // Starts the process of a group's next epoch. TRI-UP-020.
   Status launch(int group, const ProcessOptions& command);
 
-  // Descriptors that become readable when a running group prints or ends.
+  // Descriptors that become readable when a running group or a retired process prints or ends.
   void add_descriptors(std::vector<pollfd>& waits) const;
   // Reads all output that has arrived and notes which processes have ended. Does not wait.
   void read();
@@ -50,7 +50,10 @@ class GroupProcesses {
   // Frees the group's place for its next epoch. The old process has 2 s to end by itself, then gets
   // SIGTERM, and SIGKILL after 5 s; reap_retired() sends these.
   void retire(int group);
+  // Frees the places of all groups, whose coordinator has ended: SIGTERM at once.
+  void retire_all();
   void reap_retired();
+  bool has_retired() const { return !retired_.empty(); }
 
   // Ends every process: waits up to `patience_ms`, sends SIGTERM, waits up to 3 s, kills.
   void end_all(int patience_ms);

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
+#include "launch/restart_delays.h"
+
 namespace trireme {
 
 namespace {
 
-constexpr TimeUs kFirstDelayUs = 1'000'000;
-constexpr TimeUs kLongestDelayUs = 60'000'000;
-constexpr TimeUs kProvenUs = 60'000'000;  // after this time in ready the delay starts over
+constexpr TimeUs kProvenReadyUs = 60'000'000;  // after this time in ready the delay starts over
 
 }  // namespace
 
@@ -30,12 +30,20 @@ void GroupSupervisor::on_ready(int group, TimeUs now_us) {
 
 TimeUs GroupSupervisor::on_lost(int index, TimeUs now_us) {
   Group& group = groups_[index];
-  const bool proven = group.state == State::kReady && now_us - group.ready_us >= kProvenUs;
+  const bool proven = group.state == State::kReady && now_us - group.ready_us >= kProvenReadyUs;
   if (proven) group.delay_us = 0;
-  group.delay_us = std::clamp(2 * group.delay_us, kFirstDelayUs, kLongestDelayUs);
+  group.delay_us = std::clamp(2 * group.delay_us, kFirstRestartDelayUs, kLongestRestartDelayUs);
   group.state = State::kDue;
   group.due_us = now_us + group.delay_us;
   return group.delay_us;
+}
+
+void GroupSupervisor::restart_all(TimeUs now_us) {
+  for (Group& group : groups_) {
+    if (group.state == State::kDue) continue;
+    group.state = State::kDue;
+    group.due_us = now_us;
+  }
 }
 
 int GroupSupervisor::num_ready() const {

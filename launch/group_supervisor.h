@@ -19,6 +19,9 @@ class GroupSupervisor {
   void on_ready(int group, TimeUs now_us);
   // Returns the delay until the next start.
   TimeUs on_lost(int group, TimeUs now_us);
+  // Every group that starts or is ready is due at once, its delay unchanged: it did not fail
+  // itself. Groups that wait for their start go on waiting.
+  void restart_all(TimeUs now_us);
 
   bool is_ready(int group) const { return groups_[group].state == State::kReady; }
   bool is_starting(int group) const { return groups_[group].state == State::kStarting; }

@@ -22,6 +22,10 @@ class LaunchListener {
   virtual void progress_ended() = 0;
   // Every event of a group, after the cluster has handled it.
   virtual void on_event(const CoordinatorEvent& /*event*/) {}
+  // The coordinator has ended, for `cause`, and starts again after `delay_ms`.
+  virtual void on_coordinator_lost(const std::string& /*cause*/, int64_t /*delay_ms*/) {}
+  // It has started again and takes requests.
+  virtual void on_coordinator_back(const CoordinatorEvent& /*doors*/) {}
 };
 
 }  // namespace trireme

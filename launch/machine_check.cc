@@ -20,7 +20,7 @@ constexpr int64_t kVerbFiles = 40;
 // Threads: transport and work of each process, without the pools of CPU kernels.
 constexpr int kRankThreads = 8;
 constexpr int kMpirunThreads = 4;
-constexpr int kOtherThreads = 12;
+constexpr int kOtherThreads = 16;  // coordinator, gateway and verb
 
 // Threads that a rank's CPU kernels use beside the step loop's: as the worker chooses them.
 int pool_threads(const ClusterFlags& flags) {

@@ -59,12 +59,6 @@ constexpr std::array<std::string_view, 15> kFollowing = {"Primary job",
                                                          "PRTE has lost communication",
                                                          "MPI_ABORT was invoked"};
 
-std::string trimmed(const std::string& line) {
-  const size_t begin = line.find_first_not_of(" \t\r");
-  if (begin == std::string::npos) return "";
-  return line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
-}
-
 bool is_frame(const std::string& line) {
   return !line.empty() && line.find_first_not_of("-=*") == std::string::npos;
 }
@@ -80,7 +74,7 @@ bool is_echo(const std::string& line) {
 Lines clean(const std::deque<std::string>& lines) {
   Lines kept;
   for (const std::string& line : lines) {
-    if (!is_log_line(line) && !is_echo(line)) kept.push_back(trimmed(line));
+    if (!is_log_line(line) && !is_echo(line)) kept.emplace_back(trimmed(line));
   }
   return kept;
 }

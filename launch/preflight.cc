@@ -1,6 +1,8 @@
 #include "launch/preflight.h"
 
 #include <algorithm>
+#include <fstream>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/host_info.h"
@@ -99,6 +101,28 @@ Status load_tokenizer(Preflight& found) {
   return ok_status();
 }
 
+// A template that does not compile refuses chats only. A file that was named and is not there is a
+// mistake.
+Status load_chat(const ClusterFlags& flags, Preflight& found) {
+  if (!flags.chat_template.empty() && !std::ifstream(flags.chat_template)) {
+    return invalid("TRI-UP-019",
+                   "--chat-template {} cannot be read; name a file of Jinja",
+                   flags.chat_template);
+  }
+  if (!found.tokenizer) {
+    found.no_chat =
+        invalid("TRI-CHAT-001", "{} takes no chats: it has no tokenizer.json", found.source.name);
+    return ok_status();
+  }
+  auto chat = ChatFormat::load(found.source.dir, flags.chat_template, *found.tokenizer);
+  if (chat.ok()) {
+    found.chat = std::move(*chat);
+  } else {
+    found.no_chat = chat.status();
+  }
+  return ok_status();
+}
+
 // Ranks are spread evenly over the GPUs of this machine. Ranks on other hosts check at load.
 Status check_gpu_memory(const ClusterFlags& flags, const Preflight& found) {
   const BackendChoice& gpus = found.backend;
@@ -187,6 +211,7 @@ StatusOr<Preflight> check_before_launch(const ClusterFlags& flags) {
   const PlanRequest request = plan_request(flags, found.backend.backend, 0);
   ASSIGN_OR_RETURN(found.plan, plan_group(found.source.config, request));
   RETURN_IF_ERROR(load_tokenizer(found));
+  RETURN_IF_ERROR(load_chat(flags, found));
   if (flags.max_model_len > found.source.config.max_positions) {
     return invalid(
         "TRI-UP-007",

@@ -10,6 +10,7 @@
 #include "launch/cluster_flags.h"
 #include "launch/command_lines.h"
 #include "launch/device_report.h"
+#include "model/chat/chat_format.h"
 #include "model/checkpoint/model_source.h"
 #include "model/planner.h"
 #include "model/tokenizer/tokenizer.h"
@@ -19,6 +20,8 @@ namespace trireme {
 struct Preflight {
   ModelSource source;
   std::unique_ptr<const Tokenizer> tokenizer;  // null: the model has none
+  std::unique_ptr<const ChatFormat> chat;      // null: `no_chat` says why chats are refused
+  Status no_chat = ok_status();
   BackendChoice backend;
   GroupPlan plan;
   std::vector<HostSlots> hosts;       // empty: this machine
@@ -40,7 +43,7 @@ PlanRequest plan_request(const ClusterFlags& flags,
                          const std::string& backend,
                          int64_t memory_bytes);
 
-// Errors: TRI-CUDA-002, TRI-UP-001..007, -009, -015, -017, -018, -040..042, TRI-CONF, TRI-LOAD,
+// Errors: TRI-CUDA-002, TRI-UP-001..007, -009, -015, -017..019, -040..042, TRI-CONF, TRI-LOAD,
 // TRI-TOK, TRI-PLAN; bad input in every case, and nothing was started.
 StatusOr<Preflight> check_before_launch(const ClusterFlags& flags);
 

@@ -136,6 +136,7 @@ void Process::swap(Process& other) {
   std::swap(out_, other.out_);
   std::swap(err_, other.err_);
   std::swap(exit_status_, other.exit_status_);
+  std::swap(end_signal_, other.end_signal_);
 }
 
 void Process::read_stream(int& fd, LineBuffer& buffer, std::vector<std::string>& lines) {
@@ -171,7 +172,8 @@ std::optional<int> Process::exit_status() {
   if (exit_status_ || pid_ <= 0) return exit_status_;
   int status = 0;
   if (::waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
-  exit_status_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) end_signal_ = WTERMSIG(status);
+  exit_status_ = end_signal_ != 0 ? 128 + end_signal_ : WEXITSTATUS(status);
   return exit_status_;
 }
 
@@ -205,7 +207,10 @@ Interrupts::~Interrupts() { ::close(fd_); }
 
 int Interrupts::count() {
   signalfd_siginfo info;
-  while (::read(fd_, &info, sizeof info) == sizeof info) ++count_;
+  while (::read(fd_, &info, sizeof info) == sizeof info) {
+    ++count_;
+    has_sigterm_ = has_sigterm_ || info.ssi_signo == SIGTERM;
+  }
   return count_;
 }
 

@@ -14,6 +14,9 @@
 
 namespace trireme {
 
+// The last lines of a child's output, kept to name the cause of its end.
+constexpr size_t kTailLines = 200;
+
 // Splits a stream of bytes into lines. Lines above 64 KiB are split at that length.
 class LineBuffer {
  public:
@@ -56,7 +59,9 @@ class Process {
 
   // The exit status (128 + signal if a signal ended it), once the process has ended.
   std::optional<int> exit_status();
-  // The same, after waiting up to `timeout_ms` for the end.
+  // The signal that ended it; 0: none did, or it has not ended.
+  int end_signal() const { return end_signal_; }
+  // The exit status, after waiting up to `timeout_ms` for the end.
   std::optional<int> wait_exit(int timeout_ms);
 
   void signal_group(int signal) const;
@@ -75,6 +80,7 @@ class Process {
   LineBuffer out_;
   LineBuffer err_;
   std::optional<int> exit_status_;
+  int end_signal_ = 0;
 };
 
 // Counts SIGINT and SIGTERM, which are blocked from here on. Made before other threads start, which
@@ -87,11 +93,16 @@ class Interrupts {
   Interrupts& operator=(const Interrupts&) = delete;
 
   int fd() const { return fd_; }  // readable when a signal has come
-  int count();                    // signals since construction
+  int count();                    // signals since construction or forget()
+  // Whether one of them was SIGTERM, which asks for the program's end.
+  bool asked_to_end() { return count() > 0 && has_sigterm_; }
+  // Counts from 0 again, but a SIGTERM stays.
+  void forget() { count_ = asked_to_end() ? 1 : 0; }
 
  private:
   int fd_ = -1;
   int count_ = 0;
+  bool has_sigterm_ = false;
 };
 
 }  // namespace trireme

@@ -59,8 +59,9 @@ StatusOr<StateFolder> StateFolder::make_temporary() {
 }
 
 // Nobody asked for the default folder, so it is no reason to refuse the start.
-StatusOr<StateFolder> StateFolder::make_default() {
-  const StatusOr<std::string> path = default_path();
+StatusOr<StateFolder> StateFolder::make_default(const std::string& name) {
+  StatusOr<std::string> path = default_path();
+  if (path.ok()) *path += "/" + name;
   const Status made = path.ok() ? make_writable(*path) : path.status();
   StateFolder folder;
   if (made.ok()) {
@@ -69,14 +70,15 @@ StatusOr<StateFolder> StateFolder::make_default() {
   }
   ASSIGN_OR_RETURN(folder, make_temporary());
   folder.note_ = format_text(
-      "{}; log and keys are in {}, which is removed at the end (--state FOLDER keeps them)",
+      "{}; log and keys are in {}, which is removed at the end, and requests are not kept over a "
+      "restart (--state FOLDER keeps them)",
       message_of(made),
       folder.path_);
   return folder;
 }
 
-StatusOr<StateFolder> StateFolder::make(const std::string& path, bool is_private) {
-  if (path.empty()) return is_private ? make_temporary() : make_default();
+StatusOr<StateFolder> StateFolder::make(const std::string& path, const std::string& name) {
+  if (path.empty()) return name.empty() ? make_temporary() : make_default(name);
   StateFolder folder;
   folder.path_ = path;
   std::error_code error;

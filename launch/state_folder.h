@@ -1,5 +1,5 @@
-// Folder that holds the worker key and the log of one cluster. Owned by Cluster, main thread.
-// Invariant: a temporary folder is removed with its object; a folder that was named stays.
+// Folder that holds the worker key, the log and the journal of one cluster. Owned by Cluster, main
+// thread. Invariant: a temporary folder is removed with its object; a folder that was named stays.
 #pragma once
 
 #include <string>
@@ -11,11 +11,11 @@ namespace trireme {
 
 class StateFolder {
  public:
-  // `path` is --state; "" selects a new folder below TMPDIR for a private cluster, else
-  // $XDG_STATE_HOME/trireme (~/.local/state/trireme), or a new one below TMPDIR where that cannot
+  // `path` is --state; "" selects the folder `name` below $XDG_STATE_HOME/trireme
+  // (~/.local/state/trireme), or a new one below TMPDIR if there is no name, or where that cannot
   // be made or written. TRI-UP-015: no temporary folder can be made; TRI-UP-016: `path` cannot be
   // made.
-  static StatusOr<StateFolder> make(const std::string& path, bool is_private);
+  static StatusOr<StateFolder> make(const std::string& path, const std::string& name);
 
   StateFolder() = default;
   StateFolder(StateFolder&& other) noexcept { swap(other); }
@@ -26,12 +26,13 @@ class StateFolder {
   ~StateFolder();
 
   const std::string& path() const { return path_; }
+  bool is_temporary() const { return is_temporary_; }
   // Line to show where a temporary folder stands in for the default; "": none.
   const std::string& note() const { return note_; }
 
  private:
   static StatusOr<StateFolder> make_temporary();
-  static StatusOr<StateFolder> make_default();
+  static StatusOr<StateFolder> make_default(const std::string& name);
   void swap(StateFolder& other) {
     std::swap(path_, other.path_);
     std::swap(note_, other.note_);

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds everything and runs all tests except those labelled `long`; at most 20 minutes from a clean
-# clone on two cores. Options go to ctest: test.sh -R '^model/' runs the tests of model/.
+# Builds everything and runs all tests except those labelled `long` or `doors`; at most 20 minutes
+# from a clean clone on two cores. Options go to ctest: test.sh -R '^model/' runs those of model/.
 # Ends with `N passed, N failed, N skipped`; exit 1 if a test failed or none ran.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,6 +23,6 @@ trap - ERR
 
 rm -rf $results
 mkdir -p $results
-ctest --test-dir $folder --parallel "$(nproc)" --label-exclude '^long$' --output-on-failure \
-  --output-junit "$PWD/$results/entries.junit" "$@" || true
+ctest --test-dir $folder --parallel "$(nproc)" --label-exclude '^(long|doors)$' \
+  --output-on-failure --output-junit "$PWD/$results/entries.junit" "$@" || true
 python3 tools/count_tests.py --name "$name" --totals "$totals" $results

@@ -4,13 +4,12 @@
 #include <set>
 
 #include "base/cuda_memory.h"
+#include "base/round_up.h"
 #include "base/step_memory.h"
 #include "model/sampling_params.h"
 
 namespace trireme {
 namespace {
-
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 // The sizes from which all buffers of a step follow.
 struct StepShape {

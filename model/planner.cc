@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/cuda_memory.h"
+#include "base/round_up.h"
 #include "model/device_plan.h"
 #include "model/shard_spec.h"
 #include "model/tensor_table.h"
@@ -15,8 +16,6 @@ namespace {
 
 constexpr int64_t kCpuPageTokens = 32;
 constexpr int64_t kProcessBytes = int64_t{48} << 20;  // measured: an idle rank on Open MPI 4.1
-
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 int64_t bytes_of(const TensorEntry& entry, const TensorSlice& slice, const PlanRequest& request) {
   // Vectors (norms, biases) are kept in fp32.

@@ -38,7 +38,8 @@ Status check_ids(const GenerationParams& params, int64_t vocabulary_size) {
   const NumberRange& bias_range = sampling_range("logit_bias");
   for (const auto& [id, bias] : params.sampling.logit_bias) {
     if (id < 0 || id >= vocabulary_size) {
-      return out_of_range("logit_bias token id", format_exactly(id), allowed);
+      return with_field(out_of_range("logit_bias token id", format_exactly(id), allowed),
+                        "logit_bias");
     }
     RETURN_IF_ERROR(check("logit_bias", bias, bias_range));
   }
@@ -62,19 +63,24 @@ Status check_counts(const GenerationParams& params) {
     RETURN_IF_ERROR(check("prompt_logprobs", params.num_prompt_logprobs));
   }
   if (params.sampling.logit_bias.size() > kMaxLogitBias) {
-    return out_of_range("the number of logit_bias entries",
-                        format_exactly(params.sampling.logit_bias.size()),
-                        "at most 4096");
+    return with_field(out_of_range("the number of logit_bias entries",
+                                   format_exactly(params.sampling.logit_bias.size()),
+                                   "at most 4096"),
+                      "logit_bias");
   }
   if (params.stop.size() > kMaxStops || params.stop_token_ids.size() > kMaxStops) {
-    return out_of_range("the number of stops",
-                        format_exactly(params.stop.size() + params.stop_token_ids.size()),
-                        "at most 64 strings and 64 ids");
+    return with_field(
+        out_of_range("the number of stops",
+                     format_exactly(params.stop.size() + params.stop_token_ids.size()),
+                     "at most 64 strings and 64 ids"),
+        params.stop.size() > kMaxStops ? "stop" : "stop_token_ids");
   }
   for (const std::string& stop : params.stop) {
     if (stop.empty() || stop.size() > kMaxStopBytes) {
-      return out_of_range(
-          "the length of a stop string", format_exactly(stop.size()), "1 to 1024 bytes");
+      return with_field(
+          out_of_range(
+              "the length of a stop string", format_exactly(stop.size()), "1 to 1024 bytes"),
+          "stop");
     }
   }
   return ok_status();

@@ -47,7 +47,8 @@ const NumberRange& sampling_range(std::string_view field) {
 }
 
 Status out_of_range(std::string_view field, std::string_view seen, std::string_view allowed) {
-  return invalid("TRI-REQ-001", "{} is {}, allowed are {}", field, seen, allowed);
+  return with_field(invalid("TRI-REQ-001", "{} is {}, allowed are {}", field, seen, allowed),
+                    field);
 }
 
 }  // namespace trireme

@@ -1,7 +1,6 @@
 #include "proto/client_codec.h"
 
 #include "proto/client_convert.h"
-#include "proto/submit_scan.h"
 
 namespace trireme {
 
@@ -21,36 +20,40 @@ std::string with_unit(int64_t bytes) {
   return format_text("{} ({})", bytes, format_bytes(static_cast<double>(bytes)));
 }
 
-Status not_a_submit(std::string_view body) {
-  if (const auto bad = bad_text_of_submit(body)) {
-    return invalid("TRI-NET-003",
-                   "the field {} of a trireme.v1.Submit is not UTF-8 at byte {}; convert the text",
-                   bad->field,
-                   bad->at);
+Status not_a(PromptMessage message, std::string_view body) {
+  if (const auto bad = bad_text_of(message, body)) {
+    return with_field(invalid("TRI-NET-003",
+                              "the field {} of a {} is not UTF-8 at byte {}; convert the text",
+                              bad->field,
+                              name_of(message),
+                              bad->at),
+                      bad->field);
   }
-  return invalid(
-      "TRI-NET-003",
-      "a body of {} bytes is not a trireme.v1.Submit; compare proto/client.proto of this release",
-      body.size());
+  return invalid("TRI-NET-003",
+                 "a body of {} bytes is not a {}; compare proto/client.proto of this release",
+                 body.size(),
+                 name_of(message));
 }
 
-Status check_submit_size(std::string_view body, const FrameLimits& limits) {
+Status check_prompt_frame(PromptMessage message, std::string_view body, const FrameLimits& limits) {
   const auto size = static_cast<int64_t>(body.size());
   if (size > limits.prompt_bytes) {
-    return invalid("TRI-NET-004",
-                   "the request has {} bytes, at most {} are taken; shorten its prompt",
-                   size,
-                   with_unit(limits.prompt_bytes));
+    return with_field(
+        too_large("TRI-NET-004",
+                  "the request has {} bytes, at most {} are taken; shorten its prompt",
+                  size,
+                  with_unit(limits.prompt_bytes)),
+        "prompt");
   }
   if (size <= limits.control_bytes) return ok_status();
-  const int64_t control = control_bytes_of_submit(body);
-  if (control < 0) return not_a_submit(body);
+  const int64_t control = control_bytes_of(message, body);
+  if (control < 0) return not_a(message, body);
   if (control <= limits.control_bytes) return ok_status();
-  return invalid("TRI-NET-004",
-                 "the request has {} bytes beside its prompt, at most {} are taken; shorten its "
-                 "lists and its other texts",
-                 control,
-                 with_unit(limits.control_bytes));
+  return too_large("TRI-NET-004",
+                   "the request has {} bytes beside its prompt, at most {} are taken; shorten its "
+                   "lists and its other texts",
+                   control,
+                   with_unit(limits.control_bytes));
 }
 
 template <class Value, class Message, class Variant>
@@ -106,12 +109,13 @@ Overloaded(Functions...) -> Overloaded<Functions...>;
 
 Status check_frame_size(std::string_view frame, const FrameLimits& limits) {
   const std::string_view body = frame.substr(std::min(frame.size(), kFrameHeaderBytes));
-  if (frame.size() > 1 && frame[1] == v1::SUBMIT) return check_submit_size(body, limits);
+  const auto type = frame.size() > 1 ? static_cast<uint8_t>(frame[1]) : 0;
+  if (const auto prompt = prompt_message_of(type)) return check_prompt_frame(*prompt, body, limits);
   if (static_cast<int64_t>(body.size()) <= limits.control_bytes) return ok_status();
-  return invalid("TRI-NET-004",
-                 "the message has {} bytes, at most {} are taken; shorten it",
-                 body.size(),
-                 with_unit(limits.control_bytes));
+  return too_large("TRI-NET-004",
+                   "the message has {} bytes, at most {} are taken; shorten it",
+                   body.size(),
+                   with_unit(limits.control_bytes));
 }
 
 ClientCodec::ClientCodec() : messages_(std::make_unique<Messages>()) {}
@@ -128,6 +132,12 @@ void ClientCodec::encode(const door::FromClient& message, std::string& frame) {
           [&](const door::Resume& value) { encode_once<v1::Resume>(v1::RESUME, value, frame); },
           [&](const door::Credit& value) { encode_once<v1::Credit>(v1::CREDIT, value, frame); },
           [&](const door::Ping& value) { encode_once<v1::Ping>(v1::PING, value, frame); },
+          [&](const door::Tokenize& value) {
+            encode_once<v1::Tokenize>(v1::TOKENIZE, value, frame);
+          },
+          [&](const door::Detokenize& value) {
+            encode_once<v1::Detokenize>(v1::DETOKENIZE, value, frame);
+          },
           [&](const door::ListModels& value) {
             encode_once<v1::ListModels>(v1::LIST_MODELS, value, frame);
           },
@@ -154,10 +164,19 @@ void ClientCodec::encode(const door::ToClient& message, std::string& frame) {
           [&](const door::ProbeValues& value) {
             encode_as(v1::PROBE_VALUES, value, messages_->probe_values, frame);
           },
+          [&](const door::Progress& value) {
+            encode_once<v1::Progress>(v1::PROGRESS, value, frame);
+          },
           [&](const door::Finished& value) {
             encode_as(v1::FINISHED, value, messages_->finished, frame);
           },
           [&](const door::Error& value) { encode_once<v1::Error>(v1::ERROR, value, frame); },
+          [&](const door::Tokenized& value) {
+            encode_once<v1::Tokenized>(v1::TOKENIZED, value, frame);
+          },
+          [&](const door::Detokenized& value) {
+            encode_once<v1::Detokenized>(v1::DETOKENIZED, value, frame);
+          },
           [&](const door::Pong& value) { encode_once<v1::Pong>(v1::PONG, value, frame); },
           [&](const door::Models& value) { encode_once<v1::Models>(v1::MODELS, value, frame); },
           [&](const door::StatusReply& value) {
@@ -167,27 +186,34 @@ void ClientCodec::encode(const door::ToClient& message, std::string& frame) {
       message);
 }
 
-StatusOr<door::FromClient> ClientCodec::decode_submit(std::string_view body) {
-  RETURN_IF_ERROR(check_submit_size(body, FrameLimits{}));
-  auto decoded = decode_as<door::Submit, v1::Submit, door::FromClient>(
-      body, kMaxPromptBytes, messages_->submit);
+template <class Value, class Message>
+StatusOr<door::FromClient> ClientCodec::decode_prompt(PromptMessage type,
+                                                      std::string_view body,
+                                                      Message& message) {
+  last_tag_ = tag_of(type, body);
+  RETURN_IF_ERROR(check_prompt_frame(type, body, FrameLimits{}));
+  auto decoded = decode_as<Value, Message, door::FromClient>(body, kMaxPromptBytes, message);
   // The memory of a long prompt is released: the next one may be short.
-  if (static_cast<int64_t>(body.size()) > kMaxControlBytes) messages_->submit = {};
-  if (!decoded.ok() && error_id(decoded.status()) == "TRI-NET-003") return not_a_submit(body);
+  if (static_cast<int64_t>(body.size()) > kMaxControlBytes) message = {};
+  if (!decoded.ok() && error_id(decoded.status()) == "TRI-NET-003") return not_a(type, body);
   return decoded;
 }
 
 StatusOr<door::FromClient> ClientCodec::decode_from_client(std::string_view bytes) {
-  last_submit_tag_ = 0;
+  last_tag_ = 0;
   ASSIGN_OR_RETURN(const Frame frame, read_frame(bytes));
   switch (frame.type) {
     case v1::HELLO:
       return control<door::Hello, v1::Hello>(frame.body);
-    case v1::SUBMIT: {
-      StatusOr<door::FromClient> decoded = decode_submit(frame.body);
-      last_submit_tag_ =
-          decoded.ok() ? std::get<door::Submit>(*decoded).tag : tag_of_submit(frame.body);
-      return decoded;
+    case v1::SUBMIT:
+      return decode_prompt<door::Submit>(PromptMessage::kSubmit, frame.body, messages_->submit);
+    case v1::TOKENIZE: {
+      v1::Tokenize message;
+      return decode_prompt<door::Tokenize>(PromptMessage::kTokenize, frame.body, message);
+    }
+    case v1::DETOKENIZE: {
+      v1::Detokenize message;
+      return decode_prompt<door::Detokenize>(PromptMessage::kDetokenize, frame.body, message);
     }
     case v1::CANCEL:
       return control<door::Cancel, v1::Cancel>(frame.body);
@@ -225,6 +251,12 @@ StatusOr<door::ToClient> ClientCodec::decode_to_client(std::string_view bytes) {
       return answer<door::Finished, v1::Finished>(frame.body);
     case v1::ERROR:
       return answer<door::Error, v1::Error>(frame.body);
+    case v1::PROGRESS:
+      return answer<door::Progress, v1::Progress>(frame.body);
+    case v1::TOKENIZED:
+      return answer<door::Tokenized, v1::Tokenized>(frame.body);
+    case v1::DETOKENIZED:
+      return answer<door::Detokenized, v1::Detokenized>(frame.body);
     case v1::PONG:
       return answer<door::Pong, v1::Pong>(frame.body);
     case v1::MODELS:

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "proto/client_messages.h"
 #include "proto/frame.h"
+#include "proto/prompt_scan.h"
 
 namespace trireme {
 
@@ -25,22 +26,25 @@ class ClientCodec {
   StatusOr<door::FromClient> decode_from_client(std::string_view frame);
   StatusOr<door::ToClient> decode_to_client(std::string_view frame);
 
-  // The tag of the last frame from a client if it was a Submit, even if it was refused: the refusal
-  // can then name the request. 0: not a Submit, or none whose tag can be read.
-  uint64_t last_submit_tag() const { return last_submit_tag_; }
+  // The tag of the last frame from a client if it was a Submit, Tokenize or Detokenize, even if it
+  // was refused: the refusal can then name the request. 0: another message, or no tag can be read.
+  uint64_t last_tag() const { return last_tag_; }
 
  private:
   struct Messages;
-  StatusOr<door::FromClient> decode_submit(std::string_view body);
+  template <class Value, class Message>
+  StatusOr<door::FromClient> decode_prompt(PromptMessage type,
+                                           std::string_view body,
+                                           Message& message);
 
   std::unique_ptr<Messages> messages_;
-  uint64_t last_submit_tag_ = 0;
+  uint64_t last_tag_ = 0;
 };
 
 // The largest frames that a coordinator takes from a client; Welcome.limits reports them.
 struct FrameLimits {
-  int64_t control_bytes = kMaxControlBytes;  // of a body, without the prompt of a Submit
-  int64_t prompt_bytes = kMaxPromptBytes;    // of the body of a Submit
+  int64_t control_bytes = kMaxControlBytes;  // of a body, without its prompt
+  int64_t prompt_bytes = kMaxPromptBytes;    // of the body of a message with a prompt
 };
 
 // TRI-NET-004: a frame from a client that the coordinator would not take. A larger one would even

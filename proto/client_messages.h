@@ -10,6 +10,8 @@
 #include <variant>
 #include <vector>
 
+#include "model/chat/answer_part.h"
+#include "model/chat/chat_request.h"
 #include "model/step_plan.h"
 #include "model/token.h"
 
@@ -19,6 +21,15 @@ struct Hello {
   uint32_t protocol_minor = 0;
   std::string client;
   bool operator==(const Hello&) const = default;
+};
+
+struct ChatInfo {
+  bool available = false;
+  std::string reason;  // why not
+  bool tools = false;
+  bool reasoning = false;
+  bool parts = false;
+  bool operator==(const ChatInfo&) const = default;
 };
 
 struct ModelInfo {
@@ -31,6 +42,12 @@ struct ModelInfo {
   bool allows_probes = false;
   int32_t num_layers = 0;
   int32_t hidden_size = 0;
+  std::string version;
+  std::vector<std::string> labels;
+  std::string fingerprint;
+  int64_t created_s = 0;
+  std::string state;
+  ChatInfo chat;
   bool operator==(const ModelInfo&) const = default;
 };
 
@@ -90,6 +107,14 @@ struct ChatMessage {
 };
 using Messages = std::vector<ChatMessage>;
 
+// None: an empty text of kind kNone.
+struct Structure {
+  enum class Kind : uint8_t { kNone, kJsonObject, kJsonSchema, kRegex, kGrammar };
+  Kind kind = Kind::kNone;
+  std::string text;
+  bool operator==(const Structure&) const = default;
+};
+
 struct ProbePoint {
   int32_t position = 0;
   int32_t layer = -1;
@@ -99,8 +124,8 @@ struct ProbePoint {
 struct Submit {
   uint64_t tag = 0;
   std::string model;
-  // None, a text, token ids, or chat messages.
-  std::variant<std::monostate, std::string, std::vector<TokenId>, Messages> prompt;
+  // None, a text, token ids, messages of plain text, or a chat.
+  std::variant<std::monostate, std::string, std::vector<TokenId>, Messages, ChatRequest> prompt;
   bool add_special_tokens = true;
   Sampling sampling;
   Kind kind = Kind::kGenerate;
@@ -110,6 +135,16 @@ struct Submit {
   int64_t deadline_ms = 0;
   int64_t credit_bytes = 0;
   std::vector<ProbePoint> probes;
+  std::string principal;
+  std::string client_request_id;
+  int32_t progress_interval_ms = 0;
+  bool token_bytes = false;
+  Structure structure;
+  std::string cache_salt;
+  bool want_prompt_ids = false;
+  uint64_t nonce = 0;
+  int64_t disconnect_grace_ms = 0;
+  std::string client_state;
   bool operator==(const Submit&) const = default;
 };
 
@@ -119,12 +154,22 @@ struct Cancel {
   bool operator==(const Cancel&) const = default;
 };
 
+// Resume::next_index of a choice whose end the client has seen; AnswerPoint::index of its end.
+inline constexpr int32_t kEndedIndex = -1;
+
+struct AnswerPoint {
+  int32_t choice = 0;
+  int32_t index = 0;
+  bool operator==(const AnswerPoint&) const = default;
+};
+
 struct Resume {
   uint64_t tag = 0;
   std::string request_id;  // 16 bytes
   uint64_t nonce = 0;
-  std::vector<int32_t> next_index;
+  std::vector<int32_t> next_index;  // kEndedIndex: the choice's end was seen
   int64_t credit_bytes = 0;
+  std::vector<AnswerPoint> points;
   bool operator==(const Resume&) const = default;
 };
 
@@ -139,6 +184,21 @@ struct Ping {
   bool operator==(const Ping&) const = default;
 };
 
+struct Tokenize {
+  uint64_t tag = 0;
+  std::variant<std::string, ChatRequest> what;
+  bool add_special_tokens = true;
+  bool want_pieces = false;
+  bool operator==(const Tokenize&) const = default;
+};
+
+struct Detokenize {
+  uint64_t tag = 0;
+  std::vector<TokenId> ids;
+  bool skip_special_tokens = true;
+  bool operator==(const Detokenize&) const = default;
+};
+
 struct ListModels {
   bool operator==(const ListModels&) const = default;
 };
@@ -149,6 +209,11 @@ struct StatusRequest {
 
 struct Pong {
   uint64_t nonce = 0;
+  bool healthy = false;
+  std::string reason;  // why not
+  bool draining = false;
+  int64_t waiting = 0;
+  int64_t token_age_ms = 0;
   bool operator==(const Pong&) const = default;
 };
 
@@ -163,12 +228,20 @@ struct Accepted {
   uint64_t seed = 0;
   int32_t prompt_tokens = 0;
   bool repeated_key = false;
+  std::string public_id;
+  std::string model;
+  std::string version;
+  std::string fingerprint;
+  std::vector<TokenId> prompt_ids;
+  std::string client_state;
   bool operator==(const Accepted&) const = default;
 };
 
 struct TokenLogprob {
   TokenAndLogprob token;
   std::vector<TokenAndLogprob> top;
+  std::string token_bytes;             // where Submit.token_bytes asked for them
+  std::vector<std::string> top_bytes;  // parallel to top
   bool operator==(const TokenLogprob&) const = default;
 };
 
@@ -179,6 +252,7 @@ struct Piece {
   std::vector<TokenId> token_ids;
   std::string text;
   std::vector<TokenLogprob> logprobs;
+  std::vector<AnswerPart> parts;  // of a chat that is not raw; text is then empty
   bool operator==(const Piece&) const = default;
 };
 
@@ -204,7 +278,41 @@ struct ProbeValues {
   bool operator==(const ProbeValues&) const = default;
 };
 
-enum class FinishReason : uint8_t { kStop = 1, kLength, kCancelled, kFailed };
+enum class FinishReason : uint8_t { kStop = 1, kLength, kCancelled, kFailed, kToolCalls };
+
+enum class ErrorKind : uint8_t {
+  kNone,
+  kInvalid,
+  kNotFound,
+  kTooLarge,
+  kOverloaded,
+  kUnavailable,
+  kDeadline,
+  kConflict,
+  kDenied,
+  kInternal,
+};
+
+struct Progress {
+  uint64_t tag = 0;
+  int32_t queue_position = 0;  // 1: the next one; 0: it runs
+  int32_t prompt_done = 0;
+  int32_t prompt_tokens = 0;
+  bool operator==(const Progress&) const = default;
+};
+
+struct Tokenized {
+  uint64_t tag = 0;
+  std::vector<TokenId> ids;
+  std::vector<std::string> pieces;
+  bool operator==(const Tokenized&) const = default;
+};
+
+struct Detokenized {
+  uint64_t tag = 0;
+  std::string text;
+  bool operator==(const Detokenized&) const = default;
+};
 
 struct Finished {
   uint64_t tag = 0;
@@ -223,6 +331,11 @@ struct Finished {
   int64_t total_us = 0;
   bool last_choice = false;
   bool invariant = true;
+  std::vector<AnswerPart> parts;  // the rest of the parts
+  int32_t reasoning_tokens = 0;
+  int64_t tokenize_us = 0;
+  int64_t prefill_us = 0;
+  ErrorKind error_kind = ErrorKind::kNone;
   bool operator==(const Finished&) const = default;
 };
 
@@ -235,6 +348,9 @@ struct Error {
   bool closes = false;
   uint32_t protocol_major_min = 0;
   uint32_t protocol_major_max = 0;
+  ErrorKind kind = ErrorKind::kNone;
+  std::string field;   // of the request, that is wrong
+  uint64_t nonce = 0;  // of the stream that took the answer over
   bool operator==(const Error&) const = default;
 };
 
@@ -285,18 +401,32 @@ struct StatusReply {
   bool draining = false;
   std::vector<GroupStatus> groups;
   std::vector<ModelInfo> models;
+  bool healthy = false;  // as in Pong
+  std::string reason;
+  int64_t token_age_ms = 0;
   bool operator==(const StatusReply&) const = default;
 };
 
-using FromClient =
-    std::variant<Hello, Submit, Cancel, Resume, Credit, Ping, ListModels, StatusRequest>;
+using FromClient = std::variant<Hello,
+                                Submit,
+                                Cancel,
+                                Resume,
+                                Credit,
+                                Ping,
+                                Tokenize,
+                                Detokenize,
+                                ListModels,
+                                StatusRequest>;
 using ToClient = std::variant<Welcome,
                               Accepted,
                               Tokens,
                               PromptLogprobs,
                               ProbeValues,
+                              Progress,
                               Finished,
                               Error,
+                              Tokenized,
+                              Detokenized,
                               Pong,
                               Models,
                               StatusReply>;

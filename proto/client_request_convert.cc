@@ -4,6 +4,8 @@
 namespace trireme {
 namespace {
 
+constexpr uint32_t kEndedOnWire = ~uint32_t{0};  // an index of Resume
+
 using wire::RangeCheck;
 using wire::take;
 using wire::to_int32;
@@ -21,6 +23,22 @@ std::optional<int32_t> optional_int32(RangeCheck& check,
                                       const char* field) {
   if (!present) return std::nullopt;
   return to_int32(check, value, field);
+}
+
+// Names and keys: at most 256 bytes.
+std::string short_text(RangeCheck& check, const std::string& text, const char* field) {
+  constexpr int64_t kMaxBytes = 256;
+  check.number(text.size(), kMaxBytes, field);
+  return check.ok() ? text : std::string();
+}
+
+uint32_t index_to_wire(int32_t index) {
+  return index == door::kEndedIndex ? kEndedOnWire : static_cast<uint32_t>(index);
+}
+
+int32_t read_index(RangeCheck& check, uint32_t index, const char* field) {
+  if (index == kEndedOnWire) return door::kEndedIndex;
+  return to_int32(check, index, field);
 }
 
 v1::RequestKind to_wire(door::Kind kind) {
@@ -129,6 +147,45 @@ void read(RangeCheck& check, const v1::Sampling& from, door::Sampling& to) {
   to.echo = from.echo();
 }
 
+void write(const door::Structure& from, v1::Structure& to) {
+  switch (from.kind) {
+    case door::Structure::Kind::kNone:
+      return;
+    case door::Structure::Kind::kJsonObject:
+      to.set_json_object(true);
+      return;
+    case door::Structure::Kind::kJsonSchema:
+      to.set_json_schema(from.text);
+      return;
+    case door::Structure::Kind::kRegex:
+      to.set_regex(from.text);
+      return;
+    case door::Structure::Kind::kGrammar:
+      to.set_grammar(from.text);
+      return;
+  }
+}
+
+void read(const v1::Structure& from, door::Structure& to) {
+  using Kind = door::Structure::Kind;
+  switch (from.kind_case()) {
+    case v1::Structure::kJsonObject:
+      to.kind = from.json_object() ? Kind::kJsonObject : Kind::kNone;
+      return;
+    case v1::Structure::kJsonSchema:
+      to = {Kind::kJsonSchema, from.json_schema()};
+      return;
+    case v1::Structure::kRegex:
+      to = {Kind::kRegex, from.regex()};
+      return;
+    case v1::Structure::kGrammar:
+      to = {Kind::kGrammar, from.grammar()};
+      return;
+    case v1::Structure::KIND_NOT_SET:
+      return;
+  }
+}
+
 void write_prompt(const door::Submit& from, v1::Submit& to) {
   if (const auto* text = std::get_if<std::string>(&from.prompt)) {
     to.set_text(*text);
@@ -141,6 +198,8 @@ void write_prompt(const door::Submit& from, v1::Submit& to) {
       entry.set_role(message.role);
       entry.set_content(message.content);
     }
+  } else if (const auto* chat = std::get_if<ChatRequest>(&from.prompt)) {
+    write(*chat, *to.mutable_chat());
   }
 }
 
@@ -159,6 +218,9 @@ void read_prompt(RangeCheck& check, const v1::Submit& from, door::Submit& to) {
         messages->push_back({message.role(), message.content()});
       }
       if (from.messages().messages_size() == 0) to.prompt.emplace<door::Messages>();
+      return;
+    case v1::Submit::kChat:
+      read(check, from.chat(), to.prompt.emplace<ChatRequest>());
       return;
     case v1::Submit::PROMPT_NOT_SET:
       to.prompt = std::monostate();
@@ -194,6 +256,18 @@ void write(const door::Submit& from, v1::Submit& to) {
   to.set_credit_bytes(static_cast<uint64_t>(from.credit_bytes));
   wire::put_member(from.probes, &door::ProbePoint::position, to.mutable_probe_positions());
   wire::put_member(from.probes, &door::ProbePoint::layer, to.mutable_probe_layers());
+  to.set_principal(from.principal);
+  to.set_client_request_id(from.client_request_id);
+  to.set_progress_interval_ms(static_cast<uint32_t>(from.progress_interval_ms));
+  to.set_token_bytes(from.token_bytes);
+  if (from.structure.kind != door::Structure::Kind::kNone) {
+    write(from.structure, *to.mutable_structure());
+  }
+  to.set_cache_salt(from.cache_salt);
+  to.set_want_prompt_ids(from.want_prompt_ids);
+  to.set_nonce(from.nonce);
+  to.set_disconnect_grace_ms(static_cast<uint32_t>(from.disconnect_grace_ms));
+  to.set_client_state(from.client_state);
 }
 
 void read(RangeCheck& check, const v1::Submit& from, door::Submit& to) {
@@ -204,10 +278,8 @@ void read(RangeCheck& check, const v1::Submit& from, door::Submit& to) {
   to.add_special_tokens = !from.has_add_special_tokens() || from.add_special_tokens();
   read(check, from.sampling(), to.sampling);
   to.kind = read_kind(check, from.kind());
-  check.number(from.idempotency_key().size(), 256, "idempotency_key (its bytes)");
-  to.idempotency_key = from.idempotency_key();
-  check.number(from.traceparent().size(), 256, "traceparent (its bytes)");
-  to.traceparent = from.traceparent();
+  to.idempotency_key = short_text(check, from.idempotency_key(), "idempotency_key (its bytes)");
+  to.traceparent = short_text(check, from.traceparent(), "traceparent (its bytes)");
   to.on_disconnect = read_on_disconnect(check, from.on_disconnect());
   constexpr int64_t kMaxDeadlineMs = int64_t{1000} * 3600 * 24 * 365;
   check.number(from.deadline_ms(), kMaxDeadlineMs, "deadline_ms");
@@ -222,6 +294,18 @@ void read(RangeCheck& check, const v1::Submit& from, door::Submit& to) {
     check.number(from.probe_layers(i), wire::kInt32Max, "probe_layers", -1);
     to.probes[static_cast<size_t>(i)].layer = from.probe_layers(i);
   }
+  to.principal = short_text(check, from.principal(), "principal (its bytes)");
+  to.client_request_id =
+      short_text(check, from.client_request_id(), "client_request_id (its bytes)");
+  to.progress_interval_ms = to_int32(check, from.progress_interval_ms(), "progress_interval_ms");
+  to.token_bytes = from.token_bytes();
+  read(from.structure(), to.structure);
+  to.cache_salt = short_text(check, from.cache_salt(), "cache_salt (its bytes)");
+  to.want_prompt_ids = from.want_prompt_ids();
+  to.nonce = from.nonce();
+  to.disconnect_grace_ms = from.disconnect_grace_ms();
+  check.number(from.client_state().size(), kMaxClientStateBytes, "client_state (its bytes)");
+  if (check.ok()) to.client_state = from.client_state();
 }
 
 void write(const door::Cancel& from, v1::Cancel& to) {
@@ -242,8 +326,13 @@ void write(const door::Resume& from, v1::Resume& to) {
   to.set_tag(from.tag);
   to.set_request_id(from.request_id);
   to.set_nonce(from.nonce);
-  wire::put(from.next_index, to.mutable_next_index());
+  for (const int32_t index : from.next_index) to.add_next_index(index_to_wire(index));
   to.set_credit_bytes(static_cast<uint64_t>(from.credit_bytes));
+  for (const door::AnswerPoint& point : from.points) {
+    v1::AnswerPoint& entry = *to.add_points();
+    entry.set_choice(static_cast<uint32_t>(point.choice));
+    entry.set_index(index_to_wire(point.index));
+  }
 }
 
 void read(RangeCheck& check, const v1::Resume& from, door::Resume& to) {
@@ -256,7 +345,16 @@ void read(RangeCheck& check, const v1::Resume& from, door::Resume& to) {
   to.nonce = from.nonce();
   constexpr int64_t kMaxChoices = 1024;
   check.number(from.next_index_size(), kMaxChoices, "next_index (their number)");
-  if (check.ok()) take(check, from.next_index(), to.next_index, "next_index");
+  for (const uint32_t index : from.next_index()) {
+    to.next_index.push_back(read_index(check, index, "next_index"));
+    if (!check.ok()) break;
+  }
+  check.number(from.points_size(), kMaxChoices, "points (their number)");
+  for (const v1::AnswerPoint& point : from.points()) {
+    to.points.push_back(
+        {to_int32(check, point.choice(), "points"), read_index(check, point.index(), "points")});
+    if (!check.ok()) break;
+  }
   check.number(from.credit_bytes(), kMaxCreditBytes, "credit_bytes");
   to.credit_bytes = static_cast<int64_t>(from.credit_bytes());
 }

@@ -14,13 +14,14 @@ namespace trireme {
 
 constexpr uint8_t kProtocolMajor = 1;
 constexpr uint8_t kProtocolMajorMin = 1;
-constexpr uint32_t kProtocolMinor = 0;
+constexpr uint32_t kProtocolMinor = 1;
 constexpr size_t kFrameHeaderBytes = 2;
 constexpr int kMaxMessageDepth = 16;
-constexpr int64_t kMaxControlBytes = 1 << 20;     // a frame of a client, without its prompt
-constexpr int64_t kMaxPromptBytes = 16 << 20;     // a Submit frame
-constexpr int64_t kMaxStepFrameBytes = 16 << 20;  // between coordinator and rank
-constexpr int64_t kMaxToClientBytes = 16 << 20;   // from coordinator to client
+constexpr int64_t kMaxControlBytes = 1 << 20;       // a frame of a client, without its prompt
+constexpr int64_t kMaxPromptBytes = 16 << 20;       // a frame with a prompt
+constexpr int64_t kMaxStepFrameBytes = 16 << 20;    // between coordinator and rank
+constexpr int64_t kMaxToClientBytes = 16 << 20;     // from coordinator to client
+constexpr int64_t kMaxClientStateBytes = 64 << 10;  // of Submit.client_state
 
 struct Frame {
   uint8_t major = 0;

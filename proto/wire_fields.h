@@ -43,11 +43,11 @@ inline Status parse(std::string_view body,
                     int64_t max_bytes,
                     google::protobuf::MessageLite& message) {
   if (static_cast<int64_t>(body.size()) > max_bytes) {
-    return invalid("TRI-NET-004",
-                   "a {} has {} bytes, at most {} are taken",
-                   message.GetTypeName(),
-                   body.size(),
-                   max_bytes);
+    return too_large("TRI-NET-004",
+                     "a {} has {} bytes, at most {} are taken",
+                     message.GetTypeName(),
+                     body.size(),
+                     max_bytes);
   }
   message.Clear();
   // The library would write a line to stderr for every malformed frame; the Status suffices.
@@ -66,9 +66,12 @@ inline Status parse(std::string_view body,
 
 class RangeCheck {
  public:
+  // `field` may be followed by a remark: "client (its bytes)".
   void fail(const char* field, const std::string& problem) {
     if (!status_.ok()) return;
-    status_ = invalid("TRI-NET-006", "field {} {}", field, problem);
+    const std::string_view words = field;
+    status_ = with_field(invalid("TRI-NET-006", "field {} {}", field, problem),
+                         words.substr(0, words.find(' ')));
   }
   template <class T>
   void number(T value, int64_t high, const char* field, int64_t low = 0) {

@@ -48,7 +48,7 @@ libraries_of() {
     grep -vE '/lib(cuda|cudart|cublas|cublasLt|nccl|nvidia.*|nvJitLink)\.[^/]*$'
 }
 
-programs=(trireme trireme-coordinator trireme-worker trireme-cuda-bench)
+programs=(trireme trireme-coordinator trireme-gateway trireme-worker trireme-cuda-bench)
 for program in "${programs[@]}"; do
   if [ ! -x "$build/bin/$program" ]; then
     say "$build/bin/$program is missing; build the target gpu_programs"
@@ -98,7 +98,7 @@ done
 if [ -e "$build/lib/libkernel_trace.so" ]; then
   cp "$build/lib/libkernel_trace.so" "$root/lib/"
 else
-  echo "bundle.sh: without the timeline of kernels: the build found no headers of CUPTI" >&2
+  say "without the timeline of kernels: the build found no headers of CUPTI"
 fi
 mkdir "$root/tests/data/golden"
 cp -r tests/data/golden/{models,sampling} "$root/tests/data/golden/"

@@ -19,7 +19,6 @@ are not compared, and the last lines report that.
 """
 
 import argparse
-import csv
 import os
 import re
 import subprocess
@@ -106,28 +105,15 @@ def nvcc_release():
 
 def read_table(path):
     """(nvcc's release, {(source, kernel): {architecture: counts}})"""
-    with open(path, encoding="utf-8", newline="") as file:
-        release = file.readline().removeprefix("# nvcc").strip()
-        table = {}
-        for row in csv.DictReader(file):
-            table[(row["source"], row["kernel"])] = {
-                architecture: {
-                    field: int(row[f"{architecture} {field}"]) for field in FIELDS
-                }
-                for architecture in ARCHITECTURES
-            }
-    return release, table
+    return cuda_loops.read_values(path, ("source", "kernel"), FIELDS, ARCHITECTURES)
 
 
 def write_table(path, release, built):
-    columns = [f"{architecture} {field}" for architecture in ARCHITECTURES for field in FIELDS]
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        file.write(f"# nvcc {release}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["source", *columns, "kernel"])
-        for (source, kernel), counts in sorted(built.items()):
-            numbers = [counts[arch][field] for arch in ARCHITECTURES for field in FIELDS]
-            writer.writerow([source, *numbers, kernel])
+    rows = [["source", *cuda_loops.columns_of(ARCHITECTURES, FIELDS), "kernel"]]
+    for (source, kernel), counts in sorted(built.items()):
+        numbers = [counts[arch][field] for arch in ARCHITECTURES for field in FIELDS]
+        rows.append([source, *numbers, kernel])
+    cuda_loops.write_rows(path, release, rows)
 
 
 def faults_of(counts, budget, compares_registers):

@@ -186,25 +186,19 @@ def folders_of_tools(environment):
 def find_tools(environment, places=None):
     """PATH with which cuobjdump finds nvdisasm, or None where one of them is in none of the places
     (folders_of_tools())."""
-    folders, places = [], list(folders_of_tools(environment) if places is None else places)
-    for tool in ("cuobjdump", "nvdisasm"):
-        for folder in places:
-            if folder and shutil.which(tool, path=folder):
-                folders.append(folder)
-                break
-        else:
-            return None
-    return os.pathsep.join([*folders, environment.get("PATH", "")])
+    places = folders_of_tools(environment) if places is None else places
+    path = os.pathsep.join(folder for folder in places if folder)
+    found = [shutil.which(tool, path=path) for tool in ("cuobjdump", "nvdisasm")]
+    if None in found:
+        return None
+    return os.pathsep.join([*map(os.path.dirname, found), environment.get("PATH", "")])
 
 
 def disassemble(tools, object_file, architecture, kernels):
     """{mangled kernel: instructions} of the named kernels of an object."""
     command = ["cuobjdump", "-sass", "-arch", architecture, "-fun", ",".join(kernels), object_file]
     environment = {**os.environ, "PATH": tools}
-    program = shutil.which(command[0], path=tools)
-    done = subprocess.run(
-        [program, *command[1:]], capture_output=True, text=True, env=environment, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:4])} {object_file}: {done.stderr.strip()}")
     return cuda_sass.parse(done.stdout)
@@ -241,26 +235,35 @@ def values_of(named, kernel, instructions):
         return str(fault)
 
 
-def columns_of(architectures):
-    return [f"{architecture} {field}" for architecture in architectures for field in FIELDS]
+def columns_of(architectures, fields):
+    return [f"{architecture} {field}" for architecture in architectures for field in fields]
 
 
 def number_of(text):
     return "" if text == "" else float(text) if "." in text else int(text)
 
 
-def read_table(path, architectures):
-    """(nvcc's release, {key: {architecture: values}})"""
+def read_values(path, keys, fields, architectures):
+    """(nvcc's release, {values of the columns `keys`: {architecture: values}})"""
     table = {}
     with open(path, encoding="utf-8", newline="") as file:
         release = file.readline().removeprefix("# nvcc").strip()
         for row in csv.DictReader(file):
-            key = (row["source"], row["loop"], row["kernel"])
-            table[key] = {
-                architecture: {f: number_of(row[f"{architecture} {f}"]) for f in FIELDS}
+            table[tuple(row[key] for key in keys)] = {
+                architecture: {f: number_of(row[f"{architecture} {f}"]) for f in fields}
                 for architecture in architectures
             }
     return release, table
+
+
+def write_rows(path, release, rows):
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        file.write(f"# nvcc {release}\n")
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def read_table(path, architectures):
+    return read_values(path, ("source", "loop", "kernel"), FIELDS, architectures)
 
 
 def write_table(path, release, loops, architectures):
@@ -270,14 +273,12 @@ def write_table(path, release, loops, architectures):
             if not isinstance(values.get(architecture), dict):
                 words = values.get(architecture, "is not built")
                 raise SystemExit(f"{architecture} {' '.join(key)}: {words}")
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        file.write(f"# nvcc {release}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["source", "loop", *columns_of(architectures), *AIM_COLUMNS, "kernel"])
-        for key, values in sorted(loops.items()):
-            numbers = [values[arch][field] for arch in architectures for field in FIELDS]
-            aims = (*AIMS.get(key, ()), "", "")[: len(AIM_COLUMNS)]
-            writer.writerow([*key[:2], *numbers, *aims, key[2]])
+    rows = [["source", "loop", *columns_of(architectures, FIELDS), *AIM_COLUMNS, "kernel"]]
+    for key, values in sorted(loops.items()):
+        numbers = [values[arch][field] for arch in architectures for field in FIELDS]
+        aims = (*AIMS.get(key, ()), "", "")[: len(AIM_COLUMNS)]
+        rows.append([*key[:2], *numbers, *aims, key[2]])
+    write_rows(path, release, rows)
 
 
 def faults_of(values, budget):

@@ -10,10 +10,11 @@ program_packages="
   g++ cmake ninja-build pkg-config
   libabsl-dev libfmt-dev libspdlog-dev libtomlplusplus-dev
   nlohmann-json3-dev libpcre2-dev libutf8proc-dev libsodium-dev libhwloc-dev
-  protobuf-compiler libprotobuf-dev libzmq3-dev cppzmq-dev
+  protobuf-compiler libprotobuf-dev libzmq3-dev cppzmq-dev libboost-dev libssl-dev
   openmpi-bin libopenmpi-dev"
-test_packages="libgtest-dev libgmock-dev python3 python3-zmq python3-protobuf iproute2"
-long_packages="clang-tidy libbenchmark-dev python3-venv"
+test_packages="libgtest-dev libgmock-dev python3 python3-zmq python3-protobuf
+  iproute2 curl openssl"
+long_packages="clang-tidy libbenchmark-dev python3-venv python3-jinja2"
 
 packages_of() {
   case "$1" in

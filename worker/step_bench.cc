@@ -7,6 +7,7 @@
 
 #include "base/philox.h"
 #include "model/step_buckets.h"
+#include "worker/comm/host_collectives.h"
 
 namespace trireme {
 namespace {
@@ -312,12 +313,9 @@ GraphKey StepBench::key_of(const StepPart& part) const {
 Status StepBench::barrier() {
   constexpr TimeUs kBarrierUs = 300'000'000;  // the slowest stage may have many steps to go
   RETURN_IF_ERROR(worker_.executor().drain());
-  comms_.group->set_deadline(clock_.now_us() + kBarrierUs);
-  const std::byte mine{1};
-  std::vector<std::byte> all(comms_.group->size());
-  comms_.group->all_gather(worker_.executor().queue(), std::span(&mine, 1), all);
+  Status met = meet_all(*comms_.group, kBarrierUs);
   last_barriers_us_ = {last_barriers_us_[1], clock_.now_us()};
-  return comms_.group->status();
+  return met;
 }
 
 TokenId StepBench::make_id() {

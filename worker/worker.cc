@@ -85,7 +85,6 @@ Status Worker::start_up(ModelSource& source, const LoadProgress& load_progress) 
   start_.module_bytes = memory.total - memory.free - memory.taken;
   lap(start_.device);
   if (backend_->captures_steps()) RETURN_IF_ERROR(agree());
-  if (is_cuda()) RETURN_IF_ERROR(find_sharers());
   RETURN_IF_ERROR(load(source, load_progress));
   RETURN_IF_ERROR(reserve_cache());
   lap(start_.load);
@@ -100,8 +99,7 @@ std::string StartTimes::line() const {
   const auto tenths = [](double seconds) { return std::round(10 * seconds) / 10; };
   return format_text(
       "start {:g} s: device {:g}, weights and communicators {:g}, warm-up {:g}, KV pages {:g}; "
-      "context "
-      "and modules {}",
+      "context and modules {}",
       tenths(device + load + warm_up + pages),
       tenths(device),
       tenths(load),
@@ -110,17 +108,11 @@ std::string StartTimes::line() const {
       format_bytes(static_cast<double>(module_bytes)));
 }
 
-// Before warm-up, whose steps run on all ranks together; the coordinator compares later.
+// Before warm-up, whose steps run on all ranks together; the coordinator compares later. Then all
+// ranks have made their lanes: the first streams of a device get hardware queues of their own.
 Status Worker::agree() {
   progress_.enter(Phase::kWaitStage);
   RETURN_IF_ERROR(agree_with_peers(*comms_.group, hello()));
-  progress_.enter(Phase::kLoading);
-  return ok_status();
-}
-
-// All ranks have made their lanes: the first streams of a device get hardware queues of their own.
-Status Worker::find_sharers() {
-  progress_.enter(Phase::kWaitStage);
   comms_.group->set_deadline(SteadyClock().now_us() + kAgreementUs);
   ASSIGN_OR_RETURN(devices_, find_device_share(comms_));
   progress_.enter(Phase::kLoading);
@@ -302,11 +294,10 @@ Status Worker::make_comms() {
   options.in_rank_order = options_.invariant;
   progress_.enter(Phase::kWaitStage);  // the others may load longer
   RETURN_IF_ERROR(use_device_comms(comms_, *backend_, devices_, options));
-  const bool has_whole_rows = comms_.tensor->size() == 1 || comms_.tensor->gathers_rows();
-  ASSIGN_OR_RETURN(const int64_t gathers,
-                   agree_on_smallest(*comms_.group, progress_, has_whole_rows ? 1 : 0));
+  ASSIGN_OR_RETURN(
+      const int64_t gathers,
+      agree_on_smallest(*comms_.group, progress_, comms_.tensor->has_whole_rows() ? 1 : 0));
   gathers_rows_ = gathers != 0;
-  progress_.enter(Phase::kLoading);
   return ok_status();
 }
 

@@ -117,7 +117,6 @@ class Worker {
   Status start_up(ModelSource& source, const LoadProgress& load_progress);
   Status make_backend();
   Status agree();
-  Status find_sharers();
   Status make_cpu_backend_of_group();
   Status make_comms();
   Status load(ModelSource& source, const LoadProgress& load_progress);

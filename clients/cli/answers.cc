@@ -9,8 +9,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double milliseconds(TimeUs us) { return static_cast<double>(us) * 1e-3; }
-
 Json logprob_json(const door::TokenLogprob& entry) {
   Json top = Json::array();
   for (const TokenAndLogprob& token : entry.top) {
@@ -28,11 +26,14 @@ void book_piece(const door::Piece& piece, TimeUs now_us, Choice& choice) {
   choice.frame_tokens.push_back(static_cast<int32_t>(piece.token_ids.size()));
 }
 
-}  // namespace
-
-uint64_t tag_of(const ClientEvent& event) {
-  return std::visit([](const auto& value) { return value.tag; }, event);
+void book_parts(const std::vector<AnswerPart>& parts, Choice& choice) {
+  for (const AnswerPart& part : parts) {
+    choice.message.add(part);
+    if (part.kind == PartKind::kContent) choice.text += part.text;
+  }
 }
+
+}  // namespace
 
 bool Answer::failed() const {
   if (!refusal.ok()) return true;
@@ -56,21 +57,21 @@ TimeUs Answer::first_token_us() const {
   return first;
 }
 
-void AnswerBook::open(
+Answer& AnswerBook::open(
     uint64_t tag, size_t index, const std::string& id, int num_choices, TimeUs now_us) {
   Answer answer;
   answer.index = index;
   answer.id = id;
   answer.sent_us = now_us;
   answer.choices.resize(std::max(num_choices, 1));
-  answers_.emplace(tag, std::move(answer));
+  return answers_[tag] = std::move(answer);
 }
 
 AnswerBook::News AnswerBook::book(const ClientEvent& event, TimeUs now_us) {
   const auto found = answers_.find(tag_of(event));
   if (found == answers_.end()) return {};
   Answer& answer = found->second;
-  News news{&answer, 0, ""};
+  News news{&answer, 0, "", {}};
   const auto choice_at = [&](int32_t index) -> Choice& {
     news.choice = std::clamp<int32_t>(index, 0, static_cast<int32_t>(answer.choices.size()) - 1);
     return answer.choices[news.choice];
@@ -81,6 +82,8 @@ AnswerBook::News AnswerBook::book(const ClientEvent& event, TimeUs now_us) {
   } else if (const auto* piece = std::get_if<door::Piece>(&event)) {
     book_piece(*piece, now_us, choice_at(piece->choice));
     news.released = piece->text;
+    news.parts = piece->parts;
+    book_parts(piece->parts, choice_at(piece->choice));
   } else if (const auto* logprobs = std::get_if<door::PromptLogprobs>(&event)) {
     answer.prompt_logprobs.insert(
         answer.prompt_logprobs.end(), logprobs->entries.begin(), logprobs->entries.end());
@@ -92,6 +95,8 @@ AnswerBook::News AnswerBook::book(const ClientEvent& event, TimeUs now_us) {
     choice.over = true;
     choice.text += finished->text;
     news.released = finished->text;
+    news.parts = finished->parts;
+    book_parts(finished->parts, choice);
     answer.prompt_tokens = std::max(answer.prompt_tokens, finished->prompt_tokens);
     answer.over = finished->last_choice;
   } else if (const auto* error = std::get_if<door::Error>(&event)) {
@@ -100,6 +105,12 @@ AnswerBook::News AnswerBook::book(const ClientEvent& event, TimeUs now_us) {
   }
   if (answer.over) answer.done_us = now_us;
   return news;
+}
+
+std::vector<uint64_t> AnswerBook::open_tags() const {
+  std::vector<uint64_t> tags;
+  for (const auto& [tag, answer] : answers_) tags.push_back(tag);
+  return tags;
 }
 
 Answer AnswerBook::take(uint64_t tag) {
@@ -137,6 +148,8 @@ std::string finish_reason_name(const Answer& answer, int choice) {
       return "length";
     case door::FinishReason::kCancelled:
       return "cancelled";
+    case door::FinishReason::kToolCalls:
+      return "tool_calls";
     case door::FinishReason::kFailed:
       return "error";
   }
@@ -153,6 +166,7 @@ Json answer_json(const Answer& answer, int index) {
                {"text", choice.text},
                {"finish_reason", finish_reason_name(answer, index)},
                {"stop_reason", nullptr}};
+  if (answer.is_chat) json["message"] = choice.message.json();
   if (!finished.stop_string.empty()) {
     json["stop_reason"] = finished.stop_string;
   } else if (finished.stop_token_id) {

@@ -21,6 +21,8 @@ namespace trireme {
 // cluster, which the verb cannot trace.
 Status check_one_cluster(const ClusterFlags& flags, const std::string& endpoint);
 
+constexpr int kPollMs = 100;  // between two looks at the keyboard, at signals and at the clock
+
 class ClientSession {
  public:
   // Starts a private cluster and waits until its groups are ready. Errors of Cluster and Client.
@@ -33,13 +35,20 @@ class ClientSession {
                                                           Terminal& terminal,
                                                           Interrupts& interrupts);
 
+  // Requests that are not over are cancelled.
+  ~ClientSession();
+
   Client& client() { return *client_; }
   const door::ModelInfo& model() const { return model_; }
 
-  // Returns the events that have arrived, after waiting up to `timeout_ms` for the first.
-  // TRI-UP-013: interrupted; TRI-ARGS-024: nobody can read the answers; TRI-UP-014, TRI-NET: the
-  // cluster or the connection is lost.
+  // Returns the events that have arrived, after waiting up to `timeout_ms` for the first. A lost
+  // connection is noted on the terminal and made again; the answers go on.
+  // TRI-UP-013: interrupted; TRI-ARGS-024: nobody can read the answers; TRI-UP-014: the private
+  // cluster is lost.
   StatusOr<std::vector<ClientEvent>> poll(int timeout_ms);
+
+  // From now on poll() goes on after a signal: the caller watches for them.
+  void leave_interrupts_to_caller() { watches_interrupts_ = false; }
 
   // Disconnects and, if the cluster is private, drains it and waits for its end.
   Status close();
@@ -48,6 +57,8 @@ class ClientSession {
   ClientSession(Terminal& terminal, Interrupts& interrupts)
       : terminal_(terminal), launch_display_(terminal), interrupts_(interrupts) {}
   Status learn_model();
+  void end_client();
+  void note_change(const ConnectionChange& change);
 
   Terminal& terminal_;
   LaunchDisplay launch_display_;
@@ -55,11 +66,17 @@ class ClientSession {
   std::unique_ptr<Cluster> cluster_;  // null: the cluster is not private
   std::unique_ptr<Client> client_;
   door::ModelInfo model_;
+  bool watches_interrupts_ = true;
+  bool is_away_ = false;  // between two connections
 };
 
 class AnswerListener {
  public:
   virtual ~AnswerListener() = default;
+  // A part of an answer to a chat; by default only its content is text.
+  virtual void on_part(const Answer& answer, int choice, const AnswerPart& part) {
+    if (part.kind == PartKind::kContent && !part.text.empty()) on_text(answer, choice, part.text);
+  }
   // `text` was added to a choice.
   virtual void on_text(const Answer& answer, int choice, const std::string& text) = 0;
   virtual void on_done(Answer answer) = 0;
@@ -82,6 +99,9 @@ class RequestRunner {
 
   // Waits up to `timeout_ms` for the first event and passes all that have arrived to the listener.
   Status poll(int timeout_ms, AnswerListener& listener);
+
+  // Cancels all open requests; each still ends by itself.
+  Status cancel_all();
 
   // Ends all open requests with `status` after the connection is lost.
   std::vector<Answer> abandon(const Status& status) {

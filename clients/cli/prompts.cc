@@ -1,9 +1,12 @@
 #include "clients/cli/prompts.h"
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/json_value.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "clients/cli/chat_line.h"
 #include "clients/cli/json_lines.h"
 #include "clients/cli/request_numbers.h"
 #include "clients/cli/sampling_flags.h"
@@ -23,7 +26,8 @@ StatusOr<std::vector<TokenId>> read_token_ids(const Json& value) {
   return ids;
 }
 
-Status read_prompt(Json& json, door::Submit& submit) {
+// Takes the fields of the prompt out of `json`, the value of `line`.
+Status read_prompt(const std::string& line, Json& json, door::Submit& submit) {
   const int given = static_cast<int>(json.contains("prompt") + json.contains("token_ids") +
                                      json.contains("messages"));
   if (given != 1) {
@@ -33,9 +37,15 @@ Status read_prompt(Json& json, door::Submit& submit) {
         given);
   }
   if (json.contains("messages")) {
-    return invalid("TRI-RUN-023",
-                   "\"messages\" need a chat template, which is not built yet; write the "
-                   "conversation out as \"prompt\"");
+    ASSIGN_OR_RETURN(const JsonValue value,
+                     JsonValue::parse(line, "TRI-RUN-022", "the line", JsonNumbers::kAnySize));
+    ASSIGN_OR_RETURN(submit.prompt, read_chat(value, "TRI-RUN-022"));
+    for (const std::string& field : chat_fields()) json.erase(field);
+    return ok_status();
+  }
+  for (const std::string& field : chat_fields()) {
+    if (!json.contains(field)) continue;
+    return invalid("TRI-RUN-022", "the field \"{}\" goes with \"messages\" only", field);
   }
   if (json.contains("prompt")) {
     if (!json["prompt"].is_string()) return invalid("TRI-RUN-022", "\"prompt\" is not a string");
@@ -53,6 +63,7 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
   static const std::vector<std::string> kFields = {"id",
                                                    "prompt",
                                                    "token_ids",
+                                                   "messages",
                                                    "max_tokens",
                                                    "min_tokens",
                                                    "temperature",
@@ -87,7 +98,7 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
     prompt.id = id->is_string() ? id->get<std::string>() : id->dump();
     json.erase(id);
   }
-  RETURN_IF_ERROR(read_prompt(json, prompt.submit));
+  RETURN_IF_ERROR(read_prompt(line.text, json, prompt.submit));
   if (json.contains("output_len") && !json.contains("max_tokens")) {
     json["max_tokens"] = json["output_len"];  // name used by data sets of serving benchmarks
   }
@@ -114,10 +125,9 @@ Status check_ids(const std::vector<TokenId>& ids, int64_t vocabulary_size) {
   return ok_status();
 }
 
-Status check_prompt(const Prompt& prompt,
-                    const ModelSource& source,
-                    const Tokenizer* tokenizer,
-                    int64_t max_model_len) {
+Status check_prompt(const Prompt& prompt, const LocalModel& model, int64_t max_model_len) {
+  const ModelSource& source = model.source;
+  const Tokenizer* tokenizer = model.tokenizer;
   std::vector<TokenId> encoded;
   const auto* ids = std::get_if<std::vector<TokenId>>(&prompt.submit.prompt);
   if (const auto* text = std::get_if<std::string>(&prompt.submit.prompt)) {
@@ -131,6 +141,12 @@ Status check_prompt(const Prompt& prompt,
     }
     ASSIGN_OR_RETURN(encoded,
                      tokenizer->encode(*text, {.add_special = prompt.submit.add_special_tokens}));
+    ids = &encoded;
+  }
+  if (const auto* chat = std::get_if<ChatRequest>(&prompt.submit.prompt)) {
+    RETURN_IF_ERROR(model.no_chat);
+    ASSIGN_OR_RETURN(ChatPrompt rendered, model.chat->prompt_of(*chat, std::time(nullptr)));
+    encoded = std::move(rendered.ids);
     ids = &encoded;
   }
   if (ids->empty()) {
@@ -177,13 +193,11 @@ StatusOr<std::vector<Prompt>> read_prompts(const std::string& path, const door::
 
 Status check_prompts(const std::vector<Prompt>& prompts,
                      const std::string& path,
-                     const ModelSource& source,
-                     const Tokenizer* tokenizer,
+                     const LocalModel& model,
                      int64_t max_model_len) {
-  const int64_t longest = max_model_len > 0 ? max_model_len : source.config.max_positions;
+  const int64_t longest = max_model_len > 0 ? max_model_len : model.source.config.max_positions;
   for (const Prompt& prompt : prompts) {
-    RETURN_IF_ERROR(
-        at_line(path, prompt.line_number, check_prompt(prompt, source, tokenizer, longest)));
+    RETURN_IF_ERROR(at_line(path, prompt.line_number, check_prompt(prompt, model, longest)));
   }
   return ok_status();
 }

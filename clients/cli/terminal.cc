@@ -74,6 +74,12 @@ int Terminal::finish(int exit_status) {
   return kAnswerIsNo;
 }
 
+void Terminal::prompt(const std::string& text) {
+  set_bar("");
+  std::fputs(paint_err(Style::kBold, text).c_str(), err_);
+  std::fflush(err_);
+}
+
 void Terminal::note(const std::string& text) {
   set_bar("");
   std::fprintf(err_, "%s\n", escape_not_utf8(text).c_str());

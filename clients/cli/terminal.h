@@ -31,6 +31,8 @@ class Terminal {
   void answer(const std::string& text);
   void answer_line(const std::string& text) { answer(text + "\n"); }
 
+  // Writes to stderr what stands before the user's input, without ending the line.
+  void prompt(const std::string& text);
   // Writes a line to stderr, after erasing the bar.
   void note(const std::string& text);
   void warn(const std::string& text);

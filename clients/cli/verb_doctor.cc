@@ -31,16 +31,16 @@ constexpr int kAnswerMs = 8'000;
 constexpr int64_t kFewFiles = 1024;
 constexpr int64_t kLeastSharedBytes = 64 << 20;
 
-struct Answer {
+struct Outcome {
   int status = -1;  // exit status; -1: could not start, or did not end in time
   std::string text;
 };
 
 // Runs a program and waits up to kAnswerMs for its end.
-Answer ask(const ProcessOptions& options) {
+Outcome ask(const ProcessOptions& options) {
   auto process = Process::start(options);
   if (!process.ok()) return {};
-  Answer answer;
+  Outcome answer;
   answer.status = process->wait_exit(kAnswerMs).value_or(-1);
   std::vector<std::string> lines;
   process->read_lines(lines, lines);
@@ -48,7 +48,7 @@ Answer ask(const ProcessOptions& options) {
   return answer;
 }
 
-Answer ask(const std::vector<std::string>& command) {
+Outcome ask(const std::vector<std::string>& command) {
   ProcessOptions options;
   options.arguments = command;
   return ask(options);
@@ -176,7 +176,7 @@ Finding check_mpirun() {
             message_without_id(version.status()),
             "`trireme explain TRI-UP-040` has more"};
   }
-  const Answer started = ask(trial_of_mpirun(*version));
+  const Outcome started = ask(trial_of_mpirun(*version));
   const std::string name = "Open MPI " + version->number;
   if (started.status == 0) return {Grade::kGood, "mpirun", name + ", starts processes", ""};
   const std::vector<std::string> lines = split(started.text, '\n');
@@ -247,7 +247,7 @@ std::vector<Finding> check_host(const std::string& host, const std::string& agen
   std::vector<std::string> command = agent_command(agent, host);
   const std::string worker = program_folder() + "/trireme-worker";
   command.push_back(format_text("date +%s; cksum < {} 2>/dev/null || echo none", worker));
-  const Answer answer = ask(command);
+  const Outcome answer = ask(command);
   if (answer.status != 0) {
     return {{Grade::kBad,
              subject,
@@ -266,7 +266,7 @@ std::vector<Finding> check_host(const std::string& host, const std::string& agen
                                           subject,
                                           format_text("answers; its clock is {} s apart", apart),
                                           "times in logs will differ: run NTP"});
-  const Answer own = ask({"sh", "-c", format_text("cksum < {}", worker)});
+  const Outcome own = ask({"sh", "-c", format_text("cksum < {}", worker)});
   const std::string copy = lines.size() > 1 ? lines[1] : "none";
   if (copy == "none") {
     findings.push_back({Grade::kBad,

@@ -259,8 +259,8 @@ int verb_plan(Terminal& terminal, const Arguments& arguments) {
   flags.add("json", &verb.json, "JSON, one line per partition", "Plan");
   add_cluster_flags(flags, verb.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
-  const bool one_partition = flags.origin("tensor-parallel-size") != Origin::kDefault ||
-                             flags.origin("pipeline-parallel-size") != Origin::kDefault;
+  const bool one_partition = flags.origin("tensor-parallel-size") != FlagOrigin::kDefault ||
+                             flags.origin("pipeline-parallel-size") != FlagOrigin::kDefault;
   const Status status = verb.run(terminal, one_partition);
   return status.ok() ? kDone : terminal.fail(status);
 }

@@ -15,7 +15,6 @@ namespace trireme {
 namespace {
 
 constexpr int32_t kDefaultMaxTokens = 256;
-constexpr int kPollMs = 100;
 
 struct RunOptions {
   ClusterFlags cluster_flags;
@@ -202,8 +201,10 @@ StatusOr<int> run_prompts(const RunOptions& options, Terminal& terminal, Interru
     ASSIGN_OR_RETURN(preflight, check_before_launch(options.cluster_flags));
     RETURN_IF_ERROR(check_prompts(prompts,
                                   options.prompts_file,
-                                  preflight.source,
-                                  preflight.tokenizer.get(),
+                                  {.source = preflight.source,
+                                   .tokenizer = preflight.tokenizer.get(),
+                                   .chat = preflight.chat.get(),
+                                   .no_chat = preflight.no_chat},
                                   options.cluster_flags.max_model_len));
     for (const std::string& warning : preflight.warnings) terminal.warn(warning);
     ClusterOptions cluster;
@@ -232,6 +233,7 @@ StatusOr<int> run_prompts(const RunOptions& options, Terminal& terminal, Interru
 
 int verb_run(Terminal& terminal, const Arguments& arguments) {
   RunOptions options;
+  options.defaults.on_disconnect = door::OnDisconnect::kCancel;
   options.defaults.sampling.max_tokens = kDefaultMaxTokens;
   Arguments rest;
   FlagSet flags("trireme run [-]",
@@ -254,7 +256,7 @@ int verb_run(Terminal& terminal, const Arguments& arguments) {
     }
     return terminal.fail(unknown_argument(word));
   }
-  options.prompt_given = flags.origin("prompt") != Origin::kDefault;
+  options.prompt_given = flags.origin("prompt") != FlagOrigin::kDefault;
   options.defaults.add_special_tokens = options.special;
   return run_interruptible(
       terminal, [&](Interrupts& interrupts) { return run_prompts(options, terminal, interrupts); });

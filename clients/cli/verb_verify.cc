@@ -11,8 +11,6 @@ namespace trireme {
 
 namespace {
 
-constexpr int kPollMs = 100;
-
 struct VerifyVerb {
   ClusterFlags cluster_flags;
   std::string expected_path;
@@ -57,6 +55,7 @@ class Collector final : public AnswerListener {
 
 door::Submit probe_request(const ReferenceSequence& sequence, bool localize) {
   door::Submit submit;
+  submit.on_disconnect = door::OnDisconnect::kCancel;
   submit.kind = door::Kind::kProbe;
   submit.prompt = sequence.input_ids;
   for (const int32_t position : sequence.positions) submit.probes.push_back({position, -1});
@@ -72,6 +71,7 @@ door::Submit probe_request(const ReferenceSequence& sequence, bool localize) {
 // Sets every sampling value, so that defaults of generation_config.json do not apply.
 door::Submit greedy_request(const ReferenceSequence& sequence) {
   door::Submit submit;
+  submit.on_disconnect = door::OnDisconnect::kCancel;
   submit.prompt = sequence.input_ids;
   door::Sampling& sampling = submit.sampling;
   sampling.temperature = 0;

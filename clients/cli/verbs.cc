@@ -11,11 +11,13 @@ namespace {
 constexpr Verb kVerbs[] = {
     {"up", "run a cluster in the foreground", verb_up},
     {"run", "answer prompts, with a private cluster or a running one", verb_run},
+    {"chat", "a conversation, with a private cluster or a running one", verb_chat},
     {"verify", "compare logits and greedy tokens with reference outputs", verb_verify},
     {"bench", "measure: step, serve, report", verb_bench},
     {"plan", "what each rank will hold and what fits, before anything loads", verb_plan},
     {"doctor", "check this machine and the hosts of a hostfile", verb_doctor},
     {"status", "groups, ranks and queues of a running cluster", verb_status},
+    {"drain", "end a cluster; what still runs stays in its journal", verb_drain},
     {"models", "inspect and make checkpoints: ls, show, make", verb_models},
     {"tokenize", "text to token ids", verb_tokenize},
     {"detokenize", "token ids to text", verb_detokenize},
@@ -27,8 +29,7 @@ struct LaterVerb {
   const char* name;
   const char* comes_with;
 };
-constexpr LaterVerb kLaterVerbs[] = {
-    {"chat", "chat templates"}, {"top", "the HTTP door"}, {"completion", "the HTTP door"}};
+constexpr LaterVerb kLaterVerbs[] = {{"top", "the HTTP door"}, {"completion", "the HTTP door"}};
 
 std::string overview() {
   std::string text =
@@ -42,6 +43,7 @@ std::string overview() {
   text +=
       "\nFirst steps:\n"
       "  trireme run --model models/demo --prompt \"A vector is\"\n"
+      "  trireme chat --model models/demo\n"
       "  trireme up --model models/demo -tp 2 -pp 2\n"
       "\ntrireme VERB --help shows a verb's main flags, --help-all all of them.\n";
   return text;

@@ -45,10 +45,12 @@ int run_interruptible(Terminal& terminal, const std::function<StatusOr<int>(Inte
 
 int verb_up(Terminal& terminal, const Arguments& arguments);
 int verb_run(Terminal& terminal, const Arguments& arguments);
+int verb_chat(Terminal& terminal, const Arguments& arguments);
 int verb_verify(Terminal& terminal, const Arguments& arguments);
 int verb_bench(Terminal& terminal, const Arguments& arguments);
 int verb_plan(Terminal& terminal, const Arguments& arguments);
 int verb_doctor(Terminal& terminal, const Arguments& arguments);
+int verb_drain(Terminal& terminal, const Arguments& arguments);
 int verb_status(Terminal& terminal, const Arguments& arguments);
 int verb_models(Terminal& terminal, const Arguments& arguments);
 int verb_tokenize(Terminal& terminal, const Arguments& arguments);

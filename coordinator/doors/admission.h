@@ -20,15 +20,26 @@ struct AdmissionRules {
   int32_t num_layers = 0;
   bool has_tokenizer = false;
   std::string no_tokenizer;  // the reason
+  Status chat;               // ok, or why chats are refused: TRI-CHAT-001, -002
   bool allow_probes = false;
   SamplingParams sampling_defaults;
 };
 
 constexpr int kMaxProbes = 1 << 20;
 
-// Checks all but a text's tokens. A prompt of token ids is checked and moved out of `submit`; a
-// text stays there for the tokenizer, and check_prompt() follows it.
+// Checks all but the tokens of a text or chat. A prompt of token ids is checked and moved out of
+// `submit`; a text or chat stays there for the tokenizer, and check_prompt() follows it.
 StatusOr<SubmitRequest> admit(door::Submit& submit, const AdmissionRules& rules);
+
+// TRI-REQ-086: the model has no tokenizer. TRI-CHAT-001, -002: no template that works.
+Status takes_text(const AdmissionRules& rules);
+Status takes_chat(const AdmissionRules& rules);
+
+// Messages of plain text as a chat whose answer is plain text.
+ChatRequest chat_of(const door::Messages& messages);
+
+// TRI-REQ-087.
+Status check_ids(const std::vector<TokenId>& ids, int64_t vocabulary_size);
 
 // TRI-REQ-088: no tokens. TRI-REQ-089: longer than the model takes; a request that generates leaves
 // one token for the answer, a score or probe may fill the model. TRI-REQ-087: an id outside the

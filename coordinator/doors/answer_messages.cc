@@ -3,13 +3,24 @@
 #include <utility>
 #include <vector>
 
+#include "proto/error_kind.h"
+
 namespace trireme {
 namespace {
 
-std::vector<door::TokenLogprob> to_door(std::vector<LogprobEntry> entries) {
+// `bytes`: empty, or parallel to `entries`.
+std::vector<door::TokenLogprob> to_door(std::vector<LogprobEntry> entries,
+                                        std::vector<TokenBytes> bytes) {
   std::vector<door::TokenLogprob> logprobs;
   logprobs.reserve(entries.size());
-  for (LogprobEntry& entry : entries) logprobs.push_back({entry.token, std::move(entry.top)});
+  for (size_t i = 0; i < entries.size(); ++i) {
+    door::TokenLogprob& logprob = logprobs.emplace_back();
+    logprob.token = entries[i].token;
+    logprob.top = std::move(entries[i].top);
+    if (i >= bytes.size()) continue;
+    logprob.token_bytes = std::move(bytes[i].token);
+    logprob.top_bytes = std::move(bytes[i].top);
+  }
   return logprobs;
 }
 
@@ -21,6 +32,8 @@ door::FinishReason to_door(FinishReason reason) {
       return door::FinishReason::kLength;
     case FinishReason::kCancelled:
       return door::FinishReason::kCancelled;
+    case FinishReason::kToolCalls:
+      return door::FinishReason::kToolCalls;
     case FinishReason::kError:
       break;
   }
@@ -47,13 +60,21 @@ RequestId id_from_wire(std::string_view bytes) {
   return id;
 }
 
-door::Accepted to_message(const effect::Accept& effect) {
+door::Accepted to_message(const effect::Accept& effect,
+                          const door::ModelInfo& model,
+                          const PublicIdKey& public_id_key) {
   door::Accepted accepted;
   accepted.tag = effect.client_tag;
   accepted.request_id = id_to_wire(effect.request);
   accepted.seed = effect.seed;
   accepted.prompt_tokens = effect.prompt_tokens;
   accepted.repeated_key = effect.repeated;
+  accepted.public_id = public_id_of(effect.request, public_id_key);
+  accepted.model = model.name;
+  accepted.version = model.version;
+  accepted.fingerprint = model.fingerprint;
+  accepted.prompt_ids = effect.prompt_ids;
+  accepted.client_state = effect.client_state;
   return accepted;
 }
 
@@ -64,7 +85,8 @@ door::Piece to_message(effect::Tokens effect) {
   piece.first_index = effect.first_index;
   piece.token_ids = std::move(effect.ids);
   piece.text = std::move(effect.text);
-  piece.logprobs = to_door(std::move(effect.logprobs));
+  piece.logprobs = to_door(std::move(effect.logprobs), std::move(effect.token_bytes));
+  piece.parts = std::move(effect.parts);
   return piece;
 }
 
@@ -72,7 +94,7 @@ door::PromptLogprobs to_message(effect::PromptLogprobs effect) {
   door::PromptLogprobs message;
   message.tag = effect.client_tag;
   message.first_position = effect.entries.front().position;
-  message.entries = to_door(std::move(effect.entries));
+  message.entries = to_door(std::move(effect.entries), std::move(effect.token_bytes));
   return message;
 }
 
@@ -98,6 +120,7 @@ door::Finished to_message(effect::Finish effect) {
   if (!effect.error.ok()) {
     finished.error_id = error_id(effect.error);
     finished.error_message = message_of(effect.error);
+    finished.error_kind = kind_of(effect.error);
   }
   finished.prompt_tokens = effect.prompt_tokens;
   finished.output_tokens = effect.output_tokens;
@@ -107,16 +130,15 @@ door::Finished to_message(effect::Finish effect) {
   finished.total_us = effect.total_us;
   finished.last_choice = effect.last_choice;
   finished.invariant = effect.invariant;
+  finished.parts = std::move(effect.parts);
+  finished.reasoning_tokens = effect.reasoning_tokens;
+  finished.tokenize_us = effect.tokenize_us;
+  finished.prefill_us = effect.prefill_us;
   return finished;
 }
 
-door::Error to_error(uint64_t tag, const Status& status, int64_t retry_after_ms) {
-  door::Error error;
-  error.tag = tag;
-  error.error_id = error_id(status);
-  error.message = message_of(status);
-  error.retry_after_ms = retry_after_ms;
-  return error;
+door::Progress to_message(const effect::Progress& effect) {
+  return {effect.client_tag, effect.queue_position, effect.prompt_done, effect.prompt_tokens};
 }
 
 }  // namespace trireme

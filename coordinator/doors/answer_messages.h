@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/status.h"
+#include "coordinator/doors/public_id.h"
 #include "coordinator/engine/events.h"
 #include "proto/client_messages.h"
 
@@ -14,13 +14,13 @@ namespace trireme {
 std::string id_to_wire(const RequestId& id);
 RequestId id_from_wire(std::string_view bytes);  // 16 bytes: the codec has checked them
 
-door::Accepted to_message(const effect::Accept& effect);
+door::Accepted to_message(const effect::Accept& effect,
+                          const door::ModelInfo& model,
+                          const PublicIdKey& public_id_key);
 door::Piece to_message(effect::Tokens effect);
 door::PromptLogprobs to_message(effect::PromptLogprobs effect);  // at least one entry
 door::ProbeValues to_message(effect::ProbeValues effect);
 door::Finished to_message(effect::Finish effect);
-
-// `retry_after_ms` 0: the same request would be refused again.
-door::Error to_error(uint64_t tag, const Status& status, int64_t retry_after_ms);
+door::Progress to_message(const effect::Progress& effect);
 
 }  // namespace trireme

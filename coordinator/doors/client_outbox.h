@@ -1,15 +1,13 @@
-// Messages on their way to one client: the pieces of this turn, which leave as one frame; parts
-// held until their stream has credit; frames parked because the transport's queue was full. Used by
-// the front door in the loop's thread.
-// Invariants: parts of one stream leave in order; held and parked bytes stay below `max_bytes`, or
-// the state is kOverfull.
+// Messages on their way to one client: the pieces of this turn, which leave as one frame, and
+// frames parked because the transport's queue was full. Used by the front door in the loop's
+// thread. Credit is the Engine's: what it sends may leave. While frames are parked it sends no
+// more. Invariants: messages leave in order; parked bytes stay below `max_bytes`, or the state is
+// kOverfull.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <string>
-#include <unordered_map>
-#include <vector>
 
 #include "base/clock.h"
 #include "coordinator/doors/peer.h"
@@ -29,20 +27,10 @@ class ClientOutbox {
   // `sender` and `codec` outlive the outbox.
   ClientOutbox(PeerId peer, PeerSender* sender, ClientCodec* codec, int64_t max_bytes);
 
-  void open(uint64_t tag, int64_t credit_bytes);
-  void grant(uint64_t tag, int64_t bytes);
-  void close(uint64_t tag);  // drops its held parts
-  bool has(uint64_t tag) const { return streams_.contains(tag); }
-
-  // Adds a part of stream `tag`. It leaves while the stream's credit is above 0 and then lowers the
-  // credit by `cost` (proto/credit.h). A part is a Piece, PromptLogprobs, ProbeValues or Finished;
-  // after the one with `last` the stream closes.
-  void add(uint64_t tag, door::Piece piece);
-  void add(uint64_t tag, door::ToClient message, int64_t cost, bool last);
-
-  // Sends a message that needs no credit, after the pieces of this turn.
+  // Joins the pieces of this turn.
+  void add(door::Piece piece);
+  // Sends a message after the pieces of this turn.
   void send(const door::ToClient& message);
-
   // Sends the pieces of this turn as one frame, then parked frames until the transport is full.
   void flush(TimeUs now_us);
 
@@ -50,23 +38,9 @@ class ClientOutbox {
   State state() const { return state_; }
   bool is_parked() const { return !parked_.empty(); }
   TimeUs parked_since_us() const { return parked_since_us_; }
-  int64_t waiting_bytes() const { return waiting_bytes_; }
+  int64_t waiting_bytes() const { return parked_bytes_; }
 
  private:
-  struct Part {
-    door::ToClient message;  // a Tokens with one piece, or one of the others
-    int64_t cost = 0;
-    int64_t bytes = 0;  // of memory while it is held
-    bool last = false;
-  };
-  struct Stream {
-    int64_t credit_bytes = 0;
-    std::deque<Part> held;
-  };
-
-  void pass(Part part);
-  void release(uint64_t tag, Stream& stream);
-  void hold(Stream& stream, Part part);
   void send_pieces();
   void transmit(const door::ToClient& message);
   void park(std::string frame);
@@ -76,14 +50,13 @@ class ClientOutbox {
   ClientCodec* const codec_;
   const int64_t max_bytes_;
   State state_ = State::kOpen;
-  std::unordered_map<uint64_t, Stream> streams_;
   door::Tokens pieces_;  // of this turn
   int64_t pieces_bytes_ = 0;
   std::deque<std::string> parked_;
+  int64_t parked_bytes_ = 0;
   bool parked_at_flush_ = false;  // the last flush() left frames
   // When the transport last took a frame of `parked_`, or the first flush() that they waited for.
   TimeUs parked_since_us_ = 0;
-  int64_t waiting_bytes_ = 0;  // held and parked
   std::string frame_;
 };
 

@@ -102,6 +102,7 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const Heartbeat& beat) {
     rank->progress = beat.progress;
     rank->phase = beat.phase;
     rank->progress_us = turn.now_us;
+    rank->told_us = turn.now_us;
   }
   const bool loaded_more = beat.load_bytes != rank->load_bytes;
   rank->load_bytes = beat.load_bytes;
@@ -113,6 +114,17 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const Heartbeat& beat) {
     notice.total_bytes += each.load_total_bytes;
   }
   turn.output.notices.push_back(notice);
+}
+
+std::map<GroupId, TimeUs> WorkerSet::progress_us() const {
+  std::map<GroupId, TimeUs> times;
+  for (const Group& group : groups_) {
+    TimeUs& latest_us = times[group.id];
+    for (const auto& [index, rank] : group.ranks) {
+      latest_us = std::max(latest_us, rank.told_us);
+    }
+  }
+  return times;
 }
 
 void WorkerSet::handle(Turn& turn, PeerId peer, const RankHello& hello) {

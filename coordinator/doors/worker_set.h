@@ -60,6 +60,8 @@ class WorkerSet {
   // Sends Fence to every rank before the coordinator exits. `drained`: no plan is in flight.
   void fence_all(const std::string& cause, bool drained);
 
+  // When a rank of each group last told of progress, the kernels of a running step included.
+  std::map<GroupId, TimeUs> progress_us() const;
   int32_t num_ready() const;
   int32_t max_model_len() const;  // the smallest of the ready groups
   // Groups, ranks and phases. The counts of pages and slots are the Engine's (Engine::status).
@@ -75,6 +77,7 @@ class WorkerSet {
     Phase phase = Phase::kStarting;
     uint64_t progress = 0;
     TimeUs progress_us = 0;  // last change of progress or phase
+    TimeUs told_us = 0;      // of progress, by a Heartbeat; a pause of the coordinator counts
     TimeUs heard_us = 0;     // last message
     int standstills = 0;     // of this process since then
     int64_t load_bytes = 0;

@@ -24,29 +24,35 @@ void Engine::on(Event event, TimeUs now_us, std::vector<Effect>& effects) {
 }
 
 TimeUs Engine::next_tick_us() const { return state_->next_tick_us(); }
+std::vector<ConnectionId> Engine::take_behind() { return state_->take_behind(); }
 EngineStatus Engine::status() const { return state_->status(); }
+EngineHealth Engine::health(TimeUs now_us, const std::map<GroupId, TimeUs>& heard_us) const {
+  return state_->health(now_us, heard_us);
+}
 
 Engine::State::State(const EngineOptions& options)
-    : options_(options), random_(options.random_seed), kept_(options.max_kept_bytes) {}
+    : options_(options),
+      random_(options.random_key),
+      kept_(options.max_kept_bytes),
+      undurable_(options.journals) {}
 
 void Engine::State::on(Event& event, TimeUs now_us, std::vector<Effect>& effects) {
   Turn turn{now_us, effects};
   last_event_us_ = now_us;
   std::visit([&](auto& one) { handle(turn, one); }, event);
   plan_all(turn);
-  promises_.journal(effects);
-}
-
-void Engine::State::handle(Turn& turn, event::Durable& event) {
-  promises_.release(event.sequence, turn.effects);
+  undurable_.close(effects);
 }
 
 TimeUs Engine::State::next_tick_us() const {
-  const TimeUs deadline = deadlines_.empty() ? 0 : deadlines_.begin()->first;
+  TimeUs next = deadlines_.empty() ? 0 : deadlines_.begin()->first;
+  const auto take = [&](TimeUs time) { next = next == 0 ? time : std::min(next, time); };
+  if (!progress_due_.empty()) take(progress_due_.begin()->first);
+  if (!cancels_.empty()) take(cancels_.begin()->first);
+  if (kept_.oldest_end_us() != 0) take(kept_.oldest_end_us() + options_.answer_ttl_us);
   const auto unread = unread_.upper_bound({last_event_us_ - kUnreadUs, RequestId{~0ull, ~0ull}});
-  if (unread == unread_.end()) return deadline;
-  const TimeUs gives_way = unread->first + kUnreadUs;
-  return deadline == 0 ? gives_way : std::min(deadline, gives_way);
+  if (unread != unread_.end()) take(unread->first + kUnreadUs);
+  return next;
 }
 
 EngineStatus Engine::State::status() const {

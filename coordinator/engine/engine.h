@@ -4,14 +4,19 @@
 //
 // Order within a step: commit ids, which finds end-of-sequence and stop ids; build and send the
 // next plan, so that the devices do not wait; then run the detokenizers and look for stop strings.
-// Effects that promise something to a client (Accept, Tokens, Finish) are held until the journal
-// has reported their record durable.
+// Clients are told only what is durable: each event appends at most one record, and what may be
+// sent follows after Durable. A stream is a cursor into an answer: what lies between the cursor and
+// the last durable id leaves as the stream's credit and its connection allow, and an unread stream
+// holds nothing up.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "coordinator/engine/events.h"
+#include "coordinator/engine/random_words.h"
 #include "model/planner.h"
 
 namespace trireme {
@@ -20,7 +25,7 @@ class Tokenizer;
 
 struct EngineOptions {
   uint64_t coordinator_epoch = 1;
-  uint64_t random_seed = 0;  // for request ids and server-drawn seeds
+  RandomKey random_key{};  // for request ids and server-drawn seeds
   int64_t vocabulary_size = 0;
   std::vector<TokenId> eos_ids;
   const Tokenizer* tokenizer = nullptr;  // null: ids only, text is empty
@@ -29,8 +34,13 @@ struct EngineOptions {
   int32_t max_batched_tokens = 0;  // per step; 0: the limit of the group
   int32_t max_waiting_requests = 4096;
   int64_t max_waiting_bytes = 256ll << 20;
-  int64_t max_kept_bytes = 64ll << 20;  // of finished requests with an idempotency key
-  std::string cache_salt;               // of the page keys: the model's fingerprint
+  int64_t max_kept_bytes = 64ll << 20;  // of answers that are over
+  TimeUs answer_ttl_us = 600'000'000;   // they are kept so long for whoever resumes them
+  bool journals = false;                // records have entries
+  // Whether the journal has room for all records of this request; null: always. Asked once, before
+  // the request is accepted.
+  std::function<bool(const RequestId&, const SubmitRequest&)> reserve;
+  std::string cache_salt;  // of the page keys: the model's fingerprint
 };
 
 // Counts for status, top and tests.
@@ -55,6 +65,13 @@ struct EngineStatus {
   std::vector<Group> groups;
 };
 
+// Whether a token can be had now, judged by the progress of steps.
+struct EngineHealth {
+  std::string reason;  // why not; "": healthy
+  int64_t waiting = 0;
+  int64_t token_age_ms = 0;  // since the last step that gave a token; 0: none yet
+};
+
 class Engine {
  public:
   explicit Engine(const EngineOptions& options);
@@ -63,9 +80,17 @@ class Engine {
   // Handles one event at `now_us` and appends its effects, in order, to `effects`.
   void on(Event event, TimeUs now_us, std::vector<Effect>& effects);
 
-  // When the next Tick is due, or 0: a deadline, or a stream that was unread for kUnreadUs.
+  // Connections with more to send than one event does. The loop flushes what there is and then
+  // answers each with Writable, or with Blocked if its frames are still on their way.
+  std::vector<ConnectionId> take_behind();
+
+  // When the next Tick is due, or 0: a deadline, the end of a time to live or of a disconnection's
+  // grace, values that were unread for kUnreadUs, a stream to which nothing was sent for its
+  // progress interval.
   TimeUs next_tick_us() const;
   EngineStatus status() const;
+  // `heard_us`: when the ranks of a group last told of progress within the running step.
+  EngineHealth health(TimeUs now_us, const std::map<GroupId, TimeUs>& heard_us = {}) const;
 
  private:
   class State;

@@ -38,15 +38,15 @@ void Engine::State::end_too_long(const Turn& turn) {
     end_request(turn,
                 *requests_.at(id),
                 FinishReason::kError,
-                exhausted("TRI-REQ-040",
-                          "the groups that are ready now have too few pages for this request; "
-                          "shorten it, or give them more memory (--kv-memory)"));
+                unavailable("TRI-REQ-040",
+                            "the groups that are ready now have too few pages for this request; "
+                            "shorten it, or give them more memory (--kv-memory)"));
   }
 }
 
 // The group's sequences return to the queue as prompt + emitted tokens, from which another group
-// computes them again. A request for scores or probes of its prompt ends: part of them was sent.
-void Engine::State::handle(Turn& turn, event::GroupLost& event) {
+// computes them again.
+void Engine::State::handle(Turn&, event::GroupLost& event) {
   const auto found = groups_.find(event.group);
   if (found == groups_.end() || found->second.shape.epoch != event.epoch) return;
   const std::vector<Sequence*> running = found->second.running;
@@ -57,24 +57,19 @@ void Engine::State::handle(Turn& turn, event::GroupLost& event) {
   std::vector<RequestId> ended;  // ids, not pointers: a request may be here twice, erased once
   for (Sequence* sequence : running) {
     clear_placement(*sequence);
-    const bool is_over = sequence->state == SequenceState::kFinished;
-    if (!is_over) queue_again(*sequence);
-    if (is_over || !sequence->request->may_use_cache()) ended.push_back(sequence->request->id);
+    Request& request = *sequence->request;
+    if (sequence->state == SequenceState::kFinished) {
+      ended.push_back(request.id);
+      continue;
+    }
+    queue_again(*sequence);
+    if (request.has_values() && sequence == request.source_of_values()) {
+      compute_values_again(request);
+    }
   }
   for (const RequestId& id : ended) {
     const auto request = requests_.find(id);
-    if (request == requests_.end()) continue;
-    if (request->second->may_use_cache()) {
-      forget_if_over(request->second.get());
-      continue;
-    }
-    end_request(turn,
-                *request->second,
-                FinishReason::kError,
-                unavailable("TRI-GRP-030",
-                            "group {} was lost ({}); submit the request again",
-                            event.group,
-                            message_of(event.cause)));
+    if (request != requests_.end()) settle(*request->second);
   }
 }
 
@@ -126,21 +121,21 @@ void Engine::State::release_if_unnamed(Group& group, Sequence& sequence) {
 bool Engine::State::is_crowded(const Group& group) const {
   if (group.pool.available() == 0) return true;
   for (const Sequence* sequence : waiting_) {
-    if (sequence->request->credit_bytes <= 0 || must_wait_for_sibling(*sequence)) continue;
+    if (!sequence->request->may_compute() || must_wait_for_sibling(*sequence)) continue;
     const auto tokens = static_cast<int32_t>(sequence->ids.size()) + 1;
     return group.free_slots.empty() || tokens > group.pool.available() * group.shape.page_tokens;
   }
   return false;
 }
 
-// Preempts sequences whose client has granted no credit for kUnreadUs while others wait, the latest
-// arrival first. They are admitted again after their client has granted credit.
+// Preempts sequences whose values nobody has taken for kUnreadUs while others wait, the latest
+// arrival first. They are admitted again when their client has granted credit.
 void Engine::State::preempt_unread(const Turn& turn, Group& group) {
   if (unread_.empty() || unread_.begin()->first + kUnreadUs > turn.now_us) return;
   for (size_t i = group.running.size(); i-- > 0 && is_crowded(group);) {
     Sequence& sequence = *group.running[i];
     const Request& request = *sequence.request;
-    if (sequence.state != SequenceState::kRunning || request.credit_bytes > 0 ||
+    if (sequence.state != SequenceState::kRunning || request.may_compute() ||
         request.unread_since_us + kUnreadUs > turn.now_us) {
       continue;
     }

@@ -8,11 +8,14 @@ namespace trireme {
 
 namespace {
 
-constexpr size_t kLookAhead = 64;  // waiting sequences considered per plan
+constexpr size_t kLookAhead = 64;                 // waiting sequences considered per plan
+constexpr size_t kMaxUndurableMarks = 256 << 10;  // about 8 MiB of records
 
 }  // namespace
 
+// While the journal is far behind, no work is added to what waits for it.
 void Engine::State::plan_all(Turn& turn) {
+  if (undurable_.num_marks() > kMaxUndurableMarks) return;
   for (auto& [id, group] : groups_) {
     preempt_unread(turn, group);
     const size_t max_in_flight = group.shape.num_stages + 1;
@@ -84,8 +87,7 @@ void Engine::State::count_running(const Group& group) {
         sequence->draws_in_flight > 0 || (counts.left == 1 && sequence->last_draw_step > 0);
     counts.pages_held = static_cast<int32_t>(sequence->pages.size());
     counts.leaving = sequence->state != SequenceState::kRunning;
-    counts.paused = sequence->request->credit_bytes <= 0 ||
-                    (counts.decodes && !can_draw(*sequence)) ||
+    counts.paused = !sequence->request->may_compute() || (counts.decodes && !can_draw(*sequence)) ||
                     (!counts.decodes && counts.left == 0);
     scratch_.running.push_back(counts);
   }
@@ -99,6 +101,11 @@ bool Engine::State::must_wait_for_sibling(const Sequence& sequence) const {
          (first.state == SequenceState::kRunning && first.computed < sequence.request->num_prompt);
 }
 
+// Requests share cached pages only with those of an equal principal and salt.
+PageKey Engine::State::cache_space_of(const Request& request) const {
+  return first_parent(options_.cache_salt, request.submit.principal, request.submit.cache_salt);
+}
+
 // Page keys of the sequence's full pages. Cached in the sequence: every plan looks at the queue.
 const std::vector<PageKey>& Engine::State::keys_of(Sequence& sequence, int32_t page_tokens) const {
   std::vector<PageKey>& keys = sequence.keys;
@@ -108,7 +115,7 @@ const std::vector<PageKey>& Engine::State::keys_of(Sequence& sequence, int32_t p
   keys.clear();
   keys.reserve(pages);
   sequence.keys_page_tokens = page_tokens;
-  PageKey parent = first_parent(options_.cache_salt, sequence.request->submit.principal);
+  PageKey parent = cache_space_of(*sequence.request);
   for (size_t page = 0; page < pages; ++page) {
     const auto tokens = static_cast<size_t>(page_tokens);
     parent = page_key(parent, std::span(sequence.ids).subspan(page * tokens, tokens));
@@ -167,7 +174,7 @@ void Engine::State::count_waiting(Group& group) {
   int64_t room = int64_t{group.pool.available()} * group.shape.page_tokens;
   for (Sequence* sequence : waiting_) {
     if (scratch_.candidates.size() >= std::min(kLookAhead, group.free_slots.size())) break;
-    if (must_wait_for_sibling(*sequence) || sequence->request->credit_bytes <= 0) continue;
+    if (must_wait_for_sibling(*sequence) || !sequence->request->may_compute()) continue;
     const auto known = static_cast<int32_t>(sequence->ids.size());
     const int32_t draws = sequence->request->generates() ? 1 : 0;
     const bool fits = known + draws <= room;  // FCFS: nothing behind one that does not fit
@@ -193,6 +200,7 @@ void Engine::State::send_plan(Turn& turn, Group& group) {
   StepPart& part = plan.parts[0];
   part.closed = std::move(group.closed);
   group.closed.clear();
+  if (group.in_flight.empty()) group.moved_us = turn.now_us;
   group.in_flight.emplace_back();
   PlanInFlight& flight = group.in_flight.back();
   flight.step = plan.step;
@@ -247,7 +255,7 @@ void Engine::State::admit(const Turn& turn, Group& group, Sequence& sequence, St
   });
   group.running.insert(place, &sequence);
 
-  sequence.parent = first_parent(options_.cache_salt, request.submit.principal);
+  sequence.parent = cache_space_of(request);
   if (request.may_use_cache() && options_.prefix_caching) {
     const std::vector<PageKey>& keys = keys_of(sequence, group.shape.page_tokens);
     sequence.pages = group.pool.take_cached(keys);
@@ -341,7 +349,7 @@ void Engine::State::plan_chunk(
     sequence.last_draw_step = plan.step;
     plan.drawing.push_back(&sequence);
   }
-  if (is_last) request.prompt_done = true;
+  if (is_last && &sequence == request.source_of_values()) request.prompt_done = true;
   publish_full_pages(group, sequence);
 }
 
@@ -350,22 +358,24 @@ void Engine::State::add_scores_and_probes(Sequence& sequence,
                                           int32_t end,
                                           StepPart& part) {
   Request& request = *sequence.request;
-  if (sequence.choice != 0) return;
-  // A preempted prompt is computed again, but its scores and probes are requested once.
-  begin = std::max(begin, request.asked);
+  if (&sequence != request.source_of_values()) return;
+  // A prompt that is computed again: what has arrived is not requested again.
   if (request.scores_prompt()) {
     const int32_t top = std::max(0, request.submit.params.num_prompt_logprobs);
-    for (int32_t position = begin; position < std::min(end, request.num_prompt - 1); ++position) {
+    for (int32_t position = std::max(begin, request.scored);
+         position < std::min(end, request.num_prompt - 1);
+         ++position) {
       part.scores.push_back({sequence.slot, position, sequence.ids[position + 1], top});
     }
   }
-  for (ProbeRequest probe : request.submit.probes) {
+  for (size_t i = 0; i < request.submit.probes.size(); ++i) {
+    ProbeRequest probe = request.submit.probes[i];
     if (probe.position < begin || probe.position >= end) continue;
+    if (request.probe_values[i] == kAllProbeValues) continue;
     probe.slot = sequence.slot;
     part.probes.push_back(probe);
     ++sequence.probes_in_flight;
   }
-  request.asked = std::max(request.asked, end);
 }
 
 }  // namespace trireme

@@ -2,33 +2,38 @@
 
 #include "base/check.h"
 #include "coordinator/engine/engine_state.h"
-#include "coordinator/engine/page_keys.h"
-#include "model/tokenizer/tokenizer.h"
-#include "proto/credit.h"
 
 namespace trireme {
 
 namespace {
 
-constexpr int64_t kRequestBytes = 4096;  // counted per request besides its prompt
+constexpr int64_t kRetryMs = 1000;  // after a queue or the journal was full
 
-int64_t bytes_of(const SubmitRequest& submit) {
-  return kRequestBytes + 4 * static_cast<int64_t>(submit.prompt.size());
+record::Ended ended(const Sequence& sequence, const effect::Finish& details, TimeUs now_us) {
+  record::Ended entry;
+  entry.id = sequence.request->id;
+  entry.choice = sequence.choice;
+  entry.num_ids = sequence.answer.num_ids();
+  entry.reason = details.reason;
+  entry.stop_string = details.stop_string;
+  entry.stop_token = details.stop_token;
+  entry.error = details.error;
+  entry.cached_tokens = details.cached_tokens;
+  entry.invariant = details.invariant;
+  entry.ended_us = now_us;
+  return entry;
 }
 
-int64_t kept_bytes_of(const Request& request) {
-  size_t bytes = kRequestBytes;
-  for (const auto& sequence : request.sequences) {
-    const size_t last_text = sequence->ending ? sequence->ending->text.size() : 0;
-    bytes += sequence->ids.size() * sizeof(TokenId) + sequence->text.size() + last_text;
-  }
-  return static_cast<int64_t>(bytes);
+// Every choice has a copy of the prompt.
+int64_t bytes_of(const SubmitRequest& submit) {
+  const int64_t choices = submit.kind == RequestKind::kGenerate ? submit.params.num_choices : 1;
+  return kRequestBytes + static_cast<int64_t>(submit.client_state.size()) +
+         4 * choices * static_cast<int64_t>(submit.prompt.size());
 }
 
 }  // namespace
 
 Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const {
-  constexpr int64_t kRetryMs = 1000;
   const int64_t sequences = static_cast<int64_t>(waiting_.size()) + submit.params.num_choices;
   if (sequences > options_.max_waiting_requests ||
       waiting_bytes_ + bytes_of(submit) > options_.max_waiting_bytes) {
@@ -49,11 +54,13 @@ Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_aft
   const auto length = static_cast<int64_t>(submit.prompt.size());
   const bool fits = submit.kind == RequestKind::kGenerate ? length < longest : length <= longest;
   if (longest > 0 && !fits) {
-    return invalid("TRI-REQ-035",
-                   "the prompt has {} tokens, allowed are at most {}; shorten it or serve the "
-                   "model with a larger --max-model-len",
-                   length,
-                   longest - (submit.kind == RequestKind::kGenerate ? 1 : 0));
+    return with_field(
+        invalid("TRI-REQ-035",
+                "the prompt has {} tokens, allowed are at most {}; shorten it or serve the model "
+                "with a larger --max-model-len",
+                length,
+                longest - (submit.kind == RequestKind::kGenerate ? 1 : 0)),
+        "prompt");
   }
   return ok_status();
 }
@@ -76,19 +83,50 @@ void Engine::State::handle(Turn& turn, event::Submitted& event) {
     return refuse(
         turn, event.request, timed_out("TRI-REQ-036", "the deadline was over on arrival"), 0);
   }
-  Request* request = accept(turn, event.request);
-  promise_accept(*request, false);
+  const RequestId id{random_.next(), random_.next()};
+  if (options_.reserve && !options_.reserve(id, event.request)) {
+    return refuse(turn,
+                  event.request,
+                  exhausted("TRI-JRN-006",
+                            "the journal has no room for this request now; retry after {} ms, or "
+                            "give it more (--journal-size)",
+                            kRetryMs),
+                  kRetryMs);
+  }
+  Request& request = accept(turn, id, event.request);
+  note_unread(turn, request);
 }
 
-Request* Engine::State::accept(const Turn& turn, SubmitRequest& submit) {
+Request& Engine::State::accept(const Turn& turn, const RequestId& id, SubmitRequest& submit) {
+  const uint64_t seed = submit.params.seed ? *submit.params.seed : random_.next();
+  if (undurable_.keeps_entries()) {
+    undurable_.add(record::Accepted{id, seed, submit, turn.now_us});
+  }
+  undurable_.allow({id, -1, 0, false});
+  Request& request = add_request(id, seed, std::move(submit), turn.now_us);
+  request.nonce = request.submit.nonce;
+  request.stream_arrived_us = request.submit.arrived_us;
+  Stream& stream = request.stream.emplace();
+  stream.connection = request.submit.connection;
+  stream.tag = request.submit.client_tag;
+  stream.credit_bytes = request.submit.credit_bytes;
+  stream.cursors.resize(request.sequences.size());
+  readers_[stream.connection].requests.insert(request.id);
+  return request;
+}
+
+Request& Engine::State::add_request(const RequestId& id,
+                                    uint64_t seed,
+                                    SubmitRequest submit,
+                                    TimeUs submitted_us) {
   CHECK(!submit.prompt.empty());  // checked by admission
   auto owned = std::make_unique<Request>();
   Request& request = *owned;
-  request.id = {random_(), random_()};
+  request.id = id;
+  request.seed = seed;
   request.num_prompt = static_cast<int32_t>(submit.prompt.size());
-  request.submitted_us = turn.now_us;
-  request.credit_bytes = submit.credit_bytes;
-  request.seed = submit.params.seed ? *submit.params.seed : random_();
+  request.submitted_us = submitted_us;
+  request.arrived_us = submit.arrived_us > 0 ? submit.arrived_us : submitted_us;
   request.sampling = submit.params.sampling;
   request.sampling.end_ids.clear();
   if (request.sampling.min_tokens > 0) {
@@ -96,19 +134,19 @@ Request* Engine::State::accept(const Turn& turn, SubmitRequest& submit) {
     request.sampling.end_ids.insert(
         request.sampling.end_ids.end(), options_.eos_ids.begin(), options_.eos_ids.end());
   }
-  waiting_bytes_ += bytes_of(submit);
+  request.waiting_bytes = bytes_of(submit);
+  waiting_bytes_ += request.waiting_bytes;
   std::vector<TokenId> prompt = std::move(submit.prompt);
   request.submit = std::move(submit);
+  request.probe_values.resize(request.submit.probes.size());
   request.probe_values_missing = static_cast<int32_t>(request.submit.probes.size());
-  if (!request.submit.idempotency_key.empty()) {
-    kept_.name(request.submit, request.id);
-  }
+  kept_.name(request.submit, request.id);
   if (request.submit.deadline_us != 0) {
     deadlines_.emplace(request.submit.deadline_us, request.id);
   }
   add_sequences(request, std::move(prompt));
   requests_.emplace(request.id, std::move(owned));
-  return &request;
+  return request;
 }
 
 void Engine::State::add_sequences(Request& request, std::vector<TokenId> prompt) {
@@ -118,6 +156,7 @@ void Engine::State::add_sequences(Request& request, std::vector<TokenId> prompt)
     auto sequence = std::make_unique<Sequence>();
     sequence->request = &request;
     sequence->choice = choice;
+    sequence->first_output = request.num_prompt;
     sequence->arrival = next_arrival_++;
     if (choice + 1 < choices) sequence->ids = prompt;
     waiting_.push_back(sequence.get());
@@ -126,131 +165,32 @@ void Engine::State::add_sequences(Request& request, std::vector<TokenId> prompt)
   request.sequences.back()->ids = std::move(prompt);
 }
 
-void Engine::State::promise_accept(Request& request, bool repeated) {
-  const SubmitRequest& submit = request.submit;
-  promises_.add(effect::Accept{submit.connection,
-                               submit.client_tag,
-                               request.id,
-                               request.seed,
-                               request.num_prompt,
-                               repeated});
-  if (!submit.params.echo || options_.tokenizer == nullptr || !request.generates()) return;
-  for (const auto& sequence : request.sequences) {
-    const std::span<const TokenId> ids(sequence->ids.data(), request.num_prompt);
-    effect::Tokens tokens;
-    tokens.connection = submit.connection;
-    tokens.client_tag = submit.client_tag;
-    tokens.request = request.id;
-    tokens.choice = sequence->choice;
-    tokens.text = options_.tokenizer->decode(ids, submit.params.skip_special_tokens);
-    promises_.add(std::move(tokens));
-  }
-}
-
-// A known idempotency key: the earlier request moves to the connection of this Submit, and its
-// answer is sent again from the first token.
-bool Engine::State::repeat_known(const Turn& turn, const SubmitRequest& submit) {
-  if (submit.idempotency_key.empty()) return false;
-  const std::optional<RequestId> known = kept_.find(submit);
-  if (!known) return false;
-  Request& request = *requests_.at(*known);
-  end_stream(request);
-  request.submit.connection = submit.connection;
-  request.submit.client_tag = submit.client_tag;
-  add_credit(turn, request, submit.credit_bytes - request.credit_bytes);
-  promise_accept(request, true);
-  replay(request);
-  return true;
-}
-
-// Ends the stream on the connection that has received the answer so far. The request goes on.
-void Engine::State::end_stream(Request& request) {
-  if (request.submit.connection == 0) return;
-  int32_t unfinished = request.num_unfinished;
-  for (const auto& sequence : request.sequences) {
-    if (sequence->state == SequenceState::kFinished) continue;
-    effect::Finish ending;
-    ending.connection = request.submit.connection;
-    ending.client_tag = request.submit.client_tag;
-    ending.request = request.id;
-    ending.choice = sequence->choice;
-    ending.reason = FinishReason::kError;
-    ending.error = unavailable("TRI-REQ-039",
-                               "the same idempotency key was submitted again, and that Submit "
-                               "takes the answer over; read it there");
-    ending.prompt_tokens = request.num_prompt;
-    ending.output_tokens = sequence->num_sent;
-    ending.last_choice = --unfinished == 0;
-    promises_.add(std::move(ending));
-  }
-}
-
-void Engine::State::add_credit(const Turn& turn, Request& request, int64_t bytes) {
-  const bool had_some = request.credit_bytes > 0;
-  request.credit_bytes += bytes;
-  const bool has_some = request.credit_bytes > 0;
-  if (has_some && !had_some) unread_.erase({request.unread_since_us, request.id});
-  if (has_some || !had_some) return;
-  request.unread_since_us = turn.now_us;
-  unread_.emplace(turn.now_us, request.id);
-}
-
-void Engine::State::replay(Request& request) {
-  int32_t finished = 0;
-  for (const auto& sequence : request.sequences) {
-    effect::Tokens tokens;
-    tokens.connection = request.submit.connection;
-    tokens.client_tag = request.submit.client_tag;
-    tokens.request = request.id;
-    tokens.choice = sequence->choice;
-    const auto first = sequence->ids.begin() + request.num_prompt;
-    tokens.ids.assign(first, first + sequence->num_sent);
-    tokens.text = sequence->text;
-    if (!tokens.ids.empty() || !tokens.text.empty()) promises_.add(std::move(tokens));
-    if (!sequence->ending) continue;
-    effect::Finish ending = *sequence->ending;
-    ending.connection = request.submit.connection;
-    ending.client_tag = request.submit.client_tag;
-    ending.text.clear();  // part of the text above
-    ending.last_choice = ++finished == static_cast<int32_t>(request.sequences.size());
-    promises_.add(std::move(ending));
-  }
-}
-
 void Engine::State::handle(Turn& turn, event::Cancelled& event) {
   const auto found = requests_.find(event.request);
-  if (found == requests_.end()) return;
-  if (event.connection != 0 && found->second->submit.connection != event.connection) return;
-  end_request(turn, *found->second, FinishReason::kCancelled, ok_status());
-}
-
-void Engine::State::handle(Turn& turn, event::Disconnected& event) {
-  std::vector<Request*> cancelled;
-  for (const auto& [id, request] : requests_) {
-    if (request->submit.connection != event.connection) continue;
-    request->submit.connection = 0;
-    add_credit(turn, *request, INT64_MAX / 2);  // no reader: credit no longer limits it
-    if (request->submit.on_disconnect == OnDisconnect::kCancel) cancelled.push_back(request.get());
-  }
-  for (Request* request : cancelled)
-    end_request(turn, *request, FinishReason::kCancelled, ok_status());
-}
-
-void Engine::State::handle(Turn& turn, event::Resumed& event) {
-  turn.effects.push_back(effect::Refuse{
-      event.connection,
-      event.client_tag,
-      invalid("TRI-REQ-037",
-              "the answer {} is not kept; submit the prompt again (with an idempotency key)",
-              to_string(event.request)),
-      0});
-}
-
-void Engine::State::handle(Turn& turn, event::Credited& event) {
-  const auto found = requests_.find(event.request);
-  if (found == requests_.end() || found->second->submit.connection != event.connection) return;
+  if (found == requests_.end() || found->second->is_forgotten) return;
   Request& request = *found->second;
-  add_credit(turn, request, std::min(event.bytes, kMaxCreditBytes - request.credit_bytes));
+  const bool is_reader = request.stream && request.stream->connection == event.connection;
+  if (event.connection == 0 || is_reader) cancel(turn, request);
+}
+
+// Ends the request and frees its key. What its stream has not seen of choices that are over is
+// dropped too: they count as cancelled.
+void Engine::State::cancel(Turn& turn, Request& request) {
+  request.is_forgotten = true;
+  kept_.forget_key(request.submit, request.id);
+  for (const auto& sequence : request.sequences) {
+    if (!request.stream || !sequence->answer.ending) continue;
+    effect::Finish& ending = *sequence->answer.ending;
+    ending.reason = FinishReason::kCancelled;
+    ending.text.clear();
+    ending.parts.clear();
+  }
+  for (const auto& sequence : request.sequences) {
+    if (sequence->state == SequenceState::kFinished) continue;
+    finish(turn, *sequence, FinishReason::kCancelled, {});
+  }
+  fill(turn, request);
+  settle(request);
 }
 
 void Engine::State::handle(Turn& turn, event::Tick&) {
@@ -264,8 +204,11 @@ void Engine::State::handle(Turn& turn, event::Tick&) {
                 FinishReason::kError,
                 timed_out("TRI-REQ-038",
                           "the request's deadline is over after {} ms",
-                          (turn.now_us - found->second->submitted_us) / 1000));
+                          (turn.now_us - found->second->arrived_us) / 1000));
   }
+  cancel_unread(turn);
+  forget_excess(turn);
+  report_progress(turn);
 }
 
 void Engine::State::end_request(const Turn& turn,
@@ -278,13 +221,35 @@ void Engine::State::end_request(const Turn& turn,
     details.error = error;
     finish(turn, *sequence, reason, std::move(details));
   }
-  forget_if_over(&request);
+  settle(request);
+}
+
+void Engine::State::set_times(const Turn& turn, const Request& request, effect::Finish& details) {
+  const TimeUs arrived = request.arrived_us;
+  const TimeUs admitted = request.admitted_us == 0 ? turn.now_us : request.admitted_us;
+  details.tokenize_us = request.submitted_us - arrived;
+  details.queued_us = admitted - arrived;
+  if (request.first_token_us != 0) {
+    details.prefill_us = request.first_token_us - admitted;
+    details.first_token_us = request.first_token_us - arrived;
+  }
+  details.total_us = turn.now_us - arrived;
 }
 
 void Engine::State::finish(const Turn& turn,
                            Sequence& sequence,
                            FinishReason reason,
                            effect::Finish details) {
+  set_times(turn, *sequence.request, details);
+  details.cached_tokens = sequence.cached_tokens;
+  details.invariant = sequence.request->invariant;
+  details.reason = reason;
+  if (undurable_.keeps_entries()) undurable_.add(ended(sequence, details, turn.now_us));
+  undurable_.allow({sequence.request->id, sequence.choice, sequence.answer.num_ids(), true});
+  end_choice(sequence, std::move(details), turn.now_us);
+}
+
+void Engine::State::end_choice(Sequence& sequence, effect::Finish details, TimeUs ended_us) {
   Request& request = *sequence.request;
   if (sequence.state == SequenceState::kWaiting) {
     waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &sequence));
@@ -292,49 +257,18 @@ void Engine::State::finish(const Turn& turn,
   const bool has_slot = sequence.slot >= 0;
   sequence.state = SequenceState::kFinished;
   --request.num_unfinished;
+  request.ended_us = ended_us;
   ++totals_.finished;
-  details.connection = request.submit.connection;
-  details.client_tag = request.submit.client_tag;
   details.request = request.id;
   details.choice = sequence.choice;
-  details.reason = reason;
   details.prompt_tokens = request.num_prompt;
-  details.output_tokens = request.num_output(sequence);
-  details.cached_tokens = sequence.cached_tokens;
-  details.queued_us = request.admitted_us == 0 ? turn.now_us - request.submitted_us
-                                               : request.admitted_us - request.submitted_us;
-  details.first_token_us =
-      request.first_token_us == 0 ? 0 : request.first_token_us - request.submitted_us;
-  details.total_us = turn.now_us - request.submitted_us;
-  details.last_choice = request.num_unfinished == 0;
-  details.invariant = request.invariant;
-  if (!request.submit.idempotency_key.empty()) {
-    sequence.text += details.text;
-    sequence.ending = details;
+  details.output_tokens = sequence.answer.num_ids();
+  if (sequence.answer_text) details.reasoning_tokens = sequence.answer_text->reasoning_tokens();
+  if (details.reason == FinishReason::kCancelled || details.reason == FinishReason::kError) {
+    kept_.forget_key(request.submit, request.id);
   }
-  promises_.add(std::move(details));
+  sequence.answer.ending = std::move(details);
   if (has_slot) release_if_unnamed(groups_.at(sequence.group), sequence);
-}
-
-// Erases a request when all its choices are over and no plan in flight names it. One with an
-// idempotency key goes to the kept answers first, so that the same Submit finds it again.
-void Engine::State::forget_if_over(Request* request) {
-  if (request->num_unfinished > 0 || request->is_kept) return;
-  for (const auto& sequence : request->sequences) {
-    if (sequence->slot >= 0) return;
-  }
-  if (request->submit.deadline_us != 0) {
-    deadlines_.erase({request->submit.deadline_us, request->id});
-  }
-  unread_.erase({request->unread_since_us, request->id});
-  waiting_bytes_ -= kRequestBytes + 4 * static_cast<int64_t>(request->num_prompt);
-  if (request->submit.idempotency_key.empty()) {
-    requests_.erase(request->id);
-    return;
-  }
-  request->is_kept = true;
-  kept_.keep(request->submit, request->id, kept_bytes_of(*request));
-  while (const std::optional<RequestId> oldest = kept_.take_excess()) requests_.erase(*oldest);
 }
 
 }  // namespace trireme

@@ -1,11 +1,14 @@
 // State of the Engine: request table, groups and queue. Its functions stand in one file per duty:
-// engine_requests (submission, credit, end), engine_groups (gain and loss of groups, release of
-// slots and pages), engine_plan (choice of group, plans), engine_commit (results, text).
+// engine_requests (submission and end), engine_restore (requests of an earlier coordinator),
+// engine_streams (who reads an answer), engine_sending (what its reader gets, and when),
+// engine_keys (idempotency keys, answers that are over), engine_groups (gain and loss of groups,
+// release of slots and pages), engine_plan (choice of group, plans), engine_commit (results),
+// engine_values (scores and probes of a prompt), engine_text (text and parts), engine_progress
+// (progress, health).
 #pragma once
 
 #include <deque>
 #include <map>
-#include <random>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -13,9 +16,10 @@
 
 #include "coordinator/engine/engine.h"
 #include "coordinator/engine/kept_answers.h"
-#include "coordinator/engine/promises.h"
+#include "coordinator/engine/random_words.h"
 #include "coordinator/engine/scheduler.h"
 #include "coordinator/engine/sequence.h"
+#include "coordinator/engine/undurable.h"
 
 namespace trireme {
 
@@ -36,13 +40,20 @@ struct Group {
   std::vector<PlanInFlight> in_flight;  // at most num_stages + 1, the oldest first
   int64_t next_step = 1;
   int32_t next_cohort = 0;
+  TimeUs moved_us = 0;     // the last result, or the plan since which one is awaited
   int64_t uncomputed = 0;  // known tokens of `running` not yet planned; set by count_waiting()
 
   explicit Group(const GroupShape& shape);
 };
 
-// How long a stream without credit may keep a slot and pages that others wait for. A grant takes
-// one round trip; a client that needs longer than this does not read.
+// kRequestBytes are counted per request besides its prompt.
+inline constexpr int64_t kRequestBytes = 4096;
+
+// Sent to one connection before the loop has looked whether its socket takes it.
+inline constexpr int64_t kReaderBytes = 1 << 20;
+
+// How long a request whose values nobody takes may keep a slot and pages that others wait for. A
+// grant of credit takes one round trip; a client that needs longer than this does not read.
 inline constexpr TimeUs kUnreadUs = 1'000'000;
 
 // Memory of engine_plan.cc, reused from plan to plan.
@@ -60,6 +71,8 @@ class Engine::State {
   void on(Event& event, TimeUs now_us, std::vector<Effect>& effects);
   TimeUs next_tick_us() const;
   EngineStatus status() const;
+  EngineHealth health(TimeUs now_us, const std::map<GroupId, TimeUs>& heard_us) const;
+  std::vector<ConnectionId> take_behind();
 
  private:
   struct Turn {  // the event being handled: its time and its effects
@@ -70,29 +83,70 @@ class Engine::State {
   // --- engine_requests.cc
   void handle(Turn& turn, event::Submitted& event);
   void handle(Turn& turn, event::Cancelled& event);
-  void handle(Turn& turn, event::Disconnected& event);
-  void handle(Turn& turn, event::Resumed& event);
-  void handle(Turn& turn, event::Credited& event);
   void handle(Turn& turn, event::Tick&);
-  void handle(Turn& turn, event::Durable& event);
   Status may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const;
-  bool repeat_known(const Turn& turn, const SubmitRequest& submit);
-  Request* accept(const Turn& turn, SubmitRequest& submit);
+  Request& accept(const Turn& turn, const RequestId& id, SubmitRequest& submit);
+  Request& add_request(const RequestId& id,
+                       uint64_t seed,
+                       SubmitRequest submit,
+                       TimeUs submitted_us);
   void add_sequences(Request& request, std::vector<TokenId> prompt);
-  void promise_accept(Request& request, bool repeated);
-  void end_stream(Request& request);
-  void replay(Request& request);
-  void add_credit(const Turn& turn, Request& request, int64_t bytes);
+  void cancel(Turn& turn, Request& request);
   void end_request(const Turn& turn, Request& request, FinishReason reason, const Status& error);
   static void refuse(Turn& turn,
                      const SubmitRequest& submit,
                      Status status,
                      int64_t retry_after_ms);
+  static void set_times(const Turn& turn, const Request& request, effect::Finish& details);
 
-  // Ends one choice and promises its Finish. The sequence keeps slot and pages until no plan in
-  // flight names it.
+  // Ends one choice, as part of this event's record. The sequence keeps slot and pages until no
+  // plan in flight names it.
   void finish(const Turn& turn, Sequence& sequence, FinishReason reason, effect::Finish details);
-  void forget_if_over(Request* request);
+  void end_choice(Sequence& sequence, effect::Finish details, TimeUs ended_us);
+
+  // --- engine_restore.cc
+  void handle(Turn& turn, event::Restored& event);
+  void restore(const Turn& turn, RestoredRequest& restored);
+  void restore_choice(const Turn& turn, Sequence& sequence, RestoredChoice& restored);
+
+  // --- engine_streams.cc
+  void handle(Turn& turn, event::Durable& event);
+  void handle(Turn& turn, event::JournalFailed& event);
+  void handle(Turn& turn, event::Disconnected& event);
+  void handle(Turn& turn, event::Blocked& event);
+  void handle(Turn& turn, event::Writable& event);
+  void handle(Turn& turn, event::Resumed& event);
+  void handle(Turn& turn, event::Credited& event);
+  // Whether a stream with this nonce may take the answer over; else the reason.
+  static Status may_read(const Request& request, uint64_t nonce, TimeUs arrived_us);
+  void open_stream(Turn& turn, Request& request, Stream stream, uint64_t nonce);
+  void drop_stream(Request& request);
+  void note_unread(const Turn& turn, Request& request);
+  void await_reader(const Turn& turn, Request& request, TimeUs grace_us);
+  void cancel_unread(Turn& turn);
+
+  // --- engine_sending.cc
+  void fill(Turn& turn, Request& request);
+  void send_accept(Turn& turn, Request& request);
+  void send_values(Turn& turn, Request& request, int64_t& room);
+  bool send_points(Turn& turn, Request& request, int64_t& room);
+  void send_choice(
+      Turn& turn, Request& request, const Sequence& sequence, int32_t end, int64_t& room);
+  void send_finish(Turn& turn, Request& request, const Sequence& sequence);
+
+  // --- engine_keys.cc
+  bool repeat_known(Turn& turn, const SubmitRequest& submit);
+  // Keeps a request for its readers when all its choices are over and no plan in flight names it.
+  void settle(Request& request);
+  void forget(Request& request);
+  void forget_excess(Turn& turn);
+
+  // --- engine_progress.cc
+  void await_progress(const Turn& turn, Request& request);
+  void report_progress(Turn& turn);
+  using Places = std::unordered_map<const Request*, int32_t>;
+  Places queue_places() const;
+  effect::Progress progress_of(const Request& request, const Places& places) const;
 
   // --- engine_groups.cc
   void handle(Turn& turn, event::GroupReady& event);
@@ -115,6 +169,7 @@ class Engine::State {
   bool can_hold(const Group& group, const Sequence& sequence) const;
   Group* best_group_for(Sequence& sequence);
   int32_t cached_tokens(Group& group, Sequence& sequence);
+  PageKey cache_space_of(const Request& request) const;
   const std::vector<PageKey>& keys_of(Sequence& sequence, int32_t page_tokens) const;
   void send_plan(Turn& turn, Group& group);
   void admit(const Turn& turn, Group& group, Sequence& sequence, StepPart& part);
@@ -129,18 +184,9 @@ class Engine::State {
 
   // --- engine_commit.cc
   void handle(Turn& turn, event::StepDone& event);
-  void handle(Turn& turn, event::ProbeArrived& event);
   void take_logprobs(Group& group, StepResult& result);
   void commit_ids(const Turn& turn, Sequence& sequence, std::span<const TokenId> ids);
   void commit_failures(const Turn& turn, Group& group, const StepResult& result);
-  void promise_scores(const Turn& turn, Group& group, StepResult& result);
-  void finish_prompt_only(const Turn& turn, Request& request);
-  void emit_text(const Turn& turn, Sequence& sequence);
-  std::string text_of(Sequence& sequence,
-                      int32_t index,
-                      bool may_stop,
-                      StopText::Found& found) const;
-  void promise_tokens(const Turn& turn, Sequence& sequence, int32_t first, std::string text);
   struct Ending {
     bool is_over = false;
     FinishReason reason = FinishReason::kStop;
@@ -149,20 +195,46 @@ class Engine::State {
   };
   Ending ending_of(const Sequence& sequence) const;
 
+  // --- engine_values.cc
+  void handle(Turn& turn, event::ProbeArrived& event);
+  void take_scores(Turn& turn, Group& group, StepResult& result);
+  void restart_values(Request& request);
+  void compute_values_again(Request& request);
+  void finish_prompt_only(const Turn& turn, Request& request);
+
+  // --- engine_text.cc
+  void emit_text(const Turn& turn, Sequence& sequence);
+  bool add_text(Sequence& sequence, TokenId id, bool is_silent);
+  void begin_text(Sequence& sequence);
+  void record_ids(Sequence& sequence, int32_t first);
+  void finish_text(const Turn& turn, Sequence& sequence, bool is_over, const Ending& ending);
+  std::vector<TokenBytes> token_bytes_of(const std::vector<LogprobEntry>& entries) const;
+
   const EngineOptions options_;
-  std::mt19937_64 random_;
+  RandomWords random_;
   TimeUs last_event_us_ = 0;
+  TimeUs last_token_us_ = 0;
 
   std::map<RequestId, std::unique_ptr<Request>> requests_;
   KeptAnswers kept_;
+  struct Reader {  // a connection with streams
+    bool is_blocked = false;
+    int64_t room = kReaderBytes;  // that may be sent to it before its next Writable
+    std::set<RequestId> requests;
+    RequestId last_served;
+  };
+  std::unordered_map<ConnectionId, Reader> readers_;
+  std::set<ConnectionId> behind_;  // with more to send
   std::set<std::pair<TimeUs, RequestId>> deadlines_;
-  std::set<std::pair<TimeUs, RequestId>> unread_;  // requests without credit, by start of that
-  std::deque<Sequence*> waiting_;                  // by arrival
+  std::set<std::pair<TimeUs, RequestId>> cancels_;  // requests whose client is gone, by when
+  std::set<std::pair<TimeUs, RequestId>> unread_;   // whose values nobody takes, by start of that
+  std::set<std::pair<TimeUs, RequestId>> progress_due_;
+  std::deque<Sequence*> waiting_;  // by arrival
   int64_t waiting_bytes_ = 0;
   uint64_t next_arrival_ = 1;
   std::map<GroupId, Group> groups_;
 
-  Promises promises_;
+  Undurable undurable_;
   EngineStatus totals_;
   std::vector<Sequence*> emitting_;  // sequences that got ids in this commit; their text follows
   PlanScratch scratch_;

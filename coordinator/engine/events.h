@@ -6,50 +6,17 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "model/sampling_params.h"
+#include "coordinator/engine/records.h"
+#include "coordinator/engine/submit_request.h"
+#include "model/chat/answer_part.h"
 #include "model/step_plan.h"
 
 namespace trireme {
-
-using GroupId = int32_t;
-using ConnectionId = uint64_t;  // one client connection; never reused
-
-// Name of an accepted request: 128 random bits, drawn by the Engine. A secret: it allows Cancel.
-struct RequestId {
-  uint64_t high = 0;
-  uint64_t low = 0;
-  bool operator==(const RequestId&) const = default;
-  bool operator<(const RequestId& other) const {
-    return std::pair(high, low) < std::pair(other.high, other.low);
-  }
-};
-std::string to_string(const RequestId& id);  // 32 hexadecimal digits
-
-enum class OnDisconnect : uint8_t { kCancel, kContinue };
-enum class RequestKind : uint8_t { kGenerate, kScore, kProbe };
-
-// A request that admission let in (doors/admission.h): at least one token, all in the vocabulary;
-// parameters validated; probes at positions of the prompt. The Engine does not check these again.
-struct SubmitRequest {
-  ConnectionId connection = 0;
-  uint64_t client_tag = 0;  // the client's own number of this request on its connection
-  std::string principal;
-  std::string idempotency_key;  // "": none; unique per principal
-  std::string traceparent;
-  RequestKind kind = RequestKind::kGenerate;
-  std::vector<TokenId> prompt;
-  GenerationParams params;
-  OnDisconnect on_disconnect = OnDisconnect::kCancel;
-  TimeUs deadline_us = 0;            // 0: none
-  int64_t credit_bytes = 0;          // bytes that may be sent before the client grants more
-  std::vector<ProbeRequest> probes;  // slot unused; only where the cluster allows probes
-};
 
 // Limits of a ready group, on which all its ranks agree.
 struct GroupShape {
@@ -72,6 +39,16 @@ struct GroupShape {
   }
 };
 
+// Resumed::next_index of a choice whose end the client has seen, AnswerPoint::index of its end;
+// equal to door::kEndedIndex.
+inline constexpr int32_t kEndedIndex = -1;
+
+// A place in an answer: before the token `index` of a choice, or behind its end.
+struct AnswerPoint {
+  int32_t choice = 0;
+  int32_t index = 0;
+};
+
 namespace event {
 struct Submitted {
   SubmitRequest request;
@@ -83,13 +60,20 @@ struct Cancelled {
 struct Disconnected {
   ConnectionId connection = 0;
 };
+struct Blocked {  // the connection takes no frame now: nothing more is sent to its streams
+  ConnectionId connection = 0;
+};
+struct Writable {  // it takes frames: again, or still with more to send (Engine::take_behind)
+  ConnectionId connection = 0;
+};
 struct Resumed {  // a client asks to continue an answer on this connection
   ConnectionId connection = 0;
   uint64_t client_tag = 0;
   RequestId request;
   uint64_t nonce = 0;
-  std::vector<int32_t> next_index;  // per choice: the first token that it lacks
+  std::vector<int32_t> next_index;  // per choice: the first token that it lacks; kEndedIndex
   int64_t credit_bytes = 0;
+  std::vector<AnswerPoint> points;  // see Stream
 };
 struct Credited {
   ConnectionId connection = 0;
@@ -114,13 +98,21 @@ struct ProbeArrived {
 };
 struct Durable {
   uint64_t sequence = 0;
-};               // all records up to `sequence` are durable
-struct Tick {};  // next_tick_us() has come: deadlines, unread streams
+};                      // all records up to `sequence` are durable
+struct JournalFailed {  // nothing will become durable any more
+  Status cause;
+};
+struct Restored {  // the first event: what the journal of an earlier coordinator holds
+  std::vector<RestoredRequest> requests;
+};
+struct Tick {};  // next_tick_us() has come: deadlines, times to live, progress reports
 }  // namespace event
 
 using Event = std::variant<event::Submitted,
                            event::Cancelled,
                            event::Disconnected,
+                           event::Blocked,
+                           event::Writable,
                            event::Resumed,
                            event::Credited,
                            event::GroupReady,
@@ -128,25 +120,34 @@ using Event = std::variant<event::Submitted,
                            event::StepDone,
                            event::ProbeArrived,
                            event::Durable,
+                           event::JournalFailed,
+                           event::Restored,
                            event::Tick>;
 
-enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError };
+// The bytes of a token and of the most probable ones beside it.
+struct TokenBytes {
+  std::string token;
+  std::vector<std::string> top;
+};
 
 namespace effect {
-// To the client. A refused request has no id, only the client's tag.
+// To the client, once their record is durable. A refused request has no id, only the client's tag.
 struct Accept {
   ConnectionId connection = 0;
   uint64_t client_tag = 0;
   RequestId request;
   uint64_t seed = 0;
   int32_t prompt_tokens = 0;
-  bool repeated = false;  // the idempotency key was known: `request` is the earlier one
+  bool repeated = false;            // the idempotency key was known: `request` is the earlier one
+  std::vector<TokenId> prompt_ids;  // where the request wants them
+  std::string client_state;         // of a repeated one
 };
 struct Refuse {
   ConnectionId connection = 0;
   uint64_t client_tag = 0;
   Status status;
   int64_t retry_after_ms = 0;  // 0: the same request would be refused again
+  uint64_t nonce = 0;          // of a stream that another took over: the nonce that won
 };
 struct Tokens {
   ConnectionId connection = 0;
@@ -155,14 +156,24 @@ struct Tokens {
   int32_t choice = 0;
   int32_t first_index = 0;
   std::vector<TokenId> ids;
-  std::string text;
+  std::string text;  // empty where there are parts
   std::vector<LogprobEntry> logprobs;
+  std::vector<TokenBytes> token_bytes;  // empty, or parallel to logprobs
+  std::vector<AnswerPart> parts;
+};
+struct Progress {  // of a stream to which nothing else was sent for an interval
+  ConnectionId connection = 0;
+  uint64_t client_tag = 0;
+  int32_t queue_position = 0;  // 1: the next one; 0: it runs
+  int32_t prompt_done = 0;
+  int32_t prompt_tokens = 0;
 };
 struct PromptLogprobs {
   ConnectionId connection = 0;
   uint64_t client_tag = 0;
   RequestId request;
   std::vector<LogprobEntry> entries;
+  std::vector<TokenBytes> token_bytes;  // empty, or parallel to entries
 };
 struct ProbeValues {
   ConnectionId connection = 0;
@@ -178,12 +189,16 @@ struct Finish {  // of one choice
   FinishReason reason = FinishReason::kStop;
   std::string stop_string;  // that matched, or ""
   std::optional<TokenId> stop_token;
-  std::string text;  // rest that was held for a stop string
-  Status error;      // kError
+  std::string text;               // rest that was held for a stop string
+  std::vector<AnswerPart> parts;  // the same of an answer in parts; text is empty
+  Status error;                   // kError
   int32_t prompt_tokens = 0;
   int32_t output_tokens = 0;
   int32_t cached_tokens = 0;
-  int64_t queued_us = 0;
+  int32_t reasoning_tokens = 0;
+  int64_t tokenize_us = 0;  // from arrival to submission
+  int64_t queued_us = 0;    // from arrival to admission into a group
+  int64_t prefill_us = 0;   // from admission to the first token
   int64_t first_token_us = 0;
   int64_t total_us = 0;
   bool last_choice = false;  // the request is over
@@ -194,17 +209,18 @@ struct SendPlan {
   GroupId group = 0;
   StepPlan plan;
 };
-// To the journal: one record per event that promises something. The promised effects follow after
-// Durable(sequence).
+// To the journal: one record per event that changes what must not be lost. Clients are told of it
+// after Durable(sequence).
 struct Append {
   uint64_t sequence = 0;
-  std::string record;
+  Record record;
 };
 }  // namespace effect
 
 using Effect = std::variant<effect::Accept,
                             effect::Refuse,
                             effect::Tokens,
+                            effect::Progress,
                             effect::PromptLogprobs,
                             effect::ProbeValues,
                             effect::Finish,

@@ -1,12 +1,14 @@
-// Log of promises that survives a restart. The Engine holds the effects that follow a record until
-// the record is durable. Called by the loop; an implementation that writes to a disk has its own
-// thread and wakes the loop.
+// Log that survives a restart. Clients are told only of what is durable in it. Called by the loop;
+// an implementation that writes to a disk has its own thread and wakes the loop.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "coordinator/engine/records.h"
 
 namespace trireme {
 
@@ -14,16 +16,25 @@ class Journal {
  public:
   virtual ~Journal() = default;
   // `sequence` ascends from call to call. Never blocks.
-  virtual void append(uint64_t sequence, std::string record) = 0;
+  virtual void append(uint64_t sequence, Record record) = 0;
   // The highest sequence that has become durable since the last call.
   virtual std::optional<uint64_t> take_durable() = 0;
+  // Room for all records of a request, before it is accepted. False: there is none now.
+  virtual bool reserve(const RequestId& id, const SubmitRequest& submit) = 0;
+  // Failures of the disk since the last call.
+  virtual std::vector<Status> take_failures() = 0;
+  // The disk has failed for so long that nothing will become durable any more.
+  virtual bool has_failed() = 0;
 };
 
 // Stores nothing: every record counts as durable at once, and nothing survives a restart.
 class NullJournal final : public Journal {
  public:
-  void append(uint64_t sequence, std::string) override { durable_ = sequence; }
+  void append(uint64_t sequence, Record) override { durable_ = sequence; }
   std::optional<uint64_t> take_durable() override { return std::exchange(durable_, std::nullopt); }
+  bool reserve(const RequestId&, const SubmitRequest&) override { return true; }
+  std::vector<Status> take_failures() override { return {}; }
+  bool has_failed() override { return false; }
 
  private:
   std::optional<uint64_t> durable_;

@@ -21,9 +21,12 @@ PageKey hash(const PageKey& key, const void* data, size_t bytes) {
 
 }  // namespace
 
-PageKey first_parent(const std::string& salt, const std::string& principal) {
-  const PageKey salted = hash(PageKey{1, 1}, salt.data(), salt.size());
-  return hash(salted, principal.data(), principal.size());
+PageKey first_parent(const std::string& fingerprint,
+                     const std::string& principal,
+                     const std::string& salt) {
+  const PageKey of_model = hash(PageKey{1, 1}, fingerprint.data(), fingerprint.size());
+  const PageKey of_principal = hash(of_model, principal.data(), principal.size());
+  return hash(of_principal, salt.data(), salt.size());
 }
 
 PageKey page_key(const PageKey& parent, std::span<const TokenId> tokens) {

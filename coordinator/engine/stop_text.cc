@@ -21,7 +21,7 @@ std::string StopText::add(std::string_view text,
                           std::span<const std::string> stops,
                           bool include,
                           Found& found) {
-  if (stops.empty()) return std::string(text);
+  if (stops.empty()) return take_rest().append(text);
   held_ += text;
   return search(stops, include, found);
 }

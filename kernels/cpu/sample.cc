@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 
 #include "base/check.h"
 #include "kernels/cpu/backend.h"
@@ -9,7 +8,6 @@ namespace trireme {
 
 namespace {
 
-constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr int64_t kDrawCost = 100;  // operations of one id's noise
 
 // Repetition penalty once per id of the history; frequency and presence penalty by an output id's

@@ -11,8 +11,6 @@ namespace trireme {
 
 namespace {
 
-constexpr float kNever = -std::numeric_limits<float>::infinity();
-
 // Maps a float to an unsigned key with the same order.
 uint32_t key_of(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value + 0.0f);

@@ -24,8 +24,6 @@
 
 namespace trireme::cuda {
 
-struct LinearLaunch;
-struct LinearShape;
 struct OwnLinear;
 
 constexpr int32_t kRowAlignment = kCudaRowAlignment;
@@ -218,7 +216,6 @@ class CudaBackend final : public Backend {
   // memory of a block, in bytes.
   cudaError_t prepare_kernels(int64_t shared_limit);
   std::unique_ptr<CudaQueue> open_queue(bool has_counters);
-  LinearLaunch choose_launch(const CudaQueue& queue, const LinearShape& shape) const;
   OwnLinear own_linear(const CudaQueue& queue, const LinearCall& call) const;
   // Whether our kernel also does the op that follows, in the same launch.
   bool takes_next(const CudaQueue& queue, const LinearCall& call, const OwnLinear& own) const;

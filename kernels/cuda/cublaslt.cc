@@ -195,6 +195,12 @@ MatmulRefusal obstacle(const MatmulCall& call) {
   return MatmulRefusal::kNone;
 }
 
+// obstacle(), and whether the table's entry has the library as the faster way.
+MatmulRefusal objection(const MatmulChoice* entry, const MatmulCall& call) {
+  if (entry == nullptr) return MatmulRefusal::kNotTimed;
+  return entry->time_us == 0 ? MatmulRefusal::kSlower : obstacle(call);
+}
+
 uint32_t config_of(const cublasLtMatmulAlgo_t& algorithm,
                    cublasLtMatmulAlgoConfigAttributes_t attribute) {
   uint32_t value = 0;
@@ -273,17 +279,11 @@ void CublasLt::choose(CudaQueue& queue,
   table_.note(shape, best);
 }
 
-// obstacle(), and whether the table has the library as the faster way.
-MatmulRefusal CublasLt::objection(const MatmulCall& call) const {
-  const MatmulChoice* choice = table_.entry(call.shape);
-  if (choice == nullptr) return MatmulRefusal::kNotTimed;
-  return choice->time_us == 0 ? MatmulRefusal::kSlower : obstacle(call);
-}
-
 MatmulRefusal CublasLt::check(const MatmulCall& call) const {
-  const MatmulRefusal refusal = objection(call);
+  const MatmulChoice* entry = table_.entry(call.shape);
+  const MatmulRefusal refusal = objection(entry, call);
   if (refusal != MatmulRefusal::kNone) return refusal;
-  return Pieces(call, is_bf16_).accept(context_, algorithm_of(*table_.find(call.shape)), call)
+  return Pieces(call, is_bf16_).accept(context_, algorithm_of(*entry), call)
              ? MatmulRefusal::kNone
              : MatmulRefusal::kUnsupported;
 }
@@ -296,9 +296,10 @@ bool CublasLt::accepts(const MatmulCall& call) {
 
 bool CublasLt::run(CudaQueue& queue, const MatmulCall& call, const Finish& finish) {
   if (!queue.is_usable()) return false;
-  MatmulRefusal refusal = objection(call);
+  const MatmulChoice* entry = table_.entry(call.shape);
+  MatmulRefusal refusal = objection(entry, call);
   if (refusal == MatmulRefusal::kNone) {
-    const cublasLtMatmulAlgo_t algorithm = algorithm_of(*table_.find(call.shape));
+    const cublasLtMatmulAlgo_t algorithm = algorithm_of(*entry);
     const Pieces pieces(call, is_bf16_);
     if (!pieces.accept(context_, algorithm, call)) {
       refusal = MatmulRefusal::kUnsupported;

@@ -90,7 +90,6 @@ class CublasLt {
   CublasLt(cublasLtContext* context, bool is_bf16, std::string key)
       : context_(context), is_bf16_(is_bf16), table_(std::move(key)) {}
 
-  MatmulRefusal objection(const MatmulCall& call) const;
   void count(MatmulRefusal refusal) { ++refusals_[static_cast<size_t>(refusal)]; }
 
   cublasLtContext* context_;

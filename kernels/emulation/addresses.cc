@@ -18,7 +18,6 @@ using trireme::emulation::settings;
 namespace {
 
 constexpr size_t kGranularity = 2 << 20;
-constexpr size_t kMaxPoisonedBytes = 16 << 20;  // as in cudaMalloc (memory.cc)
 
 bool is_whole(size_t bytes) { return bytes > 0 && bytes % kGranularity == 0; }
 
@@ -141,7 +140,7 @@ CUresult cuMemSetAccess(CUdeviceptr address, size_t bytes, const CUmemAccessDesc
   const auto found = find_mapped(runtime, at, bytes);
   if (found == runtime.physical.end()) return CUDA_ERROR_INVALID_VALUE;
   if (mprotect(at, bytes, PROT_READ | PROT_WRITE) != 0) return CUDA_ERROR_OUT_OF_MEMORY;
-  std::memset(at, 0xff, std::min(bytes, kMaxPoisonedBytes));
+  std::memset(at, 0xff, std::min(bytes, trireme::emulation::kMaxPoisonedBytes));
   // Marked as registered, so that cudaFree() refuses it.
   runtime.allocations[at] = {MemoryKind::kDevice, found->second.device, bytes, true};
   return CUDA_SUCCESS;

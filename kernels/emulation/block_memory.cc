@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kRegionBytes = 256 * 1024;  // more than the maximum of a block
 constexpr size_t kPageBytes = 4096;
-constexpr size_t kAlignment = 1024;
+constexpr size_t kSharedAlignment = 1024;
 constexpr int kPoison = 0xff;  // NaN in every float type
 constexpr int kGuard = 0xa5;
 
@@ -37,7 +37,7 @@ void Block::prepare_shared() {
     CHECK(mprotect(shared_region_ + kRegionBytes, kPageBytes, PROT_NONE) == 0);
   }
   const size_t bytes = kernel_->shared_bytes;
-  const size_t padded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  const size_t padded = (bytes + kSharedAlignment - 1) / kSharedAlignment * kSharedAlignment;
   std::byte* end = shared_region_ + kRegionBytes;
   shared_ = end - padded;
 #ifdef __SANITIZE_ADDRESS__
@@ -45,7 +45,7 @@ void Block::prepare_shared() {
 #endif
   std::memset(shared_, kPoison, bytes);
   std::memset(shared_ + bytes, kGuard, padded - bytes);
-  std::memset(shared_ - kAlignment, kGuard, kAlignment);
+  std::memset(shared_ - kSharedAlignment, kGuard, kSharedAlignment);
 #ifdef __SANITIZE_ADDRESS__
   ASAN_POISON_MEMORY_REGION(shared_ + bytes, padded - bytes);
   ASAN_POISON_MEMORY_REGION(shared_region_, kRegionBytes - padded);
@@ -60,7 +60,8 @@ void Block::check_shared() const {
 #endif
   const auto is_guard = [](std::byte byte) { return byte == std::byte{kGuard}; };
   if (!std::all_of(shared_ + bytes, end, is_guard)) fail("wrote past the end of shared memory");
-  if (!std::all_of(shared_ - kAlignment, shared_, is_guard)) fail("wrote before shared memory");
+  if (!std::all_of(shared_ - kSharedAlignment, shared_, is_guard))
+    fail("wrote before shared memory");
 }
 
 void Block::release_shared() {

@@ -30,7 +30,8 @@ namespace trireme::emulation {
 namespace {
 
 constexpr uint64_t kMagic = 0x7472'6972'656d'6521;
-constexpr size_t kAlignment = 256;  // of every pointer: the default of the library's preferences
+constexpr size_t kPointerAlignment =
+    256;  // of every pointer: the default of the library's preferences
 
 void store(void* data, int64_t index, cudaDataType_t type, float value) {
   if (type == CUDA_R_32F) {
@@ -112,7 +113,7 @@ bool is_supported(const cublasLtMatmulDescOpaque_t& matmul,
 }
 
 bool is_aligned(const void* pointer) {
-  return reinterpret_cast<uintptr_t>(pointer) % kAlignment == 0;
+  return reinterpret_cast<uintptr_t>(pointer) % kPointerAlignment == 0;
 }
 
 cudaError_t enqueue(const Product& product, cudaStream_t stream) {

@@ -54,14 +54,14 @@ __attribute__((used)) void trireme_fiber_loop(trireme::emulation::Fiber* fiber) 
 namespace trireme::emulation {
 namespace {
 
-constexpr size_t kPageBytes = 4096;
+constexpr size_t kGuardBytes = 4096;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr size_t kStackBytes = 256 * 1024;  // sanitizers enlarge frames
 #else
 constexpr size_t kStackBytes = 64 * 1024;
 #endif
 constexpr size_t kStacksPerSlab = 32;
-constexpr size_t kSlotBytes = kStackBytes + kPageBytes;
+constexpr size_t kSlotBytes = kStackBytes + kGuardBytes;
 
 void before_switch([[maybe_unused]] void** state,
                    [[maybe_unused]] const void* bottom,
@@ -151,8 +151,9 @@ void FiberPool::grow() {
   slabs_.push_back(slab);
   for (size_t i = 0; i < kStacksPerSlab; ++i) {
     std::byte* slot = slab + i * kSlotBytes;
-    CHECK(mprotect(slot, kPageBytes, PROT_NONE) == 0);
-    fibers_.push_back(std::make_unique<Fiber>(slot + kPageBytes, kStackBytes, fibers_.size() % 61));
+    CHECK(mprotect(slot, kGuardBytes, PROT_NONE) == 0);
+    fibers_.push_back(
+        std::make_unique<Fiber>(slot + kGuardBytes, kStackBytes, fibers_.size() % 61));
     idle_.push_back(fibers_.back().get());
   }
 }

@@ -30,8 +30,6 @@ namespace {
 constexpr size_t kAlignment = 256;
 constexpr size_t kGuardBytes = 256;
 constexpr int kGuard = 0xa5;
-// New memory holds NaN; in larger allocations only the start, so that untouched pages cost nothing.
-constexpr size_t kMaxPoisonedBytes = 16 << 20;
 
 // Under AddressSanitizer the guard is poisoned, so any access to it is reported.
 void guard(const std::byte* data, size_t bytes) {
@@ -55,7 +53,7 @@ std::byte* allocate(size_t bytes) {
   void* memory = nullptr;
   if (posix_memalign(&memory, kAlignment, bytes + kGuardBytes) != 0) return nullptr;
   auto* data = static_cast<std::byte*>(memory);
-  std::memset(data, 0xff, std::min(bytes, kMaxPoisonedBytes));
+  std::memset(data, 0xff, std::min(bytes, trireme::emulation::kMaxPoisonedBytes));
   std::memset(data + bytes, kGuard, kGuardBytes);
   guard(data, bytes);
   return data;

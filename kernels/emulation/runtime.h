@@ -16,6 +16,9 @@
 
 namespace trireme::emulation {
 
+// New memory holds NaN; in larger allocations only the start, so that untouched pages cost nothing.
+constexpr size_t kMaxPoisonedBytes = 16 << 20;
+
 struct GraphNode {
   Task task;
   int device = 0;

@@ -56,12 +56,13 @@ void fill_slice(const Values& values,
                 int64_t begin,
                 int64_t end,
                 bf16_t* out) {
-  const bool is_contiguous = columns.size() == values.width;
-  const int64_t run = is_contiguous ? end - begin : columns.size();
+  if (columns.size() == values.width) {  // whole rows, one after another
+    return fill(values, rows.begin * values.width + begin, end - begin, out + begin);
+  }
   for (int64_t at = begin; at < end;) {
     const int64_t row = rows.begin + at / columns.size();
     const int64_t column = at % columns.size();
-    const int64_t count = is_contiguous ? run : std::min(run - column, end - at);
+    const int64_t count = std::min(columns.size() - column, end - at);
     fill(values, row * values.width + columns.begin + column, count, out + at);
     at += count;
   }

@@ -9,7 +9,7 @@ namespace trireme {
 
 namespace {
 
-constexpr char kId[] = "TRI-CONF-007";
+constexpr char kGenerationId[] = "TRI-CONF-007";
 constexpr int64_t kMaxBytes = 4 << 20;
 
 // Reads values of the file; one that cannot be used becomes its fallback and a note.
@@ -54,7 +54,7 @@ class DefaultsReader {
  private:
   template <class T, class Read>
   T read(const T& fallback, const Read& read_value) {
-    JsonReader reader(json_, kId, source_);
+    JsonReader reader(json_, kGenerationId, source_);
     const T value = read_value(reader);
     if (reader.status().ok()) return value;
     notes_.push_back(message_of(reader.status()) + "; the value is ignored");
@@ -114,7 +114,7 @@ void note_unsupported(JsonValue json, const std::string& source, std::vector<std
   if (keys.empty()) return;
   const bool one = keys.size() == 1;
   notes.push_back(format_text("{}: {} sets {}, which {} not supported; {} ignored",
-                              kId,
+                              kGenerationId,
                               source,
                               join(keys),
                               one ? "is" : "are",
@@ -151,7 +151,7 @@ GenerationDefaults parse_generation_config(const std::string& json_text,
 GenerationDefaults load_generation_config(const std::string& model_dir) {
   const std::string path = model_dir + "/generation_config.json";
   if (!is_there(path)) return {};
-  const auto text = read_text_file(path, kMaxBytes, kId);
+  const auto text = read_text_file(path, kMaxBytes, kGenerationId);
   if (text.ok()) return parse_generation_config(*text, path);
   GenerationDefaults defaults;
   defaults.notes.push_back(unused_file(text.status()));

@@ -41,7 +41,10 @@ AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(s
 
 // Narrows the range of sorted tokens byte by byte; of those with an equal prefix the shortest is
 // first.
-const AddedToken* AddedTokenMatcher::longest_at(std::string_view text) const {
+const AddedToken* AddedTokenMatcher::longest_at(std::string_view text,
+                                                size_t begin,
+                                                const TokenAllowed& allowed) const {
+  text.remove_prefix(begin);
   const AddedToken* best = nullptr;
   auto first = tokens_.begin();
   auto last = tokens_.end();
@@ -54,12 +57,15 @@ const AddedToken* AddedTokenMatcher::longest_at(std::string_view text) const {
         first, last, [&](const AddedToken& token) { return at_depth(token) < byte; });
     last = std::partition_point(
         first, last, [&](const AddedToken& token) { return at_depth(token) == byte; });
-    if (first != last && first->content.size() == depth + 1) best = &*first;
+    if (first == last || first->content.size() != depth + 1) continue;
+    if (!allowed || allowed(begin, begin + depth + 1, first->special)) best = &*first;
   }
   return best;
 }
 
-std::vector<Stretch> AddedTokenMatcher::split(std::string_view text, bool parse_special) const {
+std::vector<Stretch> AddedTokenMatcher::split(std::string_view text,
+                                              bool parse_special,
+                                              const TokenAllowed& allowed) const {
   std::vector<Stretch> out;
   size_t plain_from = 0;
   const auto add = [&](size_t begin, size_t end, TokenId id) {
@@ -67,7 +73,7 @@ std::vector<Stretch> AddedTokenMatcher::split(std::string_view text, bool parse_
   };
   for (size_t at = 0; at < text.size();) {
     const AddedToken* token =
-        starts_[static_cast<uint8_t>(text[at])] ? longest_at(text.substr(at)) : nullptr;
+        starts_[static_cast<uint8_t>(text[at])] ? longest_at(text, at, allowed) : nullptr;
     if (!token) {
       ++at;
       continue;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/token.h"
+#include "model/tokenizer/guard.h"
 
 namespace trireme {
 
@@ -34,13 +35,17 @@ class AddedTokenMatcher {
   explicit AddedTokenMatcher(std::vector<AddedToken> tokens);
 
   // Splits `text` (valid UTF-8) into stretches, in order; none of plain text is empty. Without
-  // `parse_special`, special tokens are plain text.
-  std::vector<Stretch> split(std::string_view text, bool parse_special) const;
+  // `parse_special`, special tokens are plain text; so are tokens where `allowed` refuses them.
+  std::vector<Stretch> split(std::string_view text,
+                             bool parse_special,
+                             const TokenAllowed& allowed = nullptr) const;
 
   const std::vector<AddedToken>& tokens() const { return tokens_; }  // by content
 
  private:
-  const AddedToken* longest_at(std::string_view text) const;
+  const AddedToken* longest_at(std::string_view text,
+                               size_t begin,
+                               const TokenAllowed& allowed) const;
 
   std::vector<AddedToken> tokens_;
   bool starts_[256] = {};  // first bytes of the tokens

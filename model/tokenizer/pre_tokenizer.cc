@@ -53,7 +53,7 @@ bool in_class(char32_t code, SplitByClass::Class wanted) {
   }
 }
 
-struct Apply {
+struct SplitStep {
   Words& words;
   const ByteAlphabet& alphabet;
   RegexScratch& scratch;
@@ -270,7 +270,7 @@ StatusOr<Words> PreTokenizer::split(std::string text, bool at_start, RegexScratc
           words.text.size(),
           kMaxNormalizedBytes);
     }
-    RETURN_IF_ERROR(std::visit(Apply{words, alphabet_, scratch}, step));
+    RETURN_IF_ERROR(std::visit(SplitStep{words, alphabet_, scratch}, step));
   }
   return words;
 }

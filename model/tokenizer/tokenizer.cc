@@ -11,28 +11,37 @@ namespace {
 // One call of encode: the stages from text to ids.
 class Encoding {
  public:
-  Encoding(const TokenizerParts& parts, bool parse_special, std::vector<TokenId>& out)
-      : parts_(parts), parse_special_(parse_special), out_(out) {}
+  Encoding(const TokenizerParts& parts,
+           bool parse_special,
+           std::span<const GuardedRange> guarded,
+           std::vector<TokenId>& out)
+      : parts_(parts), parse_special_(parse_special), guarded_(guarded), out_(out) {}
 
   Status run(std::string_view text) {
-    for (const Stretch& stretch : parts_.added.split(text, parse_special_)) {
+    const TokenAllowed allowed = allowed_outside(guarded_);
+    for (const Stretch& stretch : parts_.added.split(text, parse_special_, allowed)) {
       if (stretch.id >= 0) {
         out_.push_back(stretch.id);
         continue;
       }
-      std::string part(text.substr(stretch.begin, stretch.end - stretch.begin));
-      ASSIGN_OR_RETURN(part, parts_.normalizer.apply(std::move(part), scratch_));
-      RETURN_IF_ERROR(encode_normalized(std::move(part), stretch.begin == 0));
+      const std::string_view plain = text.substr(stretch.begin, stretch.end - stretch.begin);
+      ASSIGN_OR_RETURN(std::string part, parts_.normalizer.apply(std::string(plain), scratch_));
+      NormalizedGuard guard(
+          parts_.normalizer, plain, part, guarded_within(guarded_, stretch.begin, stretch.end));
+      RETURN_IF_ERROR(encode_normalized(part, stretch.begin == 0, guard));
     }
     return ok_status();
   }
 
  private:
-  Status encode_normalized(std::string text, bool at_start) {
-    const auto stretches = parts_.added_normalized.split(text, parse_special_);
-    if (stretches.size() == 1 && stretches[0].id < 0) {
-      return encode_plain(std::move(text), at_start);
+  Status encode_normalized(const std::string& text, bool at_start, NormalizedGuard& guard) {
+    TokenAllowed allowed;
+    if (!guarded_.empty()) {
+      allowed = [&guard](size_t begin, size_t end, bool special) {
+        return guard.allows(begin, end, special);
+      };
     }
+    const auto stretches = parts_.added_normalized.split(text, parse_special_, allowed);
     for (const Stretch& stretch : stretches) {
       if (stretch.id >= 0) {
         out_.push_back(stretch.id);
@@ -71,6 +80,7 @@ class Encoding {
 
   const TokenizerParts& parts_;
   const bool parse_special_;
+  const std::span<const GuardedRange> guarded_;
   std::vector<TokenId>& out_;
   RegexScratch scratch_;
   BpeScratch bpe_scratch_;
@@ -115,12 +125,18 @@ StatusOr<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
                    kMaxTextBytes);
   }
   std::string repaired;
-  if (!is_utf8(text)) text = repaired = to_utf8_lossy(text);
+  std::span<const GuardedRange> guarded = options.guarded;
+  GuardedRange everything;
+  if (!is_utf8(text)) {
+    text = repaired = to_utf8_lossy(text);
+    everything.end = text.size();  // the offsets no longer hold
+    if (!guarded.empty()) guarded = {&everything, 1};
+  }
   std::vector<TokenId> ids;
   const PostProcessor& post = parts_->post_processor;
   if (options.add_special) ids = post.before;
   const bool parse_special = options.parse_special && !parts_->splits_special_tokens;
-  RETURN_IF_ERROR(Encoding(*parts_, parse_special, ids).run(text));
+  RETURN_IF_ERROR(Encoding(*parts_, parse_special, guarded, ids).run(text));
   if (options.add_special) ids.insert(ids.end(), post.after.begin(), post.after.end());
   return ids;
 }

@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "model/token.h"
+#include "model/tokenizer/guard.h"
 #include "model/tokenizer/tokenizer_settings.h"
 
 namespace trireme {
@@ -19,6 +20,8 @@ namespace trireme {
 struct EncodeOptions {
   bool add_special = true;    // apply the post-processor (begin and end tokens)
   bool parse_special = true;  // special tokens spelled out in the text become their ids
+  // Where added tokens are not recognised; ascending, disjoint; read during encode() only.
+  std::span<const GuardedRange> guarded = {};
 };
 
 struct TokenizerParts;

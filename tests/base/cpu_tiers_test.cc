@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace cpu_tiers_test {
 
 TEST(CpuTiers, TheBestTierIsSupportedAndNoHigherOneIs) {
   const int64_t best = cpu_tier_index(best_cpu_tier());
@@ -28,5 +28,5 @@ TEST(CpuTiers, EveryTierAndAutoCanBeChosen) {
   EXPECT_EQ(choices.size(), kCpuTiers.size() + 1);
 }
 
-}  // namespace
+}  // namespace cpu_tiers_test
 }  // namespace trireme

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace cuda_memory_test {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
@@ -48,5 +48,5 @@ TEST(CudaMemory, AWorkspaceHoldsTheLargestPieceAndTheLibrarysMemory) {
   }
 }
 
-}  // namespace
+}  // namespace cuda_memory_test
 }  // namespace trireme

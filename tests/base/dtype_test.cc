@@ -6,7 +6,7 @@
 #include <limits>
 
 namespace trireme {
-namespace {
+namespace dtype_test {
 
 TEST(BFloat16, RoundsToNearestEven) {
   EXPECT_EQ(float_to_bf16(1.0f), 0x3f80);
@@ -60,5 +60,5 @@ TEST(DType, Fp16RoundsToNearestEven) {
   EXPECT_EQ(float_to_fp16(-std::numeric_limits<float>::infinity()), 0xfc00);
 }
 
-}  // namespace
+}  // namespace dtype_test
 }  // namespace trireme

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace flag_values_test {
 
 TEST(FlagValues, SizesAreBytesWithABinaryOrDecimalUnit) {
   EXPECT_EQ(*parse_size("4096"), 4096);
@@ -74,5 +74,5 @@ TEST(FlagValues, SwitchesTakeFourWordsPerState) {
   EXPECT_EQ(error_id(parse_switch("maybe").status()), "TRI-ARGS-003");
 }
 
-}  // namespace
+}  // namespace flag_values_test
 }  // namespace trireme

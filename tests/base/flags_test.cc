@@ -6,7 +6,7 @@
 #include <fstream>
 
 namespace trireme {
-namespace {
+namespace flags_test {
 
 struct Options {
   int max_tokens = 256;
@@ -78,10 +78,10 @@ TEST(Flags, AFlagBeatsTheEnvironmentWhichBeatsTheFile) {
   EXPECT_EQ(options.model, "from environment");
   EXPECT_EQ(options.memory, 1024);
   EXPECT_EQ(options.stop, (std::vector<std::string>{"x, y", "z"}));
-  EXPECT_EQ(flags.origin("max-tokens"), Origin::kFlag);
-  EXPECT_EQ(flags.origin("model"), Origin::kEnvironment);
-  EXPECT_EQ(flags.origin("kv-memory"), Origin::kFile);
-  EXPECT_EQ(flags.origin("batch"), Origin::kDefault);
+  EXPECT_EQ(flags.origin("max-tokens"), FlagOrigin::kFlag);
+  EXPECT_EQ(flags.origin("model"), FlagOrigin::kEnvironment);
+  EXPECT_EQ(flags.origin("kv-memory"), FlagOrigin::kFile);
+  EXPECT_EQ(flags.origin("batch"), FlagOrigin::kDefault);
 }
 
 TEST(Flags, ReportsAllProblemsAtOnceAndNamesTheNearestFlag) {
@@ -120,5 +120,5 @@ TEST(Flags, AnUnknownKeyOfTheFileIsAnErrorThatNamesTheNearest) {
   }
 }
 
-}  // namespace
+}  // namespace flags_test
 }  // namespace trireme

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace host_info_test {
 
 TEST(HostInfo, AQuotaIsRoundedDownToWholeCoresAndIsAtLeastOne) {
   EXPECT_EQ(cores_within_quota(8, "150000 100000"), 1);
@@ -32,5 +32,5 @@ TEST(HostInfo, ThisHostHasACoreAndMemory) {
   EXPECT_FALSE(host_name().empty());
 }
 
-}  // namespace
+}  // namespace host_info_test
 }  // namespace trireme

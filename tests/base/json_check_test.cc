@@ -6,7 +6,7 @@
 #include <vector>
 
 namespace trireme {
-namespace {
+namespace json_check_test {
 
 std::string message(std::string_view text) {
   const Status status = check_json(text, "TRI-TOK-002", "the file");
@@ -144,5 +144,5 @@ TEST(JsonCheck, RefusesEveryPrefixOfAnObject) {
   }
 }
 
-}  // namespace
+}  // namespace json_check_test
 }  // namespace trireme

@@ -7,7 +7,7 @@
 #include <vector>
 
 namespace trireme {
-namespace {
+namespace json_value_test {
 
 using Kind = JsonValue::Kind;
 
@@ -85,6 +85,12 @@ TEST(JsonValue, CountsElementsAndMembers) {
   EXPECT_EQ(parsed(R"({"a":1,"b":[1,2],"c":"}"})").count(), 3u);
 }
 
+TEST(JsonValue, KnowsTheFirstElement) {
+  EXPECT_FALSE(parsed("[ ]").first().has_value());
+  const std::string text = "[ [1], 2]";
+  EXPECT_EQ(parsed(text).first()->text(), "[1]");
+}
+
 TEST(JsonValue, FindsTheLastMemberOfAName) {
   const std::string text = R"({"a":1,"b":2,"a":3})";
   EXPECT_EQ(parsed(text).find("a")->text(), "3");
@@ -150,5 +156,5 @@ TEST(JsonValue, TextThatIsNotJsonIsRefusedWithTheIdOfTheCaller) {
   EXPECT_EQ(error_id(JsonValue::parse("{", "TRI-LOAD-001", "a file").status()), "TRI-LOAD-001");
 }
 
-}  // namespace
+}  // namespace json_value_test
 }  // namespace trireme

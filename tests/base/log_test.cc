@@ -9,7 +9,7 @@
 #include <sstream>
 
 namespace trireme {
-namespace {
+namespace log_test {
 
 using testing::HasSubstr;
 using testing::Not;
@@ -119,5 +119,5 @@ TEST(LogLimit, AllowsAFixedNumberPerSecondAndCountsTheRest) {
   EXPECT_TRUE(limit.allow(1'000'000));
 }
 
-}  // namespace
+}  // namespace log_test
 }  // namespace trireme

@@ -5,7 +5,7 @@
 #include <thread>
 
 namespace trireme {
-namespace {
+namespace metrics_test {
 
 TEST(Metrics, AnObservationIsCountedInTheFirstBucketWhoseBoundIsNotBelowIt) {
   Histogram histogram({10, 20});
@@ -65,5 +65,5 @@ TEST(MetricsDeathTest, RegisteringANameTwiceAborts) {
   EXPECT_DEATH(registry.gauge("frames", ""), "CHECK failed.*frames");
 }
 
-}  // namespace
+}  // namespace metrics_test
 }  // namespace trireme

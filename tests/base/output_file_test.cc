@@ -10,7 +10,7 @@
 #include <sstream>
 
 namespace trireme {
-namespace {
+namespace output_file_test {
 
 namespace fs = std::filesystem;
 
@@ -52,5 +52,5 @@ TEST_F(OutputFile, APipeWithoutAReaderDoesNotBlock) {
   EXPECT_EQ(check("/dev/null"), "");
 }
 
-}  // namespace
+}  // namespace output_file_test
 }  // namespace trireme

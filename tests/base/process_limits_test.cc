@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 namespace trireme {
-namespace {
+namespace process_limits_test {
 
 // Sets the soft limit of open files for one test.
 class OpenFiles : public testing::Test {
@@ -60,5 +60,5 @@ TEST(Threads, AsManyAsAreNeededAreStartedAndEnded) {
   EXPECT_TRUE(require_threads_of_all(20, "the test").ok());
 }
 
-}  // namespace
+}  // namespace process_limits_test
 }  // namespace trireme

@@ -7,7 +7,7 @@
 #include "base/spin_wait.h"
 
 namespace trireme {
-namespace {
+namespace standstill_test {
 
 constexpr TimeUs kSecond = 1'000'000;
 
@@ -53,5 +53,5 @@ TEST(SpinWait, MayHaveNoDeadline) {
   EXPECT_TRUE(patience.wait());
 }
 
-}  // namespace
+}  // namespace standstill_test
 }  // namespace trireme

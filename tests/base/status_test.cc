@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace status_test {
 
 TEST(Status, CarriesItsIdInTheMessage) {
   const Status status = invalid("TRI-LOAD-007", "saw {}, allowed {}", 3, 2);
@@ -19,10 +19,20 @@ TEST(Status, EscapesControlCharactersOfNamesAndKeepsIndentedLines) {
             "TRI-RUN-011: its last lines are:\n  a\n  b\\x0d");
 }
 
+TEST(Status, CarriesTheFieldThatItBlames) {
+  const Status plain = invalid("TRI-REQ-001", "top_p is 2, allowed are 0 to 1");
+  EXPECT_EQ(field_of(plain), "");
+  const Status status = with_field(plain, "top_p");
+  EXPECT_EQ(field_of(status), "top_p");
+  EXPECT_EQ(message_of(status), message_of(plain));
+  EXPECT_EQ(field_of(with_field(ok_status(), "top_p")), "");
+  EXPECT_TRUE(with_field(ok_status(), "top_p").ok());
+}
+
 TEST(Status, FromTheWireHasTheIdOnce) {
   EXPECT_EQ(message_of(status_from_wire("TRI-REQ-001", "TRI-REQ-001: no")), "TRI-REQ-001: no");
   EXPECT_EQ(message_of(status_from_wire("TRI-REQ-001", "no")), "TRI-REQ-001: no");
 }
 
-}  // namespace
+}  // namespace status_test
 }  // namespace trireme

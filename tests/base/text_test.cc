@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace text_test {
 
 TEST(Text, FormatsArgumentsInTheirOrder) {
   EXPECT_EQ(format_text("rank {} of {}", 1, 4), "rank 1 of 4");
@@ -38,6 +38,17 @@ TEST(Text, SplitsAndKeepsEmptyParts) {
   EXPECT_EQ(split("a,", ','), (std::vector<std::string>{"a", ""}));
 }
 
+TEST(Text, TrimsBothEnds) {
+  EXPECT_EQ(trimmed(" \ta b\r"), "a b");
+  EXPECT_EQ(trimmed(" \t\r"), "");
+  EXPECT_EQ(trimmed(""), "");
+  EXPECT_EQ(trimmed("\ta\r", "\t"), "a\r");
+}
+
+TEST(Text, LowersTheLettersOfAsciiAlone) {
+  EXPECT_EQ(ascii_lower("AZ az-09@[\xC3\x84"), "az az-09@[\xC3\x84");
+}
+
 TEST(Text, FormatsBytesWithThreeDigitsAndABinaryUnit) {
   EXPECT_EQ(format_bytes(0), "0 B");
   EXPECT_EQ(format_bytes(512), "512 B");
@@ -65,5 +76,5 @@ TEST(Text, FindsTheNearestWordWithinAThirdOfItsLength) {
   EXPECT_EQ(nearest("word", {}), "");
 }
 
-}  // namespace
+}  // namespace text_test
 }  // namespace trireme

@@ -8,7 +8,7 @@
 #include <sstream>
 
 namespace trireme {
-namespace {
+namespace trace_test {
 
 std::string file_text(const std::string& path) {
   std::ifstream file(path);
@@ -70,5 +70,5 @@ TEST(Trace, AMissingFolderIsAnErrorWithAnId) {
   EXPECT_EQ(error_id(status), "TRI-RUN-090");
 }
 
-}  // namespace
+}  // namespace trace_test
 }  // namespace trireme

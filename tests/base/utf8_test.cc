@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace utf8_test {
 
 TEST(Utf8, TheFirstWrongByteIsFound) {
   EXPECT_EQ(first_not_utf8(""), std::nullopt);
@@ -46,5 +46,5 @@ TEST(Utf8, AMessageEscapesThePathThatItQuotes) {
             "TRI-X-001: m\\xff is missing");
 }
 
-}  // namespace
+}  // namespace utf8_test
 }  // namespace trireme

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 namespace trireme {
-namespace {
+namespace answers_test {
 
 using testing::ElementsAre;
 
@@ -133,8 +133,8 @@ TEST(AnswerBook, ALostConnectionEndsAllOpenAnswers) {
 TEST(AnswerJson, LogprobsFollowTheirTokensAndThePromptsBeginWithNull) {
   Answer answer;
   answer.choices.resize(1);
-  answer.choices[0].logprobs = {{{5, -0.5f}, {{5, -0.5f}, {6, -1.f}}}};
-  answer.prompt_logprobs = {{{3, -2.f}, {}}};
+  answer.choices[0].logprobs = {{{5, -0.5f}, {{5, -0.5f}, {6, -1.f}}, "", {}}};
+  answer.prompt_logprobs = {{{3, -2.f}, {}, "", {}}};
   const auto json = answer_json(answer, 0);
   EXPECT_EQ(json["logprobs"].dump(),
             R"([{"token_id":5,"logprob":-0.5,"top":[{"token_id":5,"logprob":-0.5},)"
@@ -154,5 +154,5 @@ TEST(AnswerJson, TheStopStringIsTheStopReason) {
   EXPECT_EQ(answer_json(answer, 0)["finish_reason"], "cancelled");
 }
 
-}  // namespace
+}  // namespace answers_test
 }  // namespace trireme

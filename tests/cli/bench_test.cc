@@ -16,7 +16,7 @@
 #include "clients/cli/json_text.h"
 
 namespace trireme {
-namespace {
+namespace bench_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -171,5 +171,5 @@ TEST(Report, TheTableHasOneLinePerResultAndQuotesCommas) {
   EXPECT_THAT(lines[1], HasSubstr("\"a,b\""));
 }
 
-}  // namespace
+}  // namespace bench_test
 }  // namespace trireme

@@ -8,7 +8,7 @@
 #include "base/text.h"
 
 namespace trireme {
-namespace {
+namespace prompts_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -68,7 +68,13 @@ TEST_F(Prompts, EveryBadLineHasAnIdOfItsOwn) {
                                  {R"({"token_ids": "1,2"})", "TRI-RUN-022"},
                                  {R"({"token_ids": [1, -2]})", "TRI-RUN-022"},
                                  {R"({"token_ids": [1.5]})", "TRI-RUN-022"},
-                                 {R"({"messages": []})", "TRI-RUN-023"},
+                                 {R"({"messages": {}})", "TRI-RUN-022"},
+                                 {R"({"messages": [], "prompt": "x"})", "TRI-RUN-022"},
+                                 {R"({"prompt": "x", "tools": []})", "TRI-RUN-022"},
+                                 {R"({"messages": [], "tools": {}})", "TRI-RUN-022"},
+                                 {R"({"messages": [], "tool_choice": "some"})", "TRI-RUN-022"},
+                                 {R"({"messages": [], "tool_choice": {}})", "TRI-RUN-022"},
+                                 {R"({"messages": [], "mesages": []})", "TRI-RUN-024"},
                                  {R"({"prompt": "a", "seed": "x"})", "TRI-RUN-020"},
                                  {R"({"prompt": "a", "temperature": -1})", "TRI-REQ-001"}}) {
     EXPECT_THAT(refusal(line), testing::StartsWith(id)) << line;
@@ -188,7 +194,7 @@ class CheckedPrompts : public testing::Test {
     one.line_number = 2;
     one.submit.kind = kind;
     one.submit.prompt = std::move(prompt);
-    const Status status = check_prompts({one}, "file", source_, nullptr, max_model_len);
+    const Status status = check_prompts({one}, "file", {.source = source_}, max_model_len);
     return status.ok() ? "" : error_id(status);
   }
 
@@ -222,5 +228,5 @@ TEST_F(CheckedPrompts, TextForAModelWithoutTokenizerIsRejected) {
   EXPECT_EQ(refused(std::string("words")), "TRI-RUN-025");
 }
 
-}  // namespace
+}  // namespace prompts_test
 }  // namespace trireme

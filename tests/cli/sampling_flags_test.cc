@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 namespace trireme {
-namespace {
+namespace sampling_flags_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -302,5 +302,5 @@ TEST(SamplingRanges, AreThoseOfSamplingParameters) {
   EXPECT_EQ(refused([](auto& s) { s.stop_token_ids = {500}; }, 500), "TRI-REQ-001");
 }
 
-}  // namespace
+}  // namespace sampling_flags_test
 }  // namespace trireme

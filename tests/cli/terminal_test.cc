@@ -10,7 +10,7 @@
 #include <utility>
 
 namespace trireme {
-namespace {
+namespace terminal_test {
 
 // Files in place of pipes: neither stdout nor stderr is a terminal.
 class TerminalTest : public testing::Test {
@@ -154,5 +154,5 @@ TEST(Format, ABarNeverExceedsItsCells) {
   EXPECT_EQ(bar_cells(-1, 4), "[----]");
 }
 
-}  // namespace
+}  // namespace terminal_test
 }  // namespace trireme

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 namespace trireme {
-namespace {
+namespace verdict_test {
 
 ReferenceSequence reference() {
   ReferenceSequence sequence;
@@ -143,5 +143,5 @@ TEST(Verdict, TheSummaryShowsTheSequenceWithTheLargestErrorOverTolerance) {
   EXPECT_EQ(json["greedy_tokens"], 6);
 }
 
-}  // namespace
+}  // namespace verdict_test
 }  // namespace trireme

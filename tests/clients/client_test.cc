@@ -7,36 +7,14 @@
 
 #include <utility>
 
+#include "tests/clients/fake_coordinator.h"
+
 namespace trireme {
-namespace {
+namespace client_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
 using Milliseconds = Client::Milliseconds;
-
-struct Wire {
-  std::vector<std::string> sent;
-  std::deque<std::string> answers;
-};
-
-class FakeTransport final : public ClientTransport {
- public:
-  explicit FakeTransport(Wire* wire) : wire_(wire) {}
-
-  Status send(const std::string& frame, Milliseconds /*timeout*/) override {
-    wire_->sent.push_back(frame);
-    return ok_status();
-  }
-  StatusOr<std::optional<std::string>> receive(Milliseconds /*timeout*/) override {
-    if (wire_->answers.empty()) return std::optional<std::string>();
-    std::string frame = std::move(wire_->answers.front());
-    wire_->answers.pop_front();
-    return std::optional<std::string>(std::move(frame));
-  }
-
- private:
-  Wire* const wire_;
-};
 
 class ClientTest : public testing::Test {
  protected:
@@ -44,11 +22,13 @@ class ClientTest : public testing::Test {
     door::Welcome welcome;
     welcome.limits = limits;
     welcome.default_credit_bytes = 1000;
-    codec_.encode(welcome, wire_.answers.emplace_back());
-    auto client = Client::connect(std::make_unique<FakeTransport>(&wire_), Milliseconds(0));
+    auto transport = coordinator_.connector()->start();
+    ASSERT_TRUE(transport.ok()) << message_of(transport.status());
+    coordinator_.answer(welcome);
+    auto client = Client::connect(std::move(*transport), Milliseconds(0));
     ASSERT_TRUE(client.ok()) << message_of(client.status());
     client_ = std::move(*client);
-    wire_.sent.clear();
+    sent().clear();
   }
   static door::Submit text_request(std::string text) {
     door::Submit request;
@@ -57,24 +37,25 @@ class ClientTest : public testing::Test {
   }
   // Submits and returns the message of the refusal; "" if the request was sent.
   std::string refusal(door::Submit request) {
-    const size_t sent = wire_.sent.size();
+    const size_t num_sent = sent().size();
     const auto tag = client_->submit(std::move(request));
     EXPECT_TRUE(tag.ok()) << message_of(tag.status());
     const auto events = client_->poll(Milliseconds(0));
     EXPECT_TRUE(events.ok()) << message_of(events.status());
     if (!tag.ok() || !events.ok() || events->empty()) {
-      EXPECT_EQ(wire_.sent.size(), sent + 1);
+      EXPECT_EQ(sent().size(), num_sent + 1);
       return "";
     }
-    EXPECT_EQ(wire_.sent.size(), sent) << "a refused request was sent";
+    EXPECT_EQ(sent().size(), num_sent) << "a refused request was sent";
     const auto& error = std::get<door::Error>(events->front());
     EXPECT_EQ(error.tag, *tag);
     EXPECT_EQ(error.message.substr(0, error.error_id.size()), error.error_id);
     return error.message;
   }
 
-  Wire wire_;
-  ClientCodec codec_;
+  std::deque<std::string>& sent() { return coordinator_.newest().received; }
+
+  FakeCoordinator coordinator_;
   std::unique_ptr<Client> client_;
 };
 
@@ -92,7 +73,7 @@ TEST_F(ClientTest, TheLimitIsThatOfTheWholeRequest) {
   connect();
   // Tag and length of the text, tag, credit and the other fields: less than 64 bytes.
   EXPECT_EQ(refusal(text_request(std::string(kMaxPromptBytes - 64, 'x'))), "");
-  EXPECT_LE(wire_.sent.back().size(), static_cast<size_t>(kMaxPromptBytes) + kFrameHeaderBytes);
+  EXPECT_LE(sent().back().size(), static_cast<size_t>(kMaxPromptBytes) + kFrameHeaderBytes);
   EXPECT_THAT(refusal(text_request(std::string(kMaxPromptBytes, 'x'))),
               HasSubstr("TRI-NET-004: the request has 167772"));
 }
@@ -133,9 +114,8 @@ TEST_F(ClientTest, AnOtherMessageAboveTheLimitIsAnErrorAndIsNotSent) {
   connect();
   door::Resume resume;
   resume.request_id = std::string(2 << 20, 'r');
-  uint64_t tag = 0;
-  EXPECT_EQ(error_id(client_->resume(resume, &tag)), "TRI-NET-004");
-  EXPECT_TRUE(wire_.sent.empty());
+  EXPECT_EQ(error_id(client_->resume(resume).status()), "TRI-NET-004");
+  EXPECT_TRUE(sent().empty());
   EXPECT_EQ(refusal(text_request("after")), "");
 }
 
@@ -164,5 +144,5 @@ TEST_F(ClientTest, ATextThatIsNotUtf8IsRefusedAloneWithItsNameAndByte) {
   EXPECT_EQ(refusal(text_request("caf\xC3\xA9")), "");
 }
 
-}  // namespace
+}  // namespace client_test
 }  // namespace trireme

@@ -13,7 +13,7 @@
 #include "tests/cluster/trireme_command.h"
 
 namespace trireme {
-namespace {
+namespace bad_input_test {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
@@ -88,7 +88,7 @@ std::string run_refusal(const std::string& model,
 
 TEST(BadInput, AnUnknownVerbNamesTheNearest) {
   EXPECT_THAT(refusal({"runn"}, "TRI-ARGS-020"), HasSubstr("did you mean run?"));
-  EXPECT_THAT(refusal({"chat"}, "TRI-ARGS-021"), HasSubstr("chat templates"));
+  EXPECT_THAT(refusal({"top"}, "TRI-ARGS-021"), HasSubstr("HTTP door"));
 }
 
 TEST(BadInput, AnUnknownFlagNamesTheNearest) {
@@ -249,7 +249,8 @@ TEST(BadInput, EveryLineOfAPromptsFileIsCheckedAndNamed) {
     const char* words;
   } cases[] = {
       {"{\"prompt\": \"b\", \"temperatur\": 1}", "TRI-RUN-024", "\"temperature\""},
-      {"{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}", "TRI-RUN-023", "template"},
+      {"{\"messages\": {\"role\": \"user\"}}", "TRI-RUN-022", "\"messages\""},
+      {"{\"prompt\": \"b\", \"tools\": []}", "TRI-RUN-022", "\"tools\""},
       {"not json", "TRI-RUN-021", "JSON object"},
       {"{\"prompt\": \"b\", \"token_ids\": [1]}", "TRI-RUN-022", "exactly one"},
       {"{\"token_ids\": [99999]}", "TRI-RUN-026", "99999"},
@@ -360,5 +361,5 @@ TEST(BadInput, ATemporaryFolderThatIsNotThereIsNamed) {
   ::unsetenv("TMPDIR");
 }
 
-}  // namespace
+}  // namespace bad_input_test
 }  // namespace trireme

@@ -10,7 +10,7 @@
 #include "tests/cluster/served_cluster.h"
 
 namespace trireme {
-namespace {
+namespace bench_verb_test {
 
 using nlohmann::json;
 using testing::HasSubstr;
@@ -164,5 +164,5 @@ TEST(Bench, AnInterruptEndsItWith130) {
   EXPECT_EQ(running.finish(15'000).status, 130);
 }
 
-}  // namespace
+}  // namespace bench_verb_test
 }  // namespace trireme

@@ -11,7 +11,7 @@
 #include "tests/cluster/local_workers.h"
 
 namespace trireme {
-namespace {
+namespace device_memory_test {
 
 constexpr int64_t kUnit = 2 << 20;  // granularity of memory behind reserved addresses
 constexpr int64_t kGraphBytes = 128 << 10;
@@ -187,5 +187,5 @@ INSTANTIATE_TEST_SUITE_P(Cuts,
                                          PlannedCase{"qwen3-qk-norm", {1, 2}}),
                          name_of_case);
 
-}  // namespace
+}  // namespace device_memory_test
 }  // namespace trireme

@@ -52,6 +52,7 @@ TEST(EmulatedCluster, VerifyPassesInFloat16OverAPipeline) {
 
 TEST(EmulatedCluster, UpAnswersAndDrains) {
   RunningTrireme up({"up",
+                     "--no-http",
                      "--model",
                      kDemo,
                      "--backend",

@@ -11,7 +11,7 @@
 #include "tests/cluster/local_workers.h"
 
 namespace trireme {
-namespace {
+namespace hardware_queues_test {
 
 class HardwareQueues : public testing::Test {
  protected:
@@ -100,5 +100,5 @@ TEST_F(HardwareQueues, ARankMakesTwoStreams) {
   }
 }
 
-}  // namespace
+}  // namespace hardware_queues_test
 }  // namespace trireme

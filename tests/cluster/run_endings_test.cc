@@ -6,14 +6,13 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/clock.h"
 #include "clients/cpp/client.h"
 #include "tests/cluster/served_cluster.h"
 
 namespace trireme {
-namespace {
+namespace run_endings_test {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
@@ -272,5 +271,5 @@ TEST(FolderOfAnyBytes, EveryVerbWorksAndShowsTheNameEscaped) {
   EXPECT_EQ(verify.status, 0) << verify.err;
 }
 
-}  // namespace
+}  // namespace run_endings_test
 }  // namespace trireme

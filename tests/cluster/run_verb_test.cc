@@ -11,7 +11,7 @@
 #include "tests/cluster/served_cluster.h"
 
 namespace trireme {
-namespace {
+namespace run_verb_test {
 
 using nlohmann::json;
 using testing::AllOf;
@@ -223,5 +223,5 @@ TEST(Run, StagesOverlapWithSeveralRequestsAndAlternateWithOne) {
   EXPECT_EQ(pipelined_share(trace_of(1)), 0);
 }
 
-}  // namespace
+}  // namespace run_verb_test
 }  // namespace trireme

@@ -8,7 +8,7 @@
 #include "tests/cluster/served_cluster.h"
 
 namespace trireme {
-namespace {
+namespace status_verbs_test {
 
 using nlohmann::json;
 using testing::AllOf;
@@ -40,5 +40,5 @@ TEST(Doctor, ReportsThisMachineAndAHostThatDoesNotResolve) {
   EXPECT_THAT(there.out, AllOf(HasSubstr("no-such-host.invalid"), HasSubstr("does not resolve")));
 }
 
-}  // namespace
+}  // namespace status_verbs_test
 }  // namespace trireme

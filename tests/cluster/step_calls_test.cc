@@ -16,7 +16,7 @@
 #include "worker/comm/local_group.h"
 
 namespace trireme {
-namespace {
+namespace step_calls_test {
 
 class NoResults final : public ResultSink {
  public:
@@ -166,5 +166,5 @@ TEST_F(StepCalls, FromTheFirstStepOnNothingIsAllocatedOrCaptured) {
   EXPECT_EQ(launches, with_tokens - with_logprobs);
 }
 
-}  // namespace
+}  // namespace step_calls_test
 }  // namespace trireme

@@ -11,7 +11,7 @@
 #include "tests/cluster/served_cluster.h"
 
 namespace trireme {
-namespace {
+namespace tokenizer_folder_test {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
@@ -191,5 +191,5 @@ TEST(TokenizerFolder, TokenizeRefusesATextThatIsNotUtf8AndNamesTheByte) {
   EXPECT_EQ(json_lines(lines.out).size(), 1u);
 }
 
-}  // namespace
+}  // namespace tokenizer_folder_test
 }  // namespace trireme

@@ -66,16 +66,35 @@ bool is_running(pid_t pid) {
 }
 
 RunningTrireme::RunningTrireme(const std::vector<std::string>& arguments,
-                               const std::vector<std::string>& prefix) {
+                               const std::vector<std::string>& prefix,
+                               bool takes_lines) {
   ProcessOptions options;
   options.arguments = command_line(prefix, arguments);
   options.environment = {{"NO_COLOR", "1"}};
+  options.pipe_stdin = takes_lines;
   auto process = Process::start(options);
   if (process.ok()) {
     process_ = std::move(*process);
   } else {
     ADD_FAILURE() << message_of(process.status());
   }
+}
+
+void RunningTrireme::write_line(const std::string& line) {
+  EXPECT_TRUE(process_.write_line(line)) << text();
+}
+
+bool RunningTrireme::wait_for_note(const std::string& words, int timeout_ms) {
+  SteadyClock clock;
+  const TimeUs deadline_us = clock.now_us() + TimeUs{1000} * timeout_ms;
+  const auto has_words = [&](const std::string& line) {
+    return line.find(words) != std::string::npos;
+  };
+  while (std::ranges::none_of(err_, has_words)) {
+    if (process_.exit_status() || clock.now_us() >= deadline_us) return false;
+    read(50);
+  }
+  return true;
 }
 
 void RunningTrireme::read(int timeout_ms) {

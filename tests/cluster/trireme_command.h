@@ -28,13 +28,19 @@ bool is_running(pid_t pid);
 
 class RunningTrireme {
  public:
-  // `prefix` goes before the program: {"prlimit", "--as=..."}.
+  // `prefix` goes before the program: {"prlimit", "--as=..."}. `takes_lines`: write_line() works;
+  // otherwise standard input is empty.
   explicit RunningTrireme(const std::vector<std::string>& arguments,
-                          const std::vector<std::string>& prefix = {});
+                          const std::vector<std::string>& prefix = {},
+                          bool takes_lines = false);
+
+  void write_line(const std::string& line);
 
   // The first line of stdout that contains `words` and was not returned yet; "" after the deadline
   // or the program's end.
   std::string wait_for(const std::string& words, int timeout_ms = 30'000);
+  // Waits until stderr contains `words`. False: the deadline has passed or the program has ended.
+  bool wait_for_note(const std::string& words, int timeout_ms = 30'000);
   void signal(int number) { process_.signal_group(number); }
   // Waits for its end and returns its output.
   CommandResult finish(int timeout_ms = 30'000);

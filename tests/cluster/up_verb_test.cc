@@ -9,7 +9,7 @@
 #include "tests/cluster/served_cluster.h"
 
 namespace trireme {
-namespace {
+namespace up_verb_test {
 
 using nlohmann::json;
 using testing::AllOf;
@@ -167,5 +167,5 @@ TEST(Up, MemoryThatFailsAtLoadIsNamed) {
   EXPECT_THAT(result.err, AllOf(HasSubstr("TRI-MEM-001"), HasSubstr("rank ")));
 }
 
-}  // namespace
+}  // namespace up_verb_test
 }  // namespace trireme

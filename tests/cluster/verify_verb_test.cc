@@ -8,7 +8,7 @@
 #include "tests/model/checkpoint_editor.h"
 
 namespace trireme {
-namespace {
+namespace verify_verb_test {
 
 using nlohmann::json;
 
@@ -107,5 +107,5 @@ TEST(Plan, CountsAHeadThatDiffersFromTheEmbedding) {
   EXPECT_LT(planned_bytes("tied"), untied);
 }
 
-}  // namespace
+}  // namespace verify_verb_test
 }  // namespace trireme

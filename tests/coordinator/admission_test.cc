@@ -5,7 +5,7 @@
 #include "proto/credit.h"
 
 namespace trireme {
-namespace {
+namespace admission_test {
 
 AdmissionRules rules() {
   AdmissionRules rules;
@@ -114,7 +114,7 @@ TEST(Admission, KindAndDisconnectChoiceReachTheEngine) {
   door::Submit probe = probe_of(3, {0, -1});
   EXPECT_EQ(admit(probe, rules())->kind, RequestKind::kProbe);
   const std::pair<door::OnDisconnect, OnDisconnect> choices[] = {
-      {door::OnDisconnect::kDefault, OnDisconnect::kCancel},
+      {door::OnDisconnect::kDefault, OnDisconnect::kContinue},
       {door::OnDisconnect::kCancel, OnDisconnect::kCancel},
       {door::OnDisconnect::kContinue, OnDisconnect::kContinue}};
   for (const auto& [asked, expected] : choices) {
@@ -135,5 +135,5 @@ TEST(Admission, ATextNeedsATokenizer) {
             std::string::npos);
 }
 
-}  // namespace
+}  // namespace admission_test
 }  // namespace trireme

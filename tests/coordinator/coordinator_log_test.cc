@@ -6,7 +6,7 @@
 #include <sstream>
 
 namespace trireme {
-namespace {
+namespace coordinator_log_test {
 
 class CoordinatorLogTest : public testing::Test {
  protected:
@@ -99,5 +99,5 @@ TEST_F(CoordinatorLogTest, DrainAndEndNameTheRequestsThatAreLeft) {
   EXPECT_EQ(written[1].find("event=stopped waiting=1 running=2 "), 0u);
 }
 
-}  // namespace
+}  // namespace coordinator_log_test
 }  // namespace trireme

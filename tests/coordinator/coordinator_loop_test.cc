@@ -11,7 +11,7 @@
 #include "tests/coordinator/fake_sender.h"
 
 namespace trireme {
-namespace {
+namespace coordinator_loop_test {
 
 constexpr PeerId kClient = 1;
 constexpr TimeUs kTurnUs = 1'000;
@@ -129,8 +129,11 @@ class CoordinatorLoopTest : public testing::Test {
     }
     for (const PeerId peer : {10, 11}) rank_says(peer, RankStarted{kEpochs});
   }
-  void submit(uint64_t tag, int32_t max_tokens) {
+  void submit(uint64_t tag,
+              int32_t max_tokens,
+              door::OnDisconnect on_disconnect = door::OnDisconnect::kDefault) {
     door::Submit submit;
+    submit.on_disconnect = on_disconnect;
     submit.tag = tag;
     submit.prompt = std::vector<TokenId>{1, 2, 3};
     submit.sampling.max_tokens = max_tokens;
@@ -189,7 +192,7 @@ class CoordinatorLoopTest : public testing::Test {
   FrontDoor front_door_;
   WorkerSet worker_set_;
   NullJournal journal_;
-  EventLines lines_{nullptr};
+  EventLines lines_{-1};
   CoordinatorLog log_;
   ClientCodec client_codec_;
   StepCodec step_codec_;
@@ -268,9 +271,9 @@ TEST_F(CoordinatorLoopTest, ADrainWithoutAGroupEndsAfterTenSecondsThoughARequest
   EXPECT_EQ(run(), 0);
 }
 
-TEST_F(CoordinatorLoopTest, AClientThatLeavesTakesItsRequestWithIt) {
+TEST_F(CoordinatorLoopTest, AClientThatLeavesTakesItsRequestWithItIfItAskedForThat) {
   client_says(door::Hello{});
-  submit(7, 2);
+  submit(7, 2, door::OnDisconnect::kCancel);
   transport_.then([this](Transport::Handler& handler) {
     EXPECT_EQ(engine_.status().waiting, 1);
     handler.on_client_gone(kClient);
@@ -278,6 +281,49 @@ TEST_F(CoordinatorLoopTest, AClientThatLeavesTakesItsRequestWithIt) {
   run();
   EXPECT_EQ(engine_.status().waiting, 0);
   EXPECT_EQ(front_door_.num_connections(), 0);
+}
+
+TEST_F(CoordinatorLoopTest, AClientThatLeavesFindsItsRequestAgain) {
+  client_says(door::Hello{});
+  submit(7, 2);
+  transport_.then([](Transport::Handler& handler) { handler.on_client_gone(kClient); });
+  run();
+  EXPECT_EQ(engine_.status().waiting, 1);
+}
+
+TEST_F(CoordinatorLoopTest, APongSaysWhetherATokenCanBeHad) {
+  client_says(door::Hello{});
+  client_says(door::Ping{1});
+  bring_up();
+  client_says(door::Ping{2});
+  submit(7, 2);
+  submit(8, 2);
+  result(1, 41);
+  transport_.then([this](Transport::Handler&) { clock_.advance_us(4'000'000); });
+  client_says(door::Ping{3});
+  transport_.then([this](Transport::Handler&) { clock_.advance_us(2'000'000); });
+  client_says(door::Ping{4});
+  client_says(door::StatusRequest{});
+  command("drain\n");
+  client_says(door::Ping{5});
+  command("stop\n");
+  run();
+  const auto pongs = to_client<door::Pong>();
+  ASSERT_EQ(pongs.size(), 5u);
+  const bool healthy[] = {false, true, true, false, false};
+  for (size_t i = 0; i < pongs.size(); ++i) {
+    EXPECT_EQ(pongs[i].nonce, i + 1);
+    EXPECT_EQ(pongs[i].healthy, healthy[i]) << i;
+    EXPECT_EQ(pongs[i].reason.empty(), healthy[i]) << i;
+    EXPECT_EQ(pongs[i].draining, i == 4);
+  }
+  EXPECT_EQ(pongs[0].token_age_ms, 0);
+  EXPECT_GE(pongs[2].token_age_ms, 4'000);
+  const auto replies = to_client<door::StatusReply>();
+  ASSERT_EQ(replies.size(), 1u);
+  EXPECT_FALSE(replies[0].healthy);
+  EXPECT_EQ(replies[0].models.at(0).state, "AVAILABLE");
+  EXPECT_GE(replies[0].token_age_ms, 6'000);
 }
 
 TEST_F(CoordinatorLoopTest, StatusJoinsTheCountsOfEngineAndWorkerSet) {
@@ -295,5 +341,5 @@ TEST_F(CoordinatorLoopTest, StatusJoinsTheCountsOfEngineAndWorkerSet) {
   EXPECT_GT(replies[0].groups[0].pages_held, 0);
 }
 
-}  // namespace
+}  // namespace coordinator_loop_test
 }  // namespace trireme

@@ -1,22 +1,26 @@
-// Slots and pages of groups: preemption of unread streams, loss and size of groups.
+// Slots and pages of groups: preemption of prompts without a reader, loss and size of groups.
 #include <gtest/gtest.h>
 
 #include "tests/coordinator/engine_fixture.h"
 
 namespace trireme {
-namespace {
+namespace engine_groups_test {
 
-// Unread streams release slots and pages to streams that are read; their answers stay complete.
-TEST(EngineGroups, UnreadStreamsArePreemptedForWaitingRequests) {
+// Values of prompts are kept nowhere: their computation waits for a reader, but not with a slot and
+// pages that others need.
+TEST(EngineGroups, PromptsWhoseValuesNobodyTakesArePreemptedForWaitingRequests) {
   for (const bool short_of_slots : {true, false}) {
-    SimulatedCluster cluster(options_of(), 1);
+    EngineOptions options = options_of();
+    options.max_batched_tokens = 8;
+    SimulatedCluster cluster(options, 1);
     GroupShape shape = shape_of(2, short_of_slots ? 256 : 24);
     shape.max_slots = short_of_slots ? 4 : 64;
     shape.max_model_len = 60;
     cluster.add_group(shape);
     for (int i = 0; i < 4; ++i) {
-      SubmitRequest unread = prompt_of(9, 40, i);
-      unread.credit_bytes = 260;
+      SubmitRequest unread = prompt_of(50, 1, i);
+      unread.kind = RequestKind::kScore;
+      unread.credit_bytes = 20;
       cluster.submit(unread);
     }
     cluster.run();
@@ -29,31 +33,37 @@ TEST(EngineGroups, UnreadStreamsArePreemptedForWaitingRequests) {
       cluster.credit(i, 1 << 20);
     }
     cluster.run();
-    for (int i = 0; i < 4; ++i) {
-      EXPECT_EQ(cluster.request(i).answers[0].ids, alone(cluster.request(i).submit, 40));
-    }
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(cluster.request(i).prompt_logprobs, 49);
     EXPECT_TRUE(cluster.problems().empty()) << cluster.problems().front();
   }
 }
 
-TEST(EngineGroups, AStreamShortlyWithoutCreditKeepsItsSlot) {
-  SimulatedCluster cluster(options_of(), 1);
-  GroupShape shape = shape_of();
-  shape.max_slots = 1;
-  cluster.add_group(shape);
-  SubmitRequest slow = prompt_of(9, 40);
-  slow.credit_bytes = 60;
-  const int first = cluster.submit(slow);
-  cluster.submit(prompt_of(9, 10));
-  size_t read = 0;
-  for (int entry = 0; entry < 1000 && !cluster.request(first).is_over(); ++entry) {
-    cluster.run(1);
-    if (cluster.request(first).answers[0].ids.size() < read + 3) continue;
-    read += 3;  // all that the credit allowed: granted again at once
-    cluster.credit(first, 60);
-  }
+// Scores and probes of a lost group are computed again; those that were sent are not sent twice.
+TEST(EngineGroups, ValuesOfALostGroupComeOnce) {
+  EngineOptions options = options_of();
+  options.max_batched_tokens = 8;
+  SimulatedCluster cluster(options, 1);
+  cluster.add_group(shape_of());
+  SubmitRequest score = prompt_of(60, 1);
+  score.kind = RequestKind::kScore;
+  const int scored = cluster.submit(score);
+  SubmitRequest probe = prompt_of(60, 1);
+  probe.kind = RequestKind::kProbe;
+  probe.probes = {{0, 3, -1}, {0, 50, 1}, {0, 50, 1}};
+  const int probed = cluster.submit(probe);
+  while (cluster.request(scored).prompt_logprobs < 20) ASSERT_TRUE(cluster.run_one());
+  ASSERT_FALSE(cluster.request(scored).is_over());
+  cluster.lose_group(0);
+  GroupShape next = shape_of();
+  next.epoch = 2;
+  cluster.add_group(next);
   cluster.run();
-  EXPECT_EQ(cluster.engine().status().preemptions, 0);
+  EXPECT_EQ(cluster.request(scored).prompt_logprobs, 59);
+  EXPECT_EQ(cluster.request(probed).probes.size(), 3u);
+  for (const int number : {scored, probed}) {
+    EXPECT_EQ(cluster.request(number).answers[0].ending.reason, FinishReason::kStop);
+  }
+  EXPECT_TRUE(cluster.problems().empty()) << cluster.problems().front();
 }
 
 TEST(EngineGroups, RequestsOfALostGroupContinueOnTheNextWithoutAGap) {
@@ -110,5 +120,5 @@ TEST(EngineGroups, ARequestThatFitsNoGroupAnyMoreEndsWithAnError) {
   EXPECT_EQ(cluster.request(kept).answers[0].ids, alone(cluster.request(kept).submit, 50));
 }
 
-}  // namespace
+}  // namespace engine_groups_test
 }  // namespace trireme

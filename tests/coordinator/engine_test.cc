@@ -5,7 +5,7 @@
 #include "tests/coordinator/engine_fixture.h"
 
 namespace trireme {
-namespace {
+namespace engine_test {
 
 TEST(Engine, AnswersAsTheRequestWouldAlone) {
   SimulatedCluster cluster(options_of(), 1);
@@ -239,22 +239,7 @@ TEST(Engine, ADeadlineEndsWaitingAndRunningRequests) {
   EXPECT_EQ(cluster.engine().status().groups[0].pages_held, 0);
 }
 
-TEST(Engine, ARequestPausesWithoutCreditAndContinuesWithIt) {
-  SimulatedCluster cluster(options_of(), 1);
-  cluster.add_group(shape_of());
-  SubmitRequest submit = prompt_of(4, 100);
-  submit.credit_bytes = 100;
-  const int number = cluster.submit(submit);
-  cluster.run();
-  const size_t paused_at = cluster.request(number).answers[0].ids.size();
-  EXPECT_GT(paused_at, 0u);
-  EXPECT_LT(paused_at, 20u);
-  cluster.credit(number, 1 << 20);
-  cluster.run();
-  EXPECT_EQ(cluster.request(number).answers[0].ids, alone(submit, 100));
-}
-
-TEST(Engine, PromisesAreHeldUntilTheJournalIsDurable) {
+TEST(Engine, ClientsAreToldOnlyWhatIsDurable) {
   Engine engine(options_of());
   std::vector<Effect> effects;
   engine.on(event::Submitted{prompt_of(4, 4)}, 1, effects);
@@ -291,5 +276,5 @@ TEST(Engine, InvalidResultsChangeNothing) {
   for (const Effect& effect : effects) EXPECT_FALSE(std::holds_alternative<effect::Tokens>(effect));
 }
 
-}  // namespace
+}  // namespace engine_test
 }  // namespace trireme

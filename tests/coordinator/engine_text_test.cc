@@ -7,7 +7,7 @@
 #include "tests/coordinator/engine_fixture.h"
 
 namespace trireme {
-namespace {
+namespace engine_text_test {
 
 std::unique_ptr<const Tokenizer> demo_tokenizer() {
   return Tokenizer::load(std::string(TRIREME_SOURCE_DIR) + "/models/demo/tokenizer.json").value();
@@ -172,5 +172,40 @@ TEST(EngineText, EchoBeginsTheTextWithThePrompt) {
             tokenizer->decode(submit.prompt, true) + tokenizer->decode(alone(submit, 3), true));
 }
 
-}  // namespace
+TEST(EngineText, AnEchoLowersTheCreditOfItsStream) {
+  const auto tokenizer = demo_tokenizer();
+  EngineOptions options = options_of(tokenizer.get());
+  options.vocabulary_size = tokenizer->vocabulary_size();
+  SimulatedCluster cluster(options, 1);
+  cluster.add_group(shape_of());
+  SubmitRequest submit = prompt_of(60, 20);
+  submit.params.echo = true;
+  submit.credit_bytes = 60;  // the echo belongs to the first token, and costs more
+  const int number = cluster.submit(submit);
+  cluster.run();
+  EXPECT_FALSE(cluster.request(number).answers[0].text.empty());
+  EXPECT_EQ(cluster.request(number).answers[0].ids.size(), 1u);
+  cluster.credit(number, 1 << 20);
+  cluster.run();
+  EXPECT_EQ(cluster.request(number).answers[0].ids.size(), 20u);
+}
+
+TEST(EngineText, PromptLogprobsLeaveInMessagesOfBoundedSize) {
+  EngineOptions options = options_of();
+  options.max_batched_tokens = 4'096;
+  SimulatedCluster cluster(options, 1);
+  GroupShape shape = shape_of(1, 2'048);
+  shape.max_batched_tokens = 4'096;
+  shape.max_model_len = 4'096;
+  cluster.add_group(shape);
+  SubmitRequest submit = prompt_of(3'000, 1);
+  submit.kind = RequestKind::kScore;
+  submit.params.num_prompt_logprobs = 0;
+  const int number = cluster.submit(submit);
+  cluster.run();
+  EXPECT_EQ(cluster.request(number).prompt_logprobs, 2'999);
+  EXPECT_LE(cluster.request(number).most_prompt_logprobs, 1'024);
+}
+
+}  // namespace engine_text_test
 }  // namespace trireme

@@ -102,7 +102,9 @@ Engine::~Engine() = default;
 void Engine::on(Event event, TimeUs now_us, std::vector<Effect>& effects) {
   state_->on(std::move(event), now_us, effects);
 }
+std::vector<ConnectionId> Engine::take_behind() { return {}; }
 TimeUs Engine::next_tick_us() const { return state_->next_us(); }
 EngineStatus Engine::status() const { return state_->status(); }
+EngineHealth Engine::health(TimeUs, const std::map<GroupId, TimeUs>&) const { return {}; }
 
 }  // namespace trireme

@@ -8,7 +8,7 @@
 #include "tests/coordinator/fake_sender.h"
 
 namespace trireme {
-namespace {
+namespace front_door_test {
 
 FrontDoorOptions options() {
   FrontDoorOptions options;
@@ -54,6 +54,12 @@ class FrontDoorTest : public testing::Test {
     EXPECT_EQ(error.tag, tag);
     EXPECT_EQ(error.message.substr(0, error.error_id.size()), error.error_id);
     return error.error_id;
+  }
+  void tokenized(uint64_t job, std::vector<TokenId> ids) {
+    TokenizerResult result;
+    result.job = job;
+    result.ids = std::move(ids);
+    door_->on_tokenized(std::move(result), output_);
   }
   static door::Submit ids_request(uint64_t tag) {
     door::Submit submit;
@@ -143,9 +149,10 @@ TEST_F(FrontDoorTest, TokenIdsGoToTheEngineAtOnceAndTextThroughTheTokenizer) {
   with_text.deadline_ms = 100;
   say(1, with_text);
   ASSERT_EQ(output_.jobs.size(), 1u);
-  EXPECT_EQ(output_.jobs[0].text, "The galley");
-  EXPECT_FALSE(output_.jobs[0].add_special);
-  door_->on_tokenized(output_.jobs[0].number, std::vector<TokenId>{4, 5}, output_);
+  const auto& text = std::get<TextToEncode>(output_.jobs[0].work);
+  EXPECT_EQ(text.text, "The galley");
+  EXPECT_FALSE(text.add_special);
+  tokenized(output_.jobs[0].number, {4, 5});
   ASSERT_EQ(output_.events.size(), 2u);
   const auto& encoded = std::get<event::Submitted>(output_.events[1]).request;
   EXPECT_EQ(encoded.prompt, (std::vector<TokenId>{4, 5}));
@@ -163,7 +170,6 @@ TEST_F(FrontDoorTest, EveryBadSubmitIsRefusedWithAnIdOfItsOwn) {
   };
   EXPECT_EQ(refused([](auto& s) { s.model = "other"; }), "TRI-REQ-082");
   EXPECT_EQ(refused([](auto& s) { s.prompt = std::monostate(); }), "TRI-REQ-084");
-  EXPECT_EQ(refused([](auto& s) { s.prompt = door::Messages{{"user", "hi"}}; }), "TRI-REQ-085");
   EXPECT_EQ(refused([](auto& s) { s.prompt = std::vector<TokenId>{100}; }), "TRI-REQ-087");
   EXPECT_EQ(refused([](auto& s) { s.prompt = std::vector<TokenId>{}; }), "TRI-REQ-088");
   EXPECT_EQ(refused([](auto& s) { s.prompt = std::vector<TokenId>(16, 1); }), "TRI-REQ-089");
@@ -219,23 +225,33 @@ TEST_F(FrontDoorTest, PiecesOfATurnLeaveInOneFrameAndTheFinishAfterThem) {
   EXPECT_EQ(std::get<door::Finished>(messages[1]).tag, 7u);
 }
 
-TEST_F(FrontDoorTest, AStreamWithoutCreditIsHeldUntilMoreIsGranted) {
+TEST_F(FrontDoorTest, TheEngineIsToldWhetherAConnectionTakesFrames) {
   hello(1);
-  accept(1, 7, 1);
+  accept(1, 7);
+  sender_.room[1] = 0;
   tokens(1, 7, 0, {5}, "a");
-  EXPECT_EQ(heard(1).size(), 1u);  // the balance was above 0
-  tokens(1, 7, 1, {6}, "b");
-  tokens(1, 7, 2, {7}, "c");
-  finish(1, 7);
   EXPECT_TRUE(heard(1).empty());
-  say(1, door::Credit{7, 1000});
+  ASSERT_EQ(output_.events.size(), 1u);
+  EXPECT_EQ(std::get<event::Blocked>(output_.events[0]).connection, 1u);
+  EXPECT_TRUE(door_->is_parked(1));
+  output_.events.clear();
+  EXPECT_TRUE(heard(1).empty());
+  EXPECT_TRUE(output_.events.empty()) << "once";
+  sender_.room.erase(1);
+  EXPECT_EQ(heard(1).size(), 1u);
+  ASSERT_EQ(output_.events.size(), 1u);
+  EXPECT_EQ(std::get<event::Writable>(output_.events[0]).connection, 1u);
+  EXPECT_FALSE(door_->is_parked(1));
+}
+
+TEST_F(FrontDoorTest, AStreamThatWasTakenOverEndsWithTheNonceThatWon) {
+  hello(1);
+  accept(1, 7);
+  door_->on_effect(effect::Refuse{1, 7, conflict("TRI-REQ-039", "taken"), 0, 55});
   const auto messages = heard(1);
-  ASSERT_EQ(messages.size(), 2u);
-  const auto& pieces = std::get<door::Tokens>(messages[0]).pieces;
-  ASSERT_EQ(pieces.size(), 2u);
-  EXPECT_EQ(pieces[0].token_ids, (std::vector<TokenId>{6}));
-  EXPECT_EQ(pieces[1].token_ids, (std::vector<TokenId>{7}));
-  EXPECT_TRUE(std::holds_alternative<door::Finished>(messages[1]));
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(std::get<door::Error>(messages[0]).tag, 7u);
+  EXPECT_EQ(std::get<door::Error>(messages[0]).nonce, 55u);
   EXPECT_FALSE(door_->has_streams());
 }
 
@@ -313,7 +329,7 @@ TEST_F(FrontDoorTest, ADisconnectReachesTheEngineAndDropsPendingPrompts) {
   door_->on_gone(1, output_);
   EXPECT_TRUE(disconnected(output_, 1));
   output_.events.clear();
-  door_->on_tokenized(output_.jobs.at(0).number, std::vector<TokenId>{4}, output_);
+  tokenized(output_.jobs.at(0).number, {4});
   EXPECT_TRUE(output_.events.empty());
 }
 
@@ -401,10 +417,13 @@ TEST_F(FrontDoorTest, ASubmitAboveALimitIsRefusedByItsTag) {
 
 TEST_F(FrontDoorTest, AResumeReachesTheEngineAndItsRefusalTheClient) {
   hello(1);
-  say(1, door::Resume{5, std::string(16, '\1'), 3, {2}, 0});
+  say(1, door::Resume{5, std::string(16, '\1'), 3, {2}, 0, {{1, door::kEndedIndex}}});
   ASSERT_EQ(output_.events.size(), 1u);
   const auto& resumed = std::get<event::Resumed>(output_.events[0]);
   EXPECT_EQ(resumed.next_index, (std::vector<int32_t>{2}));
+  ASSERT_EQ(resumed.points.size(), 1u);
+  EXPECT_EQ(resumed.points[0].choice, 1);
+  EXPECT_EQ(resumed.points[0].index, kEndedIndex);
   effect::Refuse refuse;
   refuse.connection = 1;
   refuse.client_tag = 5;
@@ -419,12 +438,17 @@ TEST_F(FrontDoorTest, PingModelsAndStatusAreAnswered) {
   say(1, door::ListModels{});
   say(1, door::StatusRequest{});
   EXPECT_EQ(output_.status_questions, (std::vector<PeerId>{1}));
+  ASSERT_EQ(output_.pings.size(), 1u);
+  EXPECT_EQ(output_.pings[0].nonce, 99u);
+  door::Pong pong;
+  pong.nonce = 99;
+  door_->answer_ping(1, pong);
   door_->answer_status(1, door::StatusReply{});
   const auto messages = heard(1);
   ASSERT_EQ(messages.size(), 3u);
-  EXPECT_EQ(std::get<door::Pong>(messages[0]).nonce, 99u);
-  EXPECT_EQ(std::get<door::Models>(messages[1]).models.size(), 1u);
+  EXPECT_EQ(std::get<door::Pong>(messages[1]).nonce, 99u);
+  EXPECT_EQ(std::get<door::Models>(messages[0]).models.size(), 1u);
 }
 
-}  // namespace
+}  // namespace front_door_test
 }  // namespace trireme

@@ -6,7 +6,7 @@
 #include "tests/coordinator/engine_fixture.h"
 
 namespace trireme {
-namespace {
+namespace graph_key_test {
 
 // The plans that an engine sends for `requests` prompts of `length` tokens, each answered by one
 // token per row.
@@ -64,5 +64,5 @@ TEST(TokenBudget, IsTheGroupsUnlessTheCoordinatorHasASmallerOne) {
   }
 }
 
-}  // namespace
+}  // namespace graph_key_test
 }  // namespace trireme

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace group_agreement_test {
 
 using testing::HasSubstr;
 
@@ -79,5 +79,5 @@ TEST(GroupAgreement, BucketsAscend) {
   EXPECT_THAT(message_of(status), HasSubstr("8, 1"));
 }
 
-}  // namespace
+}  // namespace group_agreement_test
 }  // namespace trireme

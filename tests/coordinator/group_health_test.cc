@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace group_health_test {
 
 constexpr TimeUs kSecond = 1'000'000;
 constexpr TimeUs kNow = 1000 * kSecond;
@@ -107,5 +107,5 @@ TEST(LoadingHang, MissingRanksAreReportedWithTheirCountAndNoRankIsBlamed) {
   EXPECT_NE(message_of(hang->cause).find("1 of 4 ranks"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace group_health_test
 }  // namespace trireme

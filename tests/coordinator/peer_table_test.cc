@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace peer_table_test {
 
 using Gone = std::vector<PeerId>;
 
@@ -93,5 +93,5 @@ TEST(PeerTable, ADescriptorOnWhichNothingWasSentHasNoPeer) {
   EXPECT_TRUE(gone.empty());
 }
 
-}  // namespace
+}  // namespace peer_table_test
 }  // namespace trireme

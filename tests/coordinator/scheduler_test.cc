@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace scheduler_test {
 
 RunningCounts decode(uint64_t arrival, int32_t computed, int32_t pages, int32_t cohort = 0) {
   return {arrival, cohort, computed, 1, pages, true, false, false};
@@ -87,5 +87,5 @@ TEST(Scheduler, AChunkIsAsLongAsTheFreePagesAllow) {
   EXPECT_EQ(decision.chunks.at(0).tokens, 8);
 }
 
-}  // namespace
+}  // namespace scheduler_test
 }  // namespace trireme

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace seating_test {
 
 constexpr int32_t kGroups = 2;
 
@@ -43,5 +43,5 @@ TEST(Seating, ARankThatIsThereAlreadyIsRefusedWithTheOthersHostAndProcess) {
   EXPECT_NE(message_of(status).find("(host1, process 101)"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace seating_test
 }  // namespace trireme

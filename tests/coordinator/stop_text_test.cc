@@ -5,7 +5,7 @@
 #include <vector>
 
 namespace trireme {
-namespace {
+namespace stop_text_test {
 
 const std::vector<std::string> kStops = {"END", "ENDING", "\n\n"};
 
@@ -152,5 +152,5 @@ TEST(StopText, HoldsNoMoreThanItsStopsHoweverMuchTextIsHidden) {
   EXPECT_EQ(found.stop, "b b");
 }
 
-}  // namespace
+}  // namespace stop_text_test
 }  // namespace trireme

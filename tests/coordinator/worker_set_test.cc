@@ -5,7 +5,7 @@
 #include "tests/coordinator/fake_sender.h"
 
 namespace trireme {
-namespace {
+namespace worker_set_test {
 
 constexpr TimeUs kSecond = 1'000'000;
 
@@ -458,5 +458,18 @@ TEST_F(WorkerSetTest, StatusShowsGroupsRanksAndPhases) {
   EXPECT_EQ(status[1].state, "absent");
 }
 
-}  // namespace
+TEST_F(WorkerSetTest, ProgressWithinALongStepIsKnown) {
+  bring_up();
+  plan(1);
+  pass(2 * kSecond, true);
+  const TimeUs before = set_->progress_us().at(0);
+  ++progress_;
+  pass(kSecond / 4, true);
+  EXPECT_EQ(set_->progress_us().at(0), now_us_);
+  EXPECT_GT(now_us_, before);
+  pass(2 * kSecond, true);
+  EXPECT_EQ(set_->progress_us().at(0), now_us_ - 2 * kSecond);
+}
+
+}  // namespace worker_set_test
 }  // namespace trireme

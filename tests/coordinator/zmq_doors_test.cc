@@ -14,7 +14,7 @@
 #include <zmq.hpp>
 
 namespace trireme {
-namespace {
+namespace zmq_doors_test {
 
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
@@ -300,5 +300,5 @@ TEST_F(CurveTest, AKeyFileThatCannotBeWrittenIsAnError) {
   EXPECT_EQ(error_id(ZmqDoors::open(options_).status()), "TRI-NET-015");
 }
 
-}  // namespace
+}  // namespace zmq_doors_test
 }  // namespace trireme

@@ -6,7 +6,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
-namespace {
+namespace arch_test {
 
 using cuda::Bf16;
 using cuda::Fp16;
@@ -236,5 +236,5 @@ TEST(Arch, ExactlyOneBlockArrivesLastAndTheOrderDecidesWhich) {
   EXPECT_EQ(last_blocks, (std::vector<uint32_t>{9, 1}));
 }
 
-}  // namespace
+}  // namespace arch_test
 }  // namespace trireme::emulation

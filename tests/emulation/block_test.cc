@@ -6,7 +6,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
-namespace {
+namespace block_test {
 
 using cuda::shared_memory;
 
@@ -130,5 +130,5 @@ TEST(Warp, AShuffleGivesEachLaneItsPartnersValue) {
   }
 }
 
-}  // namespace
+}  // namespace block_test
 }  // namespace trireme::emulation

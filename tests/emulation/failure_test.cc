@@ -2,7 +2,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
-namespace {
+namespace failure_test {
 
 using cuda::shared_memory;
 using ::testing::AllOf;
@@ -149,5 +149,5 @@ TEST_F(Failure, AnEndlessSpinIsReportedWithTheWaitingLanes) {
             HasSubstr("warp 1 lanes 0-31: wait at __syncthreads() (63 of 64 threads arrived)")));
 }
 
-}  // namespace
+}  // namespace failure_test
 }  // namespace trireme::emulation

@@ -5,7 +5,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
-namespace {
+namespace graph_test {
 
 __global__ void add_value(uint32_t* word, uint32_t value) {
   if (threadIdx.x == 0) *word += value;
@@ -245,5 +245,5 @@ TEST_F(GraphMemory, AGraphThatIsMadeBesideAWaitingKernelIsNamed) {
                        ::testing::HasSubstr("wait_for_peer of stream 1")));
 }
 
-}  // namespace
+}  // namespace graph_test
 }  // namespace trireme::emulation

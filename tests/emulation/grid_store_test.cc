@@ -5,7 +5,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
-namespace {
+namespace grid_store_test {
 
 constexpr unsigned kThreads = 64;
 constexpr unsigned kBlocks = 5;
@@ -117,5 +117,5 @@ TEST(GridStore, ArrivesInOrderAtOneAddress) {
   EXPECT_EQ(words.read(), std::vector<uint32_t>(kThreads, 2));
 }
 
-}  // namespace
+}  // namespace grid_store_test
 }  // namespace trireme::emulation

@@ -6,7 +6,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::cuda {
-namespace {
+namespace linear_finish_test {
 
 using emulation::DeviceArray;
 
@@ -42,5 +42,5 @@ TEST(LinearFinish, TakesMoreRowsThanAGridHasInY) {
   EXPECT_EQ(out.read(), sums);
 }
 
-}  // namespace
+}  // namespace linear_finish_test
 }  // namespace trireme::cuda

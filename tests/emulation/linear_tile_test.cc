@@ -7,7 +7,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::cuda {
-namespace {
+namespace linear_tile_test {
 
 using emulation::DeviceArray;
 
@@ -149,5 +149,5 @@ INSTANTIATE_TEST_SUITE_P(Types, LinearTile, testing::Bool(), [](const auto& info
   return info.param ? "bfloat16" : "float16";
 });
 
-}  // namespace
+}  // namespace linear_tile_test
 }  // namespace trireme::cuda

@@ -5,7 +5,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
-namespace {
+namespace memory_test {
 
 __global__ void nothing() {}
 
@@ -193,5 +193,5 @@ TEST(CallTrace, ACallCanBeMadeToFail) {
   EXPECT_EQ(cudaFree(memory), cudaSuccess);
 }
 
-}  // namespace
+}  // namespace memory_test
 }  // namespace trireme::emulation

@@ -4,7 +4,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
-namespace {
+namespace peer_store_test {
 
 constexpr unsigned kThreads = 64;
 
@@ -119,5 +119,5 @@ TEST(PeerStore, IsSeenByItsOwnBlockAtOnceAndInOrder) {
   EXPECT_EQ(words.read(), (std::vector<uint32_t>{99, 99, 99, 100}));
 }
 
-}  // namespace
+}  // namespace peer_store_test
 }  // namespace trireme::emulation

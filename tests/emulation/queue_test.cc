@@ -5,7 +5,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
-namespace {
+namespace queue_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -125,5 +125,5 @@ TEST_F(Queues, BranchesOfAGraphAreOrderedByTheGraphOnly) {
   EXPECT_EQ(cudaEventDestroy(event), cudaSuccess);
 }
 
-}  // namespace
+}  // namespace queue_test
 }  // namespace trireme::emulation

@@ -7,7 +7,7 @@
 #include "tests/emulation/emulated.h"
 
 namespace trireme::emulation {
-namespace {
+namespace stream_test {
 
 __global__ void append(uint32_t* list, uint32_t value) {
   if (threadIdx.x == 0) list[atomicAdd(list, 1u) + 1] = value;
@@ -206,5 +206,5 @@ TEST(Overlap, ASuccessorsPartBeforeTheWaitRunsBeforeItsPredecessor) {
   EXPECT_NE(after_chain(double_words<true>), std::vector<uint32_t>(128, 8));
 }
 
-}  // namespace
+}  // namespace stream_test
 }  // namespace trireme::emulation

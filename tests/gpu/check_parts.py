@@ -68,11 +68,15 @@ def trireme(tp, pp, *verb, one_gpu=True):
     return [*visible, "trireme", *verb, "-tp", str(tp), "-pp", str(pp), "--backend", "cuda"]
 
 
+def flag_words(flags):
+    return [word for name, value in flags.items() for word in (f"--{name}", value)]
+
+
 def small_memory(run):
     """Little KV: mapping and clearing what a GPU has takes seconds of each start."""
     if not run.is_dry:
         return ["--kv-memory", "1GiB"]
-    return [word for name, value in dry_model.FLAGS.items() for word in (f"--{name}", value)]
+    return flag_words(dry_model.FLAGS)
 
 
 def served_model(run):
@@ -184,11 +188,11 @@ def part_serve(run):
 
 def part_sanitizer(run):
     """compute-sanitizer on small cases: memory errors, races, reads of uninitialized memory."""
+    if run.is_dry:
+        return [Check("compute-sanitizer", STUB, "a dry run has no GPU to watch")]
     found = gpu_machine.find_tool("compute-sanitizer")
     if found is None:
         return [Check("compute-sanitizer", SKIPPED, "it is not installed")]
-    if run.is_dry:
-        return [Check("compute-sanitizer", STUB, "a dry run has no GPU to watch")]
     checks = []
     for tool, op, case in SANITIZED:
         command = [found, "--tool", tool, "--error-exitcode", "9"]

@@ -1,6 +1,7 @@
 """The part of run_all.py that reads the counters of the hot kernels, by Nsight Compute."""
 
 import csv
+import io
 import os
 
 import gpu_machine
@@ -53,13 +54,18 @@ def counter_command(run, ncu, kernel, log_file):
     return [*command, "--only", op, "--exact", "--shape", shape]
 
 
-def rows_of(path):
-    """The lines of a CSV of Nsight Compute, the head first; its own messages begin with =."""
+def text_of(path):
     try:
         with open(path, encoding="utf-8", errors="replace", newline="") as file:
-            return [row for row in csv.reader(file) if len(row) > 5 and not row[0].startswith("=")]
+            return file.read()
     except OSError:
-        return []
+        return ""
+
+
+def rows_of(text):
+    """The lines of a CSV of Nsight Compute, the head first; its own messages begin with =."""
+    rows = csv.reader(io.StringIO(text, newline=""))
+    return [row for row in rows if len(row) > 5 and not row[0].startswith("=")]
 
 
 def read_counters(run, ncu, index, kernel):
@@ -68,18 +74,13 @@ def read_counters(run, ncu, index, kernel):
     path = os.path.join(run.scratch, f"ncu{index}.csv")
     command = counter_command(run, ncu, kernel, path)
     outcome = run.shell.run(command, SECONDS_PER_KERNEL, bundled=False)
-    rows = rows_of(path)
+    log = text_of(path)
+    rows = rows_of(log)
     check = outcome.as_check(name)
     if check.state == NOT_REACHED:
         return check, []
     if not rows:
-        log = outcome.text + outcome.errors
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                log += file.read()
-        except OSError:
-            pass
-        if NO_RIGHTS in log:
+        if NO_RIGHTS in outcome.text + outcome.errors + log:
             return Check(name, SKIPPED, "this user may not read the GPU's counters"), []
         return Check(name, FAILED, f"no counters; {outcome.last_words()}"), []
     if run.is_dry and check.state == PASSED:
@@ -106,6 +107,6 @@ def part_counters(run):
                 if size < MAX_PACKED_BYTES:
                     writer.writerow([check.name, *row])
             file.flush()
-            if check.state == SKIPPED:
+            if check.state == SKIPPED and not rows:
                 break  # the others lack the same rights
     return checks

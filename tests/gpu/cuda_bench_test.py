@@ -5,7 +5,6 @@ with --only they build the inputs of these ops alone.
 cuda_bench_test.py PROGRAM
 """
 
-import csv
 import json
 import os
 import re
@@ -13,9 +12,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, "tools")
+import cuda_budget  # noqa: E402
 from counter_part import KERNELS  # noqa: E402
-
-BUDGETS = "tests/data/cuda_budgets.csv"
 
 # Ops of one set of inputs.
 GROUPS = (
@@ -86,8 +85,7 @@ def faults_of_counters(program):
     """Each kernel whose counters are read is in one case of the benchmarks, and exists."""
     done = subprocess.run([program, "--list"], capture_output=True, text=True, timeout=100)
     cases = done.stdout.splitlines()
-    with open(BUDGETS, encoding="utf-8") as file:
-        names = [row[5] for row in csv.reader(file) if len(row) > 5]
+    names = [kernel for _, kernel in cuda_budget.read_table(cuda_budget.TABLE)[1]]
     faults = []
     for op, shape, kernel in KERNELS:
         found = sum(line.startswith(f"{op}: {shape}") for line in cases)

@@ -6,7 +6,7 @@ import sys
 
 import dry_model
 import kernel_timeline
-from check_parts import json_lines, trireme
+from check_parts import flag_words, json_lines, trireme
 from shell import FAILED, NO_DEVICE, PASSED, SKIPPED, STUB, Check
 
 BYTES_PER_SECOND = 4.3e12  # rate of a copy on an H200, for the floors
@@ -39,13 +39,18 @@ def part_probe(run):
     return checks
 
 
+def read_rate(lines):
+    """Bytes per microsecond of the fastest plain read; 0 without one."""
+    reads = (line["bytes"] / line["us_median"] for line in lines if line["op"] == "read")
+    return max(reads, default=0)
+
+
 def part_read(run):
     """The maximum rate at which kernels of ours read memory."""
     outcome = run.shell.run(
         ["trireme-cuda-bench", "--only", "read", *bench_flags(run, 20)], 9
     )
-    lines = json_lines(outcome.text)
-    rate = max((line["bytes"] / line["us_median"] for line in lines), default=0)  # bytes per us
+    rate = read_rate(json_lines(outcome.text))
     if rate:
         run.figures["read_bytes_per_second"] = rate * 1e6
     return [outcome.as_check("trireme-cuda-bench --only read")]
@@ -55,8 +60,7 @@ def part_benches(run):
     """The single ops, with their floors."""
     outcome = run.shell.run(["trireme-cuda-bench", *bench_flags(run, 20)], 55)
     lines = json_lines(outcome.text)
-    reads = [line["bytes"] / line["us_median"] for line in lines if line["op"] == "read"]
-    rate = max(reads, default=run.figures.get("read_bytes_per_second", 0) / 1e6)
+    rate = read_rate(lines) or run.figures.get("read_bytes_per_second", 0) / 1e6
     for line in lines:
         if rate and line["op"] == "attention_decode":
             line["aim_us"] = 8 + line["bytes"] / (0.90 * rate)
@@ -103,23 +107,17 @@ def step_command(run, tp):
         if tp > 1:  # the ranks share what one has above
             flags.update({"prefill": "2048", "batch": "1,32", "kv-memory": "8GiB"})
     command = trireme(tp, 1, "bench", "step", "--model", model, "--repeats", "1", "--json")
-    return command + [word for name, value in flags.items() for word in (f"--{name}", value)]
-
-
-def note_lines(run, name, outcome):
-    lines = json_lines(outcome.text)
-    for line in lines:
-        if not run.is_dry:
-            line["floor_seconds"] = step_floor_s(line)
-            line["share"] = line["floor_seconds"] / line["seconds_median"]
-    run.figures[name] = lines
-    return lines
+    return command + flag_words(flags)
 
 
 def part_step(run):
     """bench step: prefill of 8k, and batch 1, 32 and 128 at a context of 2k; without a tracer."""
     outcome = run.shell.run(step_command(run, 1), 55)
-    note_lines(run, "step", outcome)
+    lines = json_lines(outcome.text)
+    for line in lines if not run.is_dry else []:  # the floors are those of the model of 8B
+        line["floor_seconds"] = step_floor_s(line)
+        line["share"] = line["floor_seconds"] / line["seconds_median"]
+    run.figures["step"] = lines
     return [outcome.as_check("bench step")]
 
 
@@ -154,7 +152,6 @@ def traced_step(run, tp, name):
         "windows": [traced_window(kernels, line) for line in lines],
         "dropped": dropped,
         "is_whole": whole,
-        "is_stub": run.is_dry,
     }
     if run.is_dry and outcome.status == 0:
         return Check(name, STUB, "an emulated device has no timeline: the kernels are made up")

@@ -4,6 +4,7 @@ import csv
 import datetime
 import glob
 import os
+import shutil
 import statistics
 import subprocess
 import time
@@ -34,23 +35,24 @@ TOOL_FOLDERS = (
 
 
 def find_tool(name):
-    folders = os.environ.get("PATH", "").split(":")
+    folders = [os.environ.get("PATH", "")]
     for pattern in TOOL_FOLDERS:
         folders += sorted(glob.glob(pattern), reverse=True)
-    for folder in folders:
-        path = os.path.join(folder, name)
-        if os.access(path, os.X_OK) and not os.path.isdir(path):
-            return path
-    return None
+    return shutil.which(name, path=os.pathsep.join(folders))
 
 
-def query_gpus(shell):
+def ask_driver(shell, query, seconds):
+    """The lines of an answer of nvidia-smi; none without it."""
     found = find_tool("nvidia-smi")
     if found is None:
         return []
-    command = [found, f"--query-gpu={IDENTITY}", "--format=csv,noheader"]
-    rows = shell.run(command, 15, bundled=False).text.strip().split("\n")
+    command = [found, query, "--format=csv,noheader"]
+    return shell.run(command, seconds, bundled=False).text.strip().split("\n")
+
+
+def query_gpus(shell):
     names = IDENTITY.split(",")
+    rows = ask_driver(shell, f"--query-gpu={IDENTITY}", 15)
     return [dict(zip(names, row.split(", "))) for row in rows if ", " in row]
 
 
@@ -69,11 +71,7 @@ def hold_devices():
 
 
 def compute_pids(shell):
-    found = find_tool("nvidia-smi")
-    if found is None:
-        return set()
-    command = [found, "--query-compute-apps=pid", "--format=csv,noheader"]
-    lines = shell.run(command, 10, bundled=False).text.split("\n")
+    lines = ask_driver(shell, "--query-compute-apps=pid", 10)
     return {int(line) for line in lines if line.strip().isdigit()}
 
 

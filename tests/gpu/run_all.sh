@@ -55,4 +55,6 @@ if [ -z "$python" ]; then
   echo "skipped: run_all.sh needs python3 (the standard library suffices), which was not found" >&2
   exit 77
 fi
-"$python" "$here/run_all.py" --bundle "$TRIREME_BUNDLE" --out "$out" "${flags[@]}"
+command=("$python" "$here/run_all.py" --bundle "$TRIREME_BUNDLE" --out "$out" "${flags[@]}")
+[ -n "$build" ] || exec "${command[@]}"  # a dry run comes back for its trap
+"${command[@]}"

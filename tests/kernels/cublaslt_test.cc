@@ -65,10 +65,7 @@ class CublasLtOps : public OpTest {
              DType out_type) {
     reset();
     Matrix out(out_type, x.rows(), columns);
-    Epilogue placed = epilogue;
-    if (epilogue.bias.data != nullptr) {
-      placed.bias.data = put(std::span(epilogue.bias.data, epilogue.bias.size));
-    }
+    const Epilogue placed = put(epilogue);
     const Tensor to = put(out);
     emulation::start_call_trace();
     backend->linear(*queue, workspace, put(x), weight, placed, to);
@@ -251,8 +248,7 @@ class CublasLtCall : public CublasLtOps {
   void tune(int64_t rows) {
     reset();
     const Weight* const weights[] = {weight_.get(), weight_.get()};
-    Epilogue placed = epilogue_;
-    placed.bias.data = put(bias_);
+    const Epilogue placed = put(epilogue_);
     const Tensor x = put(random_matrix(input(), rows, k_, 21));
     const Tensor out = put(Matrix(input(), rows, 40));
     emulation::start_call_trace();

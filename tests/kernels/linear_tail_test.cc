@@ -3,7 +3,7 @@
 #include "kernels/cuda/linear/linear_launch.h"
 #include "tests/kernels/cache_fixture.h"
 #ifdef TRIREME_EMULATED_CUDA
-#include "kernels/emulation/control.h"
+#include "tests/emulation/emulated.h"
 #endif
 
 namespace trireme {
@@ -149,15 +149,14 @@ TEST_P(LinearAddNorm, QueuesHaveTheirOwnArrivalCounters) {
 // All blocks run side by side, so that the last one has seen few arrivals when it decides what to
 // load before its own.
 TEST_P(LinearAddNorm, HasTheBitsOfTheTwoOpsWhenAllBlocksArriveTogether) {
-  const emulation::Settings before = emulation::settings();
+  const emulation::ScopedSettings restore;
   const NormCase some = {2, 70 * 32, 64, NormKind::kRms, false, false};
   const auto weight = pack(random_matrix(input(), some.width, some.k, 2, 0.5f));
   const Result plain = run(some, *weight, false, true);
-  emulation::Settings settings = before;
+  emulation::Settings settings = emulation::settings();
   settings.num_multiprocessors = settings.blocks_in_flight = 70;
   emulation::set_settings(settings);
   const Result fused = run(some, *weight, true, true);
-  emulation::set_settings(before);
   EXPECT_TRUE(fused.residual.same_bytes(plain.residual));
   EXPECT_TRUE(fused.out.same_bytes(plain.out));
 }

@@ -1,6 +1,6 @@
 #include "tests/kernels/op_fixture.h"
 #ifdef TRIREME_EMULATED_CUDA
-#include "kernels/emulation/control.h"
+#include "tests/emulation/emulated.h"
 #endif
 
 namespace trireme {
@@ -19,10 +19,7 @@ class Linear : public OpTest {
              int64_t columns) {
     reset();
     Matrix out(out_type, x.rows(), columns);
-    Epilogue placed_epilogue = epilogue;
-    if (epilogue.bias.data != nullptr) {
-      placed_epilogue.bias.data = put(std::span(epilogue.bias.data, epilogue.bias.size));
-    }
+    const Epilogue placed_epilogue = put(epilogue);
     const Tensor placed = put(out);
     backend->linear(*queue, workspace, put(x), weight, placed_epilogue, placed);
     get(placed, out);
@@ -134,12 +131,12 @@ TEST_P(Linear, AddsProductsOfOneSignWithinTheirBias) {
 using TensorCores = Linear;
 
 TEST_P(TensorCores, TruncatedSumsAreBiasedAsTheToleranceSays) {
-  const emulation::Settings before = emulation::settings();
+  const emulation::ScopedSettings restore;
   const Shape shape = {20, 200, 4096};
   const Matrix x = uniform_matrix(input(), shape.rows, shape.k, 1);
   const Matrix w = uniform_matrix(input(), shape.n, shape.k, 2);
   for (const bool truncates : {false, true}) {
-    emulation::Settings settings = before;
+    emulation::Settings settings = emulation::settings();
     settings.num_multiprocessors = 1;
     settings.truncates_sums = truncates;
     emulation::set_settings(settings);
@@ -157,7 +154,6 @@ TEST_P(TensorCores, TruncatedSumsAreBiasedAsTheToleranceSays) {
     error /= static_cast<double>(shape.rows * shape.n);
     EXPECT_EQ(error > 1, truncates) << error;
   }
-  emulation::set_settings(before);
 }
 
 // With batch invariance K is always split.

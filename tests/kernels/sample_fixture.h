@@ -1,14 +1,13 @@
 // Fixture of the sampling tests: rows of logits, and the ops with their rows copied to the device.
 #pragma once
 
-#include <limits>
 #include <vector>
 
+#include "kernels/draw.h"
 #include "tests/kernels/op_fixture.h"
 
 namespace trireme {
 
-inline constexpr float kNever = -std::numeric_limits<float>::infinity();
 inline constexpr ShardDraw kUndrawn = {0, -7};
 
 inline Matrix repeated(const std::vector<float>& logits, int64_t rows) {

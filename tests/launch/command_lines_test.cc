@@ -9,7 +9,7 @@
 #include "base/text.h"
 
 namespace trireme {
-namespace {
+namespace command_lines_test {
 
 using testing::_;
 using testing::Contains;
@@ -291,18 +291,22 @@ TEST_F(LaunchCommand, OpenMpi5HasItsOwnOptions) {
 TEST_F(LaunchCommand, TheCoordinatorGetsItsDoorsAndTakesCommandsOnStdin) {
   flags_.groups = 2;
   flags_.worker_host = "10.0.0.1";
-  flags_.worker_port = 4000;
   flags_.prefix_caching = false;
   flags_.insecure = true;
   flags_.served_model_name = "galley";
   CoordinatorLaunch launch;
+  flags_.journal.fsync = true;
+  flags_.journal.answer_ttl = "90s";
   launch.state = "/s";
+  launch.journal = true;
   launch.host = "0.0.0.0";
   launch.port = 8900;
+  launch.worker_port = 4000;
   launch.allow_probes = true;
   const ProcessOptions options = coordinator_command(flags_, launch);
   for (const char* part : {"/trireme-coordinator --control-on-stdin --model models/demo ",
-                           "--groups 2 --state /s --host 0.0.0.0 --port 8900 ",
+                           "--groups 2 --state /s --journal on --fsync --journal-size 1073741824 "
+                           "--answer-ttl 90s --drain-timeout 30s --host 0.0.0.0 --port 8900 ",
                            "--worker-host 10.0.0.1 --worker-port 4000 ",
                            "--served-model-name galley ",
                            "--no-enable-prefix-caching ",
@@ -343,5 +347,5 @@ TEST(ShellLine, QuotesWordsThatAShellWouldSplitOrExpand) {
             "EMPTY= KEY='a b' mpirun self,vader 'ssh -p 2222' 'it'\\''s' '$HOME' ''");
 }
 
-}  // namespace
+}  // namespace command_lines_test
 }  // namespace trireme

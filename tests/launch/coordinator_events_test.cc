@@ -3,16 +3,17 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace coordinator_events_test {
 
 using Kind = CoordinatorEvent::Kind;
 
 TEST(CoordinatorEvents, DoorsHaveBothEndpointsAndTheKeyFile) {
   const auto event = parse_coordinator_event(
-      R"({"event":"doors","client_endpoint":"tcp://127.0.0.1:8900",)"
+      R"({"event":"doors","pid":12,"client_endpoint":"tcp://127.0.0.1:8900",)"
       R"("worker_endpoint":"tcp://10.0.0.1:4000","worker_key_file":"/s/worker.key"})");
   ASSERT_TRUE(event);
   EXPECT_EQ(event->kind, Kind::kDoors);
+  EXPECT_EQ(event->pid, 12);
   EXPECT_EQ(event->client_endpoint, "tcp://127.0.0.1:8900");
   EXPECT_EQ(event->worker_endpoint, "tcp://10.0.0.1:4000");
   EXPECT_EQ(event->worker_key_file, "/s/worker.key");
@@ -46,6 +47,12 @@ TEST(CoordinatorEvents, AReadyGroupHasItsSizes) {
   EXPECT_EQ(event->isa, "avx2");
 }
 
+TEST(CoordinatorEvents, AliveIsAKnownEvent) {
+  const auto event = parse_coordinator_event(R"({"event":"alive"})");
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->kind, Kind::kAlive);
+}
+
 TEST(CoordinatorEvents, UnknownEventsAndOtherLinesAreIgnored) {
   for (const char* line :
        {"", "ready", "{", "[]", "{}", R"({"event":5})", R"({"event":"comet"})", R"({"group":1})"}) {
@@ -63,5 +70,5 @@ TEST(CoordinatorEvents, AFieldOfAnotherTypeKeepsItsDefault) {
   EXPECT_EQ(event->pid, 12);
 }
 
-}  // namespace
+}  // namespace coordinator_events_test
 }  // namespace trireme

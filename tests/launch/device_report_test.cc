@@ -10,7 +10,7 @@
 #include "launch/preflight.h"
 
 namespace trireme {
-namespace {
+namespace device_report_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -221,5 +221,5 @@ TEST(PlanRequestOfClusterFlags, AStepHasMoreTokensOnAGpu) {
   EXPECT_EQ(plan_request(flags, "cuda", 7).rank_memory_bytes, 7);
 }
 
-}  // namespace
+}  // namespace device_report_test
 }  // namespace trireme

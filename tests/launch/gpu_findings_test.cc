@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace gpu_findings_test {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -116,5 +116,5 @@ TEST(GpuFindings, AWorkerThatDoesNotAnswerIsAWarning) {
   EXPECT_THAT(findings.at(0).found, HasSubstr("no worker"));
 }
 
-}  // namespace
+}  // namespace gpu_findings_test
 }  // namespace trireme

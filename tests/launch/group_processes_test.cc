@@ -9,7 +9,7 @@
 #include <functional>
 
 namespace trireme {
-namespace {
+namespace group_processes_test {
 
 using testing::ElementsAre;
 
@@ -78,6 +78,24 @@ TEST_F(GroupProcessesTest, ARetiredProcessMakesRoomForTheNextEpochAndIsReaped) {
   EXPECT_TRUE(groups[0].is_running());
 }
 
+TEST_F(GroupProcessesTest, WithoutACoordinatorAllGroupsEndAtOnce) {
+  GroupProcesses groups(2, /*verbose=*/false, notes_);
+  for (const int group : {0, 1}) ASSERT_TRUE(groups.launch(group, shell("exec sleep 60")).ok());
+  const pid_t last = groups[1].process.pid();
+  EXPECT_FALSE(groups.has_retired());
+  SteadyClock clock;
+  const TimeUs start_us = clock.now_us();
+  groups.retire_all();
+  EXPECT_TRUE(groups.has_retired());
+  EXPECT_FALSE(groups[0].process.started());
+  read_until(groups, [&] {
+    groups.reap_retired();
+    return !groups.has_retired();
+  });
+  EXPECT_FALSE(is_alive(last));
+  EXPECT_LT(clock.now_us() - start_us, 1'900'000) << "fenced ranks get 2 s";
+}
+
 TEST_F(GroupProcessesTest, EndAllLeavesNoProcess) {
   GroupProcesses groups(2, /*verbose=*/false, notes_);
   std::vector<pid_t> pids;
@@ -98,5 +116,5 @@ TEST_F(GroupProcessesTest, AProgramThatDoesNotExistIsRejected) {
   EXPECT_EQ(error_id(groups.launch(0, options)), "TRI-UP-020");
 }
 
-}  // namespace
+}  // namespace group_processes_test
 }  // namespace trireme

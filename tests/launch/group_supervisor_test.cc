@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace group_supervisor_test {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -66,5 +66,21 @@ TEST(GroupSupervisor, AMinuteInReadyResetsTheDelay) {
   EXPECT_EQ(supervisor.on_lost(0, 160 * kSecond), kSecond);
 }
 
-}  // namespace
+TEST(GroupSupervisor, GroupsThatOthersEndedStartAtOnceAndKeepTheirDelay) {
+  GroupSupervisor supervisor(3);
+  supervisor.take_due(0);
+  supervisor.on_ready(0, kSecond);
+  supervisor.on_lost(2, 0);
+  supervisor.on_lost(2, 0);
+  supervisor.restart_all(kSecond);
+  EXPECT_EQ(supervisor.num_ready(), 0);
+  EXPECT_THAT(supervisor.take_due(kSecond), ElementsAre(0, 1));
+  EXPECT_THAT(supervisor.take_due(2 * kSecond), ElementsAre(2));
+  supervisor.restart_all(2 * kSecond);
+  EXPECT_THAT(supervisor.take_due(2 * kSecond), ElementsAre(0, 1, 2));
+  EXPECT_EQ(supervisor.on_lost(0, 2 * kSecond), kSecond);
+  EXPECT_EQ(supervisor.on_lost(2, 2 * kSecond), 4 * kSecond);
+}
+
+}  // namespace group_supervisor_test
 }  // namespace trireme

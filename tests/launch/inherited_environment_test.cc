@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 namespace trireme {
-namespace {
+namespace inherited_environment_test {
 
 using testing::Contains;
 using testing::Not;
@@ -100,5 +100,5 @@ TEST(InheritedEnvironment, IsReadFromTheEnvironmentOfTheProcess) {
   EXPECT_THAT(names, Not(Contains("OMPI_MCA_pml")));
 }
 
-}  // namespace
+}  // namespace inherited_environment_test
 }  // namespace trireme

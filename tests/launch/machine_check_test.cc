@@ -5,7 +5,7 @@
 #include "base/host_info.h"
 
 namespace trireme {
-namespace {
+namespace machine_check_test {
 
 ClusterFlags flags_of(int tp, int groups, int threads) {
   ClusterFlags flags;
@@ -27,5 +27,5 @@ TEST(ThreadsOfCluster, CountAPoolOfTheDefaultSize) {
             threads_of_cluster(flags_of(2, 1, usable_core_count(2)), "cpu"));
 }
 
-}  // namespace
+}  // namespace machine_check_test
 }  // namespace trireme

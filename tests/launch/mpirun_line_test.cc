@@ -16,7 +16,7 @@
 #include "launch/inherited_environment.h"
 
 namespace trireme {
-namespace {
+namespace mpirun_line_test {
 
 using Words = std::vector<std::string>;
 using testing::HasSubstr;
@@ -167,5 +167,5 @@ TEST(OperationsPage, HasTheVariablesOfALaunch) {
   }
 }
 
-}  // namespace
+}  // namespace mpirun_line_test
 }  // namespace trireme

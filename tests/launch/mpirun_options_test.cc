@@ -11,7 +11,7 @@
 #include "base/text.h"
 
 namespace trireme {
-namespace {
+namespace mpirun_options_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -115,5 +115,5 @@ TEST_F(FindMpirun, ItsTemporaryFolderIsThatOfTheCluster) {
   ::unsetenv("TMP");
 }
 
-}  // namespace
+}  // namespace mpirun_options_test
 }  // namespace trireme

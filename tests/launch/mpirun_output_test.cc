@@ -8,7 +8,7 @@
 #include "base/text.h"
 
 namespace trireme {
-namespace {
+namespace mpirun_output_test {
 
 TEST(MpirunOutput, ARankEndedByASignalIsFoundAcrossWrappedLines) {
   EXPECT_EQ(
@@ -154,5 +154,5 @@ TEST(MpirunOutput, WithoutAKnownCauseTheTenLastLinesAreShown) {
   EXPECT_EQ(cause_in_output({}), "");
 }
 
-}  // namespace
+}  // namespace mpirun_output_test
 }  // namespace trireme

@@ -13,7 +13,7 @@
 #include "launch/temporary_folder.h"
 
 namespace trireme {
-namespace {
+namespace state_folder_test {
 
 namespace fs = std::filesystem;
 
@@ -40,7 +40,7 @@ TEST_F(StateFolderTest, AFolderOfAPrivateClusterIsRemovedWithItsContents) {
   {
     StateFolder outer;
     {
-      StateFolder inner = StateFolder::make("", /*is_private=*/true).value();
+      StateFolder inner = StateFolder::make("", "").value();
       path = inner.path();
       outer = std::move(inner);
     }
@@ -52,16 +52,16 @@ TEST_F(StateFolderTest, AFolderOfAPrivateClusterIsRemovedWithItsContents) {
 }
 
 TEST_F(StateFolderTest, ANamedFolderIsMadeAndKept) {
-  for (const bool is_private : {false, true}) {
+  for (const std::string name : {"", "demo-8900"}) {
     const std::string path = folder_ + "/a/b";
-    EXPECT_EQ(StateFolder::make(path, is_private).value().path(), path);
+    EXPECT_EQ(StateFolder::make(path, name).value().path(), path);
     EXPECT_TRUE(fs::is_directory(path));
   }
 }
 
 TEST_F(StateFolderTest, TheDefaultIsBelowTheStateHomeOfTheUser) {
-  const std::string path = folder_ + "/trireme";
-  EXPECT_EQ(StateFolder::make("", /*is_private=*/false).value().path(), path);
+  const std::string path = folder_ + "/trireme/demo-8900";
+  EXPECT_EQ(StateFolder::make("", "demo-8900").value().path(), path);
   EXPECT_TRUE(fs::is_directory(path)) << "and is kept";
 }
 
@@ -75,7 +75,7 @@ class NoStateHome : public StateFolderTest {
   void expect_temporary(const std::string& words) {
     std::string path;
     {
-      const StateFolder folder = StateFolder::make("", /*is_private=*/false).value();
+      const StateFolder folder = StateFolder::make("", "demo-8900").value();
       path = folder.path();
       EXPECT_TRUE(path.starts_with(folder_ + "/trireme-")) << path;
       EXPECT_NE(folder.note().find(words), std::string::npos) << folder.note();
@@ -98,23 +98,24 @@ TEST_F(NoStateHome, WithoutAUsableHomeATemporaryFolderStandsInAndIsReported) {
   }
   std::ofstream(folder_ + "/file") << "";
   ASSERT_EQ(::setenv("HOME", (folder_ + "/file").c_str(), 1), 0);
-  expect_temporary(folder_ +
-                   "/file/.local/state/trireme cannot be made or written: Not a directory");
+  expect_temporary(
+      folder_ + "/file/.local/state/trireme/demo-8900 cannot be made or written: Not a directory");
 }
 
 TEST_F(NoStateHome, ARelativeStateHomeIsIgnored) {
   ASSERT_EQ(::setenv("XDG_STATE_HOME", "relative", 1), 0);
   ASSERT_EQ(::setenv("HOME", folder_.c_str(), 1), 0);
-  const StateFolder folder = StateFolder::make("", /*is_private=*/false).value();
-  EXPECT_EQ(folder.path(), folder_ + "/.local/state/trireme");
+  const StateFolder folder = StateFolder::make("", "demo-8900").value();
+  EXPECT_EQ(folder.path(), folder_ + "/.local/state/trireme/demo-8900");
   EXPECT_EQ(folder.note(), "");
 }
 
 TEST_F(NoStateHome, AFolderThatExistsAndCannotBeWrittenIsNotUsed) {
   if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   ASSERT_EQ(::setenv("XDG_STATE_HOME", folder_.c_str(), 1), 0);
-  fs::create_directory(folder_ + "/trireme");
-  fs::permissions(folder_ + "/trireme", fs::perms::owner_read | fs::perms::owner_exec);
+  const std::string path = folder_ + "/trireme/demo-8900";
+  fs::create_directories(path);
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_exec);
   expect_temporary("Permission denied");
 }
 
@@ -122,7 +123,7 @@ TEST_F(StateFolderTest, AnEmptyTmpdirIsAsIfItWereNotSet) {
   ASSERT_EQ(::setenv("TMPDIR", "", 1), 0);
   EXPECT_EQ(temporary_folder(), "/tmp");
   EXPECT_TRUE(check_temporary_folder().ok());
-  const StateFolder folder = StateFolder::make("", /*is_private=*/true).value();
+  const StateFolder folder = StateFolder::make("", "").value();
   EXPECT_TRUE(folder.path().starts_with("/tmp/trireme-")) << folder.path();
 }
 
@@ -142,10 +143,11 @@ TEST_F(StateFolderTest, ATmpdirThatIsTooLongForMpiIsReplacedForMpiOnly) {
 
 TEST_F(StateFolderTest, AFolderThatCannotBeMadeIsRejected) {
   std::ofstream(folder_ + "/file") << "";
-  EXPECT_EQ(error_id(StateFolder::make(folder_ + "/file/below", false).status()), "TRI-UP-016");
+  EXPECT_EQ(error_id(StateFolder::make(folder_ + "/file/below", "demo-8900").status()),
+            "TRI-UP-016");
   ASSERT_EQ(::setenv("TMPDIR", (folder_ + "/missing").c_str(), 1), 0);
-  EXPECT_EQ(error_id(StateFolder::make("", true).status()), "TRI-UP-015");
+  EXPECT_EQ(error_id(StateFolder::make("", "").status()), "TRI-UP-015");
 }
 
-}  // namespace
+}  // namespace state_folder_test
 }  // namespace trireme

@@ -17,7 +17,7 @@
 #include "model/shard_spec.h"
 
 namespace trireme {
-namespace {
+namespace checkpoint_test {
 
 namespace fs = std::filesystem;
 using testing::ElementsAre;
@@ -303,5 +303,5 @@ TEST(Checkpoint, ATruncatedFileIsRefusedWhereverItEnds) {
   }
 }
 
-}  // namespace
+}  // namespace checkpoint_test
 }  // namespace trireme

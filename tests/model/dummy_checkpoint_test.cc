@@ -9,7 +9,7 @@
 #include "model/checkpoint/model_source.h"
 
 namespace trireme {
-namespace {
+namespace dummy_checkpoint_test {
 
 TEST(DummyCheckpoint, EveryPartitionReadsTheSameValues) {
   ModelSource source = open_model("dummy:qwen2.5-0.5b", 7).value();
@@ -79,5 +79,5 @@ TEST(DummyCheckpoint, TheValuesOfASeedStay) {
   }
 }
 
-}  // namespace
+}  // namespace dummy_checkpoint_test
 }  // namespace trireme

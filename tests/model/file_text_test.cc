@@ -8,7 +8,7 @@
 #include <filesystem>
 
 namespace trireme {
-namespace {
+namespace file_text_test {
 
 using testing::HasSubstr;
 
@@ -70,5 +70,5 @@ TEST(FileText, OtherTextPasses) {
   }
 }
 
-}  // namespace
+}  // namespace file_text_test
 }  // namespace trireme

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 namespace trireme {
-namespace {
+namespace generation_config_test {
 
 using testing::AllOf;
 using testing::ElementsAre;
@@ -133,5 +133,5 @@ TEST(GenerationConfig, ALinkThatLeadsNowhereIsNamed) {
   std::filesystem::remove_all(folder);
 }
 
-}  // namespace
+}  // namespace generation_config_test
 }  // namespace trireme

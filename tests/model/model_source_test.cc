@@ -11,7 +11,7 @@
 #include "base/text.h"
 
 namespace trireme {
-namespace {
+namespace model_source_test {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
@@ -82,5 +82,5 @@ TEST_F(ModelSourceTest, ADefaultThatCannotBeUsedIsANoteAndTheModelOpens) {
   EXPECT_THAT(source.notes, ElementsAre(HasSubstr("\"top_p\" is 0")));
 }
 
-}  // namespace
+}  // namespace model_source_test
 }  // namespace trireme

@@ -9,7 +9,7 @@
 #include "model/config/read_model_config.h"
 
 namespace trireme {
-namespace {
+namespace neutral_keys_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -182,5 +182,5 @@ TEST(NeutralKeys, OtherNamesOfTheEpsilonAreNotReadBesideTheKey) {
   }
 }
 
-}  // namespace
+}  // namespace neutral_keys_test
 }  // namespace trireme

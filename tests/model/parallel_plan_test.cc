@@ -6,7 +6,7 @@
 #include "tests/model/model_shape.h"
 
 namespace trireme {
-namespace {
+namespace parallel_plan_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -84,5 +84,5 @@ TEST(ParallelPlan, StagesCoverTheLayersAndAreBalancedWithTheHead) {
   EXPECT_EQ(heavy.layers(1).size(), 1);
 }
 
-}  // namespace
+}  // namespace parallel_plan_test
 }  // namespace trireme

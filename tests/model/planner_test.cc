@@ -5,7 +5,7 @@
 #include "tests/model/model_shape.h"
 
 namespace trireme {
-namespace {
+namespace planner_test {
 
 TEST(Planner, WeightsOfAllRanksAddUpToTheModelWithoutReplicas) {
   const ModelConfig config = model_shape(4, 8, 4);
@@ -160,5 +160,5 @@ TEST(Planner, PartitionsThatFitComeFirst) {
   for (const GroupPlan& plan : plans) EXPECT_LE(plan.ranks.size(), 8u);
 }
 
-}  // namespace
+}  // namespace planner_test
 }  // namespace trireme

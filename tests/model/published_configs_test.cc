@@ -6,7 +6,7 @@
 #include "model/config/read_model_config.h"
 
 namespace trireme {
-namespace {
+namespace published_configs_test {
 
 struct Published {
   const char* name;
@@ -174,5 +174,5 @@ TEST(PublishedConfigs, AreRead) {
   }
 }
 
-}  // namespace
+}  // namespace published_configs_test
 }  // namespace trireme

@@ -8,7 +8,7 @@
 #include "base/text.h"
 
 namespace trireme {
-namespace {
+namespace read_model_config_test {
 
 using testing::AllOf;
 using testing::Each;
@@ -329,5 +329,5 @@ TEST(ModelConfig, RefusesAnUnknownFamilyAndTextThatIsNotJson) {
   EXPECT_EQ(error_id(load_model_config("/nonexistent").status()), "TRI-CONF-001");
 }
 
-}  // namespace
+}  // namespace read_model_config_test
 }  // namespace trireme

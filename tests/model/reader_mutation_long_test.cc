@@ -3,7 +3,7 @@
 #include "tests/model/reader_mutation.h"
 
 namespace trireme {
-namespace {
+namespace reader_mutation_long_test {
 
 TEST(ConfigMutations, AHundredThousandAreRefusedWithAnIdOrParsedCorrectly) {
   EXPECT_GT(mutate_configs(100'000, 2).read, 20'000);
@@ -17,5 +17,5 @@ TEST(IndexMutations, AHundredThousandAreRefusedWithAnIdOrParsedCorrectly) {
   EXPECT_GT(mutate_indexes(100'000, 2).read, 2'000);
 }
 
-}  // namespace
+}  // namespace reader_mutation_long_test
 }  // namespace trireme

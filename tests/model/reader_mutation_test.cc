@@ -5,7 +5,7 @@
 #include "base/text.h"
 
 namespace trireme {
-namespace {
+namespace reader_mutation_test {
 
 TEST(ConfigMutations, TenThousandAreRefusedWithAnIdOrParsedCorrectly) {
   const ReaderCounts counts = mutate_configs(10'000, 1);
@@ -78,5 +78,5 @@ TEST(Readers, ADuplicateNameInAHeaderIsRefused) {
   EXPECT_FALSE(check_header("{\"a\":" + entry + ",\"a\":" + entry + "}", 1000));
 }
 
-}  // namespace
+}  // namespace reader_mutation_test
 }  // namespace trireme

@@ -11,7 +11,7 @@
 #include "model/config/read_model_config.h"
 
 namespace trireme {
-namespace {
+namespace rope_config_test {
 
 using testing::AllOf;
 using testing::Each;
@@ -274,5 +274,5 @@ TEST(RopeConfig, YarnAsModelCardsAskToAddItExtendsTheLength) {
   EXPECT_EQ(length(512, kLlama3), 512);  // states the length that it serves
 }
 
-}  // namespace
+}  // namespace rope_config_test
 }  // namespace trireme

@@ -6,7 +6,7 @@
 #include <cmath>
 
 namespace trireme {
-namespace {
+namespace rope_test {
 
 constexpr int64_t kDim = 16;
 
@@ -80,5 +80,5 @@ TEST(Rope, TheTableHoldsCosineAndSineTimesTheAttentionFactor) {
   }
 }
 
-}  // namespace
+}  // namespace rope_test
 }  // namespace trireme

@@ -12,7 +12,7 @@
 #include "base/text.h"
 
 namespace trireme {
-namespace {
+namespace sampling_params_test {
 
 using Edit = std::function<void(GenerationParams&)>;
 
@@ -87,5 +87,5 @@ TEST(SamplingParams, ErrorsNameTheAllowedRange) {
               testing::HasSubstr("min_tokens is 5, allowed are 0 to max_tokens, 3"));
 }
 
-}  // namespace
+}  // namespace sampling_params_test
 }  // namespace trireme

@@ -5,7 +5,7 @@
 #include "model/tensor_table.h"
 
 namespace trireme {
-namespace {
+namespace shard_spec_test {
 
 ModelConfig shape(int64_t heads, int64_t kv_heads, int64_t mlp, int64_t vocabulary) {
   ModelConfig config;
@@ -74,5 +74,5 @@ TEST(ShardSpec, ALeafOfFewHeadsMayBeEmpty) {
   EXPECT_EQ(slice.leaf_ends, (std::vector<int64_t>{0, 16, 32, 48}));
 }
 
-}  // namespace
+}  // namespace shard_spec_test
 }  // namespace trireme

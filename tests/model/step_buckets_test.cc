@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace step_buckets_test {
 
 using testing::ElementsAre;
 
@@ -42,5 +42,5 @@ TEST(GraphKey, IsNoneForAStepAboveTheLargestBucket) {
   EXPECT_EQ(graph_key_of({}, {}, 1, 1, true), GraphKey());
 }
 
-}  // namespace
+}  // namespace step_buckets_test
 }  // namespace trireme

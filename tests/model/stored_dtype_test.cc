@@ -12,7 +12,7 @@
 #include "model/checkpoint/checkpoint.h"
 
 namespace trireme {
-namespace {
+namespace stored_dtype_test {
 
 struct StoredCase {
   const char* name;
@@ -148,5 +148,5 @@ INSTANTIATE_TEST_SUITE_P(Cases, StoredDType, testing::ValuesIn(kCases), [](const
   return std::string(info.param.name);
 });
 
-}  // namespace
+}  // namespace stored_dtype_test
 }  // namespace trireme

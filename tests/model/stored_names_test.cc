@@ -12,7 +12,7 @@
 #include "tests/model/checkpoint_editor.h"
 
 namespace trireme {
-namespace {
+namespace stored_names_test {
 
 using testing::AllOf;
 using testing::ElementsAre;
@@ -316,5 +316,5 @@ TEST(StoredNames, AComparisonReportsItsProgressAndStopsAtTheFirstDifference) {
   EXPECT_LE(different->checkpoint->bytes_read(), 8 << 20);
 }
 
-}  // namespace
+}  // namespace stored_names_test
 }  // namespace trireme

@@ -11,7 +11,7 @@
 #include "tests/model/model_shape.h"
 
 namespace trireme {
-namespace {
+namespace tensor_check_test {
 
 using testing::AllOf;
 using testing::ElementsAre;
@@ -318,5 +318,5 @@ TEST(CheckTensors, AHostileNameStaysOnOneShortLine) {
   EXPECT_LT(message.size(), 400u);
 }
 
-}  // namespace
+}  // namespace tensor_check_test
 }  // namespace trireme

@@ -8,7 +8,7 @@
 #include "tests/model/model_shape.h"
 
 namespace trireme {
-namespace {
+namespace tensor_table_test {
 
 using testing::ElementsAre;
 
@@ -66,5 +66,5 @@ TEST(TensorTable, ShapesFollowHeadsAndHeadDim) {
   EXPECT_TRUE(table.find(TensorRole::kMlpNorm, 1)->is_vector);
 }
 
-}  // namespace
+}  // namespace tensor_table_test
 }  // namespace trireme

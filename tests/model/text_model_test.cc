@@ -12,7 +12,7 @@
 #include "model/config/read_model_config.h"
 
 namespace trireme {
-namespace {
+namespace text_model_test {
 
 using nlohmann::json;
 using testing::AllOf;
@@ -320,5 +320,5 @@ TEST(TextModel, OldAndNewSpellingsGiveTheSameConfig) {
   }
 }
 
-}  // namespace
+}  // namespace text_model_test
 }  // namespace trireme

@@ -7,7 +7,7 @@
 #include <fstream>
 
 namespace trireme {
-namespace {
+namespace tokenizer_files_test {
 
 namespace fs = std::filesystem;
 using testing::AllOf;
@@ -72,5 +72,5 @@ TEST_F(Files, ALinkThatLeadsNowhereIsNamedBeforeAllElse) {
                     HasSubstr("../blobs/\xEF\xBF\xBD is not there")));
 }
 
-}  // namespace
+}  // namespace tokenizer_files_test
 }  // namespace trireme

@@ -14,7 +14,7 @@
 #include "tests/model/checkpoint_editor.h"
 
 namespace trireme {
-namespace {
+namespace weight_files_test {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
@@ -274,5 +274,5 @@ TEST_F(Shards, AnIndexWithoutAMapIsRefused) {
   }
 }
 
-}  // namespace
+}  // namespace weight_files_test
 }  // namespace trireme

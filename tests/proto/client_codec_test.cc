@@ -5,11 +5,13 @@
 #include <random>
 
 #include "base/text.h"
+#include "proto/error_kind.h"
 #include "proto/frame.h"
-#include "proto/submit_scan.h"
+#include "proto/piece_cost.h"
+#include "proto/prompt_scan.h"
 
 namespace trireme {
-namespace {
+namespace client_codec_test {
 
 door::Submit some_submit() {
   door::Submit submit;
@@ -44,7 +46,30 @@ door::Submit some_submit() {
   submit.deadline_ms = 1000;
   submit.credit_bytes = 4096;
   submit.probes = {{0, -1}, {5, 12}};
+  submit.principal = "key of the team";
+  submit.client_request_id = "theirs-1";
+  submit.progress_interval_ms = 5000;
+  submit.token_bytes = true;
+  submit.structure = {door::Structure::Kind::kRegex, "a+"};
+  submit.cache_salt = "salt";
+  submit.want_prompt_ids = true;
+  submit.client_state = std::string("\xff\0any bytes", 11);
   return submit;
+}
+
+ChatRequest some_chat() {
+  ChatRequest chat;
+  chat.messages_json = R"([{"role": "user", "content": "Ahoi"}])";
+  chat.tools_json = R"([{"type": "function"}])";
+  chat.documents_json = "[]";
+  chat.kwargs_json = R"({"enable_thinking": false})";
+  chat.no_generation_prompt = true;
+  chat.continue_final_message = true;
+  chat.tool_choice = ToolChoice::kNamed;
+  chat.tool_name = "weigh";
+  chat.one_call = true;
+  chat.raw = true;
+  return chat;
 }
 
 std::vector<door::FromClient> from_client() {
@@ -54,22 +79,58 @@ std::vector<door::FromClient> from_client() {
   door::Submit with_messages;
   with_messages.tag = 2;
   with_messages.prompt = door::Messages{{"user", "Hello"}};
+  door::Submit with_chat;
+  with_chat.tag = 3;
+  with_chat.prompt = some_chat();
   return {door::Hello{0, "test 1"},
           some_submit(),
           with_text,
           with_messages,
+          with_chat,
+          door::Tokenize{4, std::string("The galley"), false, true},
+          door::Tokenize{5, some_chat(), true, false},
+          door::Detokenize{6, {1, 70000}, false},
           door::Cancel{7, ""},
           door::Cancel{0, std::string(16, 'i')},
-          door::Resume{8, std::string(16, 'i'), 5, {0, 12}, 100},
+          door::Resume{8,
+                       std::string(16, 'i'),
+                       5,
+                       {0, 12, door::kEndedIndex},
+                       100,
+                       {{1, 12}, {0, door::kEndedIndex}}},
           door::Credit{7, 1 << 20},
           door::Ping{~uint64_t{0}},
           door::ListModels{},
           door::StatusRequest{}};
 }
 
-std::vector<door::ToClient> to_client() {
-  const door::ModelInfo model{"demo", 2048, 1000, true, {1, 2}, 1, true, 4, 128};
-  const door::TokenLogprob logprob{{5, -0.5f}, {{5, -0.5f}, {6, -1.5f}}};
+door::ModelInfo some_model() {
+  door::ModelInfo model;
+  model.name = "demo";
+  model.max_model_len = 2048;
+  model.vocabulary_size = 1000;
+  model.has_tokenizer = true;
+  model.eos_token_ids = {1, 2};
+  model.ready_groups = 1;
+  model.allows_probes = true;
+  model.num_layers = 4;
+  model.hidden_size = 128;
+  model.version = "1";
+  model.labels = {"stable"};
+  model.fingerprint = "00ff";
+  model.created_s = 1'700'000'000;
+  model.state = "AVAILABLE";
+  model.chat = {true, "why", true, true, true};
+  return model;
+}
+
+std::vector<AnswerPart> some_parts() {
+  return {{PartKind::kReasoning, 0, "", "", "hm"},
+          {PartKind::kContent, 0, "", "", "caf\xc3\xa9"},
+          {PartKind::kToolCall, 1, "call_1", "weigh", "{"}};
+}
+
+door::Finished some_finished() {
   door::Finished finished;
   finished.tag = 7;
   finished.choice = 1;
@@ -87,6 +148,18 @@ std::vector<door::ToClient> to_client() {
   finished.total_us = 3;
   finished.last_choice = true;
   finished.invariant = false;
+  finished.parts = some_parts();
+  finished.reasoning_tokens = 2;
+  finished.tokenize_us = 4;
+  finished.prefill_us = 5;
+  finished.error_kind = door::ErrorKind::kUnavailable;
+  return finished;
+}
+
+std::vector<door::ToClient> to_client() {
+  const door::ModelInfo model = some_model();
+  const door::TokenLogprob logprob{
+      {5, -0.5f}, {{5, -0.5f}, {6, -1.5f}}, "\xc3", {"\xc3", std::string("\0", 1)}};
   door::GroupStatus group;
   group.group = 1;
   group.epoch = 2;
@@ -105,16 +178,26 @@ std::vector<door::ToClient> to_client() {
   status.draining = true;
   status.groups = {group};
   status.models = {model};
-  return {door::Welcome{1, 1, 0, "trireme", {model}, {1, 2, 3, 4, 5, 6}, 1 << 20},
-          door::Accepted{7, std::string(16, 'i'), 99, 3, true},
-          door::Tokens{{{7, 1, 12, {5, 6}, "ab\xc3\xa9", {logprob}}, {8, 0, 0, {1}, "", {}}}},
-          door::PromptLogprobs{7, 1, {logprob, logprob}},
-          door::ProbeValues{7, 5, -1, 2, 5, {0.5f, 1.f, -3.f}},
-          finished,
-          door::Error{7, "TRI-REQ-001", "TRI-REQ-001: no", 100, true, 1, 1},
-          door::Pong{5},
-          door::Models{{model}},
-          status};
+  status.healthy = true;
+  status.reason = "none";
+  status.token_age_ms = 12;
+  return {
+      door::Welcome{1, 1, 0, "trireme", {model}, {1, 2, 3, 4, 5, 6}, 1 << 20},
+      door::Accepted{
+          7, std::string(16, 'i'), 99, 3, true, "1f", "demo", "1", "00ff", {1, 2}, "\xff state"},
+      door::Tokens{
+          {{7, 1, 12, {5, 6}, "ab\xc3\xa9", {logprob}, {}}, {8, 0, 0, {1}, "", {}, some_parts()}}},
+      door::PromptLogprobs{7, 1, {logprob, logprob}},
+      door::ProbeValues{7, 5, -1, 2, 5, {0.5f, 1.f, -3.f}},
+      some_finished(),
+      door::Error{
+          7, "TRI-REQ-001", "TRI-REQ-001: no", 100, true, 1, 1, door::ErrorKind::kInvalid, "top_p"},
+      door::Progress{7, 12, 0, 9000},
+      door::Tokenized{4, {1, 70000}, {"a", "\xc3\xa9"}},
+      door::Detokenized{6, "The galley"},
+      door::Pong{5, true, "why", true, 3, 40},
+      door::Models{{model}},
+      status};
 }
 
 TEST(ClientCodec, EveryMessageRoundTrips) {
@@ -134,14 +217,14 @@ TEST(ClientCodec, EveryMessageRoundTrips) {
   }
 }
 
-TEST(ClientCodec, TenThousandMutatedFramesAreReadOrRefusedWithAnId) {
+TEST(ClientCodec, ThirtyThousandMutatedFramesAreReadOrRefusedWithAnId) {
   std::mt19937_64 random(5);
   ClientCodec codec;
   std::vector<std::string> frames;
   for (const auto& message : from_client()) codec.encode(message, frames.emplace_back());
   for (const auto& message : to_client()) codec.encode(message, frames.emplace_back());
   int refused = 0;
-  for (int i = 0; i < 10'000; ++i) {
+  for (int i = 0; i < 30'000; ++i) {
     std::string frame = frames[random() % frames.size()];
     for (uint64_t j = 0; j <= random() % 4; ++j) {
       const size_t at = random() % (frame.size() + 1);
@@ -161,7 +244,7 @@ TEST(ClientCodec, TenThousandMutatedFramesAreReadOrRefusedWithAnId) {
     refused += !up.ok() && !down.ok();
   }
   EXPECT_GT(refused, 1000);
-  EXPECT_LT(refused, 10'000);
+  EXPECT_LT(refused, 30'000);
 }
 
 std::string refusal(const std::string& frame) {
@@ -202,14 +285,15 @@ TEST(ClientCodec, ATextThatIsNotUtf8IsRefusedWithItsFieldAndByte) {
         format_text("TRI-NET-003: the field {} of a trireme.v1.Submit is not UTF-8 at byte 3; "
                     "convert the text",
                     name));
-    EXPECT_EQ(codec.last_submit_tag(), 5u);
+    EXPECT_EQ(codec.last_tag(), 5u);
     EXPECT_TRUE(codec.decode_from_client(text_submit(field, "caf\xC3\xA9")).ok()) << name;
   }
   // sampling { stop: "ab\xFF" }, messages { messages { content: "\xFF" } }
-  EXPECT_EQ(bad_text_of_submit(std::string("\x3a\x05\x62\x03") + "ab\xFF")->field,
+  EXPECT_EQ(bad_text_of(PromptMessage::kSubmit, std::string("\x3a\x05\x62\x03") + "ab\xFF")->field,
             std::string("stop"));
-  EXPECT_EQ(bad_text_of_submit("\x2a\x05\x0a\x03\x12\x01\xFF")->field, std::string("content"));
-  EXPECT_FALSE(bad_text_of_submit("\x0a\x05\x1a\x03"));  // no message
+  EXPECT_EQ(bad_text_of(PromptMessage::kSubmit, "\x2a\x05\x0a\x03\x12\x01\xFF")->field,
+            std::string("content"));
+  EXPECT_FALSE(bad_text_of(PromptMessage::kSubmit, "\x0a\x05\x1a\x03"));  // no message
 }
 
 TEST(ClientCodec, OtherWordsThanItsOwnAreNotPrinted) {
@@ -221,7 +305,9 @@ TEST(ClientCodec, OtherWordsThanItsOwnAreNotPrinted) {
   submit.prompt = std::string("\xFF");
   codec.encode(submit, frame);
   (void)codec.decode_from_client(frame);
-  codec.encode(door::Error{1, "TRI-X-001", "\xFF"}, frame);
+  door::Error error;
+  error.message = "\xFF";
+  codec.encode(error, frame);
   (void)codec.decode_to_client(frame);
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
@@ -231,7 +317,8 @@ TEST(ClientCodec, ControlBytesAreCountedWithoutThePrompt) {
   std::string frame;
   const auto control = [&](const door::Submit& submit) {
     codec.encode(submit, frame);
-    return control_bytes_of_submit(std::string_view(frame).substr(kFrameHeaderBytes));
+    return control_bytes_of(PromptMessage::kSubmit,
+                            std::string_view(frame).substr(kFrameHeaderBytes));
   };
   door::Submit submit = some_submit();
   submit.prompt = std::string("x");
@@ -241,8 +328,122 @@ TEST(ClientCodec, ControlBytesAreCountedWithoutThePrompt) {
   EXPECT_EQ(control(submit), beside);
   submit.prompt = std::vector<TokenId>(100'000, 5);
   EXPECT_EQ(control(submit), beside);
-  EXPECT_EQ(control_bytes_of_submit("\x1a\x05x"), -1);
-  EXPECT_EQ(control_bytes_of_submit(std::string(20, '\xff')), -1);
+  EXPECT_EQ(control_bytes_of(PromptMessage::kSubmit, "\x1a\x05x"), -1);
+  EXPECT_EQ(control_bytes_of(PromptMessage::kSubmit, std::string(20, '\xff')), -1);
+}
+
+TEST(ClientCodec, TheJsonTextsOfAChatCountAsPrompt) {
+  ClientCodec codec;
+  std::string frame;
+  const auto control = [&](const door::FromClient& message, PromptMessage type) {
+    codec.encode(message, frame);
+    return control_bytes_of(type, std::string_view(frame).substr(kFrameHeaderBytes));
+  };
+  door::Submit submit;
+  submit.tag = 1;
+  ChatRequest chat = some_chat();
+  submit.prompt = chat;
+  door::Tokenize tokenize{1, chat};
+  const int64_t beside = control(submit, PromptMessage::kSubmit);
+  const int64_t beside_tokenize = control(tokenize, PromptMessage::kTokenize);
+  EXPECT_GT(beside, 0);
+  for (std::string ChatRequest::*text : {&ChatRequest::messages_json,
+                                         &ChatRequest::tools_json,
+                                         &ChatRequest::documents_json,
+                                         &ChatRequest::kwargs_json}) {
+    chat.*text = std::string(2 << 20, 'x');
+    submit.prompt = chat;
+    EXPECT_EQ(control(submit, PromptMessage::kSubmit), beside);
+    EXPECT_TRUE(codec.decode_from_client(frame).ok());
+    tokenize.what = chat;
+    EXPECT_EQ(control(tokenize, PromptMessage::kTokenize), beside_tokenize);
+    EXPECT_TRUE(codec.decode_from_client(frame).ok());
+  }
+  EXPECT_LT(
+      control(door::Detokenize{1, std::vector<TokenId>(1'000'000, 5)}, PromptMessage::kDetokenize),
+      10);
+  EXPECT_TRUE(codec.decode_from_client(frame).ok());
+  chat.tool_name = std::string(2 << 20, 'x');
+  submit.prompt = chat;
+  codec.encode(submit, frame);
+  EXPECT_EQ(refusal(frame), "TRI-NET-004");
+}
+
+TEST(ClientCodec, ARefusalNamesTheFieldAndItsKind) {
+  ClientCodec codec;
+  std::string frame;
+  const auto refused = [&](const door::FromClient& message) {
+    codec.encode(message, frame);
+    const Status status = codec.decode_from_client(frame).status();
+    EXPECT_EQ(codec.last_tag(), 9u);
+    const door::Error error = error_of(9, status);
+    EXPECT_EQ(status_of(error), status);
+    return error;
+  };
+  door::Submit submit;
+  submit.tag = 9;
+  submit.principal = std::string(257, 'p');
+  EXPECT_EQ(refused(submit).field, "principal");
+  EXPECT_EQ(refused(submit).kind, door::ErrorKind::kInvalid);
+  submit.principal = "\xFF";
+  EXPECT_EQ(refused(submit).field, "principal");
+  submit.principal.clear();
+  submit.client_state.assign((64 << 10) + 1, 's');
+  EXPECT_EQ(refused(submit).field, "client_state");
+  submit.client_state.pop_back();
+  ChatRequest chat = some_chat();
+  chat.kwargs_json = "\xFF";
+  submit.prompt = chat;
+  EXPECT_EQ(refused(submit).field, "kwargs_json");
+  EXPECT_EQ(refused(door::Tokenize{9, chat}).field, "kwargs_json");
+  EXPECT_EQ(refused(door::Tokenize{9, std::string("\xFF")}).error_id, "TRI-NET-003");
+  const door::Error error = refused(door::Tokenize{9, std::string(kMaxPromptBytes, 'x')});
+  EXPECT_EQ(error.error_id, "TRI-NET-004");
+  EXPECT_EQ(error.kind, door::ErrorKind::kTooLarge);
+  EXPECT_EQ(error.field, "prompt");
+  // A Tokenize of nothing.
+  EXPECT_EQ(refusal(std::string("\x01\x09\x08\x09", 4)), "TRI-NET-006");
+}
+
+TEST(ClientCodec, EveryErrorKindAndStructureArrivesAsItWasSent) {
+  ClientCodec codec;
+  std::string frame;
+  for (int kind = 0; kind <= static_cast<int>(door::ErrorKind::kInternal); ++kind) {
+    door::Error error;
+    error.kind = static_cast<door::ErrorKind>(kind);
+    codec.encode(error, frame);
+    EXPECT_EQ(std::get<door::Error>(codec.decode_to_client(frame).value()), error);
+    if (kind == 0) continue;
+    EXPECT_EQ(kind_of(status_of(error)), error.kind);
+  }
+  using Kind = door::Structure::Kind;
+  for (const Kind kind : {Kind::kNone, Kind::kJsonObject, Kind::kJsonSchema, Kind::kGrammar}) {
+    door::Submit submit;
+    submit.tag = 1;
+    submit.structure.kind = kind;
+    codec.encode(submit, frame);
+    EXPECT_EQ(std::get<door::Submit>(codec.decode_from_client(frame).value()), submit);
+  }
+  for (const ToolChoice choice :
+       {ToolChoice::kAuto, ToolChoice::kNone, ToolChoice::kRequired, ToolChoice::kNamed}) {
+    ChatRequest chat;
+    chat.tool_choice = choice;
+    codec.encode(door::Tokenize{1, chat}, frame);
+    EXPECT_EQ(std::get<door::Tokenize>(codec.decode_from_client(frame).value()).what,
+              (std::variant<std::string, ChatRequest>(chat)));
+  }
+}
+
+TEST(ClientCodec, PartsAndBytesOfTokensCostCredit) {
+  door::Piece piece;
+  piece.token_ids = {1, 2};
+  EXPECT_EQ(cost_of(piece), 16 + 8);
+  piece.parts = {{PartKind::kContent, 0, "", "", "abc"}, {PartKind::kToolCall, 0, "id", "f", "{}"}};
+  EXPECT_EQ(cost_of(piece), 16 + 8 + (16 + 3) + (16 + 5));
+  piece.logprobs = {{{1, -1.f}, {{1, -1.f}}, "xy", {"z"}}};
+  EXPECT_EQ(cost_of(piece), 16 + 8 + (16 + 3) + (16 + 5) + 2 * 8 + 3);
+  const door::PromptLogprobs prompt{1, 1, {piece.logprobs[0], piece.logprobs[0]}};
+  EXPECT_EQ(cost_of(prompt), 2 * (16 + 2 * 8 + 3));
 }
 
 TEST(ClientCodec, HostileFieldsAreRefused) {
@@ -282,6 +483,7 @@ TEST(ClientCodec, EveryKindDisconnectChoiceAndFinishReasonArrivesAsItWasSent) {
   for (const auto reason : {door::FinishReason::kStop,
                             door::FinishReason::kLength,
                             door::FinishReason::kCancelled,
+                            door::FinishReason::kToolCalls,
                             door::FinishReason::kFailed}) {
     finished.reason = reason;
     codec.encode(finished, frame);
@@ -291,5 +493,5 @@ TEST(ClientCodec, EveryKindDisconnectChoiceAndFinishReasonArrivesAsItWasSent) {
   }
 }
 
-}  // namespace
+}  // namespace client_codec_test
 }  // namespace trireme

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace rank_agreement_test {
 
 using testing::HasSubstr;
 
@@ -64,5 +64,5 @@ TEST(RankAgreement, EveryOtherFieldThatDiffersIsNamedWithRanksAndValues) {
   }
 }
 
-}  // namespace
+}  // namespace rank_agreement_test
 }  // namespace trireme

@@ -8,7 +8,7 @@
 #include "proto/frame.h"
 
 namespace trireme {
-namespace {
+namespace step_codec_test {
 
 using Random = std::mt19937_64;
 
@@ -326,5 +326,5 @@ TEST(StepCodec, EveryPhaseArrivesAsItWasSentAndAnUnknownOneIsRefused) {
   EXPECT_EQ(error_id(codec.decode(frame, message)), "TRI-NET-006");
 }
 
-}  // namespace
+}  // namespace step_codec_test
 }  // namespace trireme

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace trireme {
-namespace {
+namespace worker_key_test {
 
 std::string every_byte_from(int first) {  // 32 bytes
   std::string bytes;
@@ -45,5 +45,5 @@ TEST(WorkerKey, OneBadDigitAnywhereIsRefused) {
   }
 }
 
-}  // namespace
+}  // namespace worker_key_test
 }  // namespace trireme

@@ -44,9 +44,10 @@ std::vector<TokenId> expected_tokens(const std::vector<TokenId>& prompt,
   return tokens;
 }
 
-FakeGroup::FakeGroup(const GroupShape& shape, int32_t vocabulary)
+FakeGroup::FakeGroup(const GroupShape& shape, int32_t vocabulary, const AnswerScripts* scripts)
     : shape_(shape),
       vocabulary_(vocabulary),
+      scripts_(scripts),
       slots_(shape.max_slots),
       pages_(shape.num_pages, std::vector<Cell>(shape.page_tokens)) {}
 
@@ -101,16 +102,32 @@ bool FakeGroup::compute(Slot& slot, TokenId id) {
   return true;
 }
 
+TokenId FakeGroup::next_token(const Slot& slot, uint64_t hash) const {
+  const OpenedSlot& opened = slot.opened;
+  if (scripts_ != nullptr) {
+    const auto script = scripts_->find(opened.seed);
+    const auto index = static_cast<size_t>(slot.drawn);
+    if (script != scripts_->end() && index < script->second.size()) return script->second[index];
+  }
+  return pseudo_token(opened.seed, opened.choice, slot.drawn, hash, vocabulary_);
+}
+
 void FakeGroup::draw(const StepPlan& plan, SlotId id, StepResult& result) {
   Slot& slot = slots_[id];
   const uint64_t hash = hash_at(slot, slot.computed - 1);
-  slot.last_drawn =
-      pseudo_token(slot.opened.seed, slot.opened.choice, slot.drawn, hash, vocabulary_);
+  slot.last_drawn = next_token(slot, hash);
   ++slot.drawn;
   slot.last_draw_step = plan.step;
   result.slots.push_back(id);
   result.counts.push_back(1);
   result.ids.push_back(slot.last_drawn);
+  if (slot.opened.sampling.num_logprobs < 0) return;
+  LogprobEntry entry;
+  entry.slot = id;
+  entry.position = slot.computed;
+  entry.token = {slot.last_drawn, -1.0f};
+  entry.top.resize(slot.opened.sampling.num_logprobs, entry.token);
+  result.logprobs.push_back(entry);
 }
 
 StepResult FakeGroup::execute(const StepPlan& plan) {

@@ -25,9 +25,14 @@ std::vector<TokenId> expected_tokens(const std::vector<TokenId>& prompt,
                                      int32_t count,
                                      int32_t vocabulary);
 
+// Answers that are laid down beforehand, by the seed of their request: every choice draws these ids
+// and then the pseudo-random ones.
+using AnswerScripts = std::map<uint64_t, std::vector<TokenId>>;
+
 class FakeGroup {
  public:
-  FakeGroup(const GroupShape& shape, int32_t vocabulary);
+  // `scripts`: null, or it outlives the group.
+  FakeGroup(const GroupShape& shape, int32_t vocabulary, const AnswerScripts* scripts = nullptr);
 
   // Executes one plan; its result. A plan that no worker could execute adds to problems().
   StepResult execute(const StepPlan& plan);
@@ -57,12 +62,14 @@ class FakeGroup {
   void open(const OpenedSlot& opened);
   bool compute(Slot& slot, TokenId id);
   uint64_t hash_at(const Slot& slot, int32_t position);  // after that token, read from the pages
+  TokenId next_token(const Slot& slot, uint64_t hash) const;
   void draw(const StepPlan& plan, SlotId id, StepResult& result);
   void answer_probes(const StepPlan& plan, const StepPart& part);
   void answer_scores(const StepPart& part, StepResult& result);
 
   GroupShape shape_;
   int32_t vocabulary_;
+  const AnswerScripts* const scripts_;
   std::vector<Slot> slots_;
   std::vector<std::vector<Cell>> pages_;
   int64_t last_step_ = 0;

@@ -6,8 +6,17 @@
 
 namespace trireme {
 
+namespace {
+
+constexpr TimeUs kPatienceUs = 60'000'000;
+
+}  // namespace
+
 SimulatedCluster::SimulatedCluster(EngineOptions options, uint64_t seed)
-    : engine_(options), random_(seed), vocabulary_(static_cast<int32_t>(options.vocabulary_size)) {}
+    : options_(options),
+      engine_(std::make_unique<Engine>(options)),
+      random_(seed),
+      vocabulary_(static_cast<int32_t>(options.vocabulary_size)) {}
 
 void SimulatedCluster::note(uint64_t value) {
   trace_hash_ = (trace_hash_ ^ value) * 0x100000001b3 + static_cast<uint64_t>(now_us_);
@@ -22,7 +31,7 @@ void SimulatedCluster::feed(Event event) { deliver(event); }
 void SimulatedCluster::add_group(GroupShape shape, TimeUs max_delay_us) {
   Member member;
   member.shape = shape;
-  member.fake = std::make_unique<FakeGroup>(shape, vocabulary_);
+  member.fake = std::make_unique<FakeGroup>(shape, vocabulary_, &scripts_);
   member.max_delay_us = max_delay_us;
   groups_.insert_or_assign(shape.group, std::move(member));
   deliver(event::GroupReady{shape});
@@ -47,12 +56,46 @@ int SimulatedCluster::submit(SubmitRequest submit) {
   return num_requests() - 1;
 }
 
+int SimulatedCluster::resume(int number,
+                             ConnectionId connection,
+                             uint64_t nonce,
+                             std::vector<int32_t> next,
+                             int64_t credit_bytes,
+                             std::vector<AnswerPoint> points) {
+  const RequestId id = requests_.at(number).id;
+  SimulatedRequest again;
+  again.submit = requests_.at(number).submit;
+  again.submit.connection = connection;
+  again.submit.client_tag = requests_.size();
+  again.answers.resize(again.submit.params.num_choices);
+  for (size_t choice = 0; choice < std::min(next.size(), again.answers.size()); ++choice) {
+    again.answers[choice].first_index = std::max(0, next[choice]);
+  }
+  const uint64_t tag = again.submit.client_tag;
+  requests_.push_back(std::move(again));
+  deliver(
+      event::Resumed{connection, tag, id, nonce, std::move(next), credit_bytes, std::move(points)});
+  return num_requests() - 1;
+}
+
+int SimulatedCluster::adopt(const SubmitRequest& submit, const RequestId& id) {
+  SimulatedRequest request;
+  request.submit = submit;
+  request.id = id;
+  request.answers.resize(submit.params.num_choices);
+  requests_.push_back(std::move(request));
+  return num_requests() - 1;
+}
+
 void SimulatedCluster::cancel(int number) {
   const SimulatedRequest& request = requests_.at(number);
   if (request.accepted) deliver(event::Cancelled{request.id, request.submit.connection});
 }
 
 void SimulatedCluster::disconnect(ConnectionId connection) {
+  for (SimulatedRequest& request : requests_) {
+    if (request.submit.connection == connection && !request.is_over()) request.is_gone = true;
+  }
   deliver(event::Disconnected{connection});
 }
 
@@ -61,19 +104,68 @@ void SimulatedCluster::credit(int number, int64_t bytes) {
   if (request.accepted) deliver(event::Credited{request.submit.connection, request.id, bytes});
 }
 
+void SimulatedCluster::note_durable(uint64_t sequence) {
+  while (!on_the_way_.empty() && on_the_way_.begin()->first <= sequence) {
+    durable_.apply(on_the_way_.begin()->second);
+    on_the_way_.erase(on_the_way_.begin());
+  }
+}
+
+void SimulatedCluster::restart() {
+  ++restarts_;
+  for (const auto& [id, member] : groups_) {
+    for (const std::string& text : member.fake->problems()) problems_.push_back(text);
+  }
+  groups_.clear();
+  queue_ = {};
+  on_the_way_.clear();
+  for (uint8_t& byte : options_.random_key) byte = static_cast<uint8_t>(random_());
+  engine_ = std::make_unique<Engine>(options_);
+  deliver(event::Restored{durable_.requests()});
+  for (SimulatedRequest& request : requests_) {
+    if (!request.is_over() && !request.is_gone) come_back(request);
+  }
+}
+
+// The client of an unfinished request, on a new connection.
+void SimulatedCluster::come_back(SimulatedRequest& request) {
+  request.submit.connection += 1000;
+  request.submit.nonce = ++nonce_;
+  if (!request.accepted) return deliver(event::Submitted{request.submit});
+  std::vector<int32_t> next;
+  for (const SimulatedAnswer& answer : request.answers) {
+    next.push_back(answer.finishes > 0 ? kEndedIndex : static_cast<int32_t>(answer.ids.size()));
+  }
+  request.probes.clear();  // they are sent again, from the first on
+  deliver(event::Resumed{request.submit.connection,
+                         request.submit.client_tag,
+                         request.id,
+                         request.submit.nonce,
+                         std::move(next),
+                         request.submit.credit_bytes,
+                         {}});
+}
+
 void SimulatedCluster::deliver(const Event& event) {
+  if (const auto* durable = std::get_if<event::Durable>(&event)) note_durable(durable->sequence);
+  if (const auto* restored = std::get_if<event::Restored>(&event)) {
+    durable_ = RecordImage(restored->requests);
+  }
   std::vector<Effect> effects;
-  engine_.on(event, now_us_, effects);
+  engine_->on(event, now_us_, effects);
   for (Effect& effect : effects) {
     note(effect.index());
     std::visit([this](auto& one) { handle(one); }, effect);
   }
+  for (const ConnectionId connection : engine_->take_behind()) {
+    at(now_us_, event::Writable{connection});
+  }
 }
 
 bool SimulatedCluster::run_one() {
-  const TimeUs tick = engine_.next_tick_us();
+  const TimeUs tick = engine_->next_tick_us();
   if (queue_.empty() || (tick != 0 && tick < queue_.top().at_us)) {
-    if (tick == 0) return false;
+    if (tick == 0 || tick > now_us_ + kPatienceUs) return false;
     now_us_ = std::max(now_us_, tick);
     deliver(event::Tick{});
     return true;
@@ -83,6 +175,25 @@ bool SimulatedCluster::run_one() {
   now_us_ = std::max(now_us_, entry.at_us);
   deliver(entry.event);
   return true;
+}
+
+void SimulatedCluster::advance(TimeUs time_us) {
+  const TimeUs end_us = now_us_ + time_us;
+  while (true) {
+    const TimeUs tick = engine_->next_tick_us();
+    const bool has_entry = !queue_.empty() && queue_.top().at_us <= end_us;
+    if (!has_entry && (tick == 0 || tick > end_us)) break;
+    if (has_entry && (tick == 0 || queue_.top().at_us <= tick)) {
+      Entry entry = queue_.top();
+      queue_.pop();
+      now_us_ = std::max(now_us_, entry.at_us);
+      deliver(entry.event);
+    } else {
+      now_us_ = std::max(now_us_, tick);
+      deliver(event::Tick{});
+    }
+  }
+  now_us_ = end_us;
 }
 
 void SimulatedCluster::run(int steps) {
@@ -96,6 +207,10 @@ SimulatedRequest* SimulatedCluster::find(ConnectionId connection, uint64_t tag) 
     problems_.push_back(format_text("an effect for the unknown tag {}", tag));
     return nullptr;
   }
+  if (requests_[tag].submit.connection != connection) {
+    problems_.push_back(format_text("an effect of tag {} for another connection", tag));
+    return nullptr;
+  }
   return &requests_[tag];
 }
 
@@ -105,6 +220,8 @@ void SimulatedCluster::handle(effect::Accept& effect) {
   request->accepted = true;
   request->id = effect.request;
   request->seed = effect.seed;
+  request->prompt_ids = effect.prompt_ids;
+  request->client_state = effect.client_state;
 }
 
 void SimulatedCluster::handle(effect::Refuse& effect) {
@@ -112,6 +229,7 @@ void SimulatedCluster::handle(effect::Refuse& effect) {
   if (request == nullptr) return;
   request->refused = true;
   request->refusal = effect.status;
+  request->refusal_nonce = effect.nonce;
 }
 
 void SimulatedCluster::handle(effect::Tokens& effect) {
@@ -120,18 +238,41 @@ void SimulatedCluster::handle(effect::Tokens& effect) {
   SimulatedAnswer& answer = request->answers.at(effect.choice);
   if (!request->accepted) problems_.push_back("tokens before the promise");
   if (answer.finishes > 0) problems_.push_back("tokens after the end");
-  if (effect.first_index != static_cast<int32_t>(answer.ids.size())) {
-    problems_.push_back(
-        format_text("tokens from {} after {}", effect.first_index, answer.ids.size()));
+  const int32_t next = answer.first_index + static_cast<int32_t>(answer.ids.size());
+  if (effect.first_index != next) {
+    problems_.push_back(format_text("tokens from {} after {}", effect.first_index, next));
   }
   answer.ids.insert(answer.ids.end(), effect.ids.begin(), effect.ids.end());
   answer.text += effect.text;
+  for (const AnswerPart& part : effect.parts) append_part(answer.parts, part);
+  answer.logprobs.insert(answer.logprobs.end(), effect.logprobs.begin(), effect.logprobs.end());
+  for (TokenBytes& bytes : effect.token_bytes) answer.token_bytes.push_back(std::move(bytes));
+  if (!effect.text.empty() && !effect.parts.empty()) problems_.push_back("text beside parts");
   for (const TokenId id : effect.ids) note(static_cast<uint64_t>(id));
+  request->pieces.push_back(
+      {effect.choice, effect.first_index + static_cast<int32_t>(effect.ids.size())});
+}
+
+void SimulatedCluster::handle(effect::Progress& effect) {
+  SimulatedRequest* request = find(effect.connection, effect.client_tag);
+  if (request == nullptr) return;
+  if (request->is_over()) problems_.push_back("progress after the end");
+  if (effect.prompt_done > effect.prompt_tokens)
+    problems_.push_back("more than the prompt is done");
+  request->progress.push_back(effect);
+  request->progress_us.push_back(now_us_);
 }
 
 void SimulatedCluster::handle(effect::PromptLogprobs& effect) {
   SimulatedRequest* request = find(effect.connection, effect.client_tag);
-  if (request != nullptr) request->prompt_logprobs += static_cast<int32_t>(effect.entries.size());
+  if (request == nullptr) return;
+  const auto count = static_cast<int32_t>(effect.entries.size());
+  request->most_prompt_logprobs = std::max(request->most_prompt_logprobs, count);
+  // After a resume they come again from the first on.
+  for (const LogprobEntry& entry : effect.entries) {
+    if (entry.position > request->prompt_logprobs + 1) problems_.push_back("scores are left out");
+    request->prompt_logprobs = std::max(request->prompt_logprobs, entry.position);
+  }
 }
 
 void SimulatedCluster::handle(effect::ProbeValues& effect) {
@@ -145,7 +286,9 @@ void SimulatedCluster::handle(effect::Finish& effect) {
   SimulatedAnswer& answer = request->answers.at(effect.choice);
   ++answer.finishes;
   answer.text += effect.text;
+  for (const AnswerPart& part : effect.parts) append_part(answer.parts, part);
   answer.ending = effect;
+  request->pieces.push_back({effect.choice, kEndedIndex});
   request->last_choices += effect.last_choice;
 }
 
@@ -162,12 +305,16 @@ void SimulatedCluster::handle(effect::SendPlan& effect) {
   }
   if (random_() % 8 == 0) at(member.busy_until_us + 5, event::StepDone{effect.group, result});
   at(member.busy_until_us, event::StepDone{effect.group, std::move(result)});
-  for (const auto& group : engine_.status().groups) {
+  for (const auto& group : engine_->status().groups) {
     max_in_flight_ = std::max(max_in_flight_, group.plans_in_flight);
   }
 }
 
 void SimulatedCluster::handle(effect::Append& effect) {
+  if (!effect.record.empty()) {
+    on_the_way_.emplace(effect.sequence, effect.record);
+    records_.push_back(std::move(effect.record));
+  }
   at(now_us_ + static_cast<TimeUs>(random_() % 200), event::Durable{effect.sequence});
 }
 

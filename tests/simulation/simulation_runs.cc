@@ -4,6 +4,8 @@
 #include <random>
 
 #include "base/text.h"
+#include "model/chat/answer_format.h"
+#include "model/tokenizer/tokenizer.h"
 #include "tests/simulation/simulated_cluster.h"
 
 namespace trireme {
@@ -12,6 +14,19 @@ namespace {
 
 constexpr int32_t kVocabulary = 200;
 constexpr TokenId kEos = 7;
+
+const Tokenizer& tokenizer() {
+  static const std::unique_ptr<const Tokenizer> demo =
+      Tokenizer::load(std::string(TRIREME_SOURCE_DIR) + "/models/demo/tokenizer.json").value();
+  return *demo;
+}
+
+// Without markers: the whole answer is content.
+std::shared_ptr<const AnswerFormat> plain_format() {
+  auto format = std::make_shared<AnswerFormat>();
+  format->dialect = std::make_shared<const Dialect>();
+  return format;
+}
 
 class Run {
  public:
@@ -34,6 +49,7 @@ class Run {
       for (int i = 0; i < cluster_.num_requests(); ++i) cluster_.credit(i, 10'000);
     }
     cluster_.run();
+    cluster_.advance(2 * EngineOptions().answer_ttl_us);  // requests without a reader are given up
     RunReport report;
     report.failure = check();
     report.trace_hash = cluster_.trace_hash();
@@ -56,7 +72,9 @@ class Run {
     options.prefix_caching = pick(0, 2) > 0;
     options.max_slots = pick(1, 8);
     options.max_batched_tokens = pick(4, 64);
-    options.random_seed = random_();
+    for (uint8_t& byte : options.random_key) byte = static_cast<uint8_t>(random_());
+    options.tokenizer = &tokenizer();
+    options.journals = true;
     return options;
   }
 
@@ -89,6 +107,8 @@ class Run {
     if (pick(0, 5) == 0) submit.deadline_us = cluster_.now_us() + pick(1, 30'000);
     if (pick(0, 9) == 0) submit.params.stop_token_ids = {pick(0, kVocabulary - 1)};
     if (pick(0, 9) == 0) submit.params.num_prompt_logprobs = 1;
+    if (pick(0, 1) == 0) submit.format = plain_format();
+    if (pick(0, 2) == 0) submit.progress_interval_us = 1;
     if (pick(0, 9) == 0) {
       submit.kind = RequestKind::kProbe;
       submit.params.num_choices = 1;
@@ -100,7 +120,7 @@ class Run {
 
   void fault() {
     ++faults_;
-    switch (pick(0, 4)) {
+    switch (pick(0, 6)) {
       case 0:
         return cluster_.cancel(pick(0, cluster_.num_requests() - 1));
       case 1:
@@ -112,9 +132,26 @@ class Run {
         if (group < static_cast<GroupId>(alive_.size())) start(group);
         return;
       }
+      case 4:
+        return restart();
+      case 5:
+        return block(pick(1, 3));
       default:
         return cluster_.credit(pick(0, cluster_.num_requests() - 1), pick(1, 500));
     }
+  }
+
+  // Groups of the earlier coordinator end with it.
+  void restart() {
+    cluster_.restart();
+    alive_.clear();
+    if (pick(0, 1) == 0) start(0);
+  }
+
+  void block(ConnectionId connection) {
+    cluster_.feed(event::Blocked{connection});
+    cluster_.run(pick(0, 20));
+    cluster_.feed(event::Writable{connection});
   }
 
   void disconnect(ConnectionId connection) {
@@ -153,7 +190,24 @@ class Run {
       if (answer.ids[i] == kEos && !request.submit.params.ignore_eos)
         return "went on after its end";
     }
-    return "";
+    return check_text(request, answer, eos);
+  }
+
+  // The text, or the content of a chat, is that of the ids, whatever happened on the way.
+  static std::string check_text(const SimulatedRequest& request,
+                                const SimulatedAnswer& answer,
+                                bool eos) {
+    const FinishReason reason = answer.ending.reason;
+    if (reason != FinishReason::kStop && reason != FinishReason::kLength) return "";
+    std::vector<TokenId> shown = answer.ids;
+    if (eos || answer.ending.stop_token) shown.pop_back();
+    std::string text = answer.text;
+    if (request.submit.format != nullptr) {
+      if (!text.empty()) return "text beside parts";
+      for (const AnswerPart& part : answer.parts) text += part.text;
+      if (answer.parts.size() > 1) return "content in several parts";
+    }
+    return text == tokenizer().decode(shown, true) ? "" : "the text is not that of the ids";
   }
 
   // Every score and probe is answered exactly once, unless the request ended before.
@@ -180,7 +234,12 @@ class Run {
       const SimulatedRequest& request = cluster_.request(i);
       if (gone_.contains(i) || request.refused) continue;
       if (request.last_choices != 1) {
-        return format_text("request {} was declared over {} times", i, request.last_choices);
+        return format_text("request {} was declared over {} times; accepted {}, kind {}, {} ids",
+                           i,
+                           request.last_choices,
+                           request.accepted ? 1 : 0,
+                           static_cast<int>(request.submit.kind),
+                           request.answers[0].ids.size());
       }
       for (int choice = 0; choice < request.submit.params.num_choices; ++choice) {
         const std::string failure = check_answer(request, choice);

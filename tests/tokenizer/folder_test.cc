@@ -9,7 +9,7 @@
 #include "model/tokenizer/tokenizer.h"
 
 namespace trireme {
-namespace {
+namespace folder_test {
 
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
@@ -197,5 +197,5 @@ TEST_F(Folder, EveryErrorOfTokenizerJsonNamesTheFile) {
   }
 }
 
-}  // namespace
+}  // namespace folder_test
 }  // namespace trireme

@@ -8,7 +8,7 @@
 #include "model/tokenizer/tokenizer.h"
 
 namespace trireme {
-namespace {
+namespace golden_test {
 
 using nlohmann::json;
 using Ids = std::vector<TokenId>;
@@ -86,5 +86,5 @@ TEST(DemoModel, ReadsBackWhatItEncodes) {
   }
 }
 
-}  // namespace
+}  // namespace golden_test
 }  // namespace trireme

@@ -7,7 +7,7 @@
 #include "model/tokenizer/limits.h"
 
 namespace trireme {
-namespace {
+namespace sequence_reader_test {
 
 const Pipeline kPipeline{"normalizer", "normalizers", "TRI-TOK-008"};
 
@@ -68,5 +68,5 @@ TEST(Pipeline, RefusesAStepWithoutATypeAndASequenceWithoutAList) {
   }
 }
 
-}  // namespace
+}  // namespace sequence_reader_test
 }  // namespace trireme

@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 using ordered = nlohmann::ordered_json;
 
-constexpr size_t kFixedAllowance = 64 * 1024;
+constexpr size_t kSettingsAllowance = 64 * 1024;
 
 constexpr const char* kTexts[] = {
     R"({"tokenizer_class":"Qwen2Tokenizer","add_prefix_space":false,"add_bos_token":false,
@@ -43,7 +43,7 @@ constexpr const char* kTexts[] = {
         "additional_special_tokens":{"boi_token":"<boi>","eos_token":"<e>"},"legacy":1,
         "unk_token":null,"bos_token":"<s>","extra_special_tokens":[],"audio_token":null})"};
 
-const std::vector<json>& odd_values() {
+const std::vector<json>& odd_settings() {
   static const std::vector<json> kValues = {nullptr,
                                             true,
                                             false,
@@ -182,7 +182,8 @@ bool check_settings(const std::string& text) {
   SettingsTexts texts;
   texts.tokenizer_config = &text;
   const auto settings = parse_tokenizer_settings(texts, "model");
-  EXPECT_LE(peak.bytes() + text.size(), 4 * text.size() + kFixedAllowance) << text.substr(0, 200);
+  EXPECT_LE(peak.bytes() + text.size(), 4 * text.size() + kSettingsAllowance)
+      << text.substr(0, 200);
   if (!settings.ok()) {
     EXPECT_EQ(error_id(settings.status()).substr(0, 8), "TRI-TOK-");
     EXPECT_NE(message_of(settings.status()).find("model/tokenizer_config.json"), std::string::npos);
@@ -203,7 +204,7 @@ SettingsCounts mutate_settings(int64_t count, uint64_t seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed << ", mutation " << i);
     Random random(seed * 1'000'003 + static_cast<uint64_t>(i));
     const std::string whole = kTexts[below(random, std::size(kTexts))];
-    const std::string text = mutate_text(whole, odd_values(), random);
+    const std::string text = mutate_text(whole, odd_settings(), random);
     ++(check_settings(text) ? counts.read : counts.refused);
   }
   return counts;

@@ -3,7 +3,7 @@
 #include "tests/tokenizer/settings_mutation.h"
 
 namespace trireme {
-namespace {
+namespace settings_mutation_long_test {
 
 TEST(SettingsMutations, AHundredThousandAreRefusedWithAnIdOrParsedCorrectly) {
   const SettingsCounts counts = mutate_settings(100'000, 2);
@@ -11,5 +11,5 @@ TEST(SettingsMutations, AHundredThousandAreRefusedWithAnIdOrParsedCorrectly) {
   EXPECT_GT(counts.read, 20'000);
 }
 
-}  // namespace
+}  // namespace settings_mutation_long_test
 }  // namespace trireme

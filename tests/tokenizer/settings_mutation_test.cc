@@ -5,7 +5,7 @@
 #include "base/text.h"
 
 namespace trireme {
-namespace {
+namespace settings_mutation_test {
 
 TEST(SettingsMutations, TenThousandAreRefusedWithAnIdOrParsedCorrectly) {
   const SettingsCounts counts = mutate_settings(10'000, 1);
@@ -27,5 +27,5 @@ TEST(SettingsMutations, AListOfTokensIsBounded) {
   EXPECT_FALSE(check_settings(names + "}"));
 }
 
-}  // namespace
+}  // namespace settings_mutation_test
 }  // namespace trireme

@@ -3,7 +3,7 @@
 #include "tests/tokenizer/tokenizer_mutation.h"
 
 namespace trireme {
-namespace {
+namespace tokenizer_mutation_long_test {
 
 TEST(TokenizerMutations, AHundredThousandAreRefusedWithAnIdOrParsedCorrectly) {
   const MutationCounts counts = run_mutations(100'000, 2);
@@ -11,5 +11,5 @@ TEST(TokenizerMutations, AHundredThousandAreRefusedWithAnIdOrParsedCorrectly) {
   EXPECT_GT(counts.read, 5'000);
 }
 
-}  // namespace
+}  // namespace tokenizer_mutation_long_test
 }  // namespace trireme

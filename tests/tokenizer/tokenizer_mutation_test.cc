@@ -6,7 +6,7 @@
 #include "tests/allocation_peak.h"
 
 namespace trireme {
-namespace {
+namespace tokenizer_mutation_test {
 
 TEST(TokenizerMutations, TenThousandAreRefusedWithAnIdOrParsedCorrectly) {
   const MutationCounts counts = run_mutations(10'000, 1);
@@ -58,5 +58,5 @@ TEST(TokenizerMemory, StaysBelowFourTimesAFileOfRepeatedMerges) {
   EXPECT_LT(peak.bytes() + text.size(), 4 * text.size());
 }
 
-}  // namespace
+}  // namespace tokenizer_mutation_test
 }  // namespace trireme

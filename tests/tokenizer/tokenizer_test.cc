@@ -13,7 +13,7 @@
 #include "model/tokenizer/detokenizer.h"
 
 namespace trireme {
-namespace {
+namespace tokenizer_test {
 
 using nlohmann::json;
 using Ids = std::vector<TokenId>;
@@ -360,5 +360,5 @@ TEST(Detokenizer, ReplacesEachMaximalInvalidPartOnce) {
   EXPECT_EQ(detokenizer.finish(), "\xEF\xBF\xBD");
 }
 
-}  // namespace
+}  // namespace tokenizer_test
 }  // namespace trireme

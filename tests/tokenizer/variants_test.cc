@@ -8,7 +8,7 @@
 #include "model/tokenizer/tokenizer.h"
 
 namespace trireme {
-namespace {
+namespace variants_test {
 
 using nlohmann::json;
 using Ids = std::vector<TokenId>;
@@ -60,5 +60,5 @@ TEST(TokenizerVariants, EncodeAndDecodeLikeTheReference) {
   EXPECT_GE(count, 50);
 }
 
-}  // namespace
+}  // namespace variants_test
 }  // namespace trireme

@@ -5,7 +5,7 @@
 #include <future>
 
 namespace trireme {
-namespace {
+namespace call_guard_test {
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
@@ -33,5 +33,5 @@ TEST(CallGuard, EndsTheProcessIfACallDoesNotReturn) {
   EXPECT_EXIT(call_forever(), testing::ExitedWithCode(3), "TRI-CUDA-013: the test: a sum did not");
 }
 
-}  // namespace
+}  // namespace call_guard_test
 }  // namespace trireme

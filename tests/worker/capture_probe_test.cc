@@ -12,7 +12,7 @@
 #include "worker/comm/local_comm.h"
 
 namespace trireme {
-namespace {
+namespace capture_probe_test {
 
 constexpr int kRanks = 2;
 
@@ -87,5 +87,5 @@ TEST(CaptureProbe, AReplayWithAnotherResultIsRefused) {
   EXPECT_EQ(answers(2, [] {}), (std::vector<std::string>{"TRI-CUDA-016", "TRI-CUDA-023"}));
 }
 
-}  // namespace
+}  // namespace capture_probe_test
 }  // namespace trireme

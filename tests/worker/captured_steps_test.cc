@@ -8,7 +8,7 @@
 #include "model/step_buckets.h"
 
 namespace trireme {
-namespace {
+namespace captured_steps_test {
 
 CapturedSteps captured_steps(int32_t max_batched_tokens, int32_t max_slots) {
   return {step_buckets(max_batched_tokens), step_buckets(max_slots)};
@@ -58,5 +58,5 @@ TEST(CapturedSteps, ServeNoOtherPlan) {
   EXPECT_EQ(CapturedSteps().key_for({1, 1, true}), StepKey());
 }
 
-}  // namespace
+}  // namespace captured_steps_test
 }  // namespace trireme

@@ -16,7 +16,7 @@
 #include "worker/comm/local_group.h"
 
 namespace trireme {
-namespace {
+namespace device_comms_test {
 
 constexpr TimeUs kPatienceUs = 60'000'000;
 
@@ -242,5 +242,5 @@ TEST(DeviceComms, MoreStreamsThanHardwareQueuesAreRefusedOnEveryRank) {
   unsetenv("CUDA_DEVICE_MAX_CONNECTIONS");
 }
 
-}  // namespace
+}  // namespace device_comms_test
 }  // namespace trireme

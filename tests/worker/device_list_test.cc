@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 namespace trireme {
-namespace {
+namespace device_list_test {
 
 using nlohmann::json;
 
@@ -36,5 +36,5 @@ TEST(DeviceList, OfThisBuildIsOneLineWithItsBackends) {
   }
 }
 
-}  // namespace
+}  // namespace device_list_test
 }  // namespace trireme

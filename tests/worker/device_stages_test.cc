@@ -12,7 +12,7 @@
 #include "worker/step/pipeline_link.h"
 
 namespace trireme {
-namespace {
+namespace device_stages_test {
 
 constexpr int kStages = 3;
 constexpr int64_t kHidden = 24;
@@ -134,5 +134,5 @@ TEST(DeviceStages, DrawnIdsReachTheSlotsOfTheFirstStage) {
   });
 }
 
-}  // namespace
+}  // namespace device_stages_test
 }  // namespace trireme

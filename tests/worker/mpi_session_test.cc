@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 namespace trireme {
-namespace {
+namespace mpi_session_test {
 
 TEST(MpiLibrary, TellsItsVersionBeforeMpiStarts) {
   const std::string version = mpi_library_version();
@@ -24,5 +24,5 @@ TEST(MpiLauncher, ThatIsLaterThanTheLibraryIsRefused) {
             std::string::npos);
 }
 
-}  // namespace
+}  // namespace mpi_session_test
 }  // namespace trireme

@@ -9,7 +9,7 @@
 #include "worker/comm/local_group.h"
 
 namespace trireme {
-namespace {
+namespace peer_agreement_test {
 
 std::vector<RankHello> alike(int num_ranks) {
   std::vector<RankHello> hellos(static_cast<size_t>(num_ranks));
@@ -52,5 +52,5 @@ TEST(PeerAgreement, ASettingThatDiffersIsNamedToEveryRank) {
   }
 }
 
-}  // namespace
+}  // namespace peer_agreement_test
 }  // namespace trireme

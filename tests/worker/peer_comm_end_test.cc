@@ -9,7 +9,7 @@
 #include "tests/worker/peer_ranks.h"
 
 namespace trireme {
-namespace {
+namespace peer_comm_end_test {
 
 // The error of rank 0 after the deadline; the other ranks enqueue nothing.
 std::string named(const PeerCommOptions& options,
@@ -164,5 +164,5 @@ TEST(PeerComm, MemoryWithoutPeerAccessIsNamedOnEveryRank) {
   EXPECT_EQ(messages[1].find("TRI-CUDA-016: rank "), 0u) << messages[1];
 }
 
-}  // namespace
+}  // namespace peer_comm_end_test
 }  // namespace trireme

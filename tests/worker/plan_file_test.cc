@@ -7,7 +7,7 @@
 #include "worker/step_bench.h"
 
 namespace trireme {
-namespace {
+namespace plan_file_test {
 
 class PlanFile : public testing::Test {
  protected:
@@ -80,5 +80,5 @@ TEST(StepBenchSpec, IsParsedFromItsText) {
   }
 }
 
-}  // namespace
+}  // namespace plan_file_test
 }  // namespace trireme

@@ -11,7 +11,7 @@
 #include "worker/worker.h"
 
 namespace trireme {
-namespace {
+namespace step_executor_test {
 
 class Results final : public ResultSink {
  public:
@@ -256,5 +256,5 @@ TEST_F(Executor, IdsBeyondTheTokenizerAreNeverDrawn) {
   EXPECT_EQ(drawn, 60);
 }
 
-}  // namespace
+}  // namespace step_executor_test
 }  // namespace trireme

@@ -9,7 +9,7 @@
 #include "kernels/emulation/control.h"
 
 namespace trireme {
-namespace {
+namespace step_inputs_test {
 
 constexpr SlotLimits kLimits = {
     .max_slots = 4, .max_model_len = 640, .page_tokens = 64, .num_pages = 100, .vocabulary = 100};
@@ -57,5 +57,5 @@ TEST_F(Inputs, MorePagesThanARecordHoldsTakeOneMoreCopy) {
   EXPECT_TRUE(std::ranges::equal(table, slots_.page_table()));
 }
 
-}  // namespace
+}  // namespace step_inputs_test
 }  // namespace trireme

@@ -5,7 +5,7 @@
 #include <future>
 
 namespace trireme {
-namespace {
+namespace time_guard_test {
 
 using std::chrono::milliseconds;
 
@@ -26,5 +26,5 @@ TEST(TimeGuard, IsSilentIfDestroyedInTime) {
   SUCCEED();
 }
 
-}  // namespace
+}  // namespace time_guard_test
 }  // namespace trireme

@@ -7,7 +7,7 @@
 #include <fstream>
 
 namespace trireme {
-namespace {
+namespace tuning_cache_test {
 
 class CacheFiles : public testing::Test {
  protected:
@@ -70,5 +70,5 @@ TEST_F(CacheFiles, BeyondTheMaximumSizeAreNeitherWrittenNorRead) {
   EXPECT_EQ(file.read(), "");
 }
 
-}  // namespace
+}  // namespace tuning_cache_test
 }  // namespace trireme

@@ -6,7 +6,7 @@
 #include "worker/control/link_limits.h"
 
 namespace trireme {
-namespace {
+namespace watchdog_test {
 
 constexpr TimeUs kSecond = 1'000'000;
 
@@ -127,5 +127,5 @@ TEST(SwapQueue, KeepsOrderRefusesWhenFullAndGivesMemoryBack) {
   EXPECT_FALSE(queue.pop(popped));
 }
 
-}  // namespace
+}  // namespace watchdog_test
 }  // namespace trireme

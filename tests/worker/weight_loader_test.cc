@@ -7,7 +7,7 @@
 #include "model/checkpoint/model_source.h"
 
 namespace trireme {
-namespace {
+namespace weight_loader_test {
 
 // The bytes that all ranks of a partition read together, counted without ShardSpec: a replicated
 // tensor once per rank of its stage, any other once; a tied embedding on two stages twice.
@@ -90,5 +90,5 @@ TEST(Loading, ATiedHeadOnOneStageIsTheEmbeddingItself) {
   EXPECT_EQ(&weights->head(), weights->embedding.get());
 }
 
-}  // namespace
+}  // namespace weight_loader_test
 }  // namespace trireme

@@ -8,7 +8,7 @@
 #include "base/environment.h"
 
 namespace trireme {
-namespace {
+namespace worker_flags_test {
 
 using testing::HasSubstr;
 
@@ -125,5 +125,5 @@ TEST(DeviceOfRank, IsTheOneOfTheFlag) {
   EXPECT_EQ(device_of_rank(flags, {1, true}, 8), 3);
 }
 
-}  // namespace
+}  // namespace worker_flags_test
 }  // namespace trireme

@@ -27,9 +27,9 @@ for path in sys.path:
   done
 }
 
-# The first folder with the library, or nothing.
+# The first of the folders with the library, or nothing.
 trireme_folder_of() {
-  trireme_library_folders | while IFS= read -r folder; do
+  printf '%s\n' "$folders" | while IFS= read -r folder; do
     [ -n "$folder" ] && [ -e "$folder/$1" ] || continue
     printf '%s\n' "$folder"
     break
@@ -47,6 +47,7 @@ trireme_say_library() {
 
 trireme_set_environment() {
   bundle=$1
+  folders=$(trireme_library_folders)
   cublas=$(trireme_folder_of libcublasLt.so.13)
   nccl=$(trireme_folder_of libnccl.so.2)
   cupti=$(trireme_folder_of libcupti.so.13)

@@ -33,7 +33,7 @@ void CallGuard::run() {
     changed_.wait_for(lock, kLook);
     if (operation_ == nullptr || Clock::now() - begin_ < limit_) continue;
     const Status cause = late_(operation_);
-    log_event(LogLevel::kError, "end", {{"cause", message_of(cause)}});
+    log_event(LogLevel::kError, "end", {{"cause", cause}});
     exit_rank(cause);
   }
 }

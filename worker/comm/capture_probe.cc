@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/handle.h"
-#include "base/spin_wait.h"
 #include "worker/comm/host_collectives.h"
+#include "worker/comm/stream_wait.h"
 
 namespace trireme {
 namespace {
@@ -19,15 +19,6 @@ Status uncapturable(const CaptureProbe& probe, cudaError_t error) {
                  probe.name,
                  probe.library,
                  cudaGetErrorString(error));
-}
-
-// Not ready: the stream's work was not done within the limit.
-cudaError_t wait_for(cudaStream_t stream, TimeUs limit_us) {
-  SteadyClock clock;
-  SpinWait patience(clock, clock.now_us() + limit_us);
-  cudaError_t state = cudaStreamQuery(stream);
-  while (state == cudaErrorNotReady && patience.wait()) state = cudaStreamQuery(stream);
-  return state;
 }
 
 // Rank r contributes r + 1 to every element.

@@ -64,6 +64,8 @@ class Comm {
   virtual void broadcast(Queue& queue, std::span<std::byte> bytes, int root) = 0;
   // Whether gather_rows() can be called; the same on every rank.
   virtual bool gathers_rows() const { return false; }
+  // Whether captured steps can have whole rows: a rank alone holds them.
+  bool has_whole_rows() const { return size() == 1 || gathers_rows(); }
   // gather_rows(queue, local, rows, first, whole, columns):
   // whole[i - first, columns[r] .. columns[r + 1]) = rank r's local[i, :] for every rank r and the
   // rows i of [first, first + whole.rows) that rows[i].needs_whole_row(). Which ones do is read on

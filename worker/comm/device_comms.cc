@@ -98,13 +98,6 @@ StatusOr<std::unique_ptr<Comm>> connect_nccl(const Part& part,
   return make_nccl_comm(nccl, std::move(scratch), control);
 }
 
-// Kernels of all ranks of a device may wait at once, in any of their communicators, so the device
-// must hold all their blocks together.
-void share_device(Part& part, const DeviceShare& share) {
-  part.options.ranks_per_device = share.ranks_per_device;
-  part.options.num_multiprocessors = share.num_multiprocessors;
-}
-
 // Collective over the communicator: every rank gets the same survey and takes the same branch.
 Status replace(Part& part, Backend& backend, const DeviceCommOptions& options, int rank) {
   Comm& control = **part.comm;
@@ -144,14 +137,12 @@ Status use_device_comms(GroupComms& comms,
                         Backend& backend,
                         const DeviceShare& share,
                         const DeviceCommOptions& options) {
-  const std::byte mine{};
-  std::vector<std::byte> all(comms.group->size());
-  comms.group->set_deadline(SteadyClock().now_us() + options.meet_limit_us);
-  RETURN_IF_ERROR(share_with_all(*comms.group, std::span(&mine, 1), all));
+  RETURN_IF_ERROR(meet_all(*comms.group, options.meet_limit_us));
   const int pp = comms.pipeline->size();
   Status first;
   for (Part& part : parts_of(comms, options, pp)) {
-    share_device(part, share);
+    part.options.ranks_per_device = share.ranks_per_device;
+    part.options.num_multiprocessors = share.num_multiprocessors;
     part.options.side = &cuda::cuda_queue(backend.side());
     const Status status = replace(part, backend, options, comms.rank);
     if (first.ok()) first = status;

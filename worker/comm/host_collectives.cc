@@ -16,6 +16,11 @@ Status share_from_first(Comm& control, std::span<std::byte> bytes) {
   return control.status();
 }
 
+Status meet_all(Comm& control, TimeUs limit_us) {
+  control.set_deadline(SteadyClock().now_us() + limit_us);
+  return gather_values(control, std::byte{}).status();
+}
+
 StatusOr<std::vector<std::string>> gather_texts(Comm& control, const std::string& own) {
   ASSIGN_OR_RETURN(const std::vector<int64_t> sizes,
                    gather_values(control, static_cast<int64_t>(own.size())));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "worker/comm/comm.h"
 
@@ -27,6 +28,9 @@ StatusOr<std::vector<T>> gather_values(Comm& control, const T& own) {
 
 // The ranks' texts, by rank; lengths may differ.
 StatusOr<std::vector<std::string>> gather_texts(Comm& control, const std::string& own);
+
+// Barrier that ends within `limit_us`.
+Status meet_all(Comm& control, TimeUs limit_us);
 
 // If a rank has failed, all fail: that rank with its own Status, the others with TRI-CUDA-016,
 // which names the first failed rank. `peers`: names of the ranks.

@@ -16,7 +16,6 @@
 
 #include "base/check.h"
 #include "base/handle.h"
-#include "base/spin_wait.h"
 #include "kernels/cuda/cuda_queue.h"
 #include "kernels/cuda/peer/peer_reduce.h"
 #include "worker/comm/call_guard.h"

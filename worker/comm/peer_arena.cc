@@ -8,9 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <map>
 #include <random>
-#include <tuple>
 
 #include "base/environment.h"
 #include "base/host_info.h"
@@ -77,13 +75,16 @@ bool is_same_device(const Facts& a, const Facts& b) {
   return is_same_host(a, b) && std::ranges::equal(a.bus, b.bus);
 }
 
+// Of a rank's device, itself included.
+int64_t num_sharers(const std::vector<Facts>& ranks, const Facts& one) {
+  return std::ranges::count_if(ranks,
+                               [&](const Facts& other) { return is_same_device(one, other); });
+}
+
 int32_t max_per_device(const std::vector<Facts>& ranks) {
-  std::map<std::tuple<std::string, int32_t, int32_t, int32_t>, int32_t> devices;
-  int32_t maximum = 1;
-  for (const Facts& rank : ranks) {
-    maximum = std::max(maximum, ++devices[{rank.host, rank.bus[0], rank.bus[1], rank.bus[2]}]);
-  }
-  return maximum;
+  int64_t maximum = 1;
+  for (const Facts& rank : ranks) maximum = std::max<int64_t>(maximum, num_sharers(ranks, rank));
+  return static_cast<int32_t>(maximum);
 }
 
 // Every rank checks all devices, so that all ranks fail alike.

@@ -11,6 +11,8 @@
 #include "kernels/cuda/peer/peer_reduce.h"
 #include "kernels/cuda/peer/peer_rows.h"
 #include "worker/comm/host_collectives.h"
+#include "worker/comm/peer_layout.h"
+#include "worker/comm/stream_wait.h"
 
 namespace trireme {
 namespace {
@@ -19,51 +21,6 @@ constexpr TimeUs kFirstDeadlineUs = 20'000'000;  // until the caller sets one
 constexpr TimeUs kMeetUs = 5'000'000;            // for the barrier in the destructor
 constexpr TimeUs kSideUs = 500'000;              // for a small copy on the side stream
 constexpr TimeUs kReportUs = 100'000;            // for an aborted kernel to report
-constexpr int64_t kAlignment = 256;
-
-int64_t align(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
-// Layout of an arena, as byte offsets.
-struct Layout {
-  int64_t turn;
-  int64_t words;  // uint32 [size] arrived, by sender; uint32 [size] taken, by receiver
-  int64_t halves;
-  int64_t slots;
-
-  Layout(const PeerCommOptions& options, int size)
-      : turn(align(kPeerFlags * int64_t{sizeof(uint32_t)})),
-        words(turn + align(sizeof(PeerTurn))),
-        halves(words + align(2 * int64_t{size} * int64_t{sizeof(uint32_t)})),
-        slots(halves + 2 * align(options.reduce_bytes)) {}
-};
-
-// Memory shared with the host: the words of PeerView, followed by a copy of the arena's words.
-struct SharedWords {
-  uint32_t abort = 0;
-  uint64_t report = 0;
-};
-
-SharedWords& words_of(const Buffer& shared) {
-  return *reinterpret_cast<SharedWords*>(shared.data());
-}
-
-uint32_t* copies_of(const Buffer& shared) {
-  return reinterpret_cast<uint32_t*>(shared.data() + sizeof(SharedWords));
-}
-
-int num_senders(PeerMessages messages, int rank, int size) {
-  switch (messages) {
-    case PeerMessages::kNone:
-      return 0;
-    case PeerMessages::kToNext:
-      return rank > 0 ? 1 : 0;
-    case PeerMessages::kLastToFirst:
-      return rank == 0 ? 1 : 0;
-    case PeerMessages::kAll:
-      return size;
-  }
-  return 0;
-}
 
 const char* name_of(PeerOperation operation) {
   switch (operation) {
@@ -81,14 +38,14 @@ const char* name_of(PeerOperation operation) {
 }  // namespace
 
 int64_t PeerComm::arena_bytes(const PeerCommOptions& options, int rank, int size) {
-  const int64_t ring = options.depth * align(options.message_bytes);
+  const int64_t ring = options.depth * peer_aligned(options.message_bytes);
   const int64_t bytes =
-      Layout(options, size).slots + num_senders(options.messages, rank, size) * ring;
-  return (bytes + kCudaArenaUnitBytes - 1) / kCudaArenaUnitBytes * kCudaArenaUnitBytes;
+      PeerLayout(options, size).slots + num_senders(options.messages, rank, size) * ring;
+  return aligned(bytes, kCudaArenaUnitBytes);
 }
 
 int64_t PeerComm::shared_bytes(int size) {
-  return static_cast<int64_t>(sizeof(SharedWords) + 2 * size * sizeof(uint32_t));
+  return int64_t{sizeof(SharedWords)} + words_bytes(size);
 }
 
 StatusOr<std::unique_ptr<PeerComm>> PeerComm::make(const PeerCommOptions& options,
@@ -133,11 +90,7 @@ PeerComm::PeerComm(const PeerCommOptions& options,
 PeerComm::~PeerComm() {
   arena_.close();
   if (!status().ok()) return;
-  const std::byte mine{1};
-  std::vector<std::byte> all(size_);
-  control_->set_deadline(clock_.now_us() + kMeetUs);
-  const Status met = share_with_all(*control_, std::span(&mine, 1), all);
-  if (!met.ok() && is_late()) give_up();
+  if (!meet_all(*control_, kMeetUs).ok() && is_late()) give_up();
 }
 
 Status PeerComm::open_driver() {
@@ -198,10 +151,10 @@ Status PeerComm::choose_blocks() {
 
 void PeerComm::fill_view() {
   if (options_.reduce_bytes == 0) return;
-  const Layout layout(options_, size_);
+  const PeerLayout layout(options_, size_);
   view_.n = size_;
   view_.self = rank_;
-  view_.half_bytes = align(options_.reduce_bytes);
+  view_.half_bytes = peer_aligned(options_.reduce_bytes);
   for (int rank = 0; rank < size_; ++rank) {
     view_.buffers[rank] = arena_.of(rank) + layout.halves;
     view_.flags[rank] = reinterpret_cast<uint32_t*>(arena_.of(rank));
@@ -333,16 +286,16 @@ Ticket PeerComm::receive(Queue& queue, std::span<std::byte> bytes, int from, int
 void PeerComm::cancel(Ticket) { CHECK_THAT(false, "an enqueued receive cannot be cancelled"); }
 
 uint32_t* PeerComm::arrived(int owner, int from) const {
-  return reinterpret_cast<uint32_t*>(arena_.of(owner) + Layout(options_, size_).words) + from;
+  return reinterpret_cast<uint32_t*>(arena_.of(owner) + PeerLayout(options_, size_).words) + from;
 }
 
 uint32_t* PeerComm::taken(int owner, int to) const { return arrived(owner, size_ + to); }
 
 std::byte* PeerComm::slot(int owner, int from, uint32_t turn) const {
-  const int64_t bytes = align(options_.message_bytes);
+  const int64_t bytes = peer_aligned(options_.message_bytes);
   const int64_t ring = options_.messages == PeerMessages::kAll ? from : 0;
   const int64_t index = ring * options_.depth + (turn - 1) % options_.depth;
-  return arena_.of(owner) + Layout(options_, size_).slots + index * bytes;
+  return arena_.of(owner) + PeerLayout(options_, size_).slots + index * bytes;
 }
 
 // Message `turn` of a pair (from 1 on) uses slot (turn - 1) mod depth of the receiver, once message
@@ -426,8 +379,8 @@ void PeerComm::give_up() {
 LateMessage PeerComm::late_message() {
   if (options_.messages == PeerMessages::kNone) return {};
   uint32_t* const copies = copies_of(shared_);
-  const int64_t bytes = 2 * int64_t{size_} * int64_t{sizeof(uint32_t)};
-  if (!copy_on_side(copies, arrived(rank_, 0), bytes, cudaMemcpyDeviceToHost)) return {};
+  if (!copy_on_side(copies, arrived(rank_, 0), words_bytes(size_), cudaMemcpyDeviceToHost))
+    return {};
   const auto is_behind = [](uint32_t word, uint32_t turn) {
     return static_cast<int32_t>(word - turn) < 0;
   };
@@ -449,20 +402,16 @@ void PeerComm::release_waits() {
   uint32_t* const copies = copies_of(shared_);
   std::ranges::copy(received_, copies);
   std::ranges::copy(sent_, copies + size_);
-  const int64_t bytes = 2 * int64_t{size_} * int64_t{sizeof(uint32_t)};
-  copy_on_side(arrived(rank_, 0), copies, bytes, cudaMemcpyHostToDevice);
+  copy_on_side(arrived(rank_, 0), copies, words_bytes(size_), cudaMemcpyHostToDevice);
 }
 
 // Whether the copy is complete within kSideUs.
 bool PeerComm::copy_on_side(void* to, const void* from, int64_t bytes, cudaMemcpyKind kind) {
   const auto side = side_.lock();
   if (side == nullptr) return false;
-  cudaError_t state = cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, side->stream());
-  if (state != cudaSuccess) return false;
-  SpinWait patience(clock_, clock_.now_us() + kSideUs);
-  while ((state = cudaStreamQuery(side->stream())) == cudaErrorNotReady && patience.wait()) {
-  }
-  return state == cudaSuccess;
+  const cudaError_t error =
+      cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, side->stream());
+  return error == cudaSuccess && wait_for(side->stream(), kSideUs) == cudaSuccess;
 }
 
 Status PeerComm::named_late(const char* operation, int peer) const {

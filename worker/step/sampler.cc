@@ -59,7 +59,7 @@ Status Sampler::allocate(int32_t max_slots) {
   const int64_t vocabulary = model_->config().vocabulary_size;
   const int tp = comm_->size();
   ASSIGN_OR_RETURN(logits_, floats(pass_rows_, model_->shard().vocabulary().size()));
-  const int64_t dealt = draws_together() ? dealt_rows(pass_rows_, tp) : kWholeRows;
+  const int64_t dealt = comm_->has_whole_rows() ? dealt_rows(pass_rows_, tp) : kWholeRows;
   ASSIGN_OR_RETURN(whole_raw_, floats(dealt, vocabulary));
   ASSIGN_OR_RETURN(whole_adjusted_, floats(kWholeRows, vocabulary));
   ASSIGN_OR_RETURN(const Tensor pieces, floats(kWholeRows, vocabulary));
@@ -124,7 +124,7 @@ void Sampler::draw_by_shard(
     backend_->draw_shard(*lane.queue, lane.workspace, logits, first_id, rows, own_ + begin);
     progress.bump();
   }
-  elect(lane, count, progress);
+  elect(lane, count, ids_, progress);
 }
 
 // A rank alone has whole rows. Else each draws its shard of the rows that need no more, and its
@@ -156,7 +156,7 @@ void Sampler::draw_together(
     }
     progress.bump();
   }
-  elect(lane, count, progress);
+  elect(lane, count, ids_, progress);
 }
 
 Tensor Sampler::adjusted_logits(
@@ -173,8 +173,8 @@ Tensor Sampler::adjusted_logits(
   return logits;
 }
 
-// ids_[i] = the best of the ranks' draws of row i.
-void Sampler::elect(Lane& lane, int32_t count, Progress& progress) {
+// ids[i] = the best of the ranks' draws own_[i].
+void Sampler::elect(Lane& lane, int32_t count, int32_t* ids, Progress& progress) {
   const int tp = comm_->size();
   const ShardDraw* draws = own_;
   if (tp > 1) {
@@ -182,7 +182,7 @@ void Sampler::elect(Lane& lane, int32_t count, Progress& progress) {
     comm_->all_gather(*lane.queue, bytes_of(own_, count), all);
     draws = all_;
   }
-  backend_->best_of_shards(*lane.queue, draws, tp, count, ids_);
+  backend_->best_of_shards(*lane.queue, draws, tp, count, ids);
   progress.bump();
 }
 
@@ -212,15 +212,8 @@ void Sampler::draw_whole(Lane& lane,
     backend_->draw_whole(queue, lane.workspace, adjusted, WholeRows::kAll, rows, own_ + first);
   }
   progress.bump();
-  const ShardDraw* draws = own_;
-  if (tp > 1) {
-    const auto all = std::as_writable_bytes(std::span(all_, static_cast<size_t>(tp) * n));
-    comm_->all_gather(queue, bytes_of(own_, n), all);
-    draws = all_;
-  }
-  backend_->best_of_shards(queue, draws, tp, n, ids_ + first_row);
+  elect(lane, n, ids_ + first_row, progress);
   if (pass.width > 0) write_logprobs(lane, pass, raw, ids_ + first_row + first);
-  progress.bump();
 }
 
 // Gathers equal numbers of entries from every rank: the maximum that any rank holds.

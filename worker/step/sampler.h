@@ -57,10 +57,9 @@ class Sampler {
             Progress& progress);
   // The same for `count` rows (padding included) without logprobs, each drawn as it asks. Which
   // ones need whole rows is known to the device only, so this can be captured. Requires
-  // draws_together().
+  // Comm::has_whole_rows().
   void draw_together(
       Lane& lane, Tensor residual, const StepArrays& step, int32_t count, Progress& progress);
-  bool draws_together() const { return comm_->size() == 1 || comm_->gathers_rows(); }
   // [rows] on the device: the drawn ids on every rank of the stage, -1 where nothing can be drawn.
   int32_t* ids() const { return ids_; }
   // The part of a draw that the host reads: ids at the start, then log-probabilities.
@@ -112,7 +111,7 @@ class Sampler {
   // The head and adjustment of sampled rows [begin, begin + rows of the result).
   Tensor adjusted_logits(
       Lane& lane, Tensor residual, const StepArrays& step, IndexRange rows, Progress& progress);
-  void elect(Lane& lane, int32_t count, Progress& progress);
+  void elect(Lane& lane, int32_t count, int32_t* ids, Progress& progress);
   void draw_whole(Lane& lane,
                   Tensor residual,
                   const StepArrays& step,

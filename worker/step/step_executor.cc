@@ -125,8 +125,7 @@ Status StepExecutor::warm_up() {
 Status StepExecutor::meet() {
   constexpr TimeUs kMeetUs = 120'000'000;  // another rank may capture for longer
   progress_.enter(Phase::kWaitStage);
-  comms_.group->set_deadline(clock_.now_us() + kMeetUs);
-  RETURN_IF_ERROR(gather_values(*comms_.group, std::byte{}).status());
+  RETURN_IF_ERROR(meet_all(*comms_.group, kMeetUs));
   progress_.work();
   return ok_status();
 }

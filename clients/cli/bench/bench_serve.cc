@@ -17,8 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kPollMs = 100;
-
 struct ServeBenchOptions {
   ClusterFlags cluster_flags;
   std::string endpoint;
@@ -92,6 +90,7 @@ door::Submit ServeBench::next_request() {
     submit.prompt = std::move(ids);
     submit.sampling.ignore_eos = true;
   }
+  submit.on_disconnect = door::OnDisconnect::kCancel;
   if (!submit.sampling.max_tokens) {
     submit.sampling.max_tokens = static_cast<int32_t>(options_.output_len);
   }

@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kPollMs = 200;
+constexpr int kWaitMs = 200;
 constexpr int kEndMs = 3'000;
 constexpr size_t kTailLines = 200;
 constexpr int64_t kMaxSequences = 65536;
@@ -139,7 +139,7 @@ StatusOr<std::vector<std::string>> StepBenchRun::run(const ProcessOptions& comma
   while (!process.exit_status()) {
     std::vector<pollfd> waits = {{interrupts_.fd(), POLLIN, 0}};
     for (const int fd : process.descriptors()) waits.push_back({fd, POLLIN, 0});
-    ::poll(waits.data(), waits.size(), kPollMs);
+    ::poll(waits.data(), waits.size(), kWaitMs);
     read(process);
     if (loaded_) bar_.update(static_cast<int64_t>(results_.size()), total);
     const bool interrupted = interrupts_.count() > 0;

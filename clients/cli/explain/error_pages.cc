@@ -5,8 +5,12 @@ namespace trireme {
 static std::vector<std::span<const ErrorPage>> all_tables() {
   return {model_error_pages(),
           tokenizer_error_pages(),
+          chat_error_pages(),
+          gateway_error_pages(),
+          http_error_pages(),
           worker_error_pages(),
           coordinator_error_pages(),
+          journal_error_pages(),
           command_error_pages()};
 }
 

@@ -4,7 +4,7 @@ namespace trireme {
 
 namespace {
 
-constexpr ErrorPage kPages[] = {
+constexpr ErrorPage kCommandPages[] = {
     {"TRI-ARGS-001",
      "A flag is unknown.",
      "A typing error, or a flag of another verb.",
@@ -61,6 +61,10 @@ constexpr ErrorPage kPages[] = {
      "Its folder does not exist or is not writable.",
      "Name a file in a writable folder, which has to exist on every host; without the flag the log "
      "goes to stderr."},
+    {"TRI-ARGS-027",
+     "A flag of the journal has a value that is not allowed.",
+     "A misspelt word, a size below 64MiB, or a time without its unit.",
+     "Write --journal on or off, --journal-size 1GiB, --answer-ttl 10min."},
     {"TRI-RUN-001",
      "An input file cannot be read.",
      "A wrong path or missing permissions.",
@@ -95,9 +99,15 @@ constexpr ErrorPage kPages[] = {
      "A misspelt list.",
      "Write ids as 12,345,6."},
     {"TRI-RUN-014",
-     "A line of --jsonl is not in the expected format.",
+     "A line of --jsonl or --messages is not in the expected format.",
      "The line is not a JSON object, or a field has the wrong type.",
-     "Write {\"text\": ...} for tokenize and {\"ids\": [...]} for detokenize."},
+     "Write {\"text\": ...} for tokenize, {\"ids\": [...]} for detokenize and {\"messages\": "
+     "[...]} for --messages."},
+    {"TRI-RUN-015",
+     "The flags of tokenize do not go together.",
+     "--messages needs a model's tokenizer and template; --raw renders a template alone; neither "
+     "goes with a text.",
+     "Give --model DIR --messages FILE, or --chat-template FILE --raw --messages FILE."},
     {"TRI-RUN-020",
      "A sampling field of a line has the wrong type.",
      "A number written as text, a fraction where a whole number is needed, or text in place of a "
@@ -110,12 +120,9 @@ constexpr ErrorPage kPages[] = {
      "Write {\"prompt\": \"...\"} on each line. The message names the byte of the line."},
     {"TRI-RUN-022",
      "A line of --prompts has no prompt, or several.",
-     "The line has none or several of prompt, token_ids and messages.",
-     "Keep exactly one of them."},
-    {"TRI-RUN-023",
-     "A line of --prompts holds messages.",
-     "Conversations need a chat template, which this release does not have.",
-     "Write the conversation as text in the field prompt."},
+     "The line has none or several of prompt, token_ids and messages, one of them has the wrong "
+     "type, or a field of a chat (tools, tool_choice, ...) stands without messages.",
+     "Keep exactly one of them, and the fields of a chat with messages only."},
     {"TRI-RUN-024",
      "A line of --prompts has an unknown field.",
      "A typing error.",
@@ -142,6 +149,18 @@ constexpr ErrorPage kPages[] = {
      "The cluster has no group that is ready.",
      "It is still loading, or its groups were lost and are starting again.",
      "`trireme status` shows the state of each group; try again when one is ready."},
+    {"TRI-RUN-030",
+     "--n of chat is not 1.",
+     "A conversation goes on from one answer.",
+     "Leave --n out, or draw several answers with `trireme run --prompts`."},
+    {"TRI-RUN-031",
+     "A line of chat begins with / and is no command, or the command lacks its argument.",
+     "A typing error, or a text that begins with /.",
+     "/help lists the commands. Write // in place of the first / of a text."},
+    {"TRI-RUN-032",
+     "The file of /save cannot be written.",
+     "A wrong path, or no right to write there.",
+     "Name another file; the conversation goes on."},
     {"TRI-RUN-040",
      "A text is not UTF-8.",
      "A prompt, a stop string, a line of --prompts or a name in Latin-1, UTF-16 or another "
@@ -210,7 +229,8 @@ constexpr ErrorPage kPages[] = {
      "Nothing: all processes of the cluster were ended."},
     {"TRI-UP-014",
      "The coordinator ended while the cluster was running.",
-     "It was killed, or has a bug.",
+     "It was killed, or has a bug, before the first `ready`, while `up` drained, or in the private "
+     "cluster of a verb; at other times `up` starts it again.",
      "Look at the end of trireme.log below --state, or run again with --verbose, and report it."},
     {"TRI-UP-015",
      "No temporary folder could be made.",
@@ -228,10 +248,23 @@ constexpr ErrorPage kPages[] = {
      "Groups share GPUs, and the first group would take all free memory.",
      "More groups than this machine has GPUs for, at one rank per GPU.",
      "Give --kv-memory, which limits each rank, or start fewer groups."},
+    {"TRI-UP-019",
+     "The file of --chat-template cannot be read.",
+     "A wrong path, or a file of another user.",
+     "Name a file that holds a chat template in Jinja."},
     {"TRI-UP-020",
      "A program could not be started.",
      "mpirun or a program of Trireme is missing, or there are too many open files.",
      "`trireme doctor` lists missing programs; raise the limit of open files with ulimit -n."},
+    {"TRI-UP-021",
+     "The gateway, which serves HTTP clients, ended before it listened.",
+     "The system refused it something; the message has its last words or its exit status.",
+     "--verbose shows all its output; --no-http starts the cluster without it."},
+    {"TRI-UP-022",
+     "All groups are ready, but the gateway, which serves HTTP clients, is not.",
+     "It cannot connect to the client door, or the machine has no time for it; --verbose shows its "
+     "output.",
+     "Start the cluster again, or without the gateway (--no-http)."},
     {"TRI-UP-040",
      "The mpirun in PATH is missing or not supported.",
      "OPAL_PREFIX is of another installation, another MPI (MPICH, Intel MPI) comes first in PATH, "
@@ -260,6 +293,18 @@ constexpr ErrorPage kPages[] = {
      "The coordinator cannot create its sockets.",
      "Its limit of open files, or that of the whole machine, is reached.",
      "Raise the limit (ulimit -n), or end other programs that hold many files open."},
+    {"TRI-UP-045",
+     "No cluster runs on the state folder.",
+     "It has ended, or the folder is that of another cluster.",
+     "Give `trireme drain` the --state of the running `trireme up`."},
+    {"TRI-UP-046",
+     "The coordinator cannot be asked to drain.",
+     "It belongs to another user.",
+     "Run `trireme drain` as the user of its `trireme up`."},
+    {"TRI-UP-047",
+     "The coordinator ended without draining.",
+     "It was stopped by a second signal, or killed.",
+     "With a journal nothing accepted is lost: start `trireme up` on the same --state."},
     {"TRI-BENCH-001",
      "`bench` has no such part.",
      "A typing error.",
@@ -288,6 +333,6 @@ constexpr ErrorPage kPages[] = {
 
 }  // namespace
 
-std::span<const ErrorPage> command_error_pages() { return kPages; }
+std::span<const ErrorPage> command_error_pages() { return kCommandPages; }
 
 }  // namespace trireme

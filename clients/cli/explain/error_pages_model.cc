@@ -4,7 +4,7 @@ namespace trireme {
 
 namespace {
 
-constexpr ErrorPage kPages[] = {
+constexpr ErrorPage kModelPages[] = {
     {"TRI-CONF-001",
      "A file of the model could not be read.",
      "The path of --model is wrong, the file is missing (a folder without config.json is not a "
@@ -201,6 +201,6 @@ constexpr ErrorPage kPages[] = {
 
 }  // namespace
 
-std::span<const ErrorPage> model_error_pages() { return kPages; }
+std::span<const ErrorPage> model_error_pages() { return kModelPages; }
 
 }  // namespace trireme

@@ -4,7 +4,7 @@ namespace trireme {
 
 namespace {
 
-constexpr ErrorPage kPages[] = {
+constexpr ErrorPage kTokenizerPages[] = {
     {"TRI-TOK-001",
      "A tokenizer file cannot be read.",
      "It is missing, a folder or a link that leads nowhere, or its permissions forbid reading.",
@@ -77,6 +77,6 @@ constexpr ErrorPage kPages[] = {
 
 }  // namespace
 
-std::span<const ErrorPage> tokenizer_error_pages() { return kPages; }
+std::span<const ErrorPage> tokenizer_error_pages() { return kTokenizerPages; }
 
 }  // namespace trireme

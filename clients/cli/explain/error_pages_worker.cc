@@ -4,7 +4,7 @@ namespace trireme {
 
 namespace {
 
-constexpr ErrorPage kPages[] = {
+constexpr ErrorPage kWorkerPages[] = {
     {"TRI-CUDA-009",
      "A rank cannot use the matmul algorithms that the group's first rank chose.",
      "The GPUs of the group, or their cuBLASLt libraries, differ.",
@@ -70,8 +70,7 @@ constexpr ErrorPage kPages[] = {
     {"TRI-CUDA-023",
      "A sum of NCCL cannot be part of a captured graph.",
      "A version of NCCL, or a network plugin, that does not support CUDA graphs. The message has "
-     "the "
-     "version and the driver's reason.",
+     "the version and the driver's reason.",
      "Install another version of NCCL, or place the ranks of a stage on one host."},
     {"TRI-GRP-001",
      "The launcher started another number of ranks than -tp times -pp.",
@@ -321,6 +320,6 @@ constexpr ErrorPage kPages[] = {
 
 }  // namespace
 
-std::span<const ErrorPage> worker_error_pages() { return kPages; }
+std::span<const ErrorPage> worker_error_pages() { return kWorkerPages; }
 
 }  // namespace trireme

@@ -25,13 +25,11 @@
 
 namespace trireme::cuda {
 
-LinearLaunch CudaBackend::choose_launch(const CudaQueue& queue, const LinearShape& shape) const {
-  return choose_linear(shape, {queue.num_blocks(), tile_residency_}, options_.invariant);
-}
-
 OwnLinear CudaBackend::own_linear(const CudaQueue& queue, const LinearCall& call) const {
   const LinearShape shape = linear_shape(call);
-  return {make_linear_task(call), shape, choose_launch(queue, shape)};
+  const LinearLaunch launch =
+      choose_linear(shape, {queue.num_blocks(), tile_residency_}, options_.invariant);
+  return {make_linear_task(call, launch), shape, launch};
 }
 
 bool CudaBackend::takes_next(const CudaQueue& queue,
@@ -73,12 +71,11 @@ void CudaBackend::linear_add_norm(
     Queue& queue, Workspace& workspace, Tensor x, const Weight& weight, const NormedSum& sum) {
   const LinearCall call = {x, &weight, {}, sum.delta, LinearCall::Next::kNorm};
   CudaQueue& stream = cuda_queue(queue);
-  OwnLinear own = own_linear(stream, call);
+  const OwnLinear own = own_linear(stream, call);
   if (!takes_next(stream, call, own)) {
     return Backend::linear_add_norm(queue, workspace, x, weight, sum);
   }
   check_linear(call, options_.dtype);
-  set_launch(own.task, own.launch);
   const NormTask norm =
       norm_task(sum.residual, &sum.delta, sum.bias, sum.norm, sum.out, options_.dtype);
   launch_linear_norm(stream, own.launch, own.task, norm, is_bf16());
@@ -95,19 +92,17 @@ void CudaBackend::linear_qkv(Queue& queue,
   const LinearCall call = {
       x, &weight, {.bias = bias}, target.qkv, LinearCall::Next::kHeads, head_dim, rotary_dim};
   CudaQueue& stream = cuda_queue(queue);
-  OwnLinear own = own_linear(stream, call);
+  const OwnLinear own = own_linear(stream, call);
   const HeadWork work = head_work(
       target.batch, target.qkv, target.spec, target.pages, target.layer, target.q, options_.dtype);
   const bool fuses = takes_next(stream, call, own) && is_in_chunks(work);
   // With a few rows more than kMaxNormRows the library can save more than a launch costs.
   const bool prefers_library = fuses && cublaslt_ != nullptr && own.task.rows > kMaxNormRows &&
-                               may_use_cublaslt(own.task) &&
                                cublaslt_->accepts(cublaslt_call(own.task, workspace));
   if (!fuses || prefers_library) {
     return Backend::linear_qkv(queue, workspace, x, weight, bias, target);
   }
   check_linear(call, options_.dtype);
-  set_launch(own.task, own.launch);
   launch_linear_heads(stream, own.launch, own.task, work, is_bf16());
 }
 

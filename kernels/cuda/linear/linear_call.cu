@@ -42,7 +42,7 @@ void check_linear(const LinearCall& call, DType activation) {
   CHECK(x.row_stride % 8 == 0 && reinterpret_cast<uintptr_t>(x.data) % 16 == 0);
 }
 
-LinearTask make_linear_task(const LinearCall& call) {
+LinearTask make_linear_task(const LinearCall& call, const LinearLaunch& launch) {
   const Tensor& x = call.x;
   const Tensor& out = call.out;
   const CudaWeight& packed = packed_of(call);
@@ -63,6 +63,10 @@ LinearTask make_linear_task(const LinearCall& call) {
   task.out_is_fp32 = out.dtype == DType::kFloat32;
   task.out_is_aligned =
       out.row_stride % kOutputUnit == 0 && reinterpret_cast<uintptr_t>(out.data) % 16 == 0;
+  task.row_tiles = launch.row_tiles;
+  task.token_tiles = launch.token_tiles;
+  task.chunk_strips = launch.chunk_strips;
+  task.split_k = launch.split_k;
   return task;
 }
 
@@ -71,18 +75,10 @@ LinearShape linear_shape(const LinearCall& call) {
   return {narrow_count(call.x.rows), narrow_count(packed_rows(packed)), narrow_count(packed.k())};
 }
 
-void set_launch(LinearTask& task, const LinearLaunch& launch) {
-  task.row_tiles = launch.row_tiles;
-  task.token_tiles = launch.token_tiles;
-  task.chunk_strips = launch.chunk_strips;
-  task.split_k = launch.split_k;
-}
-
 void enqueue_own(CudaQueue& queue, const Workspace& workspace, const OwnLinear& own, bool is_bf16) {
   CHECK(workspace.bytes >= partial_bytes(own.shape, own.launch));
   LinearTask task = own.task;
   task.partials = reinterpret_cast<float*>(workspace.data);
-  set_launch(task, own.launch);
   if (own.launch.streams) return launch_linear_stream(queue, own.launch, task, is_bf16);
   launch_linear_tile(queue, own.launch, task, is_bf16);
   if (own.launch.split_k > 1) launch_linear_finish(queue, task, is_bf16);

@@ -19,9 +19,8 @@ struct OwnLinear {
 const CudaWeight& packed_of(const LinearCall& call);
 // CHECKs the contract of Backend::linear().
 void check_linear(const LinearCall& call, DType activation);
-LinearTask make_linear_task(const LinearCall& call);
+LinearTask make_linear_task(const LinearCall& call, const LinearLaunch& launch);
 LinearShape linear_shape(const LinearCall& call);
-void set_launch(LinearTask& task, const LinearLaunch& launch);
 
 void enqueue_own(CudaQueue& queue, const Workspace& workspace, const OwnLinear& own, bool is_bf16);
 

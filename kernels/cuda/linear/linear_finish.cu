@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kThreads)
       reinterpret_cast<const uint4*>(product + token * static_cast<int64_t>(task.padded_n) + row);
   alignas(16) float sums[2][kOutputUnit];
   const uint4 first = from[0];
-  const uint4 second = task.is_gated ? from[1] : uint4{};
+  const uint4 second = from[1];
   unpack8<E>(first, sums[0]);
   unpack8<E>(second, sums[1]);
   finish_unit<E>(task, token, row, sums[0]);

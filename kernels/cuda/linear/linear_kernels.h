@@ -62,7 +62,8 @@ void launch_linear_heads(CudaQueue& queue,
 // linear_finish.cu: adds task.split_k partial sums in order, then applies the epilogue.
 void launch_linear_finish(CudaQueue& queue, const LinearTask& task, bool is_bf16);
 
-// Applies the epilogue to a library's product, [task.rows, task.padded_n] in the activation type.
+// Applies the epilogue of gate and up to a library's product, [task.rows, task.padded_n] in the
+// activation type.
 void launch_linear_finish_staged(CudaQueue& queue,
                                  const LinearTask& task,
                                  const uint16_t* product,

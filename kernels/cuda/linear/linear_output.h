@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/arch.h"
+#include "kernels/cuda/chunk.h"
 
 namespace trireme::cuda {
 
@@ -71,11 +72,7 @@ __device__ __forceinline__ void store_unit(const LinearTask& task,
   }
   uint16_t* to = static_cast<uint16_t*>(task.out) + at;
   if (is_whole) {
-    store_grid(reinterpret_cast<uint4*>(to),
-               {pack2<E>(values[0], values[1]),
-                pack2<E>(values[2], values[3]),
-                pack2<E>(values[4], values[5]),
-                pack2<E>(values[6], values[7])});
+    store_grid(reinterpret_cast<uint4*>(to), pack8<E>(values));
     return;
   }
 #pragma unroll

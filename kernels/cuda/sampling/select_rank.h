@@ -9,15 +9,14 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 
 #include "kernels/cuda/arch.h"
 #include "kernels/cuda/sampling/sampling_shape.h"
 #include "kernels/cuda/sampling/token_order.h"
+#include "kernels/draw.h"
 
 namespace trireme::cuda {
 
-constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr int32_t kSelectThreads = 1024;
 constexpr int32_t kListIds = 4096;  // in shared memory: 32 KiB
 constexpr int32_t kMassBits = 41;

@@ -1,0 +1,44 @@
+#include "launch/coordinator_supervisor.h"
+
+#include <algorithm>
+
+#include "base/exit_status.h"
+#include "launch/restart_delays.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr TimeUs kProvenLifeUs = 5'000'000;
+
+}  // namespace
+
+bool starts_again(int exit_status, bool has_drained) {
+  return exit_status != kBadInput && !has_drained;
+}
+
+void CoordinatorSupervisor::on_start(TimeUs now_us) {
+  runs_ = true;
+  opened_ = false;
+  started_us_ = now_us;
+  heard_us_ = now_us;
+}
+
+TimeUs CoordinatorSupervisor::on_end(TimeUs now_us) {
+  const bool proven = opened_ && now_us - started_us_ >= kProvenLifeUs;
+  delay_us_ = proven ? 0 : std::clamp(2 * delay_us_, kFirstRestartDelayUs, kLongestRestartDelayUs);
+  runs_ = false;
+  due_us_ = now_us + delay_us_;
+  return delay_us_;
+}
+
+std::optional<TimeUs> CoordinatorSupervisor::next_start_us() const {
+  return runs_ ? std::nullopt : std::optional<TimeUs>(due_us_);
+}
+
+void CoordinatorSupervisor::forgive(TimeUs gap_us) {
+  started_us_ += gap_us;
+  heard_us_ += gap_us;
+}
+
+}  // namespace trireme

@@ -1,0 +1,44 @@
+// Decides when a coordinator that has ended starts again, and when one that runs counts as silent.
+// Pure state machine over times given by the caller.
+#pragma once
+
+#include <optional>
+
+#include "base/clock.h"
+
+namespace trireme {
+
+// False after bad input, which a new start would meet again, and after a drain, which ends the
+// cluster.
+bool starts_again(int exit_status, bool has_drained);
+
+class CoordinatorSupervisor {
+ public:
+  // It sends a line every 5 s. Longer than any stop of a machine that goes on by itself.
+  static constexpr TimeUs kSilentUs = 45'000'000;
+
+  void on_start(TimeUs now_us);
+  void on_line(TimeUs now_us) { heard_us_ = now_us; }  // any event line
+  void on_doors() { opened_ = true; }
+  // Returns the delay until the next start: 0 after a life that opened its doors and lasted 5 s;
+  // else 1 s, which doubles up to 60 s until there is such a life.
+  TimeUs on_end(TimeUs now_us);
+
+  // It runs and has sent nothing for kSilentUs, since its start or its last line.
+  bool is_silent(TimeUs now_us) const { return runs_ && now_us - heard_us_ >= kSilentUs; }
+  bool is_due(TimeUs now_us) const { return !runs_ && now_us >= due_us_; }
+  std::optional<TimeUs> next_start_us() const;  // nothing while it runs
+
+  // Moves all times by a gap in which the caller stood still and could not hear.
+  void forgive(TimeUs gap_us);
+
+ private:
+  bool runs_ = false;
+  bool opened_ = false;
+  TimeUs started_us_ = 0;
+  TimeUs heard_us_ = 0;
+  TimeUs due_us_ = 0;
+  TimeUs delay_us_ = 0;  // of the last start
+};
+
+}  // namespace trireme
