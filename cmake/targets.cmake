@@ -22,42 +22,65 @@ function(trireme_compile_options target)
   endif()
 endfunction()
 
-# Test sources are hardly optimised, and not at all under a sanitizer: a quarter and half of their
-# compile time. The libraries that they test are optimised.
-# TRIREME_TESTS_COMPUTE, set in a folder: its tests compute for long, and are optimised as the rest.
+# How far sources are optimised. TRIREME_COMPUTES, set in a folder: its code computes for long. The
+# rest is mostly calls and words, which only take longer to compile at a higher level; tests most of
+# all. g++ 12 crashes where a file and its precompiled headers differ in their level.
+function(trireme_optimise target kind)
+  if(TRIREME_SANITIZE)
+    set(levels -O1 -O0)
+  else()
+    set(levels $<$<CONFIG:Release>:-O3> $<$<CONFIG:Release>:-O2>)
+  endif()
+  if(kind STREQUAL "test")
+    set(levels -O1 -O0)
+  endif()
+  if(TRIREME_COMPUTES)
+    list(GET levels 0 level)
+  else()
+    list(GET levels 1 level)
+  endif()
+  target_compile_options(${target} PRIVATE ${level})
+endfunction()
+
 function(trireme_test_options target)
   trireme_compile_options(${target})
-  if(TRIREME_SANITIZE)
-    if(NOT TRIREME_TESTS_COMPUTE)
-      target_compile_options(${target} PRIVATE -O0)
-    endif()
-  else()
-    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  trireme_optimise(${target} test)
+  # The code under test is checked for undefined behaviour; checks of the tests cost compile time.
+  if(TRIREME_SANITIZE STREQUAL "address")
+    target_compile_options(${target} PRIVATE -fno-sanitize=undefined)
   endif()
 endfunction()
 
-# trireme_precompiled(NAME [TESTS] HEADERS header... LINK target...): the third-party headers that
-# most files include, parsed once: a third of the compile time.
-function(trireme_precompiled name)
+# trireme_precompiled(program|test HEADERS header... LINK target...): the third-party headers that
+# most files include, parsed once for each level of optimisation: a third of the compile time.
+function(trireme_precompiled kind)
   if(NOT TRIREME_PRECOMPILED_HEADERS)
     return()
   endif()
-  cmake_parse_arguments(ARG "TESTS" "" "HEADERS;LINK" ${ARGN})
-  add_library(${name} OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled.cc)
-  if(ARG_TESTS)
-    trireme_test_options(${name})
-  else()
-    trireme_compile_options(${name})
-  endif()
-  target_precompile_headers(${name} PRIVATE ${ARG_HEADERS})
-  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  cmake_parse_arguments(ARG "" "" "HEADERS;LINK" ${ARGN})
+  foreach(TRIREME_COMPUTES OFF ON)
+    set(name trireme_precompiled_${kind}_${TRIREME_COMPUTES})
+    add_library(${name} OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled.cc)
+    if(kind STREQUAL "test")
+      trireme_test_options(${name})
+    else()
+      trireme_compile_options(${name})
+      trireme_optimise(${name} program)
+    endif()
+    target_precompile_headers(${name} PRIVATE ${ARG_HEADERS})
+    target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  endforeach()
 endfunction()
 
 # g++ 12 takes a literal in front of a string for an overflow where the header of std::string is
 # precompiled, and nowhere else: builds without precompiled headers keep the warning.
-function(trireme_use_precompiled target precompiled)
+function(trireme_use_precompiled target kind)
   if(TRIREME_PRECOMPILED_HEADERS)
-    target_precompile_headers(${target} REUSE_FROM ${precompiled})
+    set(computes OFF)
+    if(TRIREME_COMPUTES)
+      set(computes ON)
+    endif()
+    target_precompile_headers(${target} REUSE_FROM trireme_precompiled_${kind}_${computes})
     target_compile_options(${target} PRIVATE
       $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow -Wno-stringop-overread
         -Wno-array-bounds>)
@@ -82,7 +105,8 @@ function(trireme_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK;LINK_PRIVATE" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   trireme_compile_options(${name})
-  trireme_use_precompiled(${name} trireme_precompiled)
+  trireme_optimise(${name} program)
+  trireme_use_precompiled(${name} program)
   trireme_unity_build(${name})
   target_link_libraries(${name} PUBLIC ${ARG_LINK} PRIVATE ${ARG_LINK_PRIVATE})
 endfunction()
@@ -137,7 +161,8 @@ function(trireme_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   trireme_compile_options(${name})
-  trireme_use_precompiled(${name} trireme_precompiled)
+  trireme_optimise(${name} program)
+  trireme_use_precompiled(${name} program)
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
 endfunction()
 
@@ -160,15 +185,26 @@ function(trireme_test_group path label ranks)
   endforeach()
 endfunction()
 
+# trireme_test_library(NAME SOURCES file... LINK target...): code that several tests share.
+function(trireme_test_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  trireme_test_options(${name})
+  trireme_use_precompiled(${name} test)
+  trireme_unity_build(${name})
+  target_link_libraries(${name} PUBLIC ${ARG_LINK} GTest::gtest GTest::gmock)
+  target_compile_definitions(${name} PRIVATE
+    TRIREME_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
+    TRIREME_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endfunction()
+
 # trireme_test_program(NAME SOURCES file... LINK target...): a GTest program, build/tests/NAME, of
 # the test files that trireme_test(... PROGRAM NAME) adds.
 function(trireme_test_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   trireme_test_options(${name})
-  if(NOT (TRIREME_SANITIZE AND TRIREME_TESTS_COMPUTE))  # those headers are not optimised
-    trireme_use_precompiled(${name} trireme_precompiled_tests)
-  endif()
+  trireme_use_precompiled(${name} test)
   trireme_unity_build(${name})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} trireme_test_main)
   target_compile_definitions(${name} PRIVATE
@@ -182,12 +218,13 @@ endfunction()
 # adds tests/FOLDER/NAME_test.cc to a program, a ctest entry that runs its cases alone, and a target
 # NAME_test. The file has its tests in a namespace NAME_test.
 # trireme_test(FOLDER/NAME_test LINK target... [SOURCES file...] [RANKS n] [LABEL label]
-#              [TIMEOUT s] [NEEDS program...] [VARIANT name ENVIRONMENT NAME=value...])
+#              [TIMEOUT s] [NEEDS program...] [VARIANT name ENVIRONMENT NAME=value...] [ALONE])
 # builds the file into a program of its own. With RANKS it runs under mpirun. LABEL defaults to
-# `unit`; `cluster` entries start processes and run one at a time; `long` entries run in
-# tools/test_long.sh only. A VARIANT is another entry of an existing program.
+# `unit`; `cluster` entries start processes; `long` entries run in tools/test_long.sh only. A
+# VARIANT is another entry of an existing program. ALONE: nothing runs beside it, because it keeps
+# all cores busy, or because its subject is time.
 function(trireme_test path)
-  cmake_parse_arguments(ARG "" "PROGRAM;RANKS;LABEL;TIMEOUT;VARIANT"
+  cmake_parse_arguments(ARG "ALONE" "PROGRAM;RANKS;LABEL;TIMEOUT;VARIANT"
     "LINK;SOURCES;NEEDS;ENVIRONMENT" ${ARGN})
   get_filename_component(name ${path} NAME)
   set(source ${PROJECT_SOURCE_DIR}/tests/${path}.cc)
@@ -227,16 +264,14 @@ function(trireme_test path)
   set_tests_properties(${entry} PROPERTIES
     LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
     ENVIRONMENT
-      "GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${entry}.xml;${ARG_ENVIRONMENT}")
-  if(ARG_LABEL STREQUAL "cluster")
-    set_tests_properties(${entry} PROPERTIES RUN_SERIAL ON)
-  endif()
+      "GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${entry}.xml;${ARG_ENVIRONMENT}"
+    RUN_SERIAL ${ARG_ALONE})
 endfunction()
 
-# trireme_script_test(NAME [CASES] COMMAND word...): a test that is a script; status 0 passes, 77
-# skips. With CASES it writes its cases as GTEST_OUTPUT asks, and each is counted.
+# trireme_script_test(NAME [CASES] [ALONE] COMMAND word...): a test that is a script; status 0
+# passes, 77 skips. With CASES it writes its cases as GTEST_OUTPUT asks, and each is counted.
 function(trireme_script_test name)
-  cmake_parse_arguments(ARG "CASES" "LABEL;TIMEOUT" "COMMAND;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "ALONE;CASES" "LABEL;TIMEOUT" "COMMAND;ENVIRONMENT" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
@@ -249,10 +284,7 @@ function(trireme_script_test name)
   endif()
   set_tests_properties(${name} PROPERTIES
     LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
-    ENVIRONMENT "${ARG_ENVIRONMENT}")
-  if(ARG_LABEL STREQUAL "cluster")
-    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
-  endif()
+    ENVIRONMENT "${ARG_ENVIRONMENT}" RUN_SERIAL ${ARG_ALONE})
 endfunction()
 
 # trireme_broken_kernel(NAME KERNEL.cu FILE WORDS OTHERS TEST.cc FILTER target...): the test's
@@ -279,7 +311,7 @@ function(trireme_broken_kernel name kernel file words others test filter)
   add_executable(${name} EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/${test} ${source} ${broken})
   target_include_directories(${name} BEFORE PRIVATE ${folder})
   trireme_test_options(${name})
-  trireme_use_precompiled(${name} trireme_precompiled_tests)
+  trireme_use_precompiled(${name} test)
   target_link_libraries(${name} PRIVATE ${ARGN} trireme_test_main)
   trireme_test_group(emulation/${name} long "")
   trireme_script_test(emulation/${name} LABEL long COMMAND
@@ -288,9 +320,6 @@ endfunction()
 
 # trireme_command_library(NAME FOLDER file...): test code that starts the programs of a folder.
 function(trireme_command_library name folder)
-  add_library(${name} STATIC ${ARGN})
-  trireme_test_options(${name})
+  trireme_test_library(${name} SOURCES ${ARGN} LINK trireme_cli nlohmann_json::nlohmann_json)
   target_compile_definitions(${name} PRIVATE TRIREME_BIN_DIR="${folder}")
-  target_link_libraries(${name} PUBLIC trireme_cli GTest::gtest GTest::gmock
-    nlohmann_json::nlohmann_json)
 endfunction()

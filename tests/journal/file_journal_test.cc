@@ -11,7 +11,7 @@
 #include "tests/journal/journal_folder.h"
 
 namespace trireme::journal {
-namespace {
+namespace file_journal_test {
 
 // Notices of the journal's thread.
 class Bell {
@@ -155,5 +155,5 @@ TEST(FileJournal, AFullDiskAtTheStartIsToldAtOnce) {
   EXPECT_EQ(error_id(FileJournal::open(std::move(disk), options_of(bell)).status()), "TRI-JRN-004");
 }
 
-}  // namespace
+}  // namespace file_journal_test
 }  // namespace trireme::journal

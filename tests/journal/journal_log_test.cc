@@ -6,7 +6,7 @@
 #include "tests/journal/journal_run.h"
 
 namespace trireme::journal {
-namespace {
+namespace journal_log_test {
 
 LogOptions small_journal(bool fsync = false) {
   LogOptions options;
@@ -268,5 +268,5 @@ TEST(JournalLog, AFullDiskAtTheStartIsAnError) {
   EXPECT_TRUE(disk.list()->empty());
 }
 
-}  // namespace
+}  // namespace journal_log_test
 }  // namespace trireme::journal

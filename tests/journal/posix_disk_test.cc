@@ -11,7 +11,7 @@
 #include "tests/journal/journal_folder.h"
 
 namespace trireme::journal {
-namespace {
+namespace posix_disk_test {
 
 TEST(PosixDisk, FilesAreReservedWrittenReadAndRemoved) {
   const JournalFolder folder;
@@ -74,5 +74,5 @@ TEST(PosixDisk, AFileWithoutRoomIsTakenBack) {
   EXPECT_EQ(files[0].bytes, 1000u);
 }
 
-}  // namespace
+}  // namespace posix_disk_test
 }  // namespace trireme::journal

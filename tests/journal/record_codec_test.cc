@@ -8,7 +8,7 @@
 #include "tests/journal/journal_fixture.h"
 
 namespace trireme::journal {
-namespace {
+namespace record_codec_test {
 
 constexpr int64_t kOffset = 1'700'000'000'000'000;
 
@@ -209,5 +209,5 @@ TEST(RecordCodec, ABodyWithoutAKnownEntryIsRefused) {
   EXPECT_EQ(error_id(codec.decode("garbage", entries)), "TRI-JRN-001");
 }
 
-}  // namespace
+}  // namespace record_codec_test
 }  // namespace trireme::journal

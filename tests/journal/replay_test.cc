@@ -8,7 +8,7 @@
 #include "tests/journal/journal_run.h"
 
 namespace trireme::journal {
-namespace {
+namespace replay_test {
 
 LogOptions one_segment() {
   LogOptions options;
@@ -246,5 +246,5 @@ TEST(Replay, ASegmentOfAnotherJournalIsLeftOut) {
   EXPECT_TRUE(disk.contains(stray));
 }
 
-}  // namespace
+}  // namespace replay_test
 }  // namespace trireme::journal

@@ -7,7 +7,7 @@
 #include "coordinator/journal/crc32c.h"
 
 namespace trireme::journal {
-namespace {
+namespace segment_test {
 
 const SegmentHeader kHeader{{0x0123456789abcdef, 0xfedcba9876543210}, 5, 40};
 
@@ -179,5 +179,5 @@ TEST(Segment, ThirtyThousandMutatedSegmentsAreScannedToTheirEnd) {
   }
 }
 
-}  // namespace
+}  // namespace segment_test
 }  // namespace trireme::journal

@@ -7,7 +7,7 @@
 #include "tests/journal/journal_folder.h"
 
 namespace trireme::journal {
-namespace {
+namespace state_lock_test {
 
 TEST(StateLock, ASecondOneIsRefusedWithFolderAndProcess) {
   const JournalFolder folder;
@@ -53,5 +53,5 @@ TEST(StateLock, AFolderThatCannotBeWrittenIsNamed) {
   EXPECT_NE(message_of(status).find("/nowhere/at/all"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace state_lock_test
 }  // namespace trireme::journal

@@ -77,7 +77,7 @@ TEST_P(Logprobs, ARowWithoutNumbersListsNothing) {
   EXPECT_EQ(out[2].id, -1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Logprobs, all_backends(), case_name);
+INSTANTIATE_TEST_SUITE_P(Backends, Logprobs, backends_of_one_mode(), case_name);
 
 }  // namespace
 }  // namespace trireme

@@ -145,7 +145,7 @@ TEST_P(Rows, DrawnIdsAreKeptBySlotAndPlace) {
   EXPECT_EQ(get(kept.last, 3), (std::vector<int32_t>{13, 7, 10}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Rows, all_backends(), case_name);
+INSTANTIATE_TEST_SUITE_P(Backends, Rows, backends_of_one_mode(), case_name);
 
 }  // namespace
 }  // namespace trireme

@@ -141,7 +141,7 @@ TEST_P(AddNorm, WithoutAnOutputItOnlyAdds) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, AddNorm, all_backends(), case_name);
+INSTANTIATE_TEST_SUITE_P(Backends, AddNorm, backends_of_one_mode(), case_name);
 
 TEST(NormShape, TheThreadsOfARowFollowFromItsWidthAlone) {
   for (int64_t width = 1; width < 40'000; width += 13) {

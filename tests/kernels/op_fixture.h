@@ -14,6 +14,7 @@
 #include "base/cpu_tiers.h"
 #include "kernels/cpu_backend.h"
 #include "kernels/cuda_backend.h"
+#include "tests/sanitized.h"
 #include "tests/tolerance.h"
 
 namespace trireme {
@@ -35,16 +36,8 @@ inline StatusOr<std::unique_ptr<Backend>> make_backend(const BackendCase& wanted
   return make_cpu_backend({threads, wanted.dtype, wanted.isa});
 }
 
-// Kernels are several times slower under AddressSanitizer: there each tier runs in one type only.
-constexpr bool is_sanitized() {
-#ifdef __SANITIZE_ADDRESS__
-  return true;
-#else
-  return false;
-#endif
-}
-
-// Every tier of this processor, in both types, and CUDA if the test is linked with it.
+// Every tier of this processor, in both types, and CUDA if the test is linked with it. Under
+// AddressSanitizer each tier runs in one type only.
 inline std::vector<BackendCase> backend_cases() {
   std::vector<BackendCase> cases;
   for (const std::string_view tier : kCpuTiers) {
@@ -246,6 +239,13 @@ inline std::vector<BackendCase> cpu_cases() {
 }
 
 inline auto all_backends() { return testing::ValuesIn(backend_cases()); }
+
+// Of an op that does the same in both modes of CUDA (all but attention and matmul): one of them.
+inline auto backends_of_one_mode() {
+  std::vector<BackendCase> cases = backend_cases();
+  std::erase_if(cases, [](const BackendCase& one) { return one.isa == "cuda"; });
+  return testing::ValuesIn(cases);
+}
 inline std::string case_name(const testing::TestParamInfo<BackendCase>& info) {
   return info.param.name();
 }

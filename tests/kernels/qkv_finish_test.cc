@@ -228,7 +228,7 @@ TEST_P(QkvFinish, CopiedPagesHoldAllLayersAndHeads) {
   EXPECT_EQ(get(pages_.block(8, 0, 0), 1)[0], std::byte{0xff});
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, QkvFinish, all_backends(), case_name);
+INSTANTIATE_TEST_SUITE_P(Backends, QkvFinish, backends_of_one_mode(), case_name);
 
 }  // namespace
 }  // namespace trireme

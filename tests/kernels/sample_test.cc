@@ -239,7 +239,7 @@ TEST_P(Sample, NoRowsIsNoWork) {
   adjust(none, {}, 0, 300);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Sample, all_backends(), case_name);
+INSTANTIATE_TEST_SUITE_P(Backends, Sample, backends_of_one_mode(), case_name);
 
 }  // namespace
 }  // namespace trireme

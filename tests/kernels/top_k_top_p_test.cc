@@ -176,7 +176,7 @@ TEST_P(FilteredDraw, OnlyTheRowsThatNeedItAreDrawnWhole) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, FilteredDraw, all_backends(), case_name);
+INSTANTIATE_TEST_SUITE_P(Backends, FilteredDraw, backends_of_one_mode(), case_name);
 
 }  // namespace
 }  // namespace trireme
