@@ -20,12 +20,12 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/sampling/sampling_shape.h"
 #include "kernels/cuda/sampling/token_order.h"
+#include "kernels/draw.h"
 
 namespace trireme::cuda {
 
 namespace {
 
-constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr int32_t kThreadIds = kLogprobIds / kSampleThreads;
 
 struct LogprobTask {

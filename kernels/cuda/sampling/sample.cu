@@ -26,7 +26,6 @@ namespace trireme::cuda {
 
 namespace {
 
-constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr uint32_t kSeen = 1u << 30;  // above any count
 
 struct AdjustTask {
