@@ -287,7 +287,7 @@ void Gateway::resume(const RouteMatch& match, HttpExchange& exchange) {
 }
 
 Generation::Surroundings Gateway::surroundings() {
-  return {door_, table_, clock_, nonces_, settings_.keep_alive_us, settings_.num_running_on};
+  return {door_, table_, clock_, settings_.keep_alive_us, settings_.num_running_on};
 }
 
 HttpResponse Gateway::answer_model(const RouteMatch& match, const HttpRequest& request) {

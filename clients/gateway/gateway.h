@@ -17,7 +17,6 @@
 #include "clients/gateway/door_link.h"
 #include "clients/gateway/generation.h"
 #include "clients/gateway/http/http_exchange.h"
-#include "clients/gateway/nonce_clock.h"
 #include "clients/gateway/route_table.h"
 
 namespace trireme::gateway {
@@ -81,7 +80,6 @@ class Gateway final : public HttpHandler, public DoorListener {
   DoorHealth health_;
   Standstill standstill_;
   AnswerTable table_;
-  NonceClock nonces_;
   ApiContext context_;  // for read_call(), with the newest models
 };
 

@@ -23,31 +23,36 @@ constexpr size_t kWarningBytes = 2 << 10;
 
 Generation::Generation(const Surroundings& around,
                        RequestFacts facts,
-                       ApiCall call,
-                       HttpExchange& exchange)
+                       HttpExchange& exchange,
+                       size_t num_prompts,
+                       std::unique_ptr<AnswerWriter> writer)
     : around_(around),
       facts_(std::move(facts)),
-      call_(std::move(call)),
       exchange_(&exchange),
       began_us_(around.clock.now_us()),
-      prompts_(std::get<std::vector<door::Submit>>(call_.questions).size()),
-      accepted_(prompts_.size()),
-      events_(prompts_.size(), std::move(call_.writer)),
+      prompts_(num_prompts),
+      accepted_(num_prompts),
+      events_(num_prompts, std::move(writer)),
       last_sent_us_(began_us_) {}
+
+Generation::Generation(const Surroundings& around,
+                       RequestFacts facts,
+                       ApiCall call,
+                       HttpExchange& exchange)
+    : Generation(around,
+                 std::move(facts),
+                 exchange,
+                 std::get<std::vector<door::Submit>>(call.questions).size(),
+                 std::move(call.writer)) {
+  call_ = std::move(call);
+}
 
 Generation::Generation(const Surroundings& around,
                        RequestFacts facts,
                        ResumeRequest resume,
                        HttpExchange& exchange)
-    : around_(around),
-      facts_(std::move(facts)),
-      resume_(std::move(resume)),
-      exchange_(&exchange),
-      began_us_(around.clock.now_us()),
-      prompts_(resume_->request_ids.size()),
-      accepted_(prompts_.size()),
-      events_(prompts_.size(), nullptr),
-      last_sent_us_(began_us_) {
+    : Generation(around, std::move(facts), exchange, resume.request_ids.size(), nullptr) {
+  resume_ = std::move(resume);
   call_.streamed = true;
 }
 
@@ -62,7 +67,6 @@ void Generation::start() {
   for (size_t i = 0; i < submits.size(); ++i) {
     door::Submit& submit = submits[i];
     submit.credit_bytes = call_.streamed ? kStreamCreditBytes : kWholeCreditBytes;
-    if (submit.on_disconnect == door::OnDisconnect::kContinue) submit.nonce = around_.nonces.next();
     if (call_.streamed) {
       submit.progress_interval_ms = static_cast<int32_t>(around_.keep_alive_us / 1000);
     }
@@ -75,10 +79,10 @@ void Generation::start() {
 }
 
 // The answer comes from its beginning, because its events are made anew.
-void Generation::ask_for_rest(int prompt) {
+void Generation::ask_for_rest(int prompt, uint64_t nonce) {
   door::Resume resume;
   resume.request_id = resume_->request_ids[static_cast<size_t>(prompt)];
-  resume.nonce = around_.nonces.next();
+  resume.nonce = nonce;
   resume.credit_bytes = kStreamCreditBytes;
   if (resume_->after) {
     const auto num_prompts = static_cast<int32_t>(prompts_.size());
@@ -95,8 +99,7 @@ void Generation::ask_for_rest(int prompt) {
 bool Generation::asks_again(int prompt, const door::Error& error) {
   const bool is_late = resume_ && !prompts_[prompt].accepted && error.error_id == "TRI-REQ-039";
   if (!is_late || std::exchange(prompts_[prompt].was_late, true)) return false;
-  around_.nonces.note(error.nonce);
-  ask_for_rest(prompt);
+  ask_for_rest(prompt, error.nonce + 1);
   return true;
 }
 

@@ -18,7 +18,6 @@
 #include "clients/gateway/api/api_call.h"
 #include "clients/gateway/door_link.h"
 #include "clients/gateway/http/http_exchange.h"
-#include "clients/gateway/nonce_clock.h"
 #include "clients/gateway/resume_request.h"
 
 namespace trireme::gateway {
@@ -37,7 +36,6 @@ class Generation final : public Answer {
     DoorLink& door;
     AnswerTable& table;
     Clock& clock;
-    NonceClock& nonces;
     TimeUs keep_alive_us;
     size_t num_running_on;  // streams without a client that there may be
   };
@@ -57,6 +55,12 @@ class Generation final : public Answer {
   void fail(const ApiError& error) override;
 
  private:
+  Generation(const Surroundings& around,
+             RequestFacts facts,
+             HttpExchange& exchange,
+             size_t num_prompts,
+             std::unique_ptr<AnswerWriter> writer);
+
   enum class State : uint8_t { kWaiting, kAnswering, kRunningOn, kOver };
   struct Prompt {
     uint64_t tag = 0;
@@ -66,7 +70,7 @@ class Generation final : public Answer {
     int64_t owed_bytes = 0;  // credit to give back
   };
 
-  void ask_for_rest(int prompt);
+  void ask_for_rest(int prompt, uint64_t nonce = 0);
   bool asks_again(int prompt, const door::Error& error);
   void on_accepted(int prompt, door::Accepted accepted);
   void begin_answer();
@@ -89,7 +93,7 @@ class Generation final : public Answer {
   const Surroundings around_;
   RequestFacts facts_;
   ApiCall call_;
-  const std::optional<ResumeRequest> resume_;
+  std::optional<ResumeRequest> resume_;
   HttpExchange* exchange_;  // null: the client is gone
   const TimeUs began_us_;
   State state_ = State::kWaiting;
