@@ -78,10 +78,7 @@ void Engine::State::fill(Turn& turn, Request& request) {
   }
   reader.room -= most - room;
   if (room <= 0) behind_.insert(stream.connection);
-  const bool has_ended = std::all_of(stream.cursors.begin(),
-                                     stream.cursors.end(),
-                                     [](const Stream::Cursor& cursor) { return cursor.ended; });
-  if (!has_ended) return;
+  if (!stream.has_ended()) return;
   drop_stream(request);
   request.is_read = true;
   if (request.is_over) kept_.note_read(request.id);
@@ -187,9 +184,7 @@ void Engine::State::send_finish(Turn& turn, Request& request, const Sequence& se
   effect::Finish finish = *sequence.answer.ending;
   finish.connection = stream.connection;
   finish.client_tag = stream.tag;
-  finish.last_choice = std::all_of(stream.cursors.begin(),
-                                   stream.cursors.end(),
-                                   [](const Stream::Cursor& cursor) { return cursor.ended; });
+  finish.last_choice = stream.has_ended();
   request.last_sent_us = turn.now_us;
   turn.effects.push_back(std::move(finish));
 }

@@ -3,6 +3,7 @@
 // else.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -26,6 +27,12 @@ struct Stream {
   // Sent in this order before anything else: up to the first point, then up to the next one. A
   // piece leads to a point at most, and is sent when all ids before the point may be told.
   std::deque<AnswerPoint> points;
+
+  // Nothing is left to tell.
+  bool has_ended() const {
+    return std::all_of(
+        cursors.begin(), cursors.end(), [](const Cursor& cursor) { return cursor.ended; });
+  }
 };
 
 }  // namespace trireme
