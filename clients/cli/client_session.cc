@@ -10,6 +10,8 @@ namespace trireme {
 namespace {
 
 constexpr std::chrono::milliseconds kConnectTimeout{5'000};
+constexpr int kSliceMs = 20;  // maximum wait for answers before the children are checked again
+
 // Requests live through the end of a connection and of the coordinator.
 ClientOptions client_options() {
   ClientOptions options;
@@ -17,8 +19,6 @@ ClientOptions client_options() {
   options.holds_submits = true;
   return options;
 }
-
-constexpr int kSliceMs = 20;  // maximum wait for answers before the children are checked again
 
 }  // namespace
 

@@ -32,7 +32,7 @@ int verb_drain(Terminal& terminal, const Arguments& arguments) {
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   if (state.empty()) {
     return terminal.fail(
-        invalid("TRI-UP-045", "--state is missing; give the state folder of the cluster"));
+        invalid("TRI-ARGS-028", "--state is missing; give the state folder of the cluster"));
   }
   return run_interruptible(
       terminal, [&](Interrupts& interrupts) { return drain(state, terminal, interrupts); });
