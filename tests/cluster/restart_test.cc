@@ -7,8 +7,7 @@
 #include <chrono>
 #include <filesystem>
 
-#include "clients/cpp/client.h"
-#include "tests/cluster/served_cluster.h"
+#include "tests/cluster/cluster_life.h"
 
 namespace trireme {
 namespace restart_test {
@@ -17,70 +16,6 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 
 constexpr int kTokens = 300;
-
-// `trireme up` on a state folder that outlives it.
-class Life {
- public:
-  explicit Life(const std::string& state,
-                std::vector<std::string> more = {},
-                const std::string& port = "0")
-      : running_(arguments(state, port, std::move(more))) {
-    const std::string line = running_.wait_for("\"ready\"");
-    EXPECT_NE(line, "") << running_.text();
-    if (line.empty()) return;
-    endpoint_ = nlohmann::json::parse(line)["endpoint"];
-    connect();
-  }
-  void connect() {
-    auto client = Client::connect(endpoint_, milliseconds(5'000));
-    EXPECT_TRUE(client.ok()) << message_of(client.status());
-    if (client.ok()) client_ = std::move(*client);
-  }
-  Client& client() { return *client_; }
-  const std::string& endpoint() const { return endpoint_; }
-  std::string port() const { return endpoint_.substr(endpoint_.rfind(':') + 1); }
-  pid_t coordinator() {
-    const auto found = running_.wait_for_descendants("trireme-coordinator", 1);
-    EXPECT_EQ(found.size(), 1u) << running_.text();
-    return found.empty() ? 0 : found[0];
-  }
-  // The next event of this name that `up` has printed.
-  nlohmann::json event(const std::string& name) {
-    const std::string line = running_.wait_for("\"" + name + "\"");
-    EXPECT_NE(line, "") << "no " << name << " in " << running_.text();
-    return line.empty() ? nlohmann::json() : nlohmann::json::parse(line);
-  }
-  void kill() {
-    running_.signal(SIGKILL);
-    running_.finish();
-  }
-  RunningTrireme& running() { return running_; }
-
- private:
-  static std::vector<std::string> arguments(const std::string& state,
-                                            const std::string& port,
-                                            std::vector<std::string> more) {
-    std::vector<std::string> all = {"up",
-                                    "--model",
-                                    kDemo,
-                                    "--port",
-                                    port,
-                                    "--backend",
-                                    "cpu",
-                                    "--state",
-                                    state,
-                                    "--json",
-                                    "-tp",
-                                    "2",
-                                    "--no-http"};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
-  }
-
-  RunningTrireme running_;
-  std::string endpoint_;
-  std::unique_ptr<Client> client_;
-};
 
 struct Heard {
   std::string request_id;
@@ -153,7 +88,7 @@ TEST(Restart, AnAnswerGoesOnWhereItWasWhenTheClusterWasKilled) {
   const TemporaryFolder state;
   Heard before;
   {
-    Life life(state.path());
+    ClusterLife life(state.path());
     const auto tag = life.client().submit(request_of("once"));
     ASSERT_TRUE(tag.ok());
     read(life.client(), *tag, 40, before);
@@ -161,7 +96,7 @@ TEST(Restart, AnAnswerGoesOnWhereItWasWhenTheClusterWasKilled) {
     ASSERT_EQ(before.finishes, 0) << "the answer is too short for this test";
     life.kill();
   }
-  Life life(state.path());
+  ClusterLife life(state.path());
   Heard after = before;
   resume(life.client(), after);
   EXPECT_EQ(after.error_id, "");
@@ -182,7 +117,7 @@ TEST(Restart, AnAnswerThatIsOverIsFoundAndAFolderInUseIsRefused) {
   const TemporaryFolder state;
   Heard first;
   {
-    Life life(state.path());
+    ClusterLife life(state.path());
     first = answer_of(life.client(), request_of("once"));
     ASSERT_EQ(first.finishes, 1);
     const CommandResult second = run_trireme(
@@ -191,7 +126,7 @@ TEST(Restart, AnAnswerThatIsOverIsFoundAndAFolderInUseIsRefused) {
     EXPECT_THAT(second.err, HasSubstr("TRI-JRN-003"));
     life.kill();
   }
-  Life life(state.path());
+  ClusterLife life(state.path());
   const Heard again = answer_of(life.client(), request_of("once"));
   EXPECT_TRUE(again.repeated);
   EXPECT_EQ(again.ids, first.ids);
@@ -203,11 +138,11 @@ TEST(Restart, WithoutAJournalNothingIsKept) {
   const TemporaryFolder state;
   Heard first;
   {
-    Life life(state.path(), {"--journal", "off"});
+    ClusterLife life(state.path(), {"--journal", "off"});
     first = answer_of(life.client(), request_of("once"));
     life.kill();
   }
-  Life life(state.path(), {"--journal", "off"});
+  ClusterLife life(state.path(), {"--journal", "off"});
   const Heard again = answer_of(life.client(), request_of("once"));
   EXPECT_FALSE(again.repeated);
   EXPECT_EQ(again.ids, first.ids) << "the same request gives the same answer";
@@ -215,7 +150,7 @@ TEST(Restart, WithoutAJournalNothingIsKept) {
 
 TEST(Restart, UpStartsItsCoordinatorAgainAndAnswersGoOn) {
   const TemporaryFolder state;
-  Life life(state.path());
+  ClusterLife life(state.path());
   Heard heard;
   const auto tag = life.client().submit(request_of("once"));
   ASSERT_TRUE(tag.ok());
@@ -247,7 +182,7 @@ TEST(Restart, UpStartsItsCoordinatorAgainAndAnswersGoOn) {
 
 TEST(Restart, WithoutAJournalUpServesNewRequestsAfterItsCoordinatorWasKilled) {
   const TemporaryFolder state;
-  Life life(state.path(), {"--journal", "off"});
+  ClusterLife life(state.path(), {"--journal", "off"});
   const Heard first = answer_of(life.client(), request_of("once"));
   ASSERT_EQ(::kill(life.coordinator(), SIGKILL), 0);
   life.event("coordinator_back");
@@ -262,7 +197,7 @@ TEST(Restart, WithoutAJournalUpServesNewRequestsAfterItsCoordinatorWasKilled) {
 
 TEST(Restart, ACoordinatorThatOthersDrainEndsUp) {
   const TemporaryFolder state;
-  Life life(state.path());
+  ClusterLife life(state.path());
   ASSERT_EQ(::kill(life.coordinator(), SIGTERM), 0);
   const CommandResult end = life.running().finish();
   EXPECT_EQ(end.status, 0) << end.err;
@@ -275,7 +210,7 @@ TEST(Restart, ACoordinatorThatFindsBadInputEndsUpWithItsError) {
   for (const auto& file : fs::directory_iterator(kDemo)) {
     fs::create_symlink(file.path(), model.path() / file.path().filename());
   }
-  Life life(state.path(), {"--model", model.path()});
+  ClusterLife life(state.path(), {"--model", model.path()});
   fs::remove(model.path() + "/config.json");
   ASSERT_EQ(::kill(life.coordinator(), SIGKILL), 0);
   const CommandResult end = life.running().finish();
@@ -287,7 +222,7 @@ TEST(Restart, ACoordinatorThatFindsBadInputEndsUpWithItsError) {
 // but the pause.
 TEST(Restart, AClientGoesOnByItself) {
   const TemporaryFolder state;
-  std::optional<Life> life(std::in_place, state.path());
+  std::optional<ClusterLife> life(std::in_place, state.path());
   auto client = Client::connect(life->endpoint(), milliseconds(5'000), {});
   ASSERT_TRUE(client.ok()) << message_of(client.status());
   door::Submit request = request_of("");
@@ -311,7 +246,7 @@ TEST(Restart, AClientGoesOnByItself) {
 TEST(Restart, ADrainedClusterIsContinuedByTheNext) {
   const TemporaryFolder state;
   const std::vector<std::string> at_once = {"--drain-timeout", "0s"};
-  std::optional<Life> life(std::in_place, state.path(), at_once);
+  std::optional<ClusterLife> life(std::in_place, state.path(), at_once);
   auto client = Client::connect(life->endpoint(), milliseconds(5'000), {});
   ASSERT_TRUE(client.ok()) << message_of(client.status());
   const auto tag = (*client)->submit(request_of(""));

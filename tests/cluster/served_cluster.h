@@ -31,9 +31,13 @@ class Served {
       : running_(arguments(folder_.path(), std::move(more))) {
     const std::string line = running_.wait_for("\"ready\"");
     EXPECT_NE(line, "") << running_.text();
-    if (!line.empty()) endpoint_ = nlohmann::json::parse(line)["endpoint"];
+    if (line.empty()) return;
+    const auto ready = nlohmann::json::parse(line);
+    endpoint_ = ready["endpoint"];
+    url_ = ready.value("http", "");
   }
   const std::string& endpoint() const { return endpoint_; }
+  const std::string& url() const { return url_; }  // of its gateway; empty without --http-port
   RunningTrireme& running() { return running_; }
 
   CommandResult run(std::vector<std::string> more) const {
@@ -54,6 +58,7 @@ class Served {
   TemporaryFolder folder_;
   RunningTrireme running_;
   std::string endpoint_;
+  std::string url_;
 };
 
 }  // namespace trireme

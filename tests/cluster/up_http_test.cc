@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/text.h"
@@ -13,7 +12,6 @@
 namespace trireme {
 namespace up_http_test {
 
-using nlohmann::json;
 using testing::HasSubstr;
 
 constexpr char kStream[] =
@@ -71,20 +69,10 @@ Program curl(std::vector<std::string> arguments) {
 }
 
 TEST(UpHttp, TheGatewayIsRestartedAtItsAddressAndFinishesItsStreams) {
-  TemporaryFolder state;
-  RunningTrireme up({"up",
-                     "--model",
-                     kDemo,
-                     "--port",
-                     "0",
-                     "--http-port",
-                     "0",
-                     "--state",
-                     state.path(),
-                     "--json"});
-  const std::string line = up.wait_for("\"ready\"");
-  ASSERT_NE(line, "") << up.text();
-  const std::string url = json::parse(line)["http"];
+  Served served({"--http-port", "0"});
+  RunningTrireme& up = served.running();
+  const std::string& url = served.url();
+  ASSERT_NE(url, "") << up.text();
   EXPECT_THAT(curl({url + "/ready"}).finish(), HasSubstr("\"ok\""));
   EXPECT_THAT(curl({url + "/v1/models"}).finish(), HasSubstr("\"demo\""));
 
@@ -109,20 +97,10 @@ TEST(UpHttp, TheGatewayIsRestartedAtItsAddressAndFinishesItsStreams) {
 }
 
 TEST(UpHttp, TheGatewayServesAgainOnceTheCoordinatorIsBack) {
-  TemporaryFolder state;
-  RunningTrireme up({"up",
-                     "--model",
-                     kDemo,
-                     "--port",
-                     "0",
-                     "--http-port",
-                     "0",
-                     "--state",
-                     state.path(),
-                     "--json"});
-  const std::string line = up.wait_for("\"ready\"");
-  ASSERT_NE(line, "") << up.text();
-  const std::string url = json::parse(line)["http"];
+  Served served({"--http-port", "0"});
+  RunningTrireme& up = served.running();
+  const std::string& url = served.url();
+  ASSERT_NE(url, "") << up.text();
   const auto gateway = up.wait_for_descendants("trireme-gateway", 1);
   const auto coordinator = up.wait_for_descendants("trireme-coordinator", 1);
   ASSERT_EQ(coordinator.size(), 1u);
