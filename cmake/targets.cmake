@@ -13,7 +13,7 @@ function(trireme_compile_options target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   if(TRIREME_SANITIZE STREQUAL "address")
-    # Without the checks of pointers, which double the compile time: AddressSanitizer has their like.
+    # Without the checks of pointers, which double the compile time: the other has their like.
     target_compile_options(${target} PRIVATE
       -fsanitize=address,undefined -fno-sanitize=null,object-size,pointer-overflow,vptr
       -fno-sanitize-recover=all -fno-omit-frame-pointer)
