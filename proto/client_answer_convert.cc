@@ -52,6 +52,7 @@ void write(const door::Piece& from, v1::Piece& to) {
   to.set_text(from.text);
   for (const door::TokenLogprob& entry : from.logprobs) write(entry, *to.add_logprobs());
   for (const AnswerPart& part : from.parts) write(part, *to.add_parts());
+  to.set_echo_bytes(static_cast<uint32_t>(from.echo_bytes));
 }
 
 void read(RangeCheck& check, const v1::Piece& from, door::Piece& to) {
@@ -62,6 +63,8 @@ void read(RangeCheck& check, const v1::Piece& from, door::Piece& to) {
   to.text = from.text();
   read_logprobs(check, from.logprobs(), to.logprobs);
   read_parts(check, from.parts(), to.parts);
+  check.number(from.echo_bytes(), static_cast<int64_t>(from.text().size()), "echo_bytes");
+  to.echo_bytes = static_cast<int32_t>(from.echo_bytes());
 }
 
 }  // namespace

@@ -253,6 +253,7 @@ struct Piece {
   std::string text;
   std::vector<TokenLogprob> logprobs;
   std::vector<AnswerPart> parts;  // of a chat that is not raw; text is then empty
+  int32_t echo_bytes = 0;         // of text, at its beginning: the prompt's, with echo
   bool operator==(const Piece&) const = default;
 };
 

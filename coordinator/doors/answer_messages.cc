@@ -85,6 +85,7 @@ door::Piece to_message(effect::Tokens effect) {
   piece.first_index = effect.first_index;
   piece.token_ids = std::move(effect.ids);
   piece.text = std::move(effect.text);
+  piece.echo_bytes = effect.echo_bytes;
   piece.logprobs = to_door(std::move(effect.logprobs), std::move(effect.token_bytes));
   piece.parts = std::move(effect.parts);
   return piece;

@@ -38,6 +38,7 @@ void Answer::read(int32_t first, int32_t last, effect::Tokens& tokens) const {
   if (first >= last) return;
   const size_t begin = first == 0 ? 0 : text_end[static_cast<size_t>(first) - 1];
   tokens.text = text.substr(begin, text_end[static_cast<size_t>(last) - 1] - begin);
+  if (first == 0) tokens.echo_bytes = echo_bytes;
   const auto before = [](const PlacedPart& placed, int32_t index) { return placed.index < index; };
   auto placed = std::lower_bound(parts.begin(), parts.end(), first, before);
   for (; placed != parts.end() && placed->index < last; ++placed) {

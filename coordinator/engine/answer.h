@@ -21,6 +21,7 @@ struct Answer {
   };
 
   std::string text;                      // of all ids; with `echo` the prompt's text before it
+  int32_t echo_bytes = 0;                // of text: the prompt's
   std::vector<uint32_t> text_end;        // per id: the length of `text` with it
   std::vector<PlacedPart> parts;         // of a chat, by index; `text` is empty
   std::vector<LogprobEntry> logprobs;    // where asked, parallel to the ids

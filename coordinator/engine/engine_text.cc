@@ -92,6 +92,7 @@ void Engine::State::begin_text(Sequence& sequence) {
   const std::span<const TokenId> prompt(sequence.ids.data(), request.num_prompt);
   std::string text = options_.tokenizer->decode(prompt, params.skip_special_tokens);
   if (request.submit.format == nullptr) {
+    sequence.answer.echo_bytes = static_cast<int32_t>(text.size());
     sequence.answer.text = std::move(text);
   } else {
     sequence.answer.parts.push_back({0, {PartKind::kContent, 0, {}, {}, std::move(text)}});

@@ -156,7 +156,8 @@ struct Tokens {
   int32_t choice = 0;
   int32_t first_index = 0;
   std::vector<TokenId> ids;
-  std::string text;  // empty where there are parts
+  std::string text;        // empty where there are parts
+  int32_t echo_bytes = 0;  // of text, at its beginning: the prompt's
   std::vector<LogprobEntry> logprobs;
   std::vector<TokenBytes> token_bytes;  // empty, or parallel to logprobs
   std::vector<AnswerPart> parts;

@@ -170,6 +170,7 @@ TEST(EngineText, EchoBeginsTheTextWithThePrompt) {
   cluster.run();
   EXPECT_EQ(cluster.request(number).answers[0].text,
             tokenizer->decode(submit.prompt, true) + tokenizer->decode(alone(submit, 3), true));
+  EXPECT_EQ(cluster.request(number).answers[0].echo, tokenizer->decode(submit.prompt, true));
 }
 
 TEST(EngineText, AnEchoLowersTheCreditOfItsStream) {

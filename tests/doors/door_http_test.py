@@ -57,6 +57,20 @@ class DoorTest(DoorCase):
         return self.curl(path, *arguments, data=json.dumps(body).encode())
 
 
+class EchoTest(DoorTest):
+    def test_the_prompt_alone_is_its_echo(self):
+        body = {"model": "demo", "prompt": "Say it.", "echo": True, "max_tokens": 0}
+        answer = self.doors.post("/v1/completions", body).json()
+        self.assertEqual(answer["choices"][0]["text"], "Say it.")
+        self.assertEqual(answer["usage"]["completion_tokens"], 0)
+
+    def test_the_logprobs_of_an_echo_begin_with_the_first_token_of_the_prompt(self):
+        body = {"model": "demo", "prompt": "Say it.", "echo": True, "logprobs": 1, "max_tokens": 2}
+        choice = self.doors.post("/v1/completions", body).json()["choices"][0]
+        self.assertTrue(choice["text"].startswith("Say it."))
+        self.assertEqual("".join(choice["logprobs"]["tokens"]), choice["text"])
+
+
 class StreamTest(DoorTest):
     def golden(self, name, body):
         """The file was read by a person; TRIREME_WRITE_GOLDEN=1 writes it again."""

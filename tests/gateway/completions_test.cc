@@ -154,13 +154,11 @@ void echo_answer(AnswerWriter& writer, std::string& out) {
   door::Accepted start = accepted(0);
   start.prompt_tokens = 3;
   writer.on_accepted(0, start, out);
-  door::Piece echo;
-  echo.text = "h\xC3\xA9llo wide";
-  writer.on_piece(0, echo, out);
   writer.on_prompt_logprobs(0, {0, 1, {entry(2, -1, "llo")}}, out);
   writer.on_prompt_logprobs(0, {0, 2, {entry(3, -2, " wide")}}, out);
   door::Piece piece;
-  piece.text = " world";
+  piece.text = "h\xC3\xA9llo wide world";
+  piece.echo_bytes = 11;
   piece.token_ids = {4, 5};
   piece.logprobs = {entry(4, -0.5, " wor"), entry(5, -0.25, "ld")};
   writer.on_piece(0, piece, out);

@@ -244,6 +244,7 @@ void SimulatedCluster::handle(effect::Tokens& effect) {
   }
   answer.ids.insert(answer.ids.end(), effect.ids.begin(), effect.ids.end());
   answer.text += effect.text;
+  answer.echo += effect.text.substr(0, static_cast<size_t>(effect.echo_bytes));
   for (const AnswerPart& part : effect.parts) append_part(answer.parts, part);
   answer.logprobs.insert(answer.logprobs.end(), effect.logprobs.begin(), effect.logprobs.end());
   for (TokenBytes& bytes : effect.token_bytes) answer.token_bytes.push_back(std::move(bytes));

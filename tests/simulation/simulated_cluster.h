@@ -21,6 +21,7 @@ namespace trireme {
 struct SimulatedAnswer {
   std::vector<TokenId> ids;
   std::string text;
+  std::string echo;               // the beginning of text that is the prompt's
   std::vector<AnswerPart> parts;  // joined
   std::vector<LogprobEntry> logprobs;
   std::vector<TokenBytes> token_bytes;

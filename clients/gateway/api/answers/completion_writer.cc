@@ -70,6 +70,7 @@ class CompletionWriter final : public AnswerWriter {
   bool wants_prompt_logprobs() const {
     return options_.prompt_logprobs || (options_.echoes && options_.has_logprobs);
   }
+  void write_echo(int prompt, int index, std::string text, std::string& out);
   void stream_prompt_logprobs(int prompt, std::string& out);
   void write_chunk(int index, const Choice& part, const PromptState* prompt, std::string& out);
   void write_choice(int index, const Choice& part, const PromptState* prompt, JsonWriter& json);
@@ -103,12 +104,14 @@ std::string first_token_text(const PromptState& prompt) {
 void CompletionWriter::on_piece(int prompt, door::Piece piece, std::string& out) {
   const int index = counts_.index_of(prompt, piece.choice);
   if (index < 0 || finished()) return;
-  const bool is_echo = options_.echoes && piece.token_ids.empty() && piece.logprobs.empty();
-  if (is_echo && prompts_[prompt].echo.empty()) prompts_[prompt].echo = piece.text;
-  if (options_.is_prompt_only && !is_echo) return;
+  if (piece.echo_bytes > 0) {
+    write_echo(prompt, index, piece.text.substr(0, piece.echo_bytes), out);
+    piece.text.erase(0, piece.echo_bytes);
+  }
+  if (options_.is_prompt_only) return;
   counts_.on_piece(piece);
   if (options_.streamed) {
-    if (!is_echo) stream_prompt_logprobs(prompt, out);
+    stream_prompt_logprobs(prompt, out);
     Choice part;
     part.text = std::move(piece.text);
     part.logprobs = std::move(piece.logprobs);
@@ -123,13 +126,25 @@ void CompletionWriter::on_piece(int prompt, door::Piece piece, std::string& out)
   append(choices_[index].token_ids, piece.token_ids);
 }
 
+void CompletionWriter::write_echo(int prompt, int index, std::string text, std::string& out) {
+  prompts_[prompt].echo = text;
+  if (!options_.streamed) {
+    choices_[index].text += text;
+    return;
+  }
+  Choice part;
+  part.text = std::move(text);
+  write_chunk(index, part, nullptr, out);
+}
+
 void CompletionWriter::on_prompt_logprobs(int prompt,
                                           door::PromptLogprobs logprobs,
                                           std::string& out) {
   if (prompt < 0 || prompt >= std::ssize(prompts_) || finished()) return;
   PromptState& state = prompts_[prompt];
   append(state.entries, logprobs.entries);
-  if (options_.streamed && state.is_complete()) stream_prompt_logprobs(prompt, out);
+  const bool knows_echo = !options_.echoes || !state.echo.empty();
+  if (options_.streamed && state.is_complete() && knows_echo) stream_prompt_logprobs(prompt, out);
 }
 
 // Once, before the first drawn token at the latest: a prompt of one token has no entries.
