@@ -1,5 +1,5 @@
 // Real kills under steady load: whatever dies, each answer comes whole, once, and with the bits of
-// an undisturbed cluster. TRIREME_CHAOS_SECONDS: how long processes are killed (30 by default);
+// an undisturbed cluster. TRIREME_CHAOS_SECONDS: how long processes are killed (20 by default);
 // TRIREME_CHAOS_SEED: of the order of the faults.
 #include <gtest/gtest.h>
 
@@ -178,7 +178,7 @@ TEST_F(Chaos, NothingIsLostRepeatedOrChanged) {
   ASSERT_TRUE(wait_for_all(load, clock_.now_us()));
 
   std::vector<Event> events;
-  const TimeUs end_us = clock_.now_us() + number_in("TRIREME_CHAOS_SECONDS", 30) * 1'000'000;
+  const TimeUs end_us = clock_.now_us() + number_in("TRIREME_CHAOS_SECONDS", 20) * 1'000'000;
   std::vector<Fault> order;
   while (clock_.now_us() < end_us && !HasFailure()) {
     if (order.empty()) {

@@ -37,11 +37,14 @@ TEST_P(GoldenCuda, LogitsAndGreedyTokensAreTheReferences) {
   golden.check(run_local_group(run, golden.requests()));
 }
 
+// The demo model, which takes the longest, only over two ranks.
 std::vector<GoldenParam> all_cases() {
   std::vector<GoldenParam> cases;
   for (const std::string& model : golden_models()) {
-    for (const Partition partition : {Partition{1, 1}, Partition{2, 1}, Partition{1, 2}})
+    for (const Partition partition : {Partition{1, 1}, Partition{2, 1}, Partition{1, 2}}) {
+      if (model.ends_with("demo") && partition.tp * partition.pp == 1) continue;
       cases.push_back({model, partition});
+    }
   }
   return cases;
 }
