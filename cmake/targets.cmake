@@ -262,6 +262,9 @@ function(trireme_test path)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  if(TRIREME_SANITIZE)
+    math(EXPR ARG_TIMEOUT "3 * ${ARG_TIMEOUT}")  # the part has a limit of its own
+  endif()
   add_test(NAME ${entry} COMMAND ${command})
   set_tests_properties(${entry} PROPERTIES
     LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77

@@ -49,14 +49,14 @@ part_asan() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
   # Not the scripts, nor rounding of sums by truncation, which makes the same accesses to memory.
-  sanitized asan address 900 700 single_process_tests \
+  sanitized asan address 1200 600 single_process_tests \
     --label-exclude '^(cluster|long|doors)$' --exclude-regex '^(tools|gpu)/|\.truncate$'
 }
 
 # Only code without libmpi and libzmq, which are not instrumented and give false reports.
 part_tsan() {
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  sanitized tsan thread 360 60 "base_tests coordinator_tests simulation_tests" \
+  sanitized tsan thread 300 60 "base_tests coordinator_tests simulation_tests" \
     --label-exclude '^(cluster|long|doors)$' --tests-regex '^(base|coordinator|simulation)/' \
     --exclude-regex zmq
 }
@@ -66,7 +66,7 @@ part_long() {
   configure build -DCMAKE_BUILD_TYPE=Release -DTRIREME_BUILD_TESTS=ON \
     -DTRIREME_BUILD_BENCHMARKS=ON >/dev/null && build build all long_programs benchmarks ||
     { lost long "the build failed"; return; }
-  run_tests long build 450 --label-regex '^long$'
+  run_tests long build 540 --label-regex '^long$'
 }
 
 # install_clients GENERATION SECONDS: requirements_GENERATION.txt in a virtual environment; 1 where
@@ -84,9 +84,9 @@ install_clients() {
 part_doors() {
   configure build -DCMAKE_BUILD_TYPE=Release -DTRIREME_BUILD_TESTS=ON >/dev/null &&
     build build door_programs || { lost doors "the build failed"; return; }
-  install_clients newest 120 || echo "doors: the newest clients cannot be had from PyPI"
+  install_clients newest 100 || echo "doors: the newest clients cannot be had from PyPI"
   install_clients older 40 || echo "doors: the older clients cannot be had from PyPI"
-  run_tests doors build 200 --label-regex '^doors$'
+  run_tests doors build 180 --label-regex '^doors$'
 }
 
 # In a folder of its own: clang cannot read the precompiled headers of g++, and each file is checked
@@ -95,7 +95,7 @@ part_lint() {
   configure build-lint -DTRIREME_BUILD_TESTS=ON -DTRIREME_PRECOMPILED_HEADERS=OFF \
     -DTRIREME_UNITY_BUILD=OFF >/dev/null &&
     build build-lint trireme_messages || { lost lint "the build failed"; return; }
-  python3 tools/lint.py --build build-lint --no-analyzer --seconds 200 --totals "$totals"
+  python3 tools/lint.py --build build-lint --no-analyzer --seconds 170 --totals "$totals"
 }
 
 # Prints a Python environment with cuobjdump and nvdisasm, which a toolkit may lack; nothing where
@@ -132,10 +132,10 @@ part_cuda() {
 
 cuda_checks() {
   export -f build build_jobs
-  timeout --kill-after=30 600 bash -c 'build "$@"' _ build gpu_programs ||
-    { lost cuda "the build failed or took more than 600 s"; return; }
+  timeout --kill-after=30 500 bash -c 'build "$@"' _ build gpu_programs ||
+    { lost cuda "the build failed or took more than 500 s"; return; }
   TRIREME_NVCC=$1 VIRTUAL_ENV=$(disassembler_environment) \
-    timeout 180 python3 tools/cuda_budget.py build --totals "$totals"
+    timeout 120 python3 tools/cuda_budget.py build --totals "$totals"
   grep -q ' cuda loops$' "$totals" || lost cuda "the budgets were not all checked"
   run_tests cuda build 90 --tests-regex '^cuda/'
 }
