@@ -49,14 +49,14 @@ part_asan() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
   # Not the scripts, nor rounding of sums by truncation, which makes the same accesses to memory.
-  sanitized asan address 1200 600 single_process_tests \
+  sanitized asan address 1140 600 single_process_tests \
     --label-exclude '^(cluster|long|doors)$' --exclude-regex '^(tools|gpu)/|\.truncate$'
 }
 
 # Only code without libmpi and libzmq, which are not instrumented and give false reports.
 part_tsan() {
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  sanitized tsan thread 300 60 "base_tests coordinator_tests simulation_tests" \
+  sanitized tsan thread 300 120 "base_tests coordinator_tests simulation_tests" \
     --label-exclude '^(cluster|long|doors)$' --tests-regex '^(base|coordinator|simulation)/' \
     --exclude-regex zmq
 }
