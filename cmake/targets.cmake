@@ -13,7 +13,7 @@ function(trireme_compile_options target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   if(TRIREME_SANITIZE STREQUAL "address")
-    # Without the checks of pointers, which double the compile time: the other has their like.
+    # These checks of pointers double the compile time; AddressSanitizer finds the same faults.
     target_compile_options(${target} PRIVATE
       -fsanitize=address,undefined -fno-sanitize=null,object-size,pointer-overflow,vptr
       -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -27,6 +27,8 @@ endfunction()
 # How far sources are optimised. TRIREME_COMPUTES, set in a folder: its code computes for long. The
 # rest is mostly calls and words, which only take longer to compile at a higher level; tests most of
 # all. g++ 12 crashes where a file and its precompiled headers differ in their level.
+set(TRIREME_COMPUTES OFF)
+
 function(trireme_optimise target kind)
   if(TRIREME_SANITIZE)
     set(levels -O1 -O0)
@@ -78,11 +80,8 @@ endfunction()
 # precompiled, and nowhere else: builds without precompiled headers keep the warning.
 function(trireme_use_precompiled target kind)
   if(TRIREME_PRECOMPILED_HEADERS)
-    set(computes OFF)
-    if(TRIREME_COMPUTES)
-      set(computes ON)
-    endif()
-    target_precompile_headers(${target} REUSE_FROM trireme_precompiled_${kind}_${computes})
+    target_precompile_headers(${target}
+      REUSE_FROM trireme_precompiled_${kind}_${TRIREME_COMPUTES})
     target_compile_options(${target} PRIVATE
       $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow -Wno-stringop-overread
         -Wno-array-bounds>)
