@@ -55,7 +55,7 @@ int64_t number_in(const char* variable, int64_t otherwise) {
   return text ? std::atoll(text->c_str()) : otherwise;
 }
 
-// Contexts below 512 tokens, greedy and drawn, of one and of two choices.
+// Contexts below 512 tokens, greedy and drawn, some with an end and a stop string.
 std::vector<door::Submit> some_requests() {
   std::vector<door::Submit> requests;
   for (int i = 0; i < 8; ++i) {

@@ -42,10 +42,10 @@ class SteadyLoad {
   SteadyLoad& operator=(const SteadyLoad&) = delete;
 
   void start();
-  // No new requests; returns when the open ones are over or `timeout` has passed. Nothing below is
-  // to be called before.
+  // No new requests; returns when the open ones are over or `timeout` has passed.
   void finish(std::chrono::milliseconds timeout);
 
+  // After finish() only.
   int64_t num_answers() const { return num_answers_; }
   int64_t num_refused() const {
     return num_refused_;

@@ -37,7 +37,7 @@ class Served {
     url_ = ready.value("http", "");
   }
   const std::string& endpoint() const { return endpoint_; }
-  const std::string& url() const { return url_; }  // of its gateway; empty without --http-port
+  const std::string& url() const { return url_; }  // of its gateway; empty with --no-http
   RunningTrireme& running() { return running_; }
 
   CommandResult run(std::vector<std::string> more) const {
