@@ -1,5 +1,5 @@
 // The emulated cuBLASLt: plain products, enqueued as a kernel, so that streams, captures and traces
-// see them. Algorithm i of n multiplies 1 + 4 (n - 1 - i) times over: the last is the fastest.
+// see them. Algorithm i of n multiplies n - i times over: the last is the fastest.
 #include <cublasLt.h>
 
 #include <array>
@@ -293,7 +293,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t,
     return CUBLAS_STATUS_INVALID_VALUE;
   }
   const auto& library = settings().cublaslt;
-  const int times = library.work * (1 + 4 * (library.num_algorithms - 1 - index));
+  const int times = library.work * (library.num_algorithms - index);
   const cudaError_t error = trireme::emulation::enqueue({a,
                                                          b,
                                                          d,
