@@ -49,7 +49,7 @@ part_asan() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
   # Not the scripts, nor rounding of sums by truncation, which makes the same accesses to memory.
-  sanitized asan address 1140 600 single_process_tests \
+  sanitized asan address 1200 540 single_process_tests \
     --label-exclude '^(cluster|long|doors)$' --exclude-regex '^(tools|gpu)/|\.truncate$'
 }
 
