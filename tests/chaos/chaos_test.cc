@@ -78,6 +78,7 @@ TimeUs at_share(const std::vector<TimeUs>& sorted, double share) {
 
 struct Event {
   Fault fault = Fault::kRank;
+  TimeUs fault_us = 0;
   TimeUs begin_us = 0;  // of the recovery: a stop has ended by then
 };
 
@@ -150,7 +151,7 @@ class Chaos : public testing::Test {
 void print_silences(const SteadyLoad& load, const std::vector<Event>& events, TimeUs end_us) {
   std::map<Fault, std::vector<TimeUs>> silences_us;
   for (size_t i = 0; i < events.size(); ++i) {
-    const TimeUs next_us = i + 1 < events.size() ? events[i + 1].begin_us : end_us;
+    const TimeUs next_us = i + 1 < events.size() ? events[i + 1].fault_us : end_us;
     const auto found = load.silences(events[i].begin_us, next_us);
     auto& all = silences_us[events[i].fault];
     all.insert(all.end(), found.begin(), found.end());
@@ -188,8 +189,8 @@ TEST_F(Chaos, NothingIsLostRepeatedOrChanged) {
     }
     const Fault fault = order.back();
     order.pop_back();
-    const TimeUs begin_us = clock_.now_us();
-    events.push_back({fault, begin_us + apply(fault)});
+    const TimeUs fault_us = clock_.now_us();
+    events.push_back({fault, fault_us, fault_us + apply(fault)});
     // The fault may show later than its signal.
     pass(2'000 + static_cast<int>(random_() % 2'000));
     EXPECT_TRUE(wait_for_all(load, clock_.now_us()))
