@@ -21,6 +21,10 @@ void add_flags(FlagSet& flags, CoordinatorOptions& options) {
             &options.worker_curve,
             "encrypt the worker door on loopback, too (off loopback it always is)",
             "Doors");
+  flags.add("keep-worker-key",
+            &options.keep_worker_key,
+            "use the worker door's key in --state again: its ranks wait for this coordinator",
+            "Doors");
   flags.add("groups", &options.groups, "replicas that may come", "Cluster");
   flags.add("state", &options.state_dir, "folder for worker.key and the journal", "Cluster");
   add_journal_flags(flags, options.journal, "Cluster");

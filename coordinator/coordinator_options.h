@@ -30,6 +30,7 @@ struct CoordinatorOptions {
   bool prefix_caching = true;
   bool allow_probes = false;
   bool worker_curve = false;
+  bool keep_worker_key = false;
   bool control_on_stdin = false;
   std::string trace_file;
   JournalFlags journal;

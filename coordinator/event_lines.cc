@@ -79,7 +79,8 @@ Json to_json(const notice::GroupLost& notice) {
           {"id", error_id(notice.cause)},
           {"cause", message_of(notice.cause)},
           {"was_ready", notice.was_ready},
-          {"memory", notice.memory}};
+          {"memory", notice.memory},
+          {"steps", notice.steps}};
 }
 
 // Host names and causes come from ranks and may hold any bytes; invalid UTF-8 is replaced.

@@ -88,6 +88,7 @@ StatusOr<OpenedJournal> open_journal(const CoordinatorOptions& options,
   settings.wake = std::move(wake);
   ASSIGN_OR_RETURN(opened.file, journal::FileJournal::open(std::move(disk), settings));
   const journal::JournalId id = opened.file->journal_id();
+  opened.journal_id.assign(reinterpret_cast<const char*>(&id), sizeof id);
   crypto_generichash(opened.public_id_key.data(),
                      opened.public_id_key.size(),
                      reinterpret_cast<const unsigned char*>(&id),

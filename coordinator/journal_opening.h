@@ -24,6 +24,7 @@ struct OpenedJournal {
   std::optional<journal::StateLock> lock;      // of the state folder, where there is one
   std::unique_ptr<journal::FileJournal> file;  // null: --journal off
   std::vector<RestoredRequest> restored;
+  std::string journal_id;       // kJournalIdBytes; "": --journal off
   PublicIdKey public_id_key{};  // the same in every life of one journal
 };
 

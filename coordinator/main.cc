@@ -142,9 +142,11 @@ EngineOptions engine_options(const CoordinatorOptions& options,
 
 WorkerSetOptions worker_options(const CoordinatorOptions& options,
                                 const ModelSource& source,
+                                const std::string& journal_id,
                                 uint64_t coordinator_epoch) {
   WorkerSetOptions workers;
   workers.coordinator_epoch = coordinator_epoch;
+  workers.journal_id = journal_id;
   workers.num_groups = options.groups;
   workers.fingerprint = source.checkpoint->fingerprint();
   return workers;
@@ -156,6 +158,7 @@ StatusOr<std::unique_ptr<ZmqDoors>> open_doors(const CoordinatorOptions& options
   doors.workers = options.workers;
   doors.insecure_clients = options.insecure;
   doors.always_curve = options.worker_curve;
+  doors.keep_worker_key = options.keep_worker_key;
   doors.state_dir = options.state_dir.empty() ? "." : options.state_dir;
   doors.watch_fds = {signal_fd};
   if (options.control_on_stdin) doors.watch_fds.push_back(STDIN_FILENO);
@@ -232,8 +235,9 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
   const EngineOptions engine_settings = engine_options(options, *source, *text, file);
   Engine engine(engine_settings);
   FrontDoor front_door(front_door_options(options, *source, *text, *opened), &(*doors)->clients());
-  WorkerSet worker_set(worker_options(options, *source, engine_settings.coordinator_epoch),
-                       &(*doors)->workers());
+  WorkerSet worker_set(
+      worker_options(options, *source, opened->journal_id, engine_settings.coordinator_epoch),
+      &(*doors)->workers());
   std::unique_ptr<TokenizerPool> tokenizers;
   if (text->tokenizer != nullptr) {
     tokenizers = std::make_unique<TokenizerPool>(

@@ -11,6 +11,7 @@
 #include "base/trace.h"
 #include "launch/group_failure.h"
 #include "launch/mpirun_output.h"
+#include "launch/restart_delays.h"
 
 namespace trireme {
 
@@ -87,11 +88,14 @@ void Cluster::use_default_log_file() {
   }
 }
 
+bool Cluster::keeps_journal() const {
+  return options_.flags.journal.mode == "on" && !options_.is_private && !state_.is_temporary();
+}
+
 Status Cluster::start_coordinator() {
   CoordinatorLaunch launch;
   launch.state = state_.path();
-  launch.journal =
-      options_.flags.journal.mode == "on" && !options_.is_private && !state_.is_temporary();
+  launch.journal = keeps_journal();
   launch.host = options_.flags.host;
   launch.port = options_.flags.port;
   launch.worker_port = options_.flags.worker_port;
@@ -202,7 +206,10 @@ void Cluster::poll_children(int timeout_ms) {
 }
 
 void Cluster::read_coordinator() {
-  for (const CoordinatorEvent& event : coordinator_.read()) on_event(event);
+  for (const CoordinatorEvent& event : coordinator_.read()) {
+    if (event.kind == Kind::kDoors) groups_.await_ranks();
+    on_event(event);
+  }
 }
 
 Status Cluster::check_coordinator() {
@@ -212,6 +219,11 @@ Status Cluster::check_coordinator() {
   }
   ASSIGN_OR_RETURN(const bool lost, coordinator_.supervise());
   if (!lost) return ok_status();
+  if (keeps_journal()) {
+    supervisor_.await_all();
+    groups_.await_ranks();
+    return ok_status();
+  }
   supervisor_.restart_all(clock_.now_us());
   groups_.retire_all();
   old_groups_end_ = true;
@@ -226,7 +238,8 @@ void Cluster::check_silent_groups() {
     GroupProcess& group = groups_[i];
     if (!supervisor_.is_starting(i) || !group.process.started()) continue;
     const bool ended = group.ended_us && now_us - *group.ended_us > kExplainUs;
-    const bool silent = !group.rank_seen && now_us - group.launched_us > kFirstRankUs;
+    const bool silent =
+        coordinator_.doors_open() && !group.rank_seen && now_us - group.launched_us > kFirstRankUs;
     if (!ended && !silent) continue;
     if (!was_ready_) {
       failure_ = start_failure(groups_, i, nullptr);
@@ -234,10 +247,10 @@ void Cluster::check_silent_groups() {
     }
     const TimeUs delay_us = supervisor_.on_lost(i, now_us);
     listener_.warn(format_text(
-        "group {} did not start: {}; it starts again in {} s",
+        "group {} did not start: {}; it starts again {}",
         i,
         ended ? describe_output(group.tail, describe_end(group)) : "no rank has connected",
-        delay_us / kSecond));
+        describe_delay(delay_us)));
     groups_.retire(i);
   }
 }
@@ -300,11 +313,11 @@ void Cluster::on_lost(const CoordinatorEvent& event) {
     if (!failure_) failure_ = start_failure(groups_, event.group, &event);
     return;
   }
-  const TimeUs delay_us = supervisor_.on_lost(event.group, clock_.now_us());
-  listener_.warn(format_text("group {} is lost, {}; it starts again in {} s",
+  const TimeUs delay_us = supervisor_.on_lost(event.group, clock_.now_us(), event.steps > 0);
+  listener_.warn(format_text("group {} is lost, {}; it starts again {}",
                              event.group,
                              describe_loss(event),
-                             delay_us / kSecond));
+                             describe_delay(delay_us)));
   groups_.retire(event.group);
 }
 

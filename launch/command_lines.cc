@@ -255,6 +255,7 @@ ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorL
   add(arguments,
       {flags.prefix_caching ? "--enable-prefix-caching" : "--no-enable-prefix-caching",
        flags.insecure ? "--insecure" : "--no-insecure",
+       launch.keep_worker_key ? "--keep-worker-key" : "--no-keep-worker-key",
        launch.allow_probes ? "--allow-probes" : "--no-allow-probes"});
   if (!flags.trace.empty()) add(arguments, {"--trace", coordinator_trace(flags)});
   add_log_arguments(flags, launch.log_file, arguments);

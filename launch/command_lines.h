@@ -42,6 +42,7 @@ struct CoordinatorLaunch {
   std::string host;
   int port = 0;
   int worker_port = 0;
+  bool keep_worker_key = false;  // ranks wait for it with the key of the last one
   bool allow_probes = false;
 };
 

@@ -61,6 +61,7 @@ std::optional<CoordinatorEvent> parse_coordinator_event(const std::string& line)
   read(json, "message", event.text);
   read(json, "was_ready", event.was_ready);
   read(json, "memory", event.memory);
+  read(json, "steps", event.steps);
   read(json, "loaded_bytes", event.loaded_bytes);
   read(json, "total_bytes", event.total_bytes);
   read(json, "client_endpoint", event.client_endpoint);

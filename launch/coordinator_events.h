@@ -33,6 +33,7 @@ struct CoordinatorEvent {
   std::string text;  // cause or message
   bool was_ready = false;
   bool memory = false;  // the cause is a lack of memory
+  int64_t steps = 0;    // that a lost group had completed since it was ready
   int64_t loaded_bytes = 0;
   int64_t total_bytes = 0;
   std::string client_endpoint;

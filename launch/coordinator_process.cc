@@ -8,6 +8,7 @@
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "launch/restart_delays.h"
 
 namespace trireme {
 
@@ -62,6 +63,7 @@ std::vector<CoordinatorEvent> CoordinatorProcess::read() {
 void CoordinatorProcess::on_event(const CoordinatorEvent& event) {
   if (event.kind == Kind::kDrained) has_drained_ = true;
   if (event.kind == Kind::kError) last_error_ = event.text;
+  if (event.kind == Kind::kGroupReady) supervisor_.on_group_ready();
   if (event.kind != Kind::kDoors) return;
   doors_ = event;
   doors_open_ = true;
@@ -70,7 +72,7 @@ void CoordinatorProcess::on_event(const CoordinatorEvent& event) {
   supervisor_.on_doors();
   if (!std::exchange(was_open_, true)) return;
   listener_.note(
-      format_text("the coordinator is back at {} after {}; the groups start again",
+      format_text("the coordinator is back at {} after {}",
                   event.client_endpoint,
                   format_seconds(static_cast<double>(clock_.now_us() - lost_us_) * 1e-6)));
   listener_.on_coordinator_back(event);
@@ -95,8 +97,8 @@ StatusOr<bool> CoordinatorProcess::supervise() {
   lost_us_ = now_us;
   const TimeUs delay_us = supervisor_.on_end(now_us);
   const std::string cause = describe_end();
-  const std::string when = delay_us == 0 ? "at once" : format_text("in {} s", delay_us / 1'000'000);
-  listener_.warn(format_text("the coordinator has ended: {}; it starts again {}", cause, when));
+  listener_.warn(format_text(
+      "the coordinator has ended: {}; it starts again {}", cause, describe_delay(delay_us)));
   listener_.on_coordinator_lost(cause, delay_us / 1'000);
   return true;
 }
@@ -105,6 +107,7 @@ void CoordinatorProcess::start_again() {
   tail_.clear();
   last_error_.clear();
   was_silent_ = false;
+  launch_.keep_worker_key = true;
   supervisor_.on_start(clock_.now_us());
   const Status status = launch();
   if (status.ok()) {
@@ -113,7 +116,7 @@ void CoordinatorProcess::start_again() {
   }
   const TimeUs delay_us = supervisor_.on_end(clock_.now_us());
   listener_.warn(
-      format_text("{}; it is tried again in {} s", message_of(status), delay_us / 1'000'000));
+      format_text("{}; it is tried again {}", message_of(status), describe_delay(delay_us)));
 }
 
 StatusOr<std::string> CoordinatorProcess::worker_key() const {

@@ -49,8 +49,8 @@ class CoordinatorProcess {
   bool has_drained() const { return has_drained_; }
   const CoordinatorEvent& doors() const { return doors_; }  // the last that opened
 
-  // Key of the worker door, hexadecimal; "": no encryption. Another one in each life. TRI-UP-010:
-  // it cannot be read.
+  // Key of the worker door, hexadecimal; "": no encryption. The same in each life. TRI-UP-010: it
+  // cannot be read.
   StatusOr<std::string> worker_key() const;
 
   // Error for its end: TRI-UP-010 if its doors never opened (or its own error, kInvalidArgument for

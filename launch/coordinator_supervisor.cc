@@ -20,12 +20,13 @@ bool starts_again(int exit_status, bool has_drained) {
 void CoordinatorSupervisor::on_start(TimeUs now_us) {
   runs_ = true;
   opened_ = false;
+  worked_ = false;
   started_us_ = now_us;
   heard_us_ = now_us;
 }
 
 TimeUs CoordinatorSupervisor::on_end(TimeUs now_us) {
-  const bool proven = opened_ && now_us - started_us_ >= kProvenLifeUs;
+  const bool proven = worked_ || (opened_ && now_us - started_us_ >= kProvenLifeUs);
   delay_us_ = proven ? 0 : std::clamp(2 * delay_us_, kFirstRestartDelayUs, kLongestRestartDelayUs);
   runs_ = false;
   due_us_ = now_us + delay_us_;

@@ -20,8 +20,9 @@ class CoordinatorSupervisor {
   void on_start(TimeUs now_us);
   void on_line(TimeUs now_us) { heard_us_ = now_us; }  // any event line
   void on_doors() { opened_ = true; }
-  // Returns the delay until the next start: 0 after a life that opened its doors and lasted 5 s;
-  // else 1 s, which doubles up to 60 s until there is such a life.
+  void on_group_ready() { worked_ = true; }
+  // Returns the delay until the next start: 0 after a life in which a group was ready, or that
+  // opened its doors and lasted 5 s; else 1 s, which doubles up to 60 s until there is such a life.
   TimeUs on_end(TimeUs now_us);
 
   // It runs and has sent nothing for kSilentUs, since its start or its last line.
@@ -35,6 +36,7 @@ class CoordinatorSupervisor {
  private:
   bool runs_ = false;
   bool opened_ = false;
+  bool worked_ = false;
   TimeUs started_us_ = 0;
   TimeUs heard_us_ = 0;
   TimeUs due_us_ = 0;

@@ -12,6 +12,7 @@
 #include "base/host_info.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "launch/restart_delays.h"
 
 namespace trireme {
 
@@ -145,7 +146,7 @@ Status GatewayProcess::on_end(int exit_status) {
   }
   const TimeUs delay_us = supervisor_.on_lost(0, clock_.now_us());
   listener_.warn(format_text(
-      "the gateway has ended: {}; it starts again in {} s", cause, delay_us / 1'000'000));
+      "the gateway has ended: {}; it starts again {}", cause, describe_delay(delay_us)));
   return ok_status();
 }
 

@@ -64,6 +64,14 @@ void GroupProcesses::forgive(TimeUs gap_us) {
   for (Retired& retired : retired_) retired.since_us += gap_us;
 }
 
+void GroupProcesses::await_ranks() {
+  for (GroupProcess& group : groups_) {
+    if (!group.is_running()) continue;
+    group.rank_seen = false;
+    group.launched_us = clock_.now_us();
+  }
+}
+
 void GroupProcesses::retire(int group) {
   GroupProcess old = std::exchange(groups_[group], {});
   if (old.is_running()) retired_.push_back({std::move(old.process), clock_.now_us(), false});

@@ -19,7 +19,7 @@ namespace trireme {
 
 struct GroupProcess {
   Process process;
-  TimeUs launched_us = 0;
+  TimeUs launched_us = 0;          // or since when its ranks can reach the present coordinator
   bool rank_seen = false;          // a rank has connected to the coordinator
   std::optional<TimeUs> ended_us;  // when the process was found to have ended
   std::deque<std::string> tail;    // last output lines, log lines excepted
@@ -46,6 +46,9 @@ class GroupProcesses {
 
   // Moves the recorded times by a gap in which this process stood still.
   void forgive(TimeUs gap_us);
+
+  // The coordinator is another one: ranks of running groups have yet to connect to it.
+  void await_ranks();
 
   // Frees the group's place for its next epoch. The old process has 2 s to end by itself, then gets
   // SIGTERM, and SIGKILL after 5 s; reap_retired() sends these.

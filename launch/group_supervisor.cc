@@ -28,11 +28,13 @@ void GroupSupervisor::on_ready(int group, TimeUs now_us) {
   groups_[group].ready_us = now_us;
 }
 
-TimeUs GroupSupervisor::on_lost(int index, TimeUs now_us) {
+TimeUs GroupSupervisor::on_lost(int index, TimeUs now_us, bool has_worked) {
   Group& group = groups_[index];
   const bool proven = group.state == State::kReady && now_us - group.ready_us >= kProvenReadyUs;
-  if (proven) group.delay_us = 0;
-  group.delay_us = std::clamp(2 * group.delay_us, kFirstRestartDelayUs, kLongestRestartDelayUs);
+  if (proven || has_worked) group.delay_us = 0;
+  if (!has_worked) {
+    group.delay_us = std::clamp(2 * group.delay_us, kFirstRestartDelayUs, kLongestRestartDelayUs);
+  }
   group.state = State::kDue;
   group.due_us = now_us + group.delay_us;
   return group.delay_us;
@@ -43,6 +45,12 @@ void GroupSupervisor::restart_all(TimeUs now_us) {
     if (group.state == State::kDue) continue;
     group.state = State::kDue;
     group.due_us = now_us;
+  }
+}
+
+void GroupSupervisor::await_all() {
+  for (Group& group : groups_) {
+    if (group.state == State::kReady) group.state = State::kStarting;
   }
 }
 

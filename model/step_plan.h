@@ -4,6 +4,7 @@
 // their context lengths.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,11 +18,12 @@ using SlotId = int32_t;  // the stable row of a request in its group
 using PageId = int32_t;
 
 // Carried by every message between coordinator and group; a receiver drops a message of an old
-// epoch.
+// epoch. Ordered: first by the coordinator, whose epoch grows with each of its starts on one
+// journal.
 struct Epochs {
   uint64_t coordinator = 0;
   uint64_t group = 0;
-  bool operator==(const Epochs&) const = default;
+  auto operator<=>(const Epochs&) const = default;
 };
 
 // Key of the captured graph that executes a step on CUDA: buckets out of those that the ranks
@@ -114,6 +116,8 @@ struct StepPlan {
   GraphKey graph_key;
   bool late = false;            // a StepLate follows
   std::vector<StepPart> parts;  // reserved for several per plan; always one
+  // Every rank has received the plans up to this step: none need be kept for a later coordinator.
+  int64_t retired_through = 0;
   bool operator==(const StepPlan&) const = default;
 };
 

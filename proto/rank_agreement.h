@@ -17,8 +17,8 @@ struct AgreementTerm {
   const char* name;
   std::string value;
 };
-// All fields of RankHello but rank, host, pid and pages. The group is not among them: it is the
-// scope of the comparison.
+// All fields of RankHello but rank, host, pid, pages and previous_life. The group is not among
+// them: it is the scope of the comparison.
 std::vector<AgreementTerm> agreement_terms(const RankHello& hello);
 
 // TRI-GRP-045: names the first term that differs, both ranks and both values.

@@ -29,6 +29,21 @@ std::string text(RangeCheck& check, const std::string& value, size_t max, const 
   return check.ok() ? value : std::string();
 }
 
+// Empty, or as long as a journal's id.
+std::string journal_id(RangeCheck& check, const std::string& value) {
+  check.number(value.size() % kJournalIdBytes, 0, "journal_id (bytes beyond it)");
+  return text(check, value, kJournalIdBytes, "journal_id (its bytes)");
+}
+
+PreviousLife read_previous_life(RangeCheck& check, const v1::PreviousLife& message) {
+  PreviousLife life;
+  life.journal_id = journal_id(check, message.journal_id());
+  life.epochs = read_epochs(message);
+  life.step_received = to_int64(check, message.step_received(), "step_received");
+  life.step_completed = to_int64(check, message.step_completed(), "step_completed");
+  return life;
+}
+
 void read(RangeCheck& check, const v1::RankHello& message, RankHello& hello) {
   hello.group = to_int32(check, message.group(), "group");
   hello.rank = to_int32(check, message.rank(), "rank");
@@ -58,6 +73,10 @@ void read(RangeCheck& check, const v1::RankHello& message, RankHello& hello) {
   check.number(message.row_buckets_size(), kMaxBuckets, "row_buckets (their number)");
   wire::take(check, message.token_buckets(), hello.token_buckets, "token_buckets");
   wire::take(check, message.row_buckets(), hello.row_buckets, "row_buckets");
+  hello.previous_life.reset();
+  if (message.has_previous_life()) {
+    hello.previous_life = read_previous_life(check, message.previous_life());
+  }
 }
 
 v1::Phase to_wire(Phase phase) {
@@ -123,6 +142,7 @@ void read(RangeCheck& check, const v1::Heartbeat& message, Heartbeat& heartbeat)
   heartbeat.step = to_int64(check, message.step(), "step");
   heartbeat.load_bytes = to_int64(check, message.load_bytes(), "load_bytes");
   heartbeat.load_total_bytes = to_int64(check, message.load_total_bytes(), "load_total_bytes");
+  heartbeat.step_completed = to_int64(check, message.step_completed(), "step_completed");
 }
 
 void read(RangeCheck& check, const v1::Goodbye& message, Goodbye& goodbye) {
@@ -137,6 +157,7 @@ void read(RangeCheck& check, const v1::Goodbye& message, Goodbye& goodbye) {
 void read(RangeCheck& check, const v1::Start& message, Start& start) {
   start.epochs = read_epochs(message);
   start.pages = to_int64(check, message.pages(), "pages");
+  start.journal_id = journal_id(check, message.journal_id());
 }
 
 void read(RangeCheck&, const v1::RankStarted& message, RankStarted& started) {
@@ -155,6 +176,18 @@ void read(RangeCheck& check, const v1::StepLate& message, StepLate& late) {
   wire::take(check, message.slots(), late.slots, "slots");
   check.same_length(message.slots_size(), message.masks_size(), "masks");
   late.masks.assign(message.masks().begin(), message.masks().end());
+}
+
+void read(RangeCheck& check, const v1::RecallPlans& message, RecallPlans& recall) {
+  recall.epochs = read_epochs(message);
+  recall.first_step = to_int64(check, message.first_step(), "first_step");
+  recall.last_step = to_int64(check, message.last_step(), "last_step");
+}
+
+void read(RangeCheck& check, const v1::KeptPlan& message, KeptPlan& kept) {
+  kept.epochs = read_epochs(message);
+  kept.step = to_int64(check, message.step(), "step");
+  kept.frame = message.frame();
 }
 
 // The alternative Value of `variant`. It is created only if absent, so that its memory is reused.
@@ -255,6 +288,13 @@ void StepCodec::encode(const RankHello& hello, std::string& frame) {
   message.set_max_model_len(static_cast<uint32_t>(hello.max_model_len));
   wire::put(hello.token_buckets, message.mutable_token_buckets());
   wire::put(hello.row_buckets, message.mutable_row_buckets());
+  if (hello.previous_life) {
+    v1::PreviousLife& life = *message.mutable_previous_life();
+    write_epochs(hello.previous_life->epochs, life);
+    life.set_journal_id(hello.previous_life->journal_id);
+    life.set_step_received(hello.previous_life->step_received);
+    life.set_step_completed(hello.previous_life->step_completed);
+  }
   wire::write_frame(v1::RANK_HELLO, message, frame);
 }
 
@@ -262,6 +302,7 @@ void StepCodec::encode(const Start& start, std::string& frame) {
   v1::Start message;
   write_epochs(start.epochs, message);
   message.set_pages(static_cast<uint64_t>(start.pages));
+  message.set_journal_id(start.journal_id);
   wire::write_frame(v1::START, message, frame);
 }
 
@@ -286,6 +327,7 @@ void StepCodec::encode(const Heartbeat& heartbeat, std::string& frame) {
   message.set_step(heartbeat.step);
   message.set_load_bytes(static_cast<uint64_t>(heartbeat.load_bytes));
   message.set_load_total_bytes(static_cast<uint64_t>(heartbeat.load_total_bytes));
+  message.set_step_completed(heartbeat.step_completed);
   wire::write_frame(v1::HEARTBEAT, message, frame);
 }
 
@@ -319,6 +361,22 @@ void StepCodec::encode(const StepLate& late, std::string& frame) {
   wire::write_frame(v1::STEP_LATE, message, frame);
 }
 
+void StepCodec::encode(const RecallPlans& recall, std::string& frame) {
+  v1::RecallPlans message;
+  write_epochs(recall.epochs, message);
+  message.set_first_step(recall.first_step);
+  message.set_last_step(recall.last_step);
+  wire::write_frame(v1::RECALL_PLANS, message, frame);
+}
+
+void StepCodec::encode(const KeptPlan& kept, std::string& frame) {
+  v1::KeptPlan message;
+  write_epochs(kept.epochs, message);
+  message.set_step(kept.step);
+  message.set_frame(kept.frame);
+  wire::write_frame(v1::KEPT_PLAN, message, frame);
+}
+
 Status StepCodec::decode(std::string_view bytes, RankMessage& message) {
   ASSIGN_OR_RETURN(const Frame frame, read_frame(bytes));
   switch (frame.type) {
@@ -336,6 +394,10 @@ Status StepCodec::decode(std::string_view bytes, RankMessage& message) {
       return decode_as<Probe>(frame.body, messages_->probe, message);
     case v1::GOODBYE:
       return decode_as<Goodbye>(frame.body, messages_->goodbye, message);
+    case v1::KEPT_PLAN: {
+      v1::KeptPlan kept;
+      return decode_as<KeptPlan>(frame.body, kept, message);
+    }
     default:
       return unexpected_type(frame.type, "a rank sends to the coordinator");
   }
@@ -355,6 +417,10 @@ Status StepCodec::decode(std::string_view bytes, CoordinatorMessage& message) {
     case v1::FENCE: {
       v1::Fence fence;
       return decode_as<Fence>(frame.body, fence, message);
+    }
+    case v1::RECALL_PLANS: {
+      v1::RecallPlans recall;
+      return decode_as<RecallPlans>(frame.body, recall, message);
     }
     default:
       return unexpected_type(frame.type, "the coordinator sends to a rank");

@@ -30,6 +30,8 @@ class StepCodec {
   void encode(const Goodbye& goodbye, std::string& frame);
   void encode(const Fence& fence, std::string& frame);
   void encode(const StepLate& late, std::string& frame);
+  void encode(const RecallPlans& recall, std::string& frame);
+  void encode(const KeptPlan& kept, std::string& frame);
 
   // Fill `message` in place: if it already holds the same alternative, its vectors are reused.
   // After an error its content is unspecified.

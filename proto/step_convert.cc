@@ -227,6 +227,7 @@ void write(const StepPlan& plan, v1::StepPlan& message) {
     message.mutable_graph_key()->set_decode_only(plan.graph_key.decode_only);
   }
   message.set_late(plan.late);
+  message.set_retired_through(plan.retired_through);
   for (const StepPart& part : plan.parts) write(part, *message.add_parts());
 }
 
@@ -238,6 +239,7 @@ void read(RangeCheck& check, const v1::StepPlan& message, StepPlan& plan) {
   plan.graph_key.row_bucket = to_int32(check, message.graph_key().row_bucket(), "row_bucket");
   plan.graph_key.decode_only = message.graph_key().decode_only();
   plan.late = message.late();
+  plan.retired_through = to_int64(check, message.retired_through(), "retired_through");
   check.number(message.parts_size(), kMaxParts, "parts (their number)");
   if (!check.ok()) return;
   plan.parts.resize(static_cast<size_t>(message.parts_size()));

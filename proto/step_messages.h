@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -25,8 +26,20 @@ struct KvLayoutInfo {
   bool operator==(const KvLayoutInfo&) const = default;
 };
 
+constexpr size_t kJournalIdBytes = 16;
+
+// The life that a rank has had under a coordinator that has ended since.
+struct PreviousLife {
+  std::string journal_id;  // of its Start: kJournalIdBytes
+  Epochs epochs;
+  int64_t step_received = 0;   // the last plan that has come; 0: none
+  int64_t step_completed = 0;  // the last step whose work is done on this rank
+  bool operator==(const PreviousLife&) const = default;
+};
+
 // The rank has loaded its shard, allocated its pages and waits for Start. All ranks of a group
-// agree in all fields but rank, host, pid and pages.
+// agree in all fields but rank, host, pid, pages and previous_life. Sent again on each new
+// connection.
 struct RankHello {
   int32_t group = 0;
   int32_t rank = 0;
@@ -47,14 +60,17 @@ struct RankHello {
   int32_t max_model_len = 0;
   std::vector<int32_t> token_buckets;
   std::vector<int32_t> row_buckets;
+  std::optional<PreviousLife> previous_life;  // nothing before the first Start
   bool operator==(const RankHello&) const = default;
 };
 
 // A life of the group begins: use the first `pages` of the KV pages, which were allocated before
-// RankHello (all ranks use as many as the smallest has), answer RankStarted, expect step 1.
+// RankHello (all ranks use as many as the smallest has), answer RankStarted, expect step 1. A rank
+// that has lived forgets slots, draws and the content of its pages first.
 struct Start {
   Epochs epochs;
   int64_t pages = 0;
+  std::string journal_id;  // "": there is no journal, and the ranks end with their coordinator
   bool operator==(const Start&) const = default;
 };
 
@@ -97,6 +113,7 @@ struct Heartbeat {
   int64_t step = 0;
   int64_t load_bytes = 0;
   int64_t load_total_bytes = 0;
+  int64_t step_completed = 0;  // the last step whose work is done on this rank
   bool operator==(const Heartbeat&) const = default;
 };
 
@@ -128,7 +145,24 @@ struct StepLate {
   bool operator==(const StepLate&) const = default;
 };
 
-using RankMessage = std::variant<RankHello, RankStarted, Heartbeat, StepResult, Probe, Goodbye>;
-using CoordinatorMessage = std::variant<Start, StepPlan, StepLate, Fence>;
+// To the rank that has received most plans of a life whose coordinator has ended: send back those
+// of these steps, for ranks that lack them.
+struct RecallPlans {
+  Epochs epochs;  // of that life
+  int64_t first_step = 0;
+  int64_t last_step = 0;
+  bool operator==(const RecallPlans&) const = default;
+};
+
+struct KeptPlan {
+  Epochs epochs;
+  int64_t step = 0;
+  std::string frame;  // the whole frame of a StepPlan, as it came
+  bool operator==(const KeptPlan&) const = default;
+};
+
+using RankMessage =
+    std::variant<RankHello, RankStarted, Heartbeat, StepResult, Probe, Goodbye, KeptPlan>;
+using CoordinatorMessage = std::variant<Start, StepPlan, StepLate, Fence, RecallPlans>;
 
 }  // namespace trireme

@@ -236,7 +236,16 @@ void Rank::print_refused_matmuls() const {
 
 Status Rank::serve() {
   progress_.enter(Phase::kWaitStart);
-  ASSIGN_OR_RETURN(const Start start, link_->announce(worker_->hello()));
+  ASSIGN_OR_RETURN(Start start, link_->announce(worker_->hello()));
+  while (true) {
+    RETURN_IF_ERROR(begin_life(start));
+    ASSIGN_OR_RETURN(const StepsEnd end, run_steps(*link_, worker_->executor()));
+    if (end == StepsEnd::kDone) return ok_status();
+    start = link_->start();
+  }
+}
+
+Status Rank::begin_life(const Start& start) {
   if (start.pages < 1 || start.pages > worker_->num_pages()) {
     return invalid("TRI-GRP-028",
                    "the coordinator starts this group with {} pages, it has 1 to {}",
@@ -253,7 +262,7 @@ Status Rank::serve() {
              {"epoch", start.epochs.group},
              {"pages", start.pages}});
   progress_.enter(Phase::kIdle);
-  return run_steps(*link_, worker_->executor());
+  return ok_status();
 }
 
 // The answering rank writes results and its probes; the first rank of every other stage writes its
@@ -268,7 +277,7 @@ Status Rank::run_file() {
   ASSIGN_OR_RETURN(auto writer, RecordWriter::create(writes ? name : "/dev/null"));
   ResultFile results(std::move(writer), flags_.probes);
   RETURN_IF_ERROR(worker_->start(worker_->num_pages(), results));
-  RETURN_IF_ERROR(run_steps(*plans, worker_->executor()));
+  RETURN_IF_ERROR(run_steps(*plans, worker_->executor()).status());
   return results.flush();
 }
 

@@ -45,6 +45,7 @@ class Rank {
   void print_memory_use() const;
   void print_refused_matmuls() const;
   Status serve();
+  Status begin_life(const Start& start);
   Status run_file();
   std::string trace_path() const;  // of this rank
   Status write_trace();

@@ -177,9 +177,9 @@ Status Worker::make_executor(int64_t max_model_len) {
 
 Status Worker::start(int64_t num_pages, ResultSink& sink) {
   CHECK(num_pages > 0 && num_pages <= cache_->pages().num_pages);
-  CHECK_THAT(!is_started_ || !backend_->captures_steps(), "a device's rank starts once");
+  if (is_started_) RETURN_IF_ERROR(executor_->reset());
+  if (executor_ == nullptr) RETURN_IF_ERROR(make_executor(max_model_len_));
   is_started_ = true;
-  if (!backend_->captures_steps()) RETURN_IF_ERROR(make_executor(max_model_len_));
   executor_->begin(num_pages, max_model_len_, sink);
   return ok_status();
 }

@@ -85,8 +85,8 @@ class Worker {
                                                 Progress& progress,
                                                 const LoadProgress& load_progress);
 
-  // Begins an epoch with the first `num_pages` pages, at most num_pages(). Where the backend
-  // captures steps, once per process.
+  // Begins a life of the group with the first `num_pages` pages, at most num_pages(). After the
+  // first one it allocates nothing.
   Status start(int64_t num_pages, ResultSink& sink);
 
   StepExecutor& executor() { return *executor_; }

@@ -45,6 +45,7 @@ struct GroupLost {
   Status cause;
   bool was_ready = false;
   bool memory = false;  // it had too little memory
+  int64_t steps = 0;    // completed in this epoch
 };
 }  // namespace notice
 using Notice = std::variant<notice::RankSeen,

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "coordinator/doors/group_agreement.h"
+#include "coordinator/doors/rejoin.h"
 
 namespace trireme {
 namespace {
@@ -12,6 +13,12 @@ namespace {
 constexpr TimeUs kWakingUs = 1'000'000;
 // A rank that lives is heard between two standstills; one more for a message that is just late.
 constexpr int kForgivenStandstills = 2;
+
+bool has_tokens(const StepPlan& plan) {
+  return std::ranges::any_of(plan.parts, [](const StepPart& part) {
+    return !part.decodes.empty() || !part.chunks.empty();
+  });
+}
 
 }  // namespace
 
@@ -56,31 +63,42 @@ bool WorkerSet::is_current(const Group& group, const Epochs& epochs) const {
          (group.state == State::kStarting || group.state == State::kReady);
 }
 
-Status WorkerSet::may_sit(const Introduction& who) const {
+Status WorkerSet::may_sit(const Introduction& who, bool rejoins) const {
   std::vector<Introduction> seated;
   if (who.group >= 0 && who.group < options_.num_groups) {
     const Group& group = groups_[static_cast<size_t>(who.group)];
     for (const auto& [index, rank] : group.ranks) seated.push_back(rank.who);
   }
-  return check_seat(who, options_.num_groups, seated);
+  RETURN_IF_ERROR(check_seat(who, options_.num_groups, seated));
+  const State state = groups_[static_cast<size_t>(who.group)].state;
+  if (state == State::kAbsent || (state == State::kRejoining) == rejoins) return ok_status();
+  return unavailable("TRI-GRP-055",
+                     "group {} has begun with ranks that {} an earlier coordinator; end its other "
+                     "job first",
+                     who.group,
+                     rejoins ? "do not come from" : "come from");
 }
 
-// Returns the rank of this peer and seats a new one. Null: the seat was refused, a Fence was sent.
-WorkerSet::Rank* WorkerSet::seat(Turn& turn, PeerId peer, const Introduction& who) {
+void WorkerSet::refuse_seat(Turn& turn, PeerId peer, const Introduction& who, const Status& cause) {
+  seats_[peer] = {};
+  fence(peer, 0, message_of(cause));
+  turn.output.notices.push_back(
+      notice::GroupLost{who.group, 0, who.rank, who.host, "introduction", cause});
+}
+
+WorkerSet::Rank* WorkerSet::seat(Turn& turn, PeerId peer, const Introduction& who, bool rejoins) {
   if (Rank* rank = rank_of(peer)) return rank;
-  if (const Status status = may_sit(who); !status.ok()) {
-    seats_[peer] = {};
-    fence(peer, 0, message_of(status));
-    turn.output.notices.push_back(
-        notice::GroupLost{who.group, 0, who.rank, who.host, "introduction", status});
+  if (const Status status = may_sit(who, rejoins); !status.ok()) {
+    refuse_seat(turn, peer, who, status);
     return nullptr;
   }
   Group& group = groups_[static_cast<size_t>(who.group)];
   if (group.state == State::kAbsent) {
-    group.state = State::kGathering;
+    group.state = rejoins ? State::kRejoining : State::kGathering;
     group.since_us = turn.now_us;
     group.tp = who.tp;
     group.pp = who.pp;
+    group.recalled_at = -1;
   }
   seats_[peer] = {who.group, who.rank};
   Rank& rank = group.ranks[who.rank];
@@ -94,7 +112,7 @@ WorkerSet::Rank* WorkerSet::seat(Turn& turn, PeerId peer, const Introduction& wh
 
 void WorkerSet::handle(Turn& turn, PeerId peer, const Heartbeat& beat) {
   Rank* const rank =
-      seat(turn, peer, {beat.group, beat.rank, beat.tp, beat.pp, beat.host, beat.pid});
+      seat(turn, peer, {beat.group, beat.rank, beat.tp, beat.pp, beat.host, beat.pid}, false);
   if (rank == nullptr) return;
   Group& group = *group_of(peer);
   hear(*rank, turn.now_us);
@@ -107,6 +125,12 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const Heartbeat& beat) {
   const bool loaded_more = beat.load_bytes != rank->load_bytes;
   rank->load_bytes = beat.load_bytes;
   rank->load_total_bytes = beat.load_total_bytes;
+  if (group.state == State::kRejoining && rank->hello) {
+    PreviousLife& life = *rank->hello->previous_life;
+    if (beat.epochs == life.epochs) life.step_completed = beat.step_completed;
+    start_if_caught_up(turn, group);
+    return;
+  }
   if (!loaded_more || group.state != State::kGathering) return;
   notice::RankLoading notice{group.id, 0, 0};
   for (const auto& [index, each] : group.ranks) {
@@ -128,36 +152,62 @@ std::map<GroupId, TimeUs> WorkerSet::progress_us() const {
 }
 
 void WorkerSet::handle(Turn& turn, PeerId peer, const RankHello& hello) {
-  Rank* const rank =
-      seat(turn, peer, {hello.group, hello.rank, hello.tp, hello.pp, hello.host, hello.pid});
+  const Introduction who{hello.group, hello.rank, hello.tp, hello.pp, hello.host, hello.pid};
+  const bool rejoins = hello.previous_life.has_value();
+  if (rejoins) {
+    const Status status =
+        check_previous_life(*hello.previous_life, options_.journal_id, options_.coordinator_epoch);
+    if (!status.ok()) {
+      refuse_seat(turn, peer, who, status);
+      return;
+    }
+  }
+  Rank* const rank = seat(turn, peer, who, rejoins);
   if (rank == nullptr) return;
   Group& group = *group_of(peer);
-  if (group.state != State::kGathering || rank->hello) return;  // only the first HELLO counts
+  const bool is_awaited = group.state == State::kGathering || group.state == State::kRejoining;
+  if (!is_awaited || rank->hello) return;  // only the first HELLO counts
   rank->hello = hello;
-  rank->phase = Phase::kWaitStart;
+  rank->phase = rejoins ? rank->phase : Phase::kWaitStart;
   rank->progress_us = turn.now_us;
   hear(*rank, turn.now_us);
   turn.output.notices.push_back(notice::RankLoaded{hello});
-  start_if_complete(turn, group);
+  if (rejoins) {
+    rejoin(turn, group);
+  } else {
+    start_if_complete(turn, group);
+  }
 }
 
-void WorkerSet::start_if_complete(Turn& turn, Group& group) {
+std::vector<const RankHello*> WorkerSet::hellos_of(const Group& group) {
   std::vector<const RankHello*> hellos;
   for (const auto& [index, rank] : group.ranks) {
     if (rank.hello) hellos.push_back(&*rank.hello);
   }
+  return hellos;
+}
+
+void WorkerSet::start_if_complete(Turn& turn, Group& group) {
+  const std::vector<const RankHello*> hellos = hellos_of(group);
   if (const Status status = check_agreement(hellos, options_.fingerprint); !status.ok()) {
     lose(turn, group, -1, status);
     return;
   }
-  if (static_cast<int32_t>(hellos.size()) < group.tp * group.pp) return;
+  if (static_cast<int32_t>(hellos.size()) == group.tp * group.pp) start(turn, group, hellos);
+}
+
+void WorkerSet::start(Turn& turn, Group& group, const std::vector<const RankHello*>& hellos) {
   group.shape = shape_of(hellos);
   group.shape.group = group.id;
   group.shape.epoch = ++group.epoch;
   group.state = State::kStarting;
   group.since_us = turn.now_us;
   group.plans.clear();
-  codec_.encode(Start{{options_.coordinator_epoch, group.epoch}, group.shape.num_pages}, frame_);
+  group.retired = 0;
+  group.steps_before = group.steps;
+  codec_.encode(
+      Start{{options_.coordinator_epoch, group.epoch}, group.shape.num_pages, options_.journal_id},
+      frame_);
   for (auto& [index, rank] : group.ranks) {
     rank.progress_us = turn.now_us;
     if (sender_->send(rank.peer, frame_) == SendOutcome::kSent) continue;
@@ -196,6 +246,8 @@ void WorkerSet::handle(Turn& turn, PeerId peer, StepResult& result) {
   const int32_t answering_rank = (group->pp - 1) * group->tp;
   if (seats_.at(peer).rank != answering_rank) return;
   if (group->plans.empty() || group->plans.front().step != result.step) return;
+  // A step with tokens needs all ranks: they have received its plan, and those before it.
+  if (group->plans.front().has_tokens) group->retired = result.step;
   group->plans.pop_front();
   ++group->steps;
   turn.output.events.push_back(event::StepDone{group->id, std::move(result)});
@@ -258,6 +310,7 @@ void WorkerSet::lose(
   notice.rank = rank_index;
   notice.was_ready = group.state == State::kReady;
   notice.memory = memory;
+  notice.steps = group.steps - group.steps_before;
   const auto found = group.ranks.find(rank_index);
   std::string where = format_text("group {}", group.id);
   if (found != group.ranks.end()) {
@@ -293,13 +346,14 @@ void WorkerSet::fence_all(const std::string& cause, bool drained) {
   }
 }
 
-void WorkerSet::on_effect(const effect::SendPlan& effect, TimeUs now_us, WorkerOutput& output) {
+void WorkerSet::on_effect(effect::SendPlan& effect, TimeUs now_us, WorkerOutput& output) {
   notice_standstill(now_us);
   Group& group = groups_[static_cast<size_t>(effect.group)];
   if (group.state != State::kReady || effect.plan.epochs.group != group.epoch) return;
   Turn turn{now_us, output};
+  effect.plan.retired_through = group.retired;
   codec_.encode(effect.plan, frame_);
-  group.plans.push_back({effect.plan.step, now_us});
+  group.plans.push_back({effect.plan.step, now_us, has_tokens(effect.plan)});
   for (const auto& [index, rank] : group.ranks) {
     if (sender_->send(rank.peer, frame_) == SendOutcome::kSent) continue;
     lose(turn,
@@ -316,10 +370,14 @@ void WorkerSet::tick(TimeUs now_us, WorkerOutput& output) {
   Turn turn{now_us, output};
   for (Group& group : groups_) {
     if (group.state == State::kAbsent) continue;
-    const GroupHealth health = health_of(group);
-    const std::optional<Hang> hang = group.state == State::kReady
-                                         ? find_running_hang(health, now_us, options_.hang_us)
-                                         : find_loading_hang(health, now_us, options_.load_hang_us);
+    std::optional<Hang> hang;
+    if (group.state == State::kRejoining) {
+      hang = find_rejoining_hang(group, now_us);
+    } else if (group.state == State::kReady) {
+      hang = find_running_hang(health_of(group), now_us, options_.hang_us);
+    } else {
+      hang = find_loading_hang(health_of(group), now_us, options_.load_hang_us);
+    }
     if (hang) lose(turn, group, hang->rank, hang->cause);
   }
 }
@@ -378,7 +436,8 @@ int32_t WorkerSet::max_model_len() const {
 }
 
 std::vector<door::GroupStatus> WorkerSet::status(TimeUs now_us) const {
-  static constexpr const char* kStateNames[] = {"absent", "gathering", "starting", "ready"};
+  static constexpr const char* kStateNames[] = {
+      "absent", "gathering", "rejoining", "starting", "ready"};
   std::vector<door::GroupStatus> all;
   for (const Group& group : groups_) {
     door::GroupStatus status;

@@ -1,7 +1,8 @@
 // The worker door: lifetime of the groups. Ranks introduce themselves by their first message; a
 // group starts when all its ranks have loaded and agree; its plans and results pass through; it
-// ends as a whole when any rank is lost. Pure logic in the loop's thread: frames and times in;
-// events, notices and frames out.
+// ends as a whole when any rank is lost. Ranks that have outlived an earlier coordinator of the
+// same journal go on (rejoin.h). Pure logic in the loop's thread: frames and times in; events,
+// notices and frames out.
 // Invariants: an epoch of a group is never reused; messages of another epoch are dropped; a rank
 // without a living group is answered with Fence.
 #pragma once
@@ -31,9 +32,11 @@ namespace trireme {
 struct WorkerSetOptions {
   uint64_t coordinator_epoch = 1;
   int32_t num_groups = 1;
+  std::string journal_id;            // "": none, and ranks end with this coordinator
   std::string fingerprint;           // of the served model; "": any is accepted
   TimeUs hang_us = 5'000'000;        // allowed without progress while plans are in flight
   TimeUs load_hang_us = 20'000'000;  // allowed without progress while loading
+  TimeUs rejoin_us = 5'000'000;      // for all ranks of an earlier coordinator to come back
 };
 
 struct WorkerOutput {
@@ -48,7 +51,7 @@ class WorkerSet {
 
   void on_frame(PeerId peer, std::string_view frame, TimeUs now_us, WorkerOutput& output);
   void on_gone(PeerId peer, TimeUs now_us, WorkerOutput& output);
-  void on_effect(const effect::SendPlan& effect, TimeUs now_us, WorkerOutput& output);
+  void on_effect(effect::SendPlan& effect, TimeUs now_us, WorkerOutput& output);
 
   // Looks for hangs (group_health.h). Called at least every check_interval_us.
   // A longer gap between two calls of this object means that this process stood still: no rank is
@@ -68,7 +71,9 @@ class WorkerSet {
   std::vector<door::GroupStatus> status(TimeUs now_us) const;
 
  private:
-  enum class State : uint8_t { kAbsent, kGathering, kStarting, kReady };
+  // kRejoining: its ranks come from an earlier coordinator and are not all there, or not all at the
+  // same step.
+  enum class State : uint8_t { kAbsent, kGathering, kRejoining, kStarting, kReady };
   struct Rank {
     PeerId peer = 0;
     Introduction who;
@@ -86,6 +91,7 @@ class WorkerSet {
   struct InFlight {
     int64_t step = 0;
     TimeUs sent_us = 0;
+    bool has_tokens = false;
   };
   struct Group {
     GroupId id = 0;
@@ -96,8 +102,11 @@ class WorkerSet {
     TimeUs since_us = 0;  // start of this state
     std::map<int32_t, Rank> ranks;
     std::deque<InFlight> plans;
+    int64_t retired = 0;       // all ranks have received the plans up to this step
+    int32_t recalled_at = -1;  // while rejoining: the rank that was asked for its plans
     GroupShape shape;
-    int64_t steps = 0;
+    int64_t steps = 0;         // completed, of all epochs
+    int64_t steps_before = 0;  // of them, before this epoch
     std::string last_cause;
   };
   struct Seat {  // group and rank of a peer; group -1: it was fenced and will exit
@@ -115,13 +124,23 @@ class WorkerSet {
   void handle(Turn& turn, PeerId peer, StepResult& result);
   void handle(Turn& turn, PeerId peer, Probe& probe);
   void handle(Turn& turn, PeerId peer, const Goodbye& goodbye);
+  void handle(Turn& turn, PeerId peer, const KeptPlan& kept);
 
-  Rank* seat(Turn& turn, PeerId peer, const Introduction& who);
-  Status may_sit(const Introduction& who) const;
+  // Returns the rank of this peer and seats a new one, which `rejoins` with its previous life or
+  // has none. Null: the seat was refused, a Fence was sent.
+  Rank* seat(Turn& turn, PeerId peer, const Introduction& who, bool rejoins);
+  Status may_sit(const Introduction& who, bool rejoins) const;
+  void refuse_seat(Turn& turn, PeerId peer, const Introduction& who, const Status& cause);
   Group* group_of(PeerId peer);
   Rank* rank_of(PeerId peer);
   bool is_current(const Group& group, const Epochs& epochs) const;
   void start_if_complete(Turn& turn, Group& group);
+  void start(Turn& turn, Group& group, const std::vector<const RankHello*>& hellos);
+
+  // --- worker_set_rejoin.cc
+  void rejoin(Turn& turn, Group& group);
+  void start_if_caught_up(Turn& turn, Group& group);
+  std::optional<Hang> find_rejoining_hang(const Group& group, TimeUs now_us) const;
   void lose(Turn& turn, Group& group, int32_t rank, const Status& cause, bool memory = false);
   void fence(PeerId peer, uint64_t epoch, const std::string& cause, bool drained = false);
   // First in every call: moves all recorded times by a gap in which this process stood still.
@@ -132,6 +151,7 @@ class WorkerSet {
   // The rank to blame for an end that is found now: none just after a standstill.
   int32_t to_blame(int32_t rank, TimeUs now_us) const;
   static GroupHealth health_of(const Group& group);
+  static std::vector<const RankHello*> hellos_of(const Group& group);
 
   const WorkerSetOptions options_;
   PeerSender* const sender_;

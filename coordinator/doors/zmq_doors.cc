@@ -255,6 +255,18 @@ KeyPair make_key_pair() {
   return pair;
 }
 
+// The key that an earlier coordinator of this launch has left, or a new one.
+StatusOr<DoorKey> key_of_launch(const ZmqDoorsOptions& options) {
+  if (options.keep_worker_key) {
+    if (auto kept = read_key_files(options.state_dir)) return *std::move(kept);
+  }
+  const KeyPair server = make_key_pair();
+  const KeyPair worker = make_key_pair();
+  DoorKey key{{server.public_key, worker.public_key, worker.secret_key}, server.secret_key};
+  RETURN_IF_ERROR(write_key_files(options.state_dir, key));
+  return key;
+}
+
 // Self-test: connects with a fresh key and expects a refusal. CURVE without a working ZAP handler
 // accepts every key.
 Status check_unknown_key_is_refused(zmq::context_t& context,
@@ -346,21 +358,18 @@ StatusOr<std::unique_ptr<ZmqDoors>> ZmqDoors::open(const ZmqDoorsOptions& option
   }
   wires->watch_fds = options.watch_fds;
   const bool curve = options.always_curve || !is_loopback(options.workers.host);
-  KeyPair server;
+  DoorKey key;
   if (curve) {
-    server = make_key_pair();
-    const KeyPair worker = make_key_pair();
-    wires->worker_key_file = format_text("{}/worker.key", options.state_dir);
-    RETURN_IF_ERROR(write_key_file(wires->worker_key_file,
-                                   {server.public_key, worker.public_key, worker.secret_key}));
-    wires->key_check = std::make_unique<KeyCheck>(wires->context, worker.public_key);
-    wires->workers.use_curve(server.secret_key);
+    ASSIGN_OR_RETURN(key, key_of_launch(options));
+    wires->worker_key_file = worker_key_path(options.state_dir);
+    wires->key_check = std::make_unique<KeyCheck>(wires->context, key.ranks.client_public);
+    wires->workers.use_curve(key.server_secret);
   }
   RETURN_IF_ERROR(wires->clients.bind(options.clients));
   RETURN_IF_ERROR(wires->workers.bind(options.workers));
   if (curve) {
     RETURN_IF_ERROR(check_unknown_key_is_refused(
-        wires->context, wires->workers.endpoint(), server.public_key, *wires->key_check));
+        wires->context, wires->workers.endpoint(), key.ranks.server_public, *wires->key_check));
   }
   return std::unique_ptr<ZmqDoors>(new ZmqDoors(std::move(wires)));
 }

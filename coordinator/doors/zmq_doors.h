@@ -28,7 +28,8 @@ struct ZmqDoorsOptions {
   DoorAddress clients;
   DoorAddress workers;
   bool insecure_clients = false;  // allow a client door off loopback; it has no keys
-  std::string state_dir;          // folder of worker.key, written if the worker door is encrypted
+  std::string state_dir;          // folder of the key files, if the worker door is encrypted
+  bool keep_worker_key = false;   // the key there is of this launch: use it again
   bool always_curve = false;      // encrypt (CURVE) the worker door on loopback, too
   std::vector<int> watch_fds;     // signals, standard input
 };

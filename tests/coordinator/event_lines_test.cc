@@ -75,7 +75,7 @@ TEST_F(EventLinesTest, AReadyGroupArrivesWithItsShape) {
 TEST_F(EventLinesTest, ALostGroupArrivesWithRankHostPhaseAndCause) {
   lines_.notice(
       notice::GroupLost{
-          1, 5, 3, "n2", "loading", unavailable("TRI-GRP-041", "it ended"), true, true},
+          1, 5, 3, "n2", "loading", unavailable("TRI-GRP-041", "it ended"), true, true, 7},
       1);
   CoordinatorEvent event = last();
   EXPECT_EQ(event.kind, Kind::kGroupLost);
@@ -87,6 +87,7 @@ TEST_F(EventLinesTest, ALostGroupArrivesWithRankHostPhaseAndCause) {
   EXPECT_EQ(event.text, "TRI-GRP-041: it ended");
   EXPECT_TRUE(event.was_ready);
   EXPECT_TRUE(event.memory);
+  EXPECT_EQ(event.steps, 7);
   lines_.notice(notice::GroupLost{}, 1);
   EXPECT_EQ(last().rank, -1) << "no single rank";
 }

@@ -295,6 +295,22 @@ TEST_F(CurveTest, TheKeyFileIsForItsOwnerAloneAndNewEachTime) {
   EXPECT_NE(to_hex(launch_key()), first);
 }
 
+TEST_F(CurveTest, RanksOfTheLaunchKnowTheNextCoordinatorThatKeepsTheKey) {
+  open();
+  const WorkerKey key = launch_key();
+  doors_.reset();
+  options_.keep_worker_key = true;
+  open();
+  EXPECT_EQ(to_hex(launch_key()), to_hex(key));
+  zmq::socket_t friendly = rank(key.server_public, key.client_public, key.client_secret);
+  friendly.send(zmq::str_buffer("friend"));
+  ASSERT_TRUE(until([&] { return !seen_.worker_frames.empty(); }));
+  doors_.reset();
+  std::ofstream(state_ / "worker_door.key") << "damaged";
+  open();
+  EXPECT_NE(to_hex(launch_key()), to_hex(key));
+}
+
 TEST_F(CurveTest, AKeyFileThatCannotBeWrittenIsAnError) {
   options_.state_dir = (state_ / "absent").string();
   EXPECT_EQ(error_id(ZmqDoors::open(options_).status()), "TRI-NET-015");

@@ -303,6 +303,7 @@ TEST_F(LaunchCommand, TheCoordinatorGetsItsDoorsAndTakesCommandsOnStdin) {
   launch.port = 8900;
   launch.worker_port = 4000;
   launch.allow_probes = true;
+  launch.keep_worker_key = true;
   const ProcessOptions options = coordinator_command(flags_, launch);
   for (const char* part : {"/trireme-coordinator --control-on-stdin --model models/demo ",
                            "--groups 2 --state /s --journal on --fsync --journal-size 1073741824 "
@@ -310,13 +311,14 @@ TEST_F(LaunchCommand, TheCoordinatorGetsItsDoorsAndTakesCommandsOnStdin) {
                            "--worker-host 10.0.0.1 --worker-port 4000 ",
                            "--served-model-name galley ",
                            "--no-enable-prefix-caching ",
-                           "--insecure ",
+                           "--insecure --keep-worker-key ",
                            "--allow-probes "}) {
     EXPECT_THAT(words(options), HasSubstr(part));
   }
   EXPECT_TRUE(options.pipe_stdin);
-  EXPECT_THAT(words(coordinator_command(ClusterFlags(), CoordinatorLaunch())),
-              HasSubstr("--enable-prefix-caching --no-insecure --no-allow-probes "));
+  EXPECT_THAT(
+      words(coordinator_command(ClusterFlags(), CoordinatorLaunch())),
+      HasSubstr("--enable-prefix-caching --no-insecure --no-keep-worker-key --no-allow-probes "));
   EXPECT_THAT(words(coordinator_command(ClusterFlags(), CoordinatorLaunch())),
               Not(testing::AnyOf(HasSubstr("--insecure"), HasSubstr("--allow-probes"))));
 }

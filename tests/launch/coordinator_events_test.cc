@@ -22,7 +22,8 @@ TEST(CoordinatorEvents, DoorsHaveBothEndpointsAndTheKeyFile) {
 TEST(CoordinatorEvents, ALostGroupHasRankHostAndCause) {
   const auto event = parse_coordinator_event(
       R"({"event":"group_lost","group":1,"rank":3,"host":"n2","phase":"loading",)"
-      R"("id":"TRI-GRP-041","cause":"its connection ended","was_ready":true,"memory":true})");
+      R"("id":"TRI-GRP-041","cause":"its connection ended","was_ready":true,)"
+      R"("memory":true,"steps":7})");
   ASSERT_TRUE(event);
   EXPECT_EQ(event->kind, Kind::kGroupLost);
   EXPECT_EQ(event->group, 1);
@@ -33,6 +34,7 @@ TEST(CoordinatorEvents, ALostGroupHasRankHostAndCause) {
   EXPECT_EQ(event->text, "its connection ended");
   EXPECT_TRUE(event->was_ready);
   EXPECT_TRUE(event->memory);
+  EXPECT_EQ(event->steps, 7);
 }
 
 TEST(CoordinatorEvents, AReadyGroupHasItsSizes) {

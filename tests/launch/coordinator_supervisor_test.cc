@@ -30,6 +30,17 @@ TEST(CoordinatorSupervisor, ALifeThatServedIsFollowedAtOnce) {
   EXPECT_TRUE(supervisor.is_due(15 * kSecond));
 }
 
+TEST(CoordinatorSupervisor, AShortLifeWithAGroupIsFollowedAtOnceAndOneWithoutIsNot) {
+  CoordinatorSupervisor supervisor;
+  supervisor.on_start(0);
+  supervisor.on_doors();
+  supervisor.on_group_ready();
+  EXPECT_EQ(supervisor.on_end(kSecond), 0);
+  supervisor.on_start(kSecond);
+  supervisor.on_doors();
+  EXPECT_EQ(supervisor.on_end(2 * kSecond), kSecond);
+}
+
 TEST(CoordinatorSupervisor, AShortLifeAndOneWithoutDoorsWait) {
   CoordinatorSupervisor supervisor;
   supervisor.on_start(0);

@@ -66,6 +66,30 @@ TEST(GroupSupervisor, AMinuteInReadyResetsTheDelay) {
   EXPECT_EQ(supervisor.on_lost(0, 160 * kSecond), kSecond);
 }
 
+TEST(GroupSupervisor, AGroupThatHadWorkedStartsAtOnce) {
+  GroupSupervisor supervisor(1);
+  supervisor.take_due(0);
+  supervisor.on_lost(0, 0);
+  supervisor.take_due(kSecond);
+  supervisor.on_ready(0, 2 * kSecond);
+  EXPECT_EQ(supervisor.on_lost(0, 3 * kSecond, true), 0);
+  EXPECT_THAT(supervisor.take_due(3 * kSecond), ElementsAre(0));
+  EXPECT_EQ(supervisor.on_lost(0, 4 * kSecond), kSecond) << "and then did not";
+}
+
+TEST(GroupSupervisor, GroupsThatWaitForACoordinatorKeepTheirProcess) {
+  GroupSupervisor supervisor(2);
+  supervisor.take_due(0);
+  supervisor.on_ready(0, kSecond);
+  supervisor.on_lost(1, kSecond);
+  supervisor.await_all();
+  EXPECT_TRUE(supervisor.is_starting(0));
+  EXPECT_FALSE(supervisor.is_starting(1));
+  EXPECT_THAT(supervisor.take_due(9 * kSecond), ElementsAre(1));
+  supervisor.on_ready(0, 2 * kSecond);
+  EXPECT_TRUE(supervisor.is_ready(0));
+}
+
 TEST(GroupSupervisor, GroupsThatOthersEndedStartAtOnceAndKeepTheirDelay) {
   GroupSupervisor supervisor(3);
   supervisor.take_due(0);

@@ -75,6 +75,7 @@ StepPlan random_plan(Random& random) {
     });
     return part;
   });
+  plan.retired_through = number(random, 1000);
   return plan;
 }
 
@@ -147,8 +148,11 @@ Heartbeat some_heartbeat() {
   heartbeat.step = 99;
   heartbeat.load_bytes = 5;
   heartbeat.load_total_bytes = int64_t{1} << 40;
+  heartbeat.step_completed = 98;
   return heartbeat;
 }
+
+const std::string kJournalId("journal \x00\xff id 16", 16);
 
 Probe some_probe() {
   Probe probe;
@@ -186,13 +190,19 @@ TEST(StepCodec, RandomPlansAndResultsRoundTripThroughOneCodecAndValue) {
 TEST(StepCodec, EveryOtherMessageRoundTrips) {
   StepCodec codec;
   RankMessage up;
+  RankHello hello = some_hello();
+  hello.previous_life = {kJournalId, {1, 2}, 8, 7};
+  expect_round_trip(codec, hello, up);
   expect_round_trip(codec, some_hello(), up);
   expect_round_trip(codec, RankStarted{{1, 2}}, up);
   expect_round_trip(codec, some_heartbeat(), up);
   expect_round_trip(codec, some_probe(), up);
   expect_round_trip(codec, Goodbye{{1, 2}, 3, 4, "galley", "TRI-LOAD-001: no such file", true}, up);
+  expect_round_trip(codec, KeptPlan{{1, 2}, 8, std::string("\x00\xff frame", 8)}, up);
   CoordinatorMessage down;
-  expect_round_trip(codec, Start{{1, 2}, 4096}, down);
+  expect_round_trip(codec, Start{{1, 2}, 4096, ""}, down);
+  expect_round_trip(codec, Start{{1, 2}, 4096, kJournalId}, down);
+  expect_round_trip(codec, RecallPlans{{1, 2}, 8, 9}, down);
   expect_round_trip(codec, Fence{{1, 2}, "TRI-GRP-041: a rank was lost", false}, down);
   expect_round_trip(codec, Fence{{1, 2}, "TRI-GRP-054: the cluster has drained", true}, down);
   expect_round_trip(codec, StepLate{{1, 2}, 7, {3, 4}, {"\x01\x02", "\xff"}}, down);
@@ -213,15 +223,19 @@ TEST(StepCodec, AStepOf1024DecodesHasAtMostTwoKilobytes) {
 std::vector<std::string> sample_frames() {
   Random random(7);
   StepCodec codec;
-  std::vector<std::string> frames(12);
+  std::vector<std::string> frames(14);
   for (int i = 0; i < 3; ++i) codec.encode(random_plan(random), frames[static_cast<size_t>(i)]);
   for (int i = 3; i < 6; ++i) codec.encode(random_result(random), frames[static_cast<size_t>(i)]);
   codec.encode(some_hello(), frames[6]);
   codec.encode(some_heartbeat(), frames[7]);
   codec.encode(some_probe(), frames[8]);
   codec.encode(Goodbye{{1, 2}, 3, 4, "galley", "why", true}, frames[9]);
-  codec.encode(Start{{1, 2}, 4096}, frames[10]);
+  codec.encode(Start{{1, 2}, 4096, ""}, frames[10]);
   codec.encode(StepLate{{1, 2}, 7, {3}, {"\x01"}}, frames[11]);
+  codec.encode(KeptPlan{{1, 2}, 8, frames[0]}, frames[12]);
+  RankHello hello = some_hello();
+  hello.previous_life = {kJournalId, {1, 2}, 8, 7};
+  codec.encode(hello, frames[13]);
   return frames;
 }
 
@@ -306,6 +320,16 @@ TEST(StepCodec, CountsThatDisagreeAndNegativeValuesAreRefused) {
   result.ids = {5, 6};
   codec.encode(result, frame);
   EXPECT_TRUE(decode_up(frame).ok());
+}
+
+TEST(StepCodec, AJournalIdHasItsLengthOrIsAbsent) {
+  StepCodec codec;
+  CoordinatorMessage down;
+  std::string frame;
+  for (const size_t size : {1, 15, 17, 32}) {
+    codec.encode(Start{{1, 2}, 1, std::string(size, 'j')}, frame);
+    EXPECT_EQ(error_id(codec.decode(frame, down)), "TRI-NET-006") << size;
+  }
 }
 
 TEST(StepCodec, EveryPhaseArrivesAsItWasSentAndAnUnknownOneIsRefused) {

@@ -1,10 +1,10 @@
 // A rank's link to the coordinator. Its control thread owns the connection (DoorConnection): it
 // sends heartbeats and results, receives plans, and watches the step loop. It ends the process at
-// once when the coordinator sends Fence, when the connection is lost, or when the step loop hangs,
-// because a group is fail-stop.
+// once when the coordinator sends Fence or when the step loop hangs, because a group is fail-stop.
+// When the connection is lost it looks for the coordinator's successor for 60 s, if there can be
+// one; what is said and obeyed meanwhile is RankLife's to decide.
 //
-// Bounded queues connect the two threads; the step loop calls the public functions. Messages of
-// other epochs are dropped.
+// Bounded queues connect the two threads; the step loop calls the public functions.
 #pragma once
 
 #include <memory>
@@ -44,6 +44,8 @@ class CoordinatorLink final : public PlanSource, public ResultSink {
 
   // Announces the loaded rank and waits for Start. TRI-GRP-016: none came within start_timeout_us.
   StatusOr<Start> announce(const RankHello& hello);
+  // Of the life that announce() or next() told of last.
+  const Start& start() const { return start_; }
   // Reports that the rank is ready for step 1 of this epoch.
   void send_started(const Epochs& epochs);
   // Reports the cause of an exit; returns when the message has left, or after one second and the
@@ -58,10 +60,11 @@ class CoordinatorLink final : public PlanSource, public ResultSink {
   class Control;
 
   explicit CoordinatorLink(std::unique_ptr<Control> control);
+  bool take_new_life();
 
   std::unique_ptr<Control> control_;
   const LinkOptions* options_;
-  Epochs epochs_;
+  Start start_;
   Status status_;  // of the queues to the control thread
 };
 

@@ -15,8 +15,6 @@
 namespace trireme {
 namespace {
 
-constexpr char kMonitorEndpoint[] = "inproc://link-monitor";
-
 void set(zmq::socket_t& socket, int option, int value) {
   CHECK(zmq_setsockopt(socket.handle(), option, &value, sizeof value) == 0);
 }
@@ -25,7 +23,7 @@ void set(zmq::socket_t& socket, int option, const std::string& value) {
   CHECK(zmq_setsockopt(socket.handle(), option, value.data(), value.size()) == 0);
 }
 
-// A fresh identity per process start; the first byte must not be zero.
+// A fresh identity per connection; the first byte must not be zero.
 std::string make_identity() {
   std::random_device random;
   std::string identity = "r";
@@ -37,8 +35,11 @@ std::string make_identity() {
 
 struct DoorConnection::Sockets {
   zmq::context_t context{1};
-  zmq::socket_t dealer{context, zmq::socket_type::dealer};
-  zmq::socket_t monitor{context, zmq::socket_type::pair};
+  zmq::socket_t dealer;
+  zmq::socket_t monitor;
+  std::string endpoint;
+  std::optional<WorkerKey> key;
+  int64_t num_opened = 0;
   int wake_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   zmq::message_t frame;  // of receive()
   bool is_connected = false;
@@ -50,15 +51,15 @@ struct DoorConnection::Sockets {
   Sockets(const Sockets&) = delete;
   Sockets& operator=(const Sockets&) = delete;
 
-  void set_options(const std::string& endpoint, const std::optional<WorkerKey>& key);
+  Status open();
+  void set_options();
   void read_monitor();
 };
 
 DoorConnection::DoorConnection() : sockets_(std::make_unique<Sockets>()) {}
 DoorConnection::~DoorConnection() = default;
 
-void DoorConnection::Sockets::set_options(const std::string& endpoint,
-                                          const std::optional<WorkerKey>& key) {
+void DoorConnection::Sockets::set_options() {
   set(dealer, ZMQ_ROUTING_ID, make_identity());
   set(dealer, ZMQ_LINGER, kZmqRankLingerMs);
   // With 1, the end of a connection discards frames that have come and were not read yet, such as
@@ -82,14 +83,30 @@ void DoorConnection::Sockets::set_options(const std::string& endpoint,
 }
 
 Status DoorConnection::connect(const std::string& endpoint, const std::optional<WorkerKey>& key) {
-  zmq::socket_t& dealer = sockets_->dealer;
-  sockets_->set_options(endpoint, key);
+  sockets_->endpoint = endpoint;
+  sockets_->key = key;
+  return sockets_->open();
+}
+
+void DoorConnection::reopen() {
+  set(sockets_->dealer, ZMQ_LINGER, 0);
+  sockets_->dealer.close();
+  sockets_->monitor.close();
+  sockets_->is_connected = sockets_->is_lost = sockets_->is_refused = false;
+  CHECK(sockets_->open().ok());  // it was an endpoint before
+}
+
+Status DoorConnection::Sockets::open() {
+  dealer = zmq::socket_t(context, zmq::socket_type::dealer);
+  monitor = zmq::socket_t(context, zmq::socket_type::pair);
+  set_options();
+  const std::string events = "inproc://link-monitor-" + std::to_string(++num_opened);
   CHECK(zmq_socket_monitor(dealer.handle(),
-                           kMonitorEndpoint,
+                           events.c_str(),
                            ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
                                ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) == 0);
-  set(sockets_->monitor, ZMQ_LINGER, 0);
-  sockets_->monitor.connect(kMonitorEndpoint);
+  set(monitor, ZMQ_LINGER, 0);
+  monitor.connect(events);
   if (zmq_connect(dealer.handle(), endpoint.c_str()) == 0) return ok_status();
   return invalid(
       "TRI-GRP-015",

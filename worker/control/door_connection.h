@@ -1,7 +1,7 @@
 // The ZeroMQ connection of a rank to the coordinator's worker door: one DEALER socket with its
 // monitor, and an event that wakes the thread which waits for them. Frames are opaque here.
-// Used by the control thread alone, but for wake(). Connects in the background; nothing here blocks
-// except wait().
+// Used by the control thread alone, but for wake(). Connects in the background, and again after
+// reopen(); nothing here blocks except wait().
 #pragma once
 
 #include <memory>
@@ -21,6 +21,9 @@ class DoorConnection {
 
   // TRI-GRP-015: `endpoint` is not one. `key`: CURVE.
   Status connect(const std::string& endpoint, const std::optional<WorkerKey>& key);
+  // Forgets the connection that was lost, with all frames that it still had, and connects again
+  // under a fresh identity.
+  void reopen();
 
   // Waits for a frame, a change of the connection or wake(); with `has_frame`, also until the
   // socket takes a frame. At most `timeout_ms`.
@@ -29,8 +32,8 @@ class DoorConnection {
   void wake();
 
   // As of the last wait().
-  bool is_connected() const;  // has been; stays true
-  bool is_lost() const;       // was connected, and the connection has ended once
+  bool is_connected() const;  // has been since connect() or reopen()
+  bool is_lost() const;       // was connected since then, and the connection has ended
   bool is_refused() const;    // the coordinator does not accept the key
 
   // The next frame, valid until the next call; nothing if none has come.

@@ -1,6 +1,6 @@
 // The times at which the control thread leaves without an error of the step loop: no connection
-// since the link was opened, and a drained group that has not ended. A standstill of the process
-// moves both. Pure; used by one thread at a time.
+// since the link was opened, or since the coordinator was lost, and a drained group that has not
+// ended. A standstill of the process moves them. Pure; used by one thread at a time.
 #pragma once
 
 #include "base/clock.h"
@@ -16,6 +16,8 @@ class LinkLimits {
     standstill_.gap_us(now_us);
     connect_until_us_ = now_us + connect_timeout_us_;
   }
+  // The coordinator has ended, or the network to it: a successor may come.
+  void lose(TimeUs now_us) { connect_until_us_ = now_us + kSuccessorUs; }
   void drain(TimeUs now_us) { drain_until_us_ = now_us + kOrderlyEndUs; }
 
   // First in every round of the control thread. Returns the gap (base/standstill.h).
@@ -28,6 +30,8 @@ class LinkLimits {
 
   bool connect_is_over(TimeUs now_us) const { return now_us > connect_until_us_; }
   bool drain_is_over(TimeUs now_us) const { return now_us >= drain_until_us_; }
+
+  static constexpr TimeUs kSuccessorUs = 60'000'000;
 
  private:
   static constexpr TimeUs kOrderlyEndUs = 3'000'000;

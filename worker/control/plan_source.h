@@ -10,7 +10,8 @@ namespace trireme {
 
 class PlanSource {
  public:
-  enum class Next : uint8_t { kPlan, kNothingYet, kEnd };
+  // kNewLife: the plans so far are all that there will be of this life, and another one begins.
+  enum class Next : uint8_t { kPlan, kNothingYet, kNewLife, kEnd };
 
   virtual ~PlanSource() = default;
   // Fills `plan` if one has come. Never waits.

@@ -12,7 +12,8 @@ namespace trireme {
 struct Progress {
   std::atomic<uint64_t> operations{0};
   std::atomic<Phase> phase{Phase::kStarting};
-  std::atomic<int64_t> step{0};  // last step begun
+  std::atomic<int64_t> step{0};       // last step begun
+  std::atomic<int64_t> completed{0};  // last step whose work is done
   std::atomic<int64_t> load_bytes{0};
   std::atomic<int64_t> load_total_bytes{0};
 

@@ -30,9 +30,14 @@ StatusOr<ResidualRing> ResidualRing::make(Backend& backend,
     ring.memory_.push_back(std::move(buffer));
     ring.entries_.push_back(entry);
   }
-  if (pipeline.is_ordered()) return ring;
-  for (size_t i = 0; i < ring.entries_.size(); ++i) ring.post_receive(queue, i, max_batched_tokens);
+  ring.restart(queue);
   return ring;
+}
+
+void ResidualRing::restart(Queue& queue) {
+  current_ = 0;
+  if (pipeline_->is_ordered()) return;
+  for (size_t i = 0; i < entries_.size(); ++i) post_receive(queue, i, entries_[i].tensor.rows);
 }
 
 Tensor ResidualRing::begin_step(Queue& queue, int64_t num_tokens) {

@@ -30,8 +30,10 @@ class ResidualRing {
   Tensor begin_step(Queue& queue, int64_t num_tokens);
   // Ends the step: sends the residual to the next stage, or frees its buffer on the last.
   void end_step(Queue& queue);
-  // Waits until all sends are complete and cancels open receives. Call it last.
+  // Waits until all sends are complete and cancels open receives. Call it last, or before
+  // restart(), which begins again as after make().
   void flush();
+  void restart(Queue& queue);
 
  private:
   struct Entry {

@@ -38,6 +38,12 @@ void SlotTable::limit(int32_t num_pages, int32_t max_model_len) {
   limits_.max_model_len = max_model_len;
 }
 
+void SlotTable::reset() {
+  for (Slot& slot : slots_) slot.open = false;
+  changes_.clear();
+  failures_.clear();
+}
+
 Status SlotTable::close(SlotId slot) {
   RETURN_IF_ERROR(check_open(slot, "closed"));
   slots_[slot].open = false;

@@ -47,6 +47,8 @@ class SlotTable {
   explicit SlotTable(const SlotLimits& limits);
   // Before the first plan: sets the number of pages, and the maximum length, which cannot grow.
   void limit(int32_t num_pages, int32_t max_model_len);
+  // Closes all slots.
+  void reset();
 
   // --- the parts of a plan, in this order -------------------------------------------------------
   Status close(SlotId slot);

@@ -167,6 +167,17 @@ void StepExecutor::begin(int64_t num_pages, int32_t max_model_len, ResultSink& s
   probes_->begin(sink);
 }
 
+Status StepExecutor::reset() {
+  RETURN_IF_ERROR(finish());
+  residuals_->restart(*lane_->queue);
+  slots_.reset();
+  inputs_->reset();
+  last_step_ = 0;
+  progress_.step.store(0, std::memory_order_relaxed);
+  progress_.completed.store(0, std::memory_order_relaxed);
+  return deadline_.status();
+}
+
 Status StepExecutor::execute(const StepPlan& plan) {
   if (answers_->is_full()) RETURN_IF_ERROR(answer_oldest());
   const TimeUs start_us = clock_.now_us();
@@ -403,7 +414,9 @@ Status StepExecutor::answer_oldest() {
     RETURN_IF_ERROR(deadline_.wait(*lane_->queue, answers_->oldest().deadline_us));
     break;
   }
+  const int64_t step = answers_->oldest().step;
   answers_->answer(slots_, answers() ? sink_ : nullptr, clock_.now_us());
+  progress_.completed.store(step, std::memory_order_relaxed);
   return ok_status();
 }
 

@@ -58,6 +58,9 @@ class StepExecutor {
   // Before the first plan: sets the group's number of pages and maximum sequence length, at most
   // the cache's and limits.max_model_len. `sink` outlives the executor.
   void begin(int64_t num_pages, int32_t max_model_len, ResultSink& sink);
+  // Before begin() of another life, once every rank has completed the same steps: forgets slots and
+  // draws; buffers and captured steps stay. Allocates nothing.
+  Status reset();
 
   // TRI-STEP-...: the plan breaks the protocol. TRI-GRP-..., TRI-CUDA-...: a peer is lost.
   Status execute(const StepPlan& plan);

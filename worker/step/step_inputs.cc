@@ -76,6 +76,8 @@ Status StepInputs::fill(
   return ok_status();
 }
 
+void StepInputs::reset() { std::ranges::fill(segments_, Segment{}); }
+
 void StepInputs::send(Queue& queue) {
   const int64_t offset = entry_ % ring_.depth * record_bytes_;
   const std::span<const std::byte> written(host_ring_.data() + offset, record_bytes_);

@@ -40,6 +40,8 @@ class StepInputs {
   // slot twice. Others: see SlotTable.
   Status fill(
       Queue& queue, const StepPart& part, int64_t step, SlotTable& slots, const SlotState& memory);
+  // The steps that were filled so far are over, and the next one may have any number.
+  void reset();
   // Pads the filled step to `num_tokens` rows and `num_rows` sampled rows.
   void pad(int32_t num_tokens, int32_t num_rows, bool is_mixed);
   // Copies the record to the device; work enqueued on `queue` from now on waits for the copy.

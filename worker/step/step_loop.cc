@@ -7,7 +7,7 @@
 
 namespace trireme {
 
-Status run_steps(PlanSource& source, StepExecutor& executor) {
+StatusOr<StepsEnd> run_steps(PlanSource& source, StepExecutor& executor) {
   SteadyClock clock;
   StepPlan plan;
   std::optional<SpinWait> patience;  // since the last plan
@@ -23,8 +23,11 @@ Status run_steps(PlanSource& source, StepExecutor& executor) {
         RETURN_IF_ERROR(executor.poll());  // progress for messages in flight
         patience->wait();
         break;
+      case PlanSource::Next::kNewLife:
+        return StepsEnd::kNewLife;
       case PlanSource::Next::kEnd:
-        return executor.finish();
+        RETURN_IF_ERROR(executor.finish());
+        return StepsEnd::kDone;
     }
   }
 }

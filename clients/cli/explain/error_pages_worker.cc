@@ -125,7 +125,7 @@ constexpr ErrorPage kWorkerPages[] = {
     {"TRI-GRP-013",
      "A rank lost its connection to the coordinator.",
      "The coordinator ended or died, or the network between them failed.",
-     "Look at the coordinator's log; `up` restarts the group."},
+     "Look at the coordinator's log; `up` restarts it, and the group goes on or starts again."},
     {"TRI-GRP-014",
      "A rank made no progress and ended itself.",
      "An operation did not return: a stopped process, a disk that does not answer, or a bug.",
