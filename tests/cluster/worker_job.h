@@ -102,7 +102,7 @@ class PlayedCoordinator {
       EXPECT_EQ(hello->kv_layout.page_tokens, 32);
       pages = hello->pages;
     }
-    send_all(Start{epochs, pages});
+    send_all(Start{epochs, pages, ""});
     for (int i = 0; i < ranks; ++i) {
       const auto started = wait_for<RankStarted>();
       ASSERT_TRUE(started.has_value());
