@@ -65,15 +65,22 @@ void set_dialects(std::vector<RestoredRequest>& requests, const ChatFormat& chat
 
 }  // namespace
 
+StatusOr<std::optional<journal::StateLock>> lock_state(const CoordinatorOptions& options) {
+  std::optional<journal::StateLock> lock;
+  if (options.state_dir.empty()) return lock;
+  std::error_code error;  // of a folder that cannot be made: the lock names it
+  std::filesystem::create_directories(options.state_dir, error);
+  ASSIGN_OR_RETURN(lock, journal::StateLock::take(options.state_dir, kLockWaitUs));
+  return lock;
+}
+
 StatusOr<OpenedJournal> open_journal(const CoordinatorOptions& options,
                                      const ModelSource& source,
                                      const ChatFormat* chat,
                                      std::function<void()> wake) {
   OpenedJournal opened;
   randombytes_buf(opened.public_id_key.data(), opened.public_id_key.size());
-  if (options.state_dir.empty()) return opened;
-  ASSIGN_OR_RETURN(opened.lock, journal::StateLock::take(options.state_dir, kLockWaitUs));
-  if (options.journal.mode != "on") return opened;
+  if (options.state_dir.empty() || options.journal.mode != "on") return opened;
   const std::string folder = options.state_dir + "/journal";
   std::error_code error;
   std::filesystem::create_directories(folder, error);

@@ -1,4 +1,4 @@
-// Opens the journal of a coordinator at its start: locks the state folder, reads what an earlier
+// The journal of a coordinator at its start: locks the state folder, reads what an earlier
 // coordinator has promised, begins the next epoch. Main thread.
 #pragma once
 
@@ -20,8 +20,12 @@ namespace trireme {
 class ChatFormat;
 struct ModelSource;
 
+// Before the doors open: an earlier coordinator of this folder, which may still be ending, has the
+// same ports. Nothing: there is no folder. TRI-JRN-003: it is in use; TRI-JRN-005: it cannot be
+// written.
+StatusOr<std::optional<journal::StateLock>> lock_state(const CoordinatorOptions& options);
+
 struct OpenedJournal {
-  std::optional<journal::StateLock> lock;      // of the state folder, where there is one
   std::unique_ptr<journal::FileJournal> file;  // null: --journal off
   std::vector<RestoredRequest> restored;
   std::string journal_id;       // kJournalIdBytes; "": --journal off
@@ -29,7 +33,7 @@ struct OpenedJournal {
 };
 
 // `chat`: null where the model takes none. `wake` is called from another thread. TRI-JRN-002: of a
-// newer format; TRI-JRN-003: the folder is in use; TRI-JRN-004, TRI-JRN-005: the disk.
+// newer format; TRI-JRN-004, TRI-JRN-005: the disk.
 StatusOr<OpenedJournal> open_journal(const CoordinatorOptions& options,
                                      const ModelSource& source,
                                      const ChatFormat* chat,

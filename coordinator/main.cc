@@ -221,6 +221,8 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
     lines.no_chat(text->no_chat);
     log_event(LogLevel::kWarning, "no_chat", {{"cause", text->no_chat}});
   }
+  auto lock = lock_state(options);
+  if (!lock.ok()) return fail(lines, lock.status(), kExitUsage);
   auto doors = open_doors(options, signal_fd);
   if (!doors.ok()) {
     const bool usage = error_id(doors.status()) == "TRI-NET-012";
@@ -269,7 +271,7 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
   CoordinatorLoop loop(parts);
   if (!opened->restored.empty()) loop.restore(std::move(opened->restored));
   const int result = loop.run();
-  if (result == 0 && opened->lock) opened->lock->note_drained();
+  if (result == 0 && *lock) (*lock)->note_drained();
   if (parts.trace != nullptr) {
     if (const Status written = trace.write(options.trace_file); !written.ok()) {
       return fail(lines, written, kExitUnreachable);

@@ -308,14 +308,15 @@ TEST_F(CoordinatorTest, ADrainCommandOnStandardInputDrains) {
 TEST_F(CoordinatorTest, BadUsageAndAPortInUseEndWithTheirStatusAndId) {
   start();
   const std::string port = clients_.substr(clients_.rfind(':') + 1);
-  Process second(command({"--port", port}));
+  const std::string other = testing::TempDir() + "/another-state";  // its own is locked
+  Process second(command({"--port", port, "--state", other}));
   const Json in_use = second.event("error");
   EXPECT_EQ(in_use.value("id", ""), "TRI-NET-010");
   EXPECT_NE(in_use.value("message", "").find(port), std::string::npos);
   EXPECT_EQ(second.exit_status(), 3);
   EXPECT_EQ(Process({TRIREME_COORDINATOR_FAKE}).exit_status(), 2);
   EXPECT_EQ(Process(command({"--model", "/nowhere"})).exit_status(), 2);
-  EXPECT_EQ(Process(command({"--host", "0.0.0.0"})).exit_status(), 2);
+  EXPECT_EQ(Process(command({"--host", "0.0.0.0", "--state", other})).exit_status(), 2);
   EXPECT_EQ(Process(command({"--groups", "0"})).exit_status(), 2);
 }
 
