@@ -88,14 +88,10 @@ void Cluster::use_default_log_file() {
   }
 }
 
-bool Cluster::keeps_journal() const {
-  return options_.flags.journal.mode == "on" && !options_.is_private && !state_.is_temporary();
-}
-
 Status Cluster::start_coordinator() {
   CoordinatorLaunch launch;
   launch.state = state_.path();
-  launch.journal = keeps_journal();
+  launch.journal = options_.flags.journal.mode == "on";
   launch.host = options_.flags.host;
   launch.port = options_.flags.port;
   launch.worker_port = options_.flags.worker_port;
@@ -214,12 +210,12 @@ void Cluster::read_coordinator() {
 
 Status Cluster::check_coordinator() {
   if (ending_ || coordinator_.has_drained()) return ok_status();
-  if (options_.is_private || !was_ready_) {
+  if (!was_ready_) {
     return coordinator_.has_ended() ? coordinator_.end_error() : ok_status();
   }
   ASSIGN_OR_RETURN(const bool lost, coordinator_.supervise());
   if (!lost) return ok_status();
-  if (keeps_journal()) {
+  if (options_.flags.journal.mode == "on") {
     supervisor_.await_all();
     groups_.await_ranks();
     return ok_status();
