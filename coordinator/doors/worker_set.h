@@ -63,6 +63,7 @@ class WorkerSet {
   // Sends Fence to every rank before the coordinator exits. `drained`: no plan is in flight.
   void fence_all(const std::string& cause, bool drained);
 
+  // --- worker_set_status.cc
   // When a rank of each group last told of progress, the kernels of a running step included.
   std::map<GroupId, TimeUs> progress_us() const;
   int32_t num_ready() const;
