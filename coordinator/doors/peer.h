@@ -19,6 +19,8 @@ class PeerSender {
  public:
   virtual ~PeerSender() = default;
   virtual SendOutcome send(PeerId peer, const std::string& frame) = 0;
+  // The network address of its host; "": this host, or unknown.
+  virtual std::string address_of(PeerId /*peer*/) const { return {}; }
 };
 
 }  // namespace trireme

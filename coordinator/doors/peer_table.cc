@@ -34,7 +34,7 @@ PeerId PeerTable::add(const std::string& routing_id, int fd, std::vector<PeerId>
   forget(wire.peer, gone);
   const PeerId peer = next_peer_++;
   wire.peer = peer;
-  peers_[peer] = {routing_id, fd, false};
+  peers_[peer] = {routing_id, fd, false, ""};
   by_routing_id_[routing_id] = peer;
   if (!wire.alive) end(wire);
   return peer;
@@ -45,6 +45,11 @@ void PeerTable::forget_ended(std::vector<PeerId>& gone) {
 }
 
 PeerTable::Peer* PeerTable::find(PeerId peer) {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? nullptr : &found->second;
+}
+
+const PeerTable::Peer* PeerTable::find(PeerId peer) const {
   const auto found = peers_.find(peer);
   return found == peers_.end() ? nullptr : &found->second;
 }

@@ -20,6 +20,7 @@ class PeerTable {
     std::string routing_id;
     int fd = -1;
     bool delimiter = false;  // it sends an empty frame first (REQ sockets) and expects one
+    std::string address;     // of its host; "": this one, or unknown
   };
 
   // From the monitor's events, in their order.
@@ -34,6 +35,7 @@ class PeerTable {
   void forget_ended(std::vector<PeerId>& gone);
 
   Peer* find(PeerId peer);
+  const Peer* find(PeerId peer) const;
 
  private:
   struct Wire {  // one accepted descriptor

@@ -10,6 +10,7 @@
 #include <zmq.hpp>
 
 #include "base/check.h"
+#include "coordinator/doors/free_ports.h"
 #include "coordinator/doors/peer_table.h"
 #include "coordinator/doors/worker_key_file.h"
 #include "proto/frame.h"
@@ -24,6 +25,7 @@ constexpr char kZapDomain[] = "trireme-workers";
 constexpr char kZapEndpoint[] = "inproc://zeromq.zap.01";
 constexpr int kFramesPerTurn = 512;
 constexpr int kMaxFullTurns = 16;
+constexpr int kMaxPortTries = 64;
 constexpr int kSelfTestMs = 3'000;
 
 void set(zmq::socket_t& socket, int option, int value) {
@@ -34,11 +36,18 @@ void set(zmq::socket_t& socket, int option, const std::string& value) {
   CHECK(zmq_setsockopt(socket.handle(), option, value.data(), value.size()) == 0);
 }
 
-std::string address_of(const DoorAddress& address) {
+std::string endpoint_of(const DoorAddress& address) {
   std::string host = address.host == "localhost" ? "127.0.0.1" : address.host;
   if (host.find(':') != std::string::npos && host[0] != '[') host = format_text("[{}]", host);
   return format_text(
       "tcp://{}:{}", host, address.port == 0 ? "*" : format_text("{}", address.port));
+}
+
+// Of an address that ZeroMQ gives: numbers, IPv4 within IPv6 on a door for both.
+bool is_this_host(std::string_view address) {
+  constexpr std::string_view kMapped = "::ffff:";
+  if (address.starts_with(kMapped)) address.remove_prefix(kMapped.size());
+  return address.starts_with("127.") || address == "::1";
 }
 
 // One ROUTER socket and the monitor socket that reports its accepted and ended connections.
@@ -83,8 +92,12 @@ class Door final : public PeerSender {
 
   Status bind(const DoorAddress& address) {
     if (address.host.find(':') != std::string::npos) set(router_, ZMQ_IPV6, 1);
-    const std::string endpoint = address_of(address);
-    if (zmq_bind(router_.handle(), endpoint.c_str()) != 0) {
+    const std::string endpoint = endpoint_of(address);
+    bool bound = false;
+    for (const int port : free_port_candidates(address.port == 0 ? kMaxPortTries : 0)) {
+      bound = bound || zmq_bind(router_.handle(), endpoint_of({address.host, port}).c_str()) == 0;
+    }
+    if (!bound && zmq_bind(router_.handle(), endpoint.c_str()) != 0) {
       const int error = zmq_errno();
       if (error == EADDRINUSE) {
         return unavailable(
@@ -115,6 +128,11 @@ class Door final : public PeerSender {
     if (to->delimiter) zmq_send(router_.handle(), "", 0, flags | ZMQ_SNDMORE);
     const int sent = zmq_send(router_.handle(), frame.data(), frame.size(), flags);
     return sent < 0 ? SendOutcome::kGone : SendOutcome::kSent;
+  }
+
+  std::string address_of(PeerId peer) const override {
+    const PeerTable::Peer* const found = peers_.find(peer);
+    return found == nullptr ? std::string() : found->address;
   }
 
   // The I/O thread queues the frames of a connection before it reports its end, so an end counts
@@ -157,7 +175,7 @@ class Door final : public PeerSender {
       }
     }
     const int fd = payloads > 0 ? zmq_msg_get(payload.handle(), ZMQ_SRCFD) : -1;
-    const PeerId peer = peer_of(routing_id.to_string(), fd, on_gone);
+    const PeerId peer = peer_of(routing_id.to_string(), fd, payload, on_gone);
     peers_.find(peer)->delimiter = delimiter;
     // A message of several payloads is not of this protocol: handed on as an empty frame, which the
     // codec refuses.
@@ -165,12 +183,17 @@ class Door final : public PeerSender {
     on_frame(peer, payloads == 1 ? bytes : std::string_view());
   }
 
-  PeerId peer_of(const std::string& routing_id, int fd, const OnGone& on_gone) {
+  PeerId peer_of(const std::string& routing_id,
+                 int fd,
+                 zmq::message_t& frame,
+                 const OnGone& on_gone) {
     if (const PeerId known = peers_.known(routing_id, fd)) return known;
     // A new connection: the monitor has reported its beginning.
     drain_monitor();
     std::vector<PeerId> gone;
     const PeerId peer = peers_.add(routing_id, fd, gone);
+    const char* const address = zmq_msg_gets(frame.handle(), "Peer-Address");
+    if (address != nullptr && !is_this_host(address)) peers_.find(peer)->address = address;
     for (const PeerId each : gone) on_gone(each);
     return peer;
   }

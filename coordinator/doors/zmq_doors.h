@@ -21,7 +21,7 @@ namespace trireme {
 
 struct DoorAddress {
   std::string host = "127.0.0.1";
-  int port = 0;  // 0: the kernel chooses
+  int port = 0;  // 0: any free one, where there is one outside those of connections
 };
 
 struct ZmqDoorsOptions {

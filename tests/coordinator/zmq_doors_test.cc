@@ -234,6 +234,16 @@ TEST_F(ZmqDoorsTest, WakeAndWatchedDescriptorsEndTheWait) {
   ::close(fds[1]);
 }
 
+TEST_F(ZmqDoorsTest, AnyPortIsOneThatNoConnectionIsGiven) {
+  open();
+  int first = 0;
+  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> first;
+  if (first < 21'000) GTEST_SKIP() << "this machine gives connections almost every port";
+  for (const std::string& endpoint : {doors_->endpoints().client, doors_->endpoints().worker}) {
+    EXPECT_LT(std::stoi(endpoint.substr(endpoint.rfind(':') + 1)), first) << endpoint;
+  }
+}
+
 class CurveTest : public ZmqDoorsTest {
  protected:
   CurveTest() { options_.always_curve = true; }
