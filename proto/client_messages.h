@@ -143,7 +143,9 @@ struct Submit {
   std::string cache_salt;
   bool want_prompt_ids = false;
   uint64_t nonce = 0;
+  int32_t priority = 0;
   int64_t disconnect_grace_ms = 0;
+  std::string share;
   std::string client_state;
   bool operator==(const Submit&) const = default;
 };

@@ -266,7 +266,9 @@ void write(const door::Submit& from, v1::Submit& to) {
   to.set_cache_salt(from.cache_salt);
   to.set_want_prompt_ids(from.want_prompt_ids);
   to.set_nonce(from.nonce);
+  to.set_priority(from.priority);
   to.set_disconnect_grace_ms(static_cast<uint32_t>(from.disconnect_grace_ms));
+  to.set_share(from.share);
   to.set_client_state(from.client_state);
 }
 
@@ -303,7 +305,9 @@ void read(RangeCheck& check, const v1::Submit& from, door::Submit& to) {
   to.cache_salt = short_text(check, from.cache_salt(), "cache_salt (its bytes)");
   to.want_prompt_ids = from.want_prompt_ids();
   to.nonce = from.nonce();
+  to.priority = from.priority();
   to.disconnect_grace_ms = from.disconnect_grace_ms();
+  to.share = short_text(check, from.share(), "share (its bytes)");
   check.number(from.client_state().size(), kMaxClientStateBytes, "client_state (its bytes)");
   if (check.ok()) to.client_state = from.client_state();
 }

@@ -100,6 +100,7 @@ constexpr TextField kSubmit[] = {
     {v1::Submit::kClientRequestIdFieldNumber, "client_request_id"},
     {v1::Submit::kStructureFieldNumber, "", kStructure, std::size(kStructure)},
     {v1::Submit::kCacheSaltFieldNumber, "cache_salt"},
+    {v1::Submit::kShareFieldNumber, "share"},
 };
 constexpr TextField kTokenize[] = {
     {v1::Tokenize::kTextFieldNumber, "text"},

@@ -83,7 +83,8 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
                                                    "stop_token_ids",
                                                    "echo",
                                                    "output_len",
-                                                   "skip_special_tokens"};
+                                                   "skip_special_tokens",
+                                                   "priority"};
   const std::string shape = "write one JSON object per line: {\"prompt\": ...}";
   ASSIGN_OR_RETURN(Json json, parse_json_line(line.text, "TRI-RUN-021", shape));
   if (!json.is_object()) {
@@ -103,6 +104,7 @@ StatusOr<Prompt> parse_prompt(const NumberedLine& line, const door::Submit& defa
     json["max_tokens"] = json["output_len"];  // name used by data sets of serving benchmarks
   }
   json.erase("output_len");
+  RETURN_IF_ERROR(read_priority(json, prompt.submit));
   RETURN_IF_ERROR(read_sampling(json, prompt.submit.sampling));
   if (!json.empty()) {
     const std::string name = json.begin().key();

@@ -174,6 +174,24 @@ void add_sampling_flags(FlagSet& flags, door::Sampling& sampling) {
   flags.add("echo", &sampling.echo, "begin the text with the prompt", more);
 }
 
+void add_priority_flag(FlagSet& flags, door::Submit& submit) {
+  flags.add(
+      "priority", &submit.priority, "a lower number leaves the queue earlier (0)", "More sampling");
+}
+
+Status read_priority(Json& json, door::Submit& submit) {
+  FieldTaker taker(json);
+  taker.take("priority", [&](const Json& value) -> Status {
+    const bool is_whole = value.is_number_integer();
+    if (!is_whole || value.get<int64_t>() != static_cast<int32_t>(value.get<int64_t>())) {
+      return wrong_type("priority", value, kFieldId, "a whole number of 32 bits");
+    }
+    submit.priority = value.get<int32_t>();
+    return ok_status();
+  });
+  return taker.status();
+}
+
 Status read_sampling(Json& json, door::Sampling& sampling) {
   FieldTaker taker(json);
   taker.number("max_tokens", sampling.max_tokens);

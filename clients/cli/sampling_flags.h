@@ -12,6 +12,10 @@ namespace trireme {
 
 void add_sampling_flags(FlagSet& flags, door::Sampling& sampling);
 
+void add_priority_flag(FlagSet& flags, door::Submit& submit);
+// Moves the field `priority` from `json`. TRI-RUN-020.
+Status read_priority(nlohmann::ordered_json& json, door::Submit& submit);
+
 // Moves the sampling fields (names of the flags in snake_case) from `json` to `sampling`.
 // TRI-RUN-020: a field of the wrong type.
 Status read_sampling(nlohmann::ordered_json& json, door::Sampling& sampling);

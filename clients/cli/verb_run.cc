@@ -247,6 +247,7 @@ int verb_run(Terminal& terminal, const Arguments& arguments) {
   flags.add("as-completed", &options.as_completed, "print answers as they complete", group);
   flags.add("special", &options.special, "begin with the model's own tokens (BOS)", group);
   add_sampling_flags(flags, options.defaults.sampling);
+  add_priority_flag(flags, options.defaults);
   add_cluster_flags(flags, options.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments, &rest)) return *over;
   for (const std::string& word : rest) {

@@ -28,6 +28,7 @@ ApiHeaders read_headers(const HttpRequest& request, const ApiKeys* keys, int64_t
         keys->name_of(key_of(request.header("authorization"), request.header("x-api-key")))
             .value_or("");
   }
+  headers.client = request.client;
   if (timeout_ms > 0) headers.timeout_ms = timeout_ms;
   return headers;
 }

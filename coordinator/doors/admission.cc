@@ -142,6 +142,7 @@ StatusOr<SubmitRequest> admit(door::Submit& submit, const AdmissionRules& rules)
   SubmitRequest request;
   request.client_tag = submit.tag;
   request.principal = std::move(submit.principal);
+  request.priority = submit.priority;
   request.idempotency_key = std::move(submit.idempotency_key);
   request.cache_salt = std::move(submit.cache_salt);
   request.traceparent = std::move(submit.traceparent);

@@ -167,6 +167,7 @@ class FrontDoor {
   Connection* find(PeerId peer);  // also marks it for the next flush()
   Request* find(PeerId peer, uint64_t tag, Connection** connection = nullptr);
   Status may_open(const Connection& connection, uint64_t tag) const;
+  std::string share_of(const door::Submit& submit, PeerId peer) const;
   bool open(Call& call, uint64_t tag);  // false: refused with an Error
   void queue(Call& call, uint64_t tag, TokenizerJob job, Purpose purpose);
   void answer_question(Connection& connection, const PendingJob& pending, TokenizerResult result);

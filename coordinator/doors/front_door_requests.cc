@@ -38,17 +38,28 @@ bool FrontDoor::open(Call& call, uint64_t tag) {
   return false;
 }
 
+// Spaces of different kinds never meet. On this host every connection is one: all have one address.
+std::string FrontDoor::share_of(const door::Submit& submit, PeerId peer) const {
+  if (!submit.share.empty()) return "share " + submit.share;
+  if (!submit.principal.empty()) return "principal " + submit.principal;
+  const std::string address = sender_->address_of(peer);
+  if (!address.empty()) return "address " + address;
+  return format_text("connection {}", peer);
+}
+
 void FrontDoor::handle(Call& call, door::Submit message) {
   const uint64_t tag = message.tag;
   if (!open(call, tag)) return;
   std::string digest;
   if (!message.idempotency_key.empty()) digest = digest_of(message, codec_);
+  std::string share = share_of(message, call.peer);
   StatusOr<SubmitRequest> request = admit(message, options_.rules);
   if (!request.ok()) {
     send_error(call.connection, error_of(tag, request.status()));
     return;
   }
   request->digest = std::move(digest);
+  request->share = std::move(share);
   request->connection = call.peer;
   request->arrived_us = call.now_us;
   if (message.deadline_ms > 0) request->deadline_us = call.now_us + message.deadline_ms * 1000;

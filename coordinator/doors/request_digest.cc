@@ -10,6 +10,8 @@ std::string digest_of(const door::Submit& submit, ClientCodec& codec) {
   same.tag = none.tag;
   same.idempotency_key.clear();
   same.principal.clear();
+  same.share.clear();
+  same.priority = none.priority;
   same.traceparent.clear();
   same.client_request_id.clear();
   same.client_state.clear();

@@ -86,13 +86,9 @@ void Engine::State::clear_placement(Sequence& sequence) {
   sequence.last_draw_step = 0;
 }
 
-// Puts the sequence into the queue before all that arrived later.
 void Engine::State::queue_again(Sequence& sequence) {
   sequence.state = SequenceState::kWaiting;
-  const auto place = std::find_if(waiting_.begin(), waiting_.end(), [&](const Sequence* other) {
-    return other->arrival > sequence.arrival;
-  });
-  waiting_.insert(place, &sequence);
+  waiting_.add_again(sequence);
 }
 
 void Engine::State::release(Group& group, Sequence& sequence) {

@@ -16,7 +16,8 @@ int64_t kept_bytes_of(const Request& request) {
   const SubmitRequest& submit = request.submit;
   const size_t texts = submit.principal.size() + submit.idempotency_key.size() +
                        submit.cache_salt.size() + submit.traceparent.size() +
-                       submit.client_request_id.size() + submit.client_state.size();
+                       submit.client_request_id.size() + submit.client_state.size() +
+                       submit.share.size();
   return bytes + static_cast<int64_t>(texts);
 }
 

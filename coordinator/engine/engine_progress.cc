@@ -52,11 +52,9 @@ void Engine::State::report_progress(Turn& turn) {
 // The place of every waiting request, from 1 on.
 Engine::State::Places Engine::State::queue_places() const {
   Places places;
-  const Request* last = nullptr;
   int32_t place = 0;
   for (const Sequence* sequence : waiting_) {
-    if (sequence->request != last) places.emplace(sequence->request, ++place);
-    last = sequence->request;
+    if (places.emplace(sequence->request, place + 1).second) ++place;
   }
   return places;
 }

@@ -31,6 +31,13 @@ int64_t bytes_of(const SubmitRequest& submit) {
          4 * choices * static_cast<int64_t>(submit.prompt.size());
 }
 
+// The prompt is computed once for all choices.
+int64_t most_tokens_of(const Sequence& sequence) {
+  const Request& request = *sequence.request;
+  const int64_t prompt = sequence.choice == 0 ? request.num_prompt : 0;
+  return prompt + (request.generates() ? request.submit.params.max_tokens : 0);
+}
+
 }  // namespace
 
 Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const {
@@ -103,7 +110,7 @@ Request& Engine::State::accept(const Turn& turn, const RequestId& id, SubmitRequ
     undurable_.add(record::Accepted{id, seed, submit, turn.now_us});
   }
   undurable_.allow({id, -1, 0, false});
-  Request& request = add_request(id, seed, std::move(submit), turn.now_us);
+  Request& request = add_request(id, seed, std::move(submit), turn.now_us, false);
   request.nonce = request.submit.nonce;
   request.stream_arrived_us = request.submit.arrived_us;
   Stream& stream = request.stream.emplace();
@@ -118,7 +125,8 @@ Request& Engine::State::accept(const Turn& turn, const RequestId& id, SubmitRequ
 Request& Engine::State::add_request(const RequestId& id,
                                     uint64_t seed,
                                     SubmitRequest submit,
-                                    TimeUs submitted_us) {
+                                    TimeUs submitted_us,
+                                    bool is_restored) {
   CHECK(!submit.prompt.empty());  // checked by admission
   auto owned = std::make_unique<Request>();
   Request& request = *owned;
@@ -144,12 +152,12 @@ Request& Engine::State::add_request(const RequestId& id,
   if (request.submit.deadline_us != 0) {
     deadlines_.emplace(request.submit.deadline_us, request.id);
   }
-  add_sequences(request, std::move(prompt));
+  add_sequences(request, std::move(prompt), is_restored);
   requests_.emplace(request.id, std::move(owned));
   return request;
 }
 
-void Engine::State::add_sequences(Request& request, std::vector<TokenId> prompt) {
+void Engine::State::add_sequences(Request& request, std::vector<TokenId> prompt, bool is_restored) {
   const int32_t choices = request.generates() ? request.submit.params.num_choices : 1;
   request.num_unfinished = choices;
   for (int32_t choice = 0; choice < choices; ++choice) {
@@ -159,7 +167,11 @@ void Engine::State::add_sequences(Request& request, std::vector<TokenId> prompt)
     sequence->first_output = request.num_prompt;
     sequence->arrival = next_arrival_++;
     if (choice + 1 < choices) sequence->ids = prompt;
-    waiting_.push_back(sequence.get());
+    if (is_restored) {
+      waiting_.add_again(*sequence);
+    } else {
+      waiting_.add(*sequence, most_tokens_of(*sequence));
+    }
     request.sequences.push_back(std::move(sequence));
   }
   request.sequences.back()->ids = std::move(prompt);
@@ -252,9 +264,10 @@ void Engine::State::finish(const Turn& turn,
 void Engine::State::end_choice(Sequence& sequence, effect::Finish details, TimeUs ended_us) {
   Request& request = *sequence.request;
   if (sequence.state == SequenceState::kWaiting) {
-    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &sequence));
+    waiting_.remove(sequence);
   }
   const bool has_slot = sequence.slot >= 0;
+  waiting_.give_back(sequence, sequence.computed - sequence.cached_tokens);
   sequence.state = SequenceState::kFinished;
   --request.num_unfinished;
   request.ended_us = ended_us;

@@ -20,8 +20,8 @@ void Engine::State::handle(Turn& turn, event::Restored& event) {
 
 void Engine::State::restore(const Turn& turn, RestoredRequest& restored) {
   record::Accepted& accepted = restored.accepted;
-  Request& request =
-      add_request(accepted.id, accepted.seed, std::move(accepted.submit), accepted.accepted_us);
+  Request& request = add_request(
+      accepted.id, accepted.seed, std::move(accepted.submit), accepted.accepted_us, true);
   request.accepted_durable = true;
   request.compatibility = std::move(restored.compatibility);
   request.bound_recorded = !request.compatibility.empty();

@@ -20,6 +20,7 @@
 #include "coordinator/engine/scheduler.h"
 #include "coordinator/engine/sequence.h"
 #include "coordinator/engine/undurable.h"
+#include "coordinator/engine/waiting_queue.h"
 
 namespace trireme {
 
@@ -89,8 +90,9 @@ class Engine::State {
   Request& add_request(const RequestId& id,
                        uint64_t seed,
                        SubmitRequest submit,
-                       TimeUs submitted_us);
-  void add_sequences(Request& request, std::vector<TokenId> prompt);
+                       TimeUs submitted_us,
+                       bool is_restored);
+  void add_sequences(Request& request, std::vector<TokenId> prompt, bool is_restored);
   void cancel(Turn& turn, Request& request);
   void end_request(const Turn& turn, Request& request, FinishReason reason, const Status& error);
   static void refuse(Turn& turn,
@@ -229,7 +231,7 @@ class Engine::State {
   std::set<std::pair<TimeUs, RequestId>> cancels_;  // requests whose client is gone, by when
   std::set<std::pair<TimeUs, RequestId>> unread_;   // whose values nobody takes, by start of that
   std::set<std::pair<TimeUs, RequestId>> progress_due_;
-  std::deque<Sequence*> waiting_;  // by arrival
+  WaitingQueue waiting_;
   int64_t waiting_bytes_ = 0;
   uint64_t next_arrival_ = 1;
   std::map<GroupId, Group> groups_;

@@ -31,6 +31,9 @@ struct Sequence {
   int32_t choice = 0;
   uint64_t arrival = 0;
   SequenceState state = SequenceState::kWaiting;
+  bool comes_back = false;  // WaitingQueue: it has run before, or waited under another coordinator
+  int64_t fair_start = 0;   // WaitingQueue: its place among the shares of its priority
+  int64_t fair_tokens = 0;  // WaitingQueue: what its share was charged for it
 
   std::vector<TokenId> ids;  // prompt, then emitted
   int32_t first_output = 0;  // index of the first emitted id; 0 once the prompt is released

@@ -40,6 +40,8 @@ struct SubmitRequest {
   uint64_t client_tag = 0;  // the client's own number of this request on its connection
   uint64_t nonce = 0;       // of two streams of one answer the one with the greater nonce stays
   std::string principal;
+  std::string share;            // requests that wait share the groups fairly among these
+  int32_t priority = 0;         // of its admission: a lower number comes first
   std::string idempotency_key;  // "": none; unique per principal
   std::string digest;  // of the prompt and the parameters; a known key takes an equal one only
   std::string cache_salt;

@@ -282,6 +282,23 @@ TEST(SamplingFields, AListOfIdsNamesTheWrongOne) {
   }
 }
 
+TEST(Priority, ComesFromItsFlagAndALineOverridesIt) {
+  door::Submit submit;
+  FlagSet flags("test");
+  add_priority_flag(flags, submit);
+  ASSERT_TRUE(flags.parse({"--priority", "-2"}).ok());
+  EXPECT_EQ(submit.priority, -2);
+  Json line = Json::parse(R"({"seed": 1})");
+  ASSERT_TRUE(read_priority(line, submit).ok());
+  EXPECT_EQ(submit.priority, -2);
+  line = Json::parse(R"({"priority": 7, "seed": 1})");
+  ASSERT_TRUE(read_priority(line, submit).ok());
+  EXPECT_EQ(submit.priority, 7);
+  EXPECT_EQ(line, Json::parse(R"({"seed": 1})"));
+  line = Json::parse(R"({"priority": "high"})");
+  EXPECT_EQ(error_id(read_priority(line, submit)), "TRI-RUN-020");
+}
+
 TEST(SamplingRanges, AreThoseOfSamplingParameters) {
   const auto refused = [](auto set, int64_t vocabulary_size = 0) {
     door::Sampling sampling;

@@ -23,11 +23,17 @@ class FakeSender final : public PeerSender {
     return SendOutcome::kSent;
   }
 
+  std::string address_of(PeerId peer) const override {
+    const auto found = addresses.find(peer);
+    return found == addresses.end() ? "" : found->second;
+  }
+
   std::vector<std::string> take(PeerId peer) { return std::exchange(sent[peer], {}); }
 
   std::map<PeerId, std::vector<std::string>> sent;
   std::map<PeerId, int> room;  // frames that a peer takes before it is full
   std::set<PeerId> gone;
+  std::map<PeerId, std::string> addresses;
 };
 
 }  // namespace trireme

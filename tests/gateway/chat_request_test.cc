@@ -75,6 +75,7 @@ TEST(ChatRequest, HeadersReachTheDoor) {
   headers.traceparent = "00-1-2-01";
   headers.client_request_id = "client";
   headers.principal = "alice";
+  headers.client = "10.0.0.9";
   headers.timeout_ms = 1500;
   auto result = read_call(kChat, with(R"(,"request_id":"other")"), headers, demo_context());
   const door::Submit& submit = submit_in(std::get<ApiCall>(result));
@@ -82,6 +83,7 @@ TEST(ChatRequest, HeadersReachTheDoor) {
   EXPECT_EQ(submit.traceparent, "00-1-2-01");
   EXPECT_EQ(submit.client_request_id, "client") << "the header wins over the field";
   EXPECT_EQ(submit.principal, "alice");
+  EXPECT_EQ(submit.share, "10.0.0.9");
   EXPECT_EQ(submit.deadline_ms, 1500);
   EXPECT_EQ(submit.on_disconnect, door::OnDisconnect::kContinue) << "a repetition finds it";
 }

@@ -54,7 +54,7 @@ class FakeHandler final : public HttpHandler, public HttpExchangeUser {
 
 class HttpSessionTest : public testing::Test {
  protected:
-  HttpSessionTest() : session_({limits_, handler_, clock_, all_bodies_bytes_}, [] {}) {}
+  HttpSessionTest() : session_({limits_, handler_, clock_, all_bodies_bytes_, false, ""}, [] {}) {}
 
   void receive(const std::string& bytes) { session_.receive(bytes); }
   // All output, which the socket takes at once.

@@ -240,6 +240,7 @@ TEST_F(Server, KeysAreNeededWhereTheTableSaysSo) {
   }
   streaming_peer("Authorization: bearer sesame-2\r\n");
   EXPECT_EQ(door_.submits[0].principal, "bob");
+  EXPECT_TRUE(door_.submits[0].share.starts_with("127.0.0.1:")) << door_.submits[0].share;
 }
 
 TEST_F(Server, AKeyThatIsRevokedBeforeItsBodyHasArrivedIsRefused) {

@@ -104,6 +104,7 @@ int verb_chat(Terminal& terminal, const Arguments& arguments) {
       [&options](const std::string& text) { return read_reasoning(text, options.reasoning); });
   flags.add("json", &options.json, "one JSON line per answer", group);
   add_sampling_flags(flags, options.defaults.sampling);
+  add_priority_flag(flags, options.defaults);
   add_cluster_flags(flags, verb.cluster_flags, /*is_private=*/true);
   if (const auto over = parse_flags(terminal, flags, arguments)) return *over;
   return run_interruptible(terminal,

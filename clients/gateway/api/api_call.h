@@ -46,6 +46,7 @@ struct ApiHeaders {
   std::string traceparent;
   std::string client_request_id;  // X-Request-Id, checked
   std::string principal;          // the name of the API key
+  std::string client;             // HttpRequest::client
   bool resumable = false;         // Trireme-Resume: 1
   std::optional<int64_t> timeout_ms;
 };

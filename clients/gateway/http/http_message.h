@@ -22,6 +22,7 @@ struct HttpRequest {
   bool has_body = false;     // a length above 0, or chunked
   bool expects_100 = false;  // Expect: 100-continue
   bool is_encrypted = false;
+  std::string client;  // its address; on this host with its port: one for each connection
   std::vector<HttpHeader> headers;
   std::string body;
 

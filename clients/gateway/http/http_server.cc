@@ -276,10 +276,22 @@ class HttpServer::Listener {
     });
   }
 
+  static std::string client_of(const tcp::socket& socket) {
+    Error error;
+    const tcp::endpoint far = socket.remote_endpoint(error);
+    if (error) return {};
+    asio::ip::address address = far.address();
+    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+      address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+    }
+    if (!address.is_loopback()) return address.to_string();
+    return format_text("{}:{}", address.to_string(), far.port());
+  }
+
   void on_accepted(tcp::socket socket) {
     if (num_connections() >= options_.limits.num_connections) return refuse(std::move(socket));
     const HttpSession::Surroundings around{
-        options_.limits, handler_, clock_, all_bodies_bytes_, tls_ != nullptr};
+        options_.limits, handler_, clock_, all_bodies_bytes_, tls_ != nullptr, client_of(socket)};
     auto connection = std::make_shared<Connection>(
         std::move(socket), tls_, around, [this](Connection* ended) { connections_.erase(ended); });
     connections_.emplace(connection.get(), connection);

@@ -126,6 +126,7 @@ bool HttpSession::step() {
 void HttpSession::on_head_done() {
   HttpRequest& request = reader_->request();
   request.is_encrypted = around_.is_encrypted;
+  request.client = around_.client;
   if (auto refusal = around_.handler.on_head(request)) {
     enter(State::kAnswering);
     return write_response(*refusal, /*keeps_alive=*/!request.has_body);

@@ -26,6 +26,7 @@ class HttpSession final : public HttpExchange {
     Clock& clock;
     int64_t& all_bodies_bytes;
     bool is_encrypted = false;
+    std::string client;  // HttpRequest::client
   };
 
   // `on_output`: there is output to take, or is_over() has become true.

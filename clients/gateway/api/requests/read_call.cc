@@ -162,6 +162,7 @@ door::Submit submit_of(const RequestDraft& draft,
   }
   submit.traceparent = headers.traceparent;
   submit.principal = headers.principal;
+  submit.share = headers.client;
   submit.client_request_id =
       headers.client_request_id.empty() ? draft.request_id : headers.client_request_id;
   submit.deadline_ms = headers.timeout_ms.value_or(0);
