@@ -1,111 +1,9 @@
-#include "coordinator/doors/front_door.h"
-
-#include <gtest/gtest.h>
-
 #include <random>
 
-#include "proto/credit.h"
-#include "tests/coordinator/fake_sender.h"
+#include "tests/coordinator/front_door_fixture.h"
 
 namespace trireme {
 namespace front_door_test {
-
-FrontDoorOptions options() {
-  FrontDoorOptions options;
-  options.server = "trireme test";
-  options.model.name = "demo";
-  options.model.vocabulary_size = 100;
-  options.rules.model_name = "demo";
-  options.rules.vocabulary_size = 100;
-  options.rules.max_model_len = 16;
-  options.rules.num_layers = 4;
-  options.rules.has_tokenizer = true;
-  return options;
-}
-
-class FrontDoorTest : public testing::Test {
- protected:
-  void make(const FrontDoorOptions& with) { door_ = std::make_unique<FrontDoor>(with, &sender_); }
-  void SetUp() override { make(options()); }
-
-  void say(PeerId peer, const door::FromClient& message) {
-    std::string frame;
-    codec_.encode(message, frame);
-    door_->on_frame(peer, frame, now_us_, output_);
-  }
-  void hello(PeerId peer) {
-    say(peer, door::Hello{});
-    ASSERT_EQ(heard(peer).size(), 1u);
-  }
-  std::vector<door::ToClient> heard(PeerId peer) {
-    door_->flush(now_us_, output_);
-    std::vector<door::ToClient> messages;
-    for (const std::string& frame : sender_.take(peer)) {
-      auto message = codec_.decode_to_client(frame);
-      EXPECT_TRUE(message.ok()) << message.status();
-      if (message.ok()) messages.push_back(*message);
-    }
-    return messages;
-  }
-  std::string refusal(PeerId peer, uint64_t tag) {
-    const auto messages = heard(peer);
-    if (messages.size() != 1 || !std::holds_alternative<door::Error>(messages[0])) return "none";
-    const auto& error = std::get<door::Error>(messages[0]);
-    EXPECT_EQ(error.tag, tag);
-    EXPECT_EQ(error.message.substr(0, error.error_id.size()), error.error_id);
-    return error.error_id;
-  }
-  void tokenized(uint64_t job, std::vector<TokenId> ids) {
-    TokenizerResult result;
-    result.job = job;
-    result.ids = std::move(ids);
-    door_->on_tokenized(std::move(result), output_);
-  }
-  static door::Submit ids_request(uint64_t tag) {
-    door::Submit submit;
-    submit.tag = tag;
-    submit.prompt = std::vector<TokenId>{1, 2, 3};
-    return submit;
-  }
-  // Submits and lets the Engine accept it as request {0, tag}.
-  void accept(PeerId peer, uint64_t tag, int64_t credit = 0) {
-    door::Submit submit = ids_request(tag);
-    submit.credit_bytes = credit;
-    say(peer, submit);
-    effect::Accept accept;
-    accept.connection = peer;
-    accept.client_tag = tag;
-    accept.request = {0, tag};
-    accept.seed = 5;
-    accept.prompt_tokens = 3;
-    door_->on_effect(accept, output_);
-    ASSERT_TRUE(std::holds_alternative<door::Accepted>(heard(peer).at(0)));
-    output_.events.clear();
-  }
-  void tokens(PeerId peer, uint64_t tag, int first, std::vector<TokenId> ids, std::string text) {
-    effect::Tokens tokens;
-    tokens.connection = peer;
-    tokens.client_tag = tag;
-    tokens.first_index = first;
-    tokens.ids = std::move(ids);
-    tokens.text = std::move(text);
-    door_->on_effect(std::move(tokens));
-  }
-  void finish(PeerId peer, uint64_t tag) {
-    effect::Finish finish;
-    finish.connection = peer;
-    finish.client_tag = tag;
-    finish.reason = FinishReason::kLength;
-    finish.last_choice = true;
-    door_->on_effect(finish);
-  }
-
-  FakeSender sender_;
-  ClientCodec codec_;
-  std::unique_ptr<FrontDoor> door_;
-  DoorOutput output_;
-  TimeUs now_us_ = 1'000'000;
-};
 
 TEST_F(FrontDoorTest, HelloIsAnsweredByWelcomeWithModelsAndLimits) {
   say(1, door::Hello{0, "me"});
@@ -160,6 +58,28 @@ TEST_F(FrontDoorTest, TokenIdsGoToTheEngineAtOnceAndTextThroughTheTokenizer) {
   EXPECT_TRUE(heard(1).empty());
 }
 
+// Requests share the groups fairly among these, and values of different kinds never meet.
+TEST_F(FrontDoorTest, AShareIsTheRequestsOwnOrThePrincipalOrTheAddressOrTheConnection) {
+  sender_.addresses[2] = "10.0.0.2";
+  hello(1);
+  hello(2);
+  const auto share_of = [&](PeerId peer, uint64_t tag, const char* share, const char* principal) {
+    door::Submit submit = ids_request(tag);
+    submit.share = share;
+    submit.principal = principal;
+    submit.priority = 3;
+    output_.events.clear();
+    say(peer, submit);
+    const auto& request = std::get<event::Submitted>(output_.events.at(0)).request;
+    EXPECT_EQ(request.priority, 3);
+    return request.share;
+  };
+  EXPECT_EQ(share_of(2, 1, "x", "team"), "share x");
+  EXPECT_EQ(share_of(2, 2, "", "team"), "principal team");
+  EXPECT_EQ(share_of(2, 3, "", ""), "address 10.0.0.2");
+  EXPECT_EQ(share_of(1, 4, "", ""), "connection 1");
+}
+
 TEST_F(FrontDoorTest, EveryBadSubmitIsRefusedWithAnIdOfItsOwn) {
   hello(1);
   const auto refused = [&](auto change) {
@@ -197,7 +117,7 @@ TEST_F(FrontDoorTest, APromptOneShortOfTheModelsLengthPasses) {
 }
 
 TEST_F(FrontDoorTest, ATagInUseADrainAndTooManyInFlightAreRefused) {
-  FrontDoorOptions tight = options();
+  FrontDoorOptions tight = front_door_options();
   tight.max_in_flight = 2;
   make(tight);
   hello(1);
@@ -225,25 +145,6 @@ TEST_F(FrontDoorTest, PiecesOfATurnLeaveInOneFrameAndTheFinishAfterThem) {
   EXPECT_EQ(std::get<door::Finished>(messages[1]).tag, 7u);
 }
 
-TEST_F(FrontDoorTest, TheEngineIsToldWhetherAConnectionTakesFrames) {
-  hello(1);
-  accept(1, 7);
-  sender_.room[1] = 0;
-  tokens(1, 7, 0, {5}, "a");
-  EXPECT_TRUE(heard(1).empty());
-  ASSERT_EQ(output_.events.size(), 1u);
-  EXPECT_EQ(std::get<event::Blocked>(output_.events[0]).connection, 1u);
-  EXPECT_TRUE(door_->is_parked(1));
-  output_.events.clear();
-  EXPECT_TRUE(heard(1).empty());
-  EXPECT_TRUE(output_.events.empty()) << "once";
-  sender_.room.erase(1);
-  EXPECT_EQ(heard(1).size(), 1u);
-  ASSERT_EQ(output_.events.size(), 1u);
-  EXPECT_EQ(std::get<event::Writable>(output_.events[0]).connection, 1u);
-  EXPECT_FALSE(door_->is_parked(1));
-}
-
 TEST_F(FrontDoorTest, AStreamThatWasTakenOverEndsWithTheNonceThatWon) {
   hello(1);
   accept(1, 7);
@@ -253,71 +154,6 @@ TEST_F(FrontDoorTest, AStreamThatWasTakenOverEndsWithTheNonceThatWon) {
   EXPECT_EQ(std::get<door::Error>(messages[0]).tag, 7u);
   EXPECT_EQ(std::get<door::Error>(messages[0]).nonce, 55u);
   EXPECT_FALSE(door_->has_streams());
-}
-
-TEST_F(FrontDoorTest, AFullQueueParksFramesAndTheyLeaveInOrderLater) {
-  hello(1);
-  accept(1, 7);
-  sender_.room[1] = 1;
-  tokens(1, 7, 0, {5}, "a");
-  door_->flush(now_us_, output_);
-  tokens(1, 7, 1, {6}, "b");
-  finish(1, 7);
-  door_->flush(now_us_, output_);
-  EXPECT_TRUE(door_->has_parked());
-  EXPECT_EQ(sender_.sent[1].size(), 1u);
-  sender_.room.erase(1);
-  const auto messages = heard(1);
-  ASSERT_EQ(messages.size(), 3u);
-  EXPECT_EQ(std::get<door::Tokens>(messages[1]).pieces.at(0).first_index, 1);
-  EXPECT_TRUE(std::holds_alternative<door::Finished>(messages[2]));
-  EXPECT_FALSE(door_->has_parked());
-}
-
-bool disconnected(const DoorOutput& output, PeerId peer) {
-  for (const Event& event : output.events) {
-    const auto* gone = std::get_if<event::Disconnected>(&event);
-    if (gone != nullptr && gone->connection == peer) return true;
-  }
-  return false;
-}
-
-TEST_F(FrontDoorTest, AClientThatNeverReadsIsDroppedAtItsByteLimit) {
-  FrontDoorOptions tight = options();
-  tight.max_waiting_bytes = 10'000;
-  make(tight);
-  hello(1);
-  hello(2);
-  accept(1, 7);
-  sender_.room[1] = 0;
-  for (int i = 0; i < 20; ++i) tokens(1, 7, i, {5}, std::string(1000, 'x'));
-  door_->flush(now_us_, output_);
-  EXPECT_TRUE(disconnected(output_, 1));
-  EXPECT_FALSE(disconnected(output_, 2));
-  EXPECT_EQ(door_->num_connections(), 1);
-}
-
-TEST_F(FrontDoorTest, AClientThatTakesNoFrameForTooLongIsDropped) {
-  hello(1);
-  accept(1, 7);
-  sender_.room[1] = 0;
-  tokens(1, 7, 0, {5}, "a");
-  door_->flush(now_us_, output_);
-  now_us_ += options().max_parked_us;
-  door_->flush(now_us_, output_);
-  EXPECT_FALSE(disconnected(output_, 1));
-  now_us_ += 1;
-  door_->flush(now_us_, output_);
-  EXPECT_TRUE(disconnected(output_, 1));
-}
-
-TEST_F(FrontDoorTest, ASendToAnEndedConnectionDisconnectsTheClient) {
-  hello(1);
-  accept(1, 7);
-  sender_.gone.insert(1);
-  tokens(1, 7, 0, {5}, "a");
-  door_->flush(now_us_, output_);
-  EXPECT_TRUE(disconnected(output_, 1));
 }
 
 TEST_F(FrontDoorTest, ADisconnectReachesTheEngineAndDropsPendingPrompts) {
@@ -372,7 +208,7 @@ TEST_F(FrontDoorTest, HundredsOfMalformedFramesHarmTheirSenderAlone) {
     door_->on_frame(1, frame, now_us_, output_);
   }
   const auto messages = heard(1);
-  EXPECT_LE(messages.size(), static_cast<size_t>(options().max_bad_frames));
+  EXPECT_LE(messages.size(), static_cast<size_t>(front_door_options().max_bad_frames));
   const auto& last = std::get<door::Error>(messages.back());
   EXPECT_TRUE(last.closes);
   accept(2, 7);
@@ -389,7 +225,7 @@ TEST_F(FrontDoorTest, ATextThatIsNotUtf8IsRefusedByNameAndHarmsNoOtherRequest) {
   hello(1);
   accept(1, 7);
   // More of them than bad frames are allowed: the tag names the request, so none is a bad frame.
-  for (int i = 0; i < 3 * options().max_bad_frames; ++i) {
+  for (int i = 0; i < 3 * front_door_options().max_bad_frames; ++i) {
     door_->on_frame(1, latin1_submit(9), now_us_, output_);
     const auto messages = heard(1);
     ASSERT_EQ(messages.size(), 1u);
