@@ -121,12 +121,6 @@ struct StepPlan {
   bool operator==(const StepPlan&) const = default;
 };
 
-struct TokenAndLogprob {
-  TokenId id = -1;
-  float logprob = 0;
-  bool operator==(const TokenAndLogprob&) const = default;
-};
-
 // Log-probabilities at one position: of the token itself, then the top N.
 struct LogprobEntry {
   SlotId slot = 0;

@@ -12,7 +12,6 @@
 
 #include "model/chat/answer_part.h"
 #include "model/chat/chat_request.h"
-#include "model/step_plan.h"
 #include "model/token.h"
 
 namespace trireme::door {
