@@ -34,6 +34,7 @@ constexpr char kServer[] = "trireme " TRIREME_VERSION;
 constexpr int64_t kLeastFiles = 40;
 constexpr int64_t kManyFiles = 65'536;
 constexpr int kOwnThreads = 4;  // transport and main
+constexpr TimeUs kCanaryUs = 5'000'000;
 constexpr int kExitUsage = 2;
 constexpr int kExitUnreachable = 3;
 
@@ -136,6 +137,7 @@ EngineOptions engine_options(const CoordinatorOptions& options,
   engine.max_waiting_requests = options.max_waiting_requests;
   engine.max_waiting_bytes = options.max_waiting_bytes;
   engine.cache_salt = source.checkpoint->fingerprint();
+  engine.canary_us = kCanaryUs;
   engine.answer_ttl_us = *seconds_of(options.journal.answer_ttl) * 1'000'000;
   return engine;
 }

@@ -41,6 +41,7 @@ void Engine::State::on(Event& event, TimeUs now_us, std::vector<Effect>& effects
   last_event_us_ = now_us;
   std::visit([&](auto& one) { handle(turn, one); }, event);
   plan_all(turn);
+  send_canaries(turn);
   undurable_.close(effects);
 }
 
@@ -49,6 +50,7 @@ TimeUs Engine::State::next_tick_us() const {
   const auto take = [&](TimeUs time) { next = next == 0 ? time : std::min(next, time); };
   if (!progress_due_.empty()) take(progress_due_.begin()->first);
   if (!cancels_.empty()) take(cancels_.begin()->first);
+  if (const TimeUs due = next_canary_us(); due != 0) take(due);
   if (kept_.oldest_end_us() != 0) take(kept_.oldest_end_us() + options_.answer_ttl_us);
   const auto unread = unread_.upper_bound({last_event_us_ - kUnreadUs, RequestId{~0ull, ~0ull}});
   if (unread != unread_.end()) take(unread->first + kUnreadUs);

@@ -37,6 +37,7 @@ struct EngineOptions {
   int64_t max_kept_bytes = 64ll << 20;  // of answers that are over
   TimeUs answer_ttl_us = 600'000'000;   // they are kept so long for whoever resumes them
   bool journals = false;                // records have entries
+  TimeUs canary_us = 0;  // an idle group is tested so often by a token of its own; 0: never
   // Whether the journal has room for all records of this request; null: always. Asked once, before
   // the request is accepted.
   std::function<bool(const RequestId&, const SubmitRequest&)> reserve;
@@ -69,7 +70,7 @@ struct EngineStatus {
 struct EngineHealth {
   std::string reason;  // why not; "": healthy
   int64_t waiting = 0;
-  int64_t token_age_ms = 0;  // since the last step that gave a token; 0: none yet
+  int64_t token_age_ms = 0;  // since a token went through all ranks of a group; 0: none yet
 };
 
 class Engine {
@@ -86,7 +87,7 @@ class Engine {
 
   // When the next Tick is due, or 0: a deadline, the end of a time to live or of a disconnection's
   // grace, values that were unread for kUnreadUs, a stream to which nothing was sent for its
-  // progress interval.
+  // progress interval, the test of an idle group.
   TimeUs next_tick_us() const;
   EngineStatus status() const;
   // `heard_us`: when the ranks of a group last told of progress within the running step.

@@ -19,6 +19,11 @@ void Engine::State::handle(Turn& turn, event::StepDone& event) {
   const PlanInFlight plan = std::move(group.in_flight.front());
   group.in_flight.erase(group.in_flight.begin());
   group.moved_us = turn.now_us;
+  if (group.canary) {
+    end_canary(turn, group, result);
+  } else {
+    group.token_us = turn.now_us;
+  }
   for (Sequence* sequence : plan.named) --sequence->plans_in_flight;
   for (Sequence* sequence : plan.drawing) --sequence->draws_in_flight;
 

@@ -20,7 +20,8 @@ void Engine::State::handle(Turn& turn, event::GroupReady& event) {
   if (options_.max_batched_tokens > 0) {
     shape.max_batched_tokens = std::min(shape.max_batched_tokens, options_.max_batched_tokens);
   }
-  groups_.emplace(shape.group, Group(shape));
+  Group& group = groups_.emplace(shape.group, Group(shape)).first->second;
+  group.moved_us = turn.now_us - options_.canary_us;  // it is tested at once
   end_too_long(turn);
 }
 

@@ -191,19 +191,24 @@ void Engine::State::count_waiting(Group& group) {
   }
 }
 
-void Engine::State::send_plan(Turn& turn, Group& group) {
-  const SchedulerDecision& decision = scratch_.decision;
+StepPlan Engine::State::begin_plan(const Turn& turn, Group& group) {
   StepPlan plan;
   plan.epochs = {options_.coordinator_epoch, group.shape.epoch};
   plan.step = group.next_step++;
   plan.parts.resize(1);
-  StepPart& part = plan.parts[0];
-  part.closed = std::move(group.closed);
+  plan.parts[0].closed = std::move(group.closed);
   group.closed.clear();
   if (group.in_flight.empty()) group.moved_us = turn.now_us;
   group.in_flight.emplace_back();
+  group.in_flight.back().step = plan.step;
+  return plan;
+}
+
+void Engine::State::send_plan(Turn& turn, Group& group) {
+  const SchedulerDecision& decision = scratch_.decision;
+  StepPlan plan = begin_plan(turn, group);
+  StepPart& part = plan.parts[0];
   PlanInFlight& flight = group.in_flight.back();
-  flight.step = plan.step;
 
   part.decodes.reserve(decision.decodes.size());
   for (const Slice& slice : decision.decodes) {

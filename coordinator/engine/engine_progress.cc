@@ -9,6 +9,7 @@ namespace {
 constexpr int64_t kMinProgressUs = 100'000;  // however short an interval a client wants
 constexpr int32_t kMaxReports = 256;         // per turn
 constexpr TimeUs kStandstillUs = 5'000'000;
+constexpr TimeUs kFreshTokenUs = 10'000'000;  // of an idle group, which is tested more often
 
 int64_t interval_of(const Request& request) {
   return std::max(request.submit.progress_interval_us, kMinProgressUs);
@@ -76,6 +77,18 @@ effect::Progress Engine::State::progress_of(const Request& request, const Places
   return progress;
 }
 
+// Why no token can be had from the group now; "": it can.
+std::string Engine::State::fault_of(const Group& group, TimeUs now_us, TimeUs heard_us) const {
+  if (!group.in_flight.empty()) {
+    const TimeUs still_us = now_us - std::max(group.moved_us, heard_us);
+    if (still_us <= kStandstillUs) return {};
+    return format_text("has made no progress for {} ms", still_us / 1000);
+  }
+  if (options_.canary_us == 0 || now_us - group.token_us <= kFreshTokenUs) return {};
+  if (group.token_us == 0) return "has drawn no token yet";
+  return format_text("has drawn no token for {} ms", (now_us - group.token_us) / 1000);
+}
+
 EngineHealth Engine::State::health(TimeUs now_us, const std::map<GroupId, TimeUs>& heard_us) const {
   EngineHealth health;
   health.waiting = static_cast<int64_t>(waiting_.size());
@@ -83,20 +96,16 @@ EngineHealth Engine::State::health(TimeUs now_us, const std::map<GroupId, TimeUs
     health.token_age_ms = std::max<int64_t>(1, (now_us - last_token_us_) / 1000);
   }
   if (groups_.empty()) health.reason = "no group is ready";
-  std::string standstill;
-  bool one_moves = false;
+  std::string fault;
+  bool one_is_good = false;
   for (const auto& [id, group] : groups_) {
     const auto heard = heard_us.find(id);
-    const TimeUs moved_us =
-        heard == heard_us.end() ? group.moved_us : std::max(group.moved_us, heard->second);
-    if (group.in_flight.empty() || now_us - moved_us <= kStandstillUs) {
-      one_moves = true;
-      continue;
-    }
-    standstill =
-        format_text("group {} has made no progress for {} ms", id, (now_us - moved_us) / 1000);
+    const std::string its_fault =
+        fault_of(group, now_us, heard == heard_us.end() ? 0 : heard->second);
+    one_is_good = one_is_good || its_fault.empty();
+    if (!its_fault.empty()) fault = format_text("group {} {}", id, its_fault);
   }
-  if (!one_moves && !groups_.empty()) health.reason = standstill;
+  if (!one_is_good && !groups_.empty()) health.reason = fault;
   return health;
 }
 

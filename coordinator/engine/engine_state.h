@@ -31,6 +31,12 @@ struct PlanInFlight {
   std::vector<Sequence*> drawing;  // those of them that draw a token
 };
 
+// The slot and the page of the token that tests an idle group.
+struct Canary {
+  SlotId slot = -1;
+  std::vector<PageId> pages;
+};
+
 struct Group {
   GroupShape shape;
   PagePool pool;
@@ -41,7 +47,9 @@ struct Group {
   std::vector<PlanInFlight> in_flight;  // at most num_stages + 1, the oldest first
   int64_t next_step = 1;
   int32_t next_cohort = 0;
-  TimeUs moved_us = 0;     // the last result, or the plan since which one is awaited
+  std::optional<Canary> canary;  // the plan in flight is for it alone
+  TimeUs token_us = 0;           // the last token that went through all ranks; 0: none yet
+  TimeUs moved_us = 0;           // the last result, or the plan since which one is awaited
   int64_t uncomputed = 0;  // known tokens of `running` not yet planned; set by count_waiting()
 
   explicit Group(const GroupShape& shape);
@@ -146,6 +154,7 @@ class Engine::State {
   // --- engine_progress.cc
   void await_progress(const Turn& turn, Request& request);
   void report_progress(Turn& turn);
+  std::string fault_of(const Group& group, TimeUs now_us, TimeUs heard_us) const;
   using Places = std::unordered_map<const Request*, int32_t>;
   Places queue_places() const;
   effect::Progress progress_of(const Request& request, const Places& places) const;
@@ -174,6 +183,7 @@ class Engine::State {
   PageKey cache_space_of(const Request& request) const;
   const std::vector<PageKey>& keys_of(Sequence& sequence, int32_t page_tokens) const;
   void send_plan(Turn& turn, Group& group);
+  StepPlan begin_plan(const Turn& turn, Group& group);
   void admit(const Turn& turn, Group& group, Sequence& sequence, StepPart& part);
   void plan_chunk(
       Group& group, Sequence& sequence, int32_t tokens, StepPart& part, PlanInFlight& plan);
@@ -183,6 +193,12 @@ class Engine::State {
   void open_slot(Sequence& sequence, StepPart& part);
   void add_scores_and_probes(Sequence& sequence, int32_t begin, int32_t end, StepPart& part);
   bool can_draw(const Sequence& sequence) const;
+
+  // --- engine_canary.cc
+  void send_canaries(Turn& turn);
+  void send_canary(Turn& turn, Group& group);
+  void end_canary(const Turn& turn, Group& group, const StepResult& result);
+  TimeUs next_canary_us() const;  // 0: none is to come
 
   // --- engine_commit.cc
   void handle(Turn& turn, event::StepDone& event);
