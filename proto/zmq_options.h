@@ -18,6 +18,7 @@ constexpr int kZmqHeartbeatMs = 1'000;
 constexpr int kZmqHeartbeatTimeoutMs = 60'000;
 constexpr int kTcpTimeoutMs = 6'000;
 constexpr int kZmqHandshakeMs = 5'000;  // for the ZMTP and CURVE handshake of one connection
+constexpr int kZmqConnectMs = 2'000;    // for one attempt of a rank to connect
 constexpr int kZmqReconnectMs = 50;     // between two attempts of a rank or a client to connect
 
 // High-water marks: the messages that are queued for one connection before a send is refused.

@@ -56,7 +56,8 @@ StatusOr<RejoinState> rejoin_state(const std::vector<RejoiningRank>& ranks) {
   state.has_caught_up = std::ranges::all_of(ranks, [&](const RejoiningRank& rank) {
     return rank.life.epochs != state.life || rank.life.step_completed >= state.through;
   });
-  if (is_split && !state.has_caught_up) return do_not_fit(*nearest, *newest);
+  const bool is_later = newest->life.epochs.coordinator > state.life.coordinator;
+  if (is_split && !(state.has_caught_up && is_later)) return do_not_fit(*nearest, *newest);
   if (received(*nearest) == state.through) return state;
   state.first_missing = received(*nearest) + 1;
   state.source = farthest->rank;

@@ -29,7 +29,12 @@ void WorkerSet::rejoin(Turn& turn, Group& group) {
   group.recalled_at = state->source;
   if (state->source >= 0) {
     codec_.encode(RecallPlans{state->life, state->first_missing, state->through}, frame_);
-    sender_->send(group.ranks.at(state->source).peer, frame_);
+    if (sender_->send(group.ranks.at(state->source).peer, frame_) != SendOutcome::kSent) {
+      const Status cause =
+          unavailable("TRI-GRP-049", "rank {} could not be asked for its plans", state->source);
+      lose(turn, group, to_blame(state->source, turn.now_us), cause);
+      return;
+    }
   }
   start_if_caught_up(turn, group);
 }
@@ -42,7 +47,7 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const KeptPlan& kept) {
   hear(*rank_of(peer), turn.now_us);
   for (auto& [index, rank] : group->ranks) {
     PreviousLife& life = *rank.hello->previous_life;
-    if (life.epochs != kept.epochs || life.step_received + 1 != kept.step) continue;
+    if (life.epochs != kept.epochs || life.step_received != kept.step - 1) continue;
     life.step_received = kept.step;
     if (sender_->send(rank.peer, kept.frame) == SendOutcome::kSent) continue;
     lose(turn,
@@ -65,6 +70,13 @@ std::optional<Hang> WorkerSet::find_rejoining_hang(const Group& group, TimeUs no
   const size_t present = hellos_of(group).size();
   const int32_t expected = group.tp * group.pp;
   if (static_cast<int32_t>(present) == expected) {
+    if (now_us - group.since_us > options_.catch_up_us) {
+      return Hang{-1,
+                  timed_out("TRI-GRP-058",
+                            "the ranks did not complete the same step within {} s; the group "
+                            "starts anew",
+                            options_.catch_up_us / 1'000'000)};
+    }
     GroupHealth health = health_of(group);
     health.plans_in_flight = 1;
     health.oldest_plan_us = group.since_us;

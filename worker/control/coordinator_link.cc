@@ -147,7 +147,8 @@ void CoordinatorLink::Control::lose_connection(TimeUs now_us) {
 // rank whose group has ended.
 void CoordinatorLink::Control::open_conversation() {
   is_open_ = true;
-  if (!pending_.empty()) return;  // a goodbye
+  if (was_lost_) limits_.lose(clock_.now_us());  // from now on for a Start
+  if (!pending_.empty()) return;                 // a goodbye
   if (const auto hello = life_.opening(completed())) codec_.encode(*hello, pending_);
 }
 
@@ -179,7 +180,9 @@ void CoordinatorLink::Control::heartbeat(TimeUs now_us) {
 void CoordinatorLink::Control::watch(TimeUs now_us, TimeUs gap_us) {
   if (drained_ && limits_.drain_is_over(now_us)) leave(fence_);
   if (const Status status = watchdog_.check(progress_, now_us, gap_us); !status.ok()) leave(status);
-  if (connection_.is_connected() || !limits_.connect_is_over(now_us)) return;
+  const bool awaits_start = was_lost_ && life_.has_lived();
+  if (connection_.is_connected() && !awaits_start) return;
+  if (!limits_.connect_is_over(now_us)) return;
   if (was_lost_) leave(connection_lost());
   leave(timed_out("TRI-GRP-017",
                   "no connection to the coordinator at {} within {} s; check that it runs, that "
@@ -202,7 +205,7 @@ Status CoordinatorLink::Control::connection_lost() const {
                      "the connection to the coordinator at {} is lost{}, which ends this group; "
                      "`trireme up` starts it again",
                      options_.endpoint,
-                     was_lost_ ? format_text(", and none came back within {} s",
+                     was_lost_ ? format_text(", and none continued this group within {} s",
                                              LinkLimits::kSuccessorUs / 1'000'000)
                                : "");
 }

@@ -67,6 +67,7 @@ void DoorConnection::Sockets::set_options() {
   set(dealer, ZMQ_IMMEDIATE, 0);
   set(dealer, ZMQ_SNDHWM, kZmqRankSendHighWater);
   set(dealer, ZMQ_RCVHWM, kZmqReceiveHighWater);
+  set(dealer, ZMQ_CONNECT_TIMEOUT, kZmqConnectMs);
   set(dealer, ZMQ_RECONNECT_IVL, kZmqReconnectMs);
   set(dealer, ZMQ_HANDSHAKE_IVL, kZmqHandshakeMs);
   set(dealer, ZMQ_HEARTBEAT_IVL, kZmqHeartbeatMs);

@@ -9,9 +9,7 @@ StatusOr<RankLife::Order> RankLife::on_frame(std::string_view frame) {
   RETURN_IF_ERROR(codec_.decode(frame, message_));
   Order order;
   if (const auto* fence = std::get_if<Fence>(&message_)) {
-    if (fence->epochs.coordinator >= epochs_.coordinator || journal_id_.empty()) {
-      order.fence = fence;
-    }
+    order.fence = fence;  // of any epoch: it is addressed to this connection
   } else if (const auto* start = std::get_if<Start>(&message_)) {
     if (start->epochs <= epochs_ && !journal_id_.empty()) return order;
     begin(*start);

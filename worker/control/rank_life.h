@@ -33,8 +33,8 @@ class RankLife {
     const Fence* fence = nullptr;  // end, for its cause; valid until the next frame
   };
 
-  // A frame from the coordinator. Messages of older epochs and repeated plans are dropped. An
-  // error: the rank leaves its group.
+  // A frame from the coordinator. Messages of older epochs, but for a Fence, and repeated plans are
+  // dropped. An error: the rank leaves its group.
   StatusOr<Order> on_frame(std::string_view frame);
 
   // The rank has loaded; announced on this connection and on later ones.
