@@ -67,10 +67,10 @@ void add_cluster_flags(FlagSet& set, ClusterFlags& flags, bool is_private) {
   set.add("chat-template", &flags.chat_template, "Jinja file in place of the model's", more);
   set.add("state",
           &flags.state,
-          is_private ? "folder for keys and journal (a temporary one)"
+          is_private ? "folder for keys (a temporary one)"
                      : "folder for keys, log and journal (~/.local/state/trireme/MODEL-PORT)",
           more);
-  add_journal_flags(set, flags.journal, more);
+  if (!is_private) add_journal_flags(set, flags.journal, more);
   set.add("weights-seed", &flags.weights_seed, "seed of dummy: weights", more);
   set.add("trace", &flags.trace, "write a timeline (Chrome trace JSON)", more);
   add_log_flags(set, flags.log, more);

@@ -1,6 +1,7 @@
 #include "launch/coordinator_supervisor.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/exit_status.h"
 #include "launch/restart_delays.h"
@@ -26,8 +27,10 @@ void CoordinatorSupervisor::on_start(TimeUs now_us) {
 }
 
 TimeUs CoordinatorSupervisor::on_end(TimeUs now_us) {
-  const bool proven = worked_ || (opened_ && now_us - started_us_ >= kProvenLifeUs);
-  delay_us_ = proven ? 0 : std::clamp(2 * delay_us_, kFirstRestartDelayUs, kLongestRestartDelayUs);
+  const bool is_short = !opened_ || now_us - started_us_ < kProvenLifeUs;
+  const bool at_once = !is_short || (worked_ && !std::exchange(was_short_, true));
+  if (!is_short) was_short_ = false;
+  delay_us_ = at_once ? 0 : std::clamp(2 * delay_us_, kFirstRestartDelayUs, kLongestRestartDelayUs);
   runs_ = false;
   due_us_ = now_us + delay_us_;
   return delay_us_;

@@ -21,8 +21,9 @@ class CoordinatorSupervisor {
   void on_line(TimeUs now_us) { heard_us_ = now_us; }  // any event line
   void on_doors() { opened_ = true; }
   void on_group_ready() { worked_ = true; }
-  // Returns the delay until the next start: 0 after a life in which a group was ready, or that
-  // opened its doors and lasted 5 s; else 1 s, which doubles up to 60 s until there is such a life.
+  // Returns the delay until the next start: 0 after a life that opened its doors and lasted 5 s,
+  // and after a shorter one in which a group was ready, unless the life before was short as well;
+  // else 1 s, which doubles up to 60 s until there is such a life.
   TimeUs on_end(TimeUs now_us);
 
   // It runs and has sent nothing for kSilentUs, since its start or its last line.
@@ -40,7 +41,8 @@ class CoordinatorSupervisor {
   TimeUs started_us_ = 0;
   TimeUs heard_us_ = 0;
   TimeUs due_us_ = 0;
-  TimeUs delay_us_ = 0;  // of the last start
+  TimeUs delay_us_ = 0;     // of the last start
+  bool was_short_ = false;  // the life before the present one
 };
 
 }  // namespace trireme

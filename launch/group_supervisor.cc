@@ -48,9 +48,11 @@ void GroupSupervisor::restart_all(TimeUs now_us) {
   }
 }
 
-void GroupSupervisor::await_all() {
+void GroupSupervisor::await_all(TimeUs now_us) {
   for (Group& group : groups_) {
-    if (group.state == State::kReady) group.state = State::kStarting;
+    if (group.state != State::kReady) continue;
+    group.state = State::kStarting;
+    if (now_us - group.ready_us >= kProvenReadyUs) group.delay_us = 0;
   }
 }
 

@@ -25,7 +25,7 @@ class GroupSupervisor {
   void restart_all(TimeUs now_us);
 
   // Groups that are ready are starting again, without a new process: they wait for a coordinator.
-  void await_all();
+  void await_all(TimeUs now_us);
 
   bool is_ready(int group) const { return groups_[group].state == State::kReady; }
   bool is_starting(int group) const { return groups_[group].state == State::kStarting; }

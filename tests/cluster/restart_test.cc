@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 
 #include "tests/cluster/cluster_life.h"
 
@@ -268,34 +267,6 @@ TEST(Restart, ADrainedClusterIsContinuedByTheNext) {
   EXPECT_EQ(heard.error_id, "");
   EXPECT_EQ(heard.finishes, 1);
   EXPECT_EQ(heard.ids, answer_of(life->client(), request_of("another")).ids);
-}
-
-TEST(Restart, APrivateClusterStartsItsCoordinatorAgainAndItsJobGoesOn) {
-  const TemporaryFolder folder;
-  const std::string prompts = folder.path() + "/prompts.jsonl";
-  {
-    std::ofstream file(prompts);
-    for (int i = 0; i < 16; ++i) {
-      file << format_text(R"({{"prompt":"The galley {}","max_tokens":200,"ignore_eos":true,)"
-                          R"("seed":{},"temperature":0.8}})",
-                          i,
-                          i)
-           << "\n";
-    }
-  }
-  const std::vector<std::string> words = {
-      "run", "--model", kDemo, "--backend", "cpu", "--prompts", prompts};
-  const CommandResult alone = run_trireme(words);
-  ASSERT_EQ(alone.status, 0) << alone.err;
-  RunningTrireme running(words);
-  ASSERT_NE(running.wait_for("=== 1"), "") << running.text();
-  const auto coordinators = running.descendants("trireme-coordinator");
-  ASSERT_EQ(coordinators.size(), 1u);
-  ASSERT_EQ(::kill(coordinators[0], SIGKILL), 0);
-  const CommandResult disturbed = running.finish(60'000);
-  EXPECT_EQ(disturbed.status, 0) << disturbed.err;
-  EXPECT_EQ(disturbed.out, alone.out);
-  EXPECT_THAT(disturbed.err, HasSubstr("the coordinator is back"));
 }
 
 }  // namespace restart_test

@@ -41,6 +41,24 @@ TEST(CoordinatorSupervisor, AShortLifeWithAGroupIsFollowedAtOnceAndOneWithoutIsN
   EXPECT_EQ(supervisor.on_end(2 * kSecond), kSecond);
 }
 
+TEST(CoordinatorSupervisor, ShortLivesOneAfterAnotherWaitAlthoughTheirGroupsWereReady) {
+  CoordinatorSupervisor supervisor;
+  std::vector<TimeUs> delays;
+  TimeUs now_us = 0;
+  const auto live = [&](TimeUs time_us) {
+    supervisor.on_start(now_us);
+    supervisor.on_doors();
+    supervisor.on_group_ready();
+    now_us += time_us;
+    delays.push_back(supervisor.on_end(now_us) / kSecond);
+    now_us += delays.back() * kSecond;
+  };
+  for (int i = 0; i < 4; ++i) live(kSecond);
+  live(9 * kSecond);
+  live(kSecond);
+  EXPECT_THAT(delays, ElementsAre(0, 1, 2, 4, 0, 0));
+}
+
 TEST(CoordinatorSupervisor, AShortLifeAndOneWithoutDoorsWait) {
   CoordinatorSupervisor supervisor;
   supervisor.on_start(0);

@@ -82,7 +82,7 @@ TEST(GroupSupervisor, GroupsThatWaitForACoordinatorKeepTheirProcess) {
   supervisor.take_due(0);
   supervisor.on_ready(0, kSecond);
   supervisor.on_lost(1, kSecond);
-  supervisor.await_all();
+  supervisor.await_all(2 * kSecond);
   EXPECT_TRUE(supervisor.is_starting(0));
   EXPECT_FALSE(supervisor.is_starting(1));
   EXPECT_THAT(supervisor.take_due(9 * kSecond), ElementsAre(1));
