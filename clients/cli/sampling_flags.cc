@@ -182,8 +182,8 @@ void add_priority_flag(FlagSet& flags, door::Submit& submit) {
 Status read_priority(Json& json, door::Submit& submit) {
   FieldTaker taker(json);
   taker.take("priority", [&](const Json& value) -> Status {
-    const bool is_whole = value.is_number_integer();
-    if (!is_whole || value.get<int64_t>() != static_cast<int32_t>(value.get<int64_t>())) {
+    const double number = value.is_number_integer() ? value.get<double>() : 0.5;
+    if (number != static_cast<int32_t>(std::clamp(number, -0x1p31, 0x1p31 - 1))) {
       return wrong_type("priority", value, kFieldId, "a whole number of 32 bits");
     }
     submit.priority = value.get<int32_t>();

@@ -45,7 +45,7 @@ struct GroupLost {
   Status cause;
   bool was_ready = false;
   bool memory = false;  // it had too little memory
-  int64_t steps = 0;    // completed in this epoch
+  int64_t steps = 0;    // completed in this epoch, without canaries
 };
 }  // namespace notice
 using Notice = std::variant<notice::RankSeen,

@@ -78,9 +78,13 @@ Status WorkerSet::may_sit(const Introduction& who, bool rejoins) const {
                      rejoins ? "do not come from" : "come from");
 }
 
-void WorkerSet::refuse_seat(Turn& turn, PeerId peer, const Introduction& who, const Status& cause) {
+// One that rejoins leaves as the rest of its group does, whose end was told or is found by its
+// process: it says nothing of the ranks that have the seats now.
+void WorkerSet::refuse_seat(
+    Turn& turn, PeerId peer, const Introduction& who, bool rejoins, const Status& cause) {
   seats_[peer] = {};
   fence(peer, 0, message_of(cause));
+  if (rejoins) return;
   turn.output.notices.push_back(
       notice::GroupLost{who.group, 0, who.rank, who.host, "introduction", cause});
 }
@@ -88,7 +92,7 @@ void WorkerSet::refuse_seat(Turn& turn, PeerId peer, const Introduction& who, co
 WorkerSet::Rank* WorkerSet::seat(Turn& turn, PeerId peer, const Introduction& who, bool rejoins) {
   if (Rank* rank = rank_of(peer)) return rank;
   if (const Status status = may_sit(who, rejoins); !status.ok()) {
-    refuse_seat(turn, peer, who, status);
+    refuse_seat(turn, peer, who, rejoins, status);
     return nullptr;
   }
   Group& group = groups_[static_cast<size_t>(who.group)];
@@ -146,7 +150,7 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const RankHello& hello) {
     const Status status =
         check_previous_life(*hello.previous_life, options_.journal_id, options_.coordinator_epoch);
     if (!status.ok()) {
-      refuse_seat(turn, peer, who, status);
+      refuse_seat(turn, peer, who, true, status);
       return;
     }
   }
@@ -155,6 +159,10 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const RankHello& hello) {
   Group& group = *group_of(peer);
   const bool is_awaited = group.state == State::kGathering || group.state == State::kRejoining;
   if (!is_awaited || rank->hello) return;  // only the first HELLO counts
+  if (rejoins != (group.state == State::kRejoining)) {
+    lose(turn, group, hello.rank, unavailable("TRI-GRP-055", "it has lived, and others have not"));
+    return;
+  }
   rank->hello = hello;
   rank->phase = rejoins ? rank->phase : Phase::kWaitStart;
   rank->progress_us = turn.now_us;
@@ -236,8 +244,8 @@ void WorkerSet::handle(Turn& turn, PeerId peer, StepResult& result) {
   if (group->plans.empty() || group->plans.front().step != result.step) return;
   // A step with tokens needs all ranks: they have received its plan, and those before it.
   if (group->plans.front().has_tokens) group->retired = result.step;
+  if (!group->plans.front().is_canary) ++group->steps;
   group->plans.pop_front();
-  ++group->steps;
   turn.output.events.push_back(event::StepDone{group->id, std::move(result)});
 }
 
@@ -341,7 +349,7 @@ void WorkerSet::on_effect(effect::SendPlan& effect, TimeUs now_us, WorkerOutput&
   Turn turn{now_us, output};
   effect.plan.retired_through = group.retired;
   codec_.encode(effect.plan, frame_);
-  group.plans.push_back({effect.plan.step, now_us, has_tokens(effect.plan)});
+  group.plans.push_back({effect.plan.step, now_us, has_tokens(effect.plan), effect.is_canary});
   for (const auto& [index, rank] : group.ranks) {
     if (sender_->send(rank.peer, frame_) == SendOutcome::kSent) continue;
     lose(turn,

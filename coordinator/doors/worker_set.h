@@ -37,6 +37,7 @@ struct WorkerSetOptions {
   TimeUs hang_us = 5'000'000;        // allowed without progress while plans are in flight
   TimeUs load_hang_us = 20'000'000;  // allowed without progress while loading
   TimeUs rejoin_us = 5'000'000;      // for all ranks of an earlier coordinator to come back
+  TimeUs catch_up_us = 60'000'000;   // and then to complete the same step
 };
 
 struct WorkerOutput {
@@ -93,6 +94,7 @@ class WorkerSet {
     int64_t step = 0;
     TimeUs sent_us = 0;
     bool has_tokens = false;
+    bool is_canary = false;
   };
   struct Group {
     GroupId id = 0;
@@ -106,7 +108,7 @@ class WorkerSet {
     int64_t retired = 0;       // all ranks have received the plans up to this step
     int32_t recalled_at = -1;  // while rejoining: the rank that was asked for its plans
     GroupShape shape;
-    int64_t steps = 0;         // completed, of all epochs
+    int64_t steps = 0;         // completed, of all epochs, without canaries
     int64_t steps_before = 0;  // of them, before this epoch
     std::string last_cause;
   };
@@ -131,7 +133,8 @@ class WorkerSet {
   // has none. Null: the seat was refused, a Fence was sent.
   Rank* seat(Turn& turn, PeerId peer, const Introduction& who, bool rejoins);
   Status may_sit(const Introduction& who, bool rejoins) const;
-  void refuse_seat(Turn& turn, PeerId peer, const Introduction& who, const Status& cause);
+  void refuse_seat(
+      Turn& turn, PeerId peer, const Introduction& who, bool rejoins, const Status& cause);
   Group* group_of(PeerId peer);
   Rank* rank_of(PeerId peer);
   bool is_current(const Group& group, const Epochs& epochs) const;

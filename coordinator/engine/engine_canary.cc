@@ -8,11 +8,13 @@ namespace {
 
 constexpr TokenId kCanaryToken = 0;
 
-bool can_take_canary(const Group& group) {
+}  // namespace
+
+// False while requests whose values nobody takes hold all slots or pages: they are no fault of the
+// group's.
+bool Engine::State::can_take_canary(const Group& group) {
   return group.in_flight.empty() && !group.free_slots.empty() && group.pool.available() > 0;
 }
-
-}  // namespace
 
 // While a group is idle, a request of the Engine's own has one token drawn from time to time, so
 // that its health is known from what its ranks do. It is no request to anybody: it has no id, is
@@ -41,13 +43,11 @@ void Engine::State::send_canary(Turn& turn, Group& group) {
   part.chunks.push_back({canary.slot, 0, true, {kCanaryToken}});
   plan.graph_key =
       graph_key_of(group.shape.token_buckets, group.shape.row_buckets, 1, 1, /*decode_only=*/false);
-  turn.effects.push_back(effect::SendPlan{group.shape.group, std::move(plan)});
+  turn.effects.push_back(effect::SendPlan{group.shape.group, std::move(plan), /*is_canary=*/true});
 }
 
-// The step that is over had nothing else in it. A rank that could not draw names the failure of
-// the slot: then no token has gone through.
-void Engine::State::end_canary(const Turn& turn, Group& group, const StepResult& result) {
-  if (!result.ids.empty()) group.token_us = last_token_us_ = turn.now_us;
+// The step that is over had nothing else in it.
+void Engine::State::end_canary(Group& group) {
   group.pool.release(group.canary->pages);
   group.closed.push_back(group.canary->slot);
   group.free_slots.push_back(group.canary->slot);

@@ -19,11 +19,10 @@ void Engine::State::handle(Turn& turn, event::StepDone& event) {
   const PlanInFlight plan = std::move(group.in_flight.front());
   group.in_flight.erase(group.in_flight.begin());
   group.moved_us = turn.now_us;
-  if (group.canary) {
-    end_canary(turn, group, result);
-  } else {
-    group.token_us = turn.now_us;
-  }
+  // A rank that cannot draw names the failure of the slot.
+  const bool failed = result.ids.empty() && (group.canary || !result.failures.empty());
+  if (!failed) group.token_us = last_token_us_ = turn.now_us;
+  if (group.canary) end_canary(group);
   for (Sequence* sequence : plan.named) --sequence->plans_in_flight;
   for (Sequence* sequence : plan.drawing) --sequence->draws_in_flight;
 
@@ -107,7 +106,6 @@ void Engine::State::commit_ids(const Turn& turn, Sequence& sequence, std::span<c
     if (id < 0 || id >= options_.vocabulary_size) continue;
     sequence.ids.push_back(id);
     ++totals_.output_tokens;
-    last_token_us_ = turn.now_us;
     if (request.first_token_us == 0) request.first_token_us = turn.now_us;
     if (ending_of(sequence).is_over) {
       sequence.state = SequenceState::kEnding;

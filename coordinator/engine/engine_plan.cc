@@ -241,7 +241,7 @@ void Engine::State::send_plan(Turn& turn, Group& group) {
 
 void Engine::State::admit(const Turn& turn, Group& group, Sequence& sequence, StepPart& part) {
   Request& request = *sequence.request;
-  waiting_.remove(sequence);
+  waiting_.admit(sequence);
   sequence.state = SequenceState::kRunning;
   sequence.group = group.shape.group;
   sequence.slot = group.free_slots.back();

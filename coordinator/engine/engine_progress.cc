@@ -84,7 +84,8 @@ std::string Engine::State::fault_of(const Group& group, TimeUs now_us, TimeUs he
     if (still_us <= kStandstillUs) return {};
     return format_text("has made no progress for {} ms", still_us / 1000);
   }
-  if (options_.canary_us == 0 || now_us - group.token_us <= kFreshTokenUs) return {};
+  if (options_.canary_us == 0 || !can_take_canary(group)) return {};
+  if (now_us - group.token_us <= kFreshTokenUs) return {};
   if (group.token_us == 0) return "has drawn no token yet";
   return format_text("has drawn no token for {} ms", (now_us - group.token_us) / 1000);
 }

@@ -38,6 +38,14 @@ int64_t most_tokens_of(const Sequence& sequence) {
   return prompt + (request.generates() ? request.submit.params.max_tokens : 0);
 }
 
+// Of most_tokens_of(); what was computed again does not count.
+int64_t used_tokens_of(const Sequence& sequence) {
+  const Request& request = *sequence.request;
+  const int32_t output = request.num_output(sequence);
+  const bool has_prompt = sequence.choice == 0 && (output > 0 || sequence.computed > 0);
+  return output + (has_prompt ? request.num_prompt - sequence.cached_tokens : 0);
+}
+
 }  // namespace
 
 Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const {
@@ -264,10 +272,10 @@ void Engine::State::finish(const Turn& turn,
 void Engine::State::end_choice(Sequence& sequence, effect::Finish details, TimeUs ended_us) {
   Request& request = *sequence.request;
   if (sequence.state == SequenceState::kWaiting) {
-    waiting_.remove(sequence);
+    waiting_.drop(sequence);
   }
   const bool has_slot = sequence.slot >= 0;
-  waiting_.give_back(sequence, sequence.computed - sequence.cached_tokens);
+  waiting_.give_back(sequence, used_tokens_of(sequence));
   sequence.state = SequenceState::kFinished;
   --request.num_unfinished;
   request.ended_us = ended_us;

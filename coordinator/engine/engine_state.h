@@ -197,7 +197,8 @@ class Engine::State {
   // --- engine_canary.cc
   void send_canaries(Turn& turn);
   void send_canary(Turn& turn, Group& group);
-  void end_canary(const Turn& turn, Group& group, const StepResult& result);
+  static void end_canary(Group& group);
+  static bool can_take_canary(const Group& group);
   TimeUs next_canary_us() const;  // 0: none is to come
 
   // --- engine_commit.cc

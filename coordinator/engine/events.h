@@ -209,6 +209,7 @@ struct Finish {  // of one choice
 struct SendPlan {
   GroupId group = 0;
   StepPlan plan;
+  bool is_canary = false;  // it only tests the group
 };
 // To the journal: one record per event that changes what must not be lost. Clients are told of it
 // after Durable(sequence).

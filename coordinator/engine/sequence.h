@@ -34,6 +34,7 @@ struct Sequence {
   bool comes_back = false;  // WaitingQueue: it has run before, or waited under another coordinator
   int64_t fair_start = 0;   // WaitingQueue: its place among the shares of its priority
   int64_t fair_tokens = 0;  // WaitingQueue: what its share was charged for it
+  uint64_t fair_class = 0;  // WaitingQueue: by which object
 
   std::vector<TokenId> ids;  // prompt, then emitted
   int32_t first_output = 0;  // index of the first emitted id; 0 once the prompt is released

@@ -7,11 +7,15 @@ namespace trireme {
 void WaitingQueue::add(Sequence& sequence, int64_t tokens) {
   const SubmitRequest& submit = sequence.request->submit;
   Class& same = classes_[submit.priority];
+  if (same.number == 0) same.number = ++num_classes_;
   forget_old(same);
   Share& share = same.shares[submit.share];
   sequence.comes_back = false;
-  sequence.fair_start = std::max(share.until, same.now);
+  sequence.fair_class = same.number;
   sequence.fair_tokens = tokens;
+  sequence.fair_start = std::max(share.until, same.now);
+  if (share.waiting > 0) sequence.fair_start = std::max(sequence.fair_start, share.last_start);
+  share.last_start = sequence.fair_start;
   share.until = sequence.fair_start + tokens;
   if (++share.waiting == 1) ++same.waiting_shares;
   ++same.waiting;
@@ -23,13 +27,24 @@ void WaitingQueue::add_again(Sequence& sequence) {
   order_.insert(&sequence);
 }
 
-void WaitingQueue::remove(Sequence& sequence) {
+void WaitingQueue::admit(Sequence& sequence) {
+  if (!sequence.comes_back) {
+    Class& same = classes_.at(sequence.request->submit.priority);
+    same.carry += sequence.fair_tokens;
+    same.now = std::max(same.now, sequence.fair_start) + same.carry / same.waiting_shares;
+    same.carry %= same.waiting_shares;
+  }
+  leave(sequence);
+}
+
+void WaitingQueue::drop(Sequence& sequence) { leave(sequence); }
+
+void WaitingQueue::leave(Sequence& sequence) {
   order_.erase(&sequence);
   if (sequence.comes_back) return;
   const SubmitRequest& submit = sequence.request->submit;
   const auto found = classes_.find(submit.priority);
   Class& same = found->second;
-  same.now = std::max(same.now, sequence.fair_start) + sequence.fair_tokens / same.waiting_shares;
   if (--same.shares[submit.share].waiting == 0) --same.waiting_shares;
   if (--same.waiting == 0) classes_.erase(found);  // nobody waits: nobody is owed anything
 }
@@ -37,10 +52,10 @@ void WaitingQueue::remove(Sequence& sequence) {
 void WaitingQueue::give_back(const Sequence& sequence, int64_t used) {
   const SubmitRequest& submit = sequence.request->submit;
   const auto same = classes_.find(submit.priority);
-  if (same == classes_.end()) return;
+  if (same == classes_.end() || same->second.number != sequence.fair_class) return;
   const auto share = same->second.shares.find(submit.share);
   if (share == same->second.shares.end()) return;
-  share->second.until -= std::max<int64_t>(0, sequence.fair_tokens - used);
+  share->second.until -= sequence.fair_tokens - std::clamp<int64_t>(used, 0, sequence.fair_tokens);
 }
 
 size_t WaitingQueue::num_shares() const {

@@ -28,8 +28,10 @@ class WaitingQueue {
   void add(Sequence& sequence, int64_t tokens);
   // One that comes back.
   void add_again(Sequence& sequence);
-  // It was admitted, or has ended.
-  void remove(Sequence& sequence);
+  // It leaves the queue for a group.
+  void admit(Sequence& sequence);
+  // It has ended while it waited.
+  void drop(Sequence& sequence);
   // It has ended and used only so many of the tokens that it was charged when it was new.
   void give_back(const Sequence& sequence, int64_t used);
 
@@ -54,22 +56,27 @@ class WaitingQueue {
   };
   // Times are in tokens of one share.
   struct Share {
-    int64_t until = 0;  // the end of its last sequence
+    int64_t until = 0;       // the end of its last sequence, less what was given back
+    int64_t last_start = 0;  // of the last one that waits: later ones stay behind it
     int64_t waiting = 0;
   };
   struct Class {  // of one priority
     // Grows with each admission by its tokens over the number of shares that wait, so that new
     // shares, however many there are, cannot keep the others from their turn.
     int64_t now = 0;
+    int64_t carry = 0;    // tokens that were admitted and have not moved `now` yet
+    uint64_t number = 0;  // of this object: a sequence gives back to the one that charged it
     std::map<std::string, Share> shares;
     int64_t waiting = 0;         // sequences
     int64_t waiting_shares = 0;  // that have any
   };
 
+  void leave(Sequence& sequence);
   static void forget_old(Class& each);
 
   std::set<Sequence*, ByPlace> order_;
   std::map<int32_t, Class> classes_;  // by priority, of those with waiting sequences
+  uint64_t num_classes_ = 0;          // that there have been
 };
 
 }  // namespace trireme

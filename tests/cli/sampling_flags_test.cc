@@ -295,8 +295,13 @@ TEST(Priority, ComesFromItsFlagAndALineOverridesIt) {
   ASSERT_TRUE(read_priority(line, submit).ok());
   EXPECT_EQ(submit.priority, 7);
   EXPECT_EQ(line, Json::parse(R"({"seed": 1})"));
-  line = Json::parse(R"({"priority": "high"})");
-  EXPECT_EQ(error_id(read_priority(line, submit)), "TRI-RUN-020");
+  for (const char* wrong : {R"("high")", "1.5", "18446744073709551615", "2147483648"}) {
+    line["priority"] = Json::parse(wrong);
+    EXPECT_EQ(error_id(read_priority(line, submit)), "TRI-RUN-020") << wrong;
+  }
+  line = Json::parse(R"({"priority": -2147483648})");
+  ASSERT_TRUE(read_priority(line, submit).ok());
+  EXPECT_EQ(submit.priority, std::numeric_limits<int32_t>::min());
 }
 
 TEST(SamplingRanges, AreThoseOfSamplingParameters) {

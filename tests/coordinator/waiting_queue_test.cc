@@ -35,7 +35,7 @@ class WaitingQueueTest : public testing::Test {
     while (names.size() < count && !queue_.empty()) {
       Sequence& first = **queue_.begin();
       names.push_back(first.request->submit.client_request_id);
-      queue_.remove(first);
+      queue_.admit(first);
     }
     return names;
   }
@@ -100,6 +100,36 @@ TEST_F(WaitingQueueTest, OnesThatComeBackPrecedeAllByArrival) {
   queue_.add_again(second);
   queue_.add_again(first);
   EXPECT_THAT(admit(9), ElementsAre("a1", "b1", "c1"));
+}
+
+TEST_F(WaitingQueueTest, ASequenceThatEndsWhileItWaitsDelaysNobody) {
+  for (int i = 0; i < 4; ++i) add("a");
+  Sequence& last = add("a");
+  queue_.drop(last);
+  queue_.give_back(last, 0);
+  add("b");
+  EXPECT_THAT(admit(2), ElementsAre("a1", "b1"));
+}
+
+TEST_F(WaitingQueueTest, ManySharesWithFewTokensDoNotStopItsClock) {
+  for (int i = 0; i < 3; ++i) add("old", 10);
+  for (int i = 0; i < 40; ++i) add("waits " + std::to_string(i), 1);
+  std::vector<std::string> names;
+  for (int round = 0; round < 2'000; ++round) {
+    add("new " + std::to_string(round), 1);
+    names.push_back(admit(1).at(0));
+  }
+  EXPECT_THAT(names, testing::IsSupersetOf({"old1", "old2", "old3"}));
+}
+
+TEST_F(WaitingQueueTest, WithinAShareTheOrderIsThatOfArrivalWhateverIsGivenBack) {
+  Sequence& first = add("a", 1'000);
+  add("b");
+  EXPECT_THAT(admit(1), ElementsAre("a1"));
+  add("a", 10);
+  queue_.give_back(first, 1);
+  add("a", 10);
+  EXPECT_THAT(admit(9), ElementsAre("b1", "a2", "a3"));
 }
 
 TEST_F(WaitingQueueTest, NewSharesWithoutEndDoNotKeepAnOldOneFromItsTurn) {
