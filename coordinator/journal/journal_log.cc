@@ -102,7 +102,10 @@ int64_t JournalLog::room() const {
 
 bool JournalLog::reserve(const RequestId& id, int64_t bytes) {
   if (is_failing() || numbers_.is_full() || bytes > kMaxBodyBytes) return false;
-  if (disk_bytes() > options_.journal_bytes || reserved_bytes_ + bytes > room()) {
+  // Of the next segment counts what it has to hold, not how large an earlier burst has made it.
+  int64_t needed = disk_bytes() + static_cast<int64_t>(needed_bytes()) + bytes;
+  if (spare_) needed -= static_cast<int64_t>(files_.at(*spare_));
+  if (needed > options_.journal_bytes || reserved_bytes_ + bytes > room()) {
     refused_bytes_ = std::max(refused_bytes_, bytes);
     return false;
   }

@@ -210,6 +210,33 @@ TEST(JournalLog, ReservationsAreBoundedByTheRoomAndComeBack) {
   EXPECT_FALSE(run.log().reserve({8, 0}, int64_t{1} << 40));
 }
 
+// Promises may take the disk above the size of the journal. When they are kept there is room again,
+// although the next segment stays as large as it became.
+TEST(JournalLog, AfterABurstThatFilledItThereIsRoomAgain) {
+  FakeDisk disk;
+  JournalRun run(disk, 6, small_journal());
+  ASSERT_TRUE(run.start());
+  run.operate_all();
+  uint64_t id = 0;
+  for (int refusals = 0; refusals < 100;) {
+    const bool taken = run.log().reserve({7, ++id}, 2000);
+    refusals = taken ? 0 : refusals + 1;
+    if (!taken) run.operate_all();
+  }
+  for (int i = 0; i < 2000 && run.log().disk_bytes() <= 512 << 10; ++i) {
+    run.append(run.engine().accept(run.engine().propose()));
+    run.operate_all();
+  }
+  ASSERT_GT(run.log().disk_bytes(), 512 << 10);
+  for (uint64_t i = 1; i <= id; ++i) run.log().release({7, i});
+  bool taken = false;
+  for (int i = 0; i < 10 && !taken; ++i) {
+    taken = run.log().reserve({8, static_cast<uint64_t>(i)}, 2000);
+    run.operate_all();
+  }
+  EXPECT_TRUE(taken);
+}
+
 TEST(JournalLog, WhatIsOverAndFiledReservesNothing) {
   FakeDisk disk;
   JournalRun run(disk, 8, large_journal());
