@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "coordinator/engine/events.h"
+#include "coordinator/engine/submit_request.h"
 #include "proto/client_messages.h"
 
 namespace trireme {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "coordinator/engine/events.h"
+#include "coordinator/engine/submit_request.h"
 
 namespace trireme {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "coordinator/engine/events.h"
+#include "coordinator/engine/submit_request.h"
 
 namespace trireme::journal {
 
