@@ -4,9 +4,9 @@
 // their context lengths.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/sampling_params.h"
@@ -23,7 +23,10 @@ using PageId = int32_t;
 struct Epochs {
   uint64_t coordinator = 0;
   uint64_t group = 0;
-  auto operator<=>(const Epochs&) const = default;
+  bool operator==(const Epochs&) const = default;
+  bool operator<(const Epochs& other) const {
+    return std::pair(coordinator, group) < std::pair(other.coordinator, other.group);
+  }
 };
 
 // Key of the captured graph that executes a step on CUDA: buckets out of those that the ranks

@@ -1,6 +1,7 @@
 #include "coordinator/doors/rejoin.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace trireme {
 namespace {
@@ -37,7 +38,7 @@ Status check_previous_life(const PreviousLife& life,
 
 StatusOr<RejoinState> rejoin_state(const std::vector<RejoiningRank>& ranks) {
   const auto [oldest, newest] = std::ranges::minmax_element(
-      ranks, {}, [](const RejoiningRank& rank) { return rank.life.epochs; });
+      ranks, std::less<>(), [](const RejoiningRank& rank) { return rank.life.epochs; });
   RejoinState state;
   state.life = oldest->life.epochs;
   const RejoiningRank* farthest = &*oldest;

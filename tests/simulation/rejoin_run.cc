@@ -187,7 +187,7 @@ class RejoinRun final : public PeerSender {
   }
   void reset(int32_t rank, const Epochs& epochs) {
     Rank& self = at(rank);
-    if (epochs <= self.running) return;  // a later Start was faster
+    if (!(self.running < epochs)) return;  // a later Start was faster
     if (!self.plans.empty()) fail(format_text("rank {} is reset inside a step", rank));
     self.running = epochs;
     self.received = self.completed = 0;

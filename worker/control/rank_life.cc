@@ -11,7 +11,7 @@ StatusOr<RankLife::Order> RankLife::on_frame(std::string_view frame) {
   if (const auto* fence = std::get_if<Fence>(&message_)) {
     order.fence = fence;  // of any epoch: it is addressed to this connection
   } else if (const auto* start = std::get_if<Start>(&message_)) {
-    if (start->epochs <= epochs_ && !journal_id_.empty()) return order;
+    if (!(epochs_ < start->epochs) && !journal_id_.empty()) return order;
     begin(*start);
     order.start = *start;
   } else if (auto* plan = std::get_if<StepPlan>(&message_)) {
