@@ -47,7 +47,7 @@ std::string endpoint_of(const DoorAddress& address) {
 bool is_this_host(std::string_view address) {
   constexpr std::string_view kMapped = "::ffff:";
   if (address.starts_with(kMapped)) address.remove_prefix(kMapped.size());
-  return address.starts_with("127.") || address == "::1";
+  return is_loopback(std::string(address));
 }
 
 // One ROUTER socket and the monitor socket that reports its accepted and ended connections.
