@@ -36,7 +36,7 @@ void WorkerSet::rejoin(Turn& turn, Group& group) {
       return;
     }
   }
-  start_if_caught_up(turn, group);
+  if (state->has_caught_up) start_if_complete(turn, group);
 }
 
 // Relays a plan, in order, to the ranks that lack it; they are of the life in which it was sent.
