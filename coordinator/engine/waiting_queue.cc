@@ -34,12 +34,10 @@ void WaitingQueue::admit(Sequence& sequence) {
     same.now = std::max(same.now, sequence.fair_start) + same.carry / same.waiting_shares;
     same.carry %= same.waiting_shares;
   }
-  leave(sequence);
+  drop(sequence);
 }
 
-void WaitingQueue::drop(Sequence& sequence) { leave(sequence); }
-
-void WaitingQueue::leave(Sequence& sequence) {
+void WaitingQueue::drop(Sequence& sequence) {
   order_.erase(&sequence);
   if (sequence.comes_back) return;
   const SubmitRequest& submit = sequence.request->submit;

@@ -71,7 +71,6 @@ class WaitingQueue {
     int64_t waiting_shares = 0;  // that have any
   };
 
-  void leave(Sequence& sequence);
   static void forget_old(Class& each);
 
   std::set<Sequence*, ByPlace> order_;
