@@ -18,7 +18,7 @@ bool Engine::State::can_take_canary(const Group& group) {
 
 // While a group is idle, a request of the Engine's own has one token drawn from time to time, so
 // that its health is known from what its ranks do. It is no request to anybody: it has no id, is
-// not journaled, and counts nowhere but in the group's steps.
+// not journaled, and counts nowhere; only the numbers of the group's steps go on.
 void Engine::State::send_canaries(Turn& turn) {
   if (options_.canary_us == 0) return;
   for (auto& [id, group] : groups_) {
