@@ -221,7 +221,6 @@ Status Cluster::check_coordinator() {
   if (!lost) return ok_status();
   if (keeps_journal()) {
     supervisor_.await_all(clock_.now_us());
-    groups_.await_ranks();
     return ok_status();
   }
   supervisor_.restart_all(clock_.now_us());
