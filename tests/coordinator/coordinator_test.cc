@@ -356,7 +356,8 @@ TEST_F(CoordinatorTest, ThePythonClientOfTheProtocolPageGetsItsAnswer) {
                   "-I",
                   TRIREME_SOURCE_DIR "/proto",
                   "--python_out=" + folder.string(),
-                  "client.proto"});
+                  "client.proto",
+                  "client_status.proto"});
   ASSERT_EQ(protoc.exit_status(), 0);
   start();
   Process python({"/usr/bin/python3", (folder / "client.py").string(), clients_, "The galley"});
