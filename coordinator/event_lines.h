@@ -1,6 +1,6 @@
 // The coordinator's events for the process that started it, on standard output: one JSON object per
-// line, {"event": NAME, ...}. docs/formats.md lists them; launch/coordinator_events.h reads them.
-// Belongs to the loop's thread.
+// line, {"event": NAME, ...}. docs/formats.md lists them; launch/supervision/coordinator_events.h
+// reads them. Belongs to the loop's thread.
 //
 // Writing never blocks, whoever reads: lines that a full pipe does not take wait in a buffer of
 // kMaxWaitingBytes. Where that is full, the oldest lines that only tell of progress are dropped,

@@ -10,8 +10,8 @@
 #include "base/text.h"
 #include "base/trace.h"
 #include "launch/group_failure.h"
-#include "launch/mpirun_output.h"
-#include "launch/restart_delays.h"
+#include "launch/supervision/mpirun_output.h"
+#include "launch/supervision/restart_delays.h"
 
 namespace trireme {
 

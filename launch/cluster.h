@@ -14,15 +14,15 @@
 #include "base/clock.h"
 #include "base/standstill.h"
 #include "base/status.h"
-#include "launch/coordinator_events.h"
+#include "launch/checks/preflight.h"
 #include "launch/coordinator_process.h"
 #include "launch/gateway_process.h"
 #include "launch/group_processes.h"
-#include "launch/group_supervisor.h"
 #include "launch/launch_listener.h"
-#include "launch/preflight.h"
-#include "launch/process.h"
-#include "launch/state_folder.h"
+#include "launch/process/process.h"
+#include "launch/process/state_folder.h"
+#include "launch/supervision/coordinator_events.h"
+#include "launch/supervision/group_supervisor.h"
 
 namespace trireme {
 

@@ -8,7 +8,7 @@
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "launch/restart_delays.h"
+#include "launch/supervision/restart_delays.h"
 
 namespace trireme {
 

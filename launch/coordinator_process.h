@@ -11,12 +11,12 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "launch/cluster_flags.h"
-#include "launch/command_lines.h"
-#include "launch/coordinator_events.h"
-#include "launch/coordinator_supervisor.h"
+#include "launch/command_lines/cluster_flags.h"
+#include "launch/command_lines/command_lines.h"
 #include "launch/launch_listener.h"
-#include "launch/process.h"
+#include "launch/process/process.h"
+#include "launch/supervision/coordinator_events.h"
+#include "launch/supervision/coordinator_supervisor.h"
 
 namespace trireme {
 

@@ -12,7 +12,7 @@
 #include "base/host_info.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "launch/restart_delays.h"
+#include "launch/supervision/restart_delays.h"
 
 namespace trireme {
 

@@ -9,11 +9,11 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "launch/cluster_flags.h"
-#include "launch/gateway_flags.h"
-#include "launch/group_supervisor.h"
+#include "launch/command_lines/cluster_flags.h"
+#include "launch/command_lines/gateway_flags.h"
 #include "launch/launch_listener.h"
-#include "launch/process.h"
+#include "launch/process/process.h"
+#include "launch/supervision/group_supervisor.h"
 
 namespace trireme {
 
@@ -41,7 +41,7 @@ class GatewayProcess {
   Status pump();
 
   const std::string& url() const { return url_; }  // "": it does not listen yet
-  bool was_ready() const { return was_ready_; }     // it has been able to answer requests
+  bool was_ready() const { return was_ready_; }    // it has been able to answer requests
   std::vector<int> descriptors() const { return process_.descriptors(); }
   std::optional<TimeUs> next_start_us() const { return supervisor_.next_start_us(); }
 

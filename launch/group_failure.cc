@@ -1,7 +1,7 @@
 #include "launch/group_failure.h"
 
 #include "base/text.h"
-#include "launch/mpirun_output.h"
+#include "launch/supervision/mpirun_output.h"
 
 namespace trireme {
 

@@ -6,8 +6,8 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "launch/coordinator_events.h"
 #include "launch/group_processes.h"
+#include "launch/supervision/coordinator_events.h"
 
 namespace trireme {
 

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "launch/launch_listener.h"
-#include "launch/process.h"
+#include "launch/process/process.h"
 
 namespace trireme {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "launch/coordinator_events.h"
+#include "launch/supervision/coordinator_events.h"
 
 namespace trireme {
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # mpirun_local.sh N PROGRAM ARGUMENTS...: runs N ranks on this machine. The options are those of
-# launch/mpirun_options.cc, which explains them; a test compares the two.
+# launch/command_lines/mpirun_options.cc, which explains them; a test compares the two.
 set -eu
 
 if [ $# -lt 2 ]; then
@@ -15,7 +15,7 @@ ranks=$1
 shift
 
 # Variables of a batch system or of an outer mpirun describe where another launch has its processes.
-# The prefixes of launch/inherited_environment.cc.
+# The prefixes of launch/process/inherited_environment.cc.
 batch='SLURM|LSB_|LSF_|PBS_|SGE_|FLUX_|PALS_|ALPS_'
 outer='PMIX_|PMI_|PMI2_|PRTE_|OMPI_COMM_WORLD_|OMPI_UNIVERSE_'
 for name in $(env | sed -n -E "s/^(($batch|$outer)[A-Za-z0-9_]*)=.*/\1/p"); do

@@ -14,12 +14,12 @@
 #include "base/text.h"
 #include "clients/cli/json_text.h"
 #include "clients/cli/verbs.h"
-#include "launch/command_lines.h"
-#include "launch/gpu_findings.h"
-#include "launch/machine_check.h"
-#include "launch/mpirun_output.h"
-#include "launch/process.h"
-#include "launch/temporary_folder.h"
+#include "launch/checks/gpu_findings.h"
+#include "launch/checks/machine_check.h"
+#include "launch/command_lines/command_lines.h"
+#include "launch/process/process.h"
+#include "launch/process/temporary_folder.h"
+#include "launch/supervision/mpirun_output.h"
 
 namespace trireme {
 

@@ -1,6 +1,6 @@
 #include "base/text.h"
 #include "clients/cli/verbs.h"
-#include "launch/running_coordinator.h"
+#include "launch/process/running_coordinator.h"
 
 namespace trireme {
 

@@ -5,7 +5,7 @@
 #include "base/host_info.h"
 #include "base/text.h"
 #include "clients/cli/verbs.h"
-#include "launch/device_report.h"
+#include "launch/checks/device_report.h"
 
 namespace trireme {
 

@@ -9,7 +9,7 @@
 
 #include "base/flags.h"
 #include "clients/cli/terminal.h"
-#include "launch/process.h"
+#include "launch/process/process.h"
 
 namespace trireme {
 

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "clients/cli/explain/error_pages.h"
 #include "clients/cli/verbs.h"
-#include "launch/command_lines.h"
+#include "launch/command_lines/command_lines.h"
 
 namespace trireme {
 namespace verb_table_test {

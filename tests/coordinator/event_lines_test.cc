@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "launch/coordinator_events.h"
+#include "launch/supervision/coordinator_events.h"
 
 namespace trireme {
 namespace event_lines_test {

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "base/text.h"
-#include "launch/cluster_flags.h"
-#include "launch/gateway_flags.h"
+#include "launch/command_lines/cluster_flags.h"
+#include "launch/command_lines/gateway_flags.h"
 
 namespace trireme::gateway {
 namespace gateway_options_test {

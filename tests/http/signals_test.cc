@@ -13,7 +13,7 @@
 #include <fstream>
 
 #include "base/text.h"
-#include "launch/process.h"
+#include "launch/process/process.h"
 #include "tests/http/tls_identity.h"
 
 namespace trireme::gateway {

@@ -1,4 +1,4 @@
-#include "launch/command_lines.h"
+#include "launch/command_lines/command_lines.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "launch/coordinator_events.h"
+#include "launch/supervision/coordinator_events.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "launch/coordinator_supervisor.h"
+#include "launch/supervision/coordinator_supervisor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "launch/device_report.h"
+#include "launch/checks/device_report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "base/text.h"
-#include "launch/preflight.h"
+#include "launch/checks/preflight.h"
 
 namespace trireme {
 namespace device_report_test {

@@ -1,4 +1,4 @@
-#include "launch/group_supervisor.h"
+#include "launch/supervision/group_supervisor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

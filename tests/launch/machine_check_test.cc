@@ -1,4 +1,4 @@
-#include "launch/machine_check.h"
+#include "launch/checks/machine_check.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// One mpirun command line per version: launch/mpirun_options.cc has its options;
+// One mpirun command line per version: launch/command_lines/mpirun_options.cc has its options;
 // launch/mpirun_local.sh and docs/operations.md repeat it and are compared with it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,8 +12,8 @@
 #include "base/environment.h"
 #include "base/flags.h"
 #include "base/text.h"
-#include "launch/command_lines.h"
-#include "launch/inherited_environment.h"
+#include "launch/command_lines/command_lines.h"
+#include "launch/process/inherited_environment.h"
 
 namespace trireme {
 namespace mpirun_line_test {

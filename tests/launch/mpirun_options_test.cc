@@ -1,4 +1,4 @@
-#include "launch/mpirun_options.h"
+#include "launch/command_lines/mpirun_options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

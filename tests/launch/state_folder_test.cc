@@ -1,4 +1,4 @@
-#include "launch/state_folder.h"
+#include "launch/process/state_folder.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include <string>
 
 #include "base/environment.h"
-#include "launch/temporary_folder.h"
+#include "launch/process/temporary_folder.h"
 
 namespace trireme {
 namespace state_folder_test {

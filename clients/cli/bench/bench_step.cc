@@ -8,10 +8,10 @@
 #include "clients/cli/bench/bench_parts.h"
 #include "clients/cli/bench/saved_results.h"
 #include "clients/cli/json_text.h"
-#include "launch/command_lines.h"
-#include "launch/mpirun_output.h"
-#include "launch/preflight.h"
-#include "launch/process.h"
+#include "launch/checks/preflight.h"
+#include "launch/command_lines/command_lines.h"
+#include "launch/process/process.h"
+#include "launch/supervision/mpirun_output.h"
 
 namespace trireme {
 

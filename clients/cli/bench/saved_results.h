@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "launch/cluster_flags.h"
+#include "launch/command_lines/cluster_flags.h"
 
 namespace trireme {
 

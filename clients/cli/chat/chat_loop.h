@@ -9,7 +9,7 @@
 #include "clients/cli/chat/line_reader.h"
 #include "clients/cli/client_session.h"
 #include "clients/cli/terminal.h"
-#include "launch/process.h"
+#include "launch/process/process.h"
 
 namespace trireme {
 

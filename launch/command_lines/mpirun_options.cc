@@ -1,4 +1,4 @@
-#include "launch/mpirun_options.h"
+#include "launch/command_lines/mpirun_options.h"
 
 #include <algorithm>
 #include <array>
@@ -8,9 +8,9 @@
 #include "base/environment.h"
 #include "base/host_info.h"
 #include "base/text.h"
-#include "launch/inherited_environment.h"
-#include "launch/process.h"
-#include "launch/temporary_folder.h"
+#include "launch/process/inherited_environment.h"
+#include "launch/process/process.h"
+#include "launch/process/temporary_folder.h"
 
 namespace trireme {
 

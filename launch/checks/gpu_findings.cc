@@ -1,4 +1,4 @@
-#include "launch/gpu_findings.h"
+#include "launch/checks/gpu_findings.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "launch/state_folder.h"
+#include "launch/process/state_folder.h"
 
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 
 #include "base/environment.h"
 #include "base/text.h"
-#include "launch/temporary_folder.h"
+#include "launch/process/temporary_folder.h"
 
 namespace trireme {
 

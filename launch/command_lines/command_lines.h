@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/status.h"
-#include "launch/cluster_flags.h"
-#include "launch/mpirun_options.h"
-#include "launch/process.h"
+#include "launch/command_lines/cluster_flags.h"
+#include "launch/command_lines/mpirun_options.h"
+#include "launch/process/process.h"
 
 namespace trireme {
 

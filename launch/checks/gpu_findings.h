@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "launch/device_report.h"
+#include "launch/checks/device_report.h"
 
 namespace trireme {
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/status.h"
-#include "launch/cluster_flags.h"
-#include "launch/command_lines.h"
-#include "launch/device_report.h"
+#include "launch/checks/device_report.h"
+#include "launch/command_lines/cluster_flags.h"
+#include "launch/command_lines/command_lines.h"
 #include "model/chat/chat_format.h"
 #include "model/checkpoint/model_source.h"
 #include "model/planner.h"

@@ -1,4 +1,4 @@
-#include "launch/device_report.h"
+#include "launch/checks/device_report.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "base/host_info.h"
 #include "base/text.h"
-#include "launch/command_lines.h"
-#include "launch/inherited_environment.h"
-#include "launch/process.h"
+#include "launch/command_lines/command_lines.h"
+#include "launch/process/inherited_environment.h"
+#include "launch/process/process.h"
 
 namespace trireme {
 

@@ -1,10 +1,10 @@
-#include "launch/coordinator_supervisor.h"
+#include "launch/supervision/coordinator_supervisor.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "base/exit_status.h"
-#include "launch/restart_delays.h"
+#include "launch/supervision/restart_delays.h"
 
 namespace trireme {
 

@@ -1,4 +1,4 @@
-#include "launch/running_coordinator.h"
+#include "launch/process/running_coordinator.h"
 
 #include <fcntl.h>
 #include <poll.h>

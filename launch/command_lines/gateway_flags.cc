@@ -1,4 +1,4 @@
-#include "launch/gateway_flags.h"
+#include "launch/command_lines/gateway_flags.h"
 
 namespace trireme {
 

@@ -1,10 +1,10 @@
-#include "launch/machine_check.h"
+#include "launch/checks/machine_check.h"
 
 #include <algorithm>
 
 #include "base/host_info.h"
 #include "base/process_limits.h"
-#include "launch/temporary_folder.h"
+#include "launch/process/temporary_folder.h"
 
 namespace trireme {
 

@@ -1,4 +1,4 @@
-#include "launch/mpirun_output.h"
+#include "launch/supervision/mpirun_output.h"
 
 #include <algorithm>
 #include <array>

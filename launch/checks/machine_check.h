@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "launch/cluster_flags.h"
+#include "launch/command_lines/cluster_flags.h"
 
 namespace trireme {
 

@@ -1,8 +1,8 @@
-#include "launch/group_supervisor.h"
+#include "launch/supervision/group_supervisor.h"
 
 #include <algorithm>
 
-#include "launch/restart_delays.h"
+#include "launch/supervision/restart_delays.h"
 
 namespace trireme {
 

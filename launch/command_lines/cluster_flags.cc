@@ -1,4 +1,4 @@
-#include "launch/cluster_flags.h"
+#include "launch/command_lines/cluster_flags.h"
 
 #include <algorithm>
 #include <vector>

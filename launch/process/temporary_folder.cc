@@ -1,4 +1,4 @@
-#include "launch/temporary_folder.h"
+#include "launch/process/temporary_folder.h"
 
 #include <sys/statvfs.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "launch/preflight.h"
+#include "launch/checks/preflight.h"
 
 #include <algorithm>
 #include <fstream>
@@ -8,8 +8,8 @@
 #include "base/host_info.h"
 #include "base/output_file.h"
 #include "base/text.h"
-#include "launch/machine_check.h"
-#include "launch/process.h"
+#include "launch/checks/machine_check.h"
+#include "launch/process/process.h"
 #include "model/checkpoint/tensor_check.h"
 
 namespace trireme {

@@ -1,4 +1,4 @@
-#include "launch/inherited_environment.h"
+#include "launch/process/inherited_environment.h"
 
 #include <algorithm>
 #include <array>

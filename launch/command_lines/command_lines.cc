@@ -1,4 +1,4 @@
-#include "launch/command_lines.h"
+#include "launch/command_lines/command_lines.h"
 
 #include <unistd.h>
 
@@ -11,8 +11,8 @@
 #include "base/host_info.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "launch/inherited_environment.h"
-#include "launch/temporary_folder.h"
+#include "launch/process/inherited_environment.h"
+#include "launch/process/temporary_folder.h"
 
 namespace trireme {
 
