@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "coordinator/coordinator_options.h"
-#include "coordinator/doors/front_door.h"
-#include "coordinator/doors/notices.h"
+#include "coordinator/doors/clients/front_door.h"
+#include "coordinator/doors/ranks/notices.h"
 #include "coordinator/doors/transport.h"
 #include "coordinator/engine/engine.h"
 

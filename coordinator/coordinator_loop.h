@@ -12,9 +12,9 @@
 
 #include "base/clock.h"
 #include "coordinator/coordinator_log.h"
-#include "coordinator/doors/front_door.h"
+#include "coordinator/doors/clients/front_door.h"
+#include "coordinator/doors/ranks/worker_set.h"
 #include "coordinator/doors/transport.h"
-#include "coordinator/doors/worker_set.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/engine/journal.h"
 #include "coordinator/event_lines.h"

@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "coordinator/doors/notices.h"
+#include "coordinator/doors/ranks/notices.h"
 #include "coordinator/doors/transport.h"
 
 namespace trireme {

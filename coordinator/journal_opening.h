@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 #include "coordinator/coordinator_options.h"
-#include "coordinator/doors/public_id.h"
+#include "coordinator/doors/clients/public_id.h"
 #include "coordinator/engine/journal.h"
 #include "coordinator/journal/file_journal.h"
 #include "coordinator/journal/state_lock.h"

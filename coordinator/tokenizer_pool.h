@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "coordinator/doors/tokenizer_job.h"
+#include "coordinator/doors/clients/tokenizer_job.h"
 
 namespace trireme {
 

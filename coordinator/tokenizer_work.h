@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "coordinator/doors/tokenizer_job.h"
+#include "coordinator/doors/clients/tokenizer_job.h"
 #include "model/chat/chat_format.h"
 #include "model/tokenizer/tokenizer.h"
 

@@ -13,7 +13,7 @@ namespace trireme {
 // that are not acknowledged. A process that resumes after a stop handles expired timers before it
 // reads, and would drop every peer; so the time-out of heartbeats is longer than a debugger's or an
 // operator's pause. Ranks that hang or fall silent are found by the heartbeats of the worker door
-// (coordinator/doors/group_health.h).
+// (coordinator/doors/ranks/group_health.h).
 constexpr int kZmqHeartbeatMs = 1'000;
 constexpr int kZmqHeartbeatTimeoutMs = 60'000;
 constexpr int kTcpTimeoutMs = 6'000;

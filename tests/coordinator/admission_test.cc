@@ -1,4 +1,4 @@
-#include "coordinator/doors/admission.h"
+#include "coordinator/doors/clients/admission.h"
 
 #include <gtest/gtest.h>
 

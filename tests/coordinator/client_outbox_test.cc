@@ -1,4 +1,4 @@
-#include "coordinator/doors/client_outbox.h"
+#include "coordinator/doors/clients/client_outbox.h"
 
 #include <gtest/gtest.h>
 

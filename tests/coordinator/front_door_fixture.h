@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/doors/front_door.h"
+#include "coordinator/doors/clients/front_door.h"
 #include "proto/credit.h"
 #include "tests/coordinator/fake_sender.h"
 

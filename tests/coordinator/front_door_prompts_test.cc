@@ -4,8 +4,8 @@
 
 #include <set>
 
-#include "coordinator/doors/front_door.h"
-#include "coordinator/doors/request_digest.h"
+#include "coordinator/doors/clients/front_door.h"
+#include "coordinator/doors/clients/request_digest.h"
 #include "model/chat/answer_format.h"
 #include "tests/coordinator/fake_sender.h"
 

@@ -1,7 +1,7 @@
 // Questions to the tokenizer at the front door, which cost no credit, and prompts that wait for it.
 #include <gtest/gtest.h>
 
-#include "coordinator/doors/front_door.h"
+#include "coordinator/doors/clients/front_door.h"
 #include "tests/coordinator/fake_sender.h"
 
 namespace trireme {

@@ -1,4 +1,4 @@
-#include "coordinator/doors/group_agreement.h"
+#include "coordinator/doors/ranks/group_agreement.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

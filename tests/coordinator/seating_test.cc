@@ -1,4 +1,4 @@
-#include "coordinator/doors/seating.h"
+#include "coordinator/doors/ranks/seating.h"
 
 #include <gtest/gtest.h>
 

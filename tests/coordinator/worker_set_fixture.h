@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/doors/worker_set.h"
+#include "coordinator/doors/ranks/worker_set.h"
 #include "tests/coordinator/fake_sender.h"
 
 namespace trireme {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/text.h"
-#include "coordinator/doors/worker_set.h"
+#include "coordinator/doors/ranks/worker_set.h"
 #include "worker/control/rank_life.h"
 
 namespace trireme {

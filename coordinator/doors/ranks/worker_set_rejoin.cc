@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "coordinator/doors/group_agreement.h"
-#include "coordinator/doors/rejoin.h"
-#include "coordinator/doors/worker_set.h"
+#include "coordinator/doors/ranks/group_agreement.h"
+#include "coordinator/doors/ranks/rejoin.h"
+#include "coordinator/doors/ranks/worker_set.h"
 
 namespace trireme {
 namespace {

@@ -1,4 +1,4 @@
-#include "coordinator/doors/answer_messages.h"
+#include "coordinator/doors/clients/answer_messages.h"
 
 #include <utility>
 #include <vector>

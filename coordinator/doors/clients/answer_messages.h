@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "coordinator/doors/public_id.h"
+#include "coordinator/doors/clients/public_id.h"
 #include "coordinator/engine/events.h"
 #include "proto/client_messages.h"
 

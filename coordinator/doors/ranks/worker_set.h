@@ -19,10 +19,10 @@
 
 #include "base/clock.h"
 #include "base/standstill.h"
-#include "coordinator/doors/group_health.h"
-#include "coordinator/doors/notices.h"
 #include "coordinator/doors/peer.h"
-#include "coordinator/doors/seating.h"
+#include "coordinator/doors/ranks/group_health.h"
+#include "coordinator/doors/ranks/notices.h"
+#include "coordinator/doors/ranks/seating.h"
 #include "coordinator/engine/events.h"
 #include "proto/client_messages.h"
 #include "proto/step_codec.h"

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "coordinator/doors/worker_set.h"
+#include "coordinator/doors/ranks/worker_set.h"
 
 namespace trireme {
 

@@ -19,11 +19,11 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "coordinator/doors/admission.h"
-#include "coordinator/doors/client_outbox.h"
+#include "coordinator/doors/clients/admission.h"
+#include "coordinator/doors/clients/client_outbox.h"
+#include "coordinator/doors/clients/public_id.h"
+#include "coordinator/doors/clients/tokenizer_job.h"
 #include "coordinator/doors/peer.h"
-#include "coordinator/doors/public_id.h"
-#include "coordinator/doors/tokenizer_job.h"
 #include "coordinator/engine/events.h"
 #include "proto/client_codec.h"
 

@@ -1,4 +1,4 @@
-#include "coordinator/doors/front_door.h"
+#include "coordinator/doors/clients/front_door.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "coordinator/doors/group_health.h"
+#include "coordinator/doors/ranks/group_health.h"
 
 #include <algorithm>
 #include <cmath>

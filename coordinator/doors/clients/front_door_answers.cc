@@ -1,8 +1,8 @@
 // Answers to clients: the Engine's effects as messages, and the replies to Ping and StatusRequest.
 #include <utility>
 
-#include "coordinator/doors/answer_messages.h"
-#include "coordinator/doors/front_door.h"
+#include "coordinator/doors/clients/answer_messages.h"
+#include "coordinator/doors/clients/front_door.h"
 #include "proto/error_kind.h"
 
 namespace trireme {

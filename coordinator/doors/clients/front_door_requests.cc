@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "coordinator/doors/answer_messages.h"
-#include "coordinator/doors/front_door.h"
-#include "coordinator/doors/request_digest.h"
+#include "coordinator/doors/clients/answer_messages.h"
+#include "coordinator/doors/clients/front_door.h"
+#include "coordinator/doors/clients/request_digest.h"
 #include "proto/credit.h"
 #include "proto/error_kind.h"
 

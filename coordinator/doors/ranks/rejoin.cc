@@ -1,4 +1,4 @@
-#include "coordinator/doors/rejoin.h"
+#include "coordinator/doors/ranks/rejoin.h"
 
 #include <algorithm>
 #include <functional>

@@ -1,9 +1,9 @@
-#include "coordinator/doors/worker_set.h"
+#include "coordinator/doors/ranks/worker_set.h"
 
 #include <algorithm>
 
-#include "coordinator/doors/group_agreement.h"
-#include "coordinator/doors/rejoin.h"
+#include "coordinator/doors/ranks/group_agreement.h"
+#include "coordinator/doors/ranks/rejoin.h"
 
 namespace trireme {
 namespace {

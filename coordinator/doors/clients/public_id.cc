@@ -1,8 +1,8 @@
-#include "coordinator/doors/public_id.h"
+#include "coordinator/doors/clients/public_id.h"
 
 #include <sodium.h>
 
-#include "coordinator/doors/answer_messages.h"
+#include "coordinator/doors/clients/answer_messages.h"
 
 namespace trireme {
 

@@ -1,4 +1,4 @@
-#include "coordinator/doors/request_digest.h"
+#include "coordinator/doors/clients/request_digest.h"
 
 #include <sodium.h>
 
