@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "coordinator/engine/engine_state.h"
-#include "coordinator/engine/page_keys.h"
+#include "coordinator/engine/scheduling/page_keys.h"
 #include "model/step_buckets.h"
 
 namespace trireme {

@@ -17,7 +17,7 @@
 #include "coordinator/engine/engine.h"
 #include "coordinator/engine/kept_answers.h"
 #include "coordinator/engine/random_words.h"
-#include "coordinator/engine/scheduler.h"
+#include "coordinator/engine/scheduling/scheduler.h"
 #include "coordinator/engine/sequence.h"
 #include "coordinator/engine/undurable.h"
 #include "coordinator/engine/waiting_queue.h"

@@ -11,7 +11,7 @@
 #include "coordinator/engine/answer.h"
 #include "coordinator/engine/answer_text.h"
 #include "coordinator/engine/events.h"
-#include "coordinator/engine/page_pool.h"
+#include "coordinator/engine/scheduling/page_pool.h"
 #include "coordinator/engine/stream.h"
 
 namespace trireme {

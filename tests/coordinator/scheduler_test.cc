@@ -1,4 +1,4 @@
-#include "coordinator/engine/scheduler.h"
+#include "coordinator/engine/scheduling/scheduler.h"
 
 #include <gtest/gtest.h>
 

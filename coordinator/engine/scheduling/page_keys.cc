@@ -1,4 +1,4 @@
-#include "coordinator/engine/page_keys.h"
+#include "coordinator/engine/scheduling/page_keys.h"
 
 #include <sodium.h>
 

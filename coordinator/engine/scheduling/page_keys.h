@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "coordinator/engine/page_pool.h"
+#include "coordinator/engine/scheduling/page_pool.h"
 #include "model/token.h"
 
 namespace trireme {
