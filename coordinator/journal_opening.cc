@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "coordinator/journal/posix_disk.h"
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 #include "model/chat/chat_format.h"
 #include "model/checkpoint/model_source.h"
 #include "model/file_text.h"

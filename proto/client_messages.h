@@ -10,8 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "model/chat/answer_part.h"
-#include "model/chat/chat_request.h"
+#include "model/chat/answer/answer_part.h"
+#include "model/chat/rendering/chat_request.h"
 #include "model/token.h"
 
 namespace trireme::door {

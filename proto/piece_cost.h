@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "model/chat/answer_part.h"
+#include "model/chat/answer/answer_part.h"
 #include "proto/client_messages.h"
 
 namespace trireme {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "model/chat/answer_part.h"
+#include "model/chat/answer/answer_part.h"
 
 namespace trireme {
 

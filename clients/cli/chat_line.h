@@ -8,7 +8,7 @@
 
 #include "base/json_value.h"
 #include "base/status.h"
-#include "model/chat/chat_request.h"
+#include "model/chat/rendering/chat_request.h"
 
 namespace trireme {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "coordinator/engine/events.h"
-#include "model/chat/answer_part.h"
+#include "model/chat/answer/answer_part.h"
 
 namespace trireme {
 

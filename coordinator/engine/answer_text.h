@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "coordinator/engine/stop_text.h"
-#include "model/chat/answer_parser.h"
+#include "model/chat/answer/answer_parser.h"
 #include "model/sampling_params.h"
 #include "model/tokenizer/detokenizer.h"
 

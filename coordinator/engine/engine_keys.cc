@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "coordinator/engine/engine_state.h"
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 
 namespace trireme {
 

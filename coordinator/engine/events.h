@@ -13,7 +13,7 @@
 #include "base/status.h"
 #include "coordinator/engine/records.h"
 #include "coordinator/engine/submit_request.h"
-#include "model/chat/answer_part.h"
+#include "model/chat/answer/answer_part.h"
 #include "model/step_plan.h"
 
 namespace trireme {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 #include "model/sampling_params.h"
 #include "model/step_plan.h"
 

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "coordinator/journal/journal_entry.h"
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 #include "proto/journal.pb.h"
 #include "proto/wire_fields.h"
 

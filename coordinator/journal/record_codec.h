@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 #include "coordinator/journal/journal_entry.h"
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 
 namespace trireme::journal {
 

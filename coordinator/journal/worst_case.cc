@@ -1,6 +1,6 @@
 #include "coordinator/journal/worst_case.h"
 
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 
 namespace trireme::journal {
 namespace {

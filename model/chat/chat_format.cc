@@ -6,11 +6,11 @@
 
 #include "base/json_value.h"
 #include "base/text.h"
-#include "model/chat/answer_format.h"
-#include "model/chat/call_forcing.h"
-#include "model/chat/chat_template.h"
-#include "model/chat/dialect_finder.h"
-#include "model/chat/template_source.h"
+#include "model/chat/answer/answer_format.h"
+#include "model/chat/answer/call_forcing.h"
+#include "model/chat/dialect/dialect_finder.h"
+#include "model/chat/rendering/chat_template.h"
+#include "model/chat/rendering/template_source.h"
 #include "model/chat/tool_types.h"
 #include "model/tokenizer/tokenizer.h"
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/chat/answer_parser.h"
-#include "model/chat/chat_request.h"
+#include "model/chat/answer/answer_parser.h"
+#include "model/chat/rendering/chat_request.h"
 #include "model/token.h"
 
 namespace trireme {

@@ -1,7 +1,7 @@
 #include "model/chat/tool_types.h"
 
 #include "base/json_value.h"
-#include "model/chat/chat_variables.h"
+#include "model/chat/rendering/chat_variables.h"
 
 namespace trireme {
 namespace {

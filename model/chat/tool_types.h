@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 
 namespace trireme {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 
 namespace trireme {
 

@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "model/chat/dialect_check.h"
+#include "model/chat/dialect/dialect_check.h"
 #include "tests/chat/answer_dialects.h"
 #include "tests/chat/answer_pieces.h"
 #include "tests/chat/derived_dialects.h"

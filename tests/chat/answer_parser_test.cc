@@ -1,4 +1,4 @@
-#include "model/chat/answer_parser.h"
+#include "model/chat/answer/answer_parser.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "model/chat/answer_reader.h"
+#include "model/chat/answer/answer_reader.h"
 
 namespace trireme {
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "model/chat/answer_format.h"
-#include "model/chat/answer_parser.h"
+#include "model/chat/answer/answer_format.h"
+#include "model/chat/answer/answer_parser.h"
 
 namespace trireme {
 

@@ -1,8 +1,8 @@
 // The work of reading an answer: in proportion to its length, whatever it holds.
 #include <gtest/gtest.h>
 
-#include "model/chat/answer_reader.h"
-#include "model/chat/marker_match.h"
+#include "model/chat/answer/answer_reader.h"
+#include "model/chat/answer/marker_match.h"
 #include "tests/chat/answer_dialects.h"
 #include "tests/chat/answer_pieces.h"
 

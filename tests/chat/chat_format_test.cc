@@ -6,8 +6,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "model/chat/answer_format.h"
-#include "model/chat/marker_match.h"
+#include "model/chat/answer/answer_format.h"
+#include "model/chat/answer/marker_match.h"
 #include "model/file_text.h"
 #include "model/tokenizer/tokenizer.h"
 #include "tests/chat/answer_pieces.h"

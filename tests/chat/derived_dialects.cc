@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "model/chat/atoms.h"
+#include "model/chat/dialect/atoms.h"
 #include "model/file_text.h"
 #include "tests/test_data.h"
 

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "model/chat/chat_template.h"
-#include "model/chat/dialect_finder.h"
-#include "model/chat/probe_chat.h"
+#include "model/chat/dialect/dialect_finder.h"
+#include "model/chat/dialect/probe_chat.h"
+#include "model/chat/rendering/chat_template.h"
 
 namespace trireme {
 

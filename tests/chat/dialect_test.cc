@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "model/chat/dialect_check.h"
+#include "model/chat/dialect/dialect_check.h"
 #include "model/file_text.h"
 #include "tests/chat/answer_pieces.h"
 #include "tests/chat/derived_dialects.h"

@@ -1,5 +1,5 @@
 // Where a model's chat template is looked for.
-#include "model/chat/template_source.h"
+#include "model/chat/rendering/template_source.h"
 
 #include <gtest/gtest.h>
 

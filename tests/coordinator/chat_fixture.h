@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 #include "model/tokenizer/tokenizer.h"
 #include "tests/coordinator/engine_fixture.h"
 

@@ -6,7 +6,7 @@
 
 #include "coordinator/doors/clients/front_door.h"
 #include "coordinator/doors/clients/request_digest.h"
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 #include "tests/coordinator/fake_sender.h"
 
 namespace trireme {

@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 
 namespace trireme::journal {
 namespace {

@@ -4,7 +4,7 @@
 #include <random>
 
 #include "base/text.h"
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 #include "model/tokenizer/tokenizer.h"
 #include "tests/simulation/simulated_cluster.h"
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/chat/chat_request.h"
+#include "model/chat/rendering/chat_request.h"
 #include "model/token.h"
 
 namespace trireme {

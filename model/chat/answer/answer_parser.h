@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "model/chat/answer_part.h"
+#include "model/chat/answer/answer_part.h"
 
 namespace trireme {
 

@@ -1,4 +1,4 @@
-#include "model/chat/template_source.h"
+#include "model/chat/rendering/template_source.h"
 
 #include "base/json_value.h"
 #include "model/file_text.h"

@@ -1,17 +1,17 @@
-#include "model/chat/dialect_finder.h"
+#include "model/chat/dialect/dialect_finder.h"
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "model/chat/answer_place.h"
-#include "model/chat/atoms.h"
-#include "model/chat/call_finder.h"
-#include "model/chat/dialect_check.h"
-#include "model/chat/marker_match.h"
-#include "model/chat/message_form.h"
-#include "model/chat/probe_chat.h"
+#include "model/chat/answer/marker_match.h"
+#include "model/chat/dialect/answer_place.h"
+#include "model/chat/dialect/atoms.h"
+#include "model/chat/dialect/call_finder.h"
+#include "model/chat/dialect/dialect_check.h"
+#include "model/chat/dialect/message_form.h"
+#include "model/chat/dialect/probe_chat.h"
 
 namespace trireme {
 namespace {

@@ -1,7 +1,7 @@
 // The part of AnswerReader for calls with tagged parameters: their texts become a JSON object.
 #include <algorithm>
 
-#include "model/chat/answer_reader.h"
+#include "model/chat/answer/answer_reader.h"
 
 namespace trireme {
 namespace {

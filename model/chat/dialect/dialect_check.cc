@@ -1,11 +1,11 @@
-#include "model/chat/dialect_check.h"
+#include "model/chat/dialect/dialect_check.h"
 
 #include <memory>
 
 #include "base/json_value.h"
 #include "base/text.h"
-#include "model/chat/answer_parser.h"
-#include "model/chat/atoms.h"
+#include "model/chat/answer/answer_parser.h"
+#include "model/chat/dialect/atoms.h"
 
 namespace trireme {
 namespace {

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "model/chat/answer_format.h"
-#include "model/chat/chat_template.h"
+#include "model/chat/answer/answer_format.h"
+#include "model/chat/rendering/chat_template.h"
 
 namespace trireme {
 

@@ -1,10 +1,10 @@
-#include "model/chat/message_form.h"
+#include "model/chat/dialect/message_form.h"
 
 #include <optional>
 #include <string>
 
 #include "base/text.h"
-#include "model/chat/probe_chat.h"
+#include "model/chat/dialect/probe_chat.h"
 
 namespace trireme {
 namespace {

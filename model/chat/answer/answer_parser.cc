@@ -1,10 +1,10 @@
-#include "model/chat/answer_parser.h"
+#include "model/chat/answer/answer_parser.h"
 
 #include <utility>
 
 #include "base/split_mix.h"
-#include "model/chat/answer_format.h"
-#include "model/chat/answer_reader.h"
+#include "model/chat/answer/answer_format.h"
+#include "model/chat/answer/answer_reader.h"
 
 namespace trireme {
 namespace {

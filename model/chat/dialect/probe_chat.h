@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "model/chat/chat_template.h"
+#include "model/chat/rendering/chat_template.h"
 
 namespace trireme {
 

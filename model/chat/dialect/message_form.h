@@ -1,7 +1,7 @@
 // Finds the form of messages that a template takes. Used by one thread, while loading.
 #pragma once
 
-#include "model/chat/chat_template.h"
+#include "model/chat/rendering/chat_template.h"
 
 namespace trireme {
 

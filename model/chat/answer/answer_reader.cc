@@ -1,9 +1,9 @@
-#include "model/chat/answer_reader.h"
+#include "model/chat/answer/answer_reader.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "model/chat/marker_match.h"
+#include "model/chat/answer/marker_match.h"
 
 namespace trireme {
 namespace {

@@ -1,7 +1,7 @@
 // describe_dialect(): the markers of a dialect, for people.
 #include "base/text.h"
-#include "model/chat/dialect_finder.h"
-#include "model/chat/json_scanner.h"
+#include "model/chat/answer/json_scanner.h"
+#include "model/chat/dialect/dialect_finder.h"
 
 namespace trireme {
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/chat/chat_request.h"
 #include "model/chat/jinja/values/jinja_value.h"
+#include "model/chat/rendering/chat_request.h"
 
 namespace trireme {
 

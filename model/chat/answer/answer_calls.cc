@@ -1,8 +1,8 @@
 // The part of AnswerReader for calls: where they begin and end, and what follows them.
 #include <algorithm>
 
-#include "model/chat/answer_reader.h"
-#include "model/chat/marker_match.h"
+#include "model/chat/answer/answer_reader.h"
+#include "model/chat/answer/marker_match.h"
 
 namespace trireme {
 

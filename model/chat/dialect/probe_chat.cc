@@ -1,7 +1,7 @@
-#include "model/chat/probe_chat.h"
+#include "model/chat/dialect/probe_chat.h"
 
 #include "base/text.h"
-#include "model/chat/json_scanner.h"
+#include "model/chat/answer/json_scanner.h"
 
 namespace trireme {
 namespace {

@@ -1,12 +1,12 @@
-#include "model/chat/call_finder.h"
+#include "model/chat/dialect/call_finder.h"
 
 #include <algorithm>
 
 #include "base/json_value.h"
-#include "model/chat/atoms.h"
-#include "model/chat/json_scanner.h"
-#include "model/chat/marker_match.h"
-#include "model/chat/probe_chat.h"
+#include "model/chat/answer/json_scanner.h"
+#include "model/chat/answer/marker_match.h"
+#include "model/chat/dialect/atoms.h"
+#include "model/chat/dialect/probe_chat.h"
 
 namespace trireme {
 namespace {

@@ -1,8 +1,8 @@
-#include "model/chat/call_opening.h"
+#include "model/chat/answer/call_opening.h"
 
 #include <algorithm>
 
-#include "model/chat/json_scanner.h"
+#include "model/chat/answer/json_scanner.h"
 
 namespace trireme {
 namespace {

@@ -1,8 +1,8 @@
-#include "model/chat/atoms.h"
+#include "model/chat/dialect/atoms.h"
 
 #include <algorithm>
 
-#include "model/chat/marker_match.h"
+#include "model/chat/answer/marker_match.h"
 
 namespace trireme {
 namespace {

@@ -1,4 +1,4 @@
-#include "model/chat/chat_template.h"
+#include "model/chat/rendering/chat_template.h"
 
 namespace trireme {
 namespace {

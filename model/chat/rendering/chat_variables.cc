@@ -1,4 +1,4 @@
-#include "model/chat/chat_variables.h"
+#include "model/chat/rendering/chat_variables.h"
 
 #include <algorithm>
 #include <optional>

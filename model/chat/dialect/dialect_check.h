@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "model/chat/answer_format.h"
-#include "model/chat/probe_chat.h"
+#include "model/chat/answer/answer_format.h"
+#include "model/chat/dialect/probe_chat.h"
 
 namespace trireme {
 

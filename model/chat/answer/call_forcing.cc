@@ -1,8 +1,8 @@
-#include "model/chat/call_forcing.h"
+#include "model/chat/answer/call_forcing.h"
 
 #include <algorithm>
 
-#include "model/chat/marker_match.h"
+#include "model/chat/answer/marker_match.h"
 #include "model/tokenizer/tokenizer.h"
 
 namespace trireme {

@@ -1,6 +1,6 @@
-#include "model/chat/marker_match.h"
+#include "model/chat/answer/marker_match.h"
 
-#include "model/chat/answer_format.h"
+#include "model/chat/answer/answer_format.h"
 
 namespace trireme {
 

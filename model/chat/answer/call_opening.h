@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "model/chat/answer_format.h"
-#include "model/chat/marker_match.h"
+#include "model/chat/answer/answer_format.h"
+#include "model/chat/answer/marker_match.h"
 
 namespace trireme {
 

@@ -1,7 +1,7 @@
-#include "model/chat/json_scanner.h"
+#include "model/chat/answer/json_scanner.h"
 
 #include "base/json_value.h"
-#include "model/chat/marker_match.h"
+#include "model/chat/answer/marker_match.h"
 
 namespace trireme {
 namespace {

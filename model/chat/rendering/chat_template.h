@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/chat/chat_request.h"
-#include "model/chat/chat_variables.h"
 #include "model/chat/jinja/jinja_template.h"
 #include "model/chat/jinja/values/marked_text.h"
+#include "model/chat/rendering/chat_request.h"
+#include "model/chat/rendering/chat_variables.h"
 
 namespace trireme {
 

@@ -1,9 +1,9 @@
-#include "model/chat/answer_place.h"
+#include "model/chat/dialect/answer_place.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "model/chat/atoms.h"
+#include "model/chat/dialect/atoms.h"
 
 namespace trireme {
 

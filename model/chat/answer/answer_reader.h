@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
-#include "model/chat/answer_format.h"
-#include "model/chat/call_opening.h"
-#include "model/chat/json_scanner.h"
+#include "model/chat/answer/answer_format.h"
+#include "model/chat/answer/call_opening.h"
+#include "model/chat/answer/json_scanner.h"
 
 namespace trireme {
 
