@@ -2,8 +2,9 @@
 // group. Address of the K block of (page, layer, head) = base + page * page_stride
 // + layer * layer_stride + head * head_stride; the V block follows after half of head_stride. The
 // order of bytes inside K and V is the backend's: cpu/tiers/tier_attention.h, cuda/page_image.h.
-// Attention and page writes get block(0, layer, head) and add page * page_stride themselves: CPU
-// tiers/tier_attention.h; CUDA qkv_head.h, attention/attention_decode.cu, attention_prefill.cu.
+// Page writes and copies on the CPU call block() (cpu/qkv_finish.cc, cpu/move_rows.cc). The others
+// get block(0, layer, head) and add page * page_stride: cpu/tiers/tier_attention.h; in cuda/
+// qkv_head.h, qkv_finish.cu, move_rows.cu, attention/.
 #pragma once
 
 #include <cstddef>

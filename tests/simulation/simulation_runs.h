@@ -1,5 +1,5 @@
-// One seeded run: a random cluster, random requests, random faults; then checks of the invariants
-// that hold after every run.
+// One seeded run: a random cluster, random requests, random faults (Run::fault() in
+// simulation_runs.cc); then checks of the invariants that hold after every run.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Finds how a template writes answers: renders probe conversations, compares them, and reads each
-// back. Used by one thread, while loading.
+// Finds how a template writes answers (a Dialect, answer/answer_format.h): renders probe
+// conversations, compares them, and reads each back. Used by one thread, while loading.
 #pragma once
 
 #include <memory>
