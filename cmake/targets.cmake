@@ -199,15 +199,21 @@ function(trireme_test_library name)
     TRIREME_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endfunction()
 
-# trireme_test_program(NAME SOURCES file... LINK target...): a GTest program, build/tests/NAME, of
-# the test files that trireme_test(... PROGRAM NAME) adds.
+# trireme_test_program(NAME SOURCES file... LINK target... [OWN_MAIN]): a GTest program,
+# build/tests/NAME, of the test files that trireme_test(... PROGRAM NAME) adds. OWN_MAIN: one of
+# them has the program's main(); beside it mold takes that of tests/main.cc for a second one.
 function(trireme_test_program name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "OWN_MAIN" "" "SOURCES;LINK" ${ARGN})
+  if(ARG_OWN_MAIN)
+    set(main GTest::gtest GTest::gmock)
+  else()
+    set(main trireme_test_main)
+  endif()
   add_executable(${name} ${ARG_SOURCES})
   trireme_test_options(${name})
   trireme_use_precompiled(${name} test)
   trireme_unity_build(${name})
-  target_link_libraries(${name} PRIVATE ${ARG_LINK} trireme_test_main)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} ${main})
   target_compile_definitions(${name} PRIVATE
     TRIREME_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
     TRIREME_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
@@ -220,7 +226,7 @@ endfunction()
 # NAME_test. The file has its tests in a namespace NAME_test.
 # trireme_test(FOLDER/NAME_test LINK target... [SOURCES file...] [RANKS n] [LABEL label]
 #              [TIMEOUT s] [NEEDS program...] [VARIANT name ENVIRONMENT NAME=value...] [ALONE])
-# builds the file into a program of its own. With RANKS it runs under mpirun. LABEL defaults to
+# builds the file into a program of its own. With RANKS it has its own main() and runs under mpirun. LABEL defaults to
 # `unit`; `cluster` entries start processes; `long` entries run in tools/test_long.sh only. A
 # VARIANT is another entry of an existing program. ALONE: nothing runs beside it, because it keeps
 # all cores busy, or because its subject is time.
@@ -235,7 +241,12 @@ function(trireme_test path)
     set(command $<TARGET_FILE:${ARG_PROGRAM}> ${name})
   else()
     if(NOT TARGET ${name})
-      trireme_test_program(${name} SOURCES ${source} ${ARG_SOURCES} LINK ${ARG_LINK})
+      set(own_main)
+      if(ARG_RANKS)
+        set(own_main OWN_MAIN)
+      endif()
+      trireme_test_program(${name}
+        SOURCES ${source} ${ARG_SOURCES} LINK ${ARG_LINK} ${own_main})
       set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
       if(ARG_LABEL STREQUAL "long")
         set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
