@@ -292,6 +292,8 @@ Status Worker::make_comms() {
                            size_of(types.residual);
   options.token_bytes = int64_t{options_.max_slots} * 4;
   options.in_rank_order = options_.invariant;
+  // Behind the deadlines of the step, half as long again between stages: they name the late peer.
+  options.wait_limit_us = 2 * options_.step_timeout_us;
   progress_.enter(Phase::kWaitStage);  // the others may load longer
   RETURN_IF_ERROR(use_device_comms(comms_, *backend_, devices_, options));
   ASSIGN_OR_RETURN(

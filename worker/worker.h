@@ -43,7 +43,7 @@ struct WorkerOptions {
   int64_t vocabulary_limit = 0;  // the tokenizer's size; 0: the model's vocabulary
   std::string cache_folder;      // of matmul tuning results; empty: none are kept
   int ranks_on_host = 1;
-  TimeUs step_timeout_us = 30'000'000;
+  TimeUs step_timeout_us = kStepTimeoutUs;
   Trace* trace = nullptr;  // spans of each step, if wanted
 };
 

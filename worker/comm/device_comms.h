@@ -20,7 +20,7 @@ struct DeviceCommOptions {
   int64_t reduce_bytes = kCudaReduceBytes;      // maximum of one piece of a sum
   int64_t exchange_bytes = kCudaExchangeBytes;  // maximum of one piece of an all_to_all
   bool in_rank_order = false;                   // --invariant: sums of every size add in rank order
-  TimeUs wait_limit_us = 60'000'000;            // a kernel ends its own wait after it
+  TimeUs wait_limit_us = 180'000'000;           // a kernel ends its own wait after it
   TimeUs meet_limit_us = 600'000'000;           // for all ranks to have loaded their weights
   TimeUs setup_limit_us = 30'000'000;           // then, per communicator
 };

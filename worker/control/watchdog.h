@@ -1,6 +1,6 @@
 // Detects a rank that hangs: while it works, its progress counter must move. A rank that waits
 // is never judged here: waits for ranks end at the step's deadline (StepDeadline, --step-timeout,
-// 30 s by default); the waits for Start and for a plan belong to the coordinator. A process that
+// 90 s by default); the waits for Start and for a plan belong to the coordinator. A process that
 // stood still as a whole did not hang. Pure logic, called by the control thread ten times a second.
 #pragma once
 

@@ -12,12 +12,16 @@
 
 namespace trireme {
 
+// Of --step-timeout. More than the 60 s that ranks wait for their coordinator's successor: until it
+// comes, ranks may wait in a step whose plan others lack.
+constexpr TimeUs kStepTimeoutUs = 90'000'000;
+
 struct StepLimits {
   int32_t max_slots = 0;
   int32_t max_batched_tokens = 0;  // rows of one step
   int32_t max_model_len = 0;
   int64_t vocabulary_limit = 0;  // ids at or above it are never drawn
-  TimeUs step_timeout_us = 30'000'000;
+  TimeUs step_timeout_us = kStepTimeoutUs;
   Trace* trace = nullptr;      // spans of each step, if wanted
   CapturedSteps captured;      // empty where the backend captures no steps
   bool shares_device = false;  // with other ranks of the group: records are copied on the lane
