@@ -85,6 +85,14 @@ Status conflict(std::string_view id,
       detail::with_id(id, format.checked, fmt::make_format_args(args...)));
 }
 
+// A fault of the program itself.
+template <class... Args>
+Status internal(std::string_view id,
+                FormatString<std::type_identity_t<Args>...> format,
+                const Args&... args) {
+  return absl::InternalError(detail::with_id(id, format.checked, fmt::make_format_args(args...)));
+}
+
 // The same status, blamed on a field of the request by its name there ("max_tokens").
 Status with_field(Status status, std::string_view field);
 std::string field_of(const Status& status);  // "": none

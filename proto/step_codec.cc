@@ -152,6 +152,8 @@ void read(RangeCheck& check, const v1::Goodbye& message, Goodbye& goodbye) {
   goodbye.host = text(check, message.host(), kMaxNameBytes, "host (its bytes)");
   goodbye.cause = text(check, message.cause(), kMaxSentenceBytes, "cause (its bytes)");
   goodbye.memory = message.memory();
+  goodbye.signal = to_int32(check, message.signal(), "signal");
+  goodbye.step = message.step();
 }
 
 void read(RangeCheck& check, const v1::Start& message, Start& start) {
@@ -340,6 +342,8 @@ void StepCodec::encode(const Goodbye& goodbye, std::string& frame) {
   message.set_host(goodbye.host);
   message.set_cause(goodbye.cause.substr(0, kMaxSentenceBytes));
   message.set_memory(goodbye.memory);
+  message.set_signal(static_cast<uint32_t>(goodbye.signal));
+  message.set_step(goodbye.step);
   wire::write_frame(v1::GOODBYE, message, frame);
 }
 

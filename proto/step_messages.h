@@ -125,6 +125,8 @@ struct Goodbye {
   std::string host;
   std::string cause;    // "TRI-...: ..."
   bool memory = false;  // the cause is a lack of memory
+  int32_t signal = 0;   // that ends the process; 0: it ends by itself
+  int64_t step = 0;     // in execution when the signal came; 0: none was
   bool operator==(const Goodbye&) const = default;
 };
 

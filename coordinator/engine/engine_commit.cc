@@ -41,6 +41,7 @@ void Engine::State::handle(Turn& turn, event::StepDone& event) {
   }
   commit_failures(turn, group, result);
   take_scores(turn, group, result);
+  if (plan.is_alone) note_alone_step(plan, result.ids.size());
   for (Sequence* sequence : plan.named) publish_full_pages(group, *sequence);
   plan_all(turn);
   for (Sequence* sequence : emitting_) emit_text(turn, *sequence);

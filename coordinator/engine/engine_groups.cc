@@ -47,9 +47,10 @@ void Engine::State::end_too_long(const Turn& turn) {
 
 // The group's sequences return to the queue as prompt + emitted tokens, from which another group
 // computes them again.
-void Engine::State::handle(Turn&, event::GroupLost& event) {
+void Engine::State::handle(Turn& turn, event::GroupLost& event) {
   const auto found = groups_.find(event.group);
   if (found == groups_.end() || found->second.shape.epoch != event.epoch) return;
+  note_crash(turn, found->second, event.crashed_step);
   const std::vector<Sequence*> running = found->second.running;
   for (const PlanInFlight& plan : found->second.in_flight) {
     for (Sequence* sequence : plan.named) sequence->plans_in_flight = 0;

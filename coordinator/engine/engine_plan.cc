@@ -24,15 +24,27 @@ void Engine::State::plan_all(Turn& turn) {
   }
 }
 
-// Plans the next cohort that has tokens. Cohorts take turns, so that they follow each other through
-// the pipeline stages.
+// While the group has a suspect, one step is in flight at a time, and the suspect's take turns with
+// those of the others.
 bool Engine::State::plan_one(Turn& turn, Group& group) {
   if (group.running.empty() && waiting_.empty()) return false;
-  count_waiting(group);
+  const Request* const suspect = suspect_in(group);
+  if (suspect == nullptr) return plan_step(turn, group, {});
+  if (!group.in_flight.empty()) return false;
+  const bool is_alone = group.alone_is_next;
+  group.alone_is_next = !is_alone;
+  return plan_step(turn, group, {suspect, is_alone}) ||
+         plan_step(turn, group, {suspect, !is_alone});
+}
+
+// Plans the next cohort that has tokens. Cohorts take turns, so that they follow each other through
+// the pipeline stages.
+bool Engine::State::plan_step(Turn& turn, Group& group, const StepScope& scope) {
+  count_waiting(group, scope);
   const int32_t cohorts = group.shape.num_stages;
   for (int32_t offset = 0; offset < cohorts; ++offset) {
     const int32_t cohort = (group.next_cohort + offset) % cohorts;
-    count_running(group);
+    count_running(group, scope);
     SchedulerInput input;
     input.running = scratch_.running;
     input.waiting = scratch_.waiting;
@@ -54,6 +66,7 @@ bool Engine::State::plan_one(Turn& turn, Group& group) {
     if (has_tokens) {
       group.next_cohort = (cohort + 1) % cohorts;
       send_plan(turn, group);
+      group.in_flight.back().is_alone = scope.is_alone;
     }
     if (preempted) {
       const std::vector<Sequence*> running = group.running;
@@ -74,7 +87,7 @@ bool Engine::State::can_draw(const Sequence& sequence) const {
          known + sequence.draws_in_flight < longest;
 }
 
-void Engine::State::count_running(const Group& group) {
+void Engine::State::count_running(const Group& group, const StepScope& scope) {
   scratch_.running.clear();
   for (const Sequence* sequence : group.running) {
     const auto known = static_cast<int32_t>(sequence->ids.size());
@@ -87,7 +100,8 @@ void Engine::State::count_running(const Group& group) {
         sequence->draws_in_flight > 0 || (counts.left == 1 && sequence->last_draw_step > 0);
     counts.pages_held = static_cast<int32_t>(sequence->pages.size());
     counts.leaving = sequence->state != SequenceState::kRunning;
-    counts.paused = !sequence->request->may_compute() || (counts.decodes && !can_draw(*sequence)) ||
+    counts.paused = !scope.includes(*sequence->request) || !sequence->request->may_compute() ||
+                    (counts.decodes && !can_draw(*sequence)) ||
                     (!counts.decodes && counts.left == 0);
     scratch_.running.push_back(counts);
   }
@@ -160,7 +174,8 @@ Group* Engine::State::best_group_for(Sequence& sequence) {
   return best;
 }
 
-void Engine::State::count_waiting(Group& group) {
+// Slots and pages for a suspect that waits are left free by the steps of the others.
+void Engine::State::count_waiting(Group& group, const StepScope& scope) {
   scratch_.waiting.clear();
   scratch_.candidates.clear();
   if (group.free_slots.empty()) return;
@@ -172,9 +187,12 @@ void Engine::State::count_waiting(Group& group) {
     }
   }
   int64_t room = int64_t{group.pool.available()} * group.shape.page_tokens;
+  size_t slots = std::min(kLookAhead, group.free_slots.size());
   for (Sequence* sequence : waiting_) {
-    if (scratch_.candidates.size() >= std::min(kLookAhead, group.free_slots.size())) break;
+    if (scratch_.candidates.size() >= slots) break;
     if (must_wait_for_sibling(*sequence) || !sequence->request->may_compute()) continue;
+    const bool is_included = scope.includes(*sequence->request);
+    if (!is_included && (scope.is_alone || sequence->request != scope.suspect)) continue;
     const auto known = static_cast<int32_t>(sequence->ids.size());
     const int32_t draws = sequence->request->generates() ? 1 : 0;
     const bool fits = known + draws <= room;  // FCFS: nothing behind one that does not fit
@@ -182,6 +200,10 @@ void Engine::State::count_waiting(Group& group) {
     if (best_group_for(*sequence) != &group) continue;
     if (!fits) break;
     room -= known + draws;
+    if (!is_included) {
+      --slots;
+      continue;
+    }
     WaitingCounts counts;
     counts.cached = cached_tokens(group, *sequence);
     counts.tokens = known - counts.cached;

@@ -278,6 +278,7 @@ void Engine::State::end_choice(Sequence& sequence, effect::Finish details, TimeU
   waiting_.give_back(sequence, used_tokens_of(sequence));
   sequence.state = SequenceState::kFinished;
   --request.num_unfinished;
+  if (request.num_unfinished == 0) clear_suspect(request);
   request.ended_us = ended_us;
   ++totals_.finished;
   details.request = request.id;

@@ -29,6 +29,8 @@ void Engine::State::restore(const Turn& turn, RestoredRequest& restored) {
   for (size_t choice = 0; choice < choices; ++choice) {
     restore_choice(turn, *request.sequences[choice], restored.choices[choice]);
   }
+  request.crashes = restored.crashes;
+  set_apart(request);
   await_reader(turn, request, std::max(kBackUs, request.submit.disconnect_grace_us));
   note_unread(turn, request);
   settle(request);

@@ -3,8 +3,8 @@
 // engine_streams (who reads an answer), engine_sending (what its reader gets, and when),
 // engine_keys (idempotency keys, answers that are over), engine_groups (gain and loss of groups,
 // release of slots and pages), engine_plan (choice of group, plans), engine_commit (results),
-// engine_values (scores and probes of a prompt), engine_text (text and parts), engine_progress
-// (progress, health).
+// engine_suspects (requests that may crash ranks), engine_values (scores and probes of a prompt),
+// engine_text (text and parts), engine_progress (progress, health).
 #pragma once
 
 #include <deque>
@@ -29,6 +29,7 @@ struct PlanInFlight {
   int64_t step = 0;
   std::vector<Sequence*> named;    // all sequences in the plan, each once
   std::vector<Sequence*> drawing;  // those of them that draw a token
+  bool is_alone = false;           // a step of a suspect
 };
 
 // The slot and the page of the token that tests an idle group.
@@ -47,6 +48,7 @@ struct Group {
   std::vector<PlanInFlight> in_flight;  // at most num_stages + 1, the oldest first
   int64_t next_step = 1;
   int32_t next_cohort = 0;
+  bool alone_is_next = false;    // while it has a suspect: the next step is the suspect's
   std::optional<Canary> canary;  // the plan in flight is for it alone
   TimeUs token_us = 0;           // the last token that went through all ranks; 0: none yet
   TimeUs moved_us = 0;           // the last result, or the plan since which one is awaited
@@ -171,11 +173,28 @@ class Engine::State {
   bool is_crowded(const Group& group) const;
   void preempt_unread(const Turn& turn, Group& group);
 
+  // --- engine_suspects.cc
+  void note_crash(const Turn& turn, const Group& group, int64_t step);
+  void count_crash(Request& request);
+  void set_apart(Request& request);
+  Request* suspect_in(Group& group);
+  void note_alone_step(const PlanInFlight& plan, size_t num_tokens);
+  void clear_suspect(Request& request);
+
   // --- engine_plan.cc
+  // Whose tokens a step may compute: of all requests but suspects, or of `suspect` alone.
+  struct StepScope {
+    const Request* suspect = nullptr;  // of the group; null: it has none
+    bool is_alone = false;
+    bool includes(const Request& request) const {
+      return is_alone ? &request == suspect : !request.runs_alone;
+    }
+  };
   void plan_all(Turn& turn);
   bool plan_one(Turn& turn, Group& group);
-  void count_running(const Group& group);
-  void count_waiting(Group& group);
+  bool plan_step(Turn& turn, Group& group, const StepScope& scope);
+  void count_running(const Group& group, const StepScope& scope);
+  void count_waiting(Group& group, const StepScope& scope);
   bool must_wait_for_sibling(const Sequence& sequence) const;
   bool can_hold(const Group& group, const Sequence& sequence) const;
   Group* best_group_for(Sequence& sequence);
@@ -248,6 +267,7 @@ class Engine::State {
   std::set<std::pair<TimeUs, RequestId>> cancels_;  // requests whose client is gone, by when
   std::set<std::pair<TimeUs, RequestId>> unread_;   // whose values nobody takes, by start of that
   std::set<std::pair<TimeUs, RequestId>> progress_due_;
+  std::set<RequestId> suspects_;  // that run alone
   WaitingQueue waiting_;
   int64_t waiting_bytes_ = 0;
   uint64_t next_arrival_ = 1;

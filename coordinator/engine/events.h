@@ -87,6 +87,7 @@ struct GroupLost {
   GroupId group = 0;
   uint64_t epoch = 0;
   Status cause;
+  int64_t crashed_step = 0;  // in which a rank got a fatal signal; 0: none did
 };
 struct StepDone {
   GroupId group = 0;

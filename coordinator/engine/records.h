@@ -55,6 +55,12 @@ struct Ended {
   TimeUs ended_us = 0;
 };
 
+// A rank got a fatal signal in a step with this request, for the `crashes`-th time (Suspects).
+struct Suspect {
+  RequestId id;
+  int32_t crashes = 0;
+};
+
 // The request and its key are gone: it was cancelled, or its time to live is over.
 struct Forgotten {
   RequestId id;
@@ -62,8 +68,12 @@ struct Forgotten {
 
 }  // namespace record
 
-using RecordEntry =
-    std::variant<record::Accepted, record::Bound, record::Tokens, record::Ended, record::Forgotten>;
+using RecordEntry = std::variant<record::Accepted,
+                                 record::Bound,
+                                 record::Tokens,
+                                 record::Ended,
+                                 record::Suspect,
+                                 record::Forgotten>;
 using Record = std::vector<RecordEntry>;
 
 // A request as replay of the journal gives it: what its client may know already.
@@ -76,6 +86,7 @@ struct RestoredRequest {
   record::Accepted accepted;
   std::string compatibility;  // of the group on which it first ran; "": none
   std::vector<RestoredChoice> choices;
+  int32_t crashes = 0;  // of the last Suspect
 };
 
 }  // namespace trireme

@@ -90,6 +90,9 @@ struct Request {
 
   int64_t waiting_bytes = 0;  // its share of the Engine's count
   bool invariant = true;
+  int32_t crashes = 0;        // of ranks, in steps with it; counted while they are few
+  bool runs_alone = false;    // a suspect: only in steps of its own
+  int32_t alone_tokens = 0;   // drawn in those since it became one
   std::string compatibility;  // of the group on which it first ran
   bool bound_recorded = false;
   TimeUs arrived_us = 0;    // of its frame

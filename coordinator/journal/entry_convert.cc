@@ -273,6 +273,7 @@ void write(const ConvertContext& context, const RequestState& from, v1::JournalR
   write(from.accepted_at, *to.mutable_accepted_at());
   if (from.answer_at) write(*from.answer_at, *to.mutable_answer_at());
   to.set_compatibility(from.compatibility);
+  to.set_crashes(static_cast<uint32_t>(from.crashes));
   for (const RestoredChoice& choice : from.choices) write(context, choice, *to.add_choices());
 }
 
@@ -286,6 +287,7 @@ void read(const ConvertContext& context,
   to.accepted_at = read(check, from.accepted_at());
   if (from.has_answer_at()) to.answer_at = read(check, from.answer_at());
   to.compatibility = from.compatibility();
+  to.crashes = to_int32(check, from.crashes(), "crashes");
   read_choices(context, check, from.choices(), to.choices);
   if (to.answer_at.has_value() != to.choices.empty()) {
     check.fail("choices", "must stand in exactly one place");

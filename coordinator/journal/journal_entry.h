@@ -63,6 +63,11 @@ struct Ended {
   record::Ended end;  // its request id is unset
 };
 
+struct Suspect {
+  RequestNumber number = 0;
+  int32_t crashes = 0;
+};
+
 struct Forgotten {
   RequestNumber number = 0;
 };
@@ -83,9 +88,11 @@ struct RequestState {
   std::optional<Place> answer_at;  // has a value: `choices` is empty
   std::string compatibility;
   std::vector<RestoredChoice> choices;
+  int32_t crashes = 0;  // of the last Suspect
 };
 
-using Entry = std::variant<Life, Accepted, Bound, Tokens, Ended, Forgotten, Answer, RequestState>;
+using Entry =
+    std::variant<Life, Accepted, Bound, Tokens, Ended, Suspect, Forgotten, Answer, RequestState>;
 using Entries = std::vector<Entry>;
 
 }  // namespace trireme::journal

@@ -195,6 +195,13 @@ Status JournalState::enter(const Ended& ended, const Place&) {
   return ok_status();
 }
 
+Status JournalState::enter(const Suspect& suspect, const Place&) {
+  Request* request = slot(suspect.number);
+  if (request == nullptr) return unknown(suspect.number);
+  if (!request->stale) request->state.crashes = suspect.crashes;
+  return ok_status();
+}
+
 Status JournalState::enter(const Forgotten& forgotten, const Place&) {
   if (slot(forgotten.number) == nullptr) return unknown(forgotten.number);
   forget(forgotten.number);

@@ -55,6 +55,7 @@ class JournalState {
   Status enter(const Bound& bound, const Place& place);
   Status enter(const Tokens& tokens, const Place& place);
   Status enter(const Ended& ended, const Place& place);
+  Status enter(const Suspect& suspect, const Place& place);
   Status enter(const Forgotten& forgotten, const Place& place);
   Status enter(const Answer& answer, const Place& place);
   Status enter(const RequestState& state, const Place& place);

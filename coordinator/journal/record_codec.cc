@@ -30,6 +30,10 @@ void write(const ConvertContext&, const Tokens& from, v1::JournalEntry& to) {
 void write(const ConvertContext& context, const Ended& from, v1::JournalEntry& to) {
   write(context, from, *to.mutable_ended());
 }
+void write(const ConvertContext&, const Suspect& from, v1::JournalEntry& to) {
+  to.mutable_suspect()->set_number(from.number);
+  to.mutable_suspect()->set_crashes(static_cast<uint32_t>(from.crashes));
+}
 void write(const ConvertContext&, const Forgotten& from, v1::JournalEntry& to) {
   to.mutable_forgotten()->set_number(from.number);
 }
@@ -57,6 +61,10 @@ void read(const ConvertContext& context,
       return read(check, from.tokens(), to.emplace<Tokens>());
     case v1::JournalEntry::kEnded:
       return read(context, check, from.ended(), to.emplace<Ended>());
+    case v1::JournalEntry::kSuspect:
+      to = Suspect{read_number(check, from.suspect().number()),
+                   to_int32(check, from.suspect().crashes(), "crashes")};
+      return;
     case v1::JournalEntry::kForgotten:
       to = Forgotten{read_number(check, from.forgotten().number())};
       return;

@@ -98,13 +98,15 @@ Status Replay::read_headers() {
   if (!headers_.empty()) result_.journal = headers_.rbegin()->second.journal;
   leave_out_strangers();
   for (const uint64_t number : headless) {
-    // The process may have died while it wrote the first bytes of the last segment.
-    if (!headers_.empty() && number > headers_.rbegin()->first) {
-      result_.cut_bytes += kSegmentHeaderBytes;
-    } else {
+    if (headers_.empty()) {
       result_.damage.push_back(
           invalid("TRI-JRN-001", "the header of {} is damaged", segment_name(number)));
+    } else if (number > headers_.rbegin()->first) {
+      // The process died while it wrote the first bytes of the segment.
+      result_.cut_bytes += kSegmentHeaderBytes;
     }
+    // An earlier one may have been left by such a death before the last start. If it had records,
+    // the gap in the sequence names them.
   }
   return ok_status();
 }
@@ -288,6 +290,7 @@ Status Replay::restore(RequestNumber number) {
   RestoredRequest& request = result_.requests.emplace_back();
   request.accepted = std::move(accepted->request);
   request.compatibility = state.compatibility;
+  request.crashes = state.crashes;
   if (answer != nullptr) {
     request.choices = std::move(answer->choices);
   } else {

@@ -78,6 +78,8 @@ Entries RequestNumbers::convert(Record record, const Origin& origin) {
     } else if (auto* ended = std::get_if<record::Ended>(&entry)) {
       const RequestNumber number = at(ended->id);
       entries.emplace_back(Ended{number, std::move(*ended)});
+    } else if (const auto* suspect = std::get_if<record::Suspect>(&entry)) {
+      entries.emplace_back(Suspect{at(suspect->id), suspect->crashes});
     } else {
       const RequestId& id = std::get<record::Forgotten>(entry).id;
       const RequestNumber number = at(id);

@@ -12,7 +12,7 @@
 
 namespace trireme::journal {
 
-constexpr uint32_t kFormatVersion = 1;
+constexpr uint32_t kFormatVersion = 2;        // 2: entries of suspects
 constexpr size_t kSegmentHeaderBytes = 8192;  // the header stands there twice, a page apart
 constexpr size_t kRecordHeaderBytes = 24;
 constexpr size_t kRecordAlignment = 8;

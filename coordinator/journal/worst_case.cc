@@ -9,6 +9,7 @@ constexpr int64_t kNumberBytes = 5;    // a varint of 32 bits
 constexpr int64_t kRecordBytes = 512;  // around an Accepted, a Bound, an Ended with its error
 constexpr int64_t kStepBytes = 56;     // header, padding, tags and columns of a record of one token
 constexpr int64_t kCopies = 2;
+constexpr int64_t kSuspects = 2;  // records of crashes with it
 
 int64_t text_bytes(const SubmitRequest& submit) {
   int64_t bytes = std::ssize(submit.principal) + std::ssize(submit.idempotency_key) +
@@ -40,7 +41,8 @@ int64_t worst_case_bytes(const SubmitRequest& submit) {
   const int64_t id = kNumberBytes + (logprobs > 0 ? (logprobs + 1) * kLogprobBytes : 0);
   const int64_t token = kStepBytes + kCopies * id;
   const int64_t end = kRecordBytes + kCopies * (kRecordBytes + text_bytes(submit));
-  return kCopies * accept + params.num_choices * (end + params.max_tokens * token);
+  return kCopies * accept + kSuspects * kStepBytes +
+         params.num_choices * (end + params.max_tokens * token);
 }
 
 }  // namespace trireme::journal

@@ -140,6 +140,53 @@ TEST(WorkerProcess, AStoppedRankIsNamedByItsPeersWithinTheDeadline) {
   EXPECT_NE(job.status(), 0);
 }
 
+// Rank 0 waits in step 2 for rank 1, which is stopped.
+TEST(WorkerProcess, ACrashIsReportedWithItsSignalAndStep) {
+  PlayedCoordinator coordinator;
+  ChildProcess job(worker_command(2, {"-tp", "2", "--coordinator", coordinator.endpoint()}));
+  const Epochs epochs{1, 1};
+  ASSERT_NO_FATAL_FAILURE(coordinator.start_group(2, epochs)) << job.output();
+  const auto plans = demo_plans(epochs, 6);
+  coordinator.send_all(plans[0]);
+  ASSERT_TRUE(coordinator.wait_for<StepResult>().has_value()) << job.output();
+  ASSERT_EQ(kill(coordinator.pid_of(1), SIGSTOP), 0);
+  coordinator.send_all(plans[1]);
+  while (true) {
+    const auto beat = coordinator.wait_for<Heartbeat>(0, 10'000);
+    ASSERT_TRUE(beat.has_value()) << job.output();
+    if (beat->step == 2) break;
+  }
+  ASSERT_EQ(kill(coordinator.pid_of(0), SIGSEGV), 0);
+  const auto goodbye = coordinator.wait_for<Goodbye>(0, 10'000);
+  ASSERT_TRUE(goodbye.has_value()) << job.output();
+  EXPECT_TRUE(goodbye->cause.starts_with("TRI-GRP-059: ")) << goodbye->cause;
+  EXPECT_EQ(goodbye->signal, SIGSEGV);
+  EXPECT_EQ(goodbye->step, 2);
+  EXPECT_EQ(goodbye->epochs, epochs);
+  ASSERT_TRUE(job.wait_for_end(15'000)) << job.output();
+}
+
+TEST(WorkerProcess, ACrashBetweenStepsNamesNone) {
+  PlayedCoordinator coordinator;
+  ChildProcess job(worker_command(1, {"--coordinator", coordinator.endpoint()}));
+  const Epochs epochs{1, 1};
+  ASSERT_NO_FATAL_FAILURE(coordinator.start_group(1, epochs)) << job.output();
+  coordinator.send_all(demo_plans(epochs, 1)[0]);
+  ASSERT_TRUE(coordinator.wait_for<StepResult>().has_value()) << job.output();
+  while (true) {
+    const auto beat = coordinator.wait_for<Heartbeat>(0, 10'000);
+    ASSERT_TRUE(beat.has_value()) << job.output();
+    if (beat->step_completed == 1) break;
+  }
+  ASSERT_EQ(kill(coordinator.pid_of(0), SIGABRT), 0);
+  const auto goodbye = coordinator.wait_for<Goodbye>(0, 10'000);
+  ASSERT_TRUE(goodbye.has_value()) << job.output();
+  EXPECT_EQ(goodbye->signal, SIGABRT);
+  EXPECT_EQ(goodbye->step, 0);
+  ASSERT_TRUE(job.wait_for_end(15'000)) << job.output();
+  EXPECT_NE(job.output().find("SIGABRT"), std::string::npos) << job.output();
+}
+
 TEST(WorkerProcess, AKilledRankEndsTheWholeJob) {
   PlayedCoordinator coordinator;
   ChildProcess job(worker_command(4, {"-tp", "4", "--coordinator", coordinator.endpoint()}));

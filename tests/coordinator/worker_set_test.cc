@@ -224,6 +224,17 @@ TEST_F(WorkerSetTest, TheCauseOfAGoodbyeIsReported) {
   EXPECT_NE(message_of(losses()[0].cause).find("4 GiB are missing"), std::string::npos);
 }
 
+TEST_F(WorkerSetTest, TheStepOfACrashGoesToTheEngine) {
+  bring_up();
+  plan(1);
+  output_.events.clear();
+  say(1, Goodbye{epochs_, 0, 1, "host1", "TRI-GRP-059: SIGSEGV", false, 11, 1});
+  ASSERT_EQ(output_.events.size(), 1u);
+  const auto& lost = std::get<event::GroupLost>(output_.events[0]);
+  EXPECT_EQ(lost.crashed_step, 1);
+  EXPECT_EQ(error_id(lost.cause), "TRI-GRP-059");
+}
+
 TEST_F(WorkerSetTest, APlanThatCannotBeSentEndsTheGroup) {
   bring_up();
   sender_.room[2] = 0;

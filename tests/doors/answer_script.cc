@@ -14,11 +14,12 @@ constexpr size_t kWordStride = 7919;  // a prime: neighbours of a text are no ne
 constexpr int64_t kDefaultWords = 16;
 constexpr size_t kMaxChosen = 100'000;
 
-constexpr std::array<std::pair<const char*, Act>, 11> kActs = {{{"", Act::kNone},
+constexpr std::array<std::pair<const char*, Act>, 12> kActs = {{{"", Act::kNone},
                                                                 {"stall", Act::kStall},
                                                                 {"die", Act::kDie},
                                                                 {"silent", Act::kSilent},
                                                                 {"leave", Act::kLeave},
+                                                                {"crash", Act::kCrash},
                                                                 {"fail", Act::kFail},
                                                                 {"wrong_id", Act::kWrongId},
                                                                 {"wrong_slot", Act::kWrongSlot},

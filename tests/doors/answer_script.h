@@ -13,8 +13,9 @@
 //   step_us            shortest time of a step with this answer; absent: the rank's
 //   first_us           the same for the step of its first token
 //   act, at            at token `at`: "stall" (no more results), "die", "silent" (no more
-//                      heartbeats), "leave" (a Goodbye), "fail" (the request), "wrong_id",
-//                      "wrong_slot", "wrong_step", "twice" (the same result), "garbage"
+//                      heartbeats), "leave" (a Goodbye), "crash" (one with a fatal signal),
+//                      "fail" (the request), "wrong_id", "wrong_slot", "wrong_step", "twice" (the
+//                      same result), "garbage"
 #pragma once
 
 #include <cstdint>
@@ -37,6 +38,7 @@ enum class Act {
   kDie,
   kSilent,
   kLeave,
+  kCrash,
   kFail,
   kWrongId,
   kWrongSlot,

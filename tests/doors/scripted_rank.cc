@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <deque>
 #include <fstream>
@@ -74,7 +75,7 @@ class ScriptedRank {
   void set_timer();
   TimeUs now_us() { return clock_.now_us(); }
   static void say(const Json& event);
-  void leave();
+  void leave(const char* cause, int signal);
 
   const RankOptions& options_;
   ModelSource& source_;
@@ -219,7 +220,7 @@ void ScriptedRank::send_result(ScriptedStep& step) {
   step.result.compute_us = step.takes_us;
   if (step.act == Act::kWrongStep) step.result.step += 1'000;
   if (step.act == Act::kStall || step.act == Act::kDie || step.act == Act::kSilent ||
-      step.act == Act::kLeave) {
+      step.act == Act::kLeave || step.act == Act::kCrash) {
     return act(step.act);
   }
   if (step.act == Act::kGarbage) {
@@ -233,16 +234,19 @@ void ScriptedRank::send_result(ScriptedStep& step) {
 
 void ScriptedRank::act(Act act) {
   if (act == Act::kDie) std::_Exit(9);
-  if (act == Act::kLeave) return leave();
+  if (act == Act::kLeave) return leave("TRI-GRP-014: the script says so", 0);
+  if (act == Act::kCrash) return leave("TRI-GRP-059: the script says so", SIGSEGV);
   (act == Act::kStall ? is_stalled_ : is_silent_) = true;
   say({{"event", act == Act::kStall ? "stalled" : "silent"}});
 }
 
-void ScriptedRank::leave() {
+void ScriptedRank::leave(const char* cause, int signal) {
   Goodbye goodbye;
   goodbye.epochs = epochs_;
   goodbye.host = "scripted";
-  goodbye.cause = "TRI-GRP-014: the script says so";
+  goodbye.cause = cause;
+  goodbye.signal = signal;
+  goodbye.step = signal == 0 ? 0 : step_;
   send(goodbye);
   exit_status_ = 1;
 }
@@ -298,7 +302,7 @@ void ScriptedRank::obey(const std::string& line) {
   } else if (command == "die") {
     std::_Exit(9);
   } else if (command == "leave") {
-    leave();
+    act(Act::kLeave);
   } else if (command == "drawn") {
     waits_for_drawn_ = (group_ ? group_->num_drawn() : 0) + std::stoll(rest);
   } else if (command == "trace") {

@@ -56,6 +56,19 @@ class ScriptedRankTest(unittest.TestCase):
                 figures = json.loads(running.line(lambda line: line.startswith("{") and line))
             self.assertEqual(figures["complete"], 2)
 
+    def test_a_request_that_crashes_its_rank_again_and_again_ends_alone(self):
+        script = [{"words": 60, "act": "crash", "at": 3, "match": "client 1 "}, {"words": 60}]
+        with Doors(has_gateway=False) as doors:
+            doors.rank.say(*script)
+            with doors.load_beside("--streams", "4", "--max-tokens", "50") as running:
+                for _ in range(3):
+                    lost = doors.coordinator.event("group_lost")
+                    self.assertEqual(lost["id"], "TRI-GRP-059")
+                    doors.start_rank(["--script", doors.write_script(*script)])
+                figures = json.loads(running.line(lambda line: line.startswith("{") and line))
+            self.assertEqual(figures["failures"], {"TRI-REQ-099": 1})
+            self.assertEqual(figures["complete"], 3)
+
     def test_garbage_ends_the_group_and_not_the_coordinator(self):
         with Doors(has_gateway=False) as doors:
             doors.rank.say({"words": 8, "act": "garbage", "at": 2})

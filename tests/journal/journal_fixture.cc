@@ -112,6 +112,9 @@ std::string describe(const RecordEntry& entry) {
     return fmt::format("tokens {} {} ", to_string(tokens->id), tokens->choice) +
            describe(tokens->ids) + describe(tokens->logprobs);
   }
+  if (const auto* suspect = std::get_if<record::Suspect>(&entry)) {
+    return fmt::format("suspect {} {}", to_string(suspect->id), suspect->crashes);
+  }
   return "forgotten " + to_string(std::get<record::Forgotten>(entry).id);
 }
 
@@ -195,7 +198,8 @@ record::Accepted random_accepted(Random& random, const RequestId& id) {
 }
 
 std::string describe(const RestoredRequest& request) {
-  std::string text = describe(request.accepted) + " bound '" + request.compatibility + "'";
+  std::string text = describe(request.accepted) + " bound '" + request.compatibility + "'" +
+                     fmt::format(" crashes {}", request.crashes);
   for (const RestoredChoice& choice : request.choices) {
     text += "\n  choice " + describe(choice.ids) + describe(choice.logprobs);
     if (choice.ended) text += describe(*choice.ended);
@@ -242,6 +246,8 @@ void Reference::apply(const Record& record) {
       choice.ids.resize(static_cast<size_t>(ended->num_ids));
       if (!choice.logprobs.empty()) choice.logprobs.resize(choice.ids.size());
       choice.ended = *ended;
+    } else if (const auto* suspect = std::get_if<record::Suspect>(&entry)) {
+      find(suspect->id)->crashes = suspect->crashes;
     } else {
       const RequestId id = std::get<record::Forgotten>(entry).id;
       std::erase_if(requests_, [&](const auto& request) { return request.accepted.id == id; });
@@ -268,6 +274,7 @@ void RandomEngine::restore(const std::vector<RestoredRequest>& requests) {
     if (!request.compatibility.empty()) {
       record.emplace_back(record::Bound{id, request.compatibility});
     }
+    if (request.crashes > 0) record.emplace_back(record::Suspect{id, request.crashes});
     for (size_t i = 0; i < request.choices.size(); ++i) {
       const RestoredChoice& choice = request.choices[i];
       record.emplace_back(record::Tokens{id, static_cast<int32_t>(i), choice.ids, choice.logprobs});
@@ -291,6 +298,9 @@ Record RandomEngine::step() {
     }
     if (request.compatibility.empty() && !is_over) {
       record.emplace_back(record::Bound{id, "cpu"});
+    }
+    if (!is_over && request.crashes < 2 && number(random_, 50) == 0) {
+      record.emplace_back(record::Suspect{id, request.crashes + 1});
     }
     for (size_t i = 0; i < request.choices.size(); ++i) {
       const RestoredChoice& choice = request.choices[i];

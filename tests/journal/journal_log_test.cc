@@ -107,6 +107,7 @@ TEST(JournalLog, AFailedWriteIsRepeatedInAFreshSegment) {
   run.operate_all();
   const uint64_t durable = run.num_durable();
   disk.fails_writes = true;
+  run.append(run.engine().accept(run.engine().propose()));
   for (int i = 0; i < 10; ++i) run.append(run.engine().step());
   for (int i = 0; i < 40; ++i) {
     run.operate();

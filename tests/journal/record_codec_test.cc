@@ -24,6 +24,8 @@ Record to_record(const Entries& entries, std::map<RequestNumber, RequestId>& ids
     } else if (const auto* ended = std::get_if<Ended>(&entry)) {
       record.emplace_back(ended->end);
       std::get<record::Ended>(record.back()).id = ids.at(ended->number);
+    } else if (const auto* suspect = std::get_if<Suspect>(&entry)) {
+      record.emplace_back(record::Suspect{ids.at(suspect->number), suspect->crashes});
     } else if (const auto* forgotten = std::get_if<Forgotten>(&entry)) {
       record.emplace_back(record::Forgotten{ids.at(forgotten->number)});
     } else if (const auto* tokens = std::get_if<Tokens>(&entry)) {

@@ -139,7 +139,7 @@ TEST(Replay, ANewerFormatIsRefusedAndLeftAsItIs) {
   ASSERT_TRUE(run.start());
   std::string& content = disk.content(segment_name(1));
   for (const size_t at : {size_t{0}, kSegmentHeaderBytes / 2}) {
-    content[at + 8] = 2;
+    content[at + 8] = kFormatVersion + 1;
     const uint32_t head = extend_crc32c(0, std::string_view(content).substr(at, 12));
     const uint32_t crc = extend_crc32c(head, std::string_view(content).substr(at + 16, 48));
     memcpy(content.data() + at + 12, &crc, sizeof(crc));
@@ -150,6 +150,27 @@ TEST(Replay, ANewerFormatIsRefusedAndLeftAsItIs) {
   EXPECT_FALSE(run.start());
   EXPECT_EQ(disk.content(segment_name(1)), before);
   EXPECT_EQ(disk.num_writes(), writes);
+}
+
+// The process died while it wrote the header of a segment; the next one began the segment after it.
+TEST(Replay, AHeaderThatWasNeverWholeIsNoDamageBehindTheNextStart) {
+  FakeDisk disk;
+  JournalRun run(disk, 1, one_segment());
+  ASSERT_TRUE(run.start());
+  append_three(run);
+  const std::string text = describe(replay_all(disk)->requests);
+  const std::string torn = segment_name(2);
+  ASSERT_TRUE(disk.reserve(torn, 4096).ok());
+  disk.content(torn)[3] = 'x';
+  const auto first = replay_all(disk);
+  ASSERT_TRUE(first.ok());
+  EXPECT_TRUE(first->damage.empty());
+  EXPECT_GT(first->cut_bytes, 0u);
+  ASSERT_TRUE(run.start());
+  const auto again = replay_all(disk);
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->damage.empty()) << message_of(again->damage.front());
+  EXPECT_EQ(describe(again->requests), text);
 }
 
 // A step that others followed is damaged: its request keeps the ids before it, one that was

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "base/text.h"
 #include "coordinator/journal/crc32c.h"
 
 namespace trireme::journal {
@@ -54,14 +55,15 @@ TEST(Segment, OneCopyOfTheHeaderSuffices) {
 TEST(Segment, ANewerFormatVersionIsNamed) {
   std::string header = encode(kHeader);
   for (const size_t at : {size_t{0}, kSegmentHeaderBytes / 2}) {
-    header[at + 8] = 2;
+    header[at + 8] = kFormatVersion + 1;
     const uint32_t head = extend_crc32c(0, std::string_view(header).substr(at, 12));
     const uint32_t crc = extend_crc32c(head, std::string_view(header).substr(at + 16, 48));
     memcpy(header.data() + at + 12, &crc, sizeof(crc));
   }
   const Status status = read_segment_header(header).status();
   EXPECT_EQ(error_id(status), "TRI-JRN-002");
-  EXPECT_NE(message_of(status).find("version 2"), std::string::npos);
+  EXPECT_NE(message_of(status).find(format_text("version {}", kFormatVersion + 1)),
+            std::string::npos);
 }
 
 // Five events behind the header, and room.

@@ -197,7 +197,8 @@ TEST(StepCodec, EveryOtherMessageRoundTrips) {
   expect_round_trip(codec, RankStarted{{1, 2}}, up);
   expect_round_trip(codec, some_heartbeat(), up);
   expect_round_trip(codec, some_probe(), up);
-  expect_round_trip(codec, Goodbye{{1, 2}, 3, 4, "galley", "TRI-LOAD-001: no such file", true}, up);
+  expect_round_trip(
+      codec, Goodbye{{1, 2}, 3, 4, "galley", "TRI-LOAD-001: no such file", true, 11, 7}, up);
   expect_round_trip(codec, KeptPlan{{1, 2}, 8, std::string("\x00\xff frame", 8)}, up);
   CoordinatorMessage down;
   expect_round_trip(codec, Start{{1, 2}, 4096, ""}, down);

@@ -51,6 +51,15 @@ FakeGroup::FakeGroup(const GroupShape& shape, int32_t vocabulary, const AnswerSc
       slots_(shape.max_slots),
       pages_(shape.num_pages, std::vector<Cell>(shape.page_tokens)) {}
 
+std::set<uint64_t> FakeGroup::seeds_of(const StepPlan& plan) const {
+  std::set<uint64_t> seeds;
+  for (const StepPart& part : plan.parts) {
+    for (const SlotId slot : part.decodes) seeds.insert(slots_.at(slot).opened.seed);
+    for (const Chunk& chunk : part.chunks) seeds.insert(slots_.at(chunk.slot).opened.seed);
+  }
+  return seeds;
+}
+
 int32_t FakeGroup::open_slots() const {
   int32_t count = 0;
   for (const Slot& slot : slots_) count += slot.open;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,9 @@ class FakeGroup {
   StepResult execute(const StepPlan& plan);
   // The probe values that the last plan asked for: the prefix hash, as one float.
   std::vector<Probe> take_probes() { return std::move(probes_); }
+
+  // The seeds of the requests that a plan computes, which has been executed.
+  std::set<uint64_t> seeds_of(const StepPlan& plan) const;
 
   const std::vector<std::string>& problems() const { return problems_; }
   int64_t steps() const { return last_step_; }

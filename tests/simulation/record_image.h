@@ -41,6 +41,7 @@ class RecordImage {
   void add(const record::Ended& entry) {
     find(entry.id).choices[static_cast<size_t>(entry.choice)].ended = entry;
   }
+  void add(const record::Suspect& entry) { find(entry.id).crashes = entry.crashes; }
   void add(const record::Forgotten& entry) {
     std::erase_if(requests_, [&](const auto& each) { return each.accepted.id == entry.id; });
   }

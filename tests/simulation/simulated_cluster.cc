@@ -46,6 +46,15 @@ void SimulatedCluster::lose_group(GroupId group) {
   deliver(event::GroupLost{group, epoch, unavailable("TRI-GRP-041", "killed by the test")});
 }
 
+// A group that has crashed; lose_group() has forgotten its own.
+void SimulatedCluster::forget_group(const event::GroupLost& lost) {
+  const auto found = groups_.find(lost.group);
+  if (found == groups_.end() || found->second.shape.epoch != lost.epoch) return;
+  for (const std::string& text : found->second.fake->problems()) problems_.push_back(text);
+  crashed_.push_back(found->second.shape);
+  groups_.erase(found);
+}
+
 int SimulatedCluster::submit(SubmitRequest submit) {
   SimulatedRequest request;
   submit.client_tag = requests_.size();
@@ -151,6 +160,7 @@ void SimulatedCluster::deliver(const Event& event) {
   if (const auto* restored = std::get_if<event::Restored>(&event)) {
     durable_ = RecordImage(restored->requests);
   }
+  if (const auto* lost = std::get_if<event::GroupLost>(&event)) forget_group(*lost);
   std::vector<Effect> effects;
   engine_->on(event, now_us_, effects);
   for (Effect& effect : effects) {
@@ -293,6 +303,13 @@ void SimulatedCluster::handle(effect::Finish& effect) {
   request->last_choices += effect.last_choice;
 }
 
+bool SimulatedCluster::crashes(const Member& member, const StepPlan& plan) {
+  if (poisoned_.empty()) return false;
+  steps_.push_back(member.fake->seeds_of(plan));
+  return std::ranges::any_of(poisoned_,
+                             [&](uint64_t seed) { return steps_.back().contains(seed); });
+}
+
 void SimulatedCluster::handle(effect::SendPlan& effect) {
   ++plans_sent_;
   Member& member = groups_.at(effect.group);
@@ -300,6 +317,12 @@ void SimulatedCluster::handle(effect::SendPlan& effect) {
   const TimeUs delay =
       1 + static_cast<TimeUs>(random_() % static_cast<uint64_t>(member.max_delay_us));
   member.busy_until_us = std::max(now_us_, member.busy_until_us) + delay;
+  if (crashes(member, effect.plan)) {
+    const Status cause = unavailable("TRI-GRP-059", "crashed by the test");
+    at(member.busy_until_us,
+       event::GroupLost{effect.group, member.shape.epoch, cause, effect.plan.step});
+    return;
+  }
   for (Probe& probe : member.fake->take_probes()) {
     at(member.busy_until_us + static_cast<TimeUs>(random_() % 50),
        event::ProbeArrived{effect.group, std::move(probe)});

@@ -7,7 +7,9 @@
 #include <memory>
 #include <queue>
 #include <random>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/engine/answer_text.h"
@@ -59,6 +61,13 @@ class SimulatedCluster {
   // A group with a random delay of up to `max_delay_us` per step.
   void add_group(GroupShape shape, TimeUs max_delay_us = 1000);
   void lose_group(GroupId group);
+
+  // A rank crashes in every step that computes a request of this seed.
+  void poison(uint64_t seed) { poisoned_.insert(seed); }
+  // The groups that were lost by that since the last call.
+  std::vector<GroupShape> take_crashed() { return std::exchange(crashed_, {}); }
+  // The seeds of the requests of every step that was sent, since the first call of poison().
+  const std::vector<std::set<uint64_t>>& steps() const { return steps_; }
 
   // The answers to requests of this seed begin with `ids`.
   void script(uint64_t seed, std::vector<TokenId> ids) { scripts_[seed] = std::move(ids); }
@@ -120,6 +129,8 @@ class SimulatedCluster {
 
   void at(TimeUs at_us, Event event);
   void deliver(const Event& event);
+  void forget_group(const event::GroupLost& lost);
+  bool crashes(const Member& member, const StepPlan& plan);
   void note_durable(uint64_t sequence);
   void come_back(SimulatedRequest& request);
   void handle(effect::Accept& effect);
@@ -143,6 +154,9 @@ class SimulatedCluster {
   std::priority_queue<Entry> queue_;
   AnswerScripts scripts_;
   std::map<GroupId, Member> groups_;
+  std::set<uint64_t> poisoned_;
+  std::vector<GroupShape> crashed_;
+  std::vector<std::set<uint64_t>> steps_;
   std::vector<std::string> problems_;
   std::deque<SimulatedRequest> requests_;
   std::vector<Record> records_;  // where the Engine gives them

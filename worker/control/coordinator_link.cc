@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
+#include <cstring>
 #include <thread>
 #include <variant>
 
@@ -13,6 +15,7 @@
 #include "proto/step_codec.h"
 #include "proto/zmq_options.h"
 #include "worker/comm/exit_rank.h"
+#include "worker/control/crash_notice.h"
 #include "worker/control/door_connection.h"
 #include "worker/control/link_limits.h"
 #include "worker/control/rank_life.h"
@@ -76,10 +79,13 @@ class CoordinatorLink::Control {
   bool is_catching_up() const { return was_lost_ && is_open_ && !told_caught_up_; }
   int64_t completed() const { return progress_.completed.load(std::memory_order_relaxed); }
   void log(LogLevel level, const char* event, const Status& cause) const;
+  void say_goodbye(const Status& cause, int signal);
+  [[noreturn]] void report_crash(int signal);
   [[noreturn]] void leave(const Status& cause);
 
   Progress& progress_;
   DoorConnection connection_;
+  CrashNotice crash_notice_{connection_.wake_fd()};
   std::atomic<bool> stop_{false};
   std::thread thread_;
 
@@ -112,6 +118,7 @@ Status CoordinatorLink::Control::connect() {
 void CoordinatorLink::Control::run() {
   while (!stop_) {
     connection_.wait(!pending_.empty(), is_catching_up() ? kCatchUpTickMs : kTickMs);
+    if (const int signal = CrashNotice::signal(); signal != 0) report_crash(signal);
     const TimeUs now_us = clock_.now_us();
     const TimeUs gap_us = limits_.notice_standstill(now_us);
     if (connection_.is_refused()) leave(key_refused());
@@ -300,23 +307,48 @@ void CoordinatorLink::Control::log(LogLevel level, const char* event, const Stat
              {"cause", cause}});
 }
 
+// Nothing may be sent after it.
+void CoordinatorLink::Control::say_goodbye(const Status& cause, int signal) {
+  if (!connection_.is_connected()) return;
+  Goodbye goodbye;
+  goodbye.epochs = life_.epochs();
+  goodbye.group = options_.group;
+  goodbye.rank = options_.rank;
+  goodbye.host = options_.host;
+  goodbye.cause = message_of(cause);
+  goodbye.signal = signal;
+  const int64_t step = progress_.step.load(std::memory_order_relaxed);
+  if (signal != 0 && completed() < step) goodbye.step = step;
+  codec_.encode(goodbye, pending_);
+  connection_.send(pending_);
+  connection_.close();
+}
+
+// Another thread of this process is in the handler of the signal and waits for this report.
+void CoordinatorLink::Control::report_crash(int signal) {
+  const Status cause = internal(
+      "TRI-GRP-059",
+      "the process of this rank got the signal SIG{} and ends; the last step that it began is {}",
+      ::sigabbrev_np(signal),
+      progress_.step.load(std::memory_order_relaxed));
+  log(LogLevel::kError, "crash", cause);
+  std::fprintf(stderr,
+               "%s [rank %d on %s]\n",
+               message_of(cause).c_str(),
+               options_.rank,
+               options_.host.c_str());
+  say_goodbye(cause, signal);
+  CrashNotice::report_sent();
+  while (true) ::pause();
+}
+
 // Reports the cause to the coordinator, unless it is the coordinator's own; then ends the process.
 void CoordinatorLink::Control::leave(const Status& cause) {
   const std::string id = error_id(cause);
   if (id == "TRI-GRP-014") log(LogLevel::kError, "hang", cause);
   if (id == "TRI-GRP-013") log(LogLevel::kError, "connection_lost", cause);
   log(drained_ ? LogLevel::kInfo : LogLevel::kError, "end", cause);
-  if (connection_.is_connected() && id != "TRI-GRP-019" && id != "TRI-GRP-013") {
-    Goodbye goodbye;
-    goodbye.epochs = life_.epochs();
-    goodbye.group = options_.group;
-    goodbye.rank = options_.rank;
-    goodbye.host = options_.host;
-    goodbye.cause = message_of(cause);
-    codec_.encode(goodbye, pending_);
-    connection_.send(pending_);
-    connection_.close();
-  }
+  if (id != "TRI-GRP-019" && id != "TRI-GRP-013") say_goodbye(cause, 0);
   exit_rank(absl::Status(
       cause.code(),
       format_text("{} [rank {} on {}]", message_of(cause), options_.rank, options_.host)));

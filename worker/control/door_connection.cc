@@ -134,6 +134,8 @@ void DoorConnection::wake() {
   [[maybe_unused]] const ssize_t written = ::write(sockets_->wake_fd, &one, sizeof one);
 }
 
+int DoorConnection::wake_fd() const { return sockets_->wake_fd; }
+
 void DoorConnection::Sockets::read_monitor() {
   zmq::message_t event;
   zmq::message_t address;

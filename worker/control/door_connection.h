@@ -30,6 +30,8 @@ class DoorConnection {
   void wait(bool has_frame, int timeout_ms);
   // Ends wait(). From any thread.
   void wake();
+  // An eventfd: a count written to it is a call of wake().
+  int wake_fd() const;
 
   // As of the last wait().
   bool is_connected() const;  // has been since connect() or reopen()

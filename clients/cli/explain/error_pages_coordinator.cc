@@ -83,6 +83,12 @@ constexpr ErrorPage kCoordinatorPages[] = {
      "Not all ranks of a group came back to a coordinator that started again.",
      "A rank ended, hangs, or cannot reach the worker door.",
      "Look at that host; `up` starts the group again, and its requests go on."},
+    {"TRI-GRP-059",
+     "A rank crashed: its process got a fatal signal (SEGV, BUS, ILL, FPE, ABRT).",
+     "A fault of the program, or broken memory. Requests of the step in which it happened are "
+     "counted; one that was in two such steps is computed in steps of its own.",
+     "Nothing: `up` starts the group again, and its requests go on. Please report it with the "
+     "log of the rank and, if there is one, the core."},
     {"TRI-NET-001",
      "A frame is too short.",
      "The peer does not speak this protocol.",
@@ -266,6 +272,12 @@ constexpr ErrorPage kCoordinatorPages[] = {
      "An answer of a given shape was requested.",
      "A JSON schema, a regular expression or a grammar, none of which can be enforced yet.",
      "Leave the field out and check the answer yourself."},
+    {"TRI-REQ-099",
+     "A rank crashed while it computed this request alone.",
+     "Two crashes before had this request among those of their step, so it ran in steps of its "
+     "own; "
+     "something about it makes a rank fail.",
+     "Do not send it again unchanged. Please report it with the request and the log of the rank."},
 };
 
 }  // namespace

@@ -44,8 +44,9 @@ struct GroupLost {
   std::string phase;  // of `rank` when it was last heard
   Status cause;
   bool was_ready = false;
-  bool memory = false;  // it had too little memory
-  int64_t steps = 0;    // completed in this epoch, without canaries
+  bool memory = false;       // it had too little memory
+  int64_t steps = 0;         // completed in this epoch, without canaries
+  int64_t crashed_step = 0;  // in which a fatal signal came to `rank`; 0: none did
 };
 }  // namespace notice
 using Notice = std::variant<notice::RankSeen,
@@ -57,7 +58,7 @@ using Notice = std::variant<notice::RankSeen,
 // The only makers of these two events.
 inline event::GroupReady to_event(const notice::GroupReady& notice) { return {notice.shape}; }
 inline event::GroupLost to_event(const notice::GroupLost& notice) {
-  return {notice.group, notice.epoch, notice.cause};
+  return {notice.group, notice.epoch, notice.cause, notice.crashed_step};
 }
 
 }  // namespace trireme

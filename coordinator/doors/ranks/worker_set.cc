@@ -259,7 +259,7 @@ void WorkerSet::handle(Turn& turn, PeerId peer, const Goodbye& goodbye) {
   Group* group = group_of(peer);
   const Status cause = status_from_wire("TRI-GRP-046", goodbye.cause);
   if (group != nullptr) {
-    lose(turn, *group, seats_.at(peer).rank, cause, goodbye.memory);
+    lose(turn, *group, seats_.at(peer).rank, cause, &goodbye);
     return;
   }
   // It failed before it had a seat.
@@ -299,13 +299,16 @@ Status WorkerSet::connection_ended(const Group& group, int32_t rank, TimeUs now_
 
 // Ends the group: every rank gets a Fence; later messages of this epoch are dropped.
 void WorkerSet::lose(
-    Turn& turn, Group& group, int32_t rank_index, const Status& cause, bool memory) {
+    Turn& turn, Group& group, int32_t rank_index, const Status& cause, const Goodbye* goodbye) {
   notice::GroupLost notice;
   notice.group = group.id;
   notice.epoch = group.epoch;
   notice.rank = rank_index;
   notice.was_ready = group.state == State::kReady;
-  notice.memory = memory;
+  if (goodbye != nullptr) {
+    notice.memory = goodbye->memory;
+    notice.crashed_step = goodbye->step;
+  }
   notice.steps = group.steps - group.steps_before;
   const auto found = group.ranks.find(rank_index);
   std::string where = format_text("group {}", group.id);

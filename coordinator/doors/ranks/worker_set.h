@@ -127,7 +127,6 @@ class WorkerSet {
   void handle(Turn& turn, PeerId peer, StepResult& result);
   void handle(Turn& turn, PeerId peer, Probe& probe);
   void handle(Turn& turn, PeerId peer, const Goodbye& goodbye);
-  void handle(Turn& turn, PeerId peer, const KeptPlan& kept);
 
   // Returns the rank of this peer and seats a new one, which `rejoins` with its previous life or
   // has none. Null: the seat was refused, a Fence was sent.
@@ -142,10 +141,17 @@ class WorkerSet {
   void start(Turn& turn, Group& group, const std::vector<const RankHello*>& hellos);
 
   // --- worker_set_rejoin.cc
+  void handle(Turn& turn, PeerId peer, const KeptPlan& kept);
   void rejoin(Turn& turn, Group& group);
   void start_if_caught_up(Turn& turn, Group& group);
   std::optional<Hang> find_rejoining_hang(const Group& group, TimeUs now_us) const;
-  void lose(Turn& turn, Group& group, int32_t rank, const Status& cause, bool memory = false);
+
+  // --- worker_set.cc
+  void lose(Turn& turn,
+            Group& group,
+            int32_t rank,
+            const Status& cause,
+            const Goodbye* goodbye = nullptr);
   void fence(PeerId peer, uint64_t epoch, const std::string& cause, bool drained = false);
   // First in every call: moves all recorded times by a gap in which this process stood still.
   void notice_standstill(TimeUs now_us);

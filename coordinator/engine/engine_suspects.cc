@@ -1,0 +1,88 @@
+#include <algorithm>
+
+#include "coordinator/engine/engine_state.h"
+
+namespace trireme {
+
+namespace {
+
+constexpr int32_t kSuspectCrashes = 2;
+constexpr int32_t kClearedTokens = 32;  // drawn in steps of its own
+
+}  // namespace
+
+// A request may be the cause of a crash: its values may hit a fault of the code. All requests of
+// the step are counted. One that was there twice is a suspect and runs in steps of its own, so that
+// a further crash hits nobody else and names the cause.
+void Engine::State::note_crash(const Turn& turn, const Group& group, int64_t step) {
+  const auto plan = std::ranges::find(group.in_flight, step, &PlanInFlight::step);
+  if (step == 0 || plan == group.in_flight.end()) return;
+  std::vector<Request*> requests;
+  for (const Sequence* sequence : plan->named) {
+    const bool is_known = std::ranges::find(requests, sequence->request) != requests.end();
+    if (sequence->state != SequenceState::kFinished && !is_known) {
+      requests.push_back(sequence->request);
+    }
+  }
+  for (Request* request : requests) {
+    if (plan->is_alone) {
+      end_request(turn,
+                  *request,
+                  FinishReason::kError,
+                  internal("TRI-REQ-099",
+                           "a rank crashed while it computed this request alone, after {} crashes "
+                           "in steps with it; it is ended so that the others go on",
+                           kSuspectCrashes));
+    } else {
+      count_crash(*request);
+    }
+  }
+}
+
+void Engine::State::count_crash(Request& request) {
+  if (request.crashes < kSuspectCrashes) {
+    ++request.crashes;
+    undurable_.add(record::Suspect{request.id, request.crashes});
+  }
+  set_apart(request);
+}
+
+// If it has been in enough crashes.
+void Engine::State::set_apart(Request& request) {
+  if (request.crashes < kSuspectCrashes || request.num_unfinished == 0) return;
+  request.runs_alone = true;
+  request.alone_tokens = 0;
+  suspects_.insert(request.id);
+}
+
+// The suspect whose steps the group computes: the one that runs in it, else the next to be admitted
+// there. One at a time.
+Request* Engine::State::suspect_in(Group& group) {
+  if (suspects_.empty()) return nullptr;
+  for (const Sequence* sequence : group.running) {
+    if (sequence->request->runs_alone && sequence->state == SequenceState::kRunning) {
+      return sequence->request;
+    }
+  }
+  for (Sequence* sequence : waiting_) {
+    Request& request = *sequence->request;
+    if (!request.runs_alone || must_wait_for_sibling(*sequence) || !request.may_compute()) continue;
+    if (best_group_for(*sequence) == &group) return &request;
+  }
+  return nullptr;
+}
+
+// A step of a suspect has come back.
+void Engine::State::note_alone_step(const PlanInFlight& plan, size_t num_tokens) {
+  Request& request = *plan.named.front()->request;
+  request.alone_tokens += static_cast<int32_t>(num_tokens);
+  if (request.alone_tokens >= kClearedTokens) clear_suspect(request);
+}
+
+// It has run far enough by itself, or it has ended. One more crash with it sets it apart again.
+void Engine::State::clear_suspect(Request& request) {
+  request.runs_alone = false;
+  suspects_.erase(request.id);
+}
+
+}  // namespace trireme
