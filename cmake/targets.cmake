@@ -226,10 +226,10 @@ endfunction()
 # NAME_test. The file has its tests in a namespace NAME_test.
 # trireme_test(FOLDER/NAME_test LINK target... [SOURCES file...] [RANKS n] [LABEL label]
 #              [TIMEOUT s] [NEEDS program...] [VARIANT name ENVIRONMENT NAME=value...] [ALONE])
-# builds the file into a program of its own. With RANKS it has its own main() and runs under mpirun. LABEL defaults to
-# `unit`; `cluster` entries start processes; `long` entries run in tools/test_long.sh only. A
-# VARIANT is another entry of an existing program. ALONE: nothing runs beside it, because it keeps
-# all cores busy, or because its subject is time.
+# builds the file into a program of its own. With RANKS it has its own main() and runs under mpirun.
+# LABEL defaults to `unit`; `cluster` entries start processes; `long` entries run in
+# tools/test_long.sh only. A VARIANT is another entry of an existing program. ALONE: nothing runs
+# beside it, because it keeps all cores busy, or because its subject is time.
 function(trireme_test path)
   cmake_parse_arguments(ARG "ALONE" "PROGRAM;RANKS;LABEL;TIMEOUT;VARIANT"
     "LINK;SOURCES;NEEDS;ENVIRONMENT" ${ARGN})
