@@ -195,6 +195,7 @@ void CoordinatorLoop::check_journal() {
     parts_.log->journal_failure(failure);
     journal_failure_ = failure;
   }
+  if (parts_.journal->take_room_news()) events_.push_back(event::Tick{});
   if (journal_failed_ || !parts_.journal->has_failed()) return;
   journal_failed_ = true;
   events_.push_back(event::JournalFailed{journal_failure_});

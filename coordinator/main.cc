@@ -122,9 +122,7 @@ EngineOptions engine_options(const CoordinatorOptions& options,
   if (file != nullptr) {
     engine.coordinator_epoch = file->epoch();
     engine.journals = true;
-    engine.reserve = [file](const RequestId& id, const SubmitRequest& submit) {
-      return file->reserve(id, submit);
-    };
+    engine.journal = file;
   }
   CHECK(::getrandom(engine.random_key.data(), engine.random_key.size(), 0) ==
         static_cast<ssize_t>(engine.random_key.size()));

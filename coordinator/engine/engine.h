@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "coordinator/engine/events.h"
+#include "coordinator/engine/journal.h"
 #include "coordinator/engine/random_words.h"
 #include "model/planner.h"
 
@@ -37,11 +38,9 @@ struct EngineOptions {
   int64_t max_kept_bytes = 64ll << 20;  // of answers that are over
   TimeUs answer_ttl_us = 600'000'000;   // they are kept so long for whoever resumes them
   bool journals = false;                // records have entries
-  TimeUs canary_us = 0;  // an idle group is tested so often by a token of its own; 0: never
-  // Whether the journal has room for all records of this request; null: always. Asked once, before
-  // the request is accepted.
-  std::function<bool(const RequestId&, const SubmitRequest&)> reserve;
-  std::string cache_salt;  // of the page keys: the model's fingerprint
+  TimeUs canary_us = 0;        // an idle group is tested so often by a token of its own; 0: never
+  Journal* journal = nullptr;  // asked for room; null: there always is
+  std::string cache_salt;      // of the page keys: the model's fingerprint
 };
 
 // Counts for status, top and tests.

@@ -156,6 +156,14 @@ bool Engine::State::can_hold(const Group& group, const Sequence& sequence) const
   return known + (sequence.request->generates() ? 1 : 0) <= group.shape.longest();
 }
 
+// Asked again and again while the journal is full: nothing behind this request is admitted.
+bool Engine::State::has_room_to_run(Request& request) const {
+  if (!request.has_room) {
+    request.has_room = options_.journal == nullptr || options_.journal->reserve_run(request.id);
+  }
+  return request.has_room;
+}
+
 // The group with the least load: its uncomputed tokens plus those that this sequence would add
 // after its cached prefix; then the one with fewer running sequences; then the lower id.
 Group* Engine::State::best_group_for(Sequence& sequence) {
@@ -198,7 +206,7 @@ void Engine::State::count_waiting(Group& group, const StepScope& scope) {
     const bool fits = known + draws <= room;  // FCFS: nothing behind one that does not fit
     if (!fits && groups_.size() == 1) break;
     if (best_group_for(*sequence) != &group) continue;
-    if (!fits) break;
+    if (!fits || !has_room_to_run(*sequence->request)) break;
     room -= known + draws;
     if (!is_included) {
       --slots;

@@ -80,6 +80,29 @@ Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_aft
   return ok_status();
 }
 
+// In the journal, for the acceptance and the end of the request.
+Status Engine::State::reserve_room(const RequestId& id,
+                                   const SubmitRequest& submit,
+                                   int64_t* retry_after_ms) const {
+  const JournalRoom room =
+      options_.journal == nullptr ? JournalRoom::kReserved : options_.journal->reserve(id, submit);
+  if (room == JournalRoom::kReserved) return ok_status();
+  if (room == JournalRoom::kNever) {
+    return with_field(
+        invalid("TRI-JRN-007",
+                "the longest answer that this request allows ({} choices of {} tokens) is too long "
+                "for the journal; lower max_tokens, or raise --journal-size",
+                submit.params.num_choices,
+                submit.params.max_tokens),
+        "max_tokens");
+  }
+  *retry_after_ms = kRetryMs;
+  return exhausted("TRI-JRN-006",
+                   "the journal has no room for this request now; retry after {} ms, or give it "
+                   "more (--journal-size)",
+                   kRetryMs);
+}
+
 void Engine::State::refuse(Turn& turn,
                            const SubmitRequest& submit,
                            Status status,
@@ -99,14 +122,8 @@ void Engine::State::handle(Turn& turn, event::Submitted& event) {
         turn, event.request, timed_out("TRI-REQ-036", "the deadline was over on arrival"), 0);
   }
   const RequestId id{random_.next(), random_.next()};
-  if (options_.reserve && !options_.reserve(id, event.request)) {
-    return refuse(turn,
-                  event.request,
-                  exhausted("TRI-JRN-006",
-                            "the journal has no room for this request now; retry after {} ms, or "
-                            "give it more (--journal-size)",
-                            kRetryMs),
-                  kRetryMs);
+  if (Status status = reserve_room(id, event.request, &retry_after_ms); !status.ok()) {
+    return refuse(turn, event.request, std::move(status), retry_after_ms);
   }
   Request& request = accept(turn, id, event.request);
   note_unread(turn, request);

@@ -96,6 +96,9 @@ class Engine::State {
   void handle(Turn& turn, event::Cancelled& event);
   void handle(Turn& turn, event::Tick&);
   Status may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const;
+  Status reserve_room(const RequestId& id,
+                      const SubmitRequest& submit,
+                      int64_t* retry_after_ms) const;
   Request& accept(const Turn& turn, const RequestId& id, SubmitRequest& submit);
   Request& add_request(const RequestId& id,
                        uint64_t seed,
@@ -197,6 +200,7 @@ class Engine::State {
   void count_waiting(Group& group, const StepScope& scope);
   bool must_wait_for_sibling(const Sequence& sequence) const;
   bool can_hold(const Group& group, const Sequence& sequence) const;
+  bool has_room_to_run(Request& request) const;
   Group* best_group_for(Sequence& sequence);
   int32_t cached_tokens(Group& group, Sequence& sequence);
   PageKey cache_space_of(const Request& request) const;

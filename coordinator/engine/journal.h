@@ -12,6 +12,13 @@
 
 namespace trireme {
 
+// Answer to a request for room.
+enum class JournalRoom : uint8_t {
+  kReserved,
+  kFull,   // there is none now
+  kNever,  // a journal of this size never has so much
+};
+
 class Journal {
  public:
   virtual ~Journal() = default;
@@ -19,8 +26,12 @@ class Journal {
   virtual void append(uint64_t sequence, Record record) = 0;
   // The highest sequence that has become durable since the last call.
   virtual std::optional<uint64_t> take_durable() = 0;
-  // Room for all records of a request, before it is accepted. False: there is none now.
-  virtual bool reserve(const RequestId& id, const SubmitRequest& submit) = 0;
+  // Room for the acceptance and the end of a request, before it is accepted.
+  virtual JournalRoom reserve(const RequestId& id, const SubmitRequest& submit) = 0;
+  // Room for all that it may generate, before it first runs. False: there is none now.
+  virtual bool reserve_run(const RequestId& id) = 0;
+  // Whether there may be room since reserve_run() has returned false.
+  virtual bool take_room_news() = 0;
   // Failures of the disk since the last call.
   virtual std::vector<Status> take_failures() = 0;
   // The disk has failed for so long that nothing will become durable any more.
@@ -32,7 +43,11 @@ class NullJournal final : public Journal {
  public:
   void append(uint64_t sequence, Record) override { durable_ = sequence; }
   std::optional<uint64_t> take_durable() override { return std::exchange(durable_, std::nullopt); }
-  bool reserve(const RequestId&, const SubmitRequest&) override { return true; }
+  JournalRoom reserve(const RequestId&, const SubmitRequest&) override {
+    return JournalRoom::kReserved;
+  }
+  bool reserve_run(const RequestId&) override { return true; }
+  bool take_room_news() override { return false; }
   std::vector<Status> take_failures() override { return {}; }
   bool has_failed() override { return false; }
 

@@ -88,6 +88,7 @@ struct Request {
   int32_t probe_values_missing = 0;   // probes whose last piece has not arrived
   bool prompt_done = false;           // the last chunk of the prompt is planned
 
+  bool has_room = false;      // the journal has room for all that it may generate
   int64_t waiting_bytes = 0;  // its share of the Engine's count
   bool invariant = true;
   int32_t crashes = 0;        // of ranks, in steps with it; counted while they are few

@@ -76,15 +76,30 @@ std::optional<uint64_t> FileJournal::take_durable() {
   return log_.take_durable();
 }
 
-bool FileJournal::reserve(const RequestId& id, const SubmitRequest& submit) {
-  const int64_t bytes = worst_case_bytes(submit);
+JournalRoom FileJournal::reserve(const RequestId& id, const SubmitRequest& submit) {
+  const WorstCase bytes = worst_case_bytes(submit);
+  JournalRoom room = JournalRoom::kFull;
+  {
+    const std::lock_guard lock(mutex_);
+    room = log_.reserve(id, bytes);
+  }
+  changed_.notify_one();  // the next segment may have to grow
+  return room;
+}
+
+bool FileJournal::reserve_run(const RequestId& id) {
   bool has_room = false;
   {
     const std::lock_guard lock(mutex_);
-    has_room = log_.reserve(id, bytes);
+    has_room = log_.reserve_run(id);
   }
-  changed_.notify_one();  // the next segment may have to grow
+  changed_.notify_one();
   return has_room;
+}
+
+bool FileJournal::take_room_news() {
+  const std::lock_guard lock(mutex_);
+  return log_.take_room_news();
 }
 
 void FileJournal::release(const RequestId& id) {
@@ -134,7 +149,8 @@ void FileJournal::run() {
     const DiskResult result = perform(*disk_, *operation);
     lock.lock();
     log_.done(result, clock.now_us());
-    const bool has_news = log_.has_durable() || log_.is_failing() || was_failing;
+    const bool has_news =
+        log_.has_durable() || log_.has_room_news() || log_.is_failing() || was_failing;
     if (!has_news) continue;
     lock.unlock();
     wake_();

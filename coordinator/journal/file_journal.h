@@ -46,7 +46,9 @@ class FileJournal final : public Journal {
   // As in JournalLog.
   void append(uint64_t sequence, Record record) override;
   std::optional<uint64_t> take_durable() override;
-  bool reserve(const RequestId& id, const SubmitRequest& submit) override;
+  JournalRoom reserve(const RequestId& id, const SubmitRequest& submit) override;
+  bool reserve_run(const RequestId& id) override;
+  bool take_room_news() override;
   void release(const RequestId& id);
   int64_t undurable_bytes();
   bool is_failing();

@@ -21,6 +21,10 @@ constexpr int64_t kSlackShare =
     16;  // for records that nobody reserves: ends of kept answers, lives
 constexpr int64_t kHeadroomShare = 4;  // reserved ahead of need, so that reserve() need not wait
 
+// Of journal_bytes: of one request at most. Kept answers may take up to five of the eight segments
+// of an idle journal.
+constexpr int64_t kRequestShare = 4;
+
 }  // namespace
 
 JournalLog::JournalLog(const LogOptions& options, RecordCodec codec, Replayed& replayed)
@@ -37,9 +41,14 @@ JournalLog::JournalLog(const LogOptions& options, RecordCodec codec, Replayed& r
   for (const RestoredRequest& request : replayed.requests) {
     const auto number = numbers_.find(request.accepted.id);
     if (number && !state_.find(*number)->state.answer_at) {
-      const int64_t bytes = worst_case_bytes(request.accepted.submit);
-      reservations_[request.accepted.id] = bytes;
-      reserved_bytes_ += bytes;
+      const WorstCase bytes = worst_case_bytes(request.accepted.submit);
+      // It was accepted, and the journal may have been larger then.
+      options_.journal_bytes = std::max(options_.journal_bytes, kRequestShare * bytes.all());
+      const bool has_run = !request.compatibility.empty();
+      Reservation& reservation = reservations_[request.accepted.id];
+      reservation.bytes = has_run ? bytes.all() : bytes.accepted;
+      reservation.running = has_run ? 0 : bytes.running;
+      reserved_bytes_ += reservation.bytes;
     }
   }
   for (const RequestNumber number : state_.in_order()) {
@@ -100,8 +109,8 @@ int64_t JournalLog::room() const {
   return most - options_.segment_bytes / kSlackShare;
 }
 
-bool JournalLog::reserve(const RequestId& id, int64_t bytes) {
-  if (is_failing() || numbers_.is_full() || bytes > kMaxBodyBytes) return false;
+bool JournalLog::has_room(int64_t bytes) {
+  if (is_failing()) return false;
   // Of the next segment counts what it has to hold, not how large an earlier burst has made it.
   int64_t needed = disk_bytes() + static_cast<int64_t>(needed_bytes()) + bytes;
   if (spare_) needed -= static_cast<int64_t>(files_.at(*spare_));
@@ -110,16 +119,36 @@ bool JournalLog::reserve(const RequestId& id, int64_t bytes) {
     return false;
   }
   refused_bytes_ = 0;
-  const bool is_new = reservations_.emplace(id, bytes).second;
+  return true;
+}
+
+JournalRoom JournalLog::reserve(const RequestId& id, const WorstCase& bytes) {
+  if (bytes.all() > std::min(options_.journal_bytes / kRequestShare, int64_t{kMaxBodyBytes})) {
+    return JournalRoom::kNever;
+  }
+  if (numbers_.is_full() || !has_room(bytes.accepted)) return JournalRoom::kFull;
+  const bool is_new = reservations_.emplace(id, Reservation{bytes.accepted, bytes.running}).second;
   CHECK_THAT(is_new, to_string(id).c_str());
-  reserved_bytes_ += bytes;
+  reserved_bytes_ += bytes.accepted;
+  return JournalRoom::kReserved;
+}
+
+bool JournalLog::reserve_run(const RequestId& id) {
+  const auto found = reservations_.find(id);
+  if (found == reservations_.end() || found->second.running == 0) return true;
+  if (!has_room(found->second.running)) {
+    awaits_room_ = true;
+    return false;
+  }
+  reserved_bytes_ += found->second.running;
+  found->second.bytes += std::exchange(found->second.running, 0);
   return true;
 }
 
 void JournalLog::release(const RequestId& id) {
   const auto found = reservations_.find(id);
   if (found == reservations_.end()) return;
-  reserved_bytes_ -= found->second;
+  reserved_bytes_ -= found->second.bytes;
   reservations_.erase(found);
 }
 
@@ -289,6 +318,7 @@ void JournalLog::done(const DiskResult& result, TimeUs now) {
     case Task::kUnlink:
       if (result.status.ok()) {
         files_.erase(task_segment_);
+        room_news_ |= std::exchange(awaits_room_, false);
       } else {
         failures_.push_back(result.status);  // tried again when the next segment begins
       }
@@ -314,6 +344,7 @@ void JournalLog::finish_reserve(const Status& status, TimeUs now) {
   if (!spare_) ++next_segment_;
   spare_ = task_segment_;
   files_[task_segment_] = task_bytes_;
+  room_news_ |= std::exchange(awaits_room_, false);
 }
 
 void JournalLog::finish_opening_step(const DiskResult& result, TimeUs now) {

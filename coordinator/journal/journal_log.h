@@ -1,8 +1,8 @@
 // The decisions of the journal: which bytes go where, when a segment begins and when an old one
 // goes, what room requests may rely on, what happens after a failed write. Pure: no thread, clock
 // or file; its owner carries out one operation after the other. Invariants: what is reported
-// durable is read back by replay(); every accepted request that reserved its room can be journaled
-// to its end without new room on the disk.
+// durable is read back by replay(); every accepted request can be ended, and every one that runs
+// can be journaled to its end, without new room on the disk.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,16 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "coordinator/engine/journal.h"
 #include "coordinator/journal/disk_operation.h"
 #include "coordinator/journal/replay.h"
 #include "coordinator/journal/request_numbers.h"
 #include "coordinator/journal/segment_opening.h"
+#include "coordinator/journal/worst_case.h"
 
 namespace trireme::journal {
 
@@ -41,8 +44,14 @@ class JournalLog {
   std::optional<uint64_t> take_durable();
   bool has_durable() const { return durable_.has_value(); }
 
-  // Before a request is accepted. False: there is no room for it now.
-  bool reserve(const RequestId& id, int64_t bytes);
+  // Before a request is accepted: room for bytes.accepted. kNever: for bytes.running there would be
+  // none, even if the journal were idle.
+  JournalRoom reserve(const RequestId& id, const WorstCase& bytes);
+  // Before it first runs: room for bytes.running. False: there is none now; has_room_news() tells
+  // when to ask again.
+  bool reserve_run(const RequestId& id);
+  bool has_room_news() const { return room_news_; }
+  bool take_room_news() { return std::exchange(room_news_, false); }
   // Of a request that is not accepted after all. The journal itself releases the others: when
   // their answer is durable, or they are forgotten.
   void release(const RequestId& id);
@@ -81,6 +90,11 @@ class JournalLog {
     uint64_t bytes = 0;  // of the file
   };
 
+  struct Reservation {
+    int64_t bytes = 0;
+    int64_t running = 0;  // not reserved yet
+  };
+
   void push(std::optional<uint64_t> sequence, Entries entries, bool sync);
   void file_answer(RequestNumber number);
 
@@ -94,6 +108,7 @@ class JournalLog {
   uint64_t needed_bytes() const;  // of a segment that holds all that is promised
   uint64_t wanted_bytes() const;
   int64_t room() const;
+  bool has_room(int64_t bytes);
   void begin_opening();
   void end_opening();
 
@@ -125,9 +140,11 @@ class JournalLog {
   uint64_t sequence_ = 0;      // of the last durable record
   std::optional<uint64_t> durable_;
 
-  std::map<RequestId, int64_t> reservations_;
+  std::map<RequestId, Reservation> reservations_;
   int64_t reserved_bytes_ = 0;
   int64_t refused_bytes_ = 0;  // of the largest request that was refused for lack of room
+  bool awaits_room_ = false;   // reserve_run() has returned false
+  bool room_news_ = false;
 
   Task task_ = Task::kNone;
   uint64_t task_segment_ = 0;

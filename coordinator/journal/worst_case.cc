@@ -28,7 +28,7 @@ int64_t text_bytes(const SubmitRequest& submit) {
 
 }  // namespace
 
-int64_t worst_case_bytes(const SubmitRequest& submit) {
+WorstCase worst_case_bytes(const SubmitRequest& submit) {
   const GenerationParams& params = submit.params;
   const int64_t num_lists =
       std::ssize(submit.prompt) + std::ssize(params.sampling.end_ids) +
@@ -41,8 +41,10 @@ int64_t worst_case_bytes(const SubmitRequest& submit) {
   const int64_t id = kNumberBytes + (logprobs > 0 ? (logprobs + 1) * kLogprobBytes : 0);
   const int64_t token = kStepBytes + kCopies * id;
   const int64_t end = kRecordBytes + kCopies * (kRecordBytes + text_bytes(submit));
-  return kCopies * accept + kSuspects * kStepBytes +
-         params.num_choices * (end + params.max_tokens * token);
+  WorstCase bytes;
+  bytes.accepted = kCopies * accept + kSuspects * kStepBytes + params.num_choices * end;
+  bytes.running = int64_t{params.num_choices} * params.max_tokens * token;
+  return bytes;
 }
 
 }  // namespace trireme::journal

@@ -7,8 +7,12 @@
 
 namespace trireme::journal {
 
-// Bytes of all its records, if each of its tokens has a record of its own, with its answer and one
-// copy of its prompt.
-int64_t worst_case_bytes(const SubmitRequest& submit);
+struct WorstCase {
+  int64_t accepted = 0;  // of its acceptance, with a copy of its prompt, and of its end
+  int64_t running = 0;   // of its tokens, if each has a record of its own, and of their copy
+  int64_t all() const { return accepted + running; }
+};
+
+WorstCase worst_case_bytes(const SubmitRequest& submit);
 
 }  // namespace trireme::journal

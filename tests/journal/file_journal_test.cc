@@ -66,7 +66,7 @@ TEST(FileJournal, RecordsBecomeDurableAndComeBack) {
         Record record;
         if (i % 3 == 0) {
           record::Accepted accepted = engine.propose();
-          ASSERT_TRUE(journal->reserve(accepted.id, accepted.submit));
+          ASSERT_EQ(journal->reserve(accepted.id, accepted.submit), JournalRoom::kReserved);
           record = engine.accept(std::move(accepted));
         } else {
           record = engine.step();
@@ -135,7 +135,7 @@ TEST(FileJournal, AppendAndReserveDoNotWaitForASlowDisk) {
   disk.is_slow = true;
   for (uint64_t i = 1; i <= 100; ++i) {
     record::Accepted accepted = engine.propose();
-    ASSERT_TRUE(journal->reserve(accepted.id, accepted.submit));
+    ASSERT_EQ(journal->reserve(accepted.id, accepted.submit), JournalRoom::kReserved);
     journal->append(i, engine.accept(std::move(accepted)));
   }
   EXPECT_EQ(journal->take_durable(), std::nullopt);

@@ -116,7 +116,8 @@ TEST(JournalLog, AFailedWriteIsRepeatedInAFreshSegment) {
   EXPECT_TRUE(run.log().is_failing());
   EXPECT_FALSE(run.log().has_failed(run.now_us()));
   EXPECT_EQ(run.num_durable(), durable);
-  EXPECT_FALSE(run.log().reserve({1, 1}, 10)) << "new work is refused meanwhile";
+  EXPECT_EQ(run.log().reserve({1, 1}, {10, 0}), JournalRoom::kFull)
+      << "new work is refused meanwhile";
   EXPECT_EQ(error_id(run.log().take_failures().front()), "TRI-JRN-005");
 
   disk.fails_writes = false;
@@ -194,7 +195,7 @@ TEST(JournalLog, ReservationsAreBoundedByTheRoomAndComeBack) {
   uint64_t id = 0;
   int64_t sum = 0;
   for (int refusals = 0; refusals < 100;) {
-    if (run.log().reserve({7, ++id}, 2000)) {
+    if (run.log().reserve({7, ++id}, {2000, 0}) == JournalRoom::kReserved) {
       sum += 2000;
       refusals = 0;
     } else {
@@ -207,8 +208,40 @@ TEST(JournalLog, ReservationsAreBoundedByTheRoomAndComeBack) {
   EXPECT_LE(run.log().disk_bytes(), 512 << 10);
   for (uint64_t i = 1; i <= id; ++i) run.log().release({7, i});
   EXPECT_EQ(run.log().reserved_bytes(), 0);
-  EXPECT_TRUE(run.log().reserve({7, 0}, 2000));
-  EXPECT_FALSE(run.log().reserve({8, 0}, int64_t{1} << 40));
+  EXPECT_EQ(run.log().reserve({7, 0}, {2000, 0}), JournalRoom::kReserved);
+  EXPECT_EQ(run.log().reserve({8, 0}, {2000, int64_t{1} << 40}), JournalRoom::kNever);
+}
+
+// A request that waits has room for its acceptance and its end alone.
+TEST(JournalLog, ARequestThatRunsNeedsItsRoomAndLearnsWhenThereIsSome) {
+  FakeDisk disk;
+  JournalRun run(disk, 6, small_journal());
+  ASSERT_TRUE(run.start());
+  run.operate_all();
+  constexpr WorstCase kBytes = {500, 100'000};
+  for (uint64_t id = 1; id <= 20; ++id) {
+    ASSERT_EQ(run.log().reserve({7, id}, kBytes), JournalRoom::kReserved) << id;
+    run.operate_all();  // the next segment grows
+  }
+  EXPECT_EQ(run.log().reserved_bytes(), 20 * 500);
+  uint64_t running = 0;
+  for (int refusals = 0; refusals < 3;) {
+    if (run.log().reserve_run({7, running + 1})) {
+      ++running;
+      EXPECT_TRUE(run.log().reserve_run({7, running})) << "it has its room";
+      refusals = 0;
+      continue;
+    }
+    ++refusals;
+    EXPECT_FALSE(run.log().take_room_news());
+    run.operate_all();  // the next segment grows, up to the size of the journal
+    EXPECT_EQ(run.log().take_room_news(), refusals == 1) << running;
+  }
+  EXPECT_GE(running, 2u);
+  EXPECT_LT(running, 5u);
+  EXPECT_LE(run.log().disk_bytes(), 512 << 10);
+  run.log().release({7, 1});
+  EXPECT_TRUE(run.log().reserve_run({7, running + 1}));
 }
 
 // Promises may take the disk above the size of the journal. When they are kept there is room again,
@@ -220,7 +253,7 @@ TEST(JournalLog, AfterABurstThatFilledItThereIsRoomAgain) {
   run.operate_all();
   uint64_t id = 0;
   for (int refusals = 0; refusals < 100;) {
-    const bool taken = run.log().reserve({7, ++id}, 2000);
+    const bool taken = run.log().reserve({7, ++id}, {2000, 0}) == JournalRoom::kReserved;
     refusals = taken ? 0 : refusals + 1;
     if (!taken) run.operate_all();
   }
@@ -232,7 +265,7 @@ TEST(JournalLog, AfterABurstThatFilledItThereIsRoomAgain) {
   for (uint64_t i = 1; i <= id; ++i) run.log().release({7, i});
   bool taken = false;
   for (int i = 0; i < 10 && !taken; ++i) {
-    taken = run.log().reserve({8, static_cast<uint64_t>(i)}, 2000);
+    taken = run.log().reserve({8, static_cast<uint64_t>(i)}, {2000, 0}) == JournalRoom::kReserved;
     run.operate_all();
   }
   EXPECT_TRUE(taken);
@@ -266,7 +299,7 @@ TEST(JournalLog, TheBytesOfARequestStayWithinItsWorstCase) {
     JournalRun run(disk, seed, options);
     ASSERT_TRUE(run.start());
     record::Accepted accepted = run.engine().propose();
-    const int64_t bound = worst_case_bytes(accepted.submit);
+    const int64_t bound = worst_case_bytes(accepted.submit).all();
     const auto written = [&] {
       uint64_t end = 0;
       for (const SegmentRecord& record :

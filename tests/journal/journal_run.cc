@@ -49,7 +49,8 @@ void JournalRun::append(Record record) {
 void JournalRun::event() {
   if (number(engine_.random(), 3) != 0) return append(engine_.step());
   record::Accepted accepted = engine_.propose();
-  if (!log_->reserve(accepted.id, worst_case_bytes(accepted.submit))) return;
+  const WorstCase bytes = worst_case_bytes(accepted.submit);
+  if (log_->reserve(accepted.id, {bytes.all(), 0}) != JournalRoom::kReserved) return;
   append(engine_.accept(std::move(accepted)));
 }
 

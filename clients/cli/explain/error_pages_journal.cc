@@ -37,6 +37,11 @@ constexpr ErrorPage kJournalPages[] = {
      "disk cannot be written at the moment.",
      "Try again later; give the journal more room, or keep answers for a shorter time "
      "(--answer-ttl)."},
+    {"TRI-JRN-007",
+     "The longest answer that a request allows does not fit into the journal.",
+     "max_tokens (by default the model's length), the number of choices and log-probabilities "
+     "decide how much room it may need; a quarter of --journal-size is the limit.",
+     "Lower max_tokens, or give the journal more room (--journal-size)."},
 };
 
 }  // namespace
