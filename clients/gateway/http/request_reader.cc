@@ -22,13 +22,21 @@ HttpRefusal refusal_of(int status,
   return {status, id, std::string(id) + ": " + format_text(format, args...)};
 }
 
+// An error of a header that says where the body ends. Releases of Boost after 1.74 have one of
+// their own for several lengths.
+template <class Code>
+bool is_of_length(const Error& error) {
+  if constexpr (requires { Code::multiple_content_length; }) {
+    if (error == Code::multiple_content_length) return true;
+  }
+  return error == Code::bad_content_length || error == Code::bad_transfer_encoding;
+}
+
 // Lengths and codings decide where the next request begins, so two that differ in meaning to two
 // readers of the same bytes are refused, even where they agree in value. `error`: of the header
 // after those that `request` has.
 bool has_two_lengths(const HttpRequest& request, const Error& error) {
-  int lengths =
-      error == http::error::bad_content_length || error == http::error::bad_transfer_encoding ? 1
-                                                                                              : 0;
+  int lengths = is_of_length<http::error>(error) ? 1 : 0;
   for (const HttpHeader& header : request.headers) {
     if (header.name != "content-length" && header.name != "transfer-encoding") continue;
     const bool is_list =
