@@ -112,6 +112,16 @@ FrontDoorOptions front_door_options(const CoordinatorOptions& options,
   return door;
 }
 
+FrontDoorOptions with_early_checks(FrontDoorOptions door, const Engine& engine) {
+  door.early.knows_key = [&engine](const SubmitRequest& submit) {
+    return engine.knows_key(submit);
+  };
+  door.early.may_wait = [&engine](const SubmitRequest& submit, int64_t pending, int64_t* retry) {
+    return engine.may_wait(submit, pending, retry);
+  };
+  return door;
+}
+
 // `file` null: without a journal.
 EngineOptions engine_options(const CoordinatorOptions& options,
                              const ModelSource& source,
@@ -236,7 +246,9 @@ int serve(const CoordinatorOptions& options, EventLines& lines) {
   StepTrace trace;
   const EngineOptions engine_settings = engine_options(options, *source, *text, file);
   Engine engine(engine_settings);
-  FrontDoor front_door(front_door_options(options, *source, *text, *opened), &(*doors)->clients());
+  FrontDoor front_door(
+      with_early_checks(front_door_options(options, *source, *text, *opened), engine),
+      &(*doors)->clients());
   WorkerSet worker_set(
       worker_options(options, *source, opened->journal_id, engine_settings.coordinator_epoch),
       &(*doors)->workers());

@@ -25,6 +25,12 @@ void Engine::on(Event event, TimeUs now_us, std::vector<Effect>& effects) {
 
 TimeUs Engine::next_tick_us() const { return state_->next_tick_us(); }
 std::vector<ConnectionId> Engine::take_behind() { return state_->take_behind(); }
+bool Engine::knows_key(const SubmitRequest& submit) const { return state_->knows_key(submit); }
+Status Engine::may_wait(const SubmitRequest& submit,
+                        int64_t pending,
+                        int64_t* retry_after_ms) const {
+  return state_->may_wait(submit, pending, retry_after_ms);
+}
 EngineStatus Engine::status() const { return state_->status(); }
 EngineHealth Engine::health(TimeUs now_us, const std::map<GroupId, TimeUs>& heard_us) const {
   return state_->health(now_us, heard_us);

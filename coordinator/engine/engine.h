@@ -80,6 +80,12 @@ class Engine {
   // Handles one event at `now_us` and appends its effects, in order, to `effects`.
   void on(Event event, TimeUs now_us, std::vector<Effect>& effects);
 
+  // Before the prompt of a Submit is tokenized. Whether its idempotency key names a request whose
+  // answer it gets; then it may come as an event without a prompt.
+  bool knows_key(const SubmitRequest& submit) const;
+  // Whether it may wait behind `pending` others that are on their way here. TRI-REQ-030.
+  Status may_wait(const SubmitRequest& submit, int64_t pending, int64_t* retry_after_ms) const;
+
   // Connections with more to send than one event does. The loop flushes what there is and then
   // answers each with Writable, or with Blocked if its frames are still on their way.
   std::vector<ConnectionId> take_behind();

@@ -43,6 +43,12 @@ void release_work(Request& request) {
 
 }  // namespace
 
+bool Engine::State::knows_key(const SubmitRequest& submit) const {
+  if (submit.idempotency_key.empty()) return false;
+  const std::optional<RequestId> known = kept_.find(submit);
+  return known && !requests_.at(*known)->has_lost_values();
+}
+
 // A known idempotency key: the answer goes to the connection of this Submit, from its beginning.
 // False: the Submit runs anew.
 bool Engine::State::repeat_known(Turn& turn, const SubmitRequest& submit) {

@@ -8,6 +8,7 @@ namespace trireme {
 namespace {
 
 constexpr int64_t kRetryMs = 1000;  // after a queue or the journal was full
+constexpr int64_t kAgainMs = 1;     // after a state that is over
 
 record::Ended ended(const Sequence& sequence, const effect::Finish& details, TimeUs now_us) {
   record::Ended entry;
@@ -48,8 +49,11 @@ int64_t used_tokens_of(const Sequence& sequence) {
 
 }  // namespace
 
-Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const {
-  const int64_t sequences = static_cast<int64_t>(waiting_.size()) + submit.params.num_choices;
+Status Engine::State::may_wait(const SubmitRequest& submit,
+                               int64_t pending,
+                               int64_t* retry_after_ms) const {
+  const int64_t sequences =
+      static_cast<int64_t>(waiting_.size()) + pending + submit.params.num_choices;
   if (sequences > options_.max_waiting_requests ||
       waiting_bytes_ + bytes_of(submit) > options_.max_waiting_bytes) {
     *retry_after_ms = kRetryMs;
@@ -62,6 +66,11 @@ Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_aft
         options_.max_waiting_bytes,
         kRetryMs);
   }
+  return ok_status();
+}
+
+Status Engine::State::may_accept(const SubmitRequest& submit, int64_t* retry_after_ms) const {
+  RETURN_IF_ERROR(may_wait(submit, 0, retry_after_ms));
   int32_t longest = 0;
   for (const auto& [id, group] : groups_) {
     longest = std::max(longest, group.shape.longest());
@@ -114,6 +123,15 @@ void Engine::State::refuse(Turn& turn,
 void Engine::State::handle(Turn& turn, event::Submitted& event) {
   if (repeat_known(turn, event.request)) return;
   int64_t retry_after_ms = 0;
+  if (event.request.prompt.empty()) {
+    return refuse(turn,
+                  event.request,
+                  conflict("TRI-REQ-100",
+                           "the request of the idempotency key '{}' was cancelled in this moment; "
+                           "submit it again",
+                           event.request.idempotency_key),
+                  kAgainMs);
+  }
   if (Status status = may_accept(event.request, &retry_after_ms); !status.ok()) {
     return refuse(turn, event.request, std::move(status), retry_after_ms);
   }

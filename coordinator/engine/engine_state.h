@@ -84,6 +84,8 @@ class Engine::State {
   EngineStatus status() const;
   EngineHealth health(TimeUs now_us, const std::map<GroupId, TimeUs>& heard_us) const;
   std::vector<ConnectionId> take_behind();
+  bool knows_key(const SubmitRequest& submit) const;
+  Status may_wait(const SubmitRequest& submit, int64_t pending, int64_t* retry_after_ms) const;
 
  private:
   struct Turn {  // the event being handled: its time and its effects

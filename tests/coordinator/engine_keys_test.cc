@@ -25,6 +25,40 @@ TEST(EngineKeys, AKnownKeyReturnsTheSameAnswer) {
   EXPECT_NE(cluster.request(first).id, cluster.request(other).id);
 }
 
+// The front door submits a known key without its prompt.
+TEST(EngineKeys, AKnownKeyNeedsNoPromptUnlessItsRequestIsGone) {
+  SimulatedCluster cluster(options_of(), 1);
+  cluster.add_group(shape_of());
+  SubmitRequest submit = prompt_of(9, 20);
+  EXPECT_FALSE(cluster.engine().knows_key(submit)) << "it has none";
+  submit.idempotency_key = "once";
+  EXPECT_FALSE(cluster.engine().knows_key(submit));
+  const int first = cluster.submit(submit);
+  cluster.run(10);
+  EXPECT_TRUE(cluster.engine().knows_key(submit));
+  SubmitRequest bare = submit;
+  bare.prompt.clear();
+  const int again = cluster.submit(bare);
+  cluster.run(10);
+  EXPECT_EQ(cluster.request(first).id, cluster.request(again).id);
+  cluster.cancel(again);
+  EXPECT_FALSE(cluster.engine().knows_key(submit));
+  const int late = cluster.submit(bare);
+  EXPECT_EQ(error_id(cluster.request(late).refusal), "TRI-REQ-100");
+}
+
+TEST(EngineKeys, TheQueueCountsRequestsOnTheirWay) {
+  EngineOptions options = options_of();
+  options.max_waiting_requests = 10;
+  SimulatedCluster cluster(options, 1);
+  for (uint64_t seed = 1; seed <= 6; ++seed) cluster.submit(prompt_of(9, 20, seed));
+  int64_t retry_after_ms = 0;
+  EXPECT_TRUE(cluster.engine().may_wait(prompt_of(9, 20), 3, &retry_after_ms).ok());
+  EXPECT_EQ(error_id(cluster.engine().may_wait(prompt_of(9, 20), 4, &retry_after_ms)),
+            "TRI-REQ-030");
+  EXPECT_GT(retry_after_ms, 0);
+}
+
 TEST(EngineKeys, KeptAnswersAreBoundedByTheirBytes) {
   EngineOptions options = options_of();
   options.max_kept_bytes = 10'000;  // two of these

@@ -103,6 +103,8 @@ void Engine::on(Event event, TimeUs now_us, std::vector<Effect>& effects) {
   state_->on(std::move(event), now_us, effects);
 }
 std::vector<ConnectionId> Engine::take_behind() { return {}; }
+bool Engine::knows_key(const SubmitRequest&) const { return false; }
+Status Engine::may_wait(const SubmitRequest&, int64_t, int64_t*) const { return ok_status(); }
 TimeUs Engine::next_tick_us() const { return state_->next_us(); }
 EngineStatus Engine::status() const { return state_->status(); }
 EngineHealth Engine::health(TimeUs, const std::map<GroupId, TimeUs>&) const { return {}; }

@@ -309,6 +309,56 @@ TEST_F(FrontDoorPrompts, EveryRefusalHasAKindAndNamesItsField) {
   EXPECT_EQ(refused([](auto&) {}), Row("TRI-REQ-083", Kind::kUnavailable, ""));
 }
 
+TEST_F(FrontDoorPrompts, AFullQueueRefusesBeforeThePromptIsTokenized) {
+  int64_t asked_pending = -1;
+  FrontDoorOptions with = options();
+  with.early.may_wait = [&](const SubmitRequest&, int64_t pending, int64_t* retry_after_ms) {
+    asked_pending = pending;
+    *retry_after_ms = 250;
+    return pending < 1 ? ok_status() : exhausted("TRI-REQ-030", "full");
+  };
+  make(with);
+  door::Submit submit;
+  submit.tag = 7;
+  submit.prompt = std::string("ab");
+  say(submit);
+  EXPECT_EQ(output_.jobs.size(), 1u);
+  submit.tag = 8;
+  say(submit);
+  EXPECT_EQ(asked_pending, 1);
+  EXPECT_EQ(output_.jobs.size(), 1u);
+  const door::Error error = refusal();
+  EXPECT_EQ(error.error_id, "TRI-REQ-030");
+  EXPECT_EQ(error.retry_after_ms, 250);
+}
+
+// Not even in a drain; its prompt is not tokenized again.
+TEST_F(FrontDoorPrompts, AKnownKeyIsNeverRefused) {
+  FrontDoorOptions with = options();
+  with.early.knows_key = [](const SubmitRequest& submit) {
+    return submit.idempotency_key == "known";
+  };
+  with.early.may_wait = [](const SubmitRequest&, int64_t, int64_t*) {
+    return exhausted("TRI-REQ-030", "full");
+  };
+  make(with);
+  door_->drain();
+  door::Submit submit;
+  submit.tag = 7;
+  submit.prompt = std::string("ab");
+  submit.idempotency_key = "known";
+  say(submit);
+  EXPECT_TRUE(output_.jobs.empty());
+  ASSERT_EQ(output_.events.size(), 1u);
+  const auto& submitted = std::get<event::Submitted>(output_.events[0]);
+  EXPECT_EQ(submitted.request.idempotency_key, "known");
+  EXPECT_FALSE(submitted.request.digest.empty());
+  submit.tag = 8;
+  submit.idempotency_key = "new";
+  say(submit);
+  EXPECT_EQ(refusal().error_id, "TRI-REQ-083");
+}
+
 TEST_F(FrontDoorPrompts, AcceptedHasAPublicIdThatRevealsNothing) {
   const auto accepted = [&](const RequestId& id) {
     door::Submit submit;

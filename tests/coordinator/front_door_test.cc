@@ -127,9 +127,10 @@ TEST_F(FrontDoorTest, ATagInUseADrainAndTooManyInFlightAreRefused) {
   say(1, ids_request(2));
   say(1, ids_request(3));
   EXPECT_EQ(refusal(1, 3), "TRI-REQ-081");
+  hello(2);
   door_->drain();
-  say(1, ids_request(4));
-  EXPECT_EQ(refusal(1, 4), "TRI-REQ-083");
+  say(2, ids_request(4));
+  EXPECT_EQ(refusal(2, 4), "TRI-REQ-083");
 }
 
 TEST_F(FrontDoorTest, PiecesOfATurnLeaveInOneFrameAndTheFinishAfterThem) {

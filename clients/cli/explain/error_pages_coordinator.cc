@@ -278,6 +278,10 @@ constexpr ErrorPage kCoordinatorPages[] = {
      "own; "
      "something about it makes a rank fail.",
      "Do not send it again unchanged. Please report it with the request and the log of the rank."},
+    {"TRI-REQ-100",
+     "The request that an idempotency key named was cancelled in the same moment.",
+     "A Submit with a known key crossed a Cancel of its request.",
+     "Submit it again; it runs anew."},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -29,6 +30,16 @@
 
 namespace trireme {
 
+// Questions to the Engine about a Submit whose prompt is not tokenized yet. An absent one counts as
+// no and as ok.
+struct EarlyChecks {
+  // Whether its idempotency key names a request whose answer it gets: it is never refused.
+  std::function<bool(const SubmitRequest&)> knows_key;
+  // Whether it may wait in the queue behind `pending` others that are being tokenized; else why
+  // not, and when to submit it again.
+  std::function<Status(const SubmitRequest&, int64_t pending, int64_t* retry_after_ms)> may_wait;
+};
+
 struct FrontDoorOptions {
   std::string server;  // name and version, for Welcome
   door::ModelInfo model;
@@ -39,6 +50,7 @@ struct FrontDoorOptions {
   int64_t max_waiting_bytes = 64ll << 20;  // per connection, see ClientOutbox
   int32_t max_bad_frames = 100;            // per connection; then it is ignored
   TimeUs max_parked_us = 60'000'000;       // a connection that takes no frame for longer is dropped
+  EarlyChecks early;
 };
 
 struct PingQuestion {
@@ -167,8 +179,11 @@ class FrontDoor {
   Connection* find(PeerId peer);  // also marks it for the next flush()
   Request* find(PeerId peer, uint64_t tag, Connection** connection = nullptr);
   Status may_open(const Connection& connection, uint64_t tag) const;
+  Status may_begin() const;
   std::string share_of(const door::Submit& submit, PeerId peer) const;
-  bool open(Call& call, uint64_t tag);  // false: refused with an Error
+  // False: refused with an Error. `begins`: new work, which a draining cluster does not take.
+  bool open(Call& call, uint64_t tag, bool begins);
+  bool refuses_early(Call& call, uint64_t tag, const SubmitRequest& request);
   void queue(Call& call, uint64_t tag, TokenizerJob job, Purpose purpose);
   void answer_question(Connection& connection, const PendingJob& pending, TokenizerResult result);
   std::optional<PendingJob> take_job(uint64_t job);

@@ -18,9 +18,6 @@ Status FrontDoor::may_open(const Connection& connection, uint64_t tag) const {
                 tag),
         "tag");
   }
-  if (draining_) {
-    return unavailable("TRI-REQ-083", "the cluster is draining and takes no new requests");
-  }
   if (static_cast<int32_t>(connection.requests.size()) >= options_.max_in_flight) {
     return exhausted(
         "TRI-REQ-081",
@@ -30,12 +27,31 @@ Status FrontDoor::may_open(const Connection& connection, uint64_t tag) const {
   return ok_status();
 }
 
-bool FrontDoor::open(Call& call, uint64_t tag) {
-  const Status status = may_open(call.connection, tag);
+Status FrontDoor::may_begin() const {
+  if (!draining_) return ok_status();
+  return unavailable("TRI-REQ-083", "the cluster is draining and takes no new requests");
+}
+
+bool FrontDoor::open(Call& call, uint64_t tag, bool begins) {
+  Status status = may_open(call.connection, tag);
+  if (status.ok() && begins) status = may_begin();
   if (status.ok()) return true;
   const int64_t retry = absl::IsResourceExhausted(status) ? kRetryAfterMs : 0;
   send_error(call.connection, error_of(tag, status, retry));
   return false;
+}
+
+// Before the prompt costs anything.
+bool FrontDoor::refuses_early(Call& call, uint64_t tag, const SubmitRequest& request) {
+  Status status = may_begin();
+  int64_t retry_after_ms = 0;
+  if (status.ok() && options_.early.may_wait) {
+    const auto pending = static_cast<int64_t>(pending_jobs_.size());
+    status = options_.early.may_wait(request, pending, &retry_after_ms);
+  }
+  if (status.ok()) return false;
+  send_error(call.connection, error_of(tag, status, retry_after_ms));
+  return true;
 }
 
 // Spaces of different kinds never meet. On this host every connection is one: all have one address.
@@ -49,7 +65,7 @@ std::string FrontDoor::share_of(const door::Submit& submit, PeerId peer) const {
 
 void FrontDoor::handle(Call& call, door::Submit message) {
   const uint64_t tag = message.tag;
-  if (!open(call, tag)) return;
+  if (!open(call, tag, false)) return;
   std::string digest;
   if (!message.idempotency_key.empty()) digest = digest_of(message, codec_);
   std::string share = share_of(message, call.peer);
@@ -63,7 +79,9 @@ void FrontDoor::handle(Call& call, door::Submit message) {
   request->connection = call.peer;
   request->arrived_us = call.now_us;
   if (message.deadline_ms > 0) request->deadline_us = call.now_us + message.deadline_ms * 1000;
-  if (std::holds_alternative<std::vector<TokenId>>(message.prompt)) {
+  const bool is_known = options_.early.knows_key && options_.early.knows_key(*request);
+  if (!is_known && refuses_early(call, tag, *request)) return;
+  if (is_known || std::holds_alternative<std::vector<TokenId>>(message.prompt)) {
     call.connection.requests[tag];
     call.output.events.push_back(event::Submitted{std::move(*request)});
     return;
@@ -81,7 +99,7 @@ void FrontDoor::handle(Call& call, door::Submit message) {
 }
 
 void FrontDoor::handle(Call& call, door::Tokenize message) {
-  if (!open(call, message.tag)) return;
+  if (!open(call, message.tag, true)) return;
   const bool is_chat = std::holds_alternative<ChatRequest>(message.what);
   if (const Status status = is_chat ? takes_chat(options_.rules) : takes_text(options_.rules);
       !status.ok()) {
@@ -100,7 +118,7 @@ void FrontDoor::handle(Call& call, door::Tokenize message) {
 }
 
 void FrontDoor::handle(Call& call, door::Detokenize message) {
-  if (!open(call, message.tag)) return;
+  if (!open(call, message.tag, true)) return;
   Status status = takes_text(options_.rules);
   if (status.ok()) {
     status = with_field(check_ids(message.ids, options_.rules.vocabulary_size), "ids");
@@ -282,11 +300,7 @@ void FrontDoor::cancel_job(Call& call, uint64_t tag, uint64_t job) {
 }
 
 void FrontDoor::handle(Call& call, door::Resume message) {
-  if (const Status status = may_open(call.connection, message.tag);
-      !status.ok() && !absl::IsUnavailable(status)) {
-    send_error(call.connection, error_of(message.tag, status));
-    return;
-  }
+  if (!open(call, message.tag, false)) return;
   const int64_t credit = message.credit_bytes > 0 ? message.credit_bytes : kDefaultCreditBytes;
   call.connection.requests[message.tag] = Request{};
   event::Resumed resumed{call.peer,
