@@ -24,6 +24,7 @@ constexpr TimeUs kSecond = 1'000'000;
 constexpr TimeUs kDoorsUs = 10 * kSecond;
 constexpr TimeUs kExplainUs = kSecond;  // after the end, for the coordinator to name the cause
 constexpr int kStopMs = 3'000;
+constexpr const char* kNoDrainTimeout = "1000000s";
 constexpr int kLeaveMs = 300;  // for fenced ranks to leave by themselves
 constexpr int kMaxPollMs = 200;
 constexpr TimeUs kGatewayReadyUs = 15'000'000;  // after the groups
@@ -88,14 +89,15 @@ void Cluster::use_default_log_file() {
   }
 }
 
-bool Cluster::keeps_journal() const {
-  return options_.flags.journal.mode == "on" && !options_.is_private && !state_.is_temporary();
-}
+bool Cluster::keeps_journal() const { return options_.flags.journal.mode == "on"; }
 
 Status Cluster::start_coordinator() {
   CoordinatorLaunch launch;
   launch.state = state_.path();
   launch.journal = keeps_journal();
+  launch.drain_timeout = options_.flags.journal.drain_timeout;
+  // Nobody could go on with what a drain leaves in a folder that is removed.
+  if (state_.is_temporary() && !options_.is_private) launch.drain_timeout = kNoDrainTimeout;
   launch.host = options_.flags.host;
   launch.port = options_.flags.port;
   launch.worker_port = options_.flags.worker_port;
@@ -214,7 +216,7 @@ void Cluster::read_coordinator() {
 
 Status Cluster::check_coordinator() {
   if (ending_ || coordinator_.has_drained()) return ok_status();
-  if (options_.is_private || !was_ready_) {
+  if (!was_ready_) {
     return coordinator_.has_ended() ? coordinator_.end_error() : ok_status();
   }
   ASSIGN_OR_RETURN(const bool lost, coordinator_.supervise());

@@ -1,9 +1,9 @@
 // A cluster started by this process: its children are the coordinator, one mpirun per group and at
 // most one gateway. Restarts a lost group or gateway and, once it was ready, a coordinator that has
 // ended: its groups wait for the next one where there is a journal, else they end with it. `up`
-// serves through one; `run`, `verify`, `chat` and `bench` start a private one for their job, which
-// ends with its coordinator. Main thread only; all work happens inside calls. Invariant: after the
-// destructor no child is left and a temporary state folder is removed.
+// serves through one; `run`, `verify`, `chat` and `bench` start a private one for their job. Main
+// thread only; all work happens inside calls. Invariant: after the destructor no child is left and
+// a temporary state folder is removed.
 #pragma once
 
 #include <memory>

@@ -11,6 +11,9 @@ namespace trireme {
 
 namespace {
 
+// Of a private cluster, whose folder may be in memory: it has the clients of one job.
+constexpr int64_t kPrivateJournalBytes = int64_t{256} << 20;
+
 std::vector<std::string> dtypes_of(const std::string& backend) {
   if (backend == "auto") return {"bfloat16", "float16", "float32"};
   return built_dtypes(backend);
@@ -67,10 +70,11 @@ void add_cluster_flags(FlagSet& set, ClusterFlags& flags, bool is_private) {
   set.add("chat-template", &flags.chat_template, "Jinja file in place of the model's", more);
   set.add("state",
           &flags.state,
-          is_private ? "folder for keys (a temporary one)"
+          is_private ? "folder for keys and journal (a temporary one)"
                      : "folder for keys, log and journal (~/.local/state/trireme/MODEL-PORT)",
           more);
-  if (!is_private) add_journal_flags(set, flags.journal, more);
+  if (is_private) flags.journal.bytes = kPrivateJournalBytes;
+  add_journal_flags(set, flags.journal, more);
   set.add("weights-seed", &flags.weights_seed, "seed of dummy: weights", more);
   set.add("trace", &flags.trace, "write a timeline (Chrome trace JSON)", more);
   add_log_flags(set, flags.log, more);

@@ -241,7 +241,7 @@ ProcessOptions coordinator_command(const ClusterFlags& flags, const CoordinatorL
   add(arguments, {flags.journal.fsync ? "--fsync" : "--no-fsync"});
   add(arguments, {"--journal-size", format_text("{}", flags.journal.bytes)});
   add(arguments, {"--answer-ttl", flags.journal.answer_ttl});
-  add(arguments, {"--drain-timeout", flags.journal.drain_timeout});
+  add(arguments, {"--drain-timeout", launch.drain_timeout});
   add(arguments, {"--host", launch.host, "--port", format_text("{}", launch.port)});
   add(arguments, {"--worker-host", flags.worker_host});
   add(arguments, {"--worker-port", format_text("{}", launch.worker_port)});

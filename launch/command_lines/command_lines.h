@@ -39,6 +39,7 @@ struct CoordinatorLaunch {
   std::string log_file;  // empty: stderr
   std::string state;
   bool journal = false;  // keep requests in the state folder
+  std::string drain_timeout = JournalFlags().drain_timeout;
   std::string host;
   int port = 0;
   int worker_port = 0;

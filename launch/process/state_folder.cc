@@ -70,8 +70,8 @@ StatusOr<StateFolder> StateFolder::make_default(const std::string& name) {
   }
   ASSIGN_OR_RETURN(folder, make_temporary());
   folder.note_ = format_text(
-      "{}; log and keys are in {}, which is removed at the end, and requests are not kept over a "
-      "restart (--state FOLDER keeps them)",
+      "{}; log, keys and journal are in {}, which is removed at the end, so that requests do not "
+      "outlive `up` (--state FOLDER keeps them)",
       message_of(made),
       folder.path_);
   return folder;

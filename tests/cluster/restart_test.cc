@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 
 #include "tests/cluster/cluster_life.h"
 
@@ -267,6 +268,35 @@ TEST(Restart, ADrainedClusterIsContinuedByTheNext) {
   EXPECT_EQ(heard.error_id, "");
   EXPECT_EQ(heard.finishes, 1);
   EXPECT_EQ(heard.ids, answer_of(life->client(), request_of("another")).ids);
+}
+
+TEST(Restart, APrivateClusterStartsItsCoordinatorAgainAndItsJobGoesOn) {
+  const TemporaryFolder folder;
+  const std::string prompts = folder.path() + "/prompts.jsonl";
+  {
+    std::ofstream file(prompts);
+    for (int i = 0; i < 16; ++i) {  // the first answer is short: it tells that the others run
+      file << format_text(R"({{"prompt":"The galley {}","max_tokens":{},"ignore_eos":true,)"
+                          R"("seed":{},"temperature":0.8}})",
+                          i,
+                          i == 0 ? 1 : 400,
+                          i)
+           << "\n";
+    }
+  }
+  const std::vector<std::string> words = {
+      "run", "--model", kDemo, "--backend", "cpu", "--prompts", prompts};
+  const CommandResult alone = run_trireme(words);
+  ASSERT_EQ(alone.status, 0) << alone.err;
+  RunningTrireme running(words);
+  const auto coordinators = running.wait_for_descendants("trireme-coordinator", 1);
+  ASSERT_EQ(coordinators.size(), 1u);
+  ASSERT_NE(running.wait_for("=== 1"), "") << running.text();
+  ASSERT_EQ(::kill(coordinators[0], SIGKILL), 0);
+  const CommandResult disturbed = running.finish(60'000);
+  EXPECT_EQ(disturbed.status, 0) << disturbed.err;
+  EXPECT_EQ(disturbed.out, alone.out);
+  EXPECT_THAT(disturbed.err, HasSubstr("the coordinator is back"));
 }
 
 }  // namespace restart_test
