@@ -1,3 +1,5 @@
+// WorkerSet while a group rejoins: asks for the plans that ranks lack, relays them, and starts the
+// group when all have completed the same step (rejoin.h decides).
 #include <algorithm>
 
 #include "coordinator/doors/ranks/group_agreement.h"
