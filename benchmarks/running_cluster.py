@@ -48,6 +48,12 @@ class RunningCluster:
                         return int(child)
         raise RuntimeError("the cluster has no coordinator")
 
+    def coordinator_cpu_s(self):
+        """Processor time that its coordinator has used."""
+        with open(f"/proc/{self.coordinator()}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def __enter__(self):
         return self
 

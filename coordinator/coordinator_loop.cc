@@ -274,6 +274,23 @@ void CoordinatorLoop::answer_questions() {
   door_output_.pings.clear();
 }
 
+door::JournalStatus CoordinatorLoop::journal_status() const {
+  const JournalFigures figures = parts_.journal->figures();
+  door::JournalStatus status;
+  status.state = !figures.is_on       ? "off"
+                 : journal_failed_    ? "failed"
+                 : figures.is_failing ? "failing"
+                                      : "on";
+  status.bytes = figures.bytes;
+  status.max_bytes = figures.max_bytes;
+  status.reserved_bytes = figures.reserved_bytes;
+  status.undurable_bytes = figures.undurable_bytes;
+  status.unfinished = figures.unfinished;
+  status.kept = figures.kept;
+  status.foreign = figures.foreign;
+  return status;
+}
+
 door::StatusReply CoordinatorLoop::status() const {
   const EngineStatus engine = parts_.engine->status();
   door::StatusReply reply;
@@ -294,6 +311,7 @@ door::StatusReply CoordinatorLoop::status() const {
   reply.healthy = health.reason.empty();
   reply.reason = health.reason;
   reply.token_age_ms = health.token_age_ms;
+  reply.journal = journal_status();
   for (const EngineStatus::Group& group : engine.groups) {
     const auto found = std::find_if(reply.groups.begin(),
                                     reply.groups.end(),

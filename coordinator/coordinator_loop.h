@@ -79,6 +79,7 @@ class CoordinatorLoop final : private Transport::Handler {
   void apply(effect::ProbeValues& effect);
   void apply(effect::Finish& effect);
   void answer_questions();
+  door::JournalStatus journal_status() const;
   door::StatusReply status() const;
   void begin_drain();
   bool is_drained() const;

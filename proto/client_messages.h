@@ -389,6 +389,18 @@ struct GroupStatus {
   bool operator==(const GroupStatus&) const = default;
 };
 
+struct JournalStatus {
+  std::string state;
+  int64_t bytes = 0;
+  int64_t max_bytes = 0;
+  int64_t reserved_bytes = 0;
+  int64_t undurable_bytes = 0;
+  int64_t unfinished = 0;
+  int64_t kept = 0;
+  int64_t foreign = 0;
+  bool operator==(const JournalStatus&) const = default;
+};
+
 struct StatusReply {
   std::string server;
   int64_t uptime_ms = 0;
@@ -406,6 +418,7 @@ struct StatusReply {
   bool healthy = false;  // as in Pong
   std::string reason;
   int64_t token_age_ms = 0;
+  JournalStatus journal;
   bool operator==(const StatusReply&) const = default;
 };
 

@@ -186,6 +186,28 @@ void read(RangeCheck& check, const v1::Pong& from, door::Pong& to) {
   to.token_age_ms = to_int64(check, from.token_age_ms(), "token_age_ms");
 }
 
+static void write(const door::JournalStatus& from, v1::JournalStatus& to) {
+  to.set_state(from.state);
+  to.set_bytes(static_cast<uint64_t>(from.bytes));
+  to.set_max_bytes(static_cast<uint64_t>(from.max_bytes));
+  to.set_reserved_bytes(static_cast<uint64_t>(from.reserved_bytes));
+  to.set_undurable_bytes(static_cast<uint64_t>(from.undurable_bytes));
+  to.set_unfinished(static_cast<uint64_t>(from.unfinished));
+  to.set_kept(static_cast<uint64_t>(from.kept));
+  to.set_foreign(static_cast<uint64_t>(from.foreign));
+}
+
+static void read(RangeCheck& check, const v1::JournalStatus& from, door::JournalStatus& to) {
+  to.state = from.state();
+  to.bytes = to_int64(check, from.bytes(), "bytes");
+  to.max_bytes = to_int64(check, from.max_bytes(), "max_bytes");
+  to.reserved_bytes = to_int64(check, from.reserved_bytes(), "reserved_bytes");
+  to.undurable_bytes = to_int64(check, from.undurable_bytes(), "undurable_bytes");
+  to.unfinished = to_int64(check, from.unfinished(), "unfinished");
+  to.kept = to_int64(check, from.kept(), "kept");
+  to.foreign = to_int64(check, from.foreign(), "foreign");
+}
+
 void write(const door::StatusReply& from, v1::StatusReply& to) {
   to.set_server(from.server);
   to.set_uptime_ms(static_cast<uint64_t>(from.uptime_ms));
@@ -203,6 +225,7 @@ void write(const door::StatusReply& from, v1::StatusReply& to) {
   to.set_healthy(from.healthy);
   to.set_reason(from.reason);
   to.set_token_age_ms(static_cast<uint64_t>(from.token_age_ms));
+  write(from.journal, *to.mutable_journal());
 }
 
 void read(RangeCheck& check, const v1::StatusReply& from, door::StatusReply& to) {
@@ -225,6 +248,7 @@ void read(RangeCheck& check, const v1::StatusReply& from, door::StatusReply& to)
   to.healthy = from.healthy();
   to.reason = from.reason();
   to.token_age_ms = to_int64(check, from.token_age_ms(), "token_age_ms");
+  read(check, from.journal(), to.journal);
 }
 
 }  // namespace trireme

@@ -45,6 +45,17 @@ Json to_json(const door::GroupStatus& group) {
           {"ranks", ranks}};
 }
 
+Json to_json(const door::JournalStatus& journal) {
+  return {{"state", journal.state},
+          {"bytes", journal.bytes},
+          {"max_bytes", journal.max_bytes},
+          {"reserved_bytes", journal.reserved_bytes},
+          {"undurable_bytes", journal.undurable_bytes},
+          {"unfinished", journal.unfinished},
+          {"kept", journal.kept},
+          {"foreign", journal.foreign}};
+}
+
 Json to_json(const door::StatusReply& reply) {
   Json groups = Json::array();
   for (const door::GroupStatus& group : reply.groups) groups.push_back(to_json(group));
@@ -57,6 +68,9 @@ Json to_json(const door::StatusReply& reply) {
   }
   return {{"server", reply.server},
           {"uptime_ms", reply.uptime_ms},
+          {"healthy", reply.healthy},
+          {"reason", reply.reason},
+          {"token_age_ms", reply.token_age_ms},
           {"draining", reply.draining},
           {"connections", reply.connections},
           {"waiting", reply.waiting},
@@ -66,6 +80,7 @@ Json to_json(const door::StatusReply& reply) {
           {"prompt_tokens", reply.prompt_tokens},
           {"cached_tokens", reply.cached_tokens},
           {"output_tokens", reply.output_tokens},
+          {"journal", to_json(reply.journal)},
           {"models", models},
           {"groups", groups}};
 }
@@ -107,12 +122,37 @@ void print_group(Terminal& terminal, const door::GroupStatus& group) {
   }
 }
 
+void print_journal(Terminal& terminal, const door::JournalStatus& journal) {
+  if (journal.state.empty()) return;  // a coordinator of an earlier release
+  const bool is_well = journal.state == "on" || journal.state == "off";
+  std::string line = format_text(
+      "journal   {}", terminal.paint_out(is_well ? Style::kPlain : Style::kWarning, journal.state));
+  if (journal.state != "off") {
+    line += format_text(", {} of {} on the disk, {} reserved; {} unfinished, {} kept",
+                        format_bytes(static_cast<double>(journal.bytes)),
+                        format_bytes(static_cast<double>(journal.max_bytes)),
+                        format_bytes(static_cast<double>(journal.reserved_bytes)),
+                        journal.unfinished,
+                        journal.kept);
+  }
+  if (journal.foreign > 0) {
+    line += format_text(", {} of another model, which wait for a cluster that serves it",
+                        journal.foreign);
+  }
+  terminal.answer_line(line);
+}
+
 void print(Terminal& terminal, const std::string& endpoint, const door::StatusReply& reply) {
   terminal.answer_line(format_text("{}  {}, up {}{}",
                                    terminal.paint_out(Style::kBold, endpoint),
                                    reply.server,
                                    format_seconds(static_cast<double>(reply.uptime_ms) * 1e-3),
                                    reply.draining ? ", draining" : ""));
+  terminal.answer_line(reply.healthy
+                           ? "health    good"
+                           : format_text("health    {}: {}",
+                                         terminal.paint_out(Style::kWarning, "no token can be had"),
+                                         reply.reason));
   for (const door::ModelInfo& model : reply.models) {
     std::string line = format_text("model     {}", model.name);
     if (model.max_model_len > 0) {
@@ -134,6 +174,7 @@ void print(Terminal& terminal, const std::string& endpoint, const door::StatusRe
                                    reply.prompt_tokens,
                                    percent(reply.cached_tokens, reply.prompt_tokens),
                                    reply.output_tokens));
+  print_journal(terminal, reply.journal);
   for (const door::GroupStatus& group : reply.groups) print_group(terminal, group);
 }
 

@@ -19,6 +19,19 @@ enum class JournalRoom : uint8_t {
   kNever,  // a journal of this size never has so much
 };
 
+// For whoever asks for the status of a cluster; sizes in bytes.
+struct JournalFigures {
+  bool is_on = false;
+  bool is_failing = false;  // writes are tried again
+  int64_t bytes = 0;        // on the disk
+  int64_t max_bytes = 0;
+  int64_t reserved_bytes = 0;
+  int64_t undurable_bytes = 0;
+  int64_t unfinished = 0;  // requests
+  int64_t kept = 0;        // answers that are over
+  int64_t foreign = 0;     // requests of another model
+};
+
 class Journal {
  public:
   virtual ~Journal() = default;
@@ -36,6 +49,7 @@ class Journal {
   virtual std::vector<Status> take_failures() = 0;
   // The disk has failed for so long that nothing will become durable any more.
   virtual bool has_failed() = 0;
+  virtual JournalFigures figures() = 0;
 };
 
 // Stores nothing: every record counts as durable at once, and nothing survives a restart.
@@ -50,6 +64,7 @@ class NullJournal final : public Journal {
   bool take_room_news() override { return false; }
   std::vector<Status> take_failures() override { return {}; }
   bool has_failed() override { return false; }
+  JournalFigures figures() override { return {}; }
 
  private:
   std::optional<uint64_t> durable_;

@@ -123,6 +123,13 @@ bool FileJournal::has_failed() {
   return log_.has_failed(now);
 }
 
+JournalFigures FileJournal::figures() {
+  const std::lock_guard lock(mutex_);
+  JournalFigures figures = log_.figures();
+  figures.foreign = found_.num_foreign;
+  return figures;
+}
+
 std::vector<Status> FileJournal::take_failures() {
   const std::lock_guard lock(mutex_);
   return log_.take_failures();

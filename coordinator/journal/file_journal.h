@@ -54,6 +54,7 @@ class FileJournal final : public Journal {
   bool is_failing();
   bool has_failed() override;
   std::vector<Status> take_failures() override;
+  JournalFigures figures() override;
 
  private:
   FileJournal(std::unique_ptr<Disk> disk, const FileJournalOptions& options, Replayed found);

@@ -88,6 +88,20 @@ int64_t JournalLog::disk_bytes() const {
   return sum;
 }
 
+JournalFigures JournalLog::figures() const {
+  JournalFigures figures;
+  figures.is_on = true;
+  figures.is_failing = is_failing();
+  figures.bytes = disk_bytes();
+  figures.max_bytes = options_.journal_bytes;
+  figures.reserved_bytes = reserved_bytes_;
+  figures.undurable_bytes = undurable_bytes_;
+  figures.unfinished = std::ssize(reservations_);
+  // A request that was accepted just now may not be in the state yet.
+  figures.kept = std::max<int64_t>(0, state_.num_requests() - figures.unfinished);
+  return figures;
+}
+
 bool JournalLog::has_failed(TimeUs now) const {
   return failing_since_ && now - *failing_since_ >= kFailedUs;
 }

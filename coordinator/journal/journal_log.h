@@ -59,6 +59,7 @@ class JournalLog {
   int64_t undurable_bytes() const { return undurable_bytes_; }
   int64_t reserved_bytes() const { return reserved_bytes_; }
   int64_t disk_bytes() const;
+  JournalFigures figures() const;
   // A write failed and has not succeeded yet in a fresh segment; for 60 s: has_failed().
   bool is_failing() const { return failing_since_.has_value(); }
   bool has_failed(TimeUs now) const;

@@ -26,6 +26,14 @@ TEST(Status, CountsFinishedRequestsAndTokens) {
   ASSERT_EQ(status["groups"][0]["ranks"].size(), 2u);
   EXPECT_EQ(status["groups"][0]["state"], "ready");
   EXPECT_GT(status["groups"][0]["ranks"][1]["pid"], 1);
+  EXPECT_EQ(status["healthy"], true);
+  EXPECT_EQ(status["reason"], "");
+  EXPECT_EQ(status["journal"]["state"], "on");
+  EXPECT_GT(status["journal"]["bytes"], 0);
+  EXPECT_EQ(status["journal"]["unfinished"], 0);
+  EXPECT_EQ(status["journal"]["kept"], 1);
+  const CommandResult text = run_trireme({"status", "--endpoint", served.endpoint()});
+  EXPECT_THAT(text.out, AllOf(HasSubstr("health    good"), HasSubstr("journal   on, ")));
   EXPECT_EQ(run_trireme({"status", "--endpoint", "tcp://127.0.0.1:1"}).status, 3);
 }
 

@@ -20,6 +20,7 @@ class FakeRoom final : public Journal {
   bool take_room_news() override { return false; }
   std::vector<Status> take_failures() override { return {}; }
   bool has_failed() override { return false; }
+  JournalFigures figures() override { return {}; }
 
   JournalRoom accepts = JournalRoom::kReserved;
   int room = 0;  // requests that may run

@@ -181,6 +181,7 @@ inline std::vector<door::ToClient> to_client() {
   status.healthy = true;
   status.reason = "none";
   status.token_age_ms = 12;
+  status.journal = {"on", 1, 2, 3, 4, 5, 6, 7};
   return {
       door::Welcome{1, 1, 0, "trireme", {model}, {1, 2, 3, 4, 5, 6}, 1 << 20},
       door::Accepted{
