@@ -24,6 +24,7 @@ constexpr TimeUs kSecond = 1'000'000;
 constexpr TimeUs kDoorsUs = 10 * kSecond;
 constexpr TimeUs kExplainUs = kSecond;  // after the end, for the coordinator to name the cause
 constexpr int kStopMs = 3'000;
+constexpr int kMaxPrivateLosses = 5;  // of a private cluster's coordinator
 constexpr const char* kNoDrainTimeout = "1000000s";
 constexpr int kLeaveMs = 300;  // for fenced ranks to leave by themselves
 constexpr int kMaxPollMs = 200;
@@ -70,6 +71,7 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
   } else if (!options.is_private) {
     cluster->use_default_log_file();
   }
+  cluster->check_journal_room();
   RETURN_IF_ERROR(cluster->start_coordinator());
   RETURN_IF_ERROR(cluster->wait_for_doors());
   RETURN_IF_ERROR(cluster->start_gateway());
@@ -89,7 +91,24 @@ void Cluster::use_default_log_file() {
   }
 }
 
-bool Cluster::keeps_journal() const { return options_.flags.journal.mode == "on"; }
+// Nobody asked for the journal of a temporary folder, so it must not keep the cluster from
+// starting.
+void Cluster::check_journal_room() {
+  if (!state_.is_temporary() || options_.flags.journal.mode != "on") return;
+  std::error_code error;
+  const auto room = fs::space(state_.path(), error).available;
+  if (error || room >= static_cast<uint64_t>(options_.flags.journal.bytes)) return;
+  has_journal_room_ = false;
+  listener_.note(format_text(
+      "{} has {} free, so this cluster keeps no journal: if its coordinator ends, so do its "
+      "requests",
+      state_.path(),
+      format_bytes(static_cast<double>(room))));
+}
+
+bool Cluster::keeps_journal() const {
+  return options_.flags.journal.mode == "on" && has_journal_room_;
+}
 
 Status Cluster::start_coordinator() {
   CoordinatorLaunch launch;
@@ -219,8 +238,13 @@ Status Cluster::check_coordinator() {
   if (!was_ready_) {
     return coordinator_.has_ended() ? coordinator_.end_error() : ok_status();
   }
+  // A coordinator that ends again and again would keep a job from its end.
+  if (options_.is_private && coordinator_losses_ == kMaxPrivateLosses && coordinator_.has_ended()) {
+    return coordinator_.end_error();
+  }
   ASSIGN_OR_RETURN(const bool lost, coordinator_.supervise());
   if (!lost) return ok_status();
+  ++coordinator_losses_;
   if (keeps_journal()) {
     supervisor_.await_all(clock_.now_us());
     return ok_status();

@@ -71,6 +71,7 @@ class Cluster {
           LaunchListener& listener,
           Interrupts& interrupts);
   void use_default_log_file();
+  void check_journal_room();
   bool keeps_journal() const;
   Status start_coordinator();
   Status wait_for_doors();
@@ -99,6 +100,8 @@ class Cluster {
   CoordinatorProcess coordinator_;
   bool old_groups_end_ = false;  // processes of the last coordinator's groups may be left
   bool ending_ = false;
+  bool has_journal_room_ = true;
+  int coordinator_losses_ = 0;
   bool was_ready_ = false;  // all groups have been ready at once
   GroupSupervisor supervisor_;
   GroupProcesses groups_;

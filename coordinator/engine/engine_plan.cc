@@ -24,17 +24,21 @@ void Engine::State::plan_all(Turn& turn) {
   }
 }
 
-// While the group has a suspect, one step is in flight at a time, and the suspect's take turns with
-// those of the others.
+// While the group computes a suspect, one step is in flight at a time, and the suspect's take turns
+// with those of the others.
 bool Engine::State::plan_one(Turn& turn, Group& group) {
   if (group.running.empty() && waiting_.empty()) return false;
   const Request* const suspect = suspect_in(group);
-  if (suspect == nullptr) return plan_step(turn, group, {});
+  if (suspect == nullptr || !can_step_alone(group, *suspect)) {
+    return plan_step(turn, group, {suspect, false});
+  }
   if (!group.in_flight.empty()) return false;
-  const bool is_alone = group.alone_is_next;
-  group.alone_is_next = !is_alone;
-  return plan_step(turn, group, {suspect, is_alone}) ||
-         plan_step(turn, group, {suspect, !is_alone});
+  for (const bool is_alone : {group.alone_is_next, !group.alone_is_next}) {
+    if (!plan_step(turn, group, {suspect, is_alone})) continue;
+    if (!group.in_flight.empty()) group.alone_is_next = !is_alone;  // else it has only made room
+    return true;
+  }
+  return false;
 }
 
 // Plans the next cohort that has tokens. Cohorts take turns, so that they follow each other through
@@ -205,7 +209,7 @@ void Engine::State::count_waiting(Group& group, const StepScope& scope) {
     const int32_t draws = sequence->request->generates() ? 1 : 0;
     const bool fits = known + draws <= room;  // FCFS: nothing behind one that does not fit
     if (!fits && groups_.size() == 1) break;
-    if (best_group_for(*sequence) != &group) continue;
+    if (sequence->request != scope.suspect && best_group_for(*sequence) != &group) continue;
     if (!fits || !has_room_to_run(*sequence->request)) break;
     room -= known + draws;
     if (!is_included) {

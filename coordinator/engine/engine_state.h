@@ -49,6 +49,7 @@ struct Group {
   int64_t next_step = 1;
   int32_t next_cohort = 0;
   bool alone_is_next = false;    // while it has a suspect: the next step is the suspect's
+  RequestId next_suspect;        // that waits for this group; zeros: none
   std::optional<Canary> canary;  // the plan in flight is for it alone
   TimeUs token_us = 0;           // the last token that went through all ranks; 0: none yet
   TimeUs moved_us = 0;           // the last result, or the plan since which one is awaited
@@ -183,6 +184,8 @@ class Engine::State {
   void count_crash(Request& request);
   void set_apart(Request& request);
   Request* suspect_in(Group& group);
+  bool is_chosen(const Request& request) const;
+  bool can_step_alone(const Group& group, const Request& suspect) const;
   void note_alone_step(const PlanInFlight& plan, size_t num_tokens);
   void clear_suspect(Request& request);
 

@@ -55,21 +55,47 @@ void Engine::State::set_apart(Request& request) {
   suspects_.insert(request.id);
 }
 
-// The suspect whose steps the group computes: the one that runs in it, else the next to be admitted
-// there. One at a time.
+// The suspect whose steps the group computes: one that runs in it, else one that waits for it. One
+// at a time; the group keeps the one that it has chosen.
 Request* Engine::State::suspect_in(Group& group) {
   if (suspects_.empty()) return nullptr;
   for (const Sequence* sequence : group.running) {
-    if (sequence->request->runs_alone && sequence->state == SequenceState::kRunning) {
-      return sequence->request;
-    }
+    Request& request = *sequence->request;
+    const bool is_running = sequence->state == SequenceState::kRunning;
+    if (request.runs_alone && is_running && request.may_compute()) return &request;
   }
+  Request* first = nullptr;
   for (Sequence* sequence : waiting_) {
     Request& request = *sequence->request;
     if (!request.runs_alone || must_wait_for_sibling(*sequence) || !request.may_compute()) continue;
-    if (best_group_for(*sequence) == &group) return &request;
+    if (!can_hold(group, *sequence)) continue;
+    if (group.next_suspect == request.id) return &request;
+    if (first == nullptr && !is_chosen(request)) first = &request;
   }
-  return nullptr;
+  group.next_suspect = first == nullptr ? RequestId() : first->id;
+  return first;
+}
+
+// By a group, for its next steps of a suspect.
+bool Engine::State::is_chosen(const Request& request) const {
+  return std::ranges::any_of(
+      groups_, [&](const auto& entry) { return entry.second.next_suspect == request.id; });
+}
+
+// Whether a step of it can be planned once nothing is in flight: it runs in the group, or there is
+// a slot for it and room for what it has.
+bool Engine::State::can_step_alone(const Group& group, const Request& suspect) const {
+  for (const auto& sequence : suspect.sequences) {
+    const bool runs_here = sequence->group == group.shape.group;
+    if (runs_here && sequence->state == SequenceState::kRunning) return true;
+    if (sequence->state != SequenceState::kWaiting || must_wait_for_sibling(*sequence)) continue;
+    const auto tokens = static_cast<int64_t>(sequence->ids.size()) + (suspect.generates() ? 1 : 0);
+    if (!group.free_slots.empty() &&
+        tokens <= int64_t{group.pool.available()} * group.shape.page_tokens) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // A step of a suspect has come back.

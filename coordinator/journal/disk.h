@@ -26,6 +26,8 @@ class Disk {
   // Creates the file, or extends it, so that its first `bytes` bytes have room; new ones are 0. A
   // new file for which there is no room is removed again.
   virtual Status reserve(const std::string& name, uint64_t bytes) = 0;
+  // The file ends after `bytes` bytes; the room behind them is free again.
+  virtual Status shorten(const std::string& name, uint64_t bytes) = 0;
   virtual Status write(const std::string& name, uint64_t offset, std::string_view bytes) = 0;
   virtual Status sync(const std::string& name) = 0;  // what was written survives loss of power
   virtual Status sync_folder() = 0;                  // and so do names of new files

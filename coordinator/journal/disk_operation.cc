@@ -14,6 +14,8 @@ DiskResult perform(Disk& disk, const DiskOperation& operation) {
       if (status.ok() && operation.sync_folder) status = disk.sync_folder();
       return {status, {}};
     }
+    case DiskOperation::Kind::kShorten:
+      return {disk.shorten(name, operation.bytes), {}};
     case DiskOperation::Kind::kWrite:
       return {disk.write(name, operation.offset, operation.data), {}};
     case DiskOperation::Kind::kSync:

@@ -12,11 +12,11 @@
 namespace trireme::journal {
 
 struct DiskOperation {
-  enum class Kind : uint8_t { kReserve, kWrite, kSync, kRead, kUnlink };
+  enum class Kind : uint8_t { kReserve, kShorten, kWrite, kSync, kRead, kUnlink };
   Kind kind = Kind::kWrite;
   uint64_t segment = 0;
   uint64_t offset = 0;       // kWrite, kRead
-  uint64_t bytes = 0;        // kReserve: of the file; kRead
+  uint64_t bytes = 0;        // kReserve, kShorten: of the file; kRead
   std::string_view data;     // kWrite: valid until the result is reported
   bool sync_folder = false;  // kReserve
 };

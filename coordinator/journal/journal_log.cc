@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "base/check.h"
@@ -33,6 +34,7 @@ JournalLog::JournalLog(const LogOptions& options, RecordCodec codec, Replayed& r
       state_(std::move(replayed.state)),
       numbers_(state_),
       files_(std::move(replayed.segments)),
+      too_long_(std::move(replayed.too_long)),
       next_segment_(replayed.next_segment),
       sequence_(replayed.sequence) {
   options_.segment_bytes =
@@ -132,7 +134,7 @@ bool JournalLog::has_room(int64_t bytes) {
     refused_bytes_ = std::max(refused_bytes_, bytes);
     return false;
   }
-  refused_bytes_ = 0;
+  if (bytes >= refused_bytes_) refused_bytes_ = 0;
   return true;
 }
 
@@ -164,6 +166,7 @@ void JournalLog::release(const RequestId& id) {
   if (found == reservations_.end()) return;
   reserved_bytes_ -= found->second.bytes;
   reservations_.erase(found);
+  note_room();
 }
 
 uint64_t JournalLog::needed_bytes() const {
@@ -195,9 +198,12 @@ bool JournalLog::needs_segment() const {
   return !current_ || (!pending_.empty() && !fits(pending_.front().body.size()));
 }
 
+// A segment that a burst has made long keeps room that requests are refused for.
 bool JournalLog::wants_segment() const {
-  return current_->offset - current_->begin >= static_cast<uint64_t>(options_.segment_bytes) &&
-         spare_ && files_.at(*spare_) >= needed_bytes();
+  const auto usual = static_cast<uint64_t>(options_.segment_bytes);
+  const bool is_full = current_->offset - current_->begin >= usual;
+  const bool is_too_long = refused_bytes_ > 0 && current_->bytes > usual;
+  return (is_full || is_too_long) && spare_ && files_.at(*spare_) >= needed_bytes();
 }
 
 std::optional<DiskOperation> JournalLog::next(TimeUs now) {
@@ -227,6 +233,15 @@ std::optional<DiskOperation> JournalLog::next_upkeep(TimeUs now) {
     garbage_.pop_back();
     operation.kind = DiskOperation::Kind::kUnlink;
     operation.segment = task_segment_;
+    return operation;
+  }
+  if (!too_long_.empty()) {
+    task_ = Task::kShorten;
+    std::tie(task_segment_, task_bytes_) = too_long_.back();
+    too_long_.pop_back();
+    operation.kind = DiskOperation::Kind::kShorten;
+    operation.segment = task_segment_;
+    operation.bytes = task_bytes_;
     return operation;
   }
   const uint64_t wanted = wanted_bytes();
@@ -275,6 +290,7 @@ void JournalLog::end_opening() {
   const uint64_t number = opening_->number();
   const uint64_t offset = opening_->offset();
   const uint32_t seed = record_seed({options_.journal, number, 0});
+  if (current_) too_long_.emplace_back(current_->number, current_->offset);
   current_ = {number, seed, offset, offset, files_.at(number)};
   opening_.reset();
   if (pending_.empty()) failing_since_.reset();
@@ -329,10 +345,18 @@ void JournalLog::done(const DiskResult& result, TimeUs now) {
       return;
     case Task::kReserve:
       return finish_reserve(result.status, now);
+    case Task::kShorten:
+      if (result.status.ok()) {
+        files_.at(task_segment_) = task_bytes_;
+        note_room();
+      } else {
+        failures_.push_back(result.status);
+      }
+      return;
     case Task::kUnlink:
       if (result.status.ok()) {
         files_.erase(task_segment_);
-        room_news_ |= std::exchange(awaits_room_, false);
+        note_room();
       } else {
         failures_.push_back(result.status);  // tried again when the next segment begins
       }
@@ -358,7 +382,7 @@ void JournalLog::finish_reserve(const Status& status, TimeUs now) {
   if (!spare_) ++next_segment_;
   spare_ = task_segment_;
   files_[task_segment_] = task_bytes_;
-  room_news_ |= std::exchange(awaits_room_, false);
+  note_room();
 }
 
 void JournalLog::finish_opening_step(const DiskResult& result, TimeUs now) {
@@ -419,6 +443,7 @@ void JournalLog::collect_garbage() {
   for (const auto& [number, bytes] : files_) {
     if (!used.contains(number)) garbage_.push_back(number);
   }
+  std::erase_if(too_long_, [&](const auto& segment) { return !used.contains(segment.first); });
 }
 
 }  // namespace trireme::journal

@@ -59,6 +59,7 @@ class JournalLog {
   int64_t undurable_bytes() const { return undurable_bytes_; }
   int64_t reserved_bytes() const { return reserved_bytes_; }
   int64_t disk_bytes() const;
+  uint64_t current_bytes() const { return current_ ? current_->bytes : 0; }  // of its file
   JournalFigures figures() const;
   // A write failed and has not succeeded yet in a fresh segment; for 60 s: has_failed().
   bool is_failing() const { return failing_since_.has_value(); }
@@ -76,7 +77,7 @@ class JournalLog {
   const JournalId& journal_id() const { return options_.journal; }
 
  private:
-  enum class Task : uint8_t { kNone, kReserve, kUnlink, kOpen, kWrite, kSync };
+  enum class Task : uint8_t { kNone, kReserve, kShorten, kUnlink, kOpen, kWrite, kSync };
   struct Pending {
     std::optional<uint64_t> sequence;  // of append(); none: the journal's own
     Entries entries;
@@ -110,6 +111,7 @@ class JournalLog {
   uint64_t wanted_bytes() const;
   int64_t room() const;
   bool has_room(int64_t bytes);
+  void note_room() { room_news_ |= std::exchange(awaits_room_, false); }
   void begin_opening();
   void end_opening();
 
@@ -126,6 +128,8 @@ class JournalLog {
   RequestNumbers numbers_;
   std::map<uint64_t, uint64_t> files_;  // segments on the disk: number -> bytes
   std::vector<uint64_t> garbage_;
+  std::vector<std::pair<uint64_t, uint64_t>>
+      too_long_;  // segments that were left: number, bytes in use
   uint64_t next_segment_;
 
   std::optional<Current> current_;

@@ -156,6 +156,14 @@ Status PosixDisk::reserve(const std::string& name, uint64_t bytes) {
   return failed("reserve", name, error);
 }
 
+Status PosixDisk::shorten(const std::string& name, uint64_t bytes) {
+  const Descriptor file(::openat(folder_fd_, name.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (file.get() >= 0 && ::ftruncate(file.get(), static_cast<off_t>(bytes)) == 0) {
+    return ok_status();
+  }
+  return failed("shorten", name, errno);
+}
+
 int PosixDisk::writer(const std::string& name) {
   if (writer_fd_ >= 0 && writer_name_ == name) return writer_fd_;
   close_writer();

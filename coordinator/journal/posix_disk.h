@@ -23,6 +23,7 @@ class PosixDisk final : public Disk {
   StatusOr<std::vector<DiskFile>> list() override;
   StatusOr<std::string> read(const std::string& name, uint64_t offset, uint64_t bytes) override;
   Status reserve(const std::string& name, uint64_t bytes) override;
+  Status shorten(const std::string& name, uint64_t bytes) override;
   Status write(const std::string& name, uint64_t offset, std::string_view bytes) override;
   Status sync(const std::string& name) override;
   Status sync_folder() override;

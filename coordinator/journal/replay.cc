@@ -42,6 +42,11 @@ class Replay {
     RETURN_IF_ERROR(read_headers());
     RETURN_IF_ERROR(read_segments());
     for (size_t i = 0; i < segments_.size(); ++i) apply_segment(i);
+    for (const Segment& segment : segments_) {
+      if (!segment.scan.gaps.empty() || segment.scan.records.empty()) continue;
+      const SegmentRecord& last = segment.scan.records.back();
+      result_.too_long.emplace_back(segment.header.number, last.offset + last.bytes);
+    }
     result_.incomplete = result_.state.end_gap();
     for (const RequestNumber number : result_.state.in_order()) {
       RETURN_IF_ERROR(restore(number));

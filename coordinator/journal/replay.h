@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -20,6 +21,8 @@ struct Replayed {
   uint64_t sequence = 0;
   uint64_t next_segment = 1;
   std::map<uint64_t, uint64_t> segments;  // on the disk: number -> bytes
+  // Segments that are longer than their records: number, bytes in use.
+  std::vector<std::pair<uint64_t, uint64_t>> too_long;
   JournalState state;
 
   // In order of acceptance. A request of another model, tokenizer or template is left out: it stays

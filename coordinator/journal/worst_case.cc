@@ -43,7 +43,9 @@ WorstCase worst_case_bytes(const SubmitRequest& submit) {
   const int64_t end = kRecordBytes + kCopies * (kRecordBytes + text_bytes(submit));
   WorstCase bytes;
   bytes.accepted = kCopies * accept + kSuspects * kStepBytes + params.num_choices * end;
-  bytes.running = int64_t{params.num_choices} * params.max_tokens * token;
+  if (submit.kind == RequestKind::kGenerate) {
+    bytes.running = int64_t{params.num_choices} * params.max_tokens * token;
+  }
   return bytes;
 }
 

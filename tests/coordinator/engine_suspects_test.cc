@@ -102,6 +102,56 @@ TEST(EngineSuspects, StepsOfASuspectHoldNothingElseAndTakeTurns) {
   }
 }
 
+// The other requests of both groups never leave them idle.
+TEST(EngineSuspects, ASuspectGetsItsStepsBesideTwoBusyGroups) {
+  SimulatedCluster cluster(journaling(), 1);
+  cluster.poison(kPoison);
+  std::vector<int> others;
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    others.push_back(cluster.submit(prompt_of(9, 180, seed)));
+  }
+  const int poison = cluster.submit(prompt_of(9, 150, kPoison));
+  GroupShape shape = shape_of();
+  cluster.add_group(shape);
+  shape.group = 1;
+  cluster.add_group(shape);
+  int crashes = 0;
+  while (!cluster.request(poison).is_over()) {
+    ASSERT_TRUE(cluster.run_one());
+    for (GroupShape crashed : cluster.take_crashed()) {
+      ++crashes;
+      ++crashed.epoch;
+      cluster.add_group(crashed);
+    }
+  }
+  EXPECT_EQ(crashes, 3);
+  for (const int number : others) EXPECT_FALSE(cluster.request(number).is_over());
+  run_through_crashes(cluster);
+  for (const int number : others) expect_whole(cluster, number, 180);
+}
+
+// One whose values nobody takes does not keep another from its steps.
+TEST(EngineSuspects, ASuspectWithoutAReaderHoldsNoOtherUp) {
+  EngineOptions options = journaling();
+  options.max_batched_tokens = 32;
+  SimulatedCluster cluster(options, 1);
+  cluster.poison(kPoison);
+  SubmitRequest score = prompt_of(90, 1, 5);
+  score.kind = RequestKind::kScore;
+  score.credit_bytes = 20;
+  const int unread = cluster.submit(score);
+  const int other = cluster.submit(prompt_of(9, 60, 1));
+  const int poison = cluster.submit(prompt_of(9, 60, kPoison));
+  GroupShape shape = shape_of();
+  shape.max_batched_tokens = 128;
+  cluster.add_group(shape);
+  run_through_crashes(cluster, 3);
+  cluster.run();
+  expect_ended_alone(cluster, poison);
+  expect_whole(cluster, other, 60);
+  EXPECT_FALSE(cluster.request(unread).is_over());
+}
+
 TEST(EngineSuspects, AKilledRankMakesNoSuspects) {
   SimulatedCluster cluster(journaling(), 1);
   GroupShape shape = shape_of();

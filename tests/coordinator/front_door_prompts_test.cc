@@ -332,6 +332,48 @@ TEST_F(FrontDoorPrompts, AFullQueueRefusesBeforeThePromptIsTokenized) {
   EXPECT_EQ(error.retry_after_ms, 250);
 }
 
+TEST_F(FrontDoorPrompts, QuestionsAreNoPartOfTheQueue) {
+  int64_t asked_pending = -1;
+  FrontDoorOptions with = options();
+  with.early.may_wait = [&](const SubmitRequest&, int64_t pending, int64_t*) {
+    asked_pending = pending;
+    return ok_status();
+  };
+  make(with);
+  say(door::Tokenize{7, std::string("ab"), true, false});
+  door::Submit submit;
+  submit.tag = 8;
+  submit.prompt = std::string("ab");
+  say(submit);
+  EXPECT_EQ(asked_pending, 0);
+}
+
+TEST_F(FrontDoorPrompts, NoMoreTokensAreAskedForThanTheModelHas) {
+  door::Submit submit;
+  submit.tag = 7;
+  submit.prompt = std::vector<TokenId>(10, 1);
+  submit.sampling.max_tokens = 1000;
+  say(submit);
+  ASSERT_EQ(output_.events.size(), 1u);
+  EXPECT_EQ(std::get<event::Submitted>(output_.events[0]).request.params.max_tokens, 6);
+}
+
+// A Cancel that the Engine has not seen yet may free the key.
+TEST_F(FrontDoorPrompts, AKnownKeyBehindAnotherMessageIsTokenizedAllTheSame) {
+  FrontDoorOptions with = options();
+  with.early.knows_key = [](const SubmitRequest&) { return true; };
+  make(with);
+  say(door::Cancel{0, std::string(16, 'i')});
+  ASSERT_EQ(output_.events.size(), 1u);
+  door::Submit submit;
+  submit.tag = 7;
+  submit.prompt = std::string("ab");
+  submit.idempotency_key = "known";
+  say(submit);
+  EXPECT_EQ(output_.jobs.size(), 1u);
+  EXPECT_EQ(output_.events.size(), 1u);
+}
+
 // Not even in a drain; its prompt is not tokenized again.
 TEST_F(FrontDoorPrompts, AKnownKeyIsNeverRefused) {
   FrontDoorOptions with = options();

@@ -42,6 +42,12 @@ Status FakeDisk::reserve(const std::string& name, uint64_t bytes) {
   return ok_status();
 }
 
+Status FakeDisk::shorten(const std::string& name, uint64_t bytes) {
+  if (is_dead_ || fails_writes) return failing();
+  files_.at(name).cache.resize(bytes);
+  return ok_status();
+}
+
 Status FakeDisk::write(const std::string& name, uint64_t offset, std::string_view bytes) {
   if (is_dead_ || fails_writes) return failing();
   std::string& cache = files_.at(name).cache;

@@ -110,6 +110,9 @@ class SlowDisk final : public Disk {
   Status reserve(const std::string& name, uint64_t bytes) override {
     return disk_.reserve(name, bytes);
   }
+  Status shorten(const std::string& name, uint64_t bytes) override {
+    return disk_.shorten(name, bytes);
+  }
   Status write(const std::string& name, uint64_t offset, std::string_view bytes) override {
     if (is_slow) released.get_future().wait();
     is_slow = false;

@@ -212,6 +212,46 @@ TEST(JournalLog, ReservationsAreBoundedByTheRoomAndComeBack) {
   EXPECT_EQ(run.log().reserve({8, 0}, {2000, int64_t{1} << 40}), JournalRoom::kNever);
 }
 
+// The long segment that a burst needed becomes the current one. When the burst is over, its room is
+// free again although hardly anything is written.
+TEST(JournalLog, ALongSegmentIsLeftAndShortenedForThoseThatWait) {
+  FakeDisk disk;
+  JournalRun run(disk, 6, small_journal());
+  ASSERT_TRUE(run.start());
+  run.operate_all();
+  uint64_t running = 0;
+  for (int refusals = 0; refusals < 3;) {
+    if (run.log().reserve({7, running + 1}, {500, 20'000}) != JournalRoom::kReserved) {
+      ++refusals;
+      run.operate_all();
+      continue;
+    }
+    ++running;
+    run.operate_all();
+    for (int i = 0; i < 3 && !run.log().reserve_run({7, running}); ++i) run.operate_all();
+  }
+  ASSERT_GT(running, 5u);
+  for (int i = 0; i < 3000 && run.log().current_bytes() <= 64 << 10; ++i) {
+    run.append(run.engine().step());
+    if (i % 20 == 0) run.append(run.engine().accept(run.engine().propose()));
+    run.operate_all();
+  }
+  ASSERT_GT(run.log().current_bytes(), 64u << 10) << "the long segment did not become the current";
+  for (uint64_t id = 1; id <= running; ++id) run.log().release({7, id});
+  bool has_room = false;
+  for (int i = 0; i < 10 && !has_room; ++i) {
+    const RequestId id{8, static_cast<uint64_t>(i)};
+    has_room =
+        run.log().reserve(id, {500, 20'000}) == JournalRoom::kReserved && run.log().reserve_run(id);
+    run.operate_all();
+  }
+  EXPECT_TRUE(has_room);
+  EXPECT_LE(run.log().disk_bytes(), 512 << 10);
+  const auto found = replay_all(disk);
+  ASSERT_TRUE(found.ok());
+  EXPECT_TRUE(found->damage.empty());
+}
+
 // A request that waits has room for its acceptance and its end alone.
 TEST(JournalLog, ARequestThatRunsNeedsItsRoomAndLearnsWhenThereIsSome) {
   FakeDisk disk;

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <csignal>
 #include <cstring>
 #include <thread>
 #include <variant>
@@ -326,6 +325,7 @@ void CoordinatorLink::Control::say_goodbye(const Status& cause, int signal) {
 
 // Another thread of this process is in the handler of the signal and waits for this report.
 void CoordinatorLink::Control::report_crash(int signal) {
+  while (crash_notice_.is_of_other_rank()) ::pause();
   const Status cause = internal(
       "TRI-GRP-059",
       "the process of this rank got the signal SIG{} and ends; the last step that it began is {}",

@@ -23,6 +23,8 @@ struct CrashState {
   std::once_flag installed;
   std::array<struct sigaction, kSignals.size()> before;
   std::array<std::atomic<int>, kMaxRanks> event_fds;  // 0: none
+  std::array<std::atomic<int>, kMaxRanks> threads;    // of the rank at that place
+  std::atomic<int> crashed_thread{0};
   std::atomic<int> signal{0};
   std::atomic<bool> report_sent{false};
 };
@@ -32,7 +34,8 @@ static_assert(std::atomic<int>::is_always_lock_free);
 
 void on_fatal_signal(int number) {
   int none = 0;
-  if (crash.signal.compare_exchange_strong(none, number)) {
+  if (crash.crashed_thread.compare_exchange_strong(none, ::gettid())) {
+    crash.signal = number;
     const uint64_t one = 1;
     for (const auto& fd : crash.event_fds) {
       if (fd > 0) [[maybe_unused]]
@@ -58,7 +61,9 @@ void install() {
 int register_fd(int event_fd) {
   for (int place = 0; place < kMaxRanks; ++place) {
     int none = 0;
-    if (crash.event_fds[place].compare_exchange_strong(none, event_fd)) return place;
+    if (!crash.event_fds[place].compare_exchange_strong(none, event_fd)) continue;
+    crash.threads[place] = ::gettid();
+    return place;
   }
   return -1;
 }
@@ -71,6 +76,14 @@ CrashNotice::CrashNotice(int event_fd) : place_(register_fd(event_fd)) {
 
 CrashNotice::~CrashNotice() {
   if (place_ >= 0) crash.event_fds[place_] = 0;
+}
+
+bool CrashNotice::is_of_other_rank() const {
+  for (int place = 0; place < kMaxRanks; ++place) {
+    const bool is_its = crash.event_fds[place] > 0 && crash.threads[place] == crash.crashed_thread;
+    if (is_its) return place != place_;
+  }
+  return false;
 }
 
 int CrashNotice::signal() { return crash.signal; }

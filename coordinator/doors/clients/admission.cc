@@ -1,5 +1,6 @@
 #include "coordinator/doors/clients/admission.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "proto/credit.h"
@@ -211,6 +212,13 @@ static Status too_long(int64_t length, int32_t answer, const AdmissionRules& rul
                  rules.max_model_len - answer,
                  rules.max_model_len,
                  answer > 0 ? ", one token of it for the answer" : "");
+}
+
+void clamp_length(SubmitRequest& request, const AdmissionRules& rules) {
+  if (rules.max_model_len <= 0) return;
+  const auto length = static_cast<int32_t>(request.prompt.size());
+  const int32_t left = std::max(1, rules.max_model_len - length);
+  request.params.max_tokens = std::min(request.params.max_tokens, left);
 }
 
 Status check_prompt(const SubmitRequest& request, const AdmissionRules& rules) {

@@ -45,5 +45,7 @@ Status check_ids(const std::vector<TokenId>& ids, int64_t vocabulary_size);
 // one token for the answer, a score or probe may fill the model. TRI-REQ-087: an id outside the
 // vocabulary. TRI-REQ-092: a probe outside the prompt.
 Status check_prompt(const SubmitRequest& request, const AdmissionRules& rules);
+// An answer ends at the model's length at the latest: no more is scheduled or reserved for it.
+void clamp_length(SubmitRequest& request, const AdmissionRules& rules);
 
 }  // namespace trireme

@@ -205,6 +205,7 @@ class FrontDoor {
   ClientCodec codec_;
   std::unordered_map<PeerId, Connection> connections_;
   std::unordered_map<uint64_t, PendingJob> pending_jobs_;  // by number
+  int64_t pending_submits_ = 0;                            // of those
   std::set<std::pair<TimeUs, uint64_t>> job_deadlines_;    // of those that have one
   std::vector<PeerId> touched_;                            // connections for the next flush()
   std::vector<Refusal> refusals_;

@@ -46,8 +46,7 @@ bool FrontDoor::refuses_early(Call& call, uint64_t tag, const SubmitRequest& req
   Status status = may_begin();
   int64_t retry_after_ms = 0;
   if (status.ok() && options_.early.may_wait) {
-    const auto pending = static_cast<int64_t>(pending_jobs_.size());
-    status = options_.early.may_wait(request, pending, &retry_after_ms);
+    status = options_.early.may_wait(request, pending_submits_, &retry_after_ms);
   }
   if (status.ok()) return false;
   send_error(call.connection, error_of(tag, status, retry_after_ms));
@@ -81,8 +80,11 @@ void FrontDoor::handle(Call& call, door::Submit message) {
   if (message.deadline_ms > 0) request->deadline_us = call.now_us + message.deadline_ms * 1000;
   const bool is_known = options_.early.knows_key && options_.early.knows_key(*request);
   if (!is_known && refuses_early(call, tag, *request)) return;
-  if (is_known || std::holds_alternative<std::vector<TokenId>>(message.prompt)) {
+  // An event that the Engine has not handled yet may make it forget the key.
+  const bool needs_no_prompt = is_known && call.output.events.empty();
+  if (needs_no_prompt || std::holds_alternative<std::vector<TokenId>>(message.prompt)) {
     call.connection.requests[tag];
+    clamp_length(*request, options_.rules);
     call.output.events.push_back(event::Submitted{std::move(*request)});
     return;
   }
@@ -162,6 +164,7 @@ void FrontDoor::queue(Call& call, uint64_t tag, TokenizerJob job, Purpose purpos
   job.number = next_job_++;
   call.connection.requests[tag].job = job.number;
   const TimeUs deadline_us = purpose.submit ? purpose.submit->deadline_us : 0;
+  pending_submits_ += purpose.submit.has_value();
   if (deadline_us > 0) job_deadlines_.emplace(deadline_us, job.number);
   pending_jobs_[job.number] = {call.peer, tag, std::move(purpose)};
   call.output.jobs.push_back(std::move(job));
@@ -172,6 +175,7 @@ std::optional<FrontDoor::PendingJob> FrontDoor::take_job(uint64_t job) {
   if (found == pending_jobs_.end()) return std::nullopt;  // cancelled or disconnected
   std::optional<PendingJob> pending(std::move(found->second));
   pending_jobs_.erase(found);
+  pending_submits_ -= pending->purpose.submit.has_value();
   if (pending->purpose.submit) {
     job_deadlines_.erase({pending->purpose.submit->deadline_us, job});
   } else if (const auto owner = connections_.find(pending->peer); owner != connections_.end()) {
@@ -206,6 +210,7 @@ void FrontDoor::on_tokenized(TokenizerResult result, DoorOutput& output) {
     refuse(*connection, pending->tag, status);
     return;
   }
+  clamp_length(request, options_.rules);
   output.events.push_back(event::Submitted{std::move(request)});
 }
 
