@@ -24,7 +24,6 @@ constexpr TimeUs kSecond = 1'000'000;
 constexpr TimeUs kDoorsUs = 10 * kSecond;
 constexpr TimeUs kExplainUs = kSecond;  // after the end, for the coordinator to name the cause
 constexpr int kStopMs = 3'000;
-constexpr int kMaxPrivateLosses = 5;  // of a private cluster's coordinator
 constexpr const char* kNoDrainTimeout = "1000000s";
 constexpr int kLeaveMs = 300;  // for fenced ranks to leave by themselves
 constexpr int kMaxPollMs = 200;
@@ -71,6 +70,8 @@ StatusOr<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options,
   } else if (!options.is_private) {
     cluster->use_default_log_file();
   }
+  // A coordinator that ends again and again would keep a job from its end.
+  if (options.is_private) cluster->coordinator_.limit_losses();
   cluster->check_journal_room();
   RETURN_IF_ERROR(cluster->start_coordinator());
   RETURN_IF_ERROR(cluster->wait_for_doors());
@@ -238,13 +239,8 @@ Status Cluster::check_coordinator() {
   if (!was_ready_) {
     return coordinator_.has_ended() ? coordinator_.end_error() : ok_status();
   }
-  // A coordinator that ends again and again would keep a job from its end.
-  if (options_.is_private && coordinator_losses_ == kMaxPrivateLosses && coordinator_.has_ended()) {
-    return coordinator_.end_error();
-  }
   ASSIGN_OR_RETURN(const bool lost, coordinator_.supervise());
   if (!lost) return ok_status();
-  ++coordinator_losses_;
   if (keeps_journal()) {
     supervisor_.await_all(clock_.now_us());
     return ok_status();

@@ -101,7 +101,6 @@ class Cluster {
   bool old_groups_end_ = false;  // processes of the last coordinator's groups may be left
   bool ending_ = false;
   bool has_journal_room_ = true;
-  int coordinator_losses_ = 0;
   bool was_ready_ = false;  // all groups have been ready at once
   GroupSupervisor supervisor_;
   GroupProcesses groups_;

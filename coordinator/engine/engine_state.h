@@ -184,7 +184,7 @@ class Engine::State {
   void count_crash(Request& request);
   void set_apart(Request& request);
   Request* suspect_in(Group& group);
-  bool is_chosen(const Request& request) const;
+  bool may_choose(const Group& group, const Request& request);
   bool can_step_alone(const Group& group, const Request& suspect) const;
   void note_alone_step(const PlanInFlight& plan, size_t num_tokens);
   void clear_suspect(Request& request);

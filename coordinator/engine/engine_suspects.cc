@@ -62,7 +62,9 @@ Request* Engine::State::suspect_in(Group& group) {
   for (const Sequence* sequence : group.running) {
     Request& request = *sequence->request;
     const bool is_running = sequence->state == SequenceState::kRunning;
-    if (request.runs_alone && is_running && request.may_compute()) return &request;
+    if (!request.runs_alone || !is_running || !request.may_compute()) continue;
+    group.next_suspect = RequestId();
+    return &request;
   }
   Request* first = nullptr;
   for (Sequence* sequence : waiting_) {
@@ -70,16 +72,20 @@ Request* Engine::State::suspect_in(Group& group) {
     if (!request.runs_alone || must_wait_for_sibling(*sequence) || !request.may_compute()) continue;
     if (!can_hold(group, *sequence)) continue;
     if (group.next_suspect == request.id) return &request;
-    if (first == nullptr && !is_chosen(request)) first = &request;
+    if (first == nullptr && may_choose(group, request)) first = &request;
   }
   group.next_suspect = first == nullptr ? RequestId() : first->id;
   return first;
 }
 
-// By a group, for its next steps of a suspect.
-bool Engine::State::is_chosen(const Request& request) const {
-  return std::ranges::any_of(
-      groups_, [&](const auto& entry) { return entry.second.next_suspect == request.id; });
+// No other group waits to compute it, or this one need not wait.
+bool Engine::State::may_choose(const Group& group, const Request& request) {
+  for (auto& [id, other] : groups_) {
+    if (other.next_suspect != request.id) continue;
+    if (can_step_alone(other, request) || !can_step_alone(group, request)) return false;
+    other.next_suspect = RequestId();
+  }
+  return true;
 }
 
 // Whether a step of it can be planned once nothing is in flight: it runs in the group, or there is

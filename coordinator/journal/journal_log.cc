@@ -198,11 +198,12 @@ bool JournalLog::needs_segment() const {
   return !current_ || (!pending_.empty() && !fits(pending_.front().body.size()));
 }
 
-// A segment that a burst has made long keeps room that requests are refused for.
+// A segment that a burst has made long keeps room that requests are refused for, if the next one
+// can be shorter.
 bool JournalLog::wants_segment() const {
   const auto usual = static_cast<uint64_t>(options_.segment_bytes);
   const bool is_full = current_->offset - current_->begin >= usual;
-  const bool is_too_long = refused_bytes_ > 0 && current_->bytes > usual;
+  const bool is_too_long = refused_bytes_ > 0 && current_->bytes > wanted_bytes() + usual;
   return (is_full || is_too_long) && spare_ && files_.at(*spare_) >= needed_bytes();
 }
 
@@ -220,7 +221,7 @@ std::optional<DiskOperation> JournalLog::next(TimeUs now) {
       return std::nullopt;
     }
   }
-  return opening_ ? next_of_opening() : next_write();
+  return opening_ ? next_of_opening(now) : next_write();
 }
 
 // Short work that no write waits for long.
@@ -235,7 +236,7 @@ std::optional<DiskOperation> JournalLog::next_upkeep(TimeUs now) {
     operation.segment = task_segment_;
     return operation;
   }
-  if (!too_long_.empty()) {
+  if (current_ && !too_long_.empty()) {
     task_ = Task::kShorten;
     std::tie(task_segment_, task_bytes_) = too_long_.back();
     too_long_.pop_back();
@@ -275,14 +276,15 @@ void JournalLog::begin_opening() {
   opening_.emplace(header, state_, codec_, std::move(copies), options_.fsync);
 }
 
-std::optional<DiskOperation> JournalLog::next_of_opening() {
+std::optional<DiskOperation> JournalLog::next_of_opening(TimeUs now) {
   std::optional<DiskOperation> operation = opening_->next();
   if (operation) {
     task_ = Task::kOpen;
     return operation;
   }
   end_opening();
-  return next_write();
+  if (auto operation = next_write()) return operation;
+  return next_upkeep(now);  // of the segment that was left
 }
 
 void JournalLog::end_opening() {

@@ -103,7 +103,7 @@ class JournalLog {
   std::optional<DiskOperation> next_upkeep(TimeUs now);
   std::optional<DiskOperation> next_write();
   std::optional<DiskOperation> next_sync();
-  std::optional<DiskOperation> next_of_opening();
+  std::optional<DiskOperation> next_of_opening(TimeUs now);
   bool fits(uint64_t body_bytes) const;
   bool needs_segment() const;     // the next record fits nowhere
   bool wants_segment() const;     // the current one is long enough
@@ -111,7 +111,10 @@ class JournalLog {
   uint64_t wanted_bytes() const;
   int64_t room() const;
   bool has_room(int64_t bytes);
-  void note_room() { room_news_ |= std::exchange(awaits_room_, false); }
+  void note_room() {
+    room_news_ |= std::exchange(awaits_room_, false);
+    refused_bytes_ = 0;  // whoever still waits asks again
+  }
   void begin_opening();
   void end_opening();
 

@@ -45,7 +45,9 @@ class Replay {
     for (const Segment& segment : segments_) {
       if (!segment.scan.gaps.empty() || segment.scan.records.empty()) continue;
       const SegmentRecord& last = segment.scan.records.back();
-      result_.too_long.emplace_back(segment.header.number, last.offset + last.bytes);
+      const uint64_t end = last.offset + last.bytes;
+      if (end >= segment.bytes.size()) continue;
+      result_.too_long.emplace_back(segment.header.number, end);
     }
     result_.incomplete = result_.state.end_gap();
     for (const RequestNumber number : result_.state.in_order()) {

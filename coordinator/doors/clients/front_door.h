@@ -151,6 +151,7 @@ class FrontDoor {
     bool is_chat = false;
     bool is_detokenize = false;
     int64_t question_bytes = 0;
+    bool is_known = false;  // its key was: it was not refused before
   };
   struct PendingJob {
     PeerId peer = 0;

@@ -97,7 +97,7 @@ void FrontDoor::handle(Call& call, door::Submit message) {
     job.work = std::move(std::get<ChatRequest>(message.prompt));
   }
   const bool is_chat = std::holds_alternative<ChatRequest>(job.work);
-  queue(call, tag, std::move(job), {std::move(*request), is_chat, false, 0});
+  queue(call, tag, std::move(job), {std::move(*request), is_chat, false, 0, is_known});
 }
 
 void FrontDoor::handle(Call& call, door::Tokenize message) {
@@ -205,6 +205,9 @@ void FrontDoor::on_tokenized(TokenizerResult result, DoorOutput& output) {
     if (pending->purpose.is_chat && field_of(status) == "prompt") {
       status = with_field(status, "messages");
     }
+  }
+  if (status.ok() && pending->purpose.is_known && !options_.early.knows_key(request)) {
+    status = may_begin();
   }
   if (!status.ok()) {
     refuse(*connection, pending->tag, status);
