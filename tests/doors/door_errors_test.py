@@ -199,7 +199,8 @@ class LoadedDoorTest(unittest.TestCase):
             doors.rank.tell("go")
             self.assertTrue(stream.read().endswith(b"data: [DONE]\n\n"))
             doors.coordinator.wait()
-            doors.wait_ready(503)
+            # A request that is sent before the gateway has seen it waits for the next coordinator.
+            doors.wait_until(lambda: b"unreachable" in doors.request("GET", "/ready").body)
             refused = doors.post("/v1/chat/completions", CHAT)
             self.assertEqual((refused.status, in_form_of(refused, "")[1]), (503, "unreachable"))
 

@@ -237,6 +237,23 @@ TEST(JournalLog, ALongSegmentIsLeftAndShortenedForThoseThatWait) {
     run.operate_all();
   }
   ASSERT_GT(run.log().current_bytes(), 64u << 10) << "the long segment did not become the current";
+  // While the room is in use, no segment is left for the one that still waits.
+  const auto newest = [&] {
+    uint64_t number = 0;
+    const std::vector<DiskFile> files = *disk.list();
+    for (const DiskFile& file : files) {
+      number = std::max(number, segment_number(file.name).value_or(0));
+    }
+    return number;
+  };
+  ASSERT_EQ(run.log().reserve({9, 1}, {100, 100'000}), JournalRoom::kReserved);
+  const uint64_t before = newest();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_FALSE(run.log().reserve_run({9, 1}));
+    run.operate_all();
+  }
+  EXPECT_LE(newest(), before + 2);
+  run.log().release({9, 1});
   for (uint64_t id = 1; id <= running; ++id) run.log().release({7, id});
   bool has_room = false;
   for (int i = 0; i < 10 && !has_room; ++i) {
