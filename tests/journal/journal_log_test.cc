@@ -219,6 +219,8 @@ TEST(JournalLog, ALongSegmentIsLeftAndShortenedForThoseThatWait) {
   JournalRun run(disk, 6, small_journal());
   ASSERT_TRUE(run.start());
   run.operate_all();
+  ASSERT_EQ(run.log().reserve({9, 1}, {100, 100'000}), JournalRoom::kReserved);
+  run.operate_all();
   uint64_t running = 0;
   for (int refusals = 0; refusals < 3;) {
     if (run.log().reserve({7, running + 1}, {500, 20'000}) != JournalRoom::kReserved) {
@@ -246,7 +248,6 @@ TEST(JournalLog, ALongSegmentIsLeftAndShortenedForThoseThatWait) {
     }
     return number;
   };
-  ASSERT_EQ(run.log().reserve({9, 1}, {100, 100'000}), JournalRoom::kReserved);
   const uint64_t before = newest();
   for (int i = 0; i < 20; ++i) {
     ASSERT_FALSE(run.log().reserve_run({9, 1}));
