@@ -1,10 +1,11 @@
-// Whether a test is built with AddressSanitizer, under which code is several times slower.
+// Whether a test is built with AddressSanitizer or ThreadSanitizer, under which code is many times
+// slower.
 #pragma once
 
 namespace trireme {
 
 constexpr bool is_sanitized() {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return true;
 #else
   return false;
