@@ -47,10 +47,7 @@ JournalLog::JournalLog(const LogOptions& options, RecordCodec codec, Replayed& r
       // It was accepted, and the journal may have been larger then.
       options_.journal_bytes = std::max(options_.journal_bytes, kRequestShare * bytes.all());
       const bool has_run = !request.compatibility.empty();
-      Reservation& reservation = reservations_[request.accepted.id];
-      reservation.bytes = has_run ? bytes.all() : bytes.accepted;
-      reservation.running = has_run ? 0 : bytes.running;
-      reserved_bytes_ += reservation.bytes;
+      reservations_.add(request.accepted.id, bytes, has_run);
     }
   }
   for (const RequestNumber number : state_.in_order()) {
@@ -96,9 +93,9 @@ JournalFigures JournalLog::figures() const {
   figures.is_failing = is_failing();
   figures.bytes = disk_bytes();
   figures.max_bytes = options_.journal_bytes;
-  figures.reserved_bytes = reserved_bytes_;
+  figures.reserved_bytes = reservations_.bytes();
   figures.undurable_bytes = undurable_bytes_;
-  figures.unfinished = std::ssize(reservations_);
+  figures.unfinished = reservations_.num_requests();
   // A request that was accepted just now may not be in the state yet.
   figures.kept = std::max<int64_t>(0, state_.num_requests() - figures.unfinished);
   return figures;
@@ -130,7 +127,7 @@ bool JournalLog::has_room(int64_t bytes) {
   // Of the next segment counts what it has to hold, not how large an earlier burst has made it.
   int64_t needed = disk_bytes() + static_cast<int64_t>(needed_bytes()) + bytes;
   if (spare_) needed -= static_cast<int64_t>(files_.at(*spare_));
-  if (needed > options_.journal_bytes || reserved_bytes_ + bytes > room()) {
+  if (needed > options_.journal_bytes || reservations_.bytes() + bytes > room()) {
     refused_bytes_ = std::max(refused_bytes_, bytes);
     return false;
   }
@@ -143,35 +140,28 @@ JournalRoom JournalLog::reserve(const RequestId& id, const WorstCase& bytes) {
     return JournalRoom::kNever;
   }
   if (numbers_.is_full() || !has_room(bytes.accepted)) return JournalRoom::kFull;
-  const bool is_new = reservations_.emplace(id, Reservation{bytes.accepted, bytes.running}).second;
-  CHECK_THAT(is_new, to_string(id).c_str());
-  reserved_bytes_ += bytes.accepted;
+  reservations_.add(id, bytes, /*runs=*/false);
   return JournalRoom::kReserved;
 }
 
 bool JournalLog::reserve_run(const RequestId& id) {
-  const auto found = reservations_.find(id);
-  if (found == reservations_.end() || found->second.running == 0) return true;
-  if (!has_room(found->second.running)) {
+  const int64_t lacks = reservations_.lacks(id);
+  if (lacks == 0) return true;
+  if (!has_room(lacks)) {
     awaits_room_ = true;
     return false;
   }
-  reserved_bytes_ += found->second.running;
-  found->second.bytes += std::exchange(found->second.running, 0);
+  reservations_.complete(id);
   return true;
 }
 
 void JournalLog::release(const RequestId& id) {
-  const auto found = reservations_.find(id);
-  if (found == reservations_.end()) return;
-  reserved_bytes_ -= found->second.bytes;
-  reservations_.erase(found);
-  note_room();
+  if (reservations_.release(id)) note_room();
 }
 
 uint64_t JournalLog::needed_bytes() const {
   return kSegmentHeaderBytes +
-         static_cast<uint64_t>(state_.snapshot_bytes() + reserved_bytes_ + undurable_bytes_ +
+         static_cast<uint64_t>(state_.snapshot_bytes() + reservations_.bytes() + undurable_bytes_ +
                                options_.segment_bytes / kSlackShare);
 }
 

@@ -18,8 +18,8 @@
 #include "coordinator/journal/disk_operation.h"
 #include "coordinator/journal/replay.h"
 #include "coordinator/journal/request_numbers.h"
+#include "coordinator/journal/reservations.h"
 #include "coordinator/journal/segment_opening.h"
-#include "coordinator/journal/worst_case.h"
 
 namespace trireme::journal {
 
@@ -57,7 +57,7 @@ class JournalLog {
   void release(const RequestId& id);
 
   int64_t undurable_bytes() const { return undurable_bytes_; }
-  int64_t reserved_bytes() const { return reserved_bytes_; }
+  int64_t reserved_bytes() const { return reservations_.bytes(); }
   int64_t disk_bytes() const;
   uint64_t current_bytes() const { return current_ ? current_->bytes : 0; }  // of its file
   JournalFigures figures() const;
@@ -90,11 +90,6 @@ class JournalLog {
     uint64_t begin = 0;  // of its events
     uint64_t offset = 0;
     uint64_t bytes = 0;  // of the file
-  };
-
-  struct Reservation {
-    int64_t bytes = 0;
-    int64_t running = 0;  // not reserved yet
   };
 
   void push(std::optional<uint64_t> sequence, Entries entries, bool sync);
@@ -131,8 +126,9 @@ class JournalLog {
   RequestNumbers numbers_;
   std::map<uint64_t, uint64_t> files_;  // segments on the disk: number -> bytes
   std::vector<uint64_t> garbage_;
-  std::vector<std::pair<uint64_t, uint64_t>>
-      too_long_;  // segments that were left: number, bytes in use
+  // Segments that were left, or found at the start, and take more than they use: number, bytes in
+  // use.
+  std::vector<std::pair<uint64_t, uint64_t>> too_long_;
   uint64_t next_segment_;
 
   std::optional<Current> current_;
@@ -148,8 +144,7 @@ class JournalLog {
   uint64_t sequence_ = 0;      // of the last durable record
   std::optional<uint64_t> durable_;
 
-  std::map<RequestId, Reservation> reservations_;
-  int64_t reserved_bytes_ = 0;
+  Reservations reservations_;
   int64_t refused_bytes_ = 0;  // of the largest request that was refused for lack of room
   bool awaits_room_ = false;   // reserve_run() has returned false
   bool room_news_ = false;
