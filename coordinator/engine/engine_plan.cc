@@ -156,8 +156,7 @@ int32_t Engine::State::cached_tokens(Group& group, Sequence& sequence) {
 
 // Whether an empty group could hold the sequence and, if it generates, one more token.
 bool Engine::State::can_hold(const Group& group, const Sequence& sequence) const {
-  const auto known = static_cast<int32_t>(sequence.ids.size());
-  return known + (sequence.request->generates() ? 1 : 0) <= group.shape.longest();
+  return sequence.request->num_to_hold(sequence) <= group.shape.longest();
 }
 
 // Asked again and again while the journal is full: nothing behind this request is admitted.
@@ -205,21 +204,21 @@ void Engine::State::count_waiting(Group& group, const StepScope& scope) {
     if (must_wait_for_sibling(*sequence) || !sequence->request->may_compute()) continue;
     const bool is_included = scope.includes(*sequence->request);
     if (!is_included && (scope.is_alone || sequence->request != scope.suspect)) continue;
-    const auto known = static_cast<int32_t>(sequence->ids.size());
-    const int32_t draws = sequence->request->generates() ? 1 : 0;
-    const bool fits = known + draws <= room;  // FCFS: nothing behind one that does not fit
+    const int32_t held = sequence->request->num_to_hold(*sequence);
+    const bool fits = held <= room;  // FCFS: nothing behind one that does not fit
     if (!fits && groups_.size() == 1) break;
     if (sequence->request != scope.suspect && best_group_for(*sequence) != &group) continue;
     if (!fits || !has_room_to_run(*sequence->request)) break;
-    room -= known + draws;
+    room -= held;
     if (!is_included) {
       --slots;
       continue;
     }
     WaitingCounts counts;
     counts.cached = cached_tokens(group, *sequence);
+    const auto known = static_cast<int32_t>(sequence->ids.size());
     counts.tokens = known - counts.cached;
-    counts.draws = draws;
+    counts.draws = held - known;
     scratch_.waiting.push_back(counts);
     scratch_.candidates.push_back(sequence);
   }

@@ -276,7 +276,7 @@ class Engine::State {
   std::set<std::pair<TimeUs, RequestId>> cancels_;  // requests whose client is gone, by when
   std::set<std::pair<TimeUs, RequestId>> unread_;   // whose values nobody takes, by start of that
   std::set<std::pair<TimeUs, RequestId>> progress_due_;
-  std::set<RequestId> suspects_;  // that run alone
+  int32_t num_suspects_ = 0;  // requests that run alone
   WaitingQueue waiting_;
   int64_t waiting_bytes_ = 0;
   uint64_t next_arrival_ = 1;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "coordinator/engine/engine_state.h"
 
@@ -50,15 +51,14 @@ void Engine::State::count_crash(Request& request) {
 // If it has been in enough crashes.
 void Engine::State::set_apart(Request& request) {
   if (request.crashes < kSuspectCrashes || request.num_unfinished == 0) return;
-  request.runs_alone = true;
+  num_suspects_ += !std::exchange(request.runs_alone, true);
   request.alone_tokens = 0;
-  suspects_.insert(request.id);
 }
 
 // The suspect whose steps the group computes: one that runs in it, else one that waits for it. One
 // at a time; the group keeps the one that it has chosen.
 Request* Engine::State::suspect_in(Group& group) {
-  if (suspects_.empty()) return nullptr;
+  if (num_suspects_ == 0) return nullptr;
   for (const Sequence* sequence : group.running) {
     Request& request = *sequence->request;
     const bool is_running = sequence->state == SequenceState::kRunning;
@@ -95,11 +95,8 @@ bool Engine::State::can_step_alone(const Group& group, const Request& suspect) c
     const bool runs_here = sequence->group == group.shape.group;
     if (runs_here && sequence->state == SequenceState::kRunning) return true;
     if (sequence->state != SequenceState::kWaiting || must_wait_for_sibling(*sequence)) continue;
-    const auto tokens = static_cast<int64_t>(sequence->ids.size()) + (suspect.generates() ? 1 : 0);
-    if (!group.free_slots.empty() &&
-        tokens <= int64_t{group.pool.available()} * group.shape.page_tokens) {
-      return true;
-    }
+    const int64_t room = int64_t{group.pool.available()} * group.shape.page_tokens;
+    if (!group.free_slots.empty() && suspect.num_to_hold(*sequence) <= room) return true;
   }
   return false;
 }
@@ -113,8 +110,7 @@ void Engine::State::note_alone_step(const PlanInFlight& plan, size_t num_tokens)
 
 // It has run far enough by itself, or it has ended. One more crash with it sets it apart again.
 void Engine::State::clear_suspect(Request& request) {
-  request.runs_alone = false;
-  suspects_.erase(request.id);
+  num_suspects_ -= std::exchange(request.runs_alone, false);
 }
 
 }  // namespace trireme

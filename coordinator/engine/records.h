@@ -55,7 +55,8 @@ struct Ended {
   TimeUs ended_us = 0;
 };
 
-// A rank got a fatal signal in a step with this request, for the `crashes`-th time (Suspects).
+// A rank got a fatal signal in a step with this request, for the `crashes`-th time
+// (engine_suspects.cc).
 struct Suspect {
   RequestId id;
   int32_t crashes = 0;

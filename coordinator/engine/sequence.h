@@ -104,6 +104,11 @@ struct Request {
   TimeUs last_sent_us = 0;     // to the client
   TimeUs progress_due_us = 0;  // when a Progress may be due; 0: never
 
+  // Tokens that its choice needs room for to be admitted: those that it has and, if it generates,
+  // the next one.
+  int32_t num_to_hold(const Sequence& sequence) const {
+    return static_cast<int32_t>(sequence.ids.size()) + (generates() ? 1 : 0);
+  }
   int32_t num_output(const Sequence& sequence) const {
     return static_cast<int32_t>(sequence.ids.size()) - sequence.first_output;
   }
