@@ -31,15 +31,7 @@ Status CoordinatorProcess::start(const CoordinatorLaunch& launch_options) {
   return launch();
 }
 
-bool CoordinatorProcess::may_start_again(TimeUs now_us) {
-  if (!starts_again(*exit_status_, has_drained_)) return false;
-  if (!losses_left_) return true;
-  if (now_us - started_us_ >= kLongLifeUs) losses_left_ = kMaxLosses;
-  return --*losses_left_ > 0;
-}
-
 Status CoordinatorProcess::launch() {
-  started_us_ = clock_.now_us();
   ASSIGN_OR_RETURN(process_, Process::start(coordinator_command(flags_, launch_)));
   return ok_status();
 }
@@ -99,7 +91,9 @@ StatusOr<bool> CoordinatorProcess::supervise() {
     }
     return false;
   }
-  if (!may_start_again(now_us)) return end_error();
+  if (!starts_again(*exit_status_, has_drained_) || !supervisor_.may_start_again(now_us)) {
+    return end_error();
+  }
   process_ = Process();
   doors_open_ = false;
   lost_us_ = now_us;

@@ -29,8 +29,7 @@ class CoordinatorProcess {
   CoordinatorProcess(const ClusterFlags& flags, LaunchListener& listener)
       : flags_(flags), listener_(listener) {}
 
-  // The fifth life that ends within a minute is the last one.
-  void limit_losses() { losses_left_ = kMaxLosses; }
+  void limit_losses() { supervisor_.limit_losses(); }
 
   // Starts the process for the first time. TRI-UP-020.
   Status start(const CoordinatorLaunch& launch);
@@ -67,11 +66,7 @@ class CoordinatorProcess {
   void kill() const;
 
  private:
-  static constexpr int kMaxLosses = 5;
-  static constexpr TimeUs kLongLifeUs = 60'000'000;
-
   Status launch();
-  bool may_start_again(TimeUs now_us);
   void start_again();
   void on_event(const CoordinatorEvent& event);
   // Its last error line, or the last line of its stderr; "": none.
@@ -84,10 +79,8 @@ class CoordinatorProcess {
   CoordinatorSupervisor supervisor_;
   CoordinatorLaunch launch_;
   CoordinatorEvent doors_;
-  bool was_open_ = false;           // in any life
-  TimeUs lost_us_ = 0;              // when the last life was found to have ended
-  TimeUs started_us_ = 0;           // of the present life
-  std::optional<int> losses_left_;  // of short lives; nothing: any number
+  bool was_open_ = false;  // in any life
+  TimeUs lost_us_ = 0;     // when the last life was found to have ended
 
   // Of the present life, or the last one.
   Process process_;               // not started: between two lives

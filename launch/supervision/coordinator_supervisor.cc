@@ -11,6 +11,7 @@ namespace trireme {
 namespace {
 
 constexpr TimeUs kProvenLifeUs = 5'000'000;
+constexpr TimeUs kLongLifeUs = 60'000'000;
 
 }  // namespace
 
@@ -34,6 +35,12 @@ TimeUs CoordinatorSupervisor::on_end(TimeUs now_us) {
   runs_ = false;
   due_us_ = now_us + delay_us_;
   return delay_us_;
+}
+
+bool CoordinatorSupervisor::may_start_again(TimeUs now_us) {
+  if (!losses_left_) return true;
+  if (now_us - started_us_ >= kLongLifeUs) losses_left_ = kMaxLosses;
+  return --*losses_left_ > 0;
 }
 
 std::optional<TimeUs> CoordinatorSupervisor::next_start_us() const {

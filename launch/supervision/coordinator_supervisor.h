@@ -17,6 +17,9 @@ class CoordinatorSupervisor {
   // It sends a line every 5 s. Longer than any stop of a machine that goes on by itself.
   static constexpr TimeUs kSilentUs = 45'000'000;
 
+  // Five lives in a row are the last ones, unless one lasts a minute: it begins the count anew.
+  void limit_losses() { losses_left_ = kMaxLosses; }
+
   void on_start(TimeUs now_us);
   void on_line(TimeUs now_us) { heard_us_ = now_us; }  // any event line
   void on_doors() { opened_ = true; }
@@ -25,6 +28,9 @@ class CoordinatorSupervisor {
   // and after a shorter one in which a group was ready, unless the life before was short as well;
   // else 1 s, which doubles up to 60 s until there is such a life.
   TimeUs on_end(TimeUs now_us);
+
+  // After an end, before on_end(): whether there is another life (limit_losses()).
+  bool may_start_again(TimeUs now_us);
 
   // It runs and has sent nothing for kSilentUs, since its start or its last line.
   bool is_silent(TimeUs now_us) const { return runs_ && now_us - heard_us_ >= kSilentUs; }
@@ -35,14 +41,17 @@ class CoordinatorSupervisor {
   void forgive(TimeUs gap_us);
 
  private:
+  static constexpr int kMaxLosses = 5;
+
   bool runs_ = false;
   bool opened_ = false;
   bool worked_ = false;
   TimeUs started_us_ = 0;
   TimeUs heard_us_ = 0;
   TimeUs due_us_ = 0;
-  TimeUs delay_us_ = 0;     // of the last start
-  bool was_short_ = false;  // the life before the present one
+  TimeUs delay_us_ = 0;             // of the last start
+  bool was_short_ = false;          // the life before the present one
+  std::optional<int> losses_left_;  // of short lives; nothing: any number
 };
 
 }  // namespace trireme

@@ -59,6 +59,22 @@ TEST(CoordinatorSupervisor, ShortLivesOneAfterAnotherWaitAlthoughTheirGroupsWere
   EXPECT_THAT(delays, ElementsAre(0, 1, 2, 4, 0, 0));
 }
 
+TEST(CoordinatorSupervisor, TheFifthShortLifeInARowIsTheLastWhereLossesAreLimited) {
+  CoordinatorSupervisor supervisor;
+  TimeUs now_us = 0;
+  const auto lives_on = [&](TimeUs time_us) {
+    supervisor.on_start(now_us);
+    now_us += time_us;
+    return supervisor.may_start_again(now_us);
+  };
+  for (int i = 0; i < 9; ++i) EXPECT_TRUE(lives_on(kSecond)) << "without a limit";
+  supervisor.limit_losses();
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(lives_on(kSecond));
+  EXPECT_TRUE(lives_on(60 * kSecond)) << "a long life counts anew";
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(lives_on(kSecond));
+  EXPECT_FALSE(lives_on(kSecond));
+}
+
 TEST(CoordinatorSupervisor, AShortLifeAndOneWithoutDoorsWait) {
   CoordinatorSupervisor supervisor;
   supervisor.on_start(0);
