@@ -31,6 +31,17 @@ constexpr TimeUs kGoodbyeUs = kZmqRankLingerMs * TimeUs{1'000};
 constexpr int kTickMs = 100;
 constexpr int kCatchUpTickMs = 5;  // while a coordinator waits for the end of the last steps
 
+Goodbye goodbye_of(const LinkOptions& options, const Epochs& epochs, const Status& cause) {
+  Goodbye goodbye;
+  goodbye.epochs = epochs;
+  goodbye.group = options.group;
+  goodbye.rank = options.rank;
+  goodbye.host = options.host;
+  goodbye.cause = message_of(cause);
+  goodbye.memory = error_id(cause).starts_with("TRI-MEM");
+  return goodbye;
+}
+
 }  // namespace
 
 // The control thread, and the queues between it and the step loop.
@@ -309,12 +320,7 @@ void CoordinatorLink::Control::log(LogLevel level, const char* event, const Stat
 // Nothing may be sent after it.
 void CoordinatorLink::Control::say_goodbye(const Status& cause, int signal) {
   if (!connection_.is_connected()) return;
-  Goodbye goodbye;
-  goodbye.epochs = life_.epochs();
-  goodbye.group = options_.group;
-  goodbye.rank = options_.rank;
-  goodbye.host = options_.host;
-  goodbye.cause = message_of(cause);
+  Goodbye goodbye = goodbye_of(options_, life_.epochs(), cause);
   goodbye.signal = signal;
   const int64_t step = progress_.step.load(std::memory_order_relaxed);
   if (signal != 0 && completed() < step) goodbye.step = step;
@@ -395,14 +401,7 @@ void CoordinatorLink::send_started(const Epochs& epochs) {
 }
 
 void CoordinatorLink::send_goodbye(const Status& cause) {
-  Goodbye goodbye;
-  goodbye.epochs = start_.epochs;
-  goodbye.group = options_->group;
-  goodbye.rank = options_->rank;
-  goodbye.host = options_->host;
-  goodbye.cause = message_of(cause);
-  goodbye.memory = error_id(cause).starts_with("TRI-MEM");
-  RankMessage message = goodbye;
+  RankMessage message = goodbye_of(*options_, start_.epochs, cause);
   if (!control_->messages_.push(message)) return;
   control_->wake();
   SteadyClock clock;

@@ -13,8 +13,8 @@ namespace trireme {
 class CrashNotice {
  public:
   // Registers the calling thread, which is a rank's, and an event descriptor (eventfd), which the
-  // handler writes to. The first call in a
-  // process installs the handlers: after MPI_Init, whose own handlers then run behind these.
+  // handler writes to. The first call in a process installs the handlers: after MPI_Init, whose own
+  // handlers then run behind these.
   explicit CrashNotice(int event_fd);
   ~CrashNotice();
   CrashNotice(const CrashNotice&) = delete;
