@@ -275,8 +275,7 @@ constexpr ErrorPage kCoordinatorPages[] = {
     {"TRI-REQ-099",
      "A rank crashed while it computed this request alone.",
      "Two crashes before had this request among those of their step, so it ran in steps of its "
-     "own; "
-     "something about it makes a rank fail.",
+     "own; something about it makes a rank fail.",
      "Do not send it again unchanged. Please report it with the request and the log of the rank."},
     {"TRI-REQ-100",
      "The request that an idempotency key named was cancelled in the same moment.",
